@@ -1,0 +1,4 @@
+"""The nouns, the doors, the store and the budget.
+
+Needs the standard library, and pydantic for configuration.
+"""

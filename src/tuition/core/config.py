@@ -1,0 +1,165 @@
+"""Configuration: TOML in, frozen sections out, and every fault of a file told at once.
+
+Precedence: default, then file, then `key=value`. No class paths, no interpolation, no environment variables.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tuition.core.errors import ConfigError
+
+__all__ = ["Section", "override", "parse", "read_toml"]
+
+
+class Section(BaseModel):
+    """One table of a configuration: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Read a configuration file.
+
+    Args:
+        path: A TOML file.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        ConfigError: The file is absent, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no configuration file {str(path)!r}; write one with: tuition init {path}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{str(path)!r} is not readable as TOML: {error}. Strings need quotes; see docs/config.md."
+        ) from None
+
+
+def override(tables: Mapping[str, object], settings: Iterable[str]) -> dict[str, object]:
+    """Lay `key=value` settings over the tables of a file.
+
+    A dot goes one table down, a number picks an entry of a list: `training.steps=50`, `teacher.0.weight=2`.
+    Values are TOML; what is no TOML is a string.
+
+    Args:
+        tables: From `read_toml`.
+        settings: Such as `["seed=3", "out=runs/b"]`.
+
+    Returns:
+        New tables; the given ones are untouched.
+
+    Raises:
+        ConfigError: A setting has no `=`, or its place does not exist.
+    """
+    result: dict[str, object] = _copy(tables)
+    for setting in settings:
+        key, sign, text = setting.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"setting {setting!r} is not of the form key=value, such as training.steps=50")
+        _set(result, key.strip().split("."), _value(text), setting)
+    return result
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _set(tables: Any, path: list[str], value: object, setting: str) -> None:
+    for name in path[:-1]:
+        tables = _entry(tables, name, setting) if isinstance(tables, list) else tables.setdefault(name, {})
+        if not isinstance(tables, dict | list):
+            raise ConfigError(f"setting {setting!r}: {name!r} is a value, not a table")
+    if isinstance(tables, list):
+        _entry(tables, path[-1], setting)
+        tables[int(path[-1])] = value
+    else:
+        tables[path[-1]] = value
+
+
+def _entry(entries: list[Any], name: str, setting: str) -> Any:
+    if not name.isdigit() or int(name) >= len(entries):
+        raise ConfigError(
+            f"setting {setting!r}: there is no entry {name!r}; the list has {len(entries)}, counted from 0"
+        )
+    return entries[int(name)]
+
+
+def parse(section: type[SectionType], tables: Mapping[str, object], *, where: str) -> SectionType:
+    """Check tables whole and make the section of them.
+
+    Args:
+        section: What to make.
+        tables: From `read_toml` or `override`.
+        where: For the error, such as the file's name.
+
+    Returns:
+        The section.
+
+    Raises:
+        ConfigError: With every fault, one a line; unknown keys with the nearest known one.
+    """
+    try:
+        return section.model_validate(tables)
+    except ValidationError as error:
+        faults = [
+            _fault(section, item["loc"], item["type"], item["msg"], item["input"]) for item in error.errors()
+        ]
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        raise ConfigError(
+            f"{where}: {count} in the configuration\n" + "\n".join(f"  {fault}" for fault in faults)
+        ) from None
+
+
+def _fault(section: type[Section], loc: tuple[str | int, ...], kind: str, message: str, found: object) -> str:
+    place = ".".join(str(part) for part in loc)
+    if kind == "extra_forbidden":
+        known = sorted(_section_at(section, loc[:-1]).model_fields)
+        close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        return f"unknown key {place!r}{hint} Known here: {', '.join(known)}."
+    if kind == "missing":
+        return f"{place!r} is missing"
+    shown = repr(found) if isinstance(found, str | int | float | bool) else type(found).__name__
+    return f"{place!r} is {shown}: {message.removeprefix('Value error, ')}"
+
+
+def _section_at(section: type[Section], loc: tuple[str | int, ...]) -> type[Section]:
+    for part in loc:
+        if isinstance(part, str) and part in section.model_fields:
+            inner = _inner_section(section.model_fields[part].annotation)
+            section = inner or section
+    return section
+
+
+def _inner_section(annotation: Any) -> type[Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    inner = (_inner_section(part) for part in getattr(annotation, "__args__", ()))
+    return next((part for part in inner if part), None)

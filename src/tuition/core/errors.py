@@ -1,0 +1,96 @@
+"""The vocabulary of failure: what a user or a caller can meet, and nothing else.
+
+Each error inherits `TuitionError` and the built-in it specialises, so that old `except ValueError` code
+still catches it. A text says what was found, where, what was expected, and what to do. A ninth class needs
+a caller who catches it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BudgetSpent",
+    "ConfigError",
+    "DataError",
+    "MissingExtra",
+    "StoreError",
+    "TeacherError",
+    "TrainingError",
+    "TuitionError",
+    "near_name",
+    "some_of",
+]
+
+
+class TuitionError(Exception):
+    """Catch this to catch everything that Tuition raises on purpose."""
+
+
+class ConfigError(TuitionError, ValueError):
+    """A configuration cannot be used; the text lists every fault found, not the first alone."""
+
+
+class DataError(TuitionError, ValueError):
+    """A file, a row or a split is not what its task needs."""
+
+
+class TeacherError(TuitionError, RuntimeError):
+    """A teacher cannot be asked at all, which is not the failure of one call: that one is data."""
+
+
+class BudgetSpent(TuitionError, RuntimeError):
+    """The budget ended before the work did; what was paid is in the store."""
+
+
+class StoreError(TuitionError, RuntimeError):
+    """The store cannot be opened, read or written."""
+
+
+class TrainingError(TuitionError, RuntimeError):
+    """A student cannot be loaded, trained or saved."""
+
+
+class MissingExtra(TuitionError, ImportError):
+    """A package of an optional extra is absent; the text is the pip line that installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        """Name what is missing.
+
+        Args:
+            package: The module that could not be imported.
+            extra: The extra of this project that brings it.
+        """
+        super().__init__(f"{package!r} is not installed; it comes with: pip install 'tuition[{extra}]'")
+
+
+def near_name(word: str, known: Iterable[str], *, kind: str) -> str:
+    """Write the sentence for an unknown name, with the nearest known one.
+
+    Args:
+        word: The name that was given.
+        known: Every name that would have been accepted.
+        kind: What the name stands for, such as "teacher".
+
+    Returns:
+        One sentence, without a closing remark on what to do.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return f"unknown {kind} {word!r}{hint} Known: {', '.join(names) or 'none'}."
+
+
+def some_of(items: Iterable[object]) -> str:
+    """Show at most three items and the count of the rest.
+
+    Args:
+        items: Anything with a readable `repr`.
+
+    Returns:
+        Such as `'a', 'b', 'c' and 4 more`; "none" for nothing.
+    """
+    shown = [repr(item) for item in items]
+    rest = len(shown) - 3
+    return (", ".join(shown[:3]) or "none") + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,244 @@
+"""The doors for a stranger's code: what a task, a teacher, a strategy and a student must be able to do.
+
+Whatever fits a protocol can be named in a configuration as `package.module:Name`, or joins its craft's
+dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tuition.core.budget import Price
+from tuition.core.records import Example, Grade, Json, Reply, Request, Target
+from tuition.core.splits import Splits
+
+__all__ = [
+    "Generation",
+    "Learner",
+    "Listener",
+    "Pool",
+    "Progress",
+    "Source",
+    "Strategy",
+    "StudentAbilities",
+    "Task",
+    "Teacher",
+    "TeacherAbilities",
+]
+
+Progress = Callable[[str, int, int], None]
+"""Told `(stage, done, total)` while long work goes on."""
+
+
+class Listener(Protocol):
+    """Who hears how a run goes while it goes."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Hear that a part of long work is done.
+
+        Args:
+            stage: What is being done.
+            done: How much of it.
+            total: Of how much.
+        """
+        ...
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Hear something that a person should see before the run goes on.
+
+        Args:
+            title: What it is.
+            rows: Each with the same entries.
+        """
+        ...
+
+
+class Task(Protocol):
+    """What is asked and what is right: reads an answer out of a text, and grades it."""
+
+    name: str
+    version: str
+    """Changes whenever the same text could be read or graded differently."""
+
+    def read(self, text: str, example: Example) -> str | None:
+        """Read the answer out of a text.
+
+        Args:
+            text: What a teacher or a student wrote.
+            example: The question; its label is not looked at.
+
+        Returns:
+            In the form of labels: an option's text, a plain number, a string. None: unreadable.
+        """
+        ...
+
+    def grade(self, answer: str | None, example: Example) -> Grade:
+        """Say what an answer is worth.
+
+        Args:
+            answer: What `read` gave, or a label.
+            example: The question; its answer is not None.
+
+        Returns:
+            UNREADABLE for None, else RIGHT or WRONG.
+        """
+        ...
+
+
+class Source(Protocol):
+    """Where the examples come from: a user's files, shared data, a generator."""
+
+    def load(self) -> Splits:
+        """Read or make the splits.
+
+        Returns:
+            Train, valid and a sealed test; the test may be absent.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherAbilities:
+    """What a teacher can do and what asking it means."""
+
+    reads_prompt: bool = True
+    """False for recorded replies: the prompt changes nothing."""
+    is_paid: bool = True
+    """False where a call moves no money, such as a recorded reply."""
+    is_simulated: bool = False
+    """True for a program that stands in for a language model; said wherever its name is shown."""
+    has_temperature: bool = True
+    concurrency: int = 8
+    """Calls in flight at most."""
+
+
+class Teacher(Protocol):
+    """Who answers, one attempt at a time. Retrying is not its business."""
+
+    name: str
+    endpoint: str
+    model: str
+    price: Price | None
+    """None: unknown, and therefore an unknown cost."""
+    abilities: TeacherAbilities
+
+    async def complete(self, request: Request) -> Reply:
+        """Make one attempt.
+
+        Args:
+            request: What to ask.
+
+        Returns:
+            The answer, or a reply whose `failure` says why there is none. Raises nothing for one call's
+            failure.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What a strategy may know of the examples it chooses from."""
+
+    size: int
+    domains: Sequence[str] = ()
+    """One a row; empty: unknown."""
+
+
+class Strategy(Protocol):
+    """What to ask next: numbers in, indices out. Knows no model and no teacher."""
+
+    def __call__(self, pool: Pool, n: int, *, seed: int) -> list[int]:
+        """Choose `n` rows of the pool.
+
+        Args:
+            pool: What is known of the rows.
+            n: How many to choose, at most the pool's size.
+            seed: Equal seeds choose equal rows.
+
+        Returns:
+            Distinct row numbers, best first.
+
+        Raises:
+            ValueError: `n` is negative or greater than the pool.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentAbilities:
+    """What a family of students can do."""
+
+    generates: bool
+    """Writes text: answers, rationales."""
+    scores_options: bool
+    """Gives every option a score."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One text the student wrote."""
+
+    text: str
+    tokens: int
+    """Tokens written, the end mark included."""
+
+
+class Learner(Protocol):
+    """A student: answers, scores, learns, and can be kept."""
+
+    abilities: StudentAbilities
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        ...
+
+    def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
+        """Write one greedy continuation for each question.
+
+        Args:
+            questions: Their `output` is not looked at.
+            max_tokens: Upper bound for each continuation.
+
+        Returns:
+            One text a question, in order.
+        """
+        ...
+
+    def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Score every choice of each question.
+
+        Args:
+            questions: Each with at least two choices; their `output` is not looked at.
+
+        Returns:
+            One score a choice, higher is better; for a student that generates, the log-likelihood of the
+            option's text.
+        """
+        ...
+
+    def fit(
+        self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
+    ) -> Mapping[str, Json]:
+        """Train on the targets; go on from the last checkpoint in the folder if there is one.
+
+        Args:
+            targets: Of all objectives, in any order.
+            folder: For checkpoints.
+            progress: Told about steps.
+
+        Returns:
+            What happened: steps, tokens, last loss, inputs that had to be cut.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
+
+        Args:
+            folder: Made when absent.
+        """
+        ...

@@ -1,0 +1,306 @@
+"""The nouns that travel between the rooms: frozen, JSON there and back, ids made from the content.
+
+Knows no file, no network and no model. A record that must change is replaced (`dataclasses.replace`), never
+altered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from tuition.core.steps import split_steps
+
+__all__ = [
+    "Annotation",
+    "Example",
+    "Failure",
+    "Grade",
+    "Json",
+    "Message",
+    "Prediction",
+    "Record",
+    "Reply",
+    "Request",
+    "Target",
+    "Usage",
+    "canonical_json",
+    "content_id",
+]
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+"""What JSON can hold."""
+
+
+def canonical_json(value: object) -> str:
+    """Write a value in the one form that identities are made from.
+
+    Keys sorted, no blanks, no escapes beyond JSON's own, so that equal content has equal text on every
+    machine.
+
+    Args:
+        value: Anything JSON can hold; tuples count as lists.
+
+    Returns:
+        The text.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_id(value: object) -> str:
+    """Name a value by its content.
+
+    Args:
+        value: Anything JSON can hold.
+
+    Returns:
+        The SHA-256 of its canonical JSON, as 64 hexadecimal digits.
+    """
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What every noun can do: become JSON, and come back."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Give the record as plain JSON values.
+
+        Returns:
+            One entry a field, nested records as objects.
+        """
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Json]) -> Self:
+        """Make the record from what `to_json` gave.
+
+        Args:
+            row: One entry a field; lists stand for tuples. Keys the record does not know are ignored.
+
+        Returns:
+            An equal record.
+        """
+        known = {item.name for item in dataclasses.fields(cls)}
+        return cls(**{key: _revive(key, value) for key, value in row.items() if key in known})
+
+
+def _revive(field_name: str, value: Any) -> Any:
+    """Turn a JSON value back into what its field holds: tuples for lists, records for objects."""
+    if value is None:
+        return None
+    match field_name:
+        case "messages":
+            return tuple(Message.from_json(item) for item in value)
+        case "usage":
+            return Usage.from_json(value)
+        case "failure":
+            return Failure.from_json(value)
+        case "grade":
+            return Grade(value)
+        case _:
+            return tuple(value) if isinstance(value, list) else value
+
+
+class Grade(StrEnum):
+    """What an answer is worth. An unreadable one is never a number, an "A" or a "no"."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(Record):
+    """One question of a pool."""
+
+    id: str
+    question: str
+    choices: tuple[str, ...] = ()
+    """Option texts; empty for an open question."""
+    context: str = ""
+    """What the question is about, such as an abstract; cut before the question is."""
+    answer: str | None = None
+    """The label: an option's text, a number, a string. None: unknown."""
+    label_source: str = "gold"
+    """Who says so: gold, a teacher's name, majority, human."""
+    domain: str = ""
+    split: str = ""
+
+    @property
+    def answer_index(self) -> int | None:
+        """Position of the answer among the choices; None where it is not among them."""
+        return self.choices.index(self.answer) if self.answer in self.choices else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Record):
+    """One turn of a conversation with a teacher."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Record):
+    """One call that could be made: the identity of what is bought, and the columns that stand beside it."""
+
+    endpoint: str
+    model: str
+    messages: tuple[Message, ...]
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    """Sampling parameters, as sent; `max_tokens` bounds the answer."""
+    sample: int = 0
+    """Which of several independent answers to the same call."""
+
+    teacher: str = ""
+    role: str = ""
+    """What the call is for: rationale, solve, judge_step, revise, verify. Not part of the key."""
+    prompt: str = ""
+    """Name and version of the prompt, such as `rationale/1`. Not part of the key."""
+    example_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of endpoint, model, messages, parameters and sample: identical calls are bought once."""
+        return content_id(
+            {
+                "endpoint": self.endpoint,
+                "model": self.model,
+                "messages": [message.to_json() for message in self.messages],
+                "parameters": dict(self.parameters),
+                "sample": self.sample,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(Record):
+    """Tokens of one call, as the provider counted them."""
+
+    prompt_tokens: int = 0
+    """All of the prompt, the cached part included."""
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    """All that was written, the reasoning included."""
+    reasoning_tokens: int = 0
+    is_estimated: bool = False
+    """True where the provider counted nothing and the numbers come from the length of the text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure(Record):
+    """Why a call gave no answer. Failure is data."""
+
+    kind: str
+    """absent, timeout, connection, rate_limit, server, bad_request, auth, refused, truncated, malformed,
+    empty, unknown_outcome, unpaid."""
+    message: str
+    is_retryable: bool = False
+    retry_after_s: float | None = None
+    """What the server asked for; None: it did not say."""
+    is_paid: bool | None = False
+    """Whether the provider charged for the attempt; None: nobody can tell, so it counts at its worst."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply(Record):
+    """What came back from one attempt: a text, or a failure."""
+
+    text: str = ""
+    reasoning: str = ""
+    """Text the provider kept apart as reasoning."""
+    answer: str | None = None
+    """An answer the provider gave apart from the text; None: read it from the text."""
+    finish: str = "stop"
+    """stop, length, content_filter, or what the provider said."""
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    """The model id as returned."""
+    latency_s: float = 0.0
+    raw: str = ""
+    """The body as it came."""
+    headers: str = ""
+    """The response headers as JSON."""
+    failure: Failure | None = None
+    """None: the call succeeded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation(Record):
+    """One teacher's kept reply on one example."""
+
+    example_id: str
+    teacher: str
+    kind: str
+    """rationale (gold answer shown), chain (not shown), revision."""
+    rationale: str
+    answer: str | None
+    """What the teacher concludes, read from its reply; None: unreadable."""
+    is_forced: bool = False
+    """Whether the gold answer stood in the prompt."""
+    parent: str = ""
+    """Id of the annotation or prediction this one revises."""
+    request_keys: tuple[str, ...] = ()
+    sample: int = 0
+    demonstrations: tuple[str, ...] = ()
+    """Ids of the examples shown in the prompt."""
+    faults: tuple[str, ...] = ()
+    """Health checks it failed; empty: healthy."""
+    finish: str = "stop"
+
+    @property
+    def id(self) -> str:
+        """First 16 digits of the content's SHA-256."""
+        return content_id(self.to_json())[:16]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The rationale, cut into its steps."""
+        return split_steps(self.rationale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction(Record):
+    """What the student says about one example."""
+
+    example_id: str
+    text: str
+    """What was generated; empty where options were scored."""
+    answer: str | None
+    """Read from the text or the highest option; None: unreadable."""
+    grade: Grade | None = None
+    """None: the example has no label."""
+    option_scores: tuple[float, ...] = ()
+    """Log-likelihood of each option, natural log; empty where the answer was generated."""
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(Record):
+    """One thing the student learns to write: an instruction, a question, and the text that should follow."""
+
+    example: Example
+    """Where it comes from; its context is cut first when the input is too long."""
+    prefix: str
+    """The instruction, such as `predict: `."""
+    input: str
+    """The question with its choices, without the context."""
+    output: str
+    """Never empty: an absent rationale is no target."""
+    weight: float = 1.0
+    """The objective's weight in the loss: γ for the answer, α of its teacher for a rationale."""
+    objective: str = "answer"
+    """Targets of one objective are averaged together, then weighted."""
+
+    def __post_init__(self) -> None:
+        if not self.output.strip():
+            raise ValueError(f"empty target for example {self.example.id!r}, objective {self.objective!r}")

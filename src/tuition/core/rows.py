@@ -1,0 +1,227 @@
+"""Read and write rows: JSON Lines and CSV, plain or gzip. Knows no noun: a row is a dictionary."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, NoReturn
+
+from tuition.core.errors import DataError
+from tuition.core.records import Json
+
+__all__ = ["read_rows", "resolve_data", "write_rows"]
+
+_JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
+_ENDINGS = (*_JSON_ENDINGS, ".csv")
+_DATA = "data:"
+_DEFAULT_FOLDER = "../shared/data"
+
+
+def resolve_data(path: str) -> Path:
+    """Find a file that a configuration names.
+
+    Args:
+        path: A path; one that begins with `data:` lies in the folder that the variable TUITION_DATA
+            of the environment names, or in `../shared/data` where it names none.
+
+    Returns:
+        The path; whether the file exists is for its reader to say.
+
+    Raises:
+        DataError: The data folder does not exist.
+    """
+    if not path.startswith(_DATA):
+        return Path(path)
+    folder = Path(os.environ.get("TUITION_DATA") or _DEFAULT_FOLDER)
+    if not folder.is_dir():
+        raise DataError(
+            f"no data folder {str(folder)!r}, where {path!r} should lie; "
+            "set TUITION_DATA to the folder, or write a path without 'data:'"
+        )
+    return folder / path.removeprefix(_DATA)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Json]]:
+    """Read the rows of a file, one at a time. Blank lines are passed over.
+
+    Args:
+        path: Ends in .jsonl, .json-lines, .ndjson or .csv, with or without .gz; UTF-8. The first line of a
+            CSV names its columns.
+
+    Yields:
+        One dictionary a row; the values of a CSV are strings.
+
+    Raises:
+        DataError: The file is absent or not of that form; the text names file and line.
+    """
+    ending = _ending(path)
+    try:
+        with _open_for_reading(path) as lines:
+            yield from (_csv_rows if ending == ".csv" else _json_rows)(lines, path)
+    except FileNotFoundError:
+        raise DataError(_absent(path)) from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{str(path)!r} is not UTF-8 ({error.reason}); save it as UTF-8, such as with: iconv -t utf-8"
+        ) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{str(path)!r} is no whole gzip file: {error}; fetch it again, or drop .gz from its name"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
+
+
+def _ending(path: Path) -> str:
+    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if ending not in _ENDINGS:
+        raise DataError(
+            f"{str(path)!r} is of no known form; expected a name ending in {', '.join(_ENDINGS)}, "
+            "with or without .gz"
+        )
+    return ending
+
+
+def _open_for_reading(path: Path) -> IO[str]:
+    # newline="" leaves line ends inside quoted CSV cells alone; utf-8-sig forgives the mark of spreadsheets
+    if path.name.endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _absent(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"no file {str(path)!r}: its folder does not exist either; correct the path"
+    known = [item.name for item in folder.iterdir() if item.is_file()]
+    close = difflib.get_close_matches(path.name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "correct the path"
+    return f"no file {path.name!r} in {str(folder)!r}; {hint}"
+
+
+def _json_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{str(path)!r} line {number} is no JSON: {error}; mend or remove it") from None
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{str(path)!r} line {number} is a JSON {type(row).__name__}, not an object; "
+                'expected one line a row, such as {"question": "…", "answer": "…"}'
+            )
+        if "\\ud" in line.lower():
+            _refuse_half_characters(row, f"{str(path)!r} line {number}")
+        yield row
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _refuse_half_characters(row: object, place: str) -> None:
+    # half of a surrogate pair parses, and fails much later, when something is to be written or hashed
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{place} holds half of a two-part Unicode escape (\\ud…); mend or remove it"
+        ) from None
+
+
+def _csv_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next(reader, [])
+        _check_header(header, path)
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise DataError(
+                    f"{str(path)!r} line {reader.line_num} has {len(cells)} cells, its header {len(header)}; "
+                    "put quotes around cells that hold commas"
+                )
+            yield dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        raise DataError(
+            f"{str(path)!r} line {reader.line_num} is no CSV: {error}; mend or remove it"
+        ) from None
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    is_header = bool(header) and all(name.strip() for name in header) and len(set(header)) == len(header)
+    if not is_header:
+        raise DataError(
+            f"{str(path)!r} line 1 is no CSV header: {header!r}; "
+            "expected the names of the columns, each once and none empty, such as: id,question,answer"
+        )
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
+    """Write rows to a file so that it is there whole or not at all.
+
+    Args:
+        path: Ends as `read_rows` wants it; a file of that name is replaced. Its folder is made when absent.
+        rows: What to write; for a CSV the columns are the keys of all rows in order of appearance; absent
+            values are empty.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        DataError: The name has no known ending, or the file cannot be written.
+    """
+    ending = _ending(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as raw:
+            n = _write(raw, rows, is_csv=ending == ".csv", is_packed=path.name.endswith(".gz"))
+            raw.flush()
+            os.fsync(raw.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return n
+
+
+def _write(
+    raw: IO[bytes] | gzip.GzipFile, rows: Iterable[Mapping[str, Json]], *, is_csv: bool, is_packed: bool
+) -> int:
+    if is_packed:
+        # no name and no time inside, so that equal rows make equal files
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+            return _write(packed, rows, is_csv=is_csv, is_packed=False)
+    text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+    n = _write_csv(text, list(rows)) if is_csv else _write_json(text, rows)
+    text.detach()
+    return n
+
+
+def _write_json(text: IO[str], rows: Iterable[Mapping[str, Json]]) -> int:
+    n = 0
+    for row in rows:
+        text.write(json.dumps(dict(row), ensure_ascii=False, allow_nan=False) + "\n")
+        n += 1
+    return n
+
+
+def _write_csv(text: IO[str], rows: list[Mapping[str, Json]]) -> int:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    if columns:
+        writer.writeheader()
+    writer.writerows(rows)
+    return len(rows)

@@ -1,0 +1,283 @@
+"""The run folder: the resolved configuration first, events as they happen, metrics, and "done" written last.
+
+Knows no recipe. A folder that exists is resumed or named in an error; nothing in it is ever silently deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import time
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.protocols import Listener
+from tuition.core.records import Json, content_id
+from tuition.core.rows import write_rows
+
+__all__ = ["Run", "code_revision", "versions"]
+
+_FREE = ("budget.", "evaluation.jobs", "out ", "store ")
+"""What may differ when a run is gone on with: how much may be spent, and where things lie."""
+
+_PACKAGES = ("tuition", "torch", "transformers", "peft", "numpy", "httpx2", "pydantic")
+
+
+class Run:
+    """One run of one recipe, in one folder, held by one process at a time."""
+
+    def __init__(self, path: Path, *, config_text: str, listener: Listener | None = None) -> None:
+        """Open a run folder, or begin one.
+
+        Args:
+            path: The folder.
+            config_text: The resolved configuration as TOML.
+            listener: Hears how it goes; None: nobody listens.
+
+        Raises:
+            ConfigError: The folder holds something else, another configuration, or is being run just now.
+        """
+        self.path = path
+        self._listener = listener
+        self.is_resumed = _check_folder(path, config_text)
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path)
+        if not self.is_done:
+            _write_text(path / "config.toml", config_text)
+        self.config_hash = _config_hash(config_text)
+        self.id = self._name()
+        if not self.is_done:
+            self.event("resumed" if self.is_resumed else "started", config_hash=self.config_hash)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / "done").exists()
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds in which the run was worked on, over all its starts, up to its last event."""
+        seconds, before = 0.0, None
+        for event in self.events():
+            if before is not None and event["event"] != "resumed":
+                seconds += event["time"] - before
+            before = event["time"]
+        return round(seconds, 3)
+
+    def events(self) -> Iterator[dict]:
+        """Read what happened so far, over all starts.
+
+        Yields:
+            One entry a line of `events.jsonl`; a line cut by a kill is passed over.
+        """
+        with (self.path / "events.jsonl").open(encoding="utf-8") as file:
+            for line in file:
+                with contextlib.suppress(json.JSONDecodeError):
+                    yield json.loads(line)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Tell whoever listens that a part of long work is done.
+
+        Args:
+            stage: What is being done.
+            done: How much of it.
+            total: Of how much.
+        """
+        if self._listener is not None:
+            self._listener.progress(stage, done, total)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Show whoever listens a table, before the run goes on.
+
+        Args:
+            title: What it is.
+            rows: Each with the same entries.
+        """
+        if self._listener is not None and rows:
+            self._listener.table(title, rows)
+
+    def event(self, kind: str, **values: Json) -> None:
+        """Add a line to `events.jsonl`.
+
+        Args:
+            kind: What happened.
+            **values: What there is to say about it.
+        """
+        row = {"time": round(time.time(), 3), "event": kind, **values}
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+            # The line begins with a line end: whatever a kill left before it stays a line of its own.
+            file.write("\n" + json.dumps(row, ensure_ascii=False) + "\n")
+
+    def has_event(self, kind: str) -> bool:
+        """Say whether something happened before, in this start or an earlier one.
+
+        Args:
+            kind: As given to `event`.
+
+        Returns:
+            True where `events.jsonl` has such a line.
+        """
+        return any(event["event"] == kind for event in self.events())
+
+    def write_json(self, name: str, value: Mapping[str, Json]) -> Path:
+        """Write a JSON file into the folder, whole or not at all.
+
+        Args:
+            name: File name.
+            value: What to write.
+
+        Returns:
+            The file's path.
+        """
+        path = self.path / name
+        _write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        return path
+
+    def write_rows(self, name: str, rows: list[dict[str, Json]]) -> Path:
+        """Write a JSONL file into the folder, whole or not at all.
+
+        Args:
+            name: File name.
+            rows: One a line.
+
+        Returns:
+            The file's path.
+        """
+        write_rows(self.path / name, rows)
+        return self.path / name
+
+    def write_folder(self, name: str, write: Callable[[Path], None]) -> Path:
+        """Write a folder within the folder, whole or not at all.
+
+        Args:
+            name: The folder's name.
+            write: Fills the empty folder it is given.
+
+        Returns:
+            The folder's path.
+        """
+        path, draft = self.path / name, self.path / f".{name}.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        write(draft)
+        draft.rename(path)
+        return path
+
+    def finish(self, metrics: Mapping[str, Json]) -> None:
+        """Write the metrics, then the mark that the run is done.
+
+        Args:
+            metrics: What goes into `metrics.json`.
+        """
+        self.write_json("metrics.json", metrics)
+        self.event("done")
+        _write_text(self.path / "done", "")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder, so that another process may go on with it."""
+        self._lock.release()
+
+    def _name(self) -> str:
+        """Give the run its name in the store, once."""
+        path = self.path / "run_id"
+        if not path.exists():
+            stem = re.sub(r"[^\w.-]+", "-", self.path.name) or "run"
+            _write_text(path, f"{stem}-{uuid.uuid4().hex[:12]}")
+        return path.read_text(encoding="utf-8")
+
+
+def _config_hash(config_text: str) -> str:
+    """Name what a result follows from: equal wherever the run lies and whatever it may spend."""
+    tables = tomllib.loads(config_text)
+    return content_id({key: value for key, value in tables.items() if key not in ("out", "store", "budget")})[:16]
+
+
+def _check_folder(path: Path, config_text: str) -> bool:
+    """Say whether the folder holds this very run already."""
+    if not path.exists() or not any(path.iterdir()):
+        return False
+    try:
+        found = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if all(child.name in ("lock", "events.jsonl") or child.is_dir() for child in path.iterdir()):
+            return False
+        raise ConfigError(f"{str(path)!r} exists and is no run folder; choose another `out`.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{str(path / 'config.toml')!r} is damaged: {error}; choose another `out`.") from None
+    faults = [fault for fault in _differences(found, tomllib.loads(config_text)) if not fault.startswith(_FREE)]
+    if faults:
+        raise ConfigError(
+            f"run folder {str(path)!r} holds another configuration: {'; '.join(faults[:3])}. "
+            "Choose another `out`, or remove the folder yourself."
+        )
+    return True
+
+
+def _differences(there: Mapping[str, object], here: Mapping[str, object], place: str = "") -> list[str]:
+    faults: list[str] = []
+    for key in sorted(there.keys() | here.keys()):
+        left, right = there.get(key), here.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            faults += _differences(left, right, f"{place}{key}.")
+        elif left != right:
+            faults.append(f"{place}{key} is {left!r} there and {right!r} here")
+    return faults
+
+
+def _lock(path: Path) -> FileLock:
+    lock = FileLock(path / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(
+            f"run folder {str(path)!r} is being run by another process; wait for it, or choose another `out`."
+        ) from None
+    return lock
+
+
+def _write_text(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def code_revision() -> str:
+    """Name the program's own source by its content, whether or not it lies in a repository.
+
+    Returns:
+        12 hexadecimal digits, equal where every source file is equal.
+    """
+    root = Path(__file__).parents[1]
+    files = sorted(root.rglob("*.py"))
+    return content_id([[str(file.relative_to(root)), file.read_text(encoding="utf-8")] for file in files])[
+        :12
+    ]
+
+
+def versions() -> dict[str, Json]:
+    """List what a result depends on: Python, the packages that are installed, the program's own source.
+
+    Returns:
+        Name and version of each.
+    """
+    found: dict[str, Json] = {"python": platform.python_version(), "code": code_revision()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

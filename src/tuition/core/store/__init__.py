@@ -1,0 +1,165 @@
+"""The ledger and the replies: one SQLite file a workspace. Nothing paid is lost, nothing is paid twice.
+
+Reserve, attempt, settle: a call starts only after its worst cost is on disk under every cap. The reservation
+is also the lease on the call, so that a second process waits instead of buying. Knows no teacher, no network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import uuid
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from tuition.core.budget import Cost, Price
+from tuition.core.errors import StoreError
+from tuition.core.records import Reply, Request
+from tuition.core.store import ledger
+from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved
+from tuition.core.store.spend import Spend, spend_of
+from tuition.core.store.writer import Writer, connect
+
+__all__ = ["Busy", "Cap", "Kept", "Left", "Outcome", "Place", "Refused", "Reserved", "Spend", "Store"]
+
+
+class Store:
+    """One SQLite file, open for any number of runs and processes at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store, or make it.
+
+        Args:
+            path: The file; its folder is made when absent.
+
+        Raises:
+            StoreError: The file is no store, or cannot be written.
+        """
+        self.path = path
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.closing(connect(path)) as connection:
+                ledger.set_up(connection)
+        except (sqlite3.Error, OSError, StoreError) as error:
+            raise StoreError(f"the store {str(path)!r} cannot be opened: {error}") from None
+        self._writer = Writer(path, beat=self._beat, last=self._leave)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish the writes under way; attempts still open become unknown outcomes."""
+        self._writer.close()
+
+    def reserve(
+        self,
+        request: Request,
+        worst: Cost,
+        *,
+        place: Place,
+        caps: Sequence[Cap] = (),
+        price: Price | None = None,
+        asks_again: bool = True,
+    ) -> Future[Outcome]:
+        """Set the worst cost of a call aside under every cap, or say why the call must not be made.
+
+        Args:
+            request: The call.
+            worst: What it takes out of the caps until it is settled; a cost of None takes no money.
+            place: Whose call it is.
+            caps: The limits that hold for it.
+            price: What it will be settled with; kept beside the attempt.
+            asks_again: Whether a call whose end nobody saw may be made once more.
+
+        Returns:
+            A future: Reserved, Kept, Busy, Left or Refused; on disk before the future is done.
+        """
+
+        def act(connection: sqlite3.Connection) -> Outcome:
+            found = ledger.earlier(connection, request.key, place, asks_again=asks_again)
+            if isinstance(found, Kept) and found.reply.failure is None:
+                ledger.note_use(connection, request, place)
+            if found is not None:
+                return found
+            refused = ledger.refusal(connection, worst, caps)
+            if refused is not None:
+                return refused
+            attempt_id = ledger.insert_attempt(
+                connection, request, worst, place=place, price=price, owner=self._owner
+            )
+            return Reserved(attempt_id=attempt_id)
+
+        return self._writer.submit(act)
+
+    def settle(self, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool) -> Future[None]:
+        """Replace a reservation by what the call really came to.
+
+        Args:
+            attempt_id: From `Reserved`.
+            reply: What came back, a failure included.
+            cost: Of the usage the provider counted; not looked at where nobody saw the end.
+            is_paid: Whether the cost was newly paid, which a recorded reply's is not.
+
+        Returns:
+            A future that is done when it is on disk.
+        """
+
+        def act(connection: sqlite3.Connection) -> None:
+            ledger.close_attempt(connection, attempt_id, reply, cost=cost, is_paid=is_paid)
+
+        return self._writer.submit(act)
+
+    @contextlib.contextmanager
+    def read(self) -> Generator[sqlite3.Connection]:
+        """Lend a connection for questions.
+
+        Yields:
+            A connection whose rows have names; it cannot write.
+        """
+        with contextlib.closing(connect(self.path)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
+
+    def kept(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """Look calls up without making them.
+
+        Args:
+            keys: Keys of requests.
+
+        Returns:
+            The kept replies by key; keys without one are absent.
+        """
+        found: dict[str, Reply] = {}
+        with self.read() as connection:
+            for key in keys:
+                row = connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    found[key] = Reply.from_json(json.loads(row["reply"]))
+        return found
+
+    def spend(self, run: str) -> Spend:
+        """Count what a run used and paid so far.
+
+        Args:
+            run: The run's id.
+
+        Returns:
+            The two figures of money and what lies behind them.
+        """
+        with self.read() as connection:
+            return spend_of(connection, run)
+
+    def _beat(self, connection: sqlite3.Connection) -> None:
+        ledger.announce(connection, self._owner)
+        ledger.forget_dead(connection)
+
+    def _leave(self, connection: sqlite3.Connection) -> None:
+        ledger.forget_dead(connection, self._owner)

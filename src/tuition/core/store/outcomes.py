@@ -1,0 +1,84 @@
+"""What a reservation asks for and what it can come to. Knows no SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuition.core.records import Reply
+
+__all__ = ["Busy", "Cap", "Kept", "Left", "Outcome", "Place", "Refused", "Reserved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Whose call it is: the run, and the round within it."""
+
+    run: str
+    round: int = 0
+
+    def scopes(self, teacher: str) -> tuple[str, ...]:
+        """Name every sum that a call of this teacher counts in.
+
+        Args:
+            teacher: Its name.
+
+        Returns:
+            The run, the teacher within the run, the round within the run.
+        """
+        return (self.run, f"{self.run}/teacher/{teacher}", f"{self.run}/round/{self.round}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """A limit on what one scope may newly pay; None: no limit of that kind."""
+
+    scope: str
+    nano: int | None = None
+    tokens: int | None = None
+    calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """The call may be made; its worst cost is set aside."""
+
+    attempt_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The call was made before: a reply, or a failure that asking again would not mend."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Somebody else is making this very call; ask again in a moment."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """Nobody saw how an earlier attempt ended, and the policy is to leave it."""
+
+    attempt_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A cap does not allow the call."""
+
+    scope: str
+    what: str
+    """usd, tokens or calls."""
+    limit: int
+    spent: int
+    """Settled and reserved together."""
+    may_free: bool
+    """Whether calls in flight could still give back a part of what they reserved."""
+
+
+Outcome = Reserved | Kept | Busy | Left | Refused
+"""What a reservation can come to."""

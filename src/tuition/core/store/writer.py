@@ -1,0 +1,186 @@
+"""One thread that writes: gathers the acts of a few milliseconds, commits them together, answers each.
+
+Knows SQLite, and nothing of what the acts mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from tuition.core.errors import StoreError
+
+__all__ = ["Act", "Writer", "connect"]
+
+_GROUP_S = 0.002
+"""How long the writer waits for company before it commits."""
+_GROUP_SIZE = 512
+_HEARTBEAT_S = 5.0
+_LOCK_S = 60.0
+"""How long to wait for another process's transaction."""
+
+_REFUSALS = (
+    StoreError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""Faults of one write alone; whatever else SQLite says is about the file, and concerns all of them."""
+
+Result = TypeVar("Result")
+Act = Callable[[sqlite3.Connection], Result]
+"""What is done inside a transaction."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a connection whose rows have names and whose transactions are explicit.
+
+    Args:
+        path: The SQLite file.
+
+    Returns:
+        The connection; the caller closes it.
+    """
+    connection = sqlite3.connect(path, timeout=_LOCK_S, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Write(Generic[Result]):
+    act: Act[Result]
+    future: Future[Result]
+
+
+class Writer:
+    """The only thread of this process that writes to the file."""
+
+    def __init__(self, path: Path, *, beat: Act[None], last: Act[None]) -> None:
+        """Start the thread.
+
+        Args:
+            path: The SQLite file.
+            beat: Done at the start and every few seconds.
+            last: Done when the writer is closed.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        self._path = path
+        self._beat = beat
+        self._last = last
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._is_closed = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._write_all, name="tuition-store", daemon=True)
+        self._thread.start()
+        try:
+            self.submit(beat).result()
+        except StoreError:
+            self.close()
+            raise
+
+    def submit(self, act: Act[Result]) -> Future[Result]:
+        """Queue an act.
+
+        Args:
+            act: Done inside a transaction, all of it or nothing.
+
+        Returns:
+            A future of its result, done once that is on disk.
+
+        Raises:
+            StoreError: The writer is closed.
+        """
+        future: Future[Result] = Future()
+        # A caller that stops waiting must not undo what it asked for: a running future cannot be cancelled.
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            if self._is_closed:
+                raise StoreError(f"the store {str(self._path)!r} is closed.")
+            self._writes.put(_Write(act, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what is queued and end the thread."""
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._writes.put(None)
+        self._thread.join()
+
+    def _write_all(self) -> None:
+        with contextlib.closing(connect(self._path)) as connection:
+            beat_at = time.monotonic()
+            is_open = True
+            while is_open:
+                group, is_open = self._gather()
+                if time.monotonic() - beat_at > _HEARTBEAT_S:
+                    group.append(_Write(self._beat, Future()))
+                    beat_at = time.monotonic()
+                if group:
+                    _commit(connection, group)
+            _commit(connection, [_Write(self._last, Future())])
+
+    def _gather(self) -> tuple[list[_Write], bool]:
+        """Wait for a write, then a moment for its company; False at the closing mark."""
+        group: list[_Write] = []
+        deadline = time.monotonic() + _HEARTBEAT_S
+        while len(group) < _GROUP_SIZE:
+            try:
+                write = self._writes.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if write is None:
+                return group, False
+            if not group:
+                deadline = time.monotonic() + _GROUP_S
+            group.append(write)
+        return group, True
+
+
+def _commit(connection: sqlite3.Connection, group: list[_Write]) -> None:
+    """Put a group into one transaction, then answer each; a write that fails leaves the others alone."""
+    answers: list[Callable[[], None]] = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for write in group:
+            answers.append(_one(connection, write))
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        failure = StoreError(
+            f"the store could not be written: {error}. What was settled before is safe; "
+            "make room or end the other process, then start again."
+        )
+        answers = [lambda write=write: write.future.set_exception(failure) for write in group]
+    for answer in answers:
+        answer()
+
+
+def _one(connection: sqlite3.Connection, write: _Write) -> Callable[[], None]:
+    """Do one write inside the group's transaction; give what answers it after the commit."""
+    connection.execute("SAVEPOINT one")
+    try:
+        result = write.act(connection)
+    except _REFUSALS as error:
+        connection.execute("ROLLBACK TO one")
+        connection.execute("RELEASE one")
+        return lambda error=error: write.future.set_exception(error)
+    connection.execute("RELEASE one")
+    return lambda: write.future.set_result(result)

@@ -1,0 +1,44 @@
+"""What every test stands on: markers that are off unless asked for, where the shared data lie, and no network."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+MARKERS = ("slow", "gpu", "network")
+DATA = Path(os.environ.get("TUITION_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()
+
+
+def pytest_addoption(parser):
+    for marker in MARKERS:
+        parser.addoption(f"--{marker}", action="store_true", help=f"also run the tests marked {marker}")
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        for marker in MARKERS:
+            if marker in item.keywords and not config.getoption(f"--{marker}"):
+                item.add_marker(pytest.mark.skip(reason=f"marked {marker}: run with --{marker}"))
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(request, monkeypatch):
+    """Refuse every connection that would leave this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"tests talk to loopback only, not to {address[0]}; mark the test 'network'")
+        return connect(self, address)
+
+    if "network" not in request.keywords:
+        monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of recorded rationales; the test is skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"no recorded data at {DATA}; set TUITION_DATA to its folder")
+    return DATA

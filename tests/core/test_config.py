@@ -1,0 +1,68 @@
+import pytest
+from pydantic import Field
+
+from tuition.core.config import Section, override, parse, read_toml
+from tuition.core.errors import ConfigError
+
+
+class Inner(Section):
+    steps: int = Field(default=3, ge=1)
+    """Steps."""
+    lr: float = 0.1
+    """Rate."""
+
+
+class Outer(Section):
+    name: str
+    """Name."""
+    inner: Inner = Inner()
+    """Inner."""
+    items: tuple[Inner, ...] = ()
+    """Items."""
+
+
+def test_every_fault_is_told_at_once():
+    with pytest.raises(ConfigError) as caught:
+        parse(Outer, {"inner": {"step": 5, "steps": 0}, "items": [{"lr": "fast"}]}, where="x.toml")
+    text = str(caught.value)
+    assert "x.toml: 4 faults in the configuration" in text
+    assert "unknown key 'inner.step'; did you mean 'steps'? Known here: lr, steps." in text
+    assert "'inner.steps' is 0: Input should be greater than or equal to 1" in text
+    assert "'items.0.lr' is 'fast'" in text
+    assert "'name' is missing" in text
+
+
+def test_settings_lie_over_the_file():
+    tables = {"name": "a", "items": [{"lr": 1.0}, {"lr": 2.0}]}
+    changed = override(tables, ["inner.steps=7", "items.1.lr=5e-4", "name=b c"])
+    config = parse(Outer, changed, where="x")
+    assert (config.inner.steps, config.items[1].lr, config.name) == (7, 5e-4, "b c")
+    assert tables == {"name": "a", "items": [{"lr": 1.0}, {"lr": 2.0}]}
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("steps", "is not of the form key=value"),
+        ("=3", "is not of the form key=value"),
+        ("items.5.lr=1", "there is no entry '5'; the list has 1"),
+        ("items.first.lr=1", "there is no entry 'first'"),
+        ("name.first=1", "'name' is a value, not a table"),
+    ],
+)
+def test_a_setting_that_fits_nowhere(setting, words):
+    with pytest.raises(ConfigError, match=words):
+        override({"name": "a", "items": [{}]}, [setting])
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match="no configuration file .*tuition init"):
+        read_toml(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("name = unquoted\n")
+    with pytest.raises(ConfigError, match=r"bad.toml' is not readable as TOML.*line 1"):
+        read_toml(tmp_path / "bad.toml")
+
+
+def test_a_section_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Inner().steps = 5

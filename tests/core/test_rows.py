@@ -1,0 +1,117 @@
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuition.core.errors import DataError
+from tuition.core.rows import read_rows, resolve_data, write_rows
+
+ROWS = [{"id": "a", "question": 'über "x", y\nz', "n": 3}, {"id": "b", "question": "q"}]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "x.json-lines"])
+def test_json_rows_come_back(tmp_path, name):
+    assert write_rows(tmp_path / "new" / name, ROWS) == 2
+    assert list(read_rows(tmp_path / "new" / name)) == ROWS
+    assert [item.name for item in (tmp_path / "new").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
+def test_csv_rows_come_back_as_strings(tmp_path, name):
+    write_rows(tmp_path / name, ROWS)
+    assert list(read_rows(tmp_path / name)) == [
+        {"id": "a", "question": 'über "x", y\nz', "n": "3"},
+        {"id": "b", "question": "q", "n": ""},
+    ]
+
+
+@given(st.lists(st.dictionaries(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))))
+def test_any_json_row_comes_back(tmp_path_factory, rows):
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    write_rows(path, rows)
+    assert list(read_rows(path)) == rows
+
+
+def test_equal_rows_make_equal_gzip_files(tmp_path):
+    for name in ("a.jsonl.gz", "b.jsonl.gz"):
+        write_rows(tmp_path / name, ROWS)
+    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "x.csv"])
+def test_a_failed_write_leaves_the_old_file(tmp_path, name):
+    write_rows(tmp_path / name, ROWS)
+    before = (tmp_path / name).read_bytes()
+
+    def broken():
+        yield {"id": "c"}
+        raise KeyError("broken")
+
+    with pytest.raises(KeyError):
+        write_rows(tmp_path / name, broken())
+    assert (tmp_path / name).read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n  \n{"a": 2}\n')
+    assert list(read_rows(tmp_path / "x.jsonl")) == [{"a": 1}, {"a": 2}]
+
+
+def test_broken_line_17_is_named(tmp_path):
+    lines = [json.dumps({"i": i}) for i in range(20)]
+    lines[16] = '{"i": '
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"x\.jsonl' line 17 is no JSON: .*; mend or remove it"):
+        list(read_rows(tmp_path / "x.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.jsonl", b"[1]\n", r"line 1 is a JSON list, not an object; expected one line a row"),
+        ("x.jsonl", b'{"a": NaN}\n', r"line 1 is no JSON: NaN is no JSON number"),
+        ("x.jsonl", b'{"a": "\\ud800"}\n', r"line 1 holds half of a two-part Unicode escape"),
+        ("x.jsonl", b'{"a": "\xff"}\n', r"is not UTF-8 .*; save it as UTF-8"),
+        ("x.csv", b"id,question\na\n", r"line 2 has 1 cells, its header 2; put quotes"),
+        ("x.csv", b"id,,answer\n", r"line 1 is no CSV header: .*expected the names of the columns"),
+        ("x.csv", b"1,1\n2,2\n", r"line 1 is no CSV header"),
+        ("x.csv", b"", r"line 1 is no CSV header"),
+        ("x.csv", b'a,b\n"x"y,2\n', r"line 2 is no CSV"),
+        ("x.jsonl.gz", b"{}", r"is no whole gzip file: .*; fetch it again"),
+        ("x.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:-9], r"is no whole gzip file"),
+        ("x.txt", b"", r"is of no known form; expected a name ending in \.jsonl"),
+    ],
+)
+def test_bad_files_are_told_with_file_and_line(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=words) as caught:
+        list(read_rows(tmp_path / name))
+    assert name in str(caught.value)
+
+
+def test_an_absent_file_is_told_with_the_nearest_name(tmp_path):
+    write_rows(tmp_path / "train.jsonl", ROWS)
+    with pytest.raises(DataError, match=r"no file 'trian.jsonl' in .*; did you mean 'train.jsonl'\?"):
+        list(read_rows(tmp_path / "trian.jsonl"))
+    with pytest.raises(DataError, match="its folder does not exist either; correct the path"):
+        list(read_rows(tmp_path / "no" / "x.jsonl"))
+
+
+def test_a_folder_cannot_be_read_or_written(tmp_path):
+    (tmp_path / "x.jsonl").mkdir()
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_rows(tmp_path / "x.jsonl"))
+    with pytest.raises(DataError, match="cannot be written"):
+        write_rows(tmp_path / "x.jsonl", ROWS)
+
+
+def test_data_paths_lie_in_the_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUITION_DATA", str(tmp_path))
+    assert resolve_data("data:tinyllm/x.jsonl") == tmp_path / "tinyllm" / "x.jsonl"
+    assert str(resolve_data("own/x.jsonl")) == "own/x.jsonl"
+    monkeypatch.setenv("TUITION_DATA", str(tmp_path / "gone"))
+    with pytest.raises(DataError, match="no data folder .*; set TUITION_DATA to the folder"):
+        resolve_data("data:x.jsonl")

@@ -1,0 +1,108 @@
+import json
+import multiprocessing
+import tomllib
+
+import pytest
+
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.run import Run, code_revision, versions
+
+CONFIG = 'recipe = "tinyllm"\nseed = 3\n[budget]\ncalls = 5\n[training]\nsteps = 9\n'
+
+
+def test_the_configuration_is_written_first_and_done_last(tmp_path):
+    run = Run(tmp_path / "r", config_text=CONFIG)
+    assert tomllib.loads((run.path / "config.toml").read_text())["seed"] == 3
+    assert not run.is_done
+    run.event("annotated", kept=7)
+    run.finish({"accuracy": 0.5})
+    assert run.is_done
+    assert json.loads((run.path / "metrics.json").read_text()) == {"accuracy": 0.5}
+    assert [event["event"] for event in run.events()] == ["started", "annotated", "done"]
+
+
+def test_a_run_is_gone_on_with_under_its_name(tmp_path):
+    first = Run(tmp_path / "r", config_text=CONFIG)
+    first.close()
+    second = Run(tmp_path / "r", config_text=CONFIG.replace("calls = 5", "calls = 50"))
+    assert second.is_resumed
+    assert second.id == first.id
+    assert second.config_hash == first.config_hash
+    assert [event["event"] for event in second.events()] == ["started", "resumed"]
+
+
+def test_another_configuration_is_refused(tmp_path):
+    Run(tmp_path / "r", config_text=CONFIG).close()
+    with pytest.raises(ConfigError, match="training.steps is 9 there and 10 here. Choose another `out`"):
+        Run(tmp_path / "r", config_text=CONFIG.replace("steps = 9", "steps = 10"))
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.doc").write_text("years of work")
+    with pytest.raises(ConfigError, match="exists and is no run folder; choose another `out`"):
+        Run(tmp_path, config_text=CONFIG)
+    assert (tmp_path / "thesis.doc").read_text() == "years of work"
+
+
+def test_a_damaged_configuration_is_named(tmp_path):
+    (tmp_path / "config.toml").write_text("seed = = 3")
+    with pytest.raises(DataError, match="config.toml' is damaged"):
+        Run(tmp_path, config_text=CONFIG)
+
+
+def _hold(path, held, let_go):
+    run = Run(path, config_text=CONFIG)
+    held.set()
+    let_go.wait(30)
+    run.close()
+
+
+def test_one_process_at_a_time(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held, let_go = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path / "r", held, let_go))
+    other.start()
+    assert held.wait(30)
+    with pytest.raises(ConfigError, match="is being run by another process"):
+        Run(tmp_path / "r", config_text=CONFIG)
+    let_go.set()
+    other.join()
+    Run(tmp_path / "r", config_text=CONFIG).close()
+
+
+def test_an_event_cut_by_a_kill_is_passed_over(tmp_path):
+    run = Run(tmp_path / "r", config_text=CONFIG)
+    with (run.path / "events.jsonl").open("a") as file:
+        file.write('{"time": 1, "eve')
+    run.event("annotated")
+    assert [event["event"] for event in run.events()] == ["started", "annotated"]
+    assert run.has_event("annotated")
+    assert not run.has_event("done")
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
+    run = Run(tmp_path / "r", config_text=CONFIG)
+
+    def fail(folder):
+        (folder / "half").write_text("x")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        run.write_folder("student", fail)
+    assert not (run.path / "student").exists()
+    run.write_folder("student", lambda folder: (folder / "whole").write_text("x"))
+    assert (run.path / "student" / "whole").exists()
+
+
+def test_time_between_starts_does_not_count(tmp_path):
+    run = Run(tmp_path / "r", config_text=CONFIG)
+    rows = [(0, "started"), (10, "trained"), (1000, "resumed"), (1005, "done")]
+    text = "\n".join(json.dumps({"time": time, "event": event}) for time, event in rows)
+    (run.path / "events.jsonl").write_text(text)
+    assert run.wall_s == 15
+
+
+def test_versions_name_the_source():
+    assert versions()["code"] == code_revision()
+    assert len(code_revision()) == 12
+    assert "pydantic" in versions()
