@@ -1,4 +1,4 @@
-"""What every test stands on: markers that are off unless asked for, where the shared data lie, and no network."""
+"""What every test stands on: markers off unless asked for, where the shared data lie, no network."""
 
 import os
 import socket
@@ -28,7 +28,11 @@ def loopback_only(request, monkeypatch):
     connect = socket.socket.connect
 
     def guarded(self, address):
-        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in (
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        ):
             raise OSError(f"tests talk to loopback only, not to {address[0]}; mark the test 'network'")
         return connect(self, address)
 

@@ -56,7 +56,7 @@ def test_a_setting_that_fits_nowhere(setting, words):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(ConfigError, match="no configuration file .*tuition init"):
+    with pytest.raises(ConfigError, match=r"no configuration file .*tuition init"):
         read_toml(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("name = unquoted\n")
     with pytest.raises(ConfigError, match=r"bad.toml' is not readable as TOML.*line 1"):

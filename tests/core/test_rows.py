@@ -27,7 +27,9 @@ def test_csv_rows_come_back_as_strings(tmp_path, name):
     ]
 
 
-@given(st.lists(st.dictionaries(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))))
+@given(
+    st.lists(st.dictionaries(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"))))
+)
 def test_any_json_row_comes_back(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     write_rows(path, rows)
@@ -94,9 +96,9 @@ def test_bad_files_are_told_with_file_and_line(tmp_path, name, content, words):
 
 def test_an_absent_file_is_told_with_the_nearest_name(tmp_path):
     write_rows(tmp_path / "train.jsonl", ROWS)
-    with pytest.raises(DataError, match=r"no file 'trian.jsonl' in .*; did you mean 'train.jsonl'\?"):
+    with pytest.raises(DataError, match=r"no file 'trian\.jsonl' in .*; did you mean 'train\.jsonl'\?"):
         list(read_rows(tmp_path / "trian.jsonl"))
-    with pytest.raises(DataError, match="its folder does not exist either; correct the path"):
+    with pytest.raises(DataError, match=r"its folder does not exist either; correct the path"):
         list(read_rows(tmp_path / "no" / "x.jsonl"))
 
 
@@ -113,5 +115,5 @@ def test_data_paths_lie_in_the_data_folder(tmp_path, monkeypatch):
     assert resolve_data("data:tinyllm/x.jsonl") == tmp_path / "tinyllm" / "x.jsonl"
     assert str(resolve_data("own/x.jsonl")) == "own/x.jsonl"
     monkeypatch.setenv("TUITION_DATA", str(tmp_path / "gone"))
-    with pytest.raises(DataError, match="no data folder .*; set TUITION_DATA to the folder"):
+    with pytest.raises(DataError, match=r"no data folder .*; set TUITION_DATA to the folder"):
         resolve_data("data:x.jsonl")

@@ -1,5 +1,6 @@
 import json
-import multiprocessing
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_run_is_gone_on_with_under_its_name(tmp_path):
 
 def test_another_configuration_is_refused(tmp_path):
     Run(tmp_path / "r", config_text=CONFIG).close()
-    with pytest.raises(ConfigError, match="training.steps is 9 there and 10 here. Choose another `out`"):
+    with pytest.raises(ConfigError, match=r"training.steps is 9 there and 10 here. Choose another `out`"):
         Run(tmp_path / "r", config_text=CONFIG.replace("steps = 9", "steps = 10"))
 
 
@@ -46,27 +47,28 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 def test_a_damaged_configuration_is_named(tmp_path):
     (tmp_path / "config.toml").write_text("seed = = 3")
-    with pytest.raises(DataError, match="config.toml' is damaged"):
+    with pytest.raises(DataError, match=r"config.toml' is damaged"):
         Run(tmp_path, config_text=CONFIG)
 
 
-def _hold(path, held, let_go):
-    run = Run(path, config_text=CONFIG)
-    held.set()
-    let_go.wait(30)
-    run.close()
+HOLD = """
+import sys
+from pathlib import Path
+from tuition.core.run import Run
+run = Run(Path(sys.argv[1]), config_text=sys.argv[2])
+print("held", flush=True)
+sys.stdin.read()
+run.close()
+"""
 
 
 def test_one_process_at_a_time(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    held, let_go = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(tmp_path / "r", held, let_go))
-    other.start()
-    assert held.wait(30)
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "r"), CONFIG]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
     with pytest.raises(ConfigError, match="is being run by another process"):
         Run(tmp_path / "r", config_text=CONFIG)
-    let_go.set()
-    other.join()
+    other.communicate()
     Run(tmp_path / "r", config_text=CONFIG).close()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from tuition.core.errors import ConfigError
 
@@ -74,7 +75,7 @@ def override(tables: Mapping[str, object], settings: Iterable[str]) -> dict[str,
         key, sign, text = setting.partition("=")
         if not sign or not key:
             raise ConfigError(f"setting {setting!r} is not of the form key=value, such as training.steps=50")
-        _set(result, key.strip().split("."), _value(text), setting)
+        _set(result, key.strip().split("."), _value(text), setting=setting)
     return result
 
 
@@ -91,7 +92,7 @@ def _value(text: str) -> object:
         return text
 
 
-def _set(tables: Any, path: list[str], value: object, setting: str) -> None:
+def _set(tables: Any, path: list[str], value: object, *, setting: str) -> None:
     for name in path[:-1]:
         tables = _entry(tables, name, setting) if isinstance(tables, list) else tables.setdefault(name, {})
         if not isinstance(tables, dict | list):
@@ -128,16 +129,15 @@ def parse(section: type[SectionType], tables: Mapping[str, object], *, where: st
     try:
         return section.model_validate(tables)
     except ValidationError as error:
-        faults = [
-            _fault(section, item["loc"], item["type"], item["msg"], item["input"]) for item in error.errors()
-        ]
+        faults = [_fault(section, found) for found in error.errors()]
         count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise ConfigError(
             f"{where}: {count} in the configuration\n" + "\n".join(f"  {fault}" for fault in faults)
         ) from None
 
 
-def _fault(section: type[Section], loc: tuple[str | int, ...], kind: str, message: str, found: object) -> str:
+def _fault(section: type[Section], found: ErrorDetails) -> str:
+    loc, kind, value = found["loc"], found["type"], found["input"]
     place = ".".join(str(part) for part in loc)
     if kind == "extra_forbidden":
         known = sorted(_section_at(section, loc[:-1]).model_fields)
@@ -146,8 +146,8 @@ def _fault(section: type[Section], loc: tuple[str | int, ...], kind: str, messag
         return f"unknown key {place!r}{hint} Known here: {', '.join(known)}."
     if kind == "missing":
         return f"{place!r} is missing"
-    shown = repr(found) if isinstance(found, str | int | float | bool) else type(found).__name__
-    return f"{place!r} is {shown}: {message.removeprefix('Value error, ')}"
+    shown = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
+    return f"{place!r} is {shown}: {found['msg'].removeprefix('Value error, ')}"
 
 
 def _section_at(section: type[Section], loc: tuple[str | int, ...]) -> type[Section]:

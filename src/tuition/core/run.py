@@ -200,7 +200,9 @@ class Run:
 def _config_hash(config_text: str) -> str:
     """Name what a result follows from: equal wherever the run lies and whatever it may spend."""
     tables = tomllib.loads(config_text)
-    return content_id({key: value for key, value in tables.items() if key not in ("out", "store", "budget")})[:16]
+    return content_id({key: value for key, value in tables.items() if key not in ("out", "store", "budget")})[
+        :16
+    ]
 
 
 def _check_folder(path: Path, config_text: str) -> bool:
@@ -215,7 +217,9 @@ def _check_folder(path: Path, config_text: str) -> bool:
         raise ConfigError(f"{str(path)!r} exists and is no run folder; choose another `out`.") from None
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{str(path / 'config.toml')!r} is damaged: {error}; choose another `out`.") from None
-    faults = [fault for fault in _differences(found, tomllib.loads(config_text)) if not fault.startswith(_FREE)]
+    faults = [
+        fault for fault in _differences(found, tomllib.loads(config_text)) if not fault.startswith(_FREE)
+    ]
     if faults:
         raise ConfigError(
             f"run folder {str(path)!r} holds another configuration: {'; '.join(faults[:3])}. "

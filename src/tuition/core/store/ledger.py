@@ -32,6 +32,8 @@ __all__ = [
 SCHEMA_VERSION = 1
 _LEASE_S = 60.0
 """An owner silent for this long is taken for dead; one whose process is gone from this host, at once."""
+_OPENING_S = 20.0
+"""How long to try to open a file that other processes open at the same moment."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -76,12 +78,25 @@ def set_up(connection: sqlite3.Connection) -> None:
         connection: Outside any transaction.
     """
     _check_owner(connection)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA.split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
     connection.execute("COMMIT")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the journal; SQLite does not wait by itself where several processes open a new file at once."""
+    deadline = time.monotonic() + _OPENING_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _check_owner(connection: sqlite3.Connection) -> None:

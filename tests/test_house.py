@@ -1,0 +1,179 @@
+"""The house rules: which way imports fall, how long things may be, what is public and documented."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tuition
+from tuition.core.config import Section
+
+ROOT = Path(tuition.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+CRAFTS = {"tasks", "teachers", "annotation", "selection", "student", "evaluation", "playground"}
+BELOW = {
+    "core": {"core"},
+    **{craft: {"core", craft} for craft in CRAFTS},
+    "report": {"core", "report"},
+    "recipes": {"core", "recipes", *CRAFTS},
+    "cli": {"core", "recipes", "report", "cli", *CRAFTS},
+}
+HEAVY = {"torch", "transformers", "peft", "accelerate"}
+MAY_BE_LONG_FOLDERS = {"tasks", "recipes", "domains"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "tuition"}
+    return names
+
+
+def functions(tree: ast.AST):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def code_lines(node: ast.AST, source: list[str]) -> int:
+    """Lines of a function that hold code: no docstring, no blank, no remark."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    if not body:
+        return 0
+    lines = source[node.lineno - 1 : body[0].lineno - 1 if ast.get_docstring(node) is None else node.lineno]
+    lines = lines + source[body[0].lineno - 1 : node.end_lineno]
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines)
+
+
+def nesting(node: ast.AST, depth: int = 0) -> int:
+    deeper = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.AsyncFor, ast.AsyncWith, ast.Match)
+    deepest = depth
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if not isinstance(child, ast.AST) or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            is_elif = field == "orelse" and isinstance(node, ast.If) and isinstance(child, ast.If)
+            deepest = max(deepest, nesting(child, depth + (isinstance(child, deeper) and not is_elif)))
+    return deepest
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+class TestEveryFile:
+    def test_its_imports_fall(self, path):
+        if path.parent == ROOT:
+            return
+        allowed = BELOW[room_of(path)]
+        for name in imported(ast.parse(path.read_text())):
+            if name.startswith("tuition."):
+                assert name.split(".")[1] in allowed | {"__version__"}, f"{path.name} imports {name}"
+
+    def test_torch_stays_in_its_room(self, path):
+        is_allowed = room_of(path) == "student" or path.name in ("local.py", "pretrain.py")
+        for name in imported(ast.parse(path.read_text())):
+            assert is_allowed or name.split(".")[0] not in HEAVY, f"{path.name} imports {name}"
+
+    def test_no_private_name_is_imported(self, path):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tuition"):
+                private = [a.name for a in node.names if a.name.startswith("_") and a.name != "__version__"]
+                assert not private, f"{path.name} imports {private}"
+
+    def test_it_keeps_the_limits(self, path):
+        text = path.read_text()
+        source, tree = text.splitlines(), ast.parse(text)
+        assert len(source) <= (250 if room_of(path) == "recipes" and path.stem in RECIPE_FILES else 400)
+        for node in functions(tree):
+            assert code_lines(node, source) <= 60, f"{node.name} is too long"
+            assert nesting(node) <= 3, f"{node.name} is nested too deeply"
+            arguments = [
+                a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in ("self", "cls")
+            ]
+            assert len(arguments) <= 3, f"{node.name} takes {len(arguments)} positional arguments"
+
+    def test_everything_is_annotated(self, path):
+        for node in functions(ast.parse(path.read_text())):
+            args = node.args
+            for argument in args.posonlyargs + args.args + args.kwonlyargs:
+                assert argument.annotation or argument.arg in ("self", "cls"), f"{node.name}({argument.arg})"
+            assert node.returns is not None, f"{node.name} has no return annotation"
+
+
+RECIPE_FILES = ("tinyllm", "step_by_step", "label_only", "zero_shot", "ask_teacher")
+
+
+def test_no_recipe_imports_another():
+    for stem in RECIPE_FILES:
+        others = {f"tuition.recipes.{other}" for other in RECIPE_FILES if other != stem}
+        assert not others & imported(ast.parse((ROOT / "recipes" / f"{stem}.py").read_text()))
+
+
+def test_folders_stay_small():
+    for folder in {path.parent for path in FILES}:
+        modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
+        assert len(modules) <= 10 or folder.name in MAY_BE_LONG_FOLDERS, (
+            f"{folder} has {len(modules)} modules"
+        )
+        assert not {path.stem for path in modules} & {"utils", "helpers", "manager", "engine"}
+
+
+def test_a_bare_exception_is_caught_in_two_places_at_most():
+    found = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                names = (
+                    {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else {"bare"}
+                )
+                if names & {"Exception", "BaseException", "bare"}:
+                    found.append(path.name)
+    assert len(found) <= 2, found
+
+
+def modules():
+    names = [module.name for module in pkgutil.walk_packages([str(ROOT)], "tuition.")]
+    return [name for name in names if "__main__" not in name]
+
+
+@pytest.mark.parametrize("name", modules())
+class TestEveryModule:
+    def test_public_is_listed_and_documented(self, name):
+        module = importlib.import_module(name)
+        assert module.__doc__, f"{name} has no docstring"
+        listed = getattr(module, "__all__", [])
+        for public in listed:
+            assert hasattr(module, public), f"{name}.__all__ lists {public}, which is not there"
+        tree = ast.parse(Path(module.__file__).read_text())
+        defined = {
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
+            and not node.name.startswith("_")
+        }
+        if Path(module.__file__).parent.name != "cli" or name.endswith(("commands", "show")):
+            assert defined <= set(listed), f"{name} defines {defined - set(listed)} outside __all__"
+
+    def test_every_config_field_is_documented(self, name):
+        for _, found in inspect.getmembers(importlib.import_module(name), inspect.isclass):
+            if issubclass(found, Section) and found.__module__ == name:
+                assert len(found.model_fields) <= 20, f"{found.__name__} has {len(found.model_fields)} fields"
+                for field, info in found.model_fields.items():
+                    assert info.description, f"{found.__name__}.{field} has no line under it"
+
+
+@pytest.mark.parametrize("code", ["import tuition", "import tuition.recipes", "import tuition.cli.main"])
+def test_importing_loads_neither_torch_nor_transformers(code):
+    check = f"{code}\nimport sys\nprint(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
