@@ -1,0 +1,148 @@
+"""Look for what is wrong with the examples before anything else: repeats, overlaps, broken labels.
+
+Changes no file. The sealed test is seen through its fingerprints and `SealedTest.check` alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from tuition.core.errors import some_of
+from tuition.core.records import Example, Record, canonical_json
+from tuition.core.splits import Splits, fingerprint
+
+__all__ = ["Finding", "check_examples", "check_splits", "without_overlap"]
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Record):
+    """One thing that is wrong with a split, or that was done about it."""
+
+    kind: str
+    """duplicate, empty_question, answer_outside_choices, equal_choices, no_answer, overlap, overlap_removed,
+    bad_row, duplicate_removed."""
+    split: str
+    """train, valid or test."""
+    count: int
+    """How many examples it concerns."""
+    ids: tuple[str, ...]
+    """The first of them."""
+    sentence: str
+    """The finding for people."""
+
+
+_WORDS = {
+    "duplicate": "repeat an earlier question with the same choices",
+    "empty_question": "have no question",
+    "answer_outside_choices": "have an answer that is none of their choices",
+    "equal_choices": "have two equal choices",
+    "no_answer": "have no label",
+}
+
+
+def _finding(kind: str, split: str, ids: Sequence[str], *, words: str) -> list[Finding]:
+    """Make the finding, or none where it concerns nobody."""
+    if not ids:
+        return []
+    sentence = f"{split}: {len(ids)} {words}: {some_of(ids)}"
+    return [Finding(kind=kind, split=split, count=len(ids), ids=tuple(ids[:_SHOWN]), sentence=sentence)]
+
+
+def check_examples(examples: Sequence[Example], split: str) -> list[Finding]:
+    """Check the examples of one split by themselves.
+
+    Args:
+        examples: The split.
+        split: Its name, for the findings.
+
+    Returns:
+        One finding for each kind of fault that occurs.
+    """
+    ids: dict[str, list[str]] = {kind: [] for kind in _WORDS}
+    seen: set[str] = set()
+    for example in examples:
+        for kind in _faults(example, seen):
+            ids[kind].append(example.id)
+    return [
+        finding for kind, words in _WORDS.items() for finding in _finding(kind, split, ids[kind], words=words)
+    ]
+
+
+def _faults(example: Example, seen: set[str]) -> Iterator[str]:
+    mark = fingerprint(example)
+    if mark in seen:
+        yield "duplicate"
+    seen.add(mark)
+    if not example.question.strip():
+        yield "empty_question"
+    if example.choices and example.answer is not None and example.answer_index is None:
+        yield "answer_outside_choices"
+    if len(set(example.choices)) < len(example.choices):
+        yield "equal_choices"
+    if example.answer is None:
+        yield "no_answer"
+
+
+def check_splits(splits: Splits) -> list[Finding]:
+    """Check all splits, and whether examples of one stand in another.
+
+    Args:
+        splits: The test stays sealed.
+
+    Returns:
+        The findings: train, valid, test, then the overlaps.
+    """
+    findings = [*check_examples(splits.train, "train"), *check_examples(splits.valid, "valid")]
+    if splits.test is not None:
+        rows = splits.test.check(_sealed_findings)
+        findings += [Finding.from_json(json.loads(row)) for row in rows]
+        findings += _overlap("valid", splits.valid, others=splits.test.fingerprints, name="test")
+        findings += _overlap("train", splits.train, others=splits.test.fingerprints, name="test")
+    return findings + _overlap("train", splits.train, others=_fingerprints(splits.valid), name="valid")
+
+
+def _sealed_findings(examples: Sequence[Example]) -> list[str]:
+    return [canonical_json(finding.to_json()) for finding in check_examples(examples, "test")]
+
+
+def _fingerprints(examples: Sequence[Example]) -> frozenset[str]:
+    return frozenset(fingerprint(example) for example in examples)
+
+
+def _overlap(split: str, examples: Sequence[Example], *, others: Collection[str], name: str) -> list[Finding]:
+    shared = [example.id for example in examples if fingerprint(example) in others]
+    return _finding("overlap", split, shared, words=f"also stand in {name}")
+
+
+def without_overlap(splits: Splits) -> tuple[Splits, list[Finding]]:
+    """Take out of training what also stands in validation or test.
+
+    Args:
+        splits: The test stays sealed.
+
+    Returns:
+        The splits with a smaller train, and what left it.
+    """
+    tests = splits.test.fingerprints if splits.test is not None else frozenset()
+    valids = _fingerprints(splits.valid)
+    kept: list[Example] = []
+    gone: dict[str, list[str]] = {"test": [], "valid": []}
+    for example in splits.train:
+        mark = fingerprint(example)
+        if mark in tests or mark in valids:
+            gone["test" if mark in tests else "valid"].append(example.id)
+        else:
+            kept.append(example)
+    findings = [
+        finding
+        for name, ids in gone.items()
+        for finding in _finding(
+            "overlap_removed", "train", ids, words=f"left training because they stand in {name}"
+        )
+    ]
+    return dataclasses.replace(splits, train=tuple(kept)), findings

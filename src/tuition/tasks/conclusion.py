@@ -1,0 +1,179 @@
+"""Find where a text concludes: its conclusion mark, its last sentence, and whether it was cut.
+
+Knows no task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+__all__ = ["WRAPPING", "before_spill", "conclusion", "conclusions", "is_cut", "last_sentence"]
+
+WRAPPING = " \t\n\r*_`'\"“”‘’$"
+"""What may stand around an answer without being part of it."""
+
+_SPILL = re.compile(r"\n\s*(?:#+\s*)?(?:question|q|problem)\s*\d*\s*[:.]", re.IGNORECASE)
+_ANSWER_MARK = re.compile(
+    r"answer\b(?: to (?:this|the)(?: \w+)? (?:question|problem))?"
+    r"(?:\W{0,4}\b(?:is|was|would be|should be|must be|will be)\b[\s:*]*|[*_\s]*:[*_\s]*)",
+    re.IGNORECASE,
+)
+_OPTION_MARK = re.compile(
+    r"(?:correct|best|right) (?:option|choice)\b"
+    r"(?:\W{0,4}\b(?:is|was|would be|must be)\b[\s:*]*|\s*:[*_\s]*)",
+    re.IGNORECASE,
+)
+_WORDS = {
+    "nswer": _ANSWER_MARK,
+    "NSWER": _ANSWER_MARK,
+    "orrect ": _OPTION_MARK,
+    "est ": _OPTION_MARK,
+    "ight ": _OPTION_MARK,
+}
+"""What a mark holds, less its first letter, so that one search finds it in either case."""
+_BOXED = "\\boxed{"
+_SIGNS = ("####", _BOXED)
+_ARROW = "-->"
+_ARROW_REACH = 60
+_SENTENCE_END = re.compile(r"[.!?][\"')\]*]*(?=\s|$)|\n")
+_ABBREVIATION = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|St|vs|approx)|\be\.g|\bi\.e|\b[ap]\.m)\.$")
+_LIST_MARK = re.compile(r"(?:^|\n|\.\s)\s*\d{1,2}\.$")
+_DOTS = re.compile(r"\s*(?:\.{2,}|…)\s*")
+_FINAL = re.compile(r"[.!?][\"')\]}*$]*$")
+_CUT = re.compile(
+    r"(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you|which))$",
+    re.IGNORECASE,
+)
+
+
+def before_spill(text: str) -> str:
+    """Leave out the invented next question that a text runs on into.
+
+    Args:
+        text: What a teacher or a student wrote.
+
+    Returns:
+        The text up to a line that begins with "Question:", "Q2." or "Problem 3:", stripped.
+    """
+    found = _SPILL.search(text)
+    return (text[: found.start()] if found else text).strip()
+
+
+def conclusion(text: str) -> str | None:
+    """Find what the last conclusion mark announces.
+
+    Args:
+        text: Without a spilled question.
+
+    Returns:
+        The first of `conclusions`. None: no mark.
+    """
+    return next(conclusions(text), None)
+
+
+def conclusions(text: str) -> Iterator[str]:
+    r"""Find what each conclusion mark announces, from the last to the first.
+
+    Marks are `####`, `-->` at the end, `\boxed{…}`, "the answer is", "answer:", "the correct option is".
+
+    Args:
+        text: Without a spilled question.
+
+    Yields:
+        The rest of the mark's sentence, or the inside of the box; empty where the text breaks off there.
+    """
+    end = len(text)
+    while True:
+        # searched backwards, so that a long text costs no more than a short one
+        start, place = max(_last_mark(text, end), _last_sign(text, end))
+        if start < 0:
+            return
+        if text.startswith(_BOXED, place):
+            yield _inside_box(text, start)
+        else:
+            dots = _DOTS.match(text, start)
+            tail = _sentence_at(text, dots.end() if dots else start)
+            box = tail.find(_BOXED)
+            yield _inside_box(tail, box + len(_BOXED)) if box >= 0 else tail.strip()
+        end = place
+
+
+def _last_sign(text: str, end: int) -> tuple[int, int]:
+    """Give the end and the place of the last sign before `end`."""
+    place, length = max((text.rfind(sign, 0, end), len(sign)) for sign in _SIGNS)
+    arrow = text.rfind(_ARROW, 0, end)
+    # an arrow announces the answer only at the very end; elsewhere it is a step or a reaction
+    if arrow > place and len(text) - arrow <= _ARROW_REACH and "\n" not in text[arrow:].strip():
+        place, length = arrow, len(_ARROW)
+    return (place + length, place) if place >= 0 else (-1, -1)
+
+
+def _last_mark(text: str, end: int) -> tuple[int, int]:
+    """Give the end and the place of the last mark made of words before `end`."""
+    best = (-1, -1)
+    for word, mark in _WORDS.items():
+        place = text.rfind(word, 0, end)
+        while place > best[1]:
+            found = mark.match(text, place - 1) if place else None
+            if found:
+                best = max(best, (found.end(), place - 1))
+                break
+            place = text.rfind(word, 0, place)
+    return best
+
+
+def _inside_box(text: str, start: int) -> str:
+    depth = 1
+    for i in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[i], 0)
+        if depth == 0:
+            return text[start:i].strip()
+    return ""
+
+
+def _sentence_at(text: str, start: int) -> str:
+    """Read on to the end of the sentence or line; blanks and line ends before it are passed over."""
+    while start < len(text) and text[start].isspace():
+        start += 1
+    for found in _SENTENCE_END.finditer(text, start):
+        if not _ABBREVIATION.search(text[start : found.end()]):
+            return text[start : found.end()]
+    return text[start:]
+
+
+def last_sentence(text: str) -> str:
+    """Give the last sentence or line.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The sentence with its final mark; empty for an empty text.
+    """
+    text = text.strip()
+    # the tail is enough: a sentence longer than this is no conclusion, and loops can be long
+    window = text[-600:]
+    starts = [found.end() for found in _SENTENCE_END.finditer(window) if found.end() < len(window)]
+    for start in reversed(starts):
+        head = window[:start]
+        if not _ABBREVIATION.search(head) and not _LIST_MARK.search(head):
+            return window[start:].strip()
+    return window
+
+
+def is_cut(text: str, *, needs_final_mark: bool = True) -> bool:
+    """Say whether a text ends before it is finished.
+
+    Args:
+        text: Any text.
+        needs_final_mark: Whether a text without a final mark counts as cut; else only one that ends in a
+            word or a sign that something must follow.
+
+    Returns:
+        True for a text that was cut, and for an empty one.
+    """
+    text = text.rstrip().removesuffix("**")
+    if not text or _CUT.search(text[-40:]):
+        return True
+    return needs_final_mark and not _FINAL.search(text[-8:])

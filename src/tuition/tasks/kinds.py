@@ -1,0 +1,229 @@
+"""The kinds of task: each reads an answer out of text and grades it. Knows no file and no teacher.
+
+The version of a kind is that of its reader: it changes whenever the same text could be read or graded
+differently.
+"""
+
+from __future__ import annotations
+
+from tuition.core.errors import DataError
+from tuition.core.records import Example, Grade
+from tuition.tasks.answers import normalise, read_option, read_string, read_yes_no
+from tuition.tasks.numbers import is_same_number, parse_number, read_number
+
+__all__ = ["FreeText", "Mixed", "MultipleChoice", "Number", "YesNo"]
+
+_VERSION = "1"
+
+
+def _graded(is_right: bool) -> Grade:
+    return Grade.RIGHT if is_right else Grade.WRONG
+
+
+def _label(example: Example) -> str:
+    if example.answer is None:
+        raise DataError(f"example {example.id!r} has no label, so nothing can be graded against it")
+    return example.answer
+
+
+class MultipleChoice:
+    """Pick one of the example's options."""
+
+    name = "multiple_choice"
+    version = _VERSION
+
+    def read(self, text: str, example: Example) -> str | None:
+        """Read the option that a text concludes.
+
+        Args:
+            text: What a teacher or a student wrote.
+            example: Its choices are looked at.
+
+        Returns:
+            One of the choices; None: unreadable.
+        """
+        return read_option(text, example.choices)
+
+    def grade(self, answer: str | None, example: Example) -> Grade:
+        """Compare with the label, whatever case and outer marks.
+
+        Args:
+            answer: An option's text, or None.
+            example: With its label.
+
+        Returns:
+            UNREADABLE for None, else RIGHT or WRONG.
+        """
+        label = _label(example)
+        if answer is None:
+            return Grade.UNREADABLE
+        # two options may differ in case or marks alone, so that an exact option is compared exactly
+        is_exact = answer in example.choices and label in example.choices
+        return _graded(answer == label if is_exact else normalise(answer) == normalise(label))
+
+
+class Number:
+    """Give a number."""
+
+    name = "number"
+    version = _VERSION
+
+    def read(self, text: str, example: Example) -> str | None:
+        """Read the number that a text concludes.
+
+        Args:
+            text: What a teacher or a student wrote.
+            example: Not looked at.
+
+        Returns:
+            A plain number; None: unreadable.
+        """
+        return read_number(text)
+
+    def grade(self, answer: str | None, example: Example) -> Grade:
+        """Compare as exact numbers; 1,200 and 1200.0 are the same.
+
+        Args:
+            answer: A number with or without its unit, or None.
+            example: With its label.
+
+        Returns:
+            UNREADABLE for None and for what is no number, else RIGHT or WRONG.
+
+        Raises:
+            DataError: The label is absent, or is no number.
+        """
+        label = parse_number(_label(example))
+        if label is None:
+            raise DataError(
+                f"example {example.id!r} has the label {example.answer!r}, which is no number; "
+                "use kind = 'mixed'"
+            )
+        value = None if answer is None else parse_number(answer)
+        return Grade.UNREADABLE if value is None else _graded(is_same_number(value, label))
+
+
+class YesNo:
+    """Say yes or no."""
+
+    name = "yes_no"
+    version = _VERSION
+
+    def read(self, text: str, example: Example) -> str | None:
+        """Read whether a text concludes yes or no.
+
+        Args:
+            text: What a teacher or a student wrote.
+            example: Not looked at.
+
+        Returns:
+            "yes" or "no"; None: unreadable.
+        """
+        return read_yes_no(text)
+
+    def grade(self, answer: str | None, example: Example) -> Grade:
+        """Compare with the label.
+
+        Args:
+            answer: "yes", "no" or None.
+            example: With its label.
+
+        Returns:
+            UNREADABLE for anything but yes and no, else RIGHT or WRONG.
+        """
+        label = normalise(_label(example))
+        is_readable = answer is not None and normalise(answer) in ("yes", "no")
+        return _graded(normalise(answer or "") == label) if is_readable else Grade.UNREADABLE
+
+
+class FreeText:
+    """Give a short string, such as a name, a date or a formula."""
+
+    name = "free_text"
+    version = _VERSION
+
+    def read(self, text: str, example: Example) -> str | None:
+        """Read the short string that a text concludes.
+
+        Args:
+            text: What a teacher or a student wrote.
+            example: Not looked at.
+
+        Returns:
+            The string; None: unreadable.
+        """
+        return read_string(text)
+
+    def grade(self, answer: str | None, example: Example) -> Grade:
+        """Compare with the label, whatever case, blanks and outer marks; numbers as numbers.
+
+        Args:
+            answer: A string, or None.
+            example: With its label.
+
+        Returns:
+            UNREADABLE for None, else RIGHT or WRONG.
+        """
+        label = _label(example)
+        if answer is None or not answer.strip():
+            return Grade.UNREADABLE
+        left, right = parse_number(answer), parse_number(label)
+        if left is not None and right is not None and _is_bare(answer) and _is_bare(label):
+            return _graded(is_same_number(left, right))
+        return _graded((normalise(answer) or answer.strip()) == (normalise(label) or label.strip()))
+
+
+def _is_bare(text: str) -> bool:
+    return not any(letter.isalpha() for letter in text)
+
+
+class Mixed:
+    """Read each example by its own kind.
+
+    Choices make it multiple choice; else the form of its label, never its value, decides between yes/no,
+    number and free text.
+    """
+
+    name = "mixed"
+    version = _VERSION
+
+    def read(self, text: str, example: Example) -> str | None:
+        """Read the answer in the way of the example's kind.
+
+        Args:
+            text: What a teacher or a student wrote.
+            example: Choices and the form of the label are looked at; without a label a string is read.
+
+        Returns:
+            In the form of labels; None: unreadable.
+        """
+        return self.kind_of(example).read(text, example)
+
+    def grade(self, answer: str | None, example: Example) -> Grade:
+        """Grade in the way of the example's kind.
+
+        Args:
+            answer: What `read` gave, or a label.
+            example: With its label.
+
+        Returns:
+            UNREADABLE, RIGHT or WRONG.
+        """
+        return self.kind_of(example).grade(answer, example)
+
+    def kind_of(self, example: Example) -> MultipleChoice | Number | YesNo | FreeText:
+        """Say which kind an example is.
+
+        Args:
+            example: Any.
+
+        Returns:
+            The task that reads and grades it.
+        """
+        if example.choices:
+            return MultipleChoice()
+        if example.answer is not None and normalise(example.answer) in ("yes", "no"):
+            return YesNo()
+        if example.answer is not None and parse_number(example.answer) is not None:
+            return Number()
+        return FreeText()

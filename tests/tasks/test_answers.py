@@ -1,0 +1,153 @@
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuition.tasks.answers import normalise, read_option, read_string, read_yes_no
+
+COLOURS = ("red", "blue", "light blue", "green")
+
+
+@pytest.mark.parametrize(
+    ("text", "i"),
+    [
+        ("(b)", 1),
+        ("B", 1),
+        ("b.", 1),
+        ("B) blue", 1),
+        ("(b) blue", 1),
+        ("Answer: B", 1),
+        ("Answer: d", 3),
+        ("**Answer:** C", 2),
+        ("Some thoughts. The answer is (B).", 1),
+        ("the answer is (B)", 1),
+        ("The correct option is C.", 2),
+        ("Final Answer: The answer is (D).", 3),
+        ("It is \\boxed{A}", 0),
+        ("So it is \\boxed{\\text{C}}.", 2),
+        ("because of the sky --> (B)", 1),
+        ("#### green", 3),
+        ("light blue", 2),
+        ("Blue.", 1),
+        ("The answer is that it is light blue.", 2),
+        ("The answer is B because the sky is.", 1),
+        ("The final answer is:\n(A)", 0),
+        ("One.\nTherefore, option (a) is the correct answer. It is warm", 0),
+        ("First we look. This is (C).", 2),
+        ("We looked at the sky. So it must be green.", 3),
+        ("The answer is (B). The answer is (B).", 1),
+    ],
+)
+def test_options_are_read(text, i):
+    assert read_option(text, COLOURS) == COLOURS[i]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The answer is",
+        "The answer is (",
+        "The answer is (B) and (C).",
+        "The answer is B or C.",
+        "The answer is (A), because (B) is not so.",
+        "The answer is (B) green.",
+        "The answer is not (B).",
+        "The answer is not among the choices, but the closest is (B).",
+        "The answer is (E).",
+        "The answer is (A). Wait. The answer is (B).",
+        "Green is one of the colours, and red another one.",
+        "It cannot be green.",
+        "It is not (B).",
+        "First, green. Then we go on to something else and never conclude.",
+        "So it must be green and then the",
+        "I like red or blue.\nQuestion: which?\nAnswer: (A)",
+        "A dog ran by.",
+    ],
+)
+def test_what_is_not_said_is_not_guessed(text):
+    assert read_option(text, COLOURS) is None
+
+
+def test_options_that_look_like_letters_are_safe():
+    assert read_option("The answer is B.", ("B", "A")) == "B"
+    assert read_option("The answer is (A).", ("2", "e", "4")) == "2"
+    assert read_option("The answer is (B).", ("b", "A")) is None
+
+
+def test_yes_and_no_as_options_need_to_be_said_first():
+    options = ("yes", "no", "maybe")
+    assert read_option("Let us think. Yes, it does.", options) == "yes"
+    assert read_option("There is no difference between the two groups.", options) is None
+    assert read_option("So, the answer is maybe.", options) == "maybe"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Yes", "yes"),
+        ("No, it is not.", "no"),
+        ("The answer is yes.", "yes"),
+        ("Answer: No", "no"),
+        ("They weigh more. So, no.", "no"),
+        ("They weigh more. Yes, they do.", "yes"),
+        ("No one knows. There is nothing to see.", None),
+        ("Yes, at first. So, no.", None),
+        ("The answer is yes or no.", None),
+        ("", None),
+    ],
+)
+def test_yes_and_no(text, answer):
+    assert read_yes_no(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("05/01/2021", "05/01/2021"),
+        ("So the answer is 05/01/2021.", "05/01/2021"),
+        ('We take the last letters.\nTogether they make "yajc".', "yajc"),
+        ("#### [1, 2]", "[1, 2]"),
+        ("It is \\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("Two sentences. Of words.", None),
+        ('It is "a" or "b".', None),
+    ],
+)
+def test_strings(text, answer):
+    assert read_string(text) == answer
+
+
+@given(st.text(), st.lists(st.text(min_size=1), min_size=2, max_size=5))
+def test_an_option_is_one_of_the_choices_or_nothing(text, choices):
+    assert read_option(text, choices) in (*choices, None)
+
+
+@given(
+    st.integers(0, 3),
+    st.sampled_from(["({})", "The answer is ({}).", "Answer: {}", "So.\nThe answer is {}."]),
+)
+def test_every_letter_is_read(i, form):
+    assert read_option(form.format("ABCD"[i]), COLOURS) == COLOURS[i]
+
+
+def test_normalising_twice_changes_nothing():
+    assert normalise(" The  Cat. ") == normalise(normalise(" The  Cat. ")) == "the cat"
+
+
+def test_the_reader_agrees_with_recorded_answers(data):
+    """Where both have an answer they agree; the reader misses few and invents fewer."""
+    agree = differ = missed = invented = 0
+    with gzip.open(data / "mmlu_pro" / "valid.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            for entry in row["rationales"].values():
+                read = read_option(entry["text"], row["choices"])
+                recorded = entry["answer"]
+                agree += read is not None and read == recorded
+                differ += None not in (read, recorded) and read != recorded
+                missed += read is None and recorded is not None
+                invented += read is not None and recorded is None
+    assert differ / (agree + differ) < 0.001
+    assert missed / (agree + missed) < 0.05
+    assert invented < 80

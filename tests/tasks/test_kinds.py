@@ -1,0 +1,94 @@
+import pytest
+
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.records import Example, Grade
+from tuition.tasks import make_task
+from tuition.tasks.kinds import FreeText, Mixed, MultipleChoice, Number, YesNo
+
+
+def example(answer, *choices):
+    return Example(id="e", question="q", answer=answer, choices=choices)
+
+
+@pytest.mark.parametrize(
+    ("answer", "label", "grade"),
+    [
+        ("1,250.50", "1250.5", "right"),
+        ("3/4", "0.75", "right"),
+        ("3", "4", "wrong"),
+        ("three", "3", "unreadable"),
+    ],
+)
+def test_numbers_are_compared_as_numbers(answer, label, grade):
+    assert Number().grade(answer, example(label)) is Grade(grade)
+
+
+def test_a_label_that_is_no_number_is_told():
+    with pytest.raises(DataError, match="label 'blue', which is no number; use kind = 'mixed'"):
+        Number().grade("3", example("blue"))
+
+
+def test_options_that_differ_in_case_alone_are_kept_apart():
+    letters = example("Mb", "mb", "Mb")
+    assert MultipleChoice().grade("mb", letters) is Grade.WRONG
+    assert MultipleChoice().grade("Mb", letters) is Grade.RIGHT
+    assert MultipleChoice().grade("  MB. ", example("mb", "mb", "kb")) is Grade.RIGHT
+
+
+def test_equal_choices_are_both_right():
+    assert MultipleChoice().grade("a", example("a", "a", "a")) is Grade.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("answer", "label", "grade"),
+    [
+        ("Paris.", "paris", "right"),
+        ("0.50", "1/2", "right"),
+        ("5 cats", "5 dogs", "wrong"),
+        ("!", "?", "wrong"),
+    ],
+)
+def test_free_text(answer, label, grade):
+    assert FreeText().grade(answer, example(label)) is Grade(grade)
+
+
+def test_yes_no_takes_nothing_else():
+    assert YesNo().grade("maybe", example("no")) is Grade.UNREADABLE
+    assert YesNo().grade("No.", example("no")) is Grade.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("item", "kind"),
+    [
+        (example("yes", "yes", "no"), MultipleChoice),
+        (example("Yes"), YesNo),
+        (example("1,250"), Number),
+        (example("05/01/2021"), FreeText),
+        (example("blue"), FreeText),
+        (example(None), FreeText),
+    ],
+)
+def test_mixed_goes_by_choices_and_the_form_of_the_label(item, kind):
+    assert isinstance(Mixed().kind_of(item), kind)
+
+
+def test_a_kind_of_ones_own_is_found_by_its_place():
+    assert isinstance(make_task("tuition.tasks.kinds:Number"), Number)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("numbr", "unknown task kind 'numbr'; did you mean 'number'.*Your own: 'package.module:Name'"),
+        ("no_such_package:Name", "cannot be made: No module named"),
+        ("tuition.tasks.kinds:Nothing", "cannot be made: .*has no attribute 'Nothing'"),
+        (
+            "tuition.core.records:Example",
+            "cannot be made: .*expected 'package.module:Name' of a class without arguments",
+        ),
+        ("tuition.core.records:Usage", "lacks name, version, read, grade"),
+    ],
+)
+def test_unknown_kinds_are_told(kind, words):
+    with pytest.raises(ConfigError, match=words):
+        make_task(kind)
