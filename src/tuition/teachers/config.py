@@ -1,0 +1,75 @@
+"""How a user names a teacher: one table of the configuration. Knows no network and no file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tuition.core.budget import Price, price_of
+from tuition.core.config import Section
+from tuition.core.records import Json
+
+__all__ = ["TeacherConfig"]
+
+
+class TeacherConfig(Section):
+    """One teacher: who answers, at what price, and what its rationales weigh."""
+
+    kind: str = "chat"
+    """chat, recorded, playground, the name of an entry point, or `package.module:Name`."""
+    name: Annotated[str, Field(min_length=1)]
+    """What tables and reports call it; for a recorded teacher also its name in the file."""
+    model: str = ""
+    """Model id, as the endpoint knows it; empty: the name."""
+    base_url: str = ""
+    """Where an OpenAI-compatible endpoint answers, such as `http://127.0.0.1:8000/v1`."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key; empty: the endpoint needs none."""
+    file: str | tuple[str, ...] = ()
+    """Recorded replies: one file or several, JSONL; `data:` begins a path in the shared data."""
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Sampling temperature; None: not sent, the endpoint decides."""
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+    """Bound of the answer in tokens; always sent, for it bounds the cost."""
+    price_prompt: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Dollars per million prompt tokens; None: looked up by model and address, else unknown."""
+    price_completion: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Dollars per million completion tokens; given together with `price_prompt`."""
+    price_cached: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Dollars per million prompt tokens that the provider had cached; None: as the others."""
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    """Calls in flight at most."""
+    timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
+    """Seconds to wait for an answer."""
+    licence: str = ""
+    """Licence or terms of its texts; travels to the cards."""
+    train_on_outputs: bool = True
+    """Whether its terms allow training on its texts; false: refused for training."""
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """The weight α of its rationales in the loss."""
+    prefix: str | None = None
+    """The student's instruction for its rationales; None: the recipe makes one."""
+    samples: Annotated[int, Field(ge=1)] = 1
+    """Independent rationales for each example."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The recorded files, always as several."""
+        return (self.file,) if isinstance(self.file, str) else self.file
+
+    @property
+    def price(self) -> Price | None:
+        """The price in the table; None where prompt or completion is left out."""
+        if self.price_prompt is None or self.price_completion is None:
+            return None
+        return price_of(prompt=self.price_prompt, completion=self.price_completion, cached=self.price_cached)
+
+    def parameters(self) -> dict[str, Json]:
+        """Give the sampling parameters that every request to this teacher carries.
+
+        Returns:
+            `max_tokens` always, `temperature` where one is set.
+        """
+        values: dict[str, Json] = {"max_tokens": self.max_tokens}
+        return values if self.temperature is None else values | {"temperature": self.temperature}

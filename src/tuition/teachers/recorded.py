@@ -1,0 +1,99 @@
+"""Replies that were recorded once: files in the form `rationales: {teacher: {text, answer, samples}}`.
+
+Looks a reply up by the id of the example; the prompt changes nothing. Knows no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tuition.core.errors import DataError, TeacherError, some_of
+from tuition.core.protocols import TeacherAbilities
+from tuition.core.records import Failure, Reply, Request
+from tuition.core.rows import read_rows, resolve_data
+from tuition.teachers.config import TeacherConfig
+from tuition.teachers.usage import estimate_usage
+
+__all__ = ["RecordedTeacher"]
+
+
+class RecordedTeacher:
+    """A teacher whose replies lie in files."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        """Read the files whole.
+
+        Args:
+            config: Names the files and the teacher within them (`model` where it differs from the name).
+
+        Raises:
+            TeacherError: No file is named, or none of the files has this teacher.
+        """
+        self.name = config.name
+        self.model = config.model or config.name
+        self.price = config.price
+        self.abilities = TeacherAbilities(
+            reads_prompt=False, is_paid=False, has_temperature=False, concurrency=max(config.concurrency, 256)
+        )
+        if not config.files:
+            raise TeacherError(
+                f"teacher {self.name!r} is of kind 'recorded' and names no file; set its `file`."
+            )
+        paths = [resolve_data(name) for name in config.files]
+        self._entries, known = _read(paths, self.model)
+        if not self._entries:
+            raise TeacherError(
+                f"teacher {self.model!r} has no replies in {some_of(str(path) for path in paths)}; "
+                f"teachers that are there: {', '.join(sorted(known)) or 'none'}."
+            )
+        self.endpoint = f"recorded:{_digest(paths)}/{self.model}"
+
+    async def complete(self, request: Request) -> Reply:
+        """Look one reply up.
+
+        Args:
+            request: Its `example_id` and `sample` say which; the messages lend their length to the usage.
+
+        Returns:
+            The recorded reply, or a failure of kind `absent`.
+        """
+        samples = self._entries.get(request.example_id, [])
+        if request.sample >= len(samples):
+            place = f"example {request.example_id!r}, sample {request.sample}"
+            failure = Failure(kind="absent", message=f"no recorded reply of {self.model!r} to {place}")
+            return Reply(model=self.model, failure=failure)
+        entry = samples[request.sample]
+        text, answer = str(entry.get("text") or ""), entry.get("answer")
+        return Reply(
+            text=text,
+            answer=None if answer is None else str(answer),
+            usage=estimate_usage(request, text),
+            model=self.model,
+        )
+
+
+def _read(paths: Sequence[Path], teacher: str) -> tuple[dict[str, list[Mapping[str, Any]]], set[str]]:
+    """The samples by example, and the names of all teachers that were seen."""
+    entries: dict[str, list[Mapping[str, Any]]] = {}
+    known: set[str] = set()
+    for path in paths:
+        for row in read_rows(path):
+            rationales: Any = row.get("rationales") or {}
+            if not isinstance(rationales, dict) or not all(isinstance(e, dict) for e in rationales.values()):
+                raise DataError(
+                    f"{str(path)!r}, row {row.get('id')!r}: `rationales` is not of the form "
+                    '{"teacher": {"text": ..., "answer": ...}}.'
+                )
+            known.update(rationales)
+            if teacher in rationales:
+                entry = rationales[teacher]
+                entries[str(row.get("id"))] = entry.get("samples") or [entry]
+    return entries, known
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    hashes = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
+    return hashlib.sha256(b"".join(hashes)).hexdigest()[:16]

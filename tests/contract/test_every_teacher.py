@@ -1,0 +1,193 @@
+"""Asked of every teacher in the list: order kept, failure is a record, cost counted once, retry counted."""
+
+import dataclasses
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from tuition.annotation import AnnotationConfig, ask_all
+from tuition.core.budget import Cost, Price
+from tuition.core.protocols import TeacherAbilities
+from tuition.core.records import Failure, Message, Reply, Request
+from tuition.core.store import Place, Store
+from tuition.teachers import TEACHERS, TeacherConfig, make_teacher
+
+KINDS = [*TEACHERS, "playground"]
+COUNT = 12
+PLACE = Place(run="r1")
+FAST = AnnotationConfig(backoff_s=0.001)
+
+
+def question(i):
+    return f"Question: Today is March {i + 1}. Which date is 10 days from now?\nExplanation:"
+
+
+async def echo(request):
+    body = await request.json()
+    text = f"Reply to {body['messages'][-1]['content']}"
+    return JSONResponse(
+        {
+            "model": body["model"],
+            "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 20, "completion_tokens": 10},
+        }
+    )
+
+
+@contextmanager
+def served():
+    application = Starlette(routes=[Route("/v1/chat/completions", echo, methods=["POST"])])
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture(scope="module")
+def url():
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(params=KINDS)
+def teacher(request, url, tmp_path):
+    table = {"kind": request.param, "name": "ada", "price_prompt": 1.0, "price_completion": 2.0}
+    if request.param == "chat":
+        table["base_url"] = url
+    if request.param == "recorded":
+        rows = [
+            {
+                "id": f"e{i}",
+                "question": "",
+                "rationales": {"ada": {"text": f"Reply to {question(i)}", "answer": None}},
+            }
+            for i in range(COUNT)
+        ]
+        path = tmp_path / "replies.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        table["file"] = str(path)
+    return make_teacher(TeacherConfig(**table))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "tuition.db") as opened:
+        yield opened
+
+
+def requests(teacher, n=COUNT):
+    return [
+        Request(
+            endpoint=teacher.endpoint,
+            model=teacher.model,
+            messages=(Message(role="user", content=question(i)),),
+            parameters={"max_tokens": 200} | ({} if teacher.abilities.reads_prompt else {"example": f"e{i}"}),
+            teacher=teacher.name,
+            role="rationale",
+            example_id=f"e{i}",
+        )
+        for i in range(n)
+    ]
+
+
+class Flaky:
+    """Another teacher, whose first attempt at every call meets a passing fault."""
+
+    def __init__(self, inner):
+        self.inner, self.tried = inner, set()
+        self.name, self.endpoint, self.model = inner.name, inner.endpoint, inner.model
+        self.price, self.abilities = inner.price, inner.abilities
+
+    async def complete(self, request):
+        if request.key not in self.tried:
+            self.tried.add(request.key)
+            return Reply(failure=Failure(kind="server", message="busy", is_retryable=True))
+        return await self.inner.complete(request)
+
+
+def attempts(store):
+    with store.read() as connection:
+        return connection.execute("SELECT * FROM attempts ORDER BY id").fetchall()
+
+
+def test_it_says_who_it_is(teacher):
+    assert teacher.name == "ada"
+    assert teacher.endpoint
+    assert teacher.model
+    assert isinstance(teacher.abilities, TeacherAbilities)
+    assert teacher.abilities.concurrency >= 1
+    assert isinstance(teacher.price, Price)
+
+
+def test_order_is_kept(teacher, store):
+    asked = ask_all(requests(teacher), teacher, store=store, place=PLACE, config=FAST)
+    one_by_one = [
+        ask_all([request], teacher, store=store, place=PLACE, config=FAST).replies[0].text
+        for request in requests(teacher)
+    ]
+    assert [reply.text for reply in asked.replies] == one_by_one
+    assert all(reply.failure is None and reply.text for reply in asked.replies)
+    assert len(set(one_by_one)) > 1
+
+
+def test_failure_is_a_record(teacher, store):
+    class Broken(Flaky):
+        async def complete(self, request):
+            if request.example_id == "e1":
+                raise OSError("gone")
+            return await self.inner.complete(request)
+
+    asked = ask_all(requests(teacher, 3), Broken(teacher), store=store, place=PLACE, config=FAST)
+    kinds = [reply.failure and reply.failure.kind for reply in asked.replies]
+    assert kinds == [None, "exception", None]
+
+
+def test_cost_is_counted_once(teacher, store):
+    first = ask_all(requests(teacher), teacher, store=store, place=PLACE, config=FAST)
+    again = ask_all(requests(teacher), teacher, store=store, place=PLACE, config=FAST)
+    bare = [dataclasses.replace(reply, raw="", headers="") for reply in first.replies]
+    assert list(again.replies) == bare
+    rows = attempts(store)
+    assert len(rows) == COUNT
+    nano = sum(Cost.of(reply.usage, teacher.price).nano or 0 for reply in first.replies)
+    assert sum(row["cost_nano"] for row in rows) == nano > 0
+    spend = store.spend("r1")
+    assert spend.usd == pytest.approx(nano / 1e9)
+    assert spend.paid_usd == pytest.approx(nano / 1e9 if teacher.abilities.is_paid else 0.0)
+
+
+def test_real_cost_stays_within_what_was_set_aside(teacher, store):
+    ask_all(requests(teacher), teacher, store=store, place=PLACE, config=FAST)
+    for row in attempts(store):
+        assert row["tokens"] <= row["worst_tokens"]
+        assert row["paid_nano"] <= row["worst_nano"]
+
+
+def test_retry_is_counted(teacher, store):
+    asked = ask_all(requests(teacher, 4), Flaky(teacher), store=store, place=PLACE, config=FAST)
+    assert all(reply.failure is None for reply in asked.replies)
+    assert sorted(row["state"] for row in attempts(store)) == ["failed"] * 4 + ["kept"] * 4
+    assert store.spend("r1").calls == 8
+
+
+def test_usage_is_said(teacher, store):
+    [reply] = ask_all(requests(teacher, 1), teacher, store=store, place=PLACE, config=FAST).replies
+    assert reply.usage.prompt_tokens > 0
+    assert reply.usage.completion_tokens > 0

@@ -1,0 +1,50 @@
+from types import SimpleNamespace
+
+import pytest
+
+import tuition.teachers
+from tuition.core.errors import ConfigError
+from tuition.core.protocols import TeacherAbilities
+from tuition.teachers import TEACHERS, TeacherConfig, make_teacher
+
+
+class Stranger:
+    endpoint, model, price, abilities = "stranger:", "m", None, TeacherAbilities()
+
+    def __init__(self, config):
+        self.name = config.name
+
+
+def test_kinds_of_this_room():
+    assert set(TEACHERS) == {"chat", "recorded"}
+    teacher = make_teacher(TeacherConfig(name="a", model="m", base_url="http://127.0.0.1:1/v1/"))
+    assert (teacher.name, teacher.model, teacher.endpoint) == ("a", "m", "http://127.0.0.1:1/v1")
+
+
+def test_playground_comes_by_its_entry_point():
+    teacher = make_teacher(TeacherConfig(kind="playground", name="ada"))
+    assert teacher.abilities.is_simulated
+
+
+def test_stranger_is_named_by_its_place(monkeypatch):
+    monkeypatch.setattr(tuition.teachers, "Stranger", Stranger, raising=False)
+    assert make_teacher(TeacherConfig(kind="tuition.teachers:Stranger", name="s")).name == "s"
+
+
+def test_stranger_joins_by_entry_point(monkeypatch):
+    entry = SimpleNamespace(name="mine", load=lambda: Stranger)
+    monkeypatch.setattr(tuition.teachers, "entry_points", lambda group: [entry])
+    assert make_teacher(TeacherConfig(kind="mine", name="s")).endpoint == "stranger:"
+
+
+def test_unknown_kind_is_told_with_its_neighbour():
+    with pytest.raises(
+        ConfigError, match="teacher 'a': unknown kind of teacher 'recorder'; did you mean 'recorded'"
+    ):
+        make_teacher(TeacherConfig(kind="recorder", name="a"))
+
+
+@pytest.mark.parametrize("place", ["no.such.module:Name", "tuition.teachers:Nobody", ":Name"])
+def test_absent_code_is_told(place):
+    with pytest.raises(ConfigError, match=f"no teacher at '{place}': .*Expected 'package.module:Name'"):
+        make_teacher(TeacherConfig(kind=place, name="a"))
