@@ -1,0 +1,353 @@
+"""Rationales for examples: what to ask, what to make of the replies, what to keep.
+
+Source: TinyLLM (arXiv 2402.04616), teacher-forcing chain of thought with in-context examples.
+Differs: without forcing a rationale is kept only where its own answer holds; filters may drop unhealthy ones;
+one call without a reply is a record and not an empty rationale. Knows no particular teacher.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tuition.annotation.ask import ask_all
+from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.demonstrations import Demonstrations
+from tuition.annotation.health import before_spill, check_health
+from tuition.annotation.prompts import PROMPTS, Prompt
+from tuition.core.budget import Budget
+from tuition.core.errors import DataError, some_of
+from tuition.core.protocols import Progress, Task, Teacher
+from tuition.core.records import Annotation, Example, Grade, Json, Prediction, Record, Reply, Request
+from tuition.core.store import Cap, Place, Store
+
+__all__ = ["Annotated", "Solved", "Unanswered", "annotate", "annotation_requests", "solve"]
+
+_BUDGET = Budget()
+_CONFIG = AnnotationConfig()
+_PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
+_CLOSING = re.compile(
+    r"(?:^|(?<=[.!?])[ \t]+|\n)\s*(?:(?:so|thus|therefore|hence|then|and),?\s+)?(?:the\s+)?"
+    r"(?:correct\s+|final\s+)?answer(?:\s+is\b|\s*:)(?:[^.!?\n]|[.!?](?!\s|$))*[.!?]?\s*$",
+    re.I,
+)
+"""The last sentence, where it states the answer; a mark inside a number ends no sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered(Record):
+    """An example that a teacher left without a reply."""
+
+    example_id: str
+    teacher: str
+    sample: int
+    kind: str
+    """As in `Failure`: absent, timeout, unpaid, ..."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotated:
+    """What one teacher made of the examples."""
+
+    annotations: tuple[Annotation, ...]
+    """Those to train on: they pass the filters."""
+    dropped: tuple[Annotation, ...]
+    """Those a filter dropped; their `faults` say why."""
+    failures: tuple[Unanswered, ...]
+    spent: bool
+    """Whether the budget ended before the examples did."""
+
+    @property
+    def absent(self) -> int:
+        """How many examples the teacher has nothing for, which the health table counts with the replies."""
+        return sum(failure.kind == "absent" for failure in self.failures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """A teacher's own answers, graded."""
+
+    predictions: tuple[Prediction, ...]
+    """One an example, in order; a call that failed is unreadable."""
+    failures: tuple[Unanswered, ...]
+    spent: bool
+
+
+def annotate(
+    examples: Sequence[Example],
+    teacher: Teacher,
+    *,
+    train: Sequence[Example],
+    task: Task,
+    store: Store,
+    place: Place,
+    config: AnnotationConfig = _CONFIG,
+    caps: Sequence[Cap] = (),
+    budget: Budget = _BUDGET,
+    seed: int = 0,
+    samples: int = 1,
+    first_sample: int = 0,
+    parameters: Mapping[str, Json] = _PARAMETERS,
+    progress: Progress | None = None,
+) -> Annotated:
+    """Have a teacher write rationales for examples.
+
+    Where the answer is to be shown, an example without one is a DataError.
+
+    Args:
+        examples: What to explain.
+        teacher: Who explains.
+        train: The training split, from which demonstrations are drawn.
+        task: Reads and grades answers.
+        store: Where replies are kept and money is counted.
+        place: The run and round that ask.
+        config: Forced or not, how many demonstrations, which filters.
+        caps: The limits that hold.
+        budget: Its policies on unknown outcomes and unknown prices.
+        seed: Of the demonstrations.
+        samples: Independent rationales for each example.
+        first_sample: Index of the first of them; other indices are other calls.
+        parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
+        progress: Told after every answer.
+
+    Returns:
+        Rationales to train on, those dropped, and the examples left without one.
+    """
+    calls = _calls(
+        examples,
+        teacher,
+        train=train,
+        config=config,
+        seed=seed,
+        samples=range(first_sample, first_sample + samples),
+        parameters=parameters,
+    )
+    requests = [call.request for call in calls]
+    asked = ask_all(
+        requests,
+        teacher,
+        store=store,
+        place=place,
+        caps=caps,
+        budget=budget,
+        config=config,
+        progress=progress,
+    )
+    answered = [
+        _annotation(call, reply, task=task, is_forced=config.forced)
+        for call, reply in zip(calls, asked.replies, strict=True)
+        if reply.failure is None
+    ]
+    checked = check_health(answered, examples, task)
+    bad = {*config.filters, "empty"} | ({"wrong", "unreadable"} if config.answer_check else set())
+    return Annotated(
+        annotations=tuple(item for item in checked if not bad.intersection(item.faults)),
+        dropped=tuple(item for item in checked if bad.intersection(item.faults)),
+        failures=_failures(requests, asked.replies),
+        spent=asked.refused is not None,
+    )
+
+
+def annotation_requests(
+    examples: Sequence[Example],
+    teacher: Teacher,
+    *,
+    train: Sequence[Example],
+    config: AnnotationConfig = _CONFIG,
+    seed: int = 0,
+    samples: int = 1,
+    first_sample: int = 0,
+    parameters: Mapping[str, Json] = _PARAMETERS,
+) -> list[Request]:
+    """Make the requests that `annotate` would make, and ask nobody.
+
+    Args:
+        examples: What to explain.
+        teacher: Who would explain.
+        train: The training split, from which demonstrations are drawn.
+        config: Forced or not, and how many demonstrations.
+        seed: Of the demonstrations.
+        samples: Independent rationales for each example.
+        first_sample: Index of the first of them.
+        parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
+
+    Returns:
+        One request an example and sample, in order.
+    """
+    numbers = range(first_sample, first_sample + samples)
+    calls = _calls(
+        examples, teacher, train=train, config=config, seed=seed, samples=numbers, parameters=parameters
+    )
+    return [call.request for call in calls]
+
+
+def solve(
+    examples: Sequence[Example],
+    teacher: Teacher,
+    *,
+    train: Sequence[Example],
+    task: Task,
+    store: Store,
+    place: Place,
+    config: AnnotationConfig = _CONFIG,
+    caps: Sequence[Cap] = (),
+    budget: Budget = _BUDGET,
+    seed: int = 0,
+    parameters: Mapping[str, Json] = _PARAMETERS,
+    progress: Progress | None = None,
+) -> Solved:
+    """Have a teacher answer questions by itself and grade it, as a student is graded.
+
+    Args:
+        examples: The questions, with their labels.
+        teacher: Who answers; the label is not shown.
+        train: The training split, from which demonstrations are drawn.
+        task: Reads and grades answers.
+        store: Where replies are kept and money is counted.
+        place: The run and round that ask.
+        config: Which prompt, and how many demonstrations.
+        caps: The limits that hold.
+        budget: Its policies on unknown outcomes and unknown prices.
+        seed: Of the demonstrations.
+        parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
+        progress: Told after every answer.
+
+    Returns:
+        One graded prediction an example.
+    """
+    prompt = PROMPTS[config.solve_prompt]
+    shown = Demonstrations(train, k=config.examples, seed=seed)
+    requests = [
+        _request(
+            example, teacher, prompt=prompt, shown=shown.draw(example), parameters=parameters, role="evaluate"
+        )
+        for example in examples
+    ]
+    asked = ask_all(
+        requests,
+        teacher,
+        store=store,
+        place=place,
+        caps=caps,
+        budget=budget,
+        config=config,
+        progress=progress,
+    )
+    graded = [
+        _prediction(example, reply, task) for example, reply in zip(examples, asked.replies, strict=True)
+    ]
+    return Solved(
+        predictions=tuple(graded),
+        failures=_failures(requests, asked.replies),
+        spent=asked.refused is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    example: Example
+    demonstrations: tuple[Example, ...]
+    request: Request
+
+
+def _calls(
+    examples: Sequence[Example],
+    teacher: Teacher,
+    *,
+    train: Sequence[Example],
+    config: AnnotationConfig,
+    seed: int,
+    samples: range,
+    parameters: Mapping[str, Json],
+) -> list[_Call]:
+    prompt = PROMPTS[config.rationale_prompt if config.forced else config.solve_prompt]
+    bare = [example.id for example in examples if example.answer is None]
+    if config.forced and bare:
+        raise DataError(
+            f"{len(bare)} of {len(examples)} examples have no answer to show a teacher: {some_of(bare)}. "
+            "Set annotation.forced = false, so that the teacher finds it."
+        )
+    source = Demonstrations(train, k=config.examples, seed=seed)
+    role = "rationale" if config.forced else "solve"
+    calls: list[_Call] = []
+    for example in examples:
+        shown = source.draw(example)
+        first = _request(example, teacher, prompt=prompt, shown=shown, parameters=parameters, role=role)
+        calls += [_Call(example, shown, dataclasses.replace(first, sample=sample)) for sample in samples]
+    return calls
+
+
+def _request(
+    example: Example,
+    teacher: Teacher,
+    *,
+    prompt: Prompt,
+    shown: Sequence[Example],
+    parameters: Mapping[str, Json],
+    role: str,
+) -> Request:
+    sent = dict(parameters)
+    if not teacher.abilities.has_temperature:
+        sent.pop("temperature", None)
+    if not teacher.abilities.reads_prompt:
+        # Equal prompts of two examples are two calls to whoever answers by the example.
+        sent["example"] = example.id
+    return Request(
+        endpoint=teacher.endpoint,
+        model=teacher.model,
+        messages=prompt.render(example, shown),
+        parameters=sent,
+        teacher=teacher.name,
+        role=role,
+        prompt=prompt.name,
+        example_id=example.id,
+    )
+
+
+def _annotation(call: _Call, reply: Reply, *, task: Task, is_forced: bool) -> Annotation:
+    request, text = call.request, reply.text.strip()
+    return Annotation(
+        example_id=call.example.id,
+        teacher=request.teacher,
+        kind="rationale" if is_forced else "chain",
+        # The answer has its own target; a chain that states it twice would teach the student to stammer.
+        rationale=text if is_forced else _CLOSING.sub("", text).strip(),
+        answer=_read(reply, call.example, task),
+        is_forced=is_forced,
+        request_keys=(request.key,),
+        sample=request.sample,
+        demonstrations=tuple(item.id for item in call.demonstrations),
+        finish=reply.finish,
+    )
+
+
+def _read(reply: Reply, example: Example, task: Task) -> str | None:
+    if reply.failure is not None:
+        return None
+    return reply.answer if reply.answer is not None else task.read(before_spill(reply.text), example)
+
+
+def _prediction(example: Example, reply: Reply, task: Task) -> Prediction:
+    answer = _read(reply, example, task)
+    grade: Grade | None = None if example.answer is None else task.grade(answer, example)
+    tokens = reply.usage.completion_tokens
+    return Prediction(
+        example_id=example.id, text=reply.text, answer=answer, grade=grade, output_tokens=tokens
+    )
+
+
+def _failures(requests: Sequence[Request], replies: Sequence[Reply]) -> tuple[Unanswered, ...]:
+    return tuple(
+        Unanswered(
+            example_id=request.example_id,
+            teacher=request.teacher,
+            sample=request.sample,
+            kind=reply.failure.kind,
+            message=reply.failure.message,
+        )
+        for request, reply in zip(requests, replies, strict=True)
+        if reply.failure is not None
+    )

@@ -1,0 +1,63 @@
+"""How teachers are asked and which of their rationales are kept. Knows no teacher."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from tuition.annotation.health import CHECKS, FILTERS
+from tuition.annotation.prompts import PROMPTS
+from tuition.core.config import Section
+from tuition.core.errors import near_name
+
+__all__ = ["AnnotationConfig"]
+
+
+class AnnotationConfig(Section):
+    """One way of asking, the same for every teacher of a run."""
+
+    examples: Annotated[int, Field(ge=0)] = 2
+    """Demonstrations in the prompt, drawn from the training split; the paper's k."""
+    forced: bool = True
+    """Whether the teacher is shown the gold answer (teacher forcing); false: it solves by itself."""
+    rationale_prompt: str = "rationale/1"
+    """Name and version of the prompt that shows the gold answer."""
+    solve_prompt: str = "solve/1"
+    """Name and version of the prompt that does not."""
+    filters: tuple[str, ...] = FILTERS["usual"]
+    """Health checks that drop a rationale which fails them; the paper, which keeps all: ["empty"]."""
+    answer_check: bool = True
+    """Without forcing: keep only rationales whose own answer can be read and equals the label, if any."""
+    max_attempts: Annotated[int, Field(ge=1)] = 4
+    """Attempts at one call before its failure stands."""
+    backoff_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """The first pause between attempts is a random part of this; each further one of twice as much."""
+    backoff_most_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    """Longest pause, whatever the server asks for."""
+
+    @field_validator("rationale_prompt")
+    @classmethod
+    def _is_forced_prompt(cls, name: str) -> str:
+        return _known_prompt(name, is_forced=True)
+
+    @field_validator("solve_prompt")
+    @classmethod
+    def _is_free_prompt(cls, name: str) -> str:
+        return _known_prompt(name, is_forced=False)
+
+    @field_validator("filters")
+    @classmethod
+    def _are_checks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in CHECKS:
+                raise ValueError(near_name(name, CHECKS, kind="health check"))
+        return names
+
+
+def _known_prompt(name: str, *, is_forced: bool) -> str:
+    fit = [prompt.name for prompt in PROMPTS.values() if prompt.is_forced == is_forced]
+    if name not in fit:
+        shown = "that shows the answer" if is_forced else "that does not show the answer"
+        raise ValueError(near_name(name, fit, kind=f"prompt {shown}"))
+    return name

@@ -1,0 +1,338 @@
+import asyncio
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+from toys import PLACE, ScriptedTeacher, failed, requests, said, states, sums
+
+from tuition.annotation import AnnotationConfig, ask, ask_all, caps_of
+from tuition.core.budget import Budget, Cost, price_of, worst_cost
+from tuition.core.errors import StoreError, TeacherError
+from tuition.core.store import Cap, Place, Store
+
+FAST = AnnotationConfig(backoff_s=0.001, backoff_most_s=0.01)
+PRICE = price_of(prompt="1", completion="1")
+WORST = worst_cost(requests(1)[0], PRICE)
+
+
+def run(store, n_or_requests, teacher, **more):
+    asked = requests(n_or_requests) if isinstance(n_or_requests, int) else n_or_requests
+    return ask_all(asked, teacher, store=store, **({"place": PLACE, "config": FAST} | more))
+
+
+def test_one_reply_a_request_in_order(store):
+    teacher = ScriptedTeacher(wait_s=0.001)
+    told = []
+    asked = run(store, 30, teacher, progress=lambda *step: told.append(step))
+    assert [reply.text for reply in asked.replies] == [f"Because of e{i}." for i in range(30)]
+    assert told == [("rationale", i + 1, 30) for i in range(30)]
+    assert (asked.refused, asked.unpaid) == (None, ())
+    assert teacher.most_in_flight == 4
+
+
+def test_nothing_to_ask(store):
+    assert run(store, 0, ScriptedTeacher()).replies == ()
+
+
+def test_cost_is_counted_once_and_nothing_is_bought_twice(store):
+    teacher = ScriptedTeacher()
+    first = run(store, 5, teacher)
+    again = run(store, 5, teacher)
+    assert [reply.text for reply in again.replies] == [reply.text for reply in first.replies]
+    assert sum(teacher.calls.values()) == 5
+    assert sums(store) == (5 * 15_000, 75, 5)
+    assert store.spend("r1").usd == pytest.approx(75e-6)
+
+
+def test_equal_requests_side_by_side_are_one_call(store):
+    teacher = ScriptedTeacher(wait_s=0.02)
+    asked = run(store, requests(1) * 6, teacher)
+    assert [reply.text for reply in asked.replies] == ["Because of e0."] * 6
+    assert sum(teacher.calls.values()) == 1
+
+
+def test_passing_faults_are_retried_and_every_attempt_counts(store):
+    teacher = ScriptedTeacher(lambda request, attempt: failed() if attempt < 3 else said("At last."))
+    [reply] = run(store, 1, teacher).replies
+    assert reply.text == "At last."
+    assert states(store) == ["failed", "failed", "kept"]
+    assert sums(store) == (15_000, 15, 3)
+
+
+def test_retries_end(store):
+    teacher = ScriptedTeacher(lambda request, attempt: failed("rate_limit"))
+    [reply] = run(store, 1, teacher, config=FAST.model_copy(update={"max_attempts": 3})).replies
+    assert reply.failure.kind == "rate_limit"
+    assert sum(teacher.calls.values()) == 3
+
+
+def test_final_fault_is_a_record_of_its_own_row(store):
+    def reply(request, attempt):
+        return failed("bad_request", is_retryable=False) if request.example_id == "e1" else said("Fine.")
+
+    teacher = ScriptedTeacher(reply)
+    asked = run(store, 3, teacher)
+    assert [reply.failure and reply.failure.kind for reply in asked.replies] == [None, "bad_request", None]
+    assert sum(teacher.calls.values()) == 3
+    run(store, 3, teacher)
+    assert sum(teacher.calls.values()) == 3, "a run that ends is not asked again"
+
+
+def test_whatever_a_teacher_raises_is_one_row_s_failure(store):
+    def reply(request, attempt):
+        if request.example_id == "e1":
+            raise KeyError("lost")
+        return said("Fine.")
+
+    asked = run(store, 3, ScriptedTeacher(reply))
+    failure = asked.replies[1].failure
+    assert (failure.kind, failure.message, failure.is_paid) == (
+        "exception",
+        "the teacher raised KeyError: 'lost'",
+        None,
+    )
+    assert sorted(states(store)) == ["kept", "kept", "unknown"]
+
+
+def test_server_s_wish_is_honoured_within_the_bound(store):
+    teacher = ScriptedTeacher(
+        lambda request, attempt: failed("rate_limit", retry_after_s=0.15) if attempt == 1 else said("Fine.")
+    )
+    started = time.monotonic()
+    run(store, 1, teacher, config=AnnotationConfig(backoff_s=0.001, backoff_most_s=5.0))
+    assert 0.15 <= time.monotonic() - started < 2
+    teacher = ScriptedTeacher(
+        lambda request, attempt: failed("rate_limit", retry_after_s=900.0) if attempt == 1 else said("Fine.")
+    )
+    started = time.monotonic()
+    run(store, requests(2)[1:], teacher, config=FAST)
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("kind", ["usd", "tokens", "calls"])
+def test_sixty_four_calls_at_once_never_exceed_a_cap(store, kind):
+    limit = {"usd": 10 * WORST.nano / 1e9, "tokens": 10 * WORST.tokens, "calls": 10}[kind]
+    seen = []
+
+    def reply(request, attempt):
+        seen.append(sums(store))
+        return said("Fine.")
+
+    teacher = ScriptedTeacher(reply, wait_s=0.005, concurrency=64)
+    asked = run(store, 120, teacher, caps=caps_of(Budget(**{kind: limit}), "r1"))
+    nano, tokens, calls = (max(column) for column in zip(*seen, sums(store), strict=True))
+    assert (nano <= 10 * WORST.nano, tokens <= 10 * WORST.tokens, calls <= 10)[
+        ["usd", "tokens", "calls"].index(kind)
+    ]
+    answered = [reply for reply in asked.replies if reply.failure is None]
+    assert len(answered) == sum(teacher.calls.values())
+    assert len(asked.unpaid) == 120 - len(answered) > 0
+    assert asked.refused.what == kind
+    if kind == "calls":
+        assert len(answered) == 10
+    else:
+        assert len(answered) > 10, "what real answers leave of their worst is spent on further ones"
+        left = (limit * 1e9 if kind == "usd" else limit) - sums(store)[["usd", "tokens"].index(kind)]
+        longest = worst_cost(requests(120)[-1], PRICE)
+        assert left < (longest.nano if kind == "usd" else longest.tokens), (
+            "and asking goes on until none fits"
+        )
+
+
+def test_spent_budget_is_data_and_kept_answers_still_come(store):
+    teacher = ScriptedTeacher()
+    run(store, requests(6)[3:], teacher)
+    asked = run(store, 6, teacher, caps=[Cap(scope="r1", calls=4)])
+    assert [reply.failure is None for reply in asked.replies] == [True, False, False, True, True, True]
+    assert asked.unpaid == (1, 2)
+    assert asked.replies[1].failure.message == "the limit of 4 calls on 'r1' is reached: 4 spent or set aside"
+    assert sum(teacher.calls.values()) == 4
+    further = run(store, 6, teacher)
+    assert further.unpaid == (), "a larger budget goes on where it ended"
+    assert sum(teacher.calls.values()) == 6
+
+
+def test_caps_of_a_budget():
+    assert caps_of(Budget(), "r") == ()
+    assert caps_of(Budget(usd=0.5, calls=3), "r") == (Cap(scope="r", nano=500_000_000, calls=3),)
+
+
+def test_unknown_price_under_a_limit_in_dollars_is_refused_before_any_call(store):
+    teacher = ScriptedTeacher()
+    teacher.price = None
+    caps = caps_of(Budget(usd=1.0), "r1")
+    with pytest.raises(
+        TeacherError, match=r"price of teacher 'toy' \(model 'toy-1'\) is unknown, and 'r1' has a limit"
+    ):
+        run(store, 2, teacher, caps=caps)
+    assert sum(teacher.calls.values()) == 0
+    assert len(run(store, 2, teacher, caps=caps, budget=Budget(allow_unknown_price=True)).replies) == 2
+    assert store.spend("r1").usd is None
+    free = ScriptedTeacher(is_paid=False)
+    free.price = None
+    assert run(store, requests(4)[2:], free, caps=caps).unpaid == ()
+
+
+def test_unpaid_teacher_takes_no_money_and_has_a_cost(store):
+    run(store, 2, ScriptedTeacher(is_paid=False), caps=[Cap(scope="r1", nano=0)])
+    spend = store.spend("r1")
+    assert (spend.usd, spend.paid_usd) == (pytest.approx(30e-6), 0.0)
+
+
+@pytest.mark.parametrize(("policy", "calls"), [("ask_again", 2), ("leave", 1)])
+def test_unseen_end_is_asked_again_or_left(store, policy, calls):
+    teacher = ScriptedTeacher(
+        lambda request, attempt: failed("timeout", is_paid=None) if attempt == 1 else said("Fine.")
+    )
+    [reply] = run(store, 1, teacher, budget=Budget(on_unknown=policy)).replies
+    assert sum(teacher.calls.values()) == calls
+    if policy == "leave":
+        assert reply.failure.kind == "unknown_outcome"
+        assert "nobody saw how attempt 1 ended, and budget.on_unknown is 'leave'" in reply.failure.message
+    assert sums(store)[0] == WORST.nano + (15_000 if policy == "ask_again" else 0)
+
+
+def test_refused_key_ends_the_asking_and_is_not_remembered(store):
+    teacher = ScriptedTeacher(lambda request, attempt: failed("auth"), concurrency=1)
+    with pytest.raises(
+        TeacherError, match=r"teacher 'toy' accepts no call: no. Its key may be wrong or expired"
+    ):
+        run(store, 50, teacher)
+    assert sum(teacher.calls.values()) == 1
+    mended = ScriptedTeacher()
+    assert run(store, 2, mended).unpaid == ()
+    assert sum(mended.calls.values()) == 2
+
+
+def test_text_that_no_file_can_hold_is_kept_all_the_same(store):
+    teacher = ScriptedTeacher(lambda request, attempt: said("half \ud83d of a pair", raw="\ud83d"))
+    [reply] = run(store, 1, teacher).replies
+    assert reply.text == "half ? of a pair"
+    [kept] = run(store, 1, teacher).replies
+    assert kept.text == reply.text
+
+
+def test_another_process_s_call_is_waited_for(store, tmp_path):
+    [request] = requests(1)
+    with Store(tmp_path / "tuition.db") as other:
+        outcome = other.reserve(request, WORST, place=Place(run="other"), price=PRICE).result(5)
+
+        def settle():
+            cost = Cost(nano=15_000, tokens=15)
+            other.settle(outcome.attempt_id, said("Theirs."), cost=cost, is_paid=True)
+
+        timer = threading.Timer(0.15, settle)
+        timer.start()
+        teacher = ScriptedTeacher()
+        [reply] = run(store, 1, teacher).replies
+        timer.join()
+    assert reply.text == "Theirs."
+    assert sum(teacher.calls.values()) == 0
+
+
+def test_broken_off_asking_leaves_the_store_consistent(store):
+    async def interrupted():
+        teacher = ScriptedTeacher(wait_s=30, concurrency=3)
+        task = asyncio.create_task(ask(requests(9), teacher, store=store, place=PLACE))
+        while teacher.in_flight < 3:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(interrupted())
+    deadline = time.monotonic() + 5
+    while "open" in states(store) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert states(store) == ["unknown"] * 3
+    assert sums(store) == (3 * WORST.nano, 3 * WORST.tokens, 3)
+    assert run(store, 9, ScriptedTeacher()).unpaid == ()
+
+
+def test_call_that_was_reserved_and_not_sent_is_given_back(store):
+    async def interrupted():
+        teacher = ScriptedTeacher()
+        task = asyncio.create_task(ask(requests(1), teacher, store=store, place=PLACE))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return teacher
+
+    teacher = asyncio.run(interrupted())
+    time.sleep(0.1)
+    assert sum(teacher.calls.values()) == 0
+    assert sums(store)[:2] == (0, 0)
+    assert "open" not in states(store)
+
+
+def test_interrupt_from_the_keyboard(tmp_path):
+    script = """
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[2])
+        from toys import PLACE, ScriptedTeacher, requests
+        from tuition.annotation import ask_all
+        from tuition.core.store import Store
+
+        slow = ScriptedTeacher(wait_s=60)
+        with Store(Path(sys.argv[1])) as store:
+            print("calling", flush=True)
+            try:
+                ask_all(requests(10), slow, store=store, place=PLACE)
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+    """
+    path, folder = tmp_path / "tuition.db", __file__.rpartition("/")[0]
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(path), folder], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "calling\n"
+    with Store(path) as store:
+        while len(states(store)) < 4:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said_last, _ = process.communicate(timeout=20)
+        assert said_last == "interrupted\n"
+        assert states(store) == ["unknown"] * 4
+
+
+def test_broken_store_is_one_plain_error(store):
+    def reply(request, attempt):
+        store.close()
+        return said("Fine.")
+
+    with pytest.raises(StoreError, match="is closed"):
+        run(store, 8, ScriptedTeacher(reply))
+
+
+def test_inside_a_running_loop(store):
+    async def notebook():
+        return run(store, 3, ScriptedTeacher())
+
+    assert len(asyncio.run(notebook()).replies) == 3
+
+
+def test_teacher_with_connections_is_entered_and_left(store):
+    class Connected(ScriptedTeacher):
+        is_open = False
+        was_open = ()
+
+        async def __aenter__(self):
+            self.is_open = True
+
+        async def __aexit__(self, *exception):
+            self.is_open = False
+
+        async def complete(self, request):
+            self.was_open += (self.is_open,)
+            return await super().complete(request)
+
+    teacher = Connected()
+    run(store, 2, teacher)
+    assert (teacher.was_open, teacher.is_open) == ((True, True), False)
