@@ -1,0 +1,138 @@
+"""The plan of a training: the targets of each optimizer step, their forward passes, their shares in the loss.
+
+Pure numbers: knows lengths, objectives and weights; knows no text, no model and no torch.
+
+Source: TinyLLM (arXiv 2402.04616), the multi-task loss γ·L_A + Σ α_m·L_m over one batch of examples.
+Differs: the published code makes one forward pass per objective over inputs padded to the maximum; here the
+targets of all objectives are mixed in passes of similar length, and each token carries its share, so that the
+sum over the passes is the same number.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Item", "plan_steps", "shares", "split_step"]
+
+_WINDOW = 8
+"""Steps whose examples are sorted by length together: saves most padding, keeps the order random."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What planning needs to know of one target."""
+
+    example_id: str
+    objective: str
+    weight: float
+    """γ or α."""
+    length: int
+    """Tokens the model reads."""
+    terms: int
+    """Cross-entropies it adds to the loss: tokens of the output, or one decision."""
+
+
+def plan_steps(
+    items: Sequence[Item], *, batch_examples: int, steps: int | None, epochs: float | None, seed: int
+) -> list[list[int]]:
+    """Draw the examples of each optimizer step; an example brings all its targets.
+
+    Examples come in shuffled passes, one after the other. Those of eight steps are sorted by length
+    together, so that the examples of one step are similar; then the eight steps are shuffled. The last step
+    of a pass holds what is left over.
+
+    Args:
+        items: One a target.
+        batch_examples: Examples a step; all of them where there are fewer.
+        steps: How many steps; None: as many as the epochs need.
+        epochs: Passes over the examples; None, with no steps either: one.
+        seed: Equal seeds draw equal plans.
+
+    Returns:
+        Positions in `items`, one list a step.
+
+    Raises:
+        ValueError: There are no items.
+    """
+    if not items:
+        raise ValueError("there is nothing to plan: no targets")
+    targets: dict[str, list[int]] = {}
+    for position, item in enumerate(items):
+        targets.setdefault(item.example_id, []).append(position)
+    examples = list(targets)
+    longest = {name: max(items[i].length for i in targets[name]) for name in examples}
+    size = min(batch_examples, len(examples))
+    left = max(1, round((epochs or 1.0) * len(examples)))
+    generator = random.Random(seed)
+    plan: list[list[str]] = []
+    while len(plan) < steps if steps is not None else left > 0:
+        order = generator.sample(examples, len(examples))
+        order = order if steps is not None else order[:left]
+        left -= len(order)
+        plan += _one_pass(order, size=size, longest=longest, generator=generator)
+    return [[i for name in step for i in targets[name]] for step in plan[:steps]]
+
+
+def _one_pass(
+    order: list[str], *, size: int, longest: dict[str, int], generator: random.Random
+) -> list[list[str]]:
+    """Cut shuffled examples into steps of similar length; what is left over is the last step."""
+    full = len(order) - len(order) % size
+    steps: list[list[str]] = []
+    for start in range(0, full, _WINDOW * size):
+        window = sorted(order[start : min(start + _WINDOW * size, full)], key=longest.__getitem__)
+        drawn = [window[i : i + size] for i in range(0, len(window), size)]
+        generator.shuffle(drawn)
+        steps += drawn
+    return [*steps, order[full:]] if full < len(order) else steps
+
+
+def split_step(items: Sequence[Item], step: Sequence[int], *, token_budget: int) -> list[list[int]]:
+    """Split a step into forward passes of similar lengths.
+
+    Args:
+        items: One a target.
+        step: Positions in `items`.
+        token_budget: Bound for targets times the longest of them; one target may exceed it alone.
+
+    Returns:
+        Positions in `step`, one list a pass, longest first.
+    """
+    order = sorted(range(len(step)), key=lambda i: -items[step[i]].length)
+    passes: list[list[int]] = []
+    for i in order:
+        width = items[step[passes[-1][0]]].length if passes else 0
+        if passes and (len(passes[-1]) + 1) * width <= token_budget:
+            passes[-1].append(i)
+        else:
+            passes.append([i])
+    return passes
+
+
+def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> list[float]:
+    """Give the factor of each target's cross-entropies, so that their sum is the loss of the step.
+
+    With `item`, an objective is the mean over its targets of each target's own token mean (the paper's
+    formula); with `batch`, the mean over all tokens of that objective in the step (the published code).
+    Only the examples that have a target of the objective count. Weights add up and are not normalised: a
+    convex combination is a choice of weights.
+
+    Args:
+        items: One a target.
+        step: Positions in `items`; together one optimizer step, whatever the number of forward passes.
+        normaliser: `item` or `batch`.
+
+    Returns:
+        One factor a target; each multiplies every one of its `terms` cross-entropies.
+    """
+    chosen = [items[i] for i in step]
+    if normaliser == "item":
+        counts = Counter(item.objective for item in chosen)
+        return [item.weight / (counts[item.objective] * item.terms) for item in chosen]
+    terms: Counter[str] = Counter()
+    for item in chosen:
+        terms[item.objective] += item.terms
+    return [item.weight / terms[item.objective] for item in chosen]

@@ -1,0 +1,83 @@
+"""What a user may say about the student and its training. Imports no torch, so that checking is quick."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tuition.core.config import Section
+
+__all__ = ["StudentConfig", "TrainingConfig"]
+
+
+class StudentConfig(Section):
+    """Which model learns, and how a question becomes its input."""
+
+    model: str = "base"
+    """A local folder, a hub name, `base` (the embedded student), or `fresh:NAME`: small and random."""
+    family: Literal["auto", "seq2seq", "causal", "options"] = "auto"
+    """Encoder-decoder, decoder-only, or an encoder that scores options; `auto` reads it from the model."""
+    update: Literal["full", "lora"] = "full"
+    """Train all weights, or low-rank additions that are merged at the end."""
+    lora_rank: int = Field(default=8, ge=1)
+    """Rank of the additions."""
+    lora_alpha: int = Field(default=16, ge=1)
+    """The additions are scaled by this over the rank."""
+    max_input_tokens: int = Field(default=1024, ge=8)
+    """Longer inputs lose the end of their context, never the question."""
+    max_output_tokens: int = Field(default=256, ge=2)
+    """Longer targets are cut, and counted."""
+    instruction: Literal["before", "behind"] = "before"
+    """Where the prefix stands: before the question, as published, or behind it."""
+    option_score: Literal["sum", "mean"] = "sum"
+    """Log-likelihood of an option: of its whole text, or per token."""
+    batch_questions: int = Field(default=128, ge=1)
+    """Questions answered at once."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads; one is fastest for small models and lets several runs share a machine."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights in memory."""
+
+
+class TrainingConfig(Section):
+    """How long and how the student learns."""
+
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps; give this or `epochs`."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Passes over the examples; 1 where neither is given."""
+    batch_examples: int = Field(default=16, ge=1)
+    """Examples in one optimizer step, each with all its targets."""
+    token_budget: int = Field(default=8192, ge=1)
+    """Tokens in one forward pass; changes memory and speed, never the loss."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: Muon for the matrices, AdamW for the rest."""
+    lr: float = Field(default=5e-5, gt=0)
+    """Peak learning rate of AdamW."""
+    matrix_lr: float = Field(default=0.01, gt=0)
+    """Peak learning rate of Muon."""
+    schedule: Literal["constant", "cosine", "flat_cosine"] = "constant"
+    """After warm-up: flat, down to 0, or flat until half way and then down to 0."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps over which the learning rate rises."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled, on matrices alone."""
+    max_grad_norm: float = Field(default=1.0, ge=0)
+    """Longer gradients are shortened to this; 0: never."""
+    normaliser: Literal["batch", "item"] = "batch"
+    """Mean over the tokens of the step (published code), or over the items' own token means (paper)."""
+    save_every: int = Field(default=200, ge=1)
+    """Steps between checkpoints."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the arithmetic; the weights keep theirs."""
+    seed: int = Field(default=0, ge=0)
+    """Of the order of examples, of dropout and of new weights; a run adds its own seed."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("both steps and epochs are given; give one of them")
+        return self

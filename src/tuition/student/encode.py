@@ -1,0 +1,276 @@
+"""From targets to token ids. What is too long loses the end of its context, never its question.
+
+Knows the tokenizer and the limits; knows no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from transformers import PreTrainedTokenizerBase
+
+from tuition.core.errors import TrainingError, some_of
+from tuition.core.records import Target
+from tuition.student.config import StudentConfig
+
+__all__ = ["Cuts", "Encoder", "OptionRow", "Row", "TextRow", "input_text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cuts:
+    """How many texts did not fit."""
+
+    contexts: int = 0
+    """Inputs whose context lost its end."""
+    outputs: int = 0
+    """Targets that were cut; they carry no end mark, so that the student does not learn to stop there."""
+    questions: int = 0
+    """Questions longer than the limit even without context; kept whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextRow:
+    """One target of a student that writes."""
+
+    prompt: list[int]
+    output: list[int]
+    """Ends with the end mark unless it was cut; empty for a question that only asks."""
+
+    @property
+    def length(self) -> int:
+        """Tokens the model reads."""
+        return len(self.prompt) + len(self.output)
+
+    @property
+    def terms(self) -> int:
+        """Number of cross-entropies: one a token."""
+        return len(self.output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionRow:
+    """One target of a student that scores options."""
+
+    options: list[dict[str, list[int]]]
+    """One encoded pair of question and option each."""
+    gold: int
+    """Position of the right option; -1 for a question that only asks."""
+
+    @property
+    def length(self) -> int:
+        """Tokens the model reads."""
+        return len(self.options) * max(len(option["input_ids"]) for option in self.options)
+
+    @property
+    def terms(self) -> int:
+        """Number of cross-entropies: one a question."""
+        return 1
+
+
+Row = TextRow | OptionRow
+"""One encoded target."""
+
+
+def input_text(target: Target, context: str, *, instruction: str) -> str:
+    """Write what the student reads.
+
+    Args:
+        target: The instruction and the question.
+        context: As much of the example's context as fits.
+        instruction: Where the instruction stands: before or behind.
+
+    Returns:
+        Instruction, context and question; or context, question and instruction on lines of their own.
+    """
+    body = f"{context}\n{target.input}" if context else target.input
+    if instruction == "before":
+        return target.prefix + body
+    return "\n".join(part for part in (body, target.prefix.strip()) if part)
+
+
+class Encoder:
+    """Turns targets into rows of token ids and counts what had to be cut."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        config: StudentConfig,
+        *,
+        family: str,
+        positions: int | None = None,
+    ) -> None:
+        """Set the limits.
+
+        Args:
+            tokenizer: With a pad and an end mark.
+            config: Limits, and where the instruction stands.
+            family: seq2seq, causal or options.
+            positions: Most tokens the model can read at once; None: no such limit.
+        """
+        self._tokenizer = tokenizer
+        self._config = config
+        self._family = family
+        self._positions = positions
+        self.cuts = Cuts()
+        """Of everything encoded since the last `forget_cuts`."""
+
+    def forget_cuts(self) -> None:
+        """Start counting anew."""
+        self.cuts = Cuts()
+
+    def rows(self, targets: Sequence[Target]) -> list[Row]:
+        """Encode what the student shall learn.
+
+        Args:
+            targets: Of all objectives.
+
+        Returns:
+            One row a target, in order.
+        """
+        if self._family == "options":
+            return [self._option_row(target, _gold(target)) for target in targets]
+        outputs = [self.output(target.output) for target in targets]
+        prompts = self.prompts(targets)
+        return [
+            TextRow(prompt=prompt, output=output) for prompt, output in zip(prompts, outputs, strict=True)
+        ]
+
+    def questions(self, targets: Sequence[Target]) -> list[OptionRow]:
+        """Encode the options of questions without looking at the outputs.
+
+        Args:
+            targets: Each with choices.
+
+        Returns:
+            One row a question, its `gold` unknown.
+        """
+        return [self._option_row(target, -1) for target in targets]
+
+    def prompts(self, targets: Sequence[Target]) -> list[list[int]]:
+        """Encode what the student reads, without looking at the outputs.
+
+        Args:
+            targets: Questions.
+
+        Returns:
+            Token ids, one list a question.
+        """
+        texts = [self._text(target, target.example.context) for target in targets]
+        encoded = self._encode(texts)
+        limit = self._limit()
+        return [
+            ids if len(ids) <= limit else self._encode([self._fit(target, "", limit)])[0]
+            for target, ids in zip(targets, encoded, strict=True)
+        ]
+
+    def output(self, text: str) -> list[int]:
+        """Encode what the student shall write.
+
+        Args:
+            text: An answer or a rationale.
+
+        Returns:
+            Token ids with the end mark; without it where the text was cut.
+        """
+        end = self._tokenizer.eos_token_id
+        if self._family == "seq2seq":
+            ids = list(self._tokenizer(text_target=text)["input_ids"])
+        else:
+            ids = list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        ids = ids if ids and ids[-1] == end else [*ids, end]
+        if len(ids) > self._config.max_output_tokens:
+            self.cuts = replace(self.cuts, outputs=self.cuts.outputs + 1)
+            ids = ids[: self._config.max_output_tokens]
+        return ids
+
+    def _limit(self) -> int:
+        """Tokens the input may have: what the user allows, and what the model can read beside its output."""
+        room = self._config.max_output_tokens if self._family == "causal" else 0
+        most = self._config.max_input_tokens
+        return most if self._positions is None else max(1, min(most, self._positions - room))
+
+    def _text(self, target: Target, context: str) -> str:
+        text = input_text(target, context, instruction=self._config.instruction)
+        # A decoder-only student writes its output on a line of its own.
+        return f"{text}\n" if self._family == "causal" else text
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        encoded = [list(ids) for ids in self._tokenizer(texts)["input_ids"]]
+        end = self._tokenizer.eos_token_id
+        if self._family == "causal":
+            # Some tokenizers close every text; here the text goes on.
+            return [ids[:-1] if ids[-1] == end else ids for ids in encoded]
+        return encoded
+
+    def _option_row(self, target: Target, gold: int) -> OptionRow:
+        choices = target.example.choices
+        limit = self._limit()
+        text = self._text(target, target.example.context)
+        longest = max(choices, key=lambda choice: len(self._tokenizer(choice)["input_ids"]))
+        if self._width(text, longest) > limit:
+            text = self._fit(target, longest, limit)
+        pairs = [dict(self._tokenizer(text, choice)) for choice in choices]
+        return OptionRow(options=pairs, gold=gold)
+
+    def _width(self, text: str, option: str) -> int:
+        if option:
+            return len(self._tokenizer(text, option)["input_ids"])
+        return len(self._encode([text])[0])
+
+    def _fit(self, target: Target, option: str, limit: int) -> str:
+        """Cut the context until the text fits, and count it; a question alone stays whole."""
+        context = target.example.context
+        offsets = self._token_ends(context)
+        keep = len(offsets)
+        text = self._text(target, context)
+        width = self._width(text, option)
+        while width > limit and keep > 0:
+            keep = max(0, keep - (width - limit))
+            text = self._text(target, context[: offsets[keep - 1]].rstrip() if keep else "")
+            width = self._width(text, option)
+        if context:
+            self.cuts = replace(self.cuts, contexts=self.cuts.contexts + 1)
+        if width > limit:
+            self._refuse_unreadable(target, width)
+            self.cuts = replace(self.cuts, questions=self.cuts.questions + 1)
+        return text
+
+    def _token_ends(self, text: str) -> list[int]:
+        """Character positions where the text may be cut."""
+        if not text:
+            return []
+        if self._tokenizer.is_fast:
+            encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+            return [end for _, end in encoded["offset_mapping"]]
+        return list(range(1, len(text) + 1))
+
+    def _refuse_unreadable(self, target: Target, width: int) -> None:
+        room = self._config.max_output_tokens if self._family == "causal" else 0
+        if self._positions is not None and width + room > self._positions:
+            behind = f" with {room} kept for the output" if room else ""
+            raise TrainingError(
+                f"the question of example {target.example.id!r} has {width} tokens; this student reads at "
+                f"most {self._positions}{behind}. Leave the example out, or take a student that reads more."
+            )
+
+
+def _gold(target: Target) -> int:
+    """Find the option a target teaches; an encoder that scores options learns nothing else."""
+    choices = target.example.choices
+    if target.objective != "answer":
+        raise TrainingError(
+            f"objective {target.objective!r} of example {target.example.id!r} is an explanation; a student"
+            " that scores options learns answers only. Take an encoder-decoder or decoder-only student, or"
+            " leave rationales out."
+        )
+    if target.output in choices:
+        return choices.index(target.output)
+    if target.example.answer_index is not None:
+        return target.example.answer_index
+    raise TrainingError(
+        f"the answer {target.output!r} of example {target.example.id!r} is none of its choices: "
+        f"{some_of(choices)}; a student that scores options needs multiple-choice questions"
+    )

@@ -1,0 +1,319 @@
+"""Three families of models behind one interface: token ids become tensors, tensors become a weighted loss.
+
+Knows models and tensors; knows no texts and no training loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers.models.auto import modeling_auto
+
+from tuition.core.errors import TrainingError
+from tuition.core.protocols import StudentAbilities
+from tuition.student.encode import OptionRow, Row, TextRow
+
+__all__ = [
+    "FAMILIES",
+    "DecoderOnly",
+    "EncoderDecoder",
+    "Family",
+    "OptionScorer",
+    "Pass",
+    "decoder_inputs",
+    "family_of",
+    "pad",
+    "positions_of",
+]
+
+Pass = dict[str, Tensor]
+"""The tensors of one forward pass; `labels` are -100 and `factors` 0 where there is nothing to learn."""
+
+
+class Family(Protocol):
+    """What the training loop must know of a model."""
+
+    name: str
+    abilities: StudentAbilities
+
+    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
+        """Lay rows into tensors.
+
+        Args:
+            rows: Of one forward pass.
+            factors: What each of a row's cross-entropies is multiplied by.
+            pad_id: Fills up.
+
+        Returns:
+            Inputs, labels and factors.
+        """
+        ...
+
+    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Sum the cross-entropies times their factors.
+
+        Args:
+            model: Of this family.
+            batch: From `collate`.
+
+        Returns:
+            A scalar with gradient.
+        """
+        ...
+
+
+class EncoderDecoder:
+    """T5 and its kind: the encoder reads the question, the decoder writes."""
+
+    name = "seq2seq"
+    abilities = StudentAbilities(generates=True, scores_options=True)
+
+    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
+        """Lay questions and outputs into tensors.
+
+        Args:
+            rows: Of one forward pass.
+            factors: What each of a row's cross-entropies is multiplied by.
+            pad_id: Fills up.
+
+        Returns:
+            Inputs, labels and factors, padded at the right.
+        """
+        texts = cast("Sequence[TextRow]", rows)
+        outputs = [row.output for row in texts]
+        return {
+            "input_ids": pad([row.prompt for row in texts], pad_id),
+            "attention_mask": pad([[1] * len(row.prompt) for row in texts], 0),
+            "labels": pad(outputs, -100),
+            "factors": _spread(factors, outputs),
+        }
+
+    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Sum the cross-entropies times their factors.
+
+        Args:
+            model: An encoder-decoder.
+            batch: From `collate`.
+
+        Returns:
+            A scalar with gradient.
+        """
+        logits = model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            decoder_input_ids=decoder_inputs(model, batch["labels"]),
+            use_cache=False,
+        ).logits
+        return _weighted(logits, batch)
+
+
+class DecoderOnly:
+    """Llama, Qwen and their kind: question, line break, output in one text; the loss is on the output."""
+
+    name = "causal"
+    abilities = StudentAbilities(generates=True, scores_options=True)
+
+    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
+        """Lay sequences into tensors, padded at the left, so that only the last columns need logits.
+
+        Args:
+            rows: Of one forward pass.
+            factors: What each of a row's cross-entropies is multiplied by.
+            pad_id: Fills up.
+
+        Returns:
+            Inputs, and labels and factors for the last columns.
+        """
+        texts = cast("Sequence[TextRow]", rows)
+        # The last token is only ever predicted, never read.
+        read = [(row.prompt + row.output)[:-1] for row in texts]
+        outputs = [row.output for row in texts]
+        mask = pad([[1] * len(ids) for ids in read], 0, left=True)
+        return {
+            "input_ids": pad(read, pad_id, left=True),
+            "attention_mask": mask,
+            "position_ids": positions_of(mask),
+            "labels": pad(outputs, -100, left=True),
+            "factors": _spread(factors, outputs, left=True),
+        }
+
+    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Sum the cross-entropies times their factors.
+
+        Args:
+            model: A decoder.
+            batch: From `collate`.
+
+        Returns:
+            A scalar with gradient.
+        """
+        width = batch["labels"].shape[1]
+        logits = model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            position_ids=batch["position_ids"],
+            use_cache=False,
+            logits_to_keep=width,
+        ).logits
+        return _weighted(logits[:, -width:], batch)  # (B, width, V)
+
+
+class OptionScorer:
+    """An encoder that gives every option a score; it writes nothing."""
+
+    name = "options"
+    abilities = StudentAbilities(generates=False, scores_options=True)
+
+    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
+        """Lay the options of all questions into one list of rows.
+
+        Args:
+            rows: Of one forward pass; questions may differ in their number of options.
+            factors: What each question's cross-entropy is multiplied by.
+            pad_id: Fills up.
+
+        Returns:
+            Inputs (1, all options, T); `owners` (questions, most options), the place of each option or -1.
+        """
+        questions = cast("Sequence[OptionRow]", rows)
+        options = [option for row in questions for option in row.options]
+        batch = {
+            name: pad([option[name] for option in options], pad_id if name == "input_ids" else 0)[None]
+            for name in options[0]
+        }
+        places, start = [], 0
+        for row in questions:
+            places.append(list(range(start, start + len(row.options))))
+            start += len(row.options)
+        return {
+            **batch,
+            "owners": pad(places, -1),
+            "labels": torch.tensor([row.gold for row in questions]),
+            "factors": torch.tensor(list(factors), dtype=torch.float32),
+        }
+
+    def scores(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Give each option its score.
+
+        Args:
+            model: With a multiple-choice head.
+            batch: From `collate`.
+
+        Returns:
+            Shape (questions, most options); minus infinity where a question has fewer.
+        """
+        inputs = {name: batch[name] for name in batch if name not in {"owners", "labels", "factors"}}
+        # One row for the head: questions with few options need no options that stand for nothing.
+        flat = model(**inputs).logits[0].float()  # (all options,)
+        owners = batch["owners"]
+        return flat[owners.clamp(min=0)].masked_fill(owners < 0, float("-inf"))
+
+    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Sum the cross-entropies over options times their factors.
+
+        Args:
+            model: With a multiple-choice head.
+            batch: From `collate`.
+
+        Returns:
+            A scalar with gradient.
+        """
+        losses = nn.functional.cross_entropy(self.scores(model, batch), batch["labels"], reduction="none")
+        return (losses * batch["factors"]).sum()
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (EncoderDecoder(), DecoderOnly(), OptionScorer())
+}
+"""One a name of `student.family`."""
+
+
+def family_of(config: transformers.PretrainedConfig) -> str:
+    """Read from a model's configuration which family it belongs to.
+
+    Args:
+        config: Of the model.
+
+    Returns:
+        A name of `FAMILIES`.
+
+    Raises:
+        TrainingError: It is none of the three.
+    """
+    if config.is_encoder_decoder:
+        return "seq2seq"
+    kinds = config.architectures or []
+    if any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds):
+        return "causal"
+    if config.model_type in modeling_auto.MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES:
+        return "options"
+    if config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return "causal"
+    raise TrainingError(
+        f"a model of type {config.model_type!r} is no encoder-decoder, no decoder-only model and no "
+        "encoder that scores options; take another model"
+    )
+
+
+def pad(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> Tensor:
+    """Fill rows up to the longest.
+
+    Args:
+        rows: Whole numbers.
+        value: Fills up.
+        left: Fill in front rather than behind.
+
+    Returns:
+        Shape (rows, longest), whole numbers.
+    """
+    width = max(len(row) for row in rows)
+    fill = [[value] * (width - len(row)) for row in rows]
+    return torch.tensor(
+        [[*more, *row] if left else [*row, *more] for row, more in zip(rows, fill, strict=True)]
+    )
+
+
+def positions_of(mask: Tensor) -> Tensor:
+    """Count the real tokens of each row from 0, whatever stands in front of them.
+
+    Args:
+        mask: Shape (B, T), 1 where there is a token.
+
+    Returns:
+        Shape (B, T).
+    """
+    return (mask.cumsum(-1) - 1).clamp(min=0)
+
+
+def decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
+    """Shift outputs by one: the decoder reads the start mark, then what it has written.
+
+    Args:
+        model: An encoder-decoder.
+        labels: Shape (B, T), -100 behind the end.
+
+    Returns:
+        Shape (B, T).
+    """
+    config = cast("transformers.PreTrainedModel", model).config
+    shifted = labels.roll(1, dims=1)
+    shifted[:, 0] = config.decoder_start_token_id
+    return shifted.masked_fill(shifted == -100, int(config.pad_token_id or 0))
+
+
+def _spread(factors: Sequence[float], outputs: Sequence[Sequence[int]], *, left: bool = False) -> Tensor:
+    """Repeat each row's factor for each token of its output, 0 elsewhere."""
+    mask = pad([[1] * len(ids) for ids in outputs], 0, left=left)
+    return mask * torch.tensor(list(factors), dtype=torch.float32)[:, None]  # (B, T)
+
+
+def _weighted(logits: Tensor, batch: Pass) -> Tensor:
+    """Sum each token's cross-entropy times its factor; logits (B, T, V)."""
+    losses = nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), batch["labels"].flatten(), ignore_index=-100, reduction="none"
+    )
+    return (losses * batch["factors"].flatten()).sum()

@@ -1,0 +1,212 @@
+"""Find a model, check that it can be a student, and set it up.
+
+Loads safetensors only and never code that comes with a model. Knows no task and no recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+import httpx2
+import huggingface_hub
+import torch
+import transformers
+from safetensors import SafetensorError
+from torch import nn
+from transformers.utils import logging
+
+from tuition.core.errors import ConfigError, TrainingError, TuitionError
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.families import family_of
+from tuition.student.fresh import make_model
+from tuition.student.student import Student
+
+__all__ = ["load_student"]
+
+_UNLOADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What `from_pretrained` raises over broken files."""
+_AUTO_CLASSES = {
+    "seq2seq": transformers.AutoModelForSeq2SeqLM,
+    "causal": transformers.AutoModelForCausalLM,
+    "options": transformers.AutoModelForMultipleChoice,
+}
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+)
+
+
+def load_student(
+    config: StudentConfig,
+    training: TrainingConfig,
+    *,
+    base_folder: Path | None = None,
+    texts: Iterable[str] | None = None,
+) -> Student:
+    """Load the student a configuration names.
+
+    Sets the number of CPU threads and lets denormal numbers become 0: both are settings of the process.
+    What is named and cannot be a student (no folder, no tokenizer, no safetensors, not on the hub) is a
+    TrainingError.
+
+    Args:
+        config: Which model.
+        training: How it will learn.
+        base_folder: Where the embedded student is; needed for `base`.
+        texts: The training texts; needed for `fresh:NAME`, whose tokenizer learns from them.
+
+    Returns:
+        Ready to answer and to learn.
+
+    Raises:
+        ConfigError: A fresh student has no texts to learn its tokenizer from.
+    """
+    _set_process(config.threads)
+    if config.model.startswith("fresh:"):
+        if texts is None:
+            raise ConfigError(
+                f"{config.model!r} learns its tokenizer from training texts, but none were given"
+            )
+        model, tokenizer = make_model(config.model.removeprefix("fresh:"), texts, seed=training.seed)
+        family = _checked_family(config.family, family_of(model.config), config.model)
+        model = model.to(getattr(torch, config.dtype))
+    else:
+        source = _source(config.model, base_folder)
+        tokenizer = _load_tokenizer(source)
+        model, family = _load_model(source, config, seed=training.seed)
+    _check_tokenizer(model, tokenizer, config.model)
+    return Student(
+        model.to(_device(config.device)).eval(), tokenizer, family=family, config=config, training=training
+    )
+
+
+def _set_process(threads: int) -> None:
+    torch.set_num_threads(threads)
+    # Fresh weights give gradients so small that the CPU slows down several times over them.
+    torch.set_flush_denormal(True)
+    # Load reports and bars would run through our own progress; what matters comes back as an error.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _source(name: str, base_folder: Path | None) -> str:
+    """Turn the configured name into a folder, or leave it as a name for the hub."""
+    if name == "base":
+        if base_folder is None:
+            raise ConfigError("the model is 'base', the embedded student, but its folder was not given")
+        return str(_checked_folder(base_folder))
+    folder = Path(name).expanduser()
+    is_path = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
+    if folder.exists() or is_path:
+        return str(_checked_folder(folder))
+    _check_hub(name)
+    return name
+
+
+def _check_hub(name: str) -> None:
+    """Ask once whether the hub has the model: loading would try an absent network for most of a minute."""
+    if isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str):
+        return
+    try:
+        huggingface_hub.model_info(name, timeout=10)
+    except (OSError, ValueError, httpx2.HTTPError) as error:
+        raise TrainingError(
+            f"{name!r} is no folder here and could not be had from the hub: {_first_line(error)} "
+            "Name a folder, or check the name and the network."
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return f"{str(error).strip().partition(chr(10))[0] or type(error).__name__}."
+
+
+def _checked_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise TrainingError(
+            f"there is no model folder {str(folder)!r}; student.model is a folder that from_pretrained "
+            "reads, a hub name, 'base' or 'fresh:NAME'"
+        )
+    if not (folder / "config.json").is_file():
+        raise TrainingError(f"{str(folder)!r} holds no config.json, so it is no model folder")
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise TrainingError(
+            f"the model folder {str(folder)!r} holds no tokenizer (such as tokenizer.json); save it there "
+            "with tokenizer.save_pretrained"
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise TrainingError(
+            f"the model folder {str(folder)!r} holds no weights as safetensors, the only form that is read; "
+            "save the model there with save_pretrained"
+        )
+    return folder
+
+
+def _load_tokenizer(source: str) -> transformers.PreTrainedTokenizerBase:
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except _UNLOADABLE as error:
+        raise TrainingError(f"the tokenizer in {source!r} cannot be loaded: {_first_line(error)}") from None
+    return cast("transformers.PreTrainedTokenizerBase", tokenizer)
+
+
+def _load_model(source: str, config: StudentConfig, *, seed: int) -> tuple[transformers.PreTrainedModel, str]:
+    try:
+        described = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False)
+        family = _checked_family(config.family, family_of(described), config.model)
+        with torch.random.fork_rng(devices=[]):
+            # A head that the model does not bring is made here.
+            torch.manual_seed(seed)
+            model = _AUTO_CLASSES[family].from_pretrained(
+                source,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=getattr(torch, config.dtype),
+            )
+    except TuitionError:
+        raise
+    except _UNLOADABLE as error:
+        raise TrainingError(f"the model in {source!r} cannot be loaded: {_first_line(error)}") from None
+    return model, family
+
+
+def _checked_family(wanted: str, found: str, name: str) -> str:
+    """Take the configured family where it can be; an encoder-decoder cannot be read as anything else."""
+    if wanted == "auto" or wanted == found:
+        return found
+    if "seq2seq" in (wanted, found):
+        raise ConfigError(f"student.family is {wanted!r}, but {name!r} is a model of family {found!r}")
+    return wanted
+
+
+def _check_tokenizer(
+    model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, name: str
+) -> None:
+    room = cast("nn.Embedding", model.get_input_embeddings()).num_embeddings
+    if len(tokenizer) > room:
+        raise TrainingError(
+            f"the tokenizer of {name!r} knows {len(tokenizer)} tokens, its model {room}; "
+            "they do not belong together"
+        )
+    if tokenizer.eos_token_id is None:
+        tokenizer.eos_token = tokenizer.sep_token
+    if tokenizer.eos_token_id is None:
+        raise TrainingError(
+            f"the tokenizer of {name!r} has no end mark (eos_token), so a text would never end"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
+def _device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("student.device is 'cuda', but there is no GPU here; take 'cpu' or 'auto'")
+    return wanted

@@ -1,0 +1,155 @@
+"""The optimiser that small students learn with: Muon for the matrices of the blocks, AdamW for all the rest.
+
+It is one `torch.optim.Optimizer`, so a schedule, gradient clipping and a checkpoint treat it as any
+other. It knows parameters, and neither data nor losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, overload
+
+import torch
+from torch import nn
+from torch.optim import AdamW, Muon, Optimizer
+
+from tuition.core.errors import TrainingError
+
+__all__ = ["MuonWithAdamW", "muon_with_adamw"]
+
+
+class MuonWithAdamW(Optimizer):
+    """Step two optimisers as one: they share one list of groups and one state, both of this object.
+
+    Weights in half precision are stepped through float32 copies, or small steps would be rounded away.
+    """
+
+    def __init__(self, muon: Muon | None, adamw: AdamW, copies: dict[nn.Parameter, nn.Parameter]) -> None:
+        """Join two optimisers over different parameters.
+
+        Args:
+            muon: Steps the block matrices; None when the model trains no such matrix.
+            adamw: Steps everything else.
+            copies: From a half-precision weight of the model to the float32 copy that is stepped instead.
+        """
+        self._copies = copies
+        self._parts: list[Optimizer] = [part for part in (muon, adamw) if part is not None]
+        self._sizes = [len(part.param_groups) for part in self._parts]
+        super().__init__([group for part in self._parts for group in part.param_groups], {})
+        self._share()
+
+    def _share(self) -> None:
+        """Hand this object's groups and state to the parts, because a checkpoint replaces them."""
+        start = 0
+        for part, size in zip(self._parts, self._sizes, strict=True):
+            part.param_groups = self.param_groups[start : start + size]
+            part.state = self.state
+            start += size
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Change every parameter that has a gradient, once.
+
+        Args:
+            closure: Computes the loss anew, with gradients; None when that has been done.
+
+        Returns:
+            The closure's loss; None without a closure.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for weight, copy in self._copies.items():
+            copy.grad = None if weight.grad is None else weight.grad.float()
+        for part in self._parts:
+            part.step()
+        for weight, copy in self._copies.items():
+            weight.copy_(copy)
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the model's weights.
+
+        Args:
+            set_to_none: Free them rather than fill them with zeros.
+        """
+        super().zero_grad(set_to_none)
+        for weight in self._copies:
+            if weight.grad is not None:
+                weight.grad = None if set_to_none else weight.grad.zero_()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return groups, moments and float32 copies, as a checkpoint keeps them."""
+        return {**super().state_dict(), "copies": [copy.detach() for copy in self._copies.values()]}
+
+    @torch.no_grad()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a saved state.
+
+        Args:
+            state_dict: What `state_dict()` of an optimiser over the same model returned.
+        """
+        super().load_state_dict(state_dict)
+        self._share()
+        for copy, saved in zip(self._copies.values(), state_dict["copies"], strict=True):
+            copy.copy_(saved)
+
+
+def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_decay: float) -> MuonWithAdamW:
+    """Build the optimiser of a model from scratch or of a small pre-trained one.
+
+    Block matrices are the two-dimensional weights inside a numbered layer that are no embedding table.
+    Parameters that do not require a gradient are left out; vectors (norms, biases) are never decayed. A model
+    in bfloat16 learns in about half the time of one in float32, on a CPU with matrix units.
+
+    Source: Muon, Jordan et al. 2024 (kellerjordan.github.io/posts/muon), as `torch.optim.Muon` has it.
+
+    Args:
+        model: Any `transformers` model, with or without adapters.
+        lr: AdamW's rate for embeddings, heads and vectors; start with 3e-3 from scratch, 1e-3 in fine-tuning.
+        matrix_lr: Muon's rate for block matrices; start with 0.02 from scratch, 0.01 in fine-tuning.
+        weight_decay: Decay per step relative to the rate, in [0, 1]; start with 0.0 in fine-tuning.
+
+    Returns:
+        An optimiser whose first group is the matrices, where there are any.
+
+    Raises:
+        TrainingError: No parameter of the model requires a gradient.
+    """
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    copies: dict[nn.Parameter, nn.Parameter] = {}
+    for name, weight in model.named_parameters():
+        if not weight.requires_grad:
+            continue
+        stepped = weight
+        if weight.dtype in (torch.bfloat16, torch.float16):
+            stepped = copies[weight] = nn.Parameter(weight.detach().float())
+        if weight.ndim < 2:
+            vectors.append(stepped)
+        elif weight.ndim == 2 and id(weight) not in tables and _in_numbered_layer(name):
+            matrices.append(stepped)
+        else:
+            others.append(stepped)
+    if not (matrices or others or vectors):
+        raise TrainingError(
+            "the model has no parameter that requires a gradient; unfreeze some of them to train it."
+        )
+    muon = Muon(matrices, lr=matrix_lr, weight_decay=weight_decay) if matrices else None
+    decayed = {"params": others, "weight_decay": weight_decay}
+    kept = {"params": vectors, "weight_decay": 0.0}
+    return MuonWithAdamW(muon, AdamW([decayed, kept], lr=lr, betas=(0.9, 0.95), fused=True), copies)
+
+
+def _in_numbered_layer(name: str) -> bool:
+    """Tell whether a parameter belongs to one of a stack of layers, by its dotted name."""
+    return any(part.isdigit() for part in name.split("."))

@@ -1,0 +1,219 @@
+"""Answers and scores from a student, many questions at once, without computing a question more than once.
+
+Knows a model and rows of token ids; knows no texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+import torch
+import transformers
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
+
+from tuition.student.encode import OptionRow
+from tuition.student.families import OptionScorer, decoder_inputs, pad, positions_of
+
+__all__ = ["end_marks", "score_encodings", "score_outputs", "write"]
+
+
+def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
+    """Collect every token that ends a text: the tokenizer's, and those the model names itself.
+
+    Args:
+        model: That generates.
+        end_id: The tokenizer's.
+
+    Returns:
+        Token ids, the tokenizer's first.
+    """
+    own = model.generation_config.eos_token_id if model.generation_config else None
+    more = own if isinstance(own, list) else [own]
+    return list(dict.fromkeys([end_id, *(mark for mark in more if mark is not None)]))
+
+
+@torch.inference_mode()
+def write(
+    model: transformers.PreTrainedModel,
+    prompts: Sequence[list[int]],
+    *,
+    max_tokens: int,
+    marks: Sequence[int],
+    pad_id: int,
+    batch_questions: int,
+) -> list[list[int]]:
+    """Continue each prompt greedily until an end mark.
+
+    Args:
+        model: That generates.
+        prompts: Token ids.
+        max_tokens: Upper bound for each continuation.
+        marks: What ends a text.
+        pad_id: Fills up.
+        batch_questions: Prompts at once.
+
+    Returns:
+        The new tokens of each prompt, the end mark included, in order.
+    """
+    is_decoder = not model.config.is_encoder_decoder
+    settings = transformers.GenerationConfig(
+        max_new_tokens=max_tokens,
+        do_sample=False,
+        num_beams=1,
+        eos_token_id=list(marks),
+        pad_token_id=pad_id,
+        decoder_start_token_id=None if is_decoder else model.config.decoder_start_token_id,
+    )
+    generate = cast("Callable[..., Tensor]", model.generate)
+    written: list[list[int]] = [[] for _ in prompts]
+    for batch in _by_length([len(prompt) for prompt in prompts], batch_questions):
+        ids = pad([prompts[i] for i in batch], pad_id, left=is_decoder)
+        mask = pad([[1] * len(prompts[i]) for i in batch], 0, left=is_decoder)
+        out = generate(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings
+        )
+        # An encoder-decoder begins with its start mark, a decoder with the prompt.
+        new = out[:, ids.shape[1] :] if is_decoder else out[:, 1:]
+        for i, tokens in zip(batch, new.tolist(), strict=True):
+            written[i] = _until_mark(tokens, marks)
+    return written
+
+
+@torch.inference_mode()
+def score_outputs(
+    model: transformers.PreTrainedModel,
+    prompts: Sequence[list[int]],
+    outputs: Sequence[Sequence[list[int]]],
+    *,
+    pad_id: int,
+    batch_questions: int,
+) -> list[list[list[float]]]:
+    """Give the log-probability of each token of several outputs of each prompt; the prompt is computed once.
+
+    Args:
+        model: That generates.
+        prompts: Token ids.
+        outputs: One list of possible outputs a prompt, none empty.
+        pad_id: Fills up.
+        batch_questions: Prompts at once.
+
+    Returns:
+        For each prompt, for each output, one natural log-probability a token.
+    """
+    score = _score_decoded if model.config.is_encoder_decoder else _score_continued
+    scored: list[list[list[float]]] = [[] for _ in prompts]
+    for batch in _by_length([len(prompt) for prompt in prompts], batch_questions):
+        # Row j of the outputs belongs to prompt owner[j] of the batch.
+        owner = torch.tensor([place for place, i in enumerate(batch) for _ in outputs[i]])
+        flat = [output for i in batch for output in outputs[i]]
+        logprobs = score(model, [prompts[i] for i in batch], flat, owner=owner, pad_id=pad_id)
+        rows = iter(zip(flat, logprobs.tolist(), strict=True))
+        for i in batch:
+            pairs = [next(rows) for _ in outputs[i]]
+            scored[i] = [row[: len(output)] for output, row in pairs]
+    return scored
+
+
+def _score_decoded(
+    model: transformers.PreTrainedModel,
+    prompts: list[list[int]],
+    outputs: list[list[int]],
+    *,
+    owner: Tensor,
+    pad_id: int,
+) -> Tensor:
+    """Read each prompt with the encoder once and each output with the decoder; (outputs, T)."""
+    mask = pad([[1] * len(prompt) for prompt in prompts], 0).to(model.device)
+    owner = owner.to(model.device)
+    labels = pad(outputs, -100).to(model.device)
+    encoder = cast("Callable[..., BaseModelOutput]", model.get_encoder())
+    read = encoder(input_ids=pad(prompts, pad_id).to(model.device), attention_mask=mask)
+    states = cast("Tensor", read.last_hidden_state)  # (prompts, T, width)
+    logits = model(
+        encoder_outputs=BaseModelOutput(last_hidden_state=states[owner]),
+        attention_mask=mask[owner],
+        decoder_input_ids=decoder_inputs(model, labels),
+        use_cache=False,
+    ).logits
+    return _token_logprobs(logits, labels)
+
+
+def _score_continued(
+    model: transformers.PreTrainedModel,
+    prompts: list[list[int]],
+    outputs: list[list[int]],
+    *,
+    owner: Tensor,
+    pad_id: int,
+) -> Tensor:
+    """Read each prompt into the cache once, then all outputs behind it; (outputs, T)."""
+    owner = owner.to(model.device)
+    mask = pad([[1] * len(prompt) for prompt in prompts], 0, left=True).to(model.device)
+    labels = pad(outputs, -100).to(model.device)
+    read = model(
+        input_ids=pad(prompts, pad_id, left=True).to(model.device),
+        attention_mask=mask,
+        position_ids=positions_of(mask),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    logits = read.logits[owner, -1:]  # (outputs, 1, V)
+    if labels.shape[1] > 1:
+        cache = read.past_key_values
+        cache.batch_select_indices(owner)
+        behind = labels[:, :-1] != -100
+        whole = torch.cat([mask[owner], behind.long()], dim=1)
+        rest = model(
+            input_ids=labels[:, :-1].masked_fill(~behind, pad_id),
+            attention_mask=whole,
+            position_ids=positions_of(whole)[:, mask.shape[1] :],
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+        logits = torch.cat([logits, rest], dim=1)  # (outputs, T, V)
+    return _token_logprobs(logits, labels)
+
+
+@torch.inference_mode()
+def score_encodings(
+    model: transformers.PreTrainedModel, rows: Sequence[OptionRow], *, pad_id: int, batch_questions: int
+) -> list[list[float]]:
+    """Score the options of each question with a multiple-choice head.
+
+    Args:
+        model: With such a head.
+        rows: One a question.
+        pad_id: Fills up.
+        batch_questions: Questions at once.
+
+    Returns:
+        One score an option, in order.
+    """
+    family = OptionScorer()
+    scored: list[list[float]] = [[] for _ in rows]
+    for batch in _by_length([row.length for row in rows], batch_questions):
+        tensors = family.collate([rows[i] for i in batch], [0.0] * len(batch), pad_id=pad_id)
+        scores = family.scores(model, {name: tensor.to(model.device) for name, tensor in tensors.items()})
+        for i, row in zip(batch, scores.tolist(), strict=True):
+            scored[i] = row[: len(rows[i].options)]
+    return scored
+
+
+def _token_logprobs(logits: Tensor, labels: Tensor) -> Tensor:
+    """Pick each label's log-probability; 0 behind the end. Logits (B, T, V), labels (B, T)."""
+    logprobs = logits.float().log_softmax(-1)
+    picked = logprobs.gather(-1, labels.clamp(min=0)[..., None])[..., 0]  # (B, T)
+    return picked.masked_fill(labels == -100, 0.0)
+
+
+def _until_mark(tokens: list[int], marks: Sequence[int]) -> list[int]:
+    end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
+    return tokens[: end + 1]
+
+
+def _by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Give places in batches of similar lengths, longest first, so that memory runs out at once or never."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    return (order[start : start + size] for start in range(0, len(order), size))

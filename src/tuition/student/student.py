@@ -1,0 +1,285 @@
+"""The student, whatever its family: it answers, scores, learns, and can be kept. A `core.protocols.Learner`.
+
+Knows targets; knows no task, no teacher and no recipe.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import peft
+import torch
+import transformers
+
+from tuition.core.errors import DataError, TrainingError
+from tuition.core.protocols import Generation, Progress
+from tuition.core.records import Json, Target, content_id
+from tuition.student.batches import Item, plan_steps
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.encode import Cuts, Encoder, Row
+from tuition.student.families import FAMILIES
+from tuition.student.predict import end_marks, score_encodings, score_outputs, write
+from tuition.student.train import Steps, last_checkpoint, train_model
+
+__all__ = ["Student"]
+
+
+class Student:
+    """One model with its tokenizer, and how it is asked and trained."""
+
+    def __init__(
+        self,
+        model: transformers.PreTrainedModel,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        *,
+        family: str,
+        config: StudentConfig,
+        training: TrainingConfig,
+    ) -> None:
+        """Join the parts; `tuition.student.load.load_student` makes them.
+
+        Args:
+            model: Already on its device.
+            tokenizer: With a pad and an end mark.
+            family: A name of `FAMILIES`.
+            config: How questions become inputs.
+            training: How it learns.
+        """
+        self.model = model
+        """The `transformers` model."""
+        self.tokenizer = tokenizer
+        """Its tokenizer."""
+        self.family = family
+        """seq2seq, causal or options."""
+        self.abilities = FAMILIES[family].abilities
+        """What this family can do."""
+        self._config = config
+        self._training = training
+        # T5 states 512 positions but reads any length: its positions are relative.
+        positions = (
+            None
+            if model.config.model_type in _RELATIVE
+            else getattr(model.config, "max_position_embeddings", None)
+        )
+        self._encoder = Encoder(tokenizer, config, family=family, positions=positions)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, shared ones once."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    @property
+    def cuts(self) -> Cuts:
+        """What had to be cut in the last call of `generate`, `score_options` or `fit`."""
+        return self._encoder.cuts
+
+    def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
+        """Write one greedy continuation for each question.
+
+        Args:
+            questions: Their `output` is not looked at.
+            max_tokens: Upper bound for each continuation.
+
+        Returns:
+            One text a question, in order.
+
+        Raises:
+            TrainingError: This student only scores options.
+        """
+        if not self.abilities.generates:
+            raise TrainingError(
+                "this student scores options and writes no text; answer with score_options, or take an "
+                "encoder-decoder or decoder-only student"
+            )
+        self._encoder.forget_cuts()
+        self._prepare(is_training=False)
+        written = write(
+            self.model,
+            self._encoder.prompts(questions),
+            max_tokens=max_tokens,
+            marks=end_marks(self.model, self.tokenizer.eos_token_id),
+            pad_id=self.tokenizer.pad_token_id,
+            batch_questions=self._config.batch_questions,
+        )
+        texts = self.tokenizer.batch_decode(written, skip_special_tokens=True) if written else []
+        return [
+            Generation(text=text.strip(), tokens=len(tokens))
+            for text, tokens in zip(texts, written, strict=True)
+        ]
+
+    def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Score every choice of each question.
+
+        Args:
+            questions: Each with at least two choices; their `output` is not looked at.
+
+        Returns:
+            One score a choice, higher is better: the log-likelihood of the option's text with its end mark,
+            or the head's number for a student that only scores options.
+
+        Raises:
+            DataError: A question has fewer than two choices.
+        """
+        poor = [target.example.id for target in questions if len(target.example.choices) < 2]
+        if poor:
+            raise DataError(
+                f"{len(poor)} of {len(questions)} questions have fewer than two choices (first: {poor[0]!r});"
+                " options can only be scored where there are options. Answer by generation."
+            )
+        self._encoder.forget_cuts()
+        self._prepare(is_training=False)
+        sizes = {"pad_id": self.tokenizer.pad_token_id, "batch_questions": self._config.batch_questions}
+        if not self.abilities.generates:
+            rows = self._encoder.questions(questions)
+            return [tuple(scores) for scores in score_encodings(self.model, rows, **sizes)]
+        outputs = [
+            [self._encoder.output(choice) for choice in target.example.choices] for target in questions
+        ]
+        scored = score_outputs(self.model, self._encoder.prompts(questions), outputs, **sizes)
+        return [tuple(self._option_score(logprobs) for logprobs in options) for options in scored]
+
+    def fit(
+        self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
+    ) -> Mapping[str, Json]:
+        """Train on the targets; go on from the last whole checkpoint in the folder if there is one.
+
+        Args:
+            targets: Of all objectives, in any order.
+            folder: For checkpoints; one folder, one training.
+            progress: Told about steps.
+
+        Returns:
+            steps, examples, targets (by objective), tokens (read by the model, padding not counted),
+            first_loss, last_loss, losses (step, mean since the entry before), cut_contexts, cut_outputs,
+            long_questions, resumed_from (step or null), wall_s.
+
+        Raises:
+            TrainingError: There are no targets, or the folder holds another training.
+        """
+        if not targets:
+            raise TrainingError("there is nothing to learn: no targets are left after filters")
+        started = time.perf_counter()
+        self._claim(folder, targets)
+        self._encoder.forget_cuts()
+        rows = self._encoder.rows(targets)
+        items = [_item(target, row) for target, row in zip(targets, rows, strict=True)]
+        training = self._training
+        plan = plan_steps(
+            items,
+            batch_examples=training.batch_examples,
+            steps=training.steps,
+            epochs=training.epochs,
+            seed=training.seed,
+        )
+        before = last_checkpoint(folder)
+        losses = self._train(rows, items, plan, folder=folder, progress=progress)
+        return {
+            "steps": len(plan),
+            "examples": len({target.example.id for target in targets}),
+            "targets": dict(Counter(target.objective for target in targets)),
+            "tokens": sum(items[i].length for step in plan for i in step),
+            "first_loss": losses[0][1],
+            "last_loss": losses[-1][1],
+            "losses": [[step, loss] for step, loss in losses],
+            "cut_contexts": self.cuts.contexts,
+            "cut_outputs": self.cuts.outputs,
+            "long_questions": self.cuts.questions,
+            "resumed_from": int(before.name.rpartition("-")[2]) if before else None,
+            "wall_s": round(time.perf_counter() - started, 3),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
+
+        Args:
+            folder: Made when absent.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def _train(
+        self,
+        rows: Sequence[Row],
+        items: Sequence[Item],
+        plan: Sequence[Sequence[int]],
+        *,
+        folder: Path,
+        progress: Progress | None,
+    ) -> list[tuple[int, float]]:
+        family = FAMILIES[self.family]
+        self._prepare(is_training=True)
+        model = self._adapted() if self._config.update == "lora" else self.model
+        losses = train_model(
+            model,
+            Steps(family, rows, items, plan=plan, config=self._training, pad_id=self.tokenizer.pad_token_id),
+            family,
+            config=self._training,
+            folder=folder,
+            device=self.model.device.type,
+            progress=progress,
+        )
+        if isinstance(model, peft.PeftModel):
+            self.model = model.merge_and_unload()
+        return losses
+
+    def _adapted(self) -> peft.PeftModel:
+        """Put low-rank additions on every linear layer; they are merged when the training ends."""
+        additions = peft.LoraConfig(
+            r=self._config.lora_rank,
+            lora_alpha=self._config.lora_alpha,
+            lora_dropout=0.0,
+            target_modules="all-linear",
+        )
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            # peft asks models for an attribute that transformers has renamed.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            torch.manual_seed(self._training.seed)
+            return peft.get_peft_model(self.model, additions)
+
+    def _prepare(self, *, is_training: bool) -> None:
+        """Choose the faster attention: on a CPU that is `eager` in training and `sdpa` in generation."""
+        self.model.train(is_training)
+        if self.model._supports_sdpa:
+            eager = is_training and self.model.device.type == "cpu"
+            self.model.set_attn_implementation("eager" if eager else "sdpa")
+
+    def _option_score(self, logprobs: list[float]) -> float:
+        return sum(logprobs) / (len(logprobs) if self._config.option_score == "mean" else 1)
+
+    def _claim(self, folder: Path, targets: Sequence[Target]) -> None:
+        """Refuse to go on from the checkpoints of another training."""
+        identity = content_id(
+            {
+                "student": self._config.model_dump(
+                    mode="json", exclude={"threads", "device", "batch_questions"}
+                ),
+                "training": self._training.model_dump(mode="json", exclude={"save_every"}),
+                "targets": [target.to_json() for target in targets],
+            }
+        )
+        mark = folder / "training.id"
+        if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
+            raise TrainingError(
+                f"{str(folder)!r} holds checkpoints of a training with other targets or settings; give this "
+                "one a folder of its own, or remove that one"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(identity, encoding="utf-8")
+
+
+_RELATIVE = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
+
+
+def _item(target: Target, row: Row) -> Item:
+    return Item(
+        example_id=target.example.id,
+        objective=target.objective,
+        weight=target.weight,
+        length=row.length,
+        terms=row.terms,
+    )

@@ -1,0 +1,341 @@
+"""The training loop: `transformers.Trainer` with one data item an optimizer step.
+
+Knows a model, rows and the plan; knows no texts.
+Checkpoints, resuming, precision and devices are the Trainer's.
+
+Source: TinyLLM (arXiv 2402.04616), section on the multi-task objective.
+Differs: gradient accumulation is ours (the passes of one step): a Trainer that accumulates averages taken
+per pass computes another loss.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+import transformers
+from torch import Tensor, nn
+from torch.utils.data import Dataset, SequentialSampler
+from transformers.trainer_callback import PrinterCallback
+
+from tuition.core.errors import TrainingError
+from tuition.core.protocols import Progress
+from tuition.student.batches import Item, shares, split_step
+from tuition.student.config import TrainingConfig
+from tuition.student.encode import Row
+from tuition.student.families import Family, Pass
+from tuition.student.optimizer import muon_with_adamw
+
+__all__ = ["StepTrainer", "Steps", "last_checkpoint", "rate_at", "train_model"]
+
+_KEPT = 2
+"""Checkpoints on disk: one to go on from if the newer was half written."""
+
+
+class Steps(Dataset[dict[str, list[Pass]]]):
+    """Optimizer steps as data: item i holds the forward passes of step i."""
+
+    def __init__(
+        self,
+        family: Family,
+        rows: Sequence[Row],
+        items: Sequence[Item],
+        *,
+        plan: Sequence[Sequence[int]],
+        config: TrainingConfig,
+        pad_id: int,
+    ) -> None:
+        """Hold the plan; tensors are made when a step is due.
+
+        Args:
+            family: Lays rows into tensors.
+            rows: One a target.
+            items: One a target.
+            plan: Positions in `rows`, one list a step.
+            config: Token budget and normaliser.
+            pad_id: Fills up.
+        """
+        self._family = family
+        self._rows = rows
+        self._items = items
+        self._plan = plan
+        self._config = config
+        self._pad_id = pad_id
+
+    def __len__(self) -> int:
+        """Count the steps."""
+        return len(self._plan)
+
+    def __getitem__(self, index: int) -> dict[str, list[Pass]]:
+        """Make the passes of one step.
+
+        Args:
+            index: Which step.
+
+        Returns:
+            `passes`: one dictionary of tensors each.
+        """
+        step = self._plan[index]
+        factors = shares(self._items, step, normaliser=self._config.normaliser)
+        passes = split_step(self._items, step, token_budget=self._config.token_budget)
+        return {
+            "passes": [
+                self._family.collate(
+                    [self._rows[step[i]] for i in part], [factors[i] for i in part], pad_id=self._pad_id
+                )
+                for part in passes
+            ]
+        }
+
+
+class StepTrainer(transformers.Trainer):
+    """A Trainer whose data items are whole optimizer steps and whose loss is the sum over their passes."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        steps: Steps,
+        family: Family,
+        *,
+        config: TrainingConfig,
+        arguments: transformers.TrainingArguments,
+        on_step: Callable[[int, int], None],
+    ) -> None:
+        """Set the loop up.
+
+        Args:
+            model: What learns.
+            steps: What it learns from.
+            family: Computes the loss of one pass.
+            config: Optimizer and schedule.
+            arguments: For the Trainer.
+            on_step: Told the steps done and the steps in all.
+        """
+        self._family = family
+        self._steps = steps
+        self._config = config
+        super().__init__(model=model, args=arguments, train_dataset=steps, data_collator=_only)
+        # A Trainer that believes the model averages by itself would divide, or not divide, behind our back.
+        self.model_accepts_loss_kwargs = False
+        self.remove_callback(PrinterCallback)
+        self.add_callback(_Told(on_step))
+
+    def training_step(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, object],
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """Run all passes of one optimizer step forward and backward.
+
+        Args:
+            model: What learns.
+            inputs: The `passes` of the step.
+            num_items_in_batch: Not used: the factors hold every normaliser.
+
+        Returns:
+            The loss of the step, without gradient.
+
+        Raises:
+            TrainingError: The loss is no finite number.
+        """
+        del num_items_in_batch
+        model.train()
+        total = torch.zeros((), device=self.args.device)
+        for batch in cast("list[Pass]", inputs["passes"]):
+            tensors = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
+            with self.compute_loss_context_manager():
+                loss = self._family.loss(model, tensors)
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"the loss of step {self.state.global_step + 1} is {total.item()}; lower training.lr (and "
+                "matrix_lr), or take precision fp32"
+            )
+        return total
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make the optimizer the configuration names.
+
+        Args:
+            model: Whose weights; None: the model that learns.
+
+        Returns:
+            The optimizer.
+        """
+        if self._config.optimizer == "adamw":
+            return super().create_optimizer(model)
+        if self.optimizer is None:
+            self.optimizer = muon_with_adamw(
+                cast("nn.Module", self.model if model is None else model),
+                lr=self._config.lr,
+                matrix_lr=self._config.matrix_lr,
+                weight_decay=self._config.weight_decay,
+            )
+        return self.optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Make the learning-rate schedule.
+
+        Args:
+            num_training_steps: Steps in all.
+            optimizer: Whose rates; None: the one in use.
+
+        Returns:
+            The schedule.
+        """
+        if self.lr_scheduler is None:
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                cast("torch.optim.Optimizer", self.optimizer if optimizer is None else optimizer),
+                lambda step: rate_at(step, num_training_steps, config=self._config),
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def floating_point_ops(self, inputs: Mapping[str, object]) -> int:
+        """Leave the operations uncounted: the Trainer's estimate reads one dictionary, not passes.
+
+        Args:
+            inputs: The `passes` of a step.
+
+        Returns:
+            0.
+        """
+        del inputs
+        return 0
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> SequentialSampler:
+        # The plan is shuffled already; its order is part of what a resumed training repeats.
+        return SequentialSampler(self._steps)
+
+
+class _Told(transformers.TrainerCallback):
+    """Passes the progress on."""
+
+    def __init__(self, on_step: Callable[[int, int], None]) -> None:
+        self._on_step = on_step
+
+    def on_step_end(
+        self,
+        args: transformers.TrainingArguments,
+        state: transformers.TrainerState,
+        control: transformers.TrainerControl,
+        **_: object,
+    ) -> None:
+        self._on_step(state.global_step, state.max_steps)
+
+
+def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:
+    """Give the share of the peak learning rate at a step.
+
+    Args:
+        step: Counted from 0.
+        steps: In all.
+        config: Names the schedule and the warm-up.
+
+    Returns:
+        In [0, 1].
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    match config.schedule:
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        case "flat_cosine":
+            return 0.5 * (1 + math.cos(math.pi * min(max(2 * done - 1, 0.0), 1.0)))
+        case _:
+            return 1.0
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Find the newest whole checkpoint; one that was being written when the process died is passed over.
+
+    Args:
+        folder: Where checkpoints are.
+
+    Returns:
+        Its folder; None: there is no whole one.
+    """
+    found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
+    found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((path for path in found if _is_whole(path)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    # The Trainer writes its state last, after weights and optimizer.
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return "global_step" in state
+
+
+def train_model(
+    model: nn.Module,
+    steps: Steps,
+    family: Family,
+    *,
+    config: TrainingConfig,
+    folder: Path,
+    device: str,
+    progress: Progress | None,
+) -> list[tuple[int, float]]:
+    """Train, going on from the last whole checkpoint in the folder.
+
+    Args:
+        model: What learns; changed in place.
+        steps: What it learns from.
+        family: Computes the loss.
+        config: How.
+        folder: For checkpoints.
+        device: cpu or cuda.
+        progress: Told about steps; None: nobody is.
+
+    Returns:
+        The course of the loss: (step, mean loss since the entry before).
+    """
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder),
+        max_steps=len(steps),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=1,
+        learning_rate=config.lr,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        bf16=config.precision == "bf16",
+        use_cpu=device == "cpu",
+        seed=config.seed,
+        save_strategy="steps",
+        save_steps=min(config.save_every, len(steps)),
+        save_total_limit=_KEPT,
+        logging_strategy="steps",
+        logging_steps=max(1, len(steps) // 50),
+        disable_tqdm=True,
+        report_to="none",
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+    )
+    trainer = StepTrainer(
+        model,
+        steps,
+        family,
+        config=config,
+        arguments=arguments,
+        on_step=lambda done, total: progress("training", done, total) if progress else None,
+    )
+    checkpoint = last_checkpoint(folder)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
+
+
+def _only(features: list[dict[str, list[Pass]]]) -> dict[str, list[Pass]]:
+    """Take the one step out of the Trainer's batch of one."""
+    return features[0]

@@ -1,0 +1,129 @@
+import pytest
+
+from tuition.core.errors import TrainingError
+from tuition.core.records import Example, Target
+from tuition.student.config import StudentConfig
+from tuition.student.encode import Cuts, Encoder, input_text
+from tuition.student.fresh import SHAPES, train_tokenizer
+
+QUESTION = "Does the treatment help?\n(a) yes\n(b) no"
+CONTEXT = "It was given to nineteen mice. " * 20
+
+
+def target(context="", *, output="yes", objective="answer", answer="yes", question=QUESTION):
+    example = Example(id="bio-1", question=question, choices=("yes", "no"), context=context, answer=answer)
+    return Target(example=example, prefix="predict: ", input=question, output=output, objective=objective)
+
+
+def encoder(shape="t5-nano", *, positions=None, **config):
+    tokenizer = train_tokenizer(SHAPES[shape], [QUESTION, CONTEXT, "predict: explain: yes no because"])
+    return Encoder(
+        tokenizer, StudentConfig(**config), family=SHAPES[shape].family, positions=positions
+    ), tokenizer
+
+
+def test_the_instruction_stands_before_or_behind():
+    asked = target("Mice.")
+    assert input_text(asked, "Mice.", instruction="before") == f"predict: Mice.\n{QUESTION}"
+    assert input_text(asked, "Mice.", instruction="behind") == f"Mice.\n{QUESTION}\npredict:"
+    assert input_text(asked, "", instruction="before") == f"predict: {QUESTION}"
+
+
+@pytest.mark.parametrize("instruction", ["before", "behind"])
+@pytest.mark.parametrize("shape", ["t5-nano", "llama-nano"])
+def test_a_long_context_loses_its_end_and_never_the_question(shape, instruction):
+    reader, tokenizer = encoder(shape, max_input_tokens=60, instruction=instruction)
+    ids = reader.prompts([target(CONTEXT), target("Mice.")])[0]
+    text = tokenizer.decode(ids, skip_special_tokens=True)
+    assert 50 < len(ids) <= 60
+    assert QUESTION in text and "predict:" in text and "It was given" in text
+    assert text.count("nineteen") < CONTEXT.count("nineteen")
+    assert reader.cuts == Cuts(contexts=1)
+    reader.forget_cuts()
+    assert reader.cuts == Cuts()
+
+
+def test_options_are_read_beside_the_question_after_the_cut():
+    reader, tokenizer = encoder("bert-nano", max_input_tokens=60)
+    row = reader.rows([target(CONTEXT)])[0]
+    assert row.gold == 0 and len(row.options) == 2
+    for option, choice in zip(row.options, ("yes", "no"), strict=True):
+        assert len(option["input_ids"]) <= 60
+        assert tokenizer.decode(option["input_ids"], skip_special_tokens=True).endswith(QUESTION + choice)
+        assert option["token_type_ids"][-1] == 1 and option["token_type_ids"][0] == 0
+    assert reader.cuts == Cuts(contexts=1)
+
+
+def test_a_question_over_the_users_limit_stays_whole_and_is_counted():
+    reader, tokenizer = encoder(max_input_tokens=8)
+    ids = reader.prompts([target()])[0]
+    assert QUESTION in tokenizer.decode(ids)
+    assert reader.cuts == Cuts(questions=1)
+
+
+@pytest.mark.parametrize("shape", ["llama-nano", "bert-nano"])
+def test_a_question_over_the_models_limit_is_an_error(shape):
+    reader, _ = encoder(shape, positions=12, max_output_tokens=4)
+    with pytest.raises(
+        TrainingError, match=r"question of example 'bio-1' has \d+ tokens; this student reads at most 12"
+    ):
+        reader.rows([target(CONTEXT)])
+
+
+def test_a_decoder_reads_a_line_of_its_own_and_writes_the_end_mark():
+    reader, tokenizer = encoder("llama-nano")
+    row = reader.rows([target()])[0]
+    assert tokenizer.decode(row.prompt) == f"predict: {QUESTION}\n"
+    assert tokenizer.decode(row.output) == "yes</s>"
+    assert row.terms == len(row.output) and row.length == len(row.prompt) + len(row.output)
+
+
+def test_an_encoder_decoder_closes_both_texts():
+    reader, tokenizer = encoder("t5-nano")
+    row = reader.rows([target()])[0]
+    assert tokenizer.decode(row.prompt) == f"predict: {QUESTION}</s>"
+    assert tokenizer.decode(row.output) == "yes</s>"
+
+
+@pytest.mark.parametrize("shape", ["t5-nano", "llama-nano"])
+def test_a_long_output_is_cut_without_an_end_mark_and_counted(shape):
+    reader, tokenizer = encoder(shape, max_output_tokens=5)
+    row = reader.rows([target(output="because nineteen mice were given it")])[0]
+    assert len(row.output) == 5 and tokenizer.eos_token_id not in row.output
+    assert reader.cuts == Cuts(outputs=1)
+
+
+def test_any_text_can_be_fed():
+    reader, tokenizer = encoder("llama-nano")
+    assert tokenizer.decode(reader.output("Ωμέγα 42 🙂")[:-1]) == "Ωμέγα 42 🙂"
+
+
+def test_numbers_are_read_digit_by_digit():
+    _, tokenizer = encoder("llama-nano")
+    assert len(tokenizer("4711", add_special_tokens=False)["input_ids"]) == 4
+
+
+def test_rationales_are_refused_where_options_are_scored():
+    reader, _ = encoder("bert-nano")
+    with pytest.raises(
+        TrainingError, match="'explain' of example 'bio-1' is an explanation; a student that scores"
+    ):
+        reader.rows([target(objective="explain", output="because")])
+
+
+def test_a_letter_stands_for_the_labelled_option():
+    reader, _ = encoder("bert-nano")
+    assert reader.rows([target(output="(b)", answer="no")])[0].gold == 1
+
+
+def test_an_answer_outside_the_choices_is_refused():
+    reader, _ = encoder("bert-nano")
+    with pytest.raises(
+        TrainingError, match="answer 'maybe' of example 'bio-1' is none of its choices: 'yes', 'no'"
+    ):
+        reader.rows([target(output="maybe", answer="maybe")])
+
+
+def test_an_empty_rationale_is_no_target():
+    with pytest.raises(ValueError, match="empty target for example 'bio-1', objective 'explain'"):
+        target(output=" \n", objective="explain")

@@ -1,0 +1,55 @@
+import pytest
+import torch
+import transformers
+
+from tuition.student.predict import end_marks, score_outputs, write
+
+
+@pytest.mark.parametrize("own", [7, [7, 2]])
+def test_the_models_own_end_marks_join_the_tokenizers(own, student):
+    model = student("llama-nano").model
+    model.generation_config.eos_token_id = own
+    assert end_marks(model, 2) == [2, 7]
+    model.generation_config.eos_token_id = None
+    assert end_marks(model, 2) == [2]
+
+
+@pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
+def test_a_text_ends_at_any_mark_and_after_the_most_tokens(name, student):
+    learner = student(name)
+    prompts = [learner.tokenizer(text).input_ids for text in ("1 + 2", "choices: red, green, blue")]
+    rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
+    free = write(learner.model, prompts, max_tokens=6, marks=[2], **rest)
+    assert all(len(tokens) <= 6 for tokens in free)
+    stopped = write(learner.model, prompts, max_tokens=6, marks=[2, free[0][0]], **rest)
+    assert stopped[0] == free[0][:1]
+
+
+@pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
+def test_outputs_of_one_token_are_scored_too(name, student):
+    learner = student(name)
+    prompt = learner.tokenizer("1 + 2").input_ids
+    scored = score_outputs(
+        learner.model, [prompt, prompt[:2]], [[[5], [6]], [[7]]], pad_id=0, batch_questions=8
+    )
+    assert [[len(output) for output in outputs] for outputs in scored] == [[1, 1], [1]]
+    with torch.no_grad():
+        if name == "llama-nano":
+            logits = learner.model(input_ids=torch.tensor([prompt])).logits[0, -1]
+        else:
+            start = torch.tensor([[learner.model.config.decoder_start_token_id]])
+            logits = learner.model(input_ids=torch.tensor([prompt]), decoder_input_ids=start).logits[0, 0]
+    assert scored[0][1][0] == pytest.approx(logits.log_softmax(-1)[6].item(), rel=1e-5)
+
+
+def test_absolute_positions_do_not_move_with_padding():
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=30, n_embd=16, n_layer=1, n_head=2, n_positions=40, eos_token_id=1
+    )
+    model = transformers.GPT2LMHeadModel(config).eval()
+    short, long = [5, 6], list(range(2, 22))
+    rest = {"pad_id": 0, "batch_questions": 8}
+    together = score_outputs(model, [short, long], [[[3, 4, 1]], [[3, 1]]], **rest)
+    alone = score_outputs(model, [short], [[[3, 4, 1]]], **rest)
+    assert together[0][0] == pytest.approx(alone[0][0], rel=1e-5)
