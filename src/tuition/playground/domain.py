@@ -1,0 +1,159 @@
+"""What a domain of the playground is: it makes problems from a seed, and solves them from their text.
+
+Knows no teacher, no split beyond its size, and no single domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from tuition.core.errors import DataError
+
+__all__ = [
+    "PEOPLE",
+    "Domain",
+    "Problem",
+    "Puzzle",
+    "Solution",
+    "SolutionStep",
+    "draw_apart",
+    "listed",
+    "words",
+]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Cut a list at its blanks.
+
+    Args:
+        text: Words.
+
+    Returns:
+        One entry a word.
+    """
+    return tuple(text.split())
+
+
+PEOPLE = words(
+    """Ada Ben Cleo Dan Eva Finn Gina Hugo Ida Jan Kira Leo Mia Nils Ona Paul Rosa Sam Tina Uwe Vera Will
+    Yara Zeno"""
+)
+"""First names for all domains."""
+
+_TRIES_PER_PROBLEM = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One question with its answer."""
+
+    question: str
+    """All that a teacher may read, but for the choices."""
+    answer: str
+    """An option's text, a number, yes or no, or a string."""
+    choices: tuple[str, ...] = ()
+    """Option texts; empty for an open question."""
+    key: str = ""
+    """What two wordings of the same problem share; empty: the question's own text."""
+
+
+@dataclass(frozen=True, slots=True)
+class SolutionStep:
+    """One step of a solution: what is looked at, and what comes of it."""
+
+    why: str
+    """A clause such as `a dozen more`; empty for a plain fact."""
+    what: str
+    """A clause such as `14 + 12 = 26`, without a full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Steps to an answer."""
+
+    steps: tuple[SolutionStep, ...]
+    """In order; the last one holds the answer word for word."""
+    answer: str
+    """In the form of labels."""
+
+
+class Puzzle(Protocol):
+    """A question that a domain has understood."""
+
+    @property
+    def topic(self) -> str:
+        """What one must know to solve it, such as a kind of animal; empty: nothing but how to reason."""
+        ...
+
+    def solve(self, slip: Random | None = None) -> Solution:
+        """Reason from the question to the answer.
+
+        Args:
+            slip: Draws one wrong step, from which the rest follows; None: every step is right.
+
+        Returns:
+            The solution; with a slip it may, by luck, still end at the right answer.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """One kind of question."""
+
+    name: str
+    """As it stands in configurations and in each example."""
+    answer: str
+    """Form of its answers: number, text, yes_no or choice."""
+    make: Callable[[Random, Sequence[int]], list[list[Problem]]]
+    """Makes one list a split, of the sizes given; no problem stands in two of them."""
+    recognise: Callable[[str], Puzzle | None]
+    """Understands a question from its text alone; None: it is none of this domain's."""
+
+
+def draw_apart(
+    draw: Callable[[Random], Problem | None], rng: Random, sizes: Sequence[int]
+) -> list[list[Problem]]:
+    """Draw problems for several splits so that none comes twice.
+
+    Args:
+        draw: Draws one problem; None: this draw came to nothing.
+        rng: Where chance comes from.
+        sizes: How many problems each split wants.
+
+    Returns:
+        One list a split.
+
+    Raises:
+        DataError: The domain holds fewer different problems than were asked for.
+    """
+    wanted = sum(sizes)
+    found: dict[str, Problem] = {}
+    for _ in range(wanted * _TRIES_PER_PROBLEM):
+        if len(found) == wanted:
+            break
+        problem = draw(rng)
+        if problem:
+            found.setdefault((problem.key or problem.question).casefold(), problem)
+    if len(found) < wanted:
+        raise DataError(
+            f"only {len(found)} different problems were found, {wanted} were asked for; ask for fewer."
+        )
+    problems = list(found.values())
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return [problems[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+
+
+def listed(words: Sequence[str]) -> str:
+    """Write words as an English list.
+
+    Args:
+        words: At least one.
+
+    Returns:
+        Such as `a, b and c`.
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]

@@ -1,0 +1,298 @@
+"""These teachers are programs, not language models; change three lines of the configuration to use real ones.
+
+A program reads the prompt's last question, solves it from the text alone in its own style, and errs at its
+declared rates. Knows no prompt's name, no label beyond what the prompt shows, and no network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from tuition.core.budget import Price, price_of
+from tuition.core.errors import ConfigError, near_name
+from tuition.core.protocols import TeacherAbilities
+from tuition.core.records import Reply, Request, Usage
+from tuition.playground.domain import Solution, SolutionStep
+from tuition.playground.domains.knowledge import facts
+from tuition.playground.styles import STYLES, tell
+from tuition.playground.world import recognise
+
+__all__ = [
+    "PROGRAMS",
+    "Named",
+    "PlaygroundTeacher",
+    "Profile",
+    "Prompted",
+    "count_tokens",
+    "from_config",
+    "read_prompt",
+]
+
+_MESSAGE_TOKENS = 4
+_BYTES_PER_TOKEN = 5
+_KIND_COUNT = len(facts().kinds)
+_END = re.compile(r"\n(?:Options|Answer Choices|Answer|Explanation):")
+_OPTION = re.compile(r"^\(([a-z])\) (.+)$", re.MULTILINE)
+_ANSWER = re.compile(r"^Answer: *(\S.*)$", re.MULTILINE)
+_SPILL = "\n\nQuestion: Nils has 3 pears and finds 4 more. How many has he now?\nExplanation: 3 + 4 = 7."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is declared of a teacher program."""
+
+    model: str
+    """Model id."""
+    style: str
+    """A name in `STYLES`."""
+    errors: Mapping[str, float]
+    """Share of questions with a wrong step, by domain; a domain that is absent is one it cannot read."""
+    kinds: frozenset[int] = frozenset(range(_KIND_COUNT))
+    """Numbers of the kinds of animals it knows."""
+    price: Price
+    """Simulated."""
+    bends: float = 0.5
+    """Share of wrong reasonings that end at the shown answer all the same; the others contradict it."""
+    cuts: float = 0.0
+    """Share of replies cut in the middle."""
+    loops: float = 0.0
+    """Share of replies that repeat their last step."""
+    spills: float = 0.0
+    """Share of replies that run on into a question of their own."""
+    latency_s: float = 0.5
+    """How long a real one would take."""
+    seed: int = 0
+    """Another seed errs on other questions."""
+
+
+def _errors(*rates: float) -> dict[str, float]:
+    names = ("coins", "dates", "letters", "knowledge", "phrases", "tracking")
+    return dict(zip(names, rates, strict=True))
+
+
+PROGRAMS: dict[str, Profile] = {
+    "ada": Profile(
+        model="program-ada-1",
+        style="plain",
+        errors=_errors(0.03, 0.10, 0.05, 0.05, 0.06, 0.10),
+        kinds=frozenset(range(0, _KIND_COUNT, 2)),
+        price=price_of(prompt="0.50", completion="1.50"),
+        latency_s=0.6,
+    ),
+    "bela": Profile(
+        model="program-bela-1",
+        style="full",
+        errors=_errors(0.10, 0.04, 0.08, 0.05, 0.15, 0.06),
+        kinds=frozenset(range(1, _KIND_COUNT, 2)),
+        price=price_of(prompt="0.40", completion="1.60"),
+        latency_s=0.8,
+    ),
+    "chen": Profile(
+        model="program-chen-1",
+        style="numbered",
+        errors=_errors(0.01, 0.01, 0.01, 0.01, 0.01, 0.02),
+        price=price_of(prompt="3.00", completion="15.00"),
+        latency_s=2.0,
+    ),
+    "dara": Profile(
+        model="program-dara-1",
+        style="terse",
+        errors={"coins": 0.05, "dates": 0.12, "letters": 0.04, "phrases": 0.10},
+        price=price_of(prompt="0.15", completion="0.60"),
+        latency_s=0.3,
+    ),
+    "emil": Profile(
+        model="program-emil-1",
+        style="chatty",
+        errors=_errors(0.20, 0.25, 0.20, 0.20, 0.30, 0.30),
+        kinds=frozenset(range(0, _KIND_COUNT, 3)),
+        price=price_of(prompt="0.05", completion="0.10"),
+        cuts=0.05,
+        loops=0.04,
+        spills=0.05,
+        latency_s=0.2,
+    ),
+}
+"""Every teacher program by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """What the last block of a prompt says."""
+
+    question: str
+    """Its text, the context included."""
+    choices: tuple[str, ...] = ()
+    """Option texts; empty where there are none."""
+    answer: str | None = None
+    """The answer that is shown; None: the teacher must find it."""
+
+
+def read_prompt(text: str) -> Prompted:
+    """Read the last question of a prompt.
+
+    Args:
+        text: The last user message: blocks of `Question:`, perhaps `Options:`, `Answer:`, `Explanation:`.
+
+    Returns:
+        The question; a text without `Question:` is a question as a whole.
+    """
+    block = text.rpartition("Question:")[2]
+    end = _END.search(block)
+    rest = block[end.start() :] if end else ""
+    answer = _ANSWER.search(rest)
+    choices = tuple(match[2].strip() for match in _OPTION.finditer(rest))
+    return Prompted(
+        block[: end.start() if end else None].strip(), choices, answer[1].strip() if answer else None
+    )
+
+
+def count_tokens(text: str) -> int:
+    """Count as these teachers do: one token for every five bytes of a word, begun ones included.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The count, never more than the text's bytes.
+    """
+    return sum(-(-len(word.encode()) // _BYTES_PER_TOKEN) for word in text.split())
+
+
+class PlaygroundTeacher:
+    """A program in the place of a language model; equal requests get equal replies."""
+
+    abilities = TeacherAbilities(is_simulated=True, concurrency=8)
+    endpoint = "playground:"
+
+    def __init__(self, program: str, *, name: str = "", latency_scale: float = 0.0) -> None:
+        """Choose the program.
+
+        Args:
+            program: A name in `PROGRAMS`.
+            name: What the run calls it; empty: the program's name.
+            latency_scale: 1 waits as long as is declared, 0 not at all.
+
+        Raises:
+            ConfigError: There is no such program.
+        """
+        if program not in PROGRAMS:
+            raise ConfigError(near_name(program, PROGRAMS, kind="playground teacher"))
+        self.program = program
+        self.profile = PROGRAMS[program]
+        self.name = name or program
+        self.model = self.profile.model
+        self.price: Price | None = self.profile.price
+        self.latency_scale = latency_scale
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request.
+
+        Args:
+            request: Its last user message holds the question; `sample` draws other words and other errors.
+
+        Returns:
+            The steps, and without a shown answer a last sentence `The answer is X.`; never a failure.
+        """
+        latency_s = self.profile.latency_s * self.latency_scale
+        if latency_s:
+            await asyncio.sleep(latency_s)
+        asked = [message.content for message in request.messages if message.role == "user"]
+        text, finish = self._write(read_prompt(asked[-1] if asked else ""), request.sample)
+        bound = request.parameters.get("max_tokens")
+        if isinstance(bound, int) and count_tokens(text) > bound:
+            text, finish = _first_tokens(text, bound), "length"
+        prompt_tokens = sum(count_tokens(message.content) + _MESSAGE_TOKENS for message in request.messages)
+        usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=count_tokens(text))
+        return Reply(text=text, finish=finish, usage=usage, model=self.model, latency_s=latency_s)
+
+    def _write(self, prompted: Prompted, sample: int) -> tuple[str, str]:
+        profile = self.profile
+        rng = Random(f"{profile.seed}/{profile.model}/{sample}/{prompted.question}")
+        style = STYLES[profile.style]
+        solution = _bend(self._think(prompted, rng), prompted.answer, rng.random() < profile.bends)
+        steps = tell(solution, style, sample)
+        if prompted.answer is None and solution.answer:
+            steps = (*steps, f"The answer is {solution.answer}.")
+        return self._spoil(style.joint.join(steps), steps[-1], rng.random())
+
+    def _think(self, prompted: Prompted, rng: Random) -> Solution:
+        found = recognise(prompted.question)
+        if found is None:
+            return _guess(prompted.choices, rng)
+        domain, puzzle = found
+        rate = self.profile.errors.get(domain.name)
+        if rate is None or not self._knows(puzzle.topic):
+            candidates = prompted.choices or (("yes", "no") if domain.answer == "yes_no" else ())
+            return _guess(candidates or (puzzle.solve(rng).answer,), rng)
+        if rng.random() >= rate:
+            return puzzle.solve()
+        right = puzzle.solve().answer
+        slips = (puzzle.solve(rng) for _ in range(20))
+        # A slip may end at the right answer by luck; the declared rate is that of wrong answers.
+        return next((slip for slip in slips if slip.answer != right), puzzle.solve(rng))
+
+    def _knows(self, topic: str) -> bool:
+        return not topic or facts().kinds.index(topic) in self.profile.kinds
+
+    def _spoil(self, text: str, last: str, draw: float) -> tuple[str, str]:
+        """Cut, loop or spill at the declared shares; `draw` is in [0, 1)."""
+        profile = self.profile
+        if draw < profile.cuts:
+            return _first_tokens(text, max(1, count_tokens(text) * 3 // 5)).rstrip("."), "length"
+        if draw < profile.cuts + profile.loops:
+            return " ".join([text, *[last] * 4]), "stop"
+        if draw < profile.cuts + profile.loops + profile.spills:
+            return text + _SPILL, "stop"
+        return text, "stop"
+
+
+class Named(Protocol):
+    """The part of a teacher's table that the programs read."""
+
+    name: str
+    model: str
+
+
+def from_config(config: Named) -> PlaygroundTeacher:
+    """Make the teacher of one table of a configuration; the entry point `playground` leads here.
+
+    Args:
+        config: Its `model` is the program, or where that is empty its `name` is.
+
+    Returns:
+        The teacher.
+    """
+    return PlaygroundTeacher(config.model or config.name, name=config.name)
+
+
+def _guess(candidates: tuple[str, ...], rng: Random) -> Solution:
+    if not candidates:
+        return Solution((SolutionStep("", "I do not know this"),), "")
+    answer = rng.choice(candidates)
+    return Solution((SolutionStep("", f"I do not know; I guess {answer}"),), answer)
+
+
+def _bend(solution: Solution, shown: str | None, is_bent: bool) -> Solution:
+    """Let a wrong last step end at the shown answer."""
+    if shown is None or not is_bent or not solution.answer or solution.answer == shown:
+        return solution
+    *before, last = solution.steps
+    head, _, tail = last.what.rpartition(solution.answer)
+    return Solution((*before, dataclasses.replace(last, what=f"{head}{shown}{tail}")), shown)
+
+
+def _first_tokens(text: str, bound: int) -> str:
+    kept, left = "", bound
+    for match in re.finditer(r"\s*\S+", text):
+        left -= count_tokens(match[0])
+        if left < 0:
+            break
+        kept += match[0]
+    return kept

@@ -1,0 +1,119 @@
+"""Make the playground's examples from a seed, in splits that share no question. Knows no teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from random import Random
+
+from tuition.core.errors import ConfigError, DataError, near_name
+from tuition.core.records import Example
+from tuition.core.splits import SealedTest, Splits
+from tuition.playground.config import PlaygroundConfig
+from tuition.playground.domain import Domain, Problem, Puzzle
+from tuition.playground.domains import DOMAINS
+
+__all__ = ["PlaygroundSource", "playground_splits", "recognise"]
+
+_SPLITS = ("train", "valid", "test")
+
+
+def playground_splits(
+    *, seed: int, train: int, valid: int, test: int, domains: Sequence[str] | None = None
+) -> Splits:
+    """Make the splits of a playground task.
+
+    Args:
+        seed: Equal seeds make equal questions.
+        train: How many training examples, shared evenly among the domains.
+        valid: How many validation examples.
+        test: How many test examples; 0: no test split.
+        domains: Names; None or empty: all.
+
+    Returns:
+        The splits, each shuffled.
+
+    Raises:
+        ConfigError: A domain is unknown, or named twice.
+        DataError: A domain does not hold that many different questions.
+    """
+    names = tuple(domains or DOMAINS)
+    unknown = [name for name in names if name not in DOMAINS]
+    if unknown:
+        raise ConfigError(near_name(unknown[0], DOMAINS, kind="playground domain"))
+    if len(set(names)) < len(names):
+        raise ConfigError(f"a playground domain is named twice in {list(names)!r}; name each once.")
+    parts: list[list[Example]] = [[], [], []]
+    for i, name in enumerate(names):
+        sizes = [n // len(names) + (i < n % len(names)) for n in (train, valid, test)]
+        try:
+            made = DOMAINS[name].make(Random(f"{seed}/{name}"), sizes)
+        except DataError as error:
+            raise DataError(f"playground domain {name!r}: {error}") from None
+        for part, examples in zip(parts, _examples(name, made), strict=True):
+            part += examples
+    for part, split in zip(parts, _SPLITS, strict=True):
+        Random(f"{seed}/{split}").shuffle(part)
+    return Splits(
+        train=tuple(parts[0]), valid=tuple(parts[1]), test=SealedTest(parts[2]) if parts[2] else None
+    )
+
+
+def _examples(name: str, made: list[list[Problem]]) -> list[list[Example]]:
+    number = count()
+    return [
+        [
+            Example(
+                id=f"{name}-{next(number):06d}",
+                question=problem.question,
+                choices=problem.choices,
+                answer=problem.answer,
+                domain=name,
+                split=split,
+            )
+            for problem in problems
+        ]
+        for split, problems in zip(_SPLITS, made, strict=True)
+    ]
+
+
+def recognise(question: str) -> tuple[Domain, Puzzle] | None:
+    """Understand a question from its text alone.
+
+    Args:
+        question: Without its choices.
+
+    Returns:
+        The domain and the puzzle; None: no domain knows it.
+    """
+    for domain in DOMAINS.values():
+        puzzle = domain.recognise(question)
+        if puzzle is not None:
+            return domain, puzzle
+    return None
+
+
+class PlaygroundSource:
+    """A source of examples that needs no file: `source = "playground"`."""
+
+    config_type = PlaygroundConfig
+    """The table it reads."""
+
+    def __init__(self, config: PlaygroundConfig | None = None) -> None:
+        """Take the counts and the seed.
+
+        Args:
+            config: None: the defaults.
+        """
+        self.config = config or PlaygroundConfig()
+
+    def load(self) -> Splits:
+        """Make the splits.
+
+        Returns:
+            Train, valid and a sealed test; the test is absent where the configuration asks for none.
+        """
+        config = self.config
+        return playground_splits(
+            seed=config.seed, train=config.train, valid=config.valid, test=config.test, domains=config.domains
+        )
