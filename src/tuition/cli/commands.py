@@ -1,0 +1,298 @@
+"""What the commands do: call a recipe, a comparison or a report, then show it. Loaded when a command runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.prompt import Confirm
+
+from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
+from tuition.core.config import override, parse, read_toml
+from tuition.core.errors import BudgetSpent, ConfigError, DataError, near_name
+from tuition.core.rows import read_rows
+from tuition.recipes import RECIPES
+from tuition.recipes.compare import compare_runs, compare_with
+from tuition.recipes.config import Experiment, resolve, source_types
+from tuition.recipes.demo import demo_configs
+from tuition.recipes.execute import Finished, baselines, execute_all, reread
+from tuition.recipes.plan import Plan, plan_of
+from tuition.recipes.starters import STARTERS
+from tuition.report import rows_of, run_folders, write_card, write_page
+
+__all__ = [
+    "check_config",
+    "compare_folders",
+    "list_folder",
+    "resume_run",
+    "run_config",
+    "run_demo",
+    "serve_playground",
+    "show_folder",
+    "write_report",
+    "write_starter",
+]
+
+
+def run_demo(out: Path, *, as_json: bool) -> None:
+    """Run the demo's rows and show their table.
+
+    Args:
+        out: Folder for the runs.
+        as_json: Print JSON instead of a table.
+    """
+    configs = demo_configs(out)
+    finished = _execute(configs, jobs=2)
+    _close_group(out, finished, reference="label_only")
+    if as_json:
+        print_json({"metrics": [str(run.path / "metrics.json") for run in finished.values()]})
+        return
+    _show_rows(out)
+    say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")
+    say(f"Wrote {out}/*/metrics.json and {out / 'report.html'}.")
+    say("Next: tuition init, then tuition run tuition.toml")
+
+
+def write_starter(path: Path, kind: str, *, as_json: bool) -> None:
+    """Write a commented configuration file.
+
+    Args:
+        path: The file; one that exists is left alone.
+        kind: Name of the starter.
+        as_json: Print JSON instead of sentences.
+
+    Raises:
+        ConfigError: The kind is unknown, or the file exists.
+    """
+    if kind not in STARTERS:
+        raise ConfigError(near_name(kind, STARTERS, kind="starter"))
+    if path.exists():
+        raise ConfigError(f"{str(path)!r} exists; name another file: tuition init other.toml")
+    path.write_text(STARTERS[kind], encoding="utf-8")
+    if as_json:
+        print_json({"config": str(path)})
+    else:
+        say(f"Wrote {path}. Next: tuition check {path}")
+
+
+def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool) -> None:
+    """Check a configuration and its data, and say what it would cost.
+
+    Args:
+        path: The configuration file.
+        settings: Overrides.
+        as_json: Print JSON instead of tables.
+    """
+    config = resolve(read_toml(path), settings, where=str(path))
+    plan = plan_of(config)
+    if as_json:
+        print_json(plan.to_json())
+        return
+    say(f"{path}: recipe {config.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
+    for finding in plan.findings:
+        say(f"  data: {finding}")
+    _show_plan(plan)
+    say(f"Nothing was spent. Next: tuition run {path}")
+
+
+def run_config(path: Path, settings: tuple[str, ...], *, is_confirmed: bool, as_json: bool) -> None:
+    """Run a configuration with its baselines, or go on with it.
+
+    Args:
+        path: The configuration file.
+        settings: Overrides.
+        is_confirmed: Whether a plan above the budget's `confirm_above_usd` may be carried out unasked.
+        as_json: Print JSON instead of tables.
+    """
+    _run(resolve(read_toml(path), settings, where=str(path)), is_confirmed=is_confirmed, as_json=as_json)
+
+
+def resume_run(folder: Path, *, is_confirmed: bool, as_json: bool) -> None:
+    """Go on with a run from its folder alone.
+
+    Args:
+        folder: The run folder.
+        is_confirmed: As for `run_config`.
+        as_json: Print JSON instead of tables.
+
+    Raises:
+        DataError: The folder holds no run.
+    """
+    if not (folder / "config.toml").exists():
+        raise DataError(
+            f"{str(folder)!r} holds no run: config.toml is missing. `tuition list` shows the runs."
+        )
+    _run(reread(folder), is_confirmed=is_confirmed, as_json=as_json)
+
+
+def _run(config: Experiment, *, is_confirmed: bool, as_json: bool) -> None:
+    out = Path(config.out)
+    if not (out / "done").exists():
+        _confirm(config, is_confirmed=is_confirmed)
+    finished = _execute({out.name: config, **baselines(config)}, jobs=config.evaluation.jobs)
+    main = finished[out.name]
+    _close_group(out, finished, reference="label_only")
+    if as_json:
+        print_json({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
+    else:
+        _show_rows(out)
+        note = (
+            f"Wrote {out / 'metrics.json'} and {out / 'report.html'}."
+            if main.is_new
+            else "Finished before; nothing was done."
+        )
+        say(f"{note} Next: tuition show {out}")
+    if main.metrics["stopped_by"] == "budget":
+        raise BudgetSpent(
+            "the budget was spent before every teacher was asked about every example; the student learnt "
+            "from what there is. For more, raise [budget] and choose another `out`: what is paid is reused."
+        )
+
+
+def _confirm(config: Experiment, *, is_confirmed: bool) -> None:
+    plan = plan_of(config)
+    limit = config.budget.confirm_above_usd
+    if is_confirmed or plan.expected_usd <= limit:
+        return
+    _show_plan(plan)
+    text = f"This is expected to cost ${plan.expected_usd:.2f}, above confirm_above_usd = {limit:g}. Go on?"
+    if not _is_terminal() or not Confirm.ask(text):
+        raise ConfigError(
+            f"expected cost ${plan.expected_usd:.2f} is above budget.confirm_above_usd = {limit:g}; "
+            "nothing was spent. Add --yes, or raise confirm_above_usd."
+        )
+
+
+def _is_terminal() -> bool:
+    import sys
+
+    return sys.stdin.isatty()
+
+
+def _show_plan(plan: Plan) -> None:
+    if plan.teachers:
+        print_table("plan: calls not yet paid for", [teacher.to_json() for teacher in plan.teachers])
+    for note in plan.notes:
+        say(f"  note: {note}")
+
+
+def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished]:
+    with progress_bars() as listener:
+        return execute_all(configs, jobs=jobs, listener=listener)
+
+
+def _close_group(out: Path, finished: dict[str, Finished], *, reference: str) -> None:
+    """Write what stands above the single runs, where anything new came of them."""
+    fresh = [run for run in finished.values() if run.is_new]
+    for run in fresh:
+        write_card(run.path)
+    if fresh:
+        import json
+
+        folders = {name: run.path for name, run in finished.items()}
+        comparisons = compare_with(folders, reference=reference)
+        (out / "comparisons.json").write_text(json.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
+        write_page(out)
+
+
+def _show_rows(folder: Path) -> None:
+    rows = rows_of(folder)
+    print_rows(f"{folder}: {rows[0].split} split" if rows else str(folder), rows)
+
+
+def show_folder(folder: Path, *, unreadable: bool, as_json: bool) -> None:
+    """Show the result table of a folder, or its unreadable answers.
+
+    Args:
+        folder: A run folder, or one that holds several.
+        unreadable: Show the answers nobody could read instead.
+        as_json: Print JSON instead of tables.
+    """
+    if unreadable:
+        found = [
+            {"run": name, "example": row["example_id"], "text": row["text"]}
+            for name, path in run_folders(folder).items()
+            for row in read_rows(path / "predictions.jsonl")
+            if row["grade"] == "unreadable"
+        ]
+        if as_json:
+            print_json([dict(row) for row in found])
+        else:
+            print_table(f"{len(found)} unreadable answers", found)
+        return
+    if as_json:
+        print_json([row.to_json() for row in rows_of(folder)])
+    else:
+        _show_rows(folder)
+        say(f"Next: tuition report {folder}")
+
+
+def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:
+    """Show how two runs differ on the same items.
+
+    Args:
+        left: A run folder.
+        right: Another.
+        as_json: Print JSON instead of sentences.
+    """
+    found = compare_runs(left, right)
+    if as_json:
+        print_json(found)
+        return
+    print_table(f"{left} less {right}, {found['split']} split", [found])
+
+
+def write_report(folder: Path, *, as_json: bool) -> None:
+    """Write the HTML page of a folder.
+
+    Args:
+        folder: A run folder, or one that holds several.
+        as_json: Print JSON instead of sentences.
+    """
+    path = write_page(folder)
+    if as_json:
+        print_json({"report": str(path)})
+    else:
+        say(f"Wrote {path}. Open it in a browser; it needs no network.")
+
+
+def list_folder(folder: Path, *, as_json: bool) -> None:
+    """List runs, finished or not, and the names a configuration may use.
+
+    Args:
+        folder: Where the runs lie; folders within folders are looked into.
+        as_json: Print JSON instead of tables.
+    """
+    runs = [
+        {
+            "run": str(path.parent),
+            "recipe": str(read_toml(path)["recipe"]),
+            "state": "done" if (path.parent / "done").exists() else "unfinished",
+        }
+        for path in sorted(folder.rglob("config.toml"))
+        if "student" not in path.parts
+    ]
+    names = {"recipes": sorted(RECIPES), "sources": sorted(source_types()), "starters": sorted(STARTERS)}
+    if as_json:
+        print_json(
+            {"runs": [dict(run) for run in runs], **{kind: list(found) for kind, found in names.items()}}
+        )
+        return
+    states = Counter(run["state"] for run in runs)
+    print_table(f"{folder}: {states['done']} done, {states['unfinished']} unfinished", runs)
+    for kind, found in names.items():
+        say(f"{kind}: {', '.join(found)}")
+
+
+def serve_playground(host: str, port: int, *, faults: tuple[str, ...], ledger: Path | None) -> None:
+    """Serve the simulated teachers until interrupted.
+
+    Args:
+        host: Address to bind.
+        port: Port to bind.
+        faults: Such as `rate_limit=0.1`.
+        ledger: Where to write one line a payment; None: nowhere.
+    """
+    from tuition.playground.server import Faults, serve
+
+    serve(host=host, port=port, faults=parse(Faults, override({}, faults), where="--fault"), ledger=ledger)

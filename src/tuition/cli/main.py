@@ -1,0 +1,170 @@
+"""The commands: each prints what it wrote and the next likely command.
+
+Nothing heavy is imported before it is needed.
+
+Exit codes: 0 done, 2 the user's mistake, 3 the budget was spent before the end, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuition import __version__
+from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Several teachers, one small student, one budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+playground = typer.Typer(
+    help="The offline world: tasks, simulated teachers, their server.", no_args_is_help=True
+)
+app.add_typer(playground, name="playground")
+
+Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
+Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
+Folder = Annotated[Path, typer.Argument(help="A run folder, or one that holds several.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"), json: Json = False
+) -> None:
+    """Run the whole journey offline: simulated teachers, the embedded student, one table, one page."""
+    from tuition.cli.commands import run_demo
+
+    run_demo(out, as_json=json)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("tuition.toml"),
+    kind: Annotated[
+        str, typer.Option(help="playground (works offline) or files (your data, your teachers).")
+    ] = "playground",
+    json: Json = False,
+) -> None:
+    """Write a commented configuration."""
+    from tuition.cli.commands import write_starter
+
+    write_starter(path, kind, as_json=json)
+
+
+@app.command()
+def check(config: Config, settings: Settings = None, json: Json = False) -> None:
+    """Check a configuration and its data, and say what a run would cost; spend nothing."""
+    from tuition.cli.commands import check_config
+
+    check_config(config, tuple(settings or ()), as_json=json)
+
+
+@app.command()
+def run(config: Config, settings: Settings = None, *, yes: Yes = False, json: Json = False) -> None:
+    """Run a configuration, or go on with it; a finished run is shown and costs nothing."""
+    from tuition.cli.commands import run_config
+
+    run_config(config, tuple(settings or ()), is_confirmed=yes, as_json=json)
+
+
+@app.command()
+def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
+    """Go on with a run that was interrupted."""
+    from tuition.cli.commands import resume_run
+
+    resume_run(folder, is_confirmed=yes, as_json=json)
+
+
+@app.command()
+def show(
+    folder: Folder,
+    unreadable: Annotated[
+        bool, typer.Option("--unreadable", help="List the answers nobody could read.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show the result table of a run and what stands beside it."""
+    from tuition.cli.commands import show_folder
+
+    show_folder(folder, unreadable=unreadable, as_json=json)
+
+
+@app.command()
+def compare(left: Folder, right: Folder, json: Json = False) -> None:
+    """Hold two runs against each other on the same items."""
+    from tuition.cli.commands import compare_folders
+
+    compare_folders(left, right, as_json=json)
+
+
+@app.command()
+def report(folder: Folder, json: Json = False) -> None:
+    """Write one HTML page about a folder of runs."""
+    from tuition.cli.commands import write_report
+
+    write_report(folder, as_json=json)
+
+
+@app.command("list")
+def list_runs(
+    folder: Annotated[Path, typer.Argument(help="Where the runs lie.")] = Path("runs"), json: Json = False
+) -> None:
+    """List the runs of a folder, and the names a configuration may use."""
+    from tuition.cli.commands import list_folder
+
+    list_folder(folder, as_json=json)
+
+
+@playground.command()
+def serve(
+    *,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8765,
+    host: Annotated[
+        str, typer.Option(help="Address to bind; loopback unless you say otherwise.")
+    ] = "127.0.0.1",
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Such as rate_limit=0.1: a share of all calls.")
+    ] = None,
+    ledger: Annotated[Path | None, typer.Option(help="Write one line a payment to this file.")] = None,
+) -> None:
+    """Serve the simulated teachers over HTTP, as an OpenAI-compatible endpoint."""
+    from tuition.cli.commands import serve_playground
+
+    serve_playground(host, port, faults=tuple(fault or ()), ledger=ledger)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one clear text and an exit code."""
+    try:
+        app()
+    except TuitionError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(_exit_code(error))
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted; what was paid and computed is kept, the same command goes on from here.", err=True
+        )
+        sys.exit(1)
+
+
+def _exit_code(error: TuitionError) -> int:
+    if isinstance(error, BudgetSpent):
+        return 3
+    is_users = isinstance(error, ConfigError | DataError | MissingExtra | TeacherError)
+    return 2 if is_users or isinstance(error, ValueError | ImportError) else 1

@@ -1,0 +1,198 @@
+"""Run a configuration, or several side by side; a finished run is read, not run again."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import tomllib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+from tuition.core.config import read_toml
+from tuition.core.errors import MissingExtra, TuitionError
+from tuition.core.protocols import Listener
+from tuition.core.records import Json
+from tuition.core.run import Run
+from tuition.recipes import RECIPES
+from tuition.recipes.config import Experiment, dump, resolve
+
+__all__ = ["Finished", "baselines", "execute", "execute_all", "reread"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A run that came to its end."""
+
+    path: Path
+    """The run folder."""
+    metrics: dict[str, Json]
+    """What its `metrics.json` holds."""
+    is_new: bool
+    """False where the run was finished before and nothing was done."""
+
+
+def execute(config: Experiment, *, listener: Listener | None = None) -> Finished:
+    """Run a recipe, or go on with it, in this process.
+
+    Args:
+        config: The resolved configuration.
+        listener: Hears how it goes.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        TuitionError: What the recipe met; what was paid and computed is kept, and the same call goes on from
+            there.
+    """
+    run = Run(Path(config.out), config_text=dump(config), listener=listener)
+    try:
+        if run.is_done:
+            metrics = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
+            return Finished(path=run.path, metrics=metrics, is_new=False)
+        return Finished(path=run.path, metrics=RECIPES[config.recipe].run(config, run), is_new=True)
+    finally:
+        run.close()
+
+
+def reread(folder: Path) -> Experiment:
+    """Read the configuration a run folder was begun with.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Its resolved configuration, to be executed where the folder lies now.
+    """
+    tables = read_toml(folder / "config.toml")
+    return resolve({**tables, "out": str(folder)}, where=str(folder / "config.toml"))
+
+
+def baselines(config: Experiment) -> dict[str, Experiment]:
+    """Make the configurations of the runs a table wants beside the main one.
+
+    Each has the data, the student, the steps and the seed of the main run, and a folder of its own within it.
+
+    Args:
+        config: The main run's; `evaluation.baselines` names them.
+
+    Returns:
+        Configurations by row name; none for a recipe that is a baseline itself.
+    """
+    wanted = config.evaluation.baselines
+    found: dict[str, Experiment] = {}
+    for recipe in ("zero_shot", "label_only"):
+        if recipe in wanted:
+            found[recipe] = _beside(config, recipe, recipe, teachers=())
+    for table in config.teacher:
+        if "single_teacher" in wanted and len(config.teacher) > 1:
+            name = f"step_by_step-{table.name}"
+            form = {"rationale_as": getattr(config, "rationale_as", "task")}
+            found[name] = _beside(config, name, "step_by_step", teachers=(table,), **form)
+        if "teachers" in wanted:
+            name = f"teacher-{table.name}"
+            found[name] = _beside(config, name, "ask_teacher", teachers=(table,))
+    return found
+
+
+def _beside(
+    config: Experiment, name: str, recipe: str, *, teachers: tuple[Any, ...], **more: Any
+) -> Experiment:
+    shared = {field: getattr(config, field) for field in Experiment.model_fields}
+    evaluation = config.evaluation.model_copy(update={"baselines": ()})
+    changed = {"recipe": recipe, "out": f"{config.out}/{name}", "teacher": teachers, "evaluation": evaluation}
+    return RECIPES[recipe].config_type.model_validate({**shared, **changed, **more})
+
+
+def execute_all(
+    configs: Mapping[str, Experiment], *, jobs: int, listener: Listener | None = None
+) -> dict[str, Finished]:
+    """Run several configurations, a process each, so many at once.
+
+    One that fails does not stop the others; its error is raised when they are through.
+
+    Args:
+        configs: By name.
+        jobs: Processes at once; 1 runs all of them in this process.
+        listener: Hears how they go, each stage under its run's name; tables of the first run alone.
+
+    Returns:
+        The finished runs by name, in the order given.
+
+    Raises:
+        TuitionError: The first error met.
+    """
+    first = next(iter(configs))
+    if jobs == 1 or len(configs) == 1:
+        return {
+            name: execute(config, listener=_Named(name, listener, shows_tables=name == first))
+            for name, config in configs.items()
+        }
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        told = manager.Queue()
+        work = {name: pool.submit(_work, name, dump(config), told) for name, config in configs.items()}
+        _relay(told, work, listener, first=first)
+        outcomes = {name: future.result() for name, future in work.items()}
+    for outcome in outcomes.values():
+        if isinstance(outcome, TuitionError):
+            raise outcome
+    return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Finished)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Puts the run's name before what is heard of it."""
+
+    name: str
+    listener: Listener | None
+    shows_tables: bool
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        if self.listener is not None:
+            self.listener.progress(f"{self.name}: {stage}", done, total)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+        if self.listener is not None and self.shows_tables:
+            self.listener.table(f"{self.name}: {title}", rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Hears a run in its own process and sends what it hears to the first one."""
+
+    name: str
+    told: Queue[tuple[str, str, tuple[Any, ...]]]
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.told.put((self.name, "progress", (stage, done, total)))
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+        self.told.put((self.name, "table", (title, rows)))
+
+
+def _work(name: str, config_text: str, told: Queue[Any]) -> Finished | TuitionError:
+    """Run one configuration in a process of its own; an expected error is handed back, not thrown."""
+    try:
+        config = resolve(tomllib.loads(config_text), where=name)
+        return execute(config, listener=_Sender(name, told))
+    except TuitionError as error:
+        kind = TuitionError if isinstance(error, MissingExtra) else type(error)
+        return kind(f"{name}: {error}")
+
+
+def _relay(told: Queue[Any], work: Mapping[str, Future], listener: Listener | None, *, first: str) -> None:
+    """Pass on what the processes tell, until all are through."""
+    is_over = False
+    while not is_over:
+        is_over = all(future.done() for future in work.values())
+        try:
+            while True:
+                name, what, message = told.get(timeout=0.2)
+                getattr(_Named(name, listener, shows_tables=name == first), what)(*message)
+        except Empty:
+            continue

@@ -1,0 +1,31 @@
+"""Plain fine-tuning: the student learns the labels and nothing else. What every rationale has to beat."""
+
+from __future__ import annotations
+
+from tuition.core.records import Json
+from tuition.core.run import Run
+from tuition.recipes.common import examine, finish, open_bench, student_answers, train_student
+from tuition.recipes.config import Experiment
+from tuition.recipes.targets import ANSWER_PREFIX, answer_targets
+
+__all__ = ["LabelOnly", "label_only"]
+
+
+class LabelOnly(Experiment):
+    """Configuration of `label_only`; it adds nothing to what every recipe is told."""
+
+
+def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
+    """Train on labels alone.
+
+    Args:
+        config: Its teachers are not asked.
+        run: The run's folder.
+
+    Returns:
+        The metrics, as written.
+    """
+    with open_bench(config, run) as bench:
+        student = train_student(bench, answer_targets(bench.train, weight=1.0))
+        figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        return finish(bench, figures, student=student)

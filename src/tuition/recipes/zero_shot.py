@@ -1,0 +1,31 @@
+"""The student as it is, nothing learnt: what training has to beat."""
+
+from __future__ import annotations
+
+from tuition.core.records import Json
+from tuition.core.run import Run
+from tuition.recipes.common import examine, finish, open_bench, student_answers, train_student
+from tuition.recipes.config import Experiment
+from tuition.recipes.targets import ANSWER_PREFIX
+
+__all__ = ["ZeroShot", "zero_shot"]
+
+
+class ZeroShot(Experiment):
+    """Configuration of `zero_shot`; it adds nothing to what every recipe is told."""
+
+
+def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
+    """Examine the student before any training.
+
+    Args:
+        config: Its teachers are not asked.
+        run: The run's folder.
+
+    Returns:
+        The metrics, as written.
+    """
+    with open_bench(config, run) as bench:
+        student = train_student(bench, [])
+        figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        return finish(bench, figures, student=student)

@@ -1,0 +1,80 @@
+"""Write a student's model card from what its run wrote down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tuition.core.config import read_toml
+from tuition.report.rows import read_json
+
+__all__ = ["write_card"]
+
+
+def write_card(folder: Path) -> Path:
+    """Write `MODEL_CARD.md` into a finished run's folder.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The card's path.
+    """
+    metrics, config = read_json(folder / "metrics.json"), read_toml(folder / "config.toml")
+    lines = [
+        f"# {folder.resolve().name}",
+        "",
+        f"Trained with the recipe `{metrics['recipe']}` of Tuition {metrics['versions'].get('tuition', '')}"
+        f" (source {metrics['versions']['code']}), seed {metrics['seed']}.",
+        "",
+        *_student_lines(metrics),
+        *_result_lines(metrics),
+        *_teacher_lines(config),
+        "## How to load it",
+        "",
+        '`transformers.AutoModel…from_pretrained("student")`, from this folder; weights are safetensors.',
+        "",
+        f"`config.toml` beside this card repeats the run: `tuition run config.toml out=NEW` "
+        f"(configuration {metrics['config_hash']}).",
+        "",
+    ]
+    path = folder / "MODEL_CARD.md"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def _student_lines(metrics: dict[str, Any]) -> list[str]:
+    student = metrics["student"]
+    if student is None:
+        return []
+    return [
+        f"- student: `{student['model']}`, {student['parameters']:,} parameters",
+        f"- training examples: {metrics['train']['n']:,}; labels: see the result's label source",
+        f"- targets by objective: {metrics.get('objectives', {'answer': metrics['train']['n']})}",
+        "",
+    ]
+
+
+def _result_lines(metrics: dict[str, Any]) -> list[str]:
+    lines = ["## Result", ""]
+    for split in ("valid", "test"):
+        figures = metrics[split]
+        if figures is None:
+            lines.append(f"- {split}: the task has no such split")
+            continue
+        low, high = figures["ci95"]
+        lines.append(
+            f"- {split}: {figures['accuracy']:.1%} right of {figures['n']} (95 % interval {low:.1%} to "
+            f"{high:.1%}), {figures['unreadable']:.1%} unreadable; labels: {figures['label_source']}"
+        )
+    spend = metrics["spend"]
+    usd = "unknown" if spend["usd"] is None else f"${spend['usd']:.4f}"
+    return [*lines, f"- cost of the answers used: {usd}; newly paid: ${spend['paid_usd']:.4f}", ""]
+
+
+def _teacher_lines(config: dict[str, Any]) -> list[str]:
+    lines = []
+    for teacher in config.get("teacher", []):
+        licence = teacher.get("licence") or "licence and terms not stated"
+        lines.append(f"- `{teacher['name']}` ({teacher['kind']}): {licence}")
+    return ["## Teachers", "", *lines, ""] if lines else []

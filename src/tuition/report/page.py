@@ -1,0 +1,65 @@
+"""Write one self-contained HTML page from run folders.
+
+No script, no link; everything a model wrote is escaped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from tuition.core.rows import read_rows
+from tuition.report.rows import read_json, rows_of, run_folders
+
+__all__ = ["write_page"]
+
+_ITEMS_SHOWN = 12
+"""Answers shown in full for each run, spread evenly over its split."""
+
+
+def write_page(folder: Path) -> Path:
+    """Write `report.html` into a folder of runs.
+
+    Args:
+        folder: A run folder, or one that holds some.
+
+    Returns:
+        The page's path.
+    """
+    runs = [_run(name, path) for name, path in run_folders(folder).items()]
+    environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
+    environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
+    environment.filters["usd"] = lambda usd: "unknown" if usd is None else f"${usd:.4f}"
+    text = environment.get_template("page.html.jinja").render(
+        title=folder.resolve().name,
+        rows=rows_of(folder),
+        runs=runs,
+        findings=next((run["findings"] for run in runs if run["findings"]), []),
+        domains=sorted({domain for run in runs for domain in run["by_domain"]}),
+    )
+    path = folder / "report.html"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _run(name: str, path: Path) -> dict[str, Any]:
+    metrics = read_json(path / "metrics.json")
+    figures = metrics["test"] or metrics["valid"] or {}
+    return {
+        "name": name,
+        "metrics": metrics,
+        "by_domain": figures.get("by_domain", {}),
+        "health": read_json(path / "health.json").get("teachers", []),
+        "findings": read_json(path / "data.json").get("findings", []),
+        "items": _items(path),
+    }
+
+
+def _items(path: Path) -> list[dict[str, Any]]:
+    rows = [dict(row) for row in read_rows(path / "predictions.jsonl")]
+    split = "test" if any(row["split"] == "test" for row in rows) else "valid"
+    rows = [row for row in rows if row["split"] == split]
+    stride = max(1, len(rows) // _ITEMS_SHOWN)
+    return rows[::stride][:_ITEMS_SHOWN]

@@ -1,0 +1,171 @@
+"""Read run folders and give the rows of a table. Knows the files of a run, and no recipe's inside."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tuition.core.errors import DataError
+from tuition.core.records import Record
+
+__all__ = ["Row", "read_json", "rows_of", "run_folders"]
+
+_ORDER = {"rule": 0, "zero_shot": 1, "label_only": 2, "step_by_step": 3, "tinyllm": 4, "ask_teacher": 9}
+"""Where a recipe's rows stand; an unknown recipe stands among the students."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row(Record):
+    """One line of a result table. Accuracies are shares in [0, 1]."""
+
+    name: str
+    recipe: str
+    """The recipe, or `rule` for a rule that needs no question."""
+    split: str
+    """test, or valid where the task has no test."""
+    n: int
+    accuracy: float
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    unreadable: float
+    """Share of answers that could not be read."""
+    usd: float | None
+    """Cost of every answer it used, as if bought alone; None: unknown."""
+    paid_usd: float
+    """What it newly paid."""
+    difference: float | None = None
+    """Accuracy less the reference run's, on the same items; None: not compared."""
+    difference_low: float | None = None
+    """Lower end of its 95 % interval."""
+    difference_high: float | None = None
+    remark: str = ""
+
+
+def run_folders(folder: Path) -> dict[str, Path]:
+    """Find the finished runs in a folder: itself, and those directly within it.
+
+    Args:
+        folder: A run folder, or one that holds some.
+
+    Returns:
+        Folders by name.
+
+    Raises:
+        DataError: There is no finished run.
+    """
+    candidates = (
+        [folder, *sorted(child for child in folder.iterdir() if child.is_dir())] if folder.is_dir() else []
+    )
+    found = {path.resolve().name: path for path in candidates if (path / "done").exists()}
+    if not found:
+        raise DataError(
+            f"{str(folder)!r} holds no finished run; `tuition list` shows the runs, "
+            "`tuition resume` goes on with one."
+        )
+    return found
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file a run wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content; empty where there is no such file.
+    """
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """Make the result table of a run and what stands beside it.
+
+    Args:
+        folder: A run folder, or one that holds some; `comparisons.json` in it adds the paired differences.
+
+    Returns:
+        Rules that need no question first, then the students, then the teachers.
+    """
+    runs = {name: read_json(path / "metrics.json") for name, path in run_folders(folder).items()}
+    differences = read_json(folder / "comparisons.json")
+    split = "test" if all(metrics["test"] for metrics in runs.values()) else "valid"
+    rows = [
+        _row(name, metrics, split=split, difference=differences.get(name, {}))
+        for name, metrics in runs.items()
+        if metrics[split]
+    ]
+    rows.sort(key=lambda row: (_ORDER.get(row.recipe, 5), row.name))
+    return _rules(runs, split) + _mark_best_single(rows, runs)
+
+
+def _row(name: str, metrics: dict[str, Any], *, split: str, difference: dict[str, Any]) -> Row:
+    figures, spend = metrics[split], metrics["spend"]
+    return Row(
+        name=name,
+        recipe=metrics["recipe"],
+        split=split,
+        n=figures["n"],
+        accuracy=figures["accuracy"],
+        low=figures["ci95"][0],
+        high=figures["ci95"][1],
+        unreadable=figures["unreadable"],
+        usd=spend["usd"],
+        paid_usd=spend["paid_usd"],
+        difference=difference.get("difference"),
+        difference_low=(difference.get("ci95") or [None, None])[0],
+        difference_high=(difference.get("ci95") or [None, None])[1],
+        remark=_remark(metrics),
+    )
+
+
+def _remark(metrics: dict[str, Any]) -> str:
+    remarks = []
+    if metrics.get("is_simulated"):
+        remarks.append("simulated teacher: a program")
+    if metrics.get("saw_answers"):
+        remarks.append("recorded with the gold answer in the prompt")
+    if metrics.get("rationale_as") == "chain":
+        remarks.append("explains, then answers")
+    if metrics["stopped_by"] == "budget":
+        remarks.append("the budget ended first")
+    if metrics["spend"]["unknown"]:
+        remarks.append(f"{metrics['spend']['unknown']} calls of unknown outcome")
+    return "; ".join(remarks)
+
+
+def _rules(runs: dict[str, dict[str, Any]], split: str) -> list[Row]:
+    blind = next((metrics[split].get("blind", {}) for metrics in runs.values() if metrics[split]), {})
+    return [
+        Row(
+            name=rule.replace("_", " "),
+            recipe="rule",
+            split=split,
+            n=figures["n"],
+            accuracy=figures["accuracy"],
+            low=figures["ci95"][0],
+            high=figures["ci95"][1],
+            unreadable=figures["unreadable"],
+            usd=0.0,
+            paid_usd=0.0,
+            remark="needs no question",
+        )
+        for rule, figures in blind.items()
+    ]
+
+
+def _mark_best_single(rows: list[Row], runs: dict[str, dict[str, Any]]) -> list[Row]:
+    """Say which one-teacher student came out best on validation, as a remark."""
+    single = [row.name for row in rows if row.recipe == "step_by_step" and runs[row.name]["valid"]]
+    if len(single) < 2:
+        return rows
+    best = max(single, key=lambda name: runs[name]["valid"]["accuracy"])
+    mark = "best single teacher by validation"
+    return [
+        replace(row, remark="; ".join(part for part in (row.remark, mark) if part))
+        if row.name == best
+        else row
+        for row in rows
+    ]
