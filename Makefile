@@ -25,13 +25,14 @@ format: $(VENV)/.check
 	$(BIN)/ruff check --fix src tests
 
 bench: $(VENV)/.test
+	$(BIN)/python benchmarks/startup.py --quick
 	$(BIN)/python benchmarks/store.py --quick
 
 docs: $(VENV)/.docs
 	$(BIN)/zensical build
 
 base: $(VENV)/.train
-	$(BIN)/python -m tuition.recipes.pretrain
+	$(BIN)/python -m tuition.recipes.pretrain src/tuition/playground/base
 
 wheel: $(VENV)/.check
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
