@@ -9,7 +9,7 @@ from rich.prompt import Confirm
 
 from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
 from tuition.core.config import override, parse, read_toml
-from tuition.core.errors import BudgetSpent, ConfigError, DataError, near_name
+from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name
 from tuition.core.rows import read_rows
 from tuition.recipes import RECIPES
 from tuition.recipes.compare import compare_runs, compare_with
@@ -178,15 +178,24 @@ def _show_plan(plan: Plan) -> None:
 
 def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished]:
     with progress_bars() as listener:
-        return execute_all(configs, jobs=jobs, listener=listener)
+        try:
+            return execute_all(configs, jobs=jobs, listener=listener)
+        except KeyboardInterrupt:
+            raise TuitionError(
+                "interrupted; what was paid and computed is kept, the same command goes on from here."
+            ) from None
 
 
 def _close_group(out: Path, finished: dict[str, Finished], *, reference: str) -> None:
-    """Write what stands above the single runs, where anything new came of them."""
-    fresh = [run for run in finished.values() if run.is_new]
-    for run in fresh:
-        write_card(run.path)
-    if fresh:
+    """Write what stands beside and above the single runs, where anything new came of them.
+
+    A run that was killed between its end and its card gets the card now.
+    """
+    for run in finished.values():
+        if run.metrics["student"] is not None and (run.is_new or not (run.path / "MODEL_CARD.md").exists()):
+            write_card(run.path)
+    is_new = any(run.is_new for run in finished.values())
+    if is_new or not (out / "report.html").exists():
         import json
 
         folders = {name: run.path for name, run in finished.items()}
@@ -270,7 +279,7 @@ def list_folder(folder: Path, *, as_json: bool) -> None:
             "state": "done" if (path.parent / "done").exists() else "unfinished",
         }
         for path in sorted(folder.rglob("config.toml"))
-        if "student" not in path.parts
+        if (path.parent / "run_id").exists()
     ]
     names = {"recipes": sorted(RECIPES), "sources": sorted(source_types()), "starters": sorted(STARTERS)}
     if as_json:

@@ -156,11 +156,15 @@ def main() -> None:
     except TuitionError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(_exit_code(error))
-    except KeyboardInterrupt:
-        typer.echo(
-            "interrupted; what was paid and computed is kept, the same command goes on from here.", err=True
-        )
-        sys.exit(1)
+    except (
+        FileNotFoundError,
+        FileExistsError,
+        IsADirectoryError,
+        NotADirectoryError,
+        PermissionError,
+    ) as fault:
+        typer.echo(f"error: {fault.strerror}: {str(fault.filename)!r}", err=True)
+        sys.exit(2)
 
 
 def _exit_code(error: TuitionError) -> int:

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import model_validator
 
 from tuition.annotation import caps_of, solve
+from tuition.core.errors import BudgetSpent
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
 from tuition.core.store import Place
@@ -38,8 +39,12 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
     Returns:
         The metrics, as written. `saw_answers` is True for recorded replies that were written with the gold
         answer in the prompt: such a figure says nothing about the teacher.
+
+    Raises:
+        BudgetSpent: The budget allowed not one answer on a split.
     """
     teacher = make_teacher(config.teacher[0])
+    refused: list[bool] = []
     with open_bench(config, run) as bench:
 
         def answer(examples: Sequence[Example]) -> list[Prediction]:
@@ -57,6 +62,9 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
                 parameters=config.teacher[0].parameters(),
                 progress=run.progress,
             )
+            refused.append(solved.spent)
+            if solved.spent and len(solved.failures) == len(examples):
+                raise BudgetSpent("the budget was spent before a single answer; raise [budget].")
             return list(solved.predictions)
 
         figures = examine(bench, answer)
@@ -64,6 +72,7 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
             bench,
             figures,
             student=None,
+            stopped_by="budget" if any(refused) else "done",
             teachers=[teacher.name],
             is_simulated=teacher.abilities.is_simulated,
             saw_answers=config.annotation.forced and not teacher.abilities.reads_prompt,

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from tuition.annotation import CHECKS, annotate, caps_of, health_table
-from tuition.core.errors import BudgetSpent, DataError, TeacherError
+from tuition.core.errors import BudgetSpent, DataError
 from tuition.core.protocols import Learner, Pool, Task
 from tuition.core.records import Annotation, Example, Grade, Json, Prediction, Target
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.playground import BASE_FOLDER
+from tuition.recipes.check import check_examination, check_student, check_terms, make_student
 from tuition.recipes.config import Experiment, source_types
 from tuition.recipes.targets import question_text, questions
 from tuition.selection import choose
@@ -33,6 +33,7 @@ from tuition.teachers import make_teacher
 __all__ = [
     "Bench",
     "Gathered",
+    "choose_train",
     "examine",
     "finish",
     "gather",
@@ -87,6 +88,28 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     return splits, [finding.to_json() for finding in findings]
 
 
+def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
+    """Choose the part of the training split that a run works with.
+
+    Args:
+        config: Names the strategy and the number.
+        splits: Of the task.
+
+    Returns:
+        The examples, in the order of the split.
+
+    Raises:
+        DataError: None is left.
+    """
+    pool = Pool(size=len(splits.train), domains=[example.domain for example in splits.train])
+    train = tuple(splits.train[i] for i in choose(pool, config.selection, seed=config.seed))
+    if not train:
+        raise DataError(
+            "no examples are left in the training split; `tuition check` says what was taken out."
+        )
+    return train
+
+
 @contextmanager
 def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     """Load and check the data, choose the examples, open the store.
@@ -99,14 +122,12 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
         The bench; the store is closed behind it.
 
     Raises:
-        DataError: No example is left to work with.
+        DataError: No example is left to work with, or one to be graded has no label.
     """
     splits, findings = load_splits(config)
     run.write_json("data.json", {"findings": findings})
-    pool = Pool(size=len(splits.train), domains=[example.domain for example in splits.train])
-    train = tuple(splits.train[i] for i in choose(pool, config.selection, seed=config.seed))
-    if not train:
-        raise DataError("no examples are left in the training split; see data.json for what was taken out.")
+    check_examination(config, splits, findings)
+    train = choose_train(config, splits)
     with Store(Path(config.store)) as store:
         yield Bench(
             config=config,
@@ -131,13 +152,10 @@ def gather(bench: Bench) -> Gathered:
         BudgetSpent: The budget allowed not one annotation.
     """
     config, run = bench.config, bench.run
-    for table in config.teacher:
-        if not table.train_on_outputs:
-            raise TeacherError(
-                f"teacher {table.name!r} has train_on_outputs = false: its terms forbid training on them. "
-                "Nothing was asked; take it out of the configuration."
-            )
+    check_terms(config.teacher)
     teachers = [make_teacher(table) for table in config.teacher]
+    if not (run.path / "student").exists():
+        check_student(config, [question_text(example) for example in bench.train])
     kept: list[Annotation] = []
     everything: list[Annotation] = []
     absent: dict[str, int] = {}
@@ -204,16 +222,13 @@ def train_student(bench: Bench, targets: Sequence[Target]) -> Learner:
         The student.
     """
     config, run = bench.config, bench.run
-    # torch is loaded when a student is, and not before.
-    from tuition.student.load import load_student
-
     training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
     folder = run.path / "student"
     if folder.exists():
         trained = config.student.model_copy(update={"model": str(folder), "update": "full"})
-        return load_student(trained, training, base_folder=BASE_FOLDER)
+        return make_student(trained, training)
     texts = [question_text(example) for example in bench.train] + [target.output for target in targets]
-    student = load_student(config.student, training, base_folder=BASE_FOLDER, texts=texts)
+    student = make_student(config.student, training, texts=texts)
     if targets:
         report = student.fit(targets, run.path / "checkpoints", progress=run.progress)
         run.event("trained", **dict(report))

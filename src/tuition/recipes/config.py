@@ -16,6 +16,7 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Budget
 from tuition.core.config import Section, override, parse
 from tuition.core.errors import ConfigError, near_name, some_of
+from tuition.recipes.presets import with_preset
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks.load import FileSource
@@ -48,6 +49,8 @@ class Experiment(Section):
     """Of everything that is drawn: examples, demonstrations, batches, initial weights."""
     store: str = "tuition.db"
     """The file of every reply and payment, shared by all runs of the workspace."""
+    preset: Literal["paper", "repo"] | None = None
+    """Published settings for whatever is left open; None: the defaults."""
     task: SerializeAsAny[Section]
     """Where the examples come from; `source` picks the kind of table."""
     teacher: tuple[TeacherConfig, ...] = ()
@@ -112,7 +115,7 @@ def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, whe
     """
     from tuition.recipes import RECIPES
 
-    tables = override(tables, settings)
+    tables = with_preset(override(tables, settings))
     name = tables.get("recipe")
     if not isinstance(name, str):
         raise ConfigError(f"{where}: `recipe` is missing; one of {', '.join(sorted(RECIPES))}.")

@@ -73,7 +73,7 @@ def learn_and_examine(
         The metrics, as written.
 
     Raises:
-        DataError: Not one rationale is left to learn from.
+        DataError: Not one rationale is left to learn from, or none can be closed with an answer.
     """
     targets = _targets(
         bench, rationales, gamma=gamma, alphas=alphas, rationale_as=rationale_as, one_objective=one_objective
@@ -113,7 +113,13 @@ def _targets(
         )
     examples = {example.id: example for example in bench.train}
     if rationale_as == "chain":
-        return chain_targets(examples, rationales, weights=alphas)
+        chains = chain_targets(examples, rationales, weights=alphas)
+        if not chains:
+            raise DataError(
+                f"none of {len(rationales)} rationales can become a chain: their examples have no label, and "
+                "no answer can be read from them. Label some examples, or set rationale_as = 'task'."
+            )
+        return chains
     prefixes = {teacher.name: teacher.prefix or RATIONALE_PREFIX for teacher in bench.config.teacher}
     return answer_targets(bench.train, weight=gamma) + rationale_targets(
         examples, rationales, prefixes=prefixes, weights=alphas, one_objective=one_objective

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -13,7 +14,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from tuition.core.config import read_toml
-from tuition.core.errors import MissingExtra, TuitionError
+from tuition.core.errors import ConfigError, MissingExtra, TuitionError
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
 from tuition.core.run import Run
@@ -21,6 +22,10 @@ from tuition.recipes import RECIPES
 from tuition.recipes.config import Experiment, dump, resolve
 
 __all__ = ["Finished", "baselines", "execute", "execute_all", "reread"]
+
+
+_RUNS_PER_PROCESS = 4
+"""A process that has trained several students keeps more and more memory; a fresh one costs seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +86,35 @@ def baselines(config: Experiment) -> dict[str, Experiment]:
         config: The main run's; `evaluation.baselines` names them.
 
     Returns:
-        Configurations by row name; none for a recipe that is a baseline itself.
+        Configurations by row name; a recipe is no baseline of itself.
+
+    Raises:
+        ConfigError: The run folder has the name of one of them.
     """
     wanted = config.evaluation.baselines
     found: dict[str, Experiment] = {}
     for recipe in ("zero_shot", "label_only"):
-        if recipe in wanted:
+        if recipe in wanted and recipe != config.recipe:
             found[recipe] = _beside(config, recipe, recipe, teachers=())
     for table in config.teacher:
         if "single_teacher" in wanted and len(config.teacher) > 1:
-            name = f"step_by_step-{table.name}"
+            name = _row_name("step_by_step", table.name)
             form = {"rationale_as": getattr(config, "rationale_as", "task")}
             found[name] = _beside(config, name, "step_by_step", teachers=(table,), **form)
-        if "teachers" in wanted:
-            name = f"teacher-{table.name}"
+        if "teachers" in wanted and config.recipe != "ask_teacher":
+            name = _row_name("teacher", table.name)
             found[name] = _beside(config, name, "ask_teacher", teachers=(table,))
+    if Path(config.out).name in found:
+        raise ConfigError(
+            f"the run folder {config.out!r} is named like one of its baselines "
+            f"({', '.join(found)}); choose another `out`."
+        )
     return found
+
+
+def _row_name(recipe: str, teacher: str) -> str:
+    """Name a row and its folder; a teacher may be called `organisation/model`."""
+    return re.sub(r"[^\w.-]+", "-", f"{recipe}-{teacher}")
 
 
 def _beside(
@@ -127,21 +145,35 @@ def execute_all(
         TuitionError: The first error met.
     """
     first = next(iter(configs))
-    if jobs == 1 or len(configs) == 1:
-        return {
-            name: execute(config, listener=_Named(name, listener, shows_tables=name == first))
-            for name, config in configs.items()
-        }
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        told = manager.Queue()
-        work = {name: pool.submit(_work, name, dump(config), told) for name, config in configs.items()}
-        _relay(told, work, listener, first=first)
-        outcomes = {name: future.result() for name, future in work.items()}
+    if len(configs) == 1:
+        return {first: execute(configs[first], listener=_Named(first, listener, shows_tables=True))}
+    outcomes = _in_turn(configs, listener) if jobs == 1 else _side_by_side(configs, listener, jobs=jobs)
     for outcome in outcomes.values():
         if isinstance(outcome, TuitionError):
             raise outcome
     return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Finished)}
+
+
+def _in_turn(
+    configs: Mapping[str, Experiment], listener: Listener | None
+) -> dict[str, Finished | TuitionError]:
+    first = next(iter(configs))
+    return {
+        name: _outcome(name, config, _Named(name, listener, shows_tables=name == first))
+        for name, config in configs.items()
+    }
+
+
+def _side_by_side(
+    configs: Mapping[str, Experiment], listener: Listener | None, *, jobs: int
+) -> dict[str, Finished | TuitionError]:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=_RUNS_PER_PROCESS)
+    with context.Manager() as manager, pool:
+        told = manager.Queue()
+        work = {name: pool.submit(_work, name, dump(config), told) for name, config in configs.items()}
+        _relay(told, work, listener, first=next(iter(configs)))
+        return {name: future.result() for name, future in work.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +208,17 @@ class _Sender:
 
 
 def _work(name: str, config_text: str, told: Queue[Any]) -> Finished | TuitionError:
-    """Run one configuration in a process of its own; an expected error is handed back, not thrown."""
+    """Run one configuration in a process of its own."""
+    config = resolve(tomllib.loads(config_text), where=name)
+    return _outcome(name, config, _Sender(name, told))
+
+
+def _outcome(name: str, config: Experiment, listener: Listener) -> Finished | TuitionError:
+    """Run one configuration; an expected error is handed back, not thrown."""
     try:
-        config = resolve(tomllib.loads(config_text), where=name)
-        return execute(config, listener=_Sender(name, told))
+        return execute(config, listener=listener)
     except TuitionError as error:
-        kind = TuitionError if isinstance(error, MissingExtra) else type(error)
+        kind = ConfigError if isinstance(error, MissingExtra) else type(error)
         return kind(f"{name}: {error}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuition.core.errors import DataError
 from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.recipes.common import examine, finish, open_bench, student_answers, train_student
@@ -24,8 +25,17 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
 
     Returns:
         The metrics, as written.
+
+    Raises:
+        DataError: No training example has a label.
     """
     with open_bench(config, run) as bench:
-        student = train_student(bench, answer_targets(bench.train, weight=1.0))
+        targets = answer_targets(bench.train, weight=1.0)
+        if not targets:
+            raise DataError(
+                f"none of the {len(bench.train)} training examples has a label, and label_only learns no more."
+                " Label them, or let teachers solve them: recipe = 'tinyllm', annotation.forced = false."
+            )
+        student = train_student(bench, targets)
         figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
-        return finish(bench, figures, student=student)
+        return finish(bench, figures, student=student, objectives={"answer": len(targets)})

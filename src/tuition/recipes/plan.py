@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuition.annotation import annotation_requests
+from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost, to_usd, worst_cost
-from tuition.core.protocols import Pool, Teacher
-from tuition.core.records import Example, Json, Record, Request, Usage
+from tuition.core.protocols import Teacher
+from tuition.core.records import Example, Json, Record, Request, Usage, canonical_json
+from tuition.core.splits import Splits
 from tuition.core.store import Store
-from tuition.recipes.common import load_splits
+from tuition.recipes.check import check_examination
+from tuition.recipes.common import choose_train, load_splits
 from tuition.recipes.config import Experiment
-from tuition.selection import choose
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
@@ -73,32 +76,35 @@ class Plan(Record):
         return {**super(Plan, self).to_json(), "expected_usd": self.expected_usd}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call(Record):
+    """What is to be known of a request to price it; its text stays where it is."""
+
+    key: str
+    tokens: int
+    """A guess."""
+    low: int | None
+    """Nano-dollars; None: the price is unknown."""
+    expected: int | None
+    high: int | None
+
+
 def plan_of(config: Experiment) -> Plan:
     """Read the data, make every request, and price them.
 
     Args:
-        config: The resolved configuration.
+        config: The resolved configuration; what its baselines ask is counted too.
 
     Returns:
-        The plan; nothing was asked and nothing written but, where it was absent, an empty store.
+        The plan; nothing was asked and nothing written.
     """
     splits, findings = load_splits(config)
-    pool = Pool(size=len(splits.train), domains=[example.domain for example in splits.train])
-    train = [splits.train[i] for i in choose(pool, config.selection, seed=config.seed)]
+    check_examination(config, splits, findings)
+    train = choose_train(config, splits)
     plans: list[TeacherPlan] = []
-    if config.recipe in _ASKING:
-        for table in config.teacher:
-            teacher = make_teacher(table)
-            requests = annotation_requests(
-                train,
-                teacher,
-                train=splits.train,
-                config=config.annotation,
-                seed=config.seed,
-                samples=table.samples,
-                parameters=table.parameters(),
-            )
-            plans.append(_teacher_plan(table, teacher, requests, config=config))
+    for table in config.teacher if _annotates(config) or _examines_teachers(config) else ():
+        teacher = make_teacher(table)
+        plans.append(_teacher_plan(teacher, _calls(config, splits, table=table, teacher=teacher), config))
     return Plan(
         train=len(train),
         valid=len(splits.valid),
@@ -109,39 +115,76 @@ def plan_of(config: Experiment) -> Plan:
     )
 
 
-def _teacher_plan(
-    table: TeacherConfig, teacher: Teacher, requests: Sequence[Request], *, config: Experiment
-) -> TeacherPlan:
-    kept: dict[str, object] = {}
-    if Path(config.store).exists():
-        with Store(Path(config.store)) as store:
-            kept = dict(store.kept([request.key for request in requests]))
-    new = [request for request in requests if request.key not in kept]
-    low, expected = (_guess(new, teacher, share) for share in (_LOW_SHARE, _EXPECTED_SHARE))
-    high = [worst_cost(request, teacher.price).nano for request in new]
-    is_free = not teacher.abilities.is_paid
-    return TeacherPlan(
-        teacher=table.name,
-        calls=len(requests),
-        kept=len(requests) - len(new),
-        expected_tokens=sum(cost.tokens for cost in expected),
-        low_usd=0.0 if is_free else _usd([cost.nano for cost in low]),
-        expected_usd=0.0 if is_free else _usd([cost.nano for cost in expected]),
-        high_usd=0.0 if is_free else _usd(high),
+def _annotates(config: Experiment) -> bool:
+    has_singles = "single_teacher" in config.evaluation.baselines and len(config.teacher) > 1
+    return config.recipe in _ASKING or has_singles
+
+
+def _examines_teachers(config: Experiment) -> bool:
+    return config.recipe == "ask_teacher" or "teachers" in config.evaluation.baselines
+
+
+def _calls(config: Experiment, splits: Splits, *, table: TeacherConfig, teacher: Teacher) -> dict[str, _Call]:
+    """Every call to one teacher, once."""
+
+    def priced(examples: Sequence[Example], *, how: AnnotationConfig, samples: int) -> list[_Call]:
+        requests = annotation_requests(
+            examples,
+            teacher,
+            train=splits.train,
+            config=how,
+            seed=config.seed,
+            samples=samples,
+            parameters=table.parameters(),
+        )
+        return [_priced(request, teacher) for request in requests]
+
+    def look(examples: Sequence[Example]) -> list[str]:
+        free = config.annotation.model_copy(update={"forced": False})
+        calls = priced(examples[: config.evaluation.limit], how=free, samples=1)
+        return [canonical_json(call.to_json()) for call in calls]
+
+    calls: list[_Call] = []
+    if _annotates(config):
+        calls += priced(choose_train(config, splits), how=config.annotation, samples=table.samples)
+    if _examines_teachers(config):
+        rows = look(splits.valid) + (splits.test.check(look) if splits.test is not None else [])
+        calls += [_Call.from_json(json.loads(row)) for row in rows]
+    return {call.key: call for call in calls}
+
+
+def _priced(request: Request, teacher: Teacher) -> _Call:
+    low, expected = (_guess(request, teacher, share) for share in (_LOW_SHARE, _EXPECTED_SHARE))
+    high = worst_cost(request, teacher.price)
+    return _Call(
+        key=request.key, tokens=expected.tokens, low=low.nano, expected=expected.nano, high=high.nano
     )
 
 
-def _guess(requests: Sequence[Request], teacher: Teacher, share: float) -> list[Cost]:
-    costs: list[Cost] = []
-    for request in requests:
-        letters = sum(len(message.content) for message in request.messages)
-        bound = request.parameters["max_tokens"]
-        assert isinstance(bound, int)
-        usage = Usage(
-            prompt_tokens=round(letters / _LETTERS_PER_TOKEN), completion_tokens=round(bound * share)
-        )
-        costs.append(Cost.of(usage, teacher.price))
-    return costs
+def _guess(request: Request, teacher: Teacher, share: float) -> Cost:
+    letters = sum(len(message.content) for message in request.messages)
+    bound = request.parameters["max_tokens"]
+    assert isinstance(bound, int)
+    usage = Usage(prompt_tokens=round(letters / _LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
+    return Cost.of(usage, teacher.price)
+
+
+def _teacher_plan(teacher: Teacher, calls: Mapping[str, _Call], config: Experiment) -> TeacherPlan:
+    kept: Collection[str] = ()
+    if Path(config.store).exists():
+        with Store(Path(config.store)) as store:
+            kept = store.kept(list(calls))
+    new = [call for key, call in calls.items() if key not in kept]
+    is_free = not teacher.abilities.is_paid
+    return TeacherPlan(
+        teacher=teacher.name,
+        calls=len(calls),
+        kept=len(calls) - len(new),
+        expected_tokens=sum(call.tokens for call in new),
+        low_usd=0.0 if is_free else _usd([call.low for call in new]),
+        expected_usd=0.0 if is_free else _usd([call.expected for call in new]),
+        high_usd=0.0 if is_free else _usd([call.high for call in new]),
+    )
 
 
 def _usd(nanos: Sequence[int | None]) -> float | None:
@@ -160,8 +203,4 @@ def _notes(config: Experiment, train: Sequence[Example], plans: Sequence[Teacher
     unlabelled = sum(example.answer is None for example in train)
     if unlabelled:
         notes.append(f"{unlabelled} of {len(train)} training examples have no label")
-    if config.recipe in _ASKING and not config.teacher:
-        notes.append(f"{config.recipe} needs at least one [[teacher]]")
-    if config.evaluation.baselines:
-        notes.append("the baselines ask beside this: `teachers` asks every teacher about valid and test")
     return notes

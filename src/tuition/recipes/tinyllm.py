@@ -5,9 +5,9 @@ Source: TinyLLM (arXiv 2402.04616). docs/recipes/tinyllm.md holds paper and code
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tuition.core.records import Json
 from tuition.core.run import Run
@@ -27,6 +27,12 @@ class TinyLLM(Experiment):
     """Which rationales an example learns from: every teacher's, summed; or one, drawn by the seed."""
     rationale_as: Literal["task", "chain"] = "task"
     """A second task beside the answer, as in the paper; or a chain the student writes before its answer."""
+
+    @model_validator(mode="after")
+    def _some_teacher(self) -> Self:
+        if not self.teacher:
+            raise ValueError("tinyllm learns from one [[teacher]] or several, none is given")
+        return self
 
 
 def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:

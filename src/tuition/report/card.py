@@ -50,9 +50,14 @@ def _student_lines(metrics: dict[str, Any]) -> list[str]:
     return [
         f"- student: `{student['model']}`, {student['parameters']:,} parameters",
         f"- training examples: {metrics['train']['n']:,}; labels: see the result's label source",
-        f"- targets by objective: {metrics.get('objectives', {'answer': metrics['train']['n']})}",
+        f"- targets by objective: {_listed(metrics.get('objectives', {}))}",
         "",
     ]
+
+
+def _listed(objectives: dict[str, int]) -> str:
+    listed = ", ".join(f"{name} {count:,}" for name, count in objectives.items())
+    return listed or "none, the student is as it came"
 
 
 def _result_lines(metrics: dict[str, Any]) -> list[str]:

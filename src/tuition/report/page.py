@@ -46,12 +46,14 @@ def write_page(folder: Path) -> Path:
 
 def _run(name: str, path: Path) -> dict[str, Any]:
     metrics = read_json(path / "metrics.json")
+    health = read_json(path / "health.json")
     figures = metrics["test"] or metrics["valid"] or {}
     return {
         "name": name,
         "metrics": metrics,
         "by_domain": figures.get("by_domain", {}),
-        "health": read_json(path / "health.json").get("teachers", []),
+        "health": health.get("teachers", []),
+        "checks": health.get("checks", {}),
         "findings": read_json(path / "data.json").get("findings", []),
         "items": _items(path),
     }
