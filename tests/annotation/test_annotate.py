@@ -1,9 +1,11 @@
+import dataclasses
+
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, examples, failed, said
 
 from tuition.annotation import AnnotationConfig, annotate, annotation_requests, solve
 from tuition.core.errors import DataError
-from tuition.core.records import Example, Grade
+from tuition.core.records import Example
 from tuition.core.store import Cap, Place
 
 FREE = AnnotationConfig(forced=False, filters=("empty",))
@@ -40,9 +42,9 @@ def test_forced_rationales(store):
 
 def test_plan_makes_the_very_requests(store):
     pool, teacher = examples(3), ScriptedTeacher(explain)
-    planned = annotation_requests(pool, teacher, train=pool, config=FAST, seed=5, samples=2, first_sample=4)
-    run(store, pool, teacher, seed=5, samples=2, first_sample=4)
-    assert [request.sample for request in planned] == [4, 5] * 3
+    planned = annotation_requests(pool, teacher, train=pool, config=FAST, seed=5, samples=2)
+    run(store, pool, teacher, seed=5, samples=2)
+    assert [request.sample for request in planned] == [0, 1] * 3
     assert {request.key for request in planned} == set(teacher.calls)
 
 
@@ -88,6 +90,7 @@ def test_unforced_chains_are_checked_and_lose_their_closing_sentence(store):
         ("2 + 2 = 4. Therefore, the answer is 4", "2 + 2 = 4."),
         ("So 1.5 is half. The final answer is 1.5.", "So 1.5 is half."),
         ("Two and two.\nAnswer: 4", "Two and two."),
+        ("Two and two. And the right answer is 4.", "Two and two."),
         ("The answer is not clear at first. Then I see it. The answer is 4.", None),
         ("The answer is 4. That is because two and two are four.", "whole"),
         ("They ask what the answer is.", "whole"),
@@ -190,7 +193,7 @@ def test_five_teachers_are_the_same_loop(store):
     assert set(store.spend("r1").by_teacher) == {f"t{i}" for i in range(5)}
 
 
-def test_solve_grades_a_teacher_as_a_student(store):
+def test_solve_reads_a_teacher_and_leaves_the_grading_to_its_caller(store):
     texts = {"e0": "The answer is a0.", "e1": "The answer is b1.", "e2": "Hm."}
 
     def reply(request, attempt):
@@ -207,14 +210,22 @@ def test_solve_grades_a_teacher_as_a_student(store):
         place=Place(run="r1"),
         config=FAST,
     )
-    assert [item.grade for item in solved.predictions] == [
-        Grade.RIGHT,
-        Grade.WRONG,
-        Grade.UNREADABLE,
-        Grade.UNREADABLE,
-    ]
+    assert [item.answer for item in solved.predictions] == ["a0", "b1", None, None]
+    assert [item.text for item in solved.predictions] == [*texts.values(), ""]
+    assert {item.grade for item in solved.predictions} == {None}
     assert [item.output_tokens for item in solved.predictions] == [5, 5, 5, 0]
     assert [item.example_id for item in solved.failures] == ["e3"]
-    assert {request.role for request in teacher.seen} == {"evaluate"}
+    assert {(request.role, request.prompt) for request in teacher.seen} == {("evaluate", "solve/1")}
     assert all("Answer:" not in request.messages[0].content for request in teacher.seen)
     assert not solved.spent
+
+
+def test_examining_a_teacher_buys_no_call_twice(store):
+    """Solving for rationales and solving as an examination are one call to the store."""
+    pool, teacher = examples(3), ScriptedTeacher(explain)
+    run(store, pool, teacher, config=FREE)
+    given = {"train": pool, "task": ToyTask(), "store": store, "place": PLACE}
+    bare = [dataclasses.replace(item, answer=None) for item in pool]
+    for config in (FREE, FAST):
+        assert len(solve(bare, teacher, config=config, **given).predictions) == 3
+    assert set(teacher.calls.values()) == {1}

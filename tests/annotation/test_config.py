@@ -16,9 +16,18 @@ def test_forcing_and_demonstrations_are_one_line_each():
     assert (config.forced, config.examples, config.filters) == (False, 0, ("empty",))
 
 
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_by_name_are_their_checks(name):
+    config = parse(AnnotationConfig, {"filters": name}, where="x")
+    assert config.filters == FILTERS[name]
+    assert config == AnnotationConfig(filters=FILTERS[name])
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
+        ({"filters": "useful"}, "unknown choice of filters 'useful'.*Known: paper, strict, usual"),
+        ({"filters": 3}, "'filters' is 3: Input should be a valid tuple"),
         ({"filters": ["lopping"]}, "unknown health check 'lopping'; did you mean 'looping'"),
         (
             {"rationale_prompt": "rationale/9"},

@@ -41,6 +41,13 @@ def test_free_prompt_word_for_word():
     )
 
 
+def test_options_beyond_z_have_letters_too():
+    many = Example(id="e", question="?", choices=tuple(f"n{i}" for i in range(30)), answer="n0")
+    [message] = PROMPTS["solve/1"].render(many)
+    assert "\n(z) n25\n(aa) n26\n" in message.content
+    assert message.content.endswith("\n(ad) n29\nExplanation:")
+
+
 def test_free_prompt_never_shows_the_label():
     secret = Example(id="e", question="Which?", answer="xyzzy")
     assert "xyzzy" not in PROMPTS["solve/1"].render(secret)[0].content
@@ -63,9 +70,3 @@ def test_braces_and_percent_signs_stay_as_they_are():
     example = Example(id="e", question="What is {x.__class__} and %d and {{ y }}?", answer="{}")
     content = PROMPTS["rationale/1"].render(example)[0].content
     assert "Question: What is {x.__class__} and %d and {{ y }}?\nAnswer: {}\n" in content
-
-
-def test_more_options_than_letters():
-    example = Example(id="e", question="?", choices=tuple(str(i) for i in range(28)), answer="1")
-    content = PROMPTS["solve/1"].render(example)[0].content
-    assert "(z) 25\n(27) 26\n(28) 27" in content

@@ -6,6 +6,7 @@ from collections import Counter
 from tuition.core.budget import price_of
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Example, Failure, Grade, Message, Reply, Request, Usage
+from tuition.core.steps import before_spill
 from tuition.core.store import Place
 
 PLACE = Place(run="r1")
@@ -42,7 +43,7 @@ class ToyTask:
     name, version = "toy", "1"
 
     def read(self, text, example):
-        _, sign, tail = text.rpartition("answer is ")
+        _, sign, tail = before_spill(text).rpartition("answer is ")
         return tail.strip().rstrip(".") if sign else None
 
     def grade(self, answer, example):

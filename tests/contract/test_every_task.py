@@ -6,16 +6,23 @@ from tuition.core.errors import DataError
 from tuition.core.records import Example, Grade
 from tuition.tasks import TASKS, make_task
 
+LONG = Example(
+    id="l",
+    question="q",
+    choices=("Pay Rs. 1000 on Dec. 21. Wait.", "Pay Rs. 1000", "A, B and C"),
+    answer="Pay Rs. 1000 on Dec. 21. Wait.",
+)
 OPTIONS = Example(id="o", question="q", choices=("red fox", "blue whale", "green frog"), answer="blue whale")
 NUMBER = Example(id="n", question="q", answer="1250.5")
 YES = Example(id="y", question="q", answer="no")
+DATE = Example(id="d", question="q", answer="7 May")
 STRING = Example(id="s", question="q", answer="05/01/2021")
 EXAMPLES = {
-    "multiple_choice": [OPTIONS],
+    "multiple_choice": [OPTIONS, LONG],
     "number": [NUMBER],
     "yes_no": [YES],
     "free_text": [STRING, NUMBER],
-    "mixed": [OPTIONS, NUMBER, YES, STRING],
+    "mixed": [OPTIONS, LONG, NUMBER, YES, STRING, DATE],
 }
 CASES = [(name, example) for name in TASKS for example in EXAMPLES[name]]
 JUNK = "Well, that depends on many things.\nLet us think about what it could mean.\nHard to say, really"
@@ -36,6 +43,9 @@ class TestEveryTask:
         answer = task.read(f"The answer is {example.answer}.", example)
         assert answer is not None
         assert task.read(answer, example) == answer
+
+    def test_an_answer_that_is_asked_and_not_kept_is_unreadable(self, name, example):
+        assert make_task(name).read(f"The answer is {example.answer}? No.", example) is None
 
     @pytest.mark.parametrize("text", ["", "  \n ", JUNK, "So the answer is", "The answer is"])
     def test_junk_and_emptiness_are_unreadable(self, name, example, text):

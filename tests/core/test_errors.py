@@ -1,7 +1,7 @@
 import pytest
 
 from tuition.core import errors
-from tuition.core.errors import MissingExtra, TuitionError, near_name, some_of
+from tuition.core.errors import MissingExtra, TuitionError, near_name, nearest, some_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ def test_near_name():
         "unknown strategy 'explantion'; did you mean 'explanation'? Known: explanation, uniform."
     )
     assert near_name("zzz", [], kind="strategy") == "unknown strategy 'zzz'. Known: none."
+
+
+def test_nearest():
+    assert nearest("explantion", {"explanation", "uniform"}) == "; did you mean 'explanation'?"
+    assert nearest("explantion", iter(["uniform"])) == ""
 
 
 def test_some_of():

@@ -18,6 +18,7 @@ from tuition.core.records import (
     Usage,
     canonical_json,
     content_id,
+    option_letter,
 )
 
 REQUEST = Request(
@@ -110,3 +111,11 @@ def test_an_annotation_is_named_by_its_content():
     assert len(annotation.id) == 16
     assert annotation.id != dataclasses.replace(annotation, rationale="One. Three.").id
     assert annotation.steps == ("One.", "Two.")
+
+
+@pytest.mark.parametrize(
+    ("i", "letter"),
+    [(0, "a"), (25, "z"), (26, "aa"), (27, "ab"), (51, "az"), (52, "ba"), (701, "zz"), (702, "aaa")],
+)
+def test_option_letter(i, letter):
+    assert option_letter(i) == letter

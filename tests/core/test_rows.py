@@ -76,6 +76,8 @@ def test_broken_line_17_is_named(tmp_path):
         ("x.jsonl", b"[1]\n", r"line 1 is a JSON list, not an object; expected one line a row"),
         ("x.jsonl", b'{"a": NaN}\n', r"line 1 is no JSON: NaN is no JSON number"),
         ("x.jsonl", b'{"a": "\\ud800"}\n', r"line 1 holds half of a two-part Unicode escape"),
+        ("x.jsonl", b'{"a": "\xed\xa0\x80"}\n', r"is not UTF-8"),
+        ("x.csv", b"id,question\n1,\xed\xa0\x80\n", r"is not UTF-8 .*; save it as UTF-8"),
         ("x.jsonl", b'{"a": "\xff"}\n', r"is not UTF-8 .*; save it as UTF-8"),
         ("x.csv", b"id,question\na\n", r"line 2 has 1 cells, its header 2; put quotes"),
         ("x.csv", b"id,,answer\n", r"line 1 is no CSV header: .*expected the names of the columns"),

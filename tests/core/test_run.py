@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -6,7 +7,7 @@ import tomllib
 import pytest
 
 from tuition.core.errors import ConfigError, DataError
-from tuition.core.run import Run, code_revision, versions
+from tuition.core.run import Run, code_revision, run_id, versions
 
 CONFIG = 'recipe = "tinyllm"\nseed = 3\n[budget]\ncalls = 5\n[training]\nsteps = 9\n'
 
@@ -45,6 +46,28 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     assert (tmp_path / "thesis.doc").read_text() == "years of work"
 
 
+def test_a_run_has_its_name_before_it_is_begun(tmp_path):
+    name = run_id(tmp_path / "deep" / "my run")
+    assert re.fullmatch(r"my-run-[0-9a-f]{12}", name)
+    assert run_id(tmp_path / "deep" / "my run") == name
+    run = Run(tmp_path / "deep" / "my run", config_text=CONFIG)
+    assert (run.id, run.is_resumed) == (name, False)
+    assert run_id(run.path) == name
+
+
+def test_a_folder_of_something_else_gets_no_name(tmp_path):
+    (tmp_path / "thesis.doc").write_text("years of work")
+    with pytest.raises(ConfigError, match="exists and is no run folder; choose another `out`"):
+        run_id(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
+
+
+@pytest.mark.parametrize("name", [".run_id.draft", ".config.toml.draft"])
+def test_a_run_killed_at_its_first_write_can_be_begun(tmp_path, name):
+    (tmp_path / name).write_text("ha")
+    assert not Run(tmp_path, config_text=CONFIG).is_resumed
+
+
 def test_a_damaged_configuration_is_named(tmp_path):
     (tmp_path / "config.toml").write_text("seed = = 3")
     with pytest.raises(DataError, match=r"config.toml' is damaged"):
@@ -78,8 +101,6 @@ def test_an_event_cut_by_a_kill_is_passed_over(tmp_path):
         file.write('{"time": 1, "eve')
     run.event("annotated")
     assert [event["event"] for event in run.events()] == ["started", "annotated"]
-    assert run.has_event("annotated")
-    assert not run.has_event("done")
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path):

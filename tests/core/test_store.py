@@ -122,7 +122,44 @@ def test_unknown_price_is_an_unknown_cost_and_never_nought(store):
     outcome = store.reserve(request(), Cost(nano=None, tokens=60), place=PLACE).result(10)
     store.settle(outcome.attempt_id, REPLY, cost=Cost(nano=None, tokens=30), is_paid=True).result(10)
     spend = store.spend("r1")
-    assert (spend.usd, spend.unpriced, spend.paid_usd) == (None, 1, 0.0)
+    assert (spend.usd, spend.unpriced, spend.paid_usd, spend.failed_usd) == (None, 1, None, 0.0)
+    buy(store, "b")
+    assert store.spend("r1").paid_usd is None, "a known price beside it makes no sum of it"
+
+
+def test_unknown_price_of_a_reused_answer_is_no_payment(store):
+    outcome = store.reserve(request(), Cost(nano=None, tokens=60), place=PLACE).result(10)
+    store.settle(outcome.attempt_id, REPLY, cost=Cost(nano=None, tokens=30), is_paid=True).result(10)
+    assert isinstance(reserve(store, place=Place(run="r2")), Kept)
+    spend = store.spend("r2")
+    assert (spend.usd, spend.paid_usd) == (None, 0.0)
+
+
+def test_unknown_price_moves_no_money_where_nothing_is_paid(store):
+    first = store.reserve(request(), Cost(nano=0, tokens=60), place=PLACE).result(10)
+    store.settle(first.attempt_id, REPLY, cost=Cost(nano=None, tokens=30), is_paid=False).result(10)
+    second = store.reserve(request("b"), Cost(nano=None, tokens=60), place=PLACE).result(10)
+    assert store.spend("r1").paid_usd is None, "a call under way may cost anything"
+    store.settle(second.attempt_id, failed("server"), cost=Cost(nano=None, tokens=0), is_paid=True).result(10)
+    spend = store.spend("r1")
+    assert (spend.usd, spend.paid_usd, spend.failed_usd) == (None, 0.0, 0.0)
+
+
+def test_unknown_price_of_a_paid_failure_is_an_unknown_loss(store):
+    outcome = store.reserve(request(), Cost(nano=None, tokens=60), place=PLACE).result(10)
+    lost = failed("empty", is_paid=True)
+    store.settle(outcome.attempt_id, lost, cost=Cost(nano=None, tokens=30), is_paid=True).result(10)
+    spend = store.spend("r1")
+    assert (spend.usd, spend.paid_usd, spend.failed_usd) == (0.0, None, None)
+
+
+def test_estimated_tokens_are_counted_as_such(store):
+    guessed = dataclasses.replace(REPLY, usage=dataclasses.replace(REPLY.usage, is_estimated=True))
+    settle(store, reserve(store).attempt_id, guessed)
+    buy(store, "b")
+    reserve(store, place=Place(run="r2"))
+    assert (store.spend("r1").estimated, store.spend("r2").estimated) == (1, 1)
+    assert store.spend("r3").estimated == 0
 
 
 def test_failed_calls_free_what_they_reserved(store):
@@ -139,9 +176,25 @@ def test_failure_that_was_paid_is_charged(store):
     assert sums(store) == (50, 30, 1)
     spend = store.spend("r1")
     assert (spend.usd, spend.paid_usd) == (0.0, 5e-8), "no answer was used, and yet it was paid"
+    assert spend.failed_usd == 5e-8
+    buy(store, "b")
+    assert store.spend("r1").failed_usd == 5e-8
 
 
-def test_final_failure_is_remembered_by_its_own_run_alone(store):
+def test_final_failure_that_was_paid_is_paid_by_no_other_run(store):
+    lost = dataclasses.replace(REPLY, text="", failure=Failure(kind="empty", message="no", is_paid=True))
+    settle(store, reserve(store).attempt_id, lost)
+    assert reserve(store, place=Place(run="r2")) == Kept(reply=Reply(failure=lost.failure))
+    spend = store.spend("r2")
+    assert (spend.calls, spend.paid_usd, spend.failed_usd) == (0, 0.0, 0.0)
+
+
+def test_passing_failure_that_was_paid_is_tried_again(store):
+    settle(store, reserve(store).attempt_id, failed("malformed", is_retryable=True, is_paid=True))
+    assert isinstance(reserve(store, place=Place(run="r2")), Reserved)
+
+
+def test_final_failure_that_cost_nothing_is_remembered_by_its_own_run_alone(store):
     outcome = reserve(store)
     settle(store, outcome.attempt_id, failed("bad_request"))
     kept = reserve(store)
@@ -213,6 +266,58 @@ def test_calls_of_another_scope_free_nothing(store):
     reserve(store, "theirs", teacher="other")
     refused = reserve(store, "b", caps=[Cap(scope="r1/teacher/t", nano=149)])
     assert (refused.spent, refused.may_free) == (50, False)
+
+
+def test_runs_of_a_group_share_its_limits_and_wait_for_each_other(store):
+    cap = Cap(scope="main", nano=150, calls=3)
+    main, beside = Place(run="main"), Place(run="beside", group="main")
+    mine = reserve(store, "a", place=beside, caps=[cap])
+    assert sums(store, "main") == sums(store, "beside") == (100, 60, 1)
+    waiting = reserve(store, "b", place=main, caps=[cap])
+    assert (waiting.scope, waiting.spent, waiting.may_free) == ("main", 100, True)
+    settle(store, mine.attempt_id)
+    assert sums(store, "main") == sums(store, "beside") == (50, 30, 1)
+    buy(store, "b", place=main, caps=[cap])
+    assert (sums(store, "main"), sums(store, "beside")) == ((100, 60, 2), (50, 30, 1))
+    over = reserve(store, "c", place=beside, caps=[cap])
+    assert (over.what, over.spent, over.may_free) == ("usd", 100, False)
+    assert store.spend("main").paid_usd == store.spend("beside").paid_usd == 5e-8, "each its own payments"
+
+
+def test_a_group_named_like_its_run_counts_once(store):
+    assert Place(run="r1", group="r1").scopes("t") == Place(run="r1").scopes("t")
+    buy(store, place=Place(run="r1", group="r1"))
+    assert sums(store) == (50, 30, 1)
+
+
+groups = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from(["keep", "fail", "lose", "open"]), st.integers(0, 90)),
+    max_size=25,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(groups)
+def test_any_number_of_runs_together_stay_under_one_cap(tmp_path_factory, steps):
+    replies = {"keep": REPLY, "fail": failed(is_paid=True), "lose": failed(is_paid=None)}
+    caps = [Cap(scope="main", nano=250, tokens=200, calls=6)]
+    with Store(tmp_path_factory.mktemp("g") / "s.db") as store:
+        for i, (run, act, size) in enumerate(steps):
+            place = Place(run=f"r{run}", group="main") if run else Place(run="main")
+            cost = Cost(nano=size, tokens=size)
+            outcome = reserve(store, str(i), worst=cost, place=place, caps=caps)
+            if isinstance(outcome, Reserved) and act in replies:
+                store.settle(outcome.attempt_id, replies[act], cost=cost, is_paid=True).result(10)
+            nano, tokens, calls = sums(store, "main")
+            assert nano <= 250
+            assert tokens <= 200
+            assert calls <= 6
+        with store.read() as connection:
+            row = connection.execute(
+                "SELECT TOTAL(iif(state IN ('open', 'unknown'), worst_nano, paid_nano)), "
+                "TOTAL(iif(state IN ('open', 'unknown'), worst_tokens, tokens)), COUNT(*) FROM attempts"
+            ).fetchone()
+        assert tuple(row) == sums(store, "main")
 
 
 def test_kept_reply_costs_nothing_under_a_spent_cap(store):

@@ -64,6 +64,8 @@ def test_options_are_read(text, i):
         "First, green. Then we go on to something else and never conclude.",
         "So it must be green and then the",
         "I like red or blue.\nQuestion: which?\nAnswer: (A)",
+        "I like red or blue.\n> Q7) which?\nAnswer: (A)",
+        "I like red or blue.\nOptions:\nAnswer: (A)",
         "A dog ran by.",
     ],
 )
@@ -71,10 +73,74 @@ def test_what_is_not_said_is_not_guessed(text):
     assert read_option(text, COLOURS) is None
 
 
+LONG = (
+    "Cut it. Then glue it.",
+    "Cut it.",
+    "Ask what the answer is: maybe 5? Go on.",
+    "Rs. 1000",
+    "A, B and C",
+)
+
+
+@pytest.mark.parametrize("i", range(len(LONG)))
+@pytest.mark.parametrize(
+    "form", ["{}", "{}.", "So.\nThe answer is {}.", 'The answer is "{}"\nDone.', "#### {}"]
+)
+def test_an_option_of_any_sentences_is_read_whole(form, i):
+    assert read_option(form.format(LONG[i]), LONG) == LONG[i]
+    assert read_option(form.format(LONG[i].upper()), LONG) == LONG[i]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is red? No.",
+        "The answer is A, B and Cut.",
+        "The answer is\nRs. 1000,5.",
+        "The answer is Rs. 10000.",
+    ],
+)
+def test_what_only_begins_like_an_option_is_none(text):
+    assert read_option(text, (*LONG, "red")) is None
+
+
+PEAS = ("WW or ww", "WW or Ww", "ww  or tt", "ww or tt")
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.", "So.\nThe answer is {}.", "({letter}) {}", "Answer: {letter}"])
+@pytest.mark.parametrize("i", range(len(PEAS)))
+def test_options_that_differ_in_case_or_blanks_are_kept_apart(form, i):
+    assert read_option(form.format(PEAS[i], letter="ABCD"[i]), PEAS) == PEAS[i]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ww or ww",
+        "The answer is ww or WW.",
+        "So it must be WW or Ww.",
+        "(B) WW or ww",
+        "Answer: (B) WW or ww",
+    ],
+)
+def test_what_fits_two_options_is_none(text):
+    assert read_option(text, PEAS) is None
+
+
 def test_options_that_look_like_letters_are_safe():
     assert read_option("The answer is B.", ("B", "A")) == "B"
     assert read_option("The answer is (A).", ("2", "e", "4")) == "2"
     assert read_option("The answer is (B).", ("b", "A")) is None
+
+
+@pytest.mark.parametrize(
+    "form", ["(ab)", "The answer is (AB).", "Answer: (ab) n27", "So.\nThe answer is option (ab)."]
+)
+def test_options_beyond_z_are_lettered_by_pairs(form):
+    options = tuple(f"n{i}" for i in range(30))
+    assert read_option(form, options) == "n27"
+    assert read_option(form.replace("n27", "n3"), options[:27]) is None
+    assert read_option("The answer is (at) n3.", options) is None
 
 
 def test_yes_and_no_as_options_need_to_be_said_first():
@@ -96,6 +162,10 @@ def test_yes_and_no_as_options_need_to_be_said_first():
         ("No one knows. There is nothing to see.", None),
         ("Yes, at first. So, no.", None),
         ("The answer is yes or no.", None),
+        ("Yes, but no.", None),
+        ("Yes, there is nothing but no one sees it.", "yes"),
+        ("The answer is yes, but no.", None),
+        ("The answer is yes? No.", None),
         ("", None),
     ],
 )
@@ -134,6 +204,31 @@ def test_every_letter_is_read(i, form):
 
 def test_normalising_twice_changes_nothing():
     assert normalise(" The  Cat. ") == normalise(normalise(" The  Cat. ")) == "the cat"
+
+
+LABELLED = [
+    *(
+        f"tinyllm/{name}.{split}"
+        for name in ("obqa", "arc", "piqa", "pubmedqa", "bioasq")
+        for split in ("valid", "train")
+    ),
+    "mmlu_pro/valid",
+    "mmlu_pro/train",
+    "math_small/aqua.dev",
+    "math_small/aqua.test",
+]
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_every_gold_chain_is_read_as_its_label(data, name):
+    """Without exception: a student that learned the chain by heart is graded right."""
+    misread = []
+    with gzip.open(data / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            choices, gold = tuple(row["choices"]), row["answer"]
+            if gold in choices and read_option(f"Because.\nThe answer is {gold}.", choices) != gold:
+                misread.append((row["id"], gold))
+    assert misread == []
 
 
 def test_the_reader_agrees_with_recorded_answers(data):

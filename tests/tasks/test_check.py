@@ -5,7 +5,15 @@ import pytest
 from tuition.core.errors import DataError
 from tuition.core.records import Example
 from tuition.core.splits import SealedTest, Splits
-from tuition.tasks.check import Finding, check_examples, check_splits, without_overlap
+from tuition.tasks import make_task
+from tuition.tasks.check import (
+    Finding,
+    check_examples,
+    check_labels,
+    check_splits,
+    finding,
+    without_overlap,
+)
 
 
 def example(id, question=None, **fields):
@@ -41,12 +49,13 @@ def test_clean_examples_have_no_findings():
 
 
 def test_the_sentence_names_three_and_counts_the_rest():
-    (finding,) = check_examples([example(f"e{i}", answer="c") for i in range(5)], "valid")
-    assert finding.count == 5
-    assert finding.sentence == (
+    (found,) = check_examples([example(f"e{i}", answer="c") for i in range(5)], "valid")
+    assert found.count == 5
+    assert found.sentence == (
         "valid: 5 have an answer that is none of their choices: 'e0', 'e1', 'e2' and 2 more"
     )
-    assert Finding.from_json(finding.to_json()) == finding
+    assert Finding.from_json(found.to_json()) == found
+    assert finding("overlap", "train", [], words="stand") == []
 
 
 @pytest.fixture
@@ -84,6 +93,51 @@ def test_overlap_leaves_train(overlapping):
 def test_without_test_nothing_leaves_for_it(overlapping):
     splits, _ = without_overlap(dataclasses.replace(overlapping, test=None))
     assert [item.id for item in splits.train] == ["a", "c", "d"]
+
+
+def labelled(*labels):
+    return [Example(id=f"{label}", question="q", answer=label) for label in labels]
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("number", ("12", "3 apples", "1/2"), ("twelve", "7 May 1990")),
+        ("yes_no", ("yes", "No."), ("true", "maybe")),
+        ("free_text", ("7 May", "!"), ("  ",)),
+        ("mixed", ("12", "twelve", "yes", "12a"), ()),
+    ],
+)
+def test_labels_that_the_kind_cannot_read_are_found_in_every_split(kind, good, bad):
+    rows = tuple(labelled(*good, None, *bad))
+    splits = Splits(train=rows, valid=rows, test=SealedTest(rows))
+    findings = check_labels(splits, make_task(kind))
+    expected = [("unreadable_label", split, bad) for split in ("train", "valid", "test")] if bad else []
+    assert [(item.kind, item.split, item.ids) for item in findings] == expected
+    assert len(splits.test.open("the end")) == len(rows)
+
+
+def test_the_finding_about_labels_names_the_kind():
+    splits = Splits(train=tuple(labelled("twelve")), valid=(), test=None)
+    (found,) = check_labels(splits, make_task("number"))
+    assert found.sentence == "train: 1 have a label that the task kind 'number' cannot read: 'twelve'"
+
+
+class Broken:
+    name = "broken"
+    version = "1"
+
+    def read(self, text, example):
+        return text
+
+    def grade(self, answer, example):
+        return {}[answer]
+
+
+def test_a_task_that_fails_on_a_label_has_not_read_it():
+    splits = Splits(train=tuple(labelled("a", "b")), valid=(), test=None)
+    (found,) = check_labels(splits, Broken())
+    assert found.count == 2
 
 
 def test_the_sealed_test_refuses_to_be_walked(overlapping):

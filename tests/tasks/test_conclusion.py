@@ -1,6 +1,6 @@
 import pytest
 
-from tuition.tasks.conclusion import before_spill, conclusion, conclusions, is_cut, last_sentence
+from tuition.tasks.conclusion import conclusion, conclusions, is_cut, last_sentence, marks
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ from tuition.tasks.conclusion import before_spill, conclusion, conclusions, is_c
         ("The answer is 5. The answer is 6.", "6."),
         ("The answer is Mr. Smith.", "Mr. Smith."),
         ("THE ANSWER IS 3", "3"),
+        ("The answer is why?", "why?"),
+        ("The answer is 3? No.", ""),
     ],
 )
 def test_conclusion(text, announced):
@@ -28,9 +30,10 @@ def test_conclusions_come_last_first():
     assert list(conclusions("Answer: 1\nAnswer: 2\n#### 3")) == ["3", "2", "1"]
 
 
-def test_a_spilled_question_is_left_out():
-    assert before_spill("So it is red.\n\nQuestion: What is blue?\nAnswer: sky") == "So it is red."
-    assert before_spill("No question here") == "No question here"
+def test_marks_say_where_they_stand():
+    text = "So the answer is 5. Thus #### 6"
+    places = [(text[mark.place : mark.start].strip(), mark.tail) for mark in marks(text)]
+    assert places == [("####", "6"), ("answer is", "5.")]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,9 @@ def test_last_sentence(text, sentence):
         ("Done", True, True),
         ("Done", False, False),
         ("so the", False, True),
+        ("He has 12 left over after", False, True),
+        ("Step 1. Add. 2.", True, True),
+        ("There are 2.", True, False),
         ("3 *", False, True),
         ("", False, True),
         ('He said "yes."', True, False),

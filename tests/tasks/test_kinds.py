@@ -35,6 +35,12 @@ def test_options_that_differ_in_case_alone_are_kept_apart():
     assert MultipleChoice().grade("  MB. ", example("mb", "mb", "kb")) is Grade.RIGHT
 
 
+def test_an_answer_that_could_be_two_options_is_not_graded():
+    peas = example("WW or Ww", "WW or ww", "WW or Ww")
+    assert MultipleChoice().grade("ww or ww", peas) is Grade.UNREADABLE
+    assert MultipleChoice().grade("WW or ww", peas) is Grade.WRONG
+
+
 def test_equal_choices_are_both_right():
     assert MultipleChoice().grade("a", example("a", "a", "a")) is Grade.RIGHT
 
@@ -65,11 +71,23 @@ def test_yes_no_takes_nothing_else():
         (example("1,250"), Number),
         (example("05/01/2021"), FreeText),
         (example("blue"), FreeText),
+        (example("$5"), Number),
+        (example("50 %"), Number),
+        (example("5 €"), Number),
+        (example("12a"), FreeText),
+        (example("7 May"), FreeText),
+        (example("12 apples"), FreeText),
         (example(None), FreeText),
     ],
 )
 def test_mixed_goes_by_choices_and_the_form_of_the_label(item, kind):
     assert isinstance(Mixed().kind_of(item), kind)
+
+
+def test_the_words_of_a_label_count_in_mixed():
+    assert Mixed().grade("7 June", example("7 May")) is Grade.WRONG
+    assert Mixed().grade("7 may.", example("7 May")) is Grade.RIGHT
+    assert Number().grade("12", example("12 apples")) is Grade.RIGHT
 
 
 def test_a_kind_of_ones_own_is_found_by_its_place():

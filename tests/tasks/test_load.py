@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from tuition.core.config import parse
@@ -83,6 +85,14 @@ def test_labels(tmp_path, label, value, answer):
     assert example.answer == answer
 
 
+def test_a_label_beyond_z_is_a_pair_of_letters(tmp_path):
+    row = {"question": "q", "choices": [f"n{i}" for i in range(30)], "answer": "(AD)"}
+    (example,) = load(tmp_path, [row], label="letter", valid_share=0).train
+    assert example.answer == "n29"
+    with pytest.raises(DataError, match=r"has the answer 'ae', which is none of its choices"):
+        load(tmp_path, [{**row, "answer": "ae"}], label="letter")
+
+
 @pytest.mark.parametrize(("label", "value"), [("auto", "1"), ("auto", 2), ("text", "B"), ("auto", "x")])
 def test_an_answer_outside_the_choices_is_told_with_row_and_id(tmp_path, label, value):
     train = [*rows(16), {"id": "odd", "question": "q", "choices": ["one", "two"], "answer": value}]
@@ -111,6 +121,7 @@ def test_bad_rows_are_refused_or_left_out(tmp_path, row, words):
     source = FileSource(config(tmp_path, kind="multiple_choice", drop_bad_rows=True, valid_share=0))
     assert [example.id for example in source.load().train] == ["r0", "r1"]
     assert [(finding.kind, finding.count) for finding in source.findings] == [("bad_row", 1)]
+    assert re.match(rf"train: 1 rows were left out \(.*{words}.*\): 'r", source.findings[0].sentence)
 
 
 def test_an_index_beyond_the_choices_is_told(tmp_path):
@@ -177,6 +188,7 @@ def test_duplicates_leave_train_when_told_to(tmp_path):
     assert [example.id for example in source.load().train] == ["r0", "r1", "r2"]
     assert source.findings[0].ids == ("again",)
     assert source.findings[0].kind == "duplicate_removed"
+    assert source.findings[0].sentence == "train: 1 repeats left training: 'again'"
 
 
 def test_limits_draw_at_random_and_keep_the_order(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.tasks.numbers import is_same_number, parse_number, plain_number, read_number
+from tuition.tasks.numbers import is_same_number, parse_bare_number, parse_number, plain_number, read_number
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,10 @@ def test_numbers_are_read(text, number):
         "The answer is 5/0.",
         "1" * 5000,
         "a lot of 36-minute calls.",
+        "He has 12 left over after",
+        "He has 12 left over after paying",
+        "Step 1. Add. 2.",
+        "The answer is 12? No.",
     ],
 )
 def test_what_is_no_sure_number_is_not_guessed(text):
@@ -89,6 +93,16 @@ def test_a_plain_number_comes_back(value):
 @given(st.integers(-(10**12), 10**12))
 def test_thousands_come_back(value):
     assert read_number(f"#### {value:,}") == str(value)
+
+
+@pytest.mark.parametrize("text", ["12", "$1,250.50", "50%", "5 €", "3/4", "\\frac{1}{2}", "-2", "**12**"])
+def test_bare_numbers_are_taken(text):
+    assert parse_bare_number(text) == parse_number(text) is not None
+
+
+@pytest.mark.parametrize("text", ["12a", "12 apples", "7 May", "12:30", "twelve", "", "1" * 100])
+def test_what_has_words_is_no_bare_number(text):
+    assert parse_bare_number(text) is None
 
 
 @given(st.text())

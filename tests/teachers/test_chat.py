@@ -103,7 +103,7 @@ def ask(teacher, **parameters):
 
 
 def test_one_call_there_and_back(server, teacher):
-    reply = ask(teacher, temperature=0.5, example="e1")
+    reply = ask(teacher, temperature=0.5)
     [(body, headers)] = server.asked
     assert body == {
         "model": "m",

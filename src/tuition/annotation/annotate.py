@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from tuition.annotation.ask import ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
-from tuition.annotation.health import before_spill, check_health
+from tuition.annotation.health import STATEMENT, check_health
 from tuition.annotation.prompts import PROMPTS, Prompt
 from tuition.core.budget import Budget
 from tuition.core.errors import DataError, some_of
 from tuition.core.protocols import Progress, Task, Teacher
-from tuition.core.records import Annotation, Example, Grade, Json, Prediction, Record, Reply, Request
+from tuition.core.records import Annotation, Example, Json, Prediction, Record, Reply, Request
 from tuition.core.store import Cap, Place, Store
 
 __all__ = ["Annotated", "Solved", "Unanswered", "annotate", "annotation_requests", "solve"]
@@ -28,11 +28,7 @@ __all__ = ["Annotated", "Solved", "Unanswered", "annotate", "annotation_requests
 _BUDGET = Budget()
 _CONFIG = AnnotationConfig()
 _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
-_CLOSING = re.compile(
-    r"(?:^|(?<=[.!?])[ \t]+|\n)\s*(?:(?:so|thus|therefore|hence|then|and),?\s+)?(?:the\s+)?"
-    r"(?:correct\s+|final\s+)?answer(?:\s+is\b|\s*:)(?:[^.!?\n]|[.!?](?!\s|$))*[.!?]?\s*$",
-    re.I,
-)
+_CLOSING = re.compile(rf"(?:^|(?<=[.!?])[ \t]+|\n)\s*{STATEMENT}(?:[^.!?\n]|[.!?](?!\s|$))*[.!?]?\s*$", re.I)
 """The last sentence, where it states the answer; a mark inside a number ends no sentence."""
 
 
@@ -68,10 +64,10 @@ class Annotated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
-    """A teacher's own answers, graded."""
+    """A teacher's own answers."""
 
     predictions: tuple[Prediction, ...]
-    """One an example, in order; a call that failed is unreadable."""
+    """One an example, in order, not graded; a call that failed has no answer."""
     failures: tuple[Unanswered, ...]
     spent: bool
 
@@ -89,7 +85,6 @@ def annotate(
     budget: Budget = _BUDGET,
     seed: int = 0,
     samples: int = 1,
-    first_sample: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
     progress: Progress | None = None,
 ) -> Annotated:
@@ -109,7 +104,6 @@ def annotate(
         budget: Its policies on unknown outcomes and unknown prices.
         seed: Of the demonstrations.
         samples: Independent rationales for each example.
-        first_sample: Index of the first of them; other indices are other calls.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
         progress: Told after every answer.
 
@@ -122,7 +116,7 @@ def annotate(
         train=train,
         config=config,
         seed=seed,
-        samples=range(first_sample, first_sample + samples),
+        samples=samples,
         parameters=parameters,
     )
     requests = [call.request for call in calls]
@@ -159,7 +153,6 @@ def annotation_requests(
     config: AnnotationConfig = _CONFIG,
     seed: int = 0,
     samples: int = 1,
-    first_sample: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
 ) -> list[Request]:
     """Make the requests that `annotate` would make, and ask nobody.
@@ -171,15 +164,13 @@ def annotation_requests(
         config: Forced or not, and how many demonstrations.
         seed: Of the demonstrations.
         samples: Independent rationales for each example.
-        first_sample: Index of the first of them.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
 
     Returns:
         One request an example and sample, in order.
     """
-    numbers = range(first_sample, first_sample + samples)
     calls = _calls(
-        examples, teacher, train=train, config=config, seed=seed, samples=numbers, parameters=parameters
+        examples, teacher, train=train, config=config, seed=seed, samples=samples, parameters=parameters
     )
     return [call.request for call in calls]
 
@@ -199,13 +190,13 @@ def solve(
     parameters: Mapping[str, Json] = _PARAMETERS,
     progress: Progress | None = None,
 ) -> Solved:
-    """Have a teacher answer questions by itself and grade it, as a student is graded.
+    """Have a teacher answer questions by itself, as a student is examined.
 
     Args:
-        examples: The questions, with their labels.
+        examples: The questions.
         teacher: Who answers; the label is not shown.
         train: The training split, from which demonstrations are drawn.
-        task: Reads and grades answers.
+        task: Reads answers.
         store: Where replies are kept and money is counted.
         place: The run and round that ask.
         config: Which prompt, and how many demonstrations.
@@ -216,16 +207,18 @@ def solve(
         progress: Told after every answer.
 
     Returns:
-        One graded prediction an example.
+        One prediction an example, for the caller to grade.
     """
-    prompt = PROMPTS[config.solve_prompt]
-    shown = Demonstrations(train, k=config.examples, seed=seed)
-    requests = [
-        _request(
-            example, teacher, prompt=prompt, shown=shown.draw(example), parameters=parameters, role="evaluate"
-        )
-        for example in examples
-    ]
+    calls = _calls(
+        examples,
+        teacher,
+        train=train,
+        config=config.model_copy(update={"forced": False}),
+        seed=seed,
+        parameters=parameters,
+        role="evaluate",
+    )
+    requests = [call.request for call in calls]
     asked = ask_all(
         requests,
         teacher,
@@ -236,11 +229,10 @@ def solve(
         config=config,
         progress=progress,
     )
-    graded = [
-        _prediction(example, reply, task) for example, reply in zip(examples, asked.replies, strict=True)
-    ]
     return Solved(
-        predictions=tuple(graded),
+        predictions=tuple(
+            _prediction(example, reply, task) for example, reply in zip(examples, asked.replies, strict=True)
+        ),
         failures=_failures(requests, asked.replies),
         spent=asked.refused is not None,
     )
@@ -260,8 +252,9 @@ def _calls(
     train: Sequence[Example],
     config: AnnotationConfig,
     seed: int,
-    samples: range,
     parameters: Mapping[str, Json],
+    samples: int = 1,
+    role: str = "",
 ) -> list[_Call]:
     prompt = PROMPTS[config.rationale_prompt if config.forced else config.solve_prompt]
     bare = [example.id for example in examples if example.answer is None]
@@ -271,12 +264,12 @@ def _calls(
             "Set annotation.forced = false, so that the teacher finds it."
         )
     source = Demonstrations(train, k=config.examples, seed=seed)
-    role = "rationale" if config.forced else "solve"
+    role = role or ("rationale" if config.forced else "solve")
     calls: list[_Call] = []
     for example in examples:
         shown = source.draw(example)
         first = _request(example, teacher, prompt=prompt, shown=shown, parameters=parameters, role=role)
-        calls += [_Call(example, shown, dataclasses.replace(first, sample=sample)) for sample in samples]
+        calls += [_Call(example, shown, dataclasses.replace(first, sample=i)) for i in range(samples)]
     return calls
 
 
@@ -327,15 +320,15 @@ def _annotation(call: _Call, reply: Reply, *, task: Task, is_forced: bool) -> An
 def _read(reply: Reply, example: Example, task: Task) -> str | None:
     if reply.failure is not None:
         return None
-    return reply.answer if reply.answer is not None else task.read(before_spill(reply.text), example)
+    return reply.answer if reply.answer is not None else task.read(reply.text, example)
 
 
 def _prediction(example: Example, reply: Reply, task: Task) -> Prediction:
-    answer = _read(reply, example, task)
-    grade: Grade | None = None if example.answer is None else task.grade(answer, example)
-    tokens = reply.usage.completion_tokens
     return Prediction(
-        example_id=example.id, text=reply.text, answer=answer, grade=grade, output_tokens=tokens
+        example_id=example.id,
+        text=reply.text,
+        answer=_read(reply, example, task),
+        output_tokens=reply.usage.completion_tokens,
     )
 
 

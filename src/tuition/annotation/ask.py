@@ -44,28 +44,19 @@ class Asked:
     refused: Refused | None = None
     """The refusal that ended the asking; None: the budget lasted."""
 
-    @property
-    def unpaid(self) -> tuple[int, ...]:
-        """Positions of the requests that the budget left without an answer."""
-        return tuple(
-            i
-            for i, reply in enumerate(self.replies)
-            if reply.failure is not None and reply.failure.kind == "unpaid"
-        )
 
-
-def caps_of(budget: Budget, scope: str) -> tuple[Cap, ...]:
-    """Turn the limits of a budget into the cap of one scope.
+def caps_of(budget: Budget, run: str) -> tuple[Cap, ...]:
+    """Turn the limits of a budget into the cap of a run, or of the group of runs that shares them.
 
     Args:
-        budget: What may be newly paid.
-        scope: The run, or one of `Place.scopes`.
+        budget: What may be newly paid; its scope names the group, to be given to `Place` too.
+        run: The run's id.
 
     Returns:
         One cap, or none where nothing is limited.
     """
     nano = None if budget.usd is None else to_nano(budget.usd)
-    cap = Cap(scope=scope, nano=nano, tokens=budget.tokens, calls=budget.calls)
+    cap = Cap(scope=budget.scope or run, nano=nano, tokens=budget.tokens, calls=budget.calls)
     return () if (nano, budget.tokens, budget.calls) == (None, None, None) else (cap,)
 
 

@@ -26,7 +26,8 @@ class AnnotationConfig(Section):
     solve_prompt: str = "solve/1"
     """Name and version of the prompt that does not."""
     filters: tuple[str, ...] = FILTERS["usual"]
-    """Health checks that drop a rationale which fails them; the paper, which keeps all: ["empty"]."""
+    """Health checks that drop a rationale which fails one: a list, or the name of a choice of them, `paper`
+    (which keeps all but the empty), `usual` or `strict`."""
     answer_check: bool = True
     """Without forcing: keep only rationales whose own answer can be read and equals the label, if any."""
     max_attempts: Annotated[int, Field(ge=1)] = 4
@@ -45,6 +46,15 @@ class AnnotationConfig(Section):
     @classmethod
     def _is_free_prompt(cls, name: str) -> str:
         return _known_prompt(name, is_forced=False)
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _chosen(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value not in FILTERS:
+            raise ValueError(near_name(value, FILTERS, kind="choice of filters"))
+        return FILTERS[value]
 
     @field_validator("filters")
     @classmethod

@@ -15,15 +15,16 @@ from typing import Final
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Grade, Record
 from tuition.core.splits import fingerprint
+from tuition.core.steps import before_spill
 
-__all__ = ["CHECKS", "FILTERS", "HealthRow", "before_spill", "check_health", "health_table"]
+__all__ = ["CHECKS", "FILTERS", "STATEMENT", "HealthRow", "check_health", "health_table"]
 
 CHECKS: Final[Mapping[str, str]] = {
     "absent": "there is no reply to the example",
     "empty": "fewer than three words besides a sentence that only states the answer",
     "cut": r"""ends without a final mark, [.!?…]["'”’)\]*]*$, or the provider says the length ran out""",
     "looping": "a run of eight words, or a sentence of four words or more, occurs three times or more",
-    "spilled": "a line begins a new question: Question:, Q:, Problem:, Options:, Choices:, Answer Choices:",
+    "spilled": "a later line begins a question: Question:, Q:, Problem:, Options:, Choices:, Answer Choices:",
     "contradicts": "the answer stood in the prompt, and the text concludes another one",
     "wrong": "the answer was not shown, and the text's own answer is not the label",
     "unreadable": "the answer was not shown, and none can be read from the text",
@@ -39,35 +40,20 @@ FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Three choices of filters: as published, the default, and everything but a missing mention of the answer."""
 
+STATEMENT: Final = (
+    r"(?:(?:so|thus|therefore|hence|then|and),?\s+)?(?:the\s+)?(?:correct\s+|right\s+|final\s+)?"
+    r"answer(?:\s+is\b|\s*:)"
+)
+"""How a sentence begins that states the answer, as a regular expression for either case."""
+
 _FINAL_MARK = re.compile(r"""[.!?…]["'”’)\]*]*$""")
-_SPILL = re.compile(
-    r"^[ \t#*>-]*(?:(?:next )?question|q|problem|options|choices|answer choices)[ \t]*\d*[ \t]*[:.)]",
-    re.I | re.M,
-)
-_STATED = re.compile(
-    r"(?:^|(?<=[.!?,\n]))\s*(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:correct\s+|right\s+|final\s+)?"
-    r"answer(?:\s+is|\s*:)[^.!?\n]*[.!?]?",
-    re.I,
-)
+_STATED = re.compile(rf"(?:^|(?<=[.!?,\n]))\s*{STATEMENT}[^.!?\n]*[.!?]?", re.I)
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _RUN = 8
 _LINE = 4
 _OFTEN = 3
 _LEAST_WORDS = 3
-
-
-def before_spill(text: str) -> str:
-    """Give what a teacher wrote about its own question.
-
-    Args:
-        text: The whole reply.
-
-    Returns:
-        The text up to the line where an invented next question begins; all of it where none does.
-    """
-    found = _SPILL.search(text)
-    return text[: found.start()] if found else text
 
 
 def _is_empty(annotation: Annotation) -> bool:
@@ -88,7 +74,7 @@ def _is_looping(annotation: Annotation) -> bool:
 
 
 def _is_spilled(annotation: Annotation) -> bool:
-    return _SPILL.search(annotation.rationale) is not None
+    return before_spill(annotation.rationale) != annotation.rationale
 
 
 _ALONE: Final[Mapping[str, Callable[[Annotation], bool]]] = {

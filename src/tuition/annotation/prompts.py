@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tuition.core.records import Example, Message
+from tuition.core.records import Example, Message, option_letter
 
 __all__ = ["PROMPTS", "Prompt"]
 
@@ -55,16 +55,14 @@ def _demonstration(example: Example, *, is_forced: bool) -> str:
 
 def _question(example: Example) -> str:
     text = _one_block("\n".join(part for part in (example.context, example.question) if part.strip()))
-    options = "".join(f"\n({_letter(i)}) {_one_block(choice)}" for i, choice in enumerate(example.choices))
+    options = "".join(
+        f"\n({option_letter(i)}) {_one_block(choice)}" for i, choice in enumerate(example.choices)
+    )
     return f"Question: {text}" + (f"\nOptions:{options}" if options else "")
 
 
 def _answer(example: Example) -> str:
     return f"\nAnswer: {_one_block(example.answer or '')}"
-
-
-def _letter(i: int) -> str:
-    return chr(ord("a") + i) if i < 26 else str(i + 1)
 
 
 def _one_block(text: str) -> str:

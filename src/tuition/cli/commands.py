@@ -9,7 +9,7 @@ from rich.prompt import Confirm
 
 from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
 from tuition.core.config import override, parse, read_toml
-from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name
+from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
 from tuition.core.rows import read_rows
 from tuition.recipes import RECIPES
 from tuition.recipes.compare import compare_runs, compare_with
@@ -152,15 +152,20 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool) -> None:
 def _confirm(config: Experiment, *, is_confirmed: bool) -> None:
     plan = plan_of(config)
     limit = config.budget.confirm_above_usd
-    if is_confirmed or plan.expected_usd <= limit:
+    if is_confirmed:
+        return
+    if plan.known_usd > limit:
+        finding = f"the expected cost, ${plan.known_usd:.2f}, is above budget.confirm_above_usd = {limit:g}"
+        way_out = "raise confirm_above_usd"
+    elif plan.expected_usd is None and not config.budget.allow_unknown_price:
+        asked = [teacher.teacher for teacher in plan.teachers if teacher.expected_usd is None]
+        finding = f"nobody can say what this costs: the price of {some_of(asked)} is unknown"
+        way_out = "set price_prompt and price_completion, or budget.allow_unknown_price = true"
+    else:
         return
     _show_plan(plan)
-    text = f"This is expected to cost ${plan.expected_usd:.2f}, above confirm_above_usd = {limit:g}. Go on?"
-    if not _is_terminal() or not Confirm.ask(text):
-        raise ConfigError(
-            f"expected cost ${plan.expected_usd:.2f} is above budget.confirm_above_usd = {limit:g}; "
-            "nothing was spent. Add --yes, or raise confirm_above_usd."
-        )
+    if not _is_terminal() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
+        raise ConfigError(f"{finding}; nothing was spent. Add --yes, or {way_out}.")
 
 
 def _is_terminal() -> bool:

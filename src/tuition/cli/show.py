@@ -17,7 +17,7 @@ from rich.table import Table
 
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
-from tuition.report import Row
+from tuition.report import Row, money
 
 __all__ = ["print_json", "print_rows", "print_table", "progress_bars", "say"]
 
@@ -119,7 +119,7 @@ def _shown(row: Row) -> dict[str, object]:
         "right %": f"{100 * row.accuracy:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]",
         "unreadable %": f"{100 * row.unreadable:.1f}",
         "over label_only": gain,
-        "cost": "unknown" if row.usd is None else f"${row.usd:.4f}",
-        "paid": f"${row.paid_usd:.4f}",
+        "cost": money(row.usd),
+        "paid": money(row.paid_usd),
         "remark": row.remark,
     }

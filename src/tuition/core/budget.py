@@ -147,3 +147,6 @@ class Budget(Section):
     """Whether a teacher of unknown price may be asked under a limit in dollars; it counts as 0 there."""
     on_unknown: Annotated[str, Field(pattern="^(ask_again|leave)$")] = "ask_again"
     """For a call whose end nobody saw: `ask_again` pays once more, `leave` counts the example as failed."""
+    scope: str = ""
+    """Name under which several runs share these limits; empty: each run has its own. Baselines share their
+    main run's."""

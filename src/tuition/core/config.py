@@ -5,7 +5,6 @@ Precedence: default, then file, then `key=value`. No class paths, no interpolati
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from tuition.core.errors import ConfigError
+from tuition.core.errors import ConfigError, nearest
 
 __all__ = ["Section", "override", "parse", "read_toml"]
 
@@ -141,11 +140,12 @@ def _fault(section: type[Section], found: ErrorDetails) -> str:
     place = ".".join(str(part) for part in loc)
     if kind == "extra_forbidden":
         known = sorted(_section_at(section, loc[:-1]).model_fields)
-        close = difflib.get_close_matches(str(loc[-1]), known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
+        hint = nearest(str(loc[-1]), known) or "."
         return f"unknown key {place!r}{hint} Known here: {', '.join(known)}."
     if kind == "missing":
         return f"{place!r} is missing"
+    if not place:
+        return found["msg"].removeprefix("Value error, ")
     shown = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
     return f"{place!r} is {shown}: {found['msg'].removeprefix('Value error, ')}"
 

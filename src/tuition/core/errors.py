@@ -20,6 +20,7 @@ __all__ = [
     "TrainingError",
     "TuitionError",
     "near_name",
+    "nearest",
     "some_of",
 ]
 
@@ -65,6 +66,20 @@ class MissingExtra(TuitionError, ImportError):
         super().__init__(f"{package!r} is not installed; it comes with: pip install 'tuition[{extra}]'")
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Offer the known name that a wrong one may have meant.
+
+    Args:
+        word: The name that was given.
+        known: Every name that would have been accepted.
+
+    Returns:
+        Such as `; did you mean 'uniform'?`; empty where no known name is near.
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def near_name(word: str, known: Iterable[str], *, kind: str) -> str:
     """Write the sentence for an unknown name, with the nearest known one.
 
@@ -77,9 +92,7 @@ def near_name(word: str, known: Iterable[str], *, kind: str) -> str:
         One sentence, without a closing remark on what to do.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"unknown {kind} {word!r}{hint} Known: {', '.join(names) or 'none'}."
+    return f"unknown {kind} {word!r}{nearest(word, names) or '.'} Known: {', '.join(names) or 'none'}."
 
 
 def some_of(items: Iterable[object]) -> str:

@@ -1,7 +1,7 @@
 """The doors for a stranger's code: what a task, a teacher, a strategy and a student must be able to do.
 
-Whatever fits a protocol can be named in a configuration as `package.module:Name`, or joins its craft's
-dictionary.
+A task kind or a teacher can be named in a configuration as `package.module:Name`; what fits another of these
+protocols joins its craft's dictionary, or is handed over in code.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Task(Protocol):
         """Read the answer out of a text.
 
         Args:
-            text: What a teacher or a student wrote.
-            example: The question; its label is not looked at.
+            text: The whole of what a teacher or a student wrote; see `core.steps.before_spill`.
+            example: The question; the form of its label may be looked at, such as a number, never its value.
 
         Returns:
             In the form of labels: an option's text, a plain number, a string. None: unreadable.

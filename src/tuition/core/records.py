@@ -31,6 +31,7 @@ __all__ = [
     "Usage",
     "canonical_json",
     "content_id",
+    "option_letter",
 ]
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
@@ -141,6 +142,19 @@ class Example(Record):
         return self.choices.index(self.answer) if self.answer in self.choices else None
 
 
+def option_letter(i: int) -> str:
+    """Name an option by its position, as spreadsheets name columns.
+
+    Args:
+        i: Position among the choices, from 0.
+
+    Returns:
+        a to z, then aa, ab and so on.
+    """
+    more, last = divmod(i, 26)
+    return (option_letter(more - 1) if more else "") + chr(ord("a") + last)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Record):
     """One turn of a conversation with a teacher."""
@@ -163,7 +177,7 @@ class Request(Record):
 
     teacher: str = ""
     role: str = ""
-    """What the call is for: rationale, solve, judge_step, revise, verify. Not part of the key."""
+    """What the call is for: rationale, solve, evaluate. Not part of the key."""
     prompt: str = ""
     """Name and version of the prompt, such as `rationale/1`. Not part of the key."""
     example_id: str = ""
@@ -201,8 +215,8 @@ class Failure(Record):
     """Why a call gave no answer. Failure is data."""
 
     kind: str
-    """absent, timeout, connection, rate_limit, server, bad_request, auth, refused, truncated, malformed,
-    empty, unknown_outcome, unpaid."""
+    """absent, timeout, connection, rate_limit, server, bad_request, auth, refused, malformed, empty,
+    exception, unknown_outcome, unpaid."""
     message: str
     is_retryable: bool = False
     retry_after_s: float | None = None
@@ -270,15 +284,15 @@ class Annotation(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction(Record):
-    """What the student says about one example."""
+    """What a student or an examined teacher says about one example."""
 
     example_id: str
     text: str
-    """What was generated; empty where options were scored."""
+    """What was written; empty where options were scored."""
     answer: str | None
     """Read from the text or the highest option; None: unreadable."""
     grade: Grade | None = None
-    """None: the example has no label."""
+    """None: not graded."""
     option_scores: tuple[float, ...] = ()
     """Log-likelihood of each option, natural log; empty where the answer was generated."""
     output_tokens: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import gzip
 import io
 import json
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NoReturn
 
-from tuition.core.errors import DataError
+from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json
 
 __all__ = ["read_rows", "resolve_data", "write_rows"]
@@ -101,9 +100,8 @@ def _absent(path: Path) -> str:
     if not folder.is_dir():
         return f"no file {str(path)!r}: its folder does not exist either; correct the path"
     known = [item.name for item in folder.iterdir() if item.is_file()]
-    close = difflib.get_close_matches(path.name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "correct the path"
-    return f"no file {path.name!r} in {str(folder)!r}; {hint}"
+    hint = nearest(path.name, known) or "; correct the path"
+    return f"no file {path.name!r} in {str(folder)!r}{hint}"
 
 
 def _json_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:

@@ -25,10 +25,13 @@ from tuition.core.protocols import Listener
 from tuition.core.records import Json, content_id
 from tuition.core.rows import write_rows
 
-__all__ = ["Run", "code_revision", "versions"]
+__all__ = ["Run", "code_revision", "run_id", "versions"]
 
-_FREE = ("budget.", "evaluation.jobs", "out ", "store ")
+_FREE = ("budget.", "evaluation.jobs", "evaluation.baselines", "out ", "store ")
 """What may differ when a run is gone on with: how much may be spent, and where things lie."""
+
+_BEGINNINGS = ("lock", "events.jsonl", "run_id", ".run_id.draft", ".config.toml.draft")
+"""What a run folder may hold before its configuration."""
 
 _PACKAGES = ("tuition", "torch", "transformers", "peft", "numpy", "httpx2", "pydantic")
 
@@ -55,7 +58,7 @@ class Run:
         if not self.is_done:
             _write_text(path / "config.toml", config_text)
         self.config_hash = _config_hash(config_text)
-        self.id = self._name()
+        self.id = run_id(path)
         if not self.is_done:
             self.event("resumed" if self.is_resumed else "started", config_hash=self.config_hash)
 
@@ -118,17 +121,6 @@ class Run:
             # The line begins with a line end: whatever a kill left before it stays a line of its own.
             file.write("\n" + json.dumps(row, ensure_ascii=False) + "\n")
 
-    def has_event(self, kind: str) -> bool:
-        """Say whether something happened before, in this start or an earlier one.
-
-        Args:
-            kind: As given to `event`.
-
-        Returns:
-            True where `events.jsonl` has such a line.
-        """
-        return any(event["event"] == kind for event in self.events())
-
     def write_json(self, name: str, value: Mapping[str, Json]) -> Path:
         """Write a JSON file into the folder, whole or not at all.
 
@@ -188,21 +180,36 @@ class Run:
         """Let go of the folder, so that another process may go on with it."""
         self._lock.release()
 
-    def _name(self) -> str:
-        """Give the run its name in the store, once."""
-        path = self.path / "run_id"
-        if not path.exists():
-            stem = re.sub(r"[^\w.-]+", "-", self.path.name) or "run"
-            _write_text(path, f"{stem}-{uuid.uuid4().hex[:12]}")
-        return path.read_text(encoding="utf-8")
+
+def run_id(path: Path) -> str:
+    """Read the name a run has in the store, or give it one, before or after the run is begun.
+
+    Args:
+        path: The run folder; made when absent.
+
+    Returns:
+        The name, the same for ever.
+
+    Raises:
+        ConfigError: The folder holds something else.
+    """
+    file = path / "run_id"
+    if not file.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        _check_free(path)
+        stem = re.sub(r"[^\w.-]+", "-", path.name) or "run"
+        _write_text(file, f"{stem}-{uuid.uuid4().hex[:12]}")
+    return file.read_text(encoding="utf-8")
 
 
 def _config_hash(config_text: str) -> str:
     """Name what a result follows from: equal wherever the run lies and whatever it may spend."""
     tables = tomllib.loads(config_text)
-    return content_id({key: value for key, value in tables.items() if key not in ("out", "store", "budget")})[
-        :16
-    ]
+    for name in ("out", "store", "budget"):
+        tables.pop(name, None)
+    for name in ("jobs", "baselines"):
+        tables.get("evaluation", {}).pop(name, None)
+    return content_id(tables)[:16]
 
 
 def _check_folder(path: Path, config_text: str) -> bool:
@@ -212,9 +219,8 @@ def _check_folder(path: Path, config_text: str) -> bool:
     try:
         found = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if all(child.name in ("lock", "events.jsonl") or child.is_dir() for child in path.iterdir()):
-            return False
-        raise ConfigError(f"{str(path)!r} exists and is no run folder; choose another `out`.") from None
+        _check_free(path)
+        return False
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{str(path / 'config.toml')!r} is damaged: {error}; choose another `out`.") from None
     faults = [
@@ -226,6 +232,15 @@ def _check_folder(path: Path, config_text: str) -> bool:
             "Choose another `out`, or remove the folder yourself."
         )
     return True
+
+
+def _check_free(path: Path) -> None:
+    """Refuse a folder that neither holds a run nor could be the beginning of one."""
+    children = list(path.iterdir())
+    if any(child.name == "config.toml" for child in children):
+        return
+    if not all(child.name in _BEGINNINGS or child.is_dir() for child in children):
+        raise ConfigError(f"{str(path)!r} exists and is no run folder; choose another `out`.") from None
 
 
 def _differences(there: Mapping[str, object], here: Mapping[str, object], place: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""Lists of plain words for the base student's synthetic text and its tokenizer. Knows nothing of either."""
+"""Lists of plain words for domains, synthetic text and the base student's tokenizer. Knows none of them."""
 
 from __future__ import annotations
 

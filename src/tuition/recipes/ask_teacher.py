@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Self
 
 from pydantic import model_validator
 
 from tuition.annotation import caps_of, solve
-from tuition.core.errors import BudgetSpent
+from tuition.core.errors import BudgetSpent, TeacherError, TuitionError
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
 from tuition.core.store import Place
-from tuition.recipes.common import examine, finish, open_bench
+from tuition.recipes.common import finish, open_bench
 from tuition.recipes.config import Experiment
+from tuition.recipes.examine import examine
 from tuition.teachers import make_teacher
 
 __all__ = ["AskTeacher", "ask_teacher"]
@@ -37,17 +39,19 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
         run: The run's folder.
 
     Returns:
-        The metrics, as written. `saw_answers` is True for recorded replies that were written with the gold
-        answer in the prompt: such a figure says nothing about the teacher.
+        The metrics, as written; `valid` or `test` is None where the teacher answered nothing. `saw_answers`
+        is True for recorded replies that were written with the gold answer in the prompt: such a figure says
+        nothing about the teacher.
 
     Raises:
-        BudgetSpent: The budget allowed not one answer on a split.
+        TeacherError: Not one call was answered.
     """
-    teacher = make_teacher(config.teacher[0])
-    refused: list[bool] = []
+    table = config.teacher[0]
+    teacher = make_teacher(table)
+    failures: Counter[str] = Counter()
     with open_bench(config, run) as bench:
 
-        def answer(examples: Sequence[Example]) -> list[Prediction]:
+        def answer(examples: Sequence[Example]) -> list[Prediction] | None:
             solved = solve(
                 examples,
                 teacher,
@@ -59,21 +63,32 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
                 caps=caps_of(config.budget, run.id),
                 budget=config.budget,
                 seed=config.seed,
-                parameters=config.teacher[0].parameters(),
+                parameters=table.parameters(),
                 progress=run.progress,
             )
-            refused.append(solved.spent)
-            if solved.spent and len(solved.failures) == len(examples):
-                raise BudgetSpent("the budget was spent before a single answer; raise [budget].")
-            return list(solved.predictions)
+            failures.update(failure.kind for failure in solved.failures)
+            # A split without one answer says nothing of the teacher, and no failure is a wrong answer.
+            return list(solved.predictions) if len(solved.failures) < len(examples) else None
 
         figures = examine(bench, answer)
+        if not any(figures.values()):
+            raise _unanswered(table.name, failures)
         return finish(
             bench,
             figures,
             student=None,
-            stopped_by="budget" if any(refused) else "done",
+            stopped_by="budget" if failures["unpaid"] else "done",
             teachers=[teacher.name],
+            failures=dict(failures),
             is_simulated=teacher.abilities.is_simulated,
-            saw_answers=config.annotation.forced and not teacher.abilities.reads_prompt,
+            saw_answers=table.saw_answers and not teacher.abilities.reads_prompt,
         )
+
+
+def _unanswered(name: str, failures: Counter[str]) -> TuitionError:
+    if failures["unpaid"] == failures.total():
+        return BudgetSpent("the budget was spent before a single answer; raise [budget].")
+    return TeacherError(
+        f"teacher {name!r} answered none of {failures.total()} questions ({dict(failures)}); "
+        "mend its table or its endpoint, then start again: nothing is asked twice."
+    )

@@ -29,6 +29,7 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
 
     Raises:
         DataError: Validation or test has examples without a label, or without options to score.
+        ConfigError: The student is taught one form of answer and examined in another.
     """
     for finding in findings:
         if finding["kind"] == "no_answer" and finding["split"] in ("valid", "test"):
@@ -36,6 +37,11 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
                 f"{finding['sentence']}. Nothing there can be graded: label them, name a labelled file, or "
                 "set task.valid_share = 0 so that no validation is drawn from an unlabelled training split."
             )
+    if config.evaluation.scoring == "options" and getattr(config, "rationale_as", "task") == "chain":
+        raise ConfigError(
+            "evaluation.scoring = 'options' scores an option right behind the question, and a chain puts a "
+            "rationale between them; set scoring = 'generate', or rationale_as = 'task'."
+        )
     if config.evaluation.scoring == "options":
         bare = _without_options(splits.valid)
         bare += splits.test.check(_without_options) if splits.test is not None else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tuition.core.errors import DataError
@@ -19,7 +20,7 @@ def graded(folder: Path) -> tuple[str, dict[str, Grade]]:
         folder: A run folder.
 
     Returns:
-        The split, test where there is one and else valid; and the grades by example id.
+        The split, test where there is one and else valid; and the grades by item.
 
     Raises:
         DataError: The folder has no predictions.
@@ -28,8 +29,15 @@ def graded(folder: Path) -> tuple[str, dict[str, Grade]]:
     if not path.exists():
         raise DataError(f"{str(folder)!r} has no predictions.jsonl; name the folder of a finished run.")
     rows = list(read_rows(path))
+    if rows and "fingerprint" not in rows[0]:
+        raise DataError(f"{str(path)!r} was written by an older version; run it anew in another folder.")
     split = "test" if any(row["split"] == "test" for row in rows) else "valid"
-    return split, {str(row["example_id"]): Grade(row["grade"]) for row in rows if row["split"] == split}
+    return split, {_item(row): Grade(row["grade"]) for row in rows if row["split"] == split}
+
+
+def _item(row: Mapping[str, Json]) -> str:
+    """Name an item by its id, question and label: equal ids of other questions are other items."""
+    return f"{row['example_id']} {row['fingerprint']} {row['label']}"
 
 
 def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:

@@ -8,7 +8,9 @@ from typing import Literal
 
 from tuition.core.errors import DataError
 from tuition.core.records import Annotation, Json, Target
-from tuition.recipes.common import Bench, Gathered, examine, finish, student_answers, train_student
+from tuition.recipes.common import Bench, finish, train_student
+from tuition.recipes.examine import examine, student_answers
+from tuition.recipes.gather import Gathered
 from tuition.recipes.targets import (
     ANSWER_PREFIX,
     RATIONALE_PREFIX,
@@ -91,6 +93,8 @@ def learn_and_examine(
         student=student,
         stopped_by="budget" if gathered.is_spent else "done",
         health=gathered.health,
+        failures=gathered.failures,
+        is_simulated=gathered.is_simulated,
         objectives=objectives,
         rationale_as=rationale_as,
         teachers=[teacher.name for teacher in bench.config.teacher],

@@ -17,7 +17,7 @@ from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError, MissingExtra, TuitionError
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
-from tuition.core.run import Run
+from tuition.core.run import Run, run_id
 from tuition.recipes import RECIPES
 from tuition.recipes.config import Experiment, dump, resolve
 
@@ -81,6 +81,7 @@ def baselines(config: Experiment) -> dict[str, Experiment]:
     """Make the configurations of the runs a table wants beside the main one.
 
     Each has the data, the student, the steps and the seed of the main run, and a folder of its own within it.
+    All of them share the main run's budget, whose folder gets its `run_id` now.
 
     Args:
         config: The main run's; `evaluation.baselines` names them.
@@ -89,7 +90,7 @@ def baselines(config: Experiment) -> dict[str, Experiment]:
         Configurations by row name; a recipe is no baseline of itself.
 
     Raises:
-        ConfigError: The run folder has the name of one of them.
+        ConfigError: The run folder has the name of one of them, or holds something else.
     """
     wanted = config.evaluation.baselines
     found: dict[str, Experiment] = {}
@@ -109,7 +110,16 @@ def baselines(config: Experiment) -> dict[str, Experiment]:
             f"the run folder {config.out!r} is named like one of its baselines "
             f"({', '.join(found)}); choose another `out`."
         )
-    return found
+    return _within_one_budget(config, found)
+
+
+def _within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """Hold all of them together to the main run's limits; alone, a run is its own scope."""
+    if not found:
+        return {}
+    scope = config.budget.scope or run_id(Path(config.out))
+    budget = config.budget.model_copy(update={"scope": scope})
+    return {name: beside.model_copy(update={"budget": budget}) for name, beside in found.items()}
 
 
 def _row_name(recipe: str, teacher: str) -> str:

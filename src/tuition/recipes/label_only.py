@@ -5,8 +5,9 @@ from __future__ import annotations
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 from tuition.core.run import Run
-from tuition.recipes.common import examine, finish, open_bench, student_answers, train_student
+from tuition.recipes.common import finish, open_bench, train_student
 from tuition.recipes.config import Experiment
+from tuition.recipes.examine import examine, student_answers
 from tuition.recipes.targets import ANSWER_PREFIX, answer_targets
 
 __all__ = ["LabelOnly", "label_only"]
@@ -33,7 +34,7 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
         targets = answer_targets(bench.train, weight=1.0)
         if not targets:
             raise DataError(
-                f"none of the {len(bench.train)} training examples has a label, and label_only learns no more."
+                f"none of the {len(bench.train)} training examples has a label, and label_only needs some."
                 " Label them, or let teachers solve them: recipe = 'tinyllm', annotation.forced = false."
             )
         student = train_student(bench, targets)

@@ -63,8 +63,14 @@ class Plan(Record):
     """What the user should know before starting."""
 
     @property
-    def expected_usd(self) -> float:
-        """The guess over all teachers of known price."""
+    def expected_usd(self) -> float | None:
+        """The guess over all teachers; None: a teacher that is to be asked has an unknown price."""
+        is_known = all(teacher.expected_usd is not None for teacher in self.teachers)
+        return self.known_usd if is_known else None
+
+    @property
+    def known_usd(self) -> float:
+        """The guess over the teachers of known price."""
         return sum(teacher.expected_usd or 0.0 for teacher in self.teachers)
 
     def to_json(self) -> dict[str, Json]:

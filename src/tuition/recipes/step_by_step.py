@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 
 from tuition.core.records import Json
 from tuition.core.run import Run
-from tuition.recipes.common import gather, open_bench
+from tuition.recipes.common import open_bench
 from tuition.recipes.config import Experiment
 from tuition.recipes.distil import learn_and_examine
+from tuition.recipes.gather import gather
 
 __all__ = ["StepByStep", "step_by_step"]
 
@@ -56,6 +57,7 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
             gathered,
             gathered.annotations,
             gamma=config.alpha,
-            alphas={config.teacher[0].name: 1.0 - config.alpha},
+            # A chain holds rationale and answer in one, so there is nothing to share the weight with.
+            alphas={config.teacher[0].name: 1.0 if config.rationale_as == "chain" else 1.0 - config.alpha},
             rationale_as=config.rationale_as,
         )

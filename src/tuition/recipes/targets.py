@@ -5,10 +5,9 @@ Knows the texts, and nothing of tokens or weights of a model.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterable, Mapping
 
-from tuition.core.records import Annotation, Example, Target
+from tuition.core.records import Annotation, Example, Target, option_letter
 
 __all__ = [
     "ANSWER_PREFIX",
@@ -42,8 +41,7 @@ def question_text(example: Example) -> str:
     """
     if not example.choices:
         return example.question
-    letters = string.ascii_lowercase
-    choices = [f"({letters[i]}) {choice}" for i, choice in enumerate(example.choices)]
+    choices = [f"({option_letter(i)}) {choice}" for i, choice in enumerate(example.choices)]
     return "\n".join([example.question, "Answer Choices:", *choices])
 
 

@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 
 from tuition.core.records import Json
 from tuition.core.run import Run
-from tuition.recipes.common import gather, open_bench
+from tuition.recipes.common import open_bench
 from tuition.recipes.config import Experiment
 from tuition.recipes.distil import learn_and_examine, route_annotations
+from tuition.recipes.gather import gather
 
 __all__ = ["TinyLLM", "tinyllm"]
 

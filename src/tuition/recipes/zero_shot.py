@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tuition.core.records import Json
 from tuition.core.run import Run
-from tuition.recipes.common import examine, finish, open_bench, student_answers, train_student
+from tuition.recipes.common import finish, open_bench, train_student
 from tuition.recipes.config import Experiment
+from tuition.recipes.examine import examine, student_answers
 from tuition.recipes.targets import ANSWER_PREFIX
 
 __all__ = ["ZeroShot", "zero_shot"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.config import read_toml
-from tuition.report.rows import read_json
+from tuition.report.rows import money, read_json
 
 __all__ = ["write_card"]
 
@@ -73,8 +73,9 @@ def _result_lines(metrics: dict[str, Any]) -> list[str]:
             f"{high:.1%}), {figures['unreadable']:.1%} unreadable; labels: {figures['label_source']}"
         )
     spend = metrics["spend"]
-    usd = "unknown" if spend["usd"] is None else f"${spend['usd']:.4f}"
-    return [*lines, f"- cost of the answers used: {usd}; newly paid: ${spend['paid_usd']:.4f}", ""]
+    simulated = " (simulated: the teachers are programs)" if metrics.get("is_simulated") else ""
+    used, paid = money(spend["usd"]), money(spend["paid_usd"])
+    return [*lines, f"- cost of the answers used: {used}; newly paid: {paid}{simulated}", ""]
 
 
 def _teacher_lines(config: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from tuition.core.rows import read_rows
-from tuition.report.rows import read_json, rows_of, run_folders
+from tuition.report.rows import money, read_json, rows_of, run_folders
 
 __all__ = ["write_page"]
 
@@ -31,7 +31,7 @@ def write_page(folder: Path) -> Path:
     runs = [_run(name, path) for name, path in run_folders(folder).items()]
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
-    environment.filters["usd"] = lambda usd: "unknown" if usd is None else f"${usd:.4f}"
+    environment.filters["usd"] = money
     text = environment.get_template("page.html.jinja").render(
         title=folder.resolve().name,
         rows=rows_of(folder),

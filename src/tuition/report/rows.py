@@ -10,10 +10,16 @@ from typing import Any
 from tuition.core.errors import DataError
 from tuition.core.records import Record
 
-__all__ = ["Row", "read_json", "rows_of", "run_folders"]
+__all__ = ["Row", "money", "read_json", "rows_of", "run_folders"]
 
 _ORDER = {"rule": 0, "zero_shot": 1, "label_only": 2, "step_by_step": 3, "tinyllm": 4, "ask_teacher": 9}
 """Where a recipe's rows stand; an unknown recipe stands among the students."""
+
+_RULES = {
+    "longest_option": "; no answer where there are no options",
+    "frequent_position": "; no answer where there are no options",
+}
+"""What a reader must know of a rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +40,26 @@ class Row(Record):
     """Share of answers that could not be read."""
     usd: float | None
     """Cost of every answer it used, as if bought alone; None: unknown."""
-    paid_usd: float
-    """What it newly paid."""
+    paid_usd: float | None
+    """What it newly paid; None: at an unknown price."""
     difference: float | None = None
     """Accuracy less the reference run's, on the same items; None: not compared."""
     difference_low: float | None = None
     """Lower end of its 95 % interval."""
     difference_high: float | None = None
     remark: str = ""
+
+
+def money(usd: float | None) -> str:
+    """Write dollars for people.
+
+    Args:
+        usd: None: unknown, and never shown as 0.
+
+    Returns:
+        Such as `$0.0125`.
+    """
+    return "unknown" if usd is None else f"${usd:.4f}"
 
 
 def run_folders(folder: Path) -> dict[str, Path]:
@@ -124,11 +142,16 @@ def _row(name: str, metrics: dict[str, Any], *, split: str, difference: dict[str
 def _remark(metrics: dict[str, Any]) -> str:
     remarks = []
     if metrics.get("is_simulated"):
-        remarks.append("simulated teacher: a program")
+        remarks.append(
+            "simulated: a program" if metrics["student"] is None else "simulated teachers and money"
+        )
     if metrics.get("saw_answers"):
         remarks.append("recorded with the gold answer in the prompt")
     if metrics.get("rationale_as") == "chain":
         remarks.append("explains, then answers")
+    if metrics.get("failures"):
+        kinds = ", ".join(f"{n} {kind}" for kind, n in metrics["failures"].items())
+        remarks.append(f"without a reply: {kinds}")
     if metrics["stopped_by"] == "budget":
         remarks.append("the budget ended first")
     if metrics["spend"]["unknown"]:
@@ -150,7 +173,7 @@ def _rules(runs: dict[str, dict[str, Any]], split: str) -> list[Row]:
             unreadable=figures["unreadable"],
             usd=0.0,
             paid_usd=0.0,
-            remark="needs no question",
+            remark="needs no question" + _RULES.get(rule, ""),
         )
         for rule, figures in blind.items()
     ]

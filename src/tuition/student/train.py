@@ -338,4 +338,9 @@ def train_model(
 
 def _only(features: list[dict[str, list[Pass]]]) -> dict[str, list[Pass]]:
     """Take the one step out of the Trainer's batch of one."""
+    if len(features) != 1:
+        raise TrainingError(
+            f"the Trainer asked for {len(features)} steps at once, which it does where it sees several GPUs; "
+            "set CUDA_VISIBLE_DEVICES to one of them, or start with torchrun."
+        )
     return features[0]

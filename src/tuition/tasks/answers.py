@@ -2,16 +2,18 @@ r"""Read an option, yes or no, or a short string out of text. Knows no label and
 
 Every reader goes through the same order and stops at the first step that says something:
 
-1. The last conclusion mark: `####`, `\boxed{…}`, `-->`, "the answer is …", "answer: …". Where it names two
-   different answers, denies one ("is not (B)") or breaks off, the text is unreadable, whatever stands before
-   it. Options only: an earlier mark that names another option makes the text ambiguous, so unreadable.
+1. The last conclusion mark: `####`, `\boxed{…}`, `-->`, "the answer is …", "answer: …". An option's own text
+   after the mark is that option, however many sentences it has; else the mark's sentence counts. Where that
+   names two different answers, denies one ("is not (B)"), asks ("is it 5? No") or breaks off, the text is
+   unreadable, whatever stands before it. Options only: an earlier mark that names another option makes the
+   text ambiguous, so unreadable.
 2. The whole text, where it is nothing but an answer: a letter, an option, a number with its unit, "Yes."
 3. Options only: "(B) is the correct answer", where the text says it of one option alone.
 4. The last sentence of a text that was not cut, where it names exactly one answer and denies nothing. Option
    texts count only in a text of one sentence or after "so", "therefore" and the like; "yes" and "no" only as
    first word; numbers only as the end of an equation or as the one number of a sentence.
 
-A text that runs on into an invented next question ("Question: …") ends before that question.
+A text that runs on into an invented next question ("Question: …", "Options: …") ends before that question.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tuition.tasks.conclusion import WRAPPING, before_spill, conclusion, conclusions, is_cut, last_sentence
+from tuition.core.records import option_letter
+from tuition.core.steps import before_spill
+from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence, marks
 
 __all__ = ["normalise", "read_option", "read_string", "read_yes_no"]
 
@@ -36,10 +40,16 @@ _LEADING_LETTER = re.compile(
     r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))",
     re.IGNORECASE,
 )
+_LEADING_PAIR = re.compile(
+    r"^[\s*_`'\"“$]*(?:option|choice|letter)?\s*[(\[{]\s*([a-z]{2})\s*[)\]}]", re.IGNORECASE
+)
+_ALPHABET = 26
+"""A question with more options letters them on with pairs: aa, ab, ..."""
 _SECOND_LETTER = re.compile(r"^\W{0,4}(?:\s(?:and|or)\s|[/&,])\W{0,3}(?:and |or )?\W?([A-Z])\b(?!')")
 _COMMON = frozenset({"yes", "no", "maybe", "true", "false"})
 _SHORT = 4
 _LEADING_WORD = re.compile(r"^\W*(yes|no|maybe|true|false)\b(?=\s*[,.:;!—–*]|\s*$|\s+-)", re.IGNORECASE)
+_TURN = re.compile(r"\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?]|$))", re.IGNORECASE)
 _FILLER = re.compile(r"^(?:that |it is |the |an? |option |choice )+")
 _YES_NO_AT_END = re.compile(r"\b(?:so|therefore|thus|hence)\b,?\s+(yes|no)\b(?=\W*$|,)", re.IGNORECASE)
 _CALLED_CORRECT = re.compile(
@@ -51,6 +61,10 @@ _CONCLUDES = re.compile(
 )
 _QUOTED = re.compile(r"(?<!\w)[\"“`']([^\"”`'\n]{1,60})[\"”`'](?!\w)")
 _LONGEST_STRING = 8
+_BLANKS = re.compile(r"\s*")
+_CLOSING = r"*_`'\"”’$)\]"
+_ENDED = re.compile(rf"[{_CLOSING}.,;:!]*(?:\?*\s*\Z|[ \t]*\n|(?<=[.!])[{_CLOSING}]*\s)")
+"""What stands after an option's text where that is all that is announced: a final mark, the line's end."""
 
 
 def normalise(text: str) -> str:
@@ -76,31 +90,92 @@ def read_option(text: str, choices: Sequence[str]) -> str | None:
 
     Args:
         text: What a teacher or a student wrote.
-        choices: The options' texts, lettered from A.
+        choices: The options' texts, lettered as by `option_letter`, in either case.
 
     Returns:
         One of the choices. None: empty, cut, ambiguous, denied, or none named.
     """
     options = tuple(choices)
-    body = before_spill(text)
+    body = before_spill(text).strip()
     if not body:
         return None
-    tails = list(conclusions(body))
-    if tails:
-        i = _agreed(tails, options)
-    else:
-        i = _whole(body, options)
-        i = _called_correct(body, options) if i is None else i
-        if i is None and not is_cut(body):
-            i = _stated(body, options)
+    i = _named(body, options)
+    announced = [] if i is not None else _marked(body, options)
+    if announced:
+        # an earlier mark that names another option makes the text ambiguous
+        i = announced[0] if set(announced[1:]) <= {announced[0], None} else None
+    elif i is None:
+        i = _unmarked(body, options)
     return None if i is None else options[i]
 
 
-def _agreed(tails: list[str], options: tuple[str, ...]) -> int | None:
-    """Read the last mark; an earlier one that names another option makes the text ambiguous."""
-    i = _announced(tails[0], options)
-    earlier = {_announced(tail, options) for tail in set(tails[1:])} if i is not None else set()
-    return i if earlier <= {i, None} else None
+def _unmarked(body: str, options: tuple[str, ...]) -> int | None:
+    i = _whole(body, options)
+    i = _called_correct(body, options) if i is None else i
+    return _stated(body, options) if i is None and not is_cut(body) else i
+
+
+def _marked(body: str, options: tuple[str, ...]) -> list[int | None]:
+    """Read what each mark announces, from the last to the first."""
+    read: list[tuple[int, int | None]] = []
+    for mark in marks(body):
+        begun = _begun(body[mark.start :], options)
+        if begun is None:
+            read.append((mark.place, _announced(mark.tail, options)))
+            continue
+        i, length = begun
+        # a mark inside the text of an option announces nothing
+        read = [(place, other) for place, other in read if place >= mark.start + length]
+        read.append((mark.place, i))
+    return [i for _, i in read]
+
+
+def _begun(text: str, options: tuple[str, ...]) -> tuple[int, int] | None:
+    """Find the longest option that a text begins with and that nothing but a final mark follows on its line.
+
+    Where two are equally long the one spelt exactly so counts; where there is none such, no option does.
+    """
+    found: dict[str, tuple[int, bool]] = {}
+    starts = (text.lstrip(), text.lstrip(WRAPPING))
+    for option, name in zip(options, _normalised(options), strict=True):
+        exact = option.strip()
+        reached = [
+            (len(text) - len(bare) + end, is_exact)
+            for bare in starts
+            for end, is_exact in ((len(exact) * bare.startswith(exact), True), (_reach(bare, name), False))
+            if end and _ENDED.match(bare, end)
+        ]
+        if reached:
+            found[option] = max(reached)
+    best = [option for option in found if found[option] == max(found.values())]
+    return (options.index(best[0]), found[best[0]][0]) if len(best) == 1 else None
+
+
+def _reach(text: str, name: str) -> int:
+    """Say where a normalised name ends that a text begins with, whatever case and blanks; 0 for none."""
+    place = 0
+    for i, word in enumerate(name.split()):
+        start = place
+        blanks = _BLANKS.match(text, place)
+        place = blanks.end() if blanks else place
+        if (i and place == start) or text[place : place + len(word)].casefold() != word:
+            return 0
+        place += len(word)
+    return place
+
+
+def _named(text: str, options: tuple[str, ...]) -> int | None:
+    """Find the option that a text is: exactly, else the only one but for case, blanks and outer marks."""
+    for said in (text.strip(), _unwrapped(text)):
+        if said in options:
+            return options.index(said)
+    return _alike(normalise(text) or text.strip(), options)
+
+
+def _alike(name: str, options: tuple[str, ...]) -> int | None:
+    """Find the option of a normalised name; None where two different ones have it."""
+    found = [i for i, other in enumerate(_normalised(options)) if other == name]
+    return found[0] if len({options[i] for i in found}) == 1 else None
 
 
 def _called_correct(body: str, options: tuple[str, ...]) -> int | None:
@@ -110,24 +185,43 @@ def _called_correct(body: str, options: tuple[str, ...]) -> int | None:
 
 def _place(letter: str, options: tuple[str, ...]) -> int | None:
     """Give the option of a letter; None where the letter itself is another option's text."""
-    i = ord(letter.upper()) - ord("A")
+    letter = letter.lower()
+    i = next((i for i in range(len(options)) if option_letter(i) == letter), None)
     names = _normalised(options)
-    is_other = letter.lower() in names and names.index(letter.lower()) != i
-    return i if i < len(options) and not is_other else None
+    is_other = letter in names and names.index(letter) != i
+    return None if is_other else i
+
+
+def _leading_letter(text: str, options: tuple[str, ...]) -> tuple[str, str] | None:
+    """Part a letter from what follows it; None where the text begins with no letter."""
+    found = _LEADING_LETTER.match(text)
+    if not found and len(options) > _ALPHABET:
+        found = _LEADING_PAIR.match(text)
+    if not found:
+        return None
+    (letter,) = filter(None, found.groups())
+    return letter, text[found.end() :]
 
 
 def _whole(body: str, options: tuple[str, ...]) -> int | None:
     """Take a text that is an option, a letter, or both; None where letter and text disagree."""
-    names = _normalised(options)
-    name = normalise(body) or body.strip()
-    if name in names:
-        return names.index(name)
-    letter = _LEADING_LETTER.match(body)
-    if not letter:
+    named = _named(body, options)
+    if named is not None:
+        return named
+    parted = _leading_letter(body, options)
+    if not parted:
         return None
-    i = _place(letter[1] or letter[2] or letter[3], options)
-    rest = normalise(body[letter.end() :].lstrip(" .):,;-"))
-    return i if i is not None and rest in ("", names[i]) else None
+    i = _place(parted[0], options)
+    rest = parted[1].lstrip(" .):,;-")
+    is_said = i is not None and (not normalise(rest) or _says(rest, i, options=options))
+    return i if is_said else None
+
+
+def _says(text: str, i: int, *, options: tuple[str, ...]) -> bool:
+    """Say whether a text is the text of one option, and is not exactly another's."""
+    named = _named(text, options)
+    is_other = named is not None and options[named] != options[i]
+    return normalise(text) == _normalised(options)[i] and not is_other
 
 
 def _announced(tail: str, options: tuple[str, ...]) -> int | None:
@@ -135,53 +229,58 @@ def _announced(tail: str, options: tuple[str, ...]) -> int | None:
     whole = _whole(tail, options)
     if whole is not None:
         return whole
-    names = _normalised(options)
-    letter = _LEADING_LETTER.match(tail)
-    if letter:
-        return _leading_letter(tail, letter, options)
-    word = _leading_common(tail, names)
+    parted = _leading_letter(tail, options)
+    if parted:
+        return _announced_letter(*parted, options=options)
+    word = _leading_common(tail, options)
     if word is not None:
         return word
     letters = {found.upper() for found in _BRACKETED.findall(tail)}
     if len(letters) == 1:
         return None if _DENIAL.search(tail) else _place(letters.pop(), options)
-    return None if letters else _mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), names)
+    return None if letters else _mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), options)
 
 
-def _leading_letter(tail: str, letter: re.Match[str], options: tuple[str, ...]) -> int | None:
-    name = letter[1] or letter[2] or letter[3]
-    rest = tail[letter.end() :]
-    others = {found.upper() for found in _BRACKETED.findall(rest)} - {name.upper()}
-    i = _place(name, options)
+def _announced_letter(letter: str, rest: str, *, options: tuple[str, ...]) -> int | None:
+    others = {found.upper() for found in _BRACKETED.findall(rest)} - {letter.upper()}
+    i = _place(letter, options)
     if others or _SECOND_LETTER.match(rest) or i is None:
         return None
-    names = _normalised(options)
-    said = normalise(rest.lstrip(" .):,;-"))
-    return None if said in names and said != names[i] else i
+    said = rest.lstrip(" .):,;-")
+    is_an_option = normalise(said) in _normalised(options)
+    return None if is_an_option and not _says(said, i, options=options) else i
 
 
-def _leading_common(text: str, names: tuple[str, ...]) -> int | None:
+def _leading_common(text: str, options: tuple[str, ...]) -> int | None:
+    word = _leading_word(text)
+    return _alike(word, options) if word else None
+
+
+def _leading_word(text: str) -> str | None:
+    """Give the "yes", "no" and the like that a text begins with and does not take back ("Yes, but no.")."""
     found = _LEADING_WORD.match(text)
-    return names.index(found[1].lower()) if found and found[1].lower() in names else None
+    if not found:
+        return None
+    word = found[1].lower()
+    return word if {turn.lower() for turn in _TURN.findall(text)} <= {word} else None
 
 
 def _stated(body: str, options: tuple[str, ...]) -> int | None:
     """Read the last sentence of a text without a mark: it must name exactly one option and deny nothing."""
-    names = _normalised(options)
     sentence = last_sentence(body)
-    word = _leading_common(sentence, names)
+    word = _leading_common(sentence, options)
     if word is not None:
         return word
     letters = {found for found in _BRACKETED.findall(sentence) if found.isupper()}
     if letters:
         return _place(letters.pop(), options) if len(letters) == 1 and not _DENIAL.search(sentence) else None
     concludes = sentence == body or _CONCLUDES.match(sentence)
-    return _mentioned(" ".join(sentence.casefold().split()), names) if concludes else None
+    return _mentioned(" ".join(sentence.casefold().split()), options) if concludes else None
 
 
-def _mentioned(text: str, names: tuple[str, ...]) -> int | None:
+def _mentioned(text: str, options: tuple[str, ...]) -> int | None:
     """Find the one option a text mentions; an option inside another's mention does not count."""
-    spans = {name: place for name in set(names) if (place := _find_word(text, name)) >= 0}
+    spans = {name: place for name in set(_normalised(options)) if (place := _find_word(text, name)) >= 0}
     outer = [
         name
         for name, place in spans.items()
@@ -195,7 +294,7 @@ def _mentioned(text: str, names: tuple[str, ...]) -> int | None:
     (name,) = outer
     is_sure = (len(name) >= _SHORT or spans[name] == 0) and name not in _COMMON
     outside = text[: spans[name]] + text[spans[name] + len(name) :]
-    return names.index(name) if is_sure and not _DENIAL.search(outside) else None
+    return _alike(name, options) if is_sure and not _DENIAL.search(outside) else None
 
 
 def _find_word(text: str, word: str) -> int:
@@ -218,7 +317,7 @@ def read_yes_no(text: str) -> str | None:
     Returns:
         "yes" or "no". None: empty, ambiguous, or neither said.
     """
-    body = before_spill(text)
+    body = before_spill(text).strip()
     tail = conclusion(body)
     if tail is not None:
         return _said(tail) or _bare_yes_no(tail)
@@ -229,8 +328,8 @@ def read_yes_no(text: str) -> str | None:
 
 
 def _said(text: str) -> str | None:
-    found = _LEADING_WORD.match(text)
-    return found[1].lower() if found and found[1].lower() in ("yes", "no") else None
+    word = _leading_word(text)
+    return word if word in ("yes", "no") else None
 
 
 def _bare_yes_no(tail: str) -> str | None:
@@ -250,7 +349,7 @@ def read_string(text: str) -> str | None:
     Returns:
         Without outer quotes and final point. None: empty, cut, or no string to be seen.
     """
-    body = before_spill(text)
+    body = before_spill(text).strip()
     tail = conclusion(body)
     if tail is not None:
         return _unwrapped(tail)

@@ -10,11 +10,12 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from tuition.core.errors import some_of
-from tuition.core.records import Example, Record, canonical_json
+from tuition.core.errors import TuitionError, some_of
+from tuition.core.protocols import Task
+from tuition.core.records import Example, Grade, Record, canonical_json
 from tuition.core.splits import Splits, fingerprint
 
-__all__ = ["Finding", "check_examples", "check_splits", "without_overlap"]
+__all__ = ["Finding", "check_examples", "check_labels", "check_splits", "finding", "without_overlap"]
 
 _SHOWN = 3
 
@@ -25,7 +26,7 @@ class Finding(Record):
 
     kind: str
     """duplicate, empty_question, answer_outside_choices, equal_choices, no_answer, overlap, overlap_removed,
-    bad_row, duplicate_removed."""
+    bad_row, duplicate_removed, unreadable_label."""
     split: str
     """train, valid or test."""
     count: int
@@ -45,8 +46,18 @@ _WORDS = {
 }
 
 
-def _finding(kind: str, split: str, ids: Sequence[str], *, words: str) -> list[Finding]:
-    """Make the finding, or none where it concerns nobody."""
+def finding(kind: str, split: str, ids: Sequence[str], *, words: str) -> list[Finding]:
+    """Make the finding about some examples, or none where it concerns nobody.
+
+    Args:
+        kind: As in `Finding`.
+        split: Where they stand.
+        ids: Of all the examples it concerns.
+        words: What goes between their number and their ids, such as "have no label".
+
+    Returns:
+        One finding or none.
+    """
     if not ids:
         return []
     sentence = f"{split}: {len(ids)} {words}: {some_of(ids)}"
@@ -68,9 +79,7 @@ def check_examples(examples: Sequence[Example], split: str) -> list[Finding]:
     for example in examples:
         for kind in _faults(example, seen):
             ids[kind].append(example.id)
-    return [
-        finding for kind, words in _WORDS.items() for finding in _finding(kind, split, ids[kind], words=words)
-    ]
+    return [found for kind, words in _WORDS.items() for found in finding(kind, split, ids[kind], words=words)]
 
 
 def _faults(example: Example, seen: set[str]) -> Iterator[str]:
@@ -107,7 +116,41 @@ def check_splits(splits: Splits) -> list[Finding]:
 
 
 def _sealed_findings(examples: Sequence[Example]) -> list[str]:
-    return [canonical_json(finding.to_json()) for finding in check_examples(examples, "test")]
+    return [canonical_json(found.to_json()) for found in check_examples(examples, "test")]
+
+
+def check_labels(splits: Splits, task: Task) -> list[Finding]:
+    """Check that the task grades every label as right, before anything is paid for.
+
+    A label "twelve" under `kind = "number"` fits no answer, and would be met only when the first is graded.
+
+    Args:
+        splits: The test stays sealed; of its labels no word comes out.
+        task: Whose kind the labels must fit.
+
+    Returns:
+        One finding of kind "unreadable_label" for each split with such labels; empty where all fit. It never
+        raises: a task that fails on its own label has not read it.
+    """
+    words = f"have a label that the task kind {task.name!r} cannot read"
+    findings: list[Finding] = []
+    for split, examples in (("train", splits.train), ("valid", splits.valid)):
+        findings += finding("unreadable_label", split, _misread(examples, task), words=words)
+    if splits.test is not None:
+        ids = splits.test.check(lambda examples: _misread(examples, task))
+        findings += finding("unreadable_label", "test", ids, words=words)
+    return findings
+
+
+def _misread(examples: Sequence[Example], task: Task) -> list[str]:
+    return [example.id for example in examples if example.answer is not None and not _is_right(example, task)]
+
+
+def _is_right(example: Example, task: Task) -> bool:
+    try:
+        return task.grade(example.answer, example) is Grade.RIGHT
+    except (TuitionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return False
 
 
 def _fingerprints(examples: Sequence[Example]) -> frozenset[str]:
@@ -116,7 +159,7 @@ def _fingerprints(examples: Sequence[Example]) -> frozenset[str]:
 
 def _overlap(split: str, examples: Sequence[Example], *, others: Collection[str], name: str) -> list[Finding]:
     shared = [example.id for example in examples if fingerprint(example) in others]
-    return _finding("overlap", split, shared, words=f"also stand in {name}")
+    return finding("overlap", split, shared, words=f"also stand in {name}")
 
 
 def without_overlap(splits: Splits) -> tuple[Splits, list[Finding]]:
@@ -139,9 +182,9 @@ def without_overlap(splits: Splits) -> tuple[Splits, list[Finding]]:
         else:
             kept.append(example)
     findings = [
-        finding
+        found
         for name, ids in gone.items()
-        for finding in _finding(
+        for found in finding(
             "overlap_removed", "train", ids, words=f"left training because they stand in {name}"
         )
     ]

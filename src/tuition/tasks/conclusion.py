@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-__all__ = ["WRAPPING", "before_spill", "conclusion", "conclusions", "is_cut", "last_sentence"]
+__all__ = ["WRAPPING", "Mark", "conclusion", "conclusions", "is_cut", "last_sentence", "marks"]
 
 WRAPPING = " \t\n\r*_`'\"“”‘’$"
 """What may stand around an answer without being part of it."""
 
-_SPILL = re.compile(r"\n\s*(?:#+\s*)?(?:question|q|problem)\s*\d*\s*[:.]", re.IGNORECASE)
 _ANSWER_MARK = re.compile(
     r"answer\b(?: to (?:this|the)(?: \w+)? (?:question|problem))?"
     r"(?:\W{0,4}\b(?:is|was|would be|should be|must be|will be)\b[\s:*]*|[*_\s]*:[*_\s]*)",
@@ -41,23 +41,25 @@ _ABBREVIATION = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|St|vs|approx)|\be\.g|\bi\.e|\b
 _LIST_MARK = re.compile(r"(?:^|\n|\.\s)\s*\d{1,2}\.$")
 _DOTS = re.compile(r"\s*(?:\.{2,}|…)\s*")
 _FINAL = re.compile(r"[.!?][\"')\]}*$]*$")
+_QUESTION_REACH = 4
+_ASKED = re.compile(r"\?[\"')\]*]*$")
 _CUT = re.compile(
-    r"(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you|which))$",
+    r"(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you|which"
+    r"|after|before|from|than|as|at|on|per|if|when|because|since|while|has|have|had|his|their|its))$",
     re.IGNORECASE,
 )
 
 
-def before_spill(text: str) -> str:
-    """Leave out the invented next question that a text runs on into.
+class Mark(NamedTuple):
+    """One conclusion mark of a text."""
 
-    Args:
-        text: What a teacher or a student wrote.
-
-    Returns:
-        The text up to a line that begins with "Question:", "Q2." or "Problem 3:", stripped.
-    """
-    found = _SPILL.search(text)
-    return (text[: found.start()] if found else text).strip()
+    place: int
+    """Where the mark begins."""
+    start: int
+    """Where it ends and what it announces begins."""
+    tail: str
+    """The rest of the mark's sentence, or the inside of its box; empty where the text breaks off there, or
+    asks and goes on: "The answer is 5? No."."""
 
 
 def conclusion(text: str) -> str | None:
@@ -73,7 +75,19 @@ def conclusion(text: str) -> str | None:
 
 
 def conclusions(text: str) -> Iterator[str]:
-    r"""Find what each conclusion mark announces, from the last to the first.
+    """Find what each conclusion mark announces, from the last to the first.
+
+    Args:
+        text: Without a spilled question.
+
+    Returns:
+        The tail of each of `marks`.
+    """
+    return (mark.tail for mark in marks(text))
+
+
+def marks(text: str) -> Iterator[Mark]:
+    r"""Find the conclusion marks, from the last to the first.
 
     Marks are `####`, `-->` at the end, `\boxed{…}`, "the answer is", "answer:", "the correct option is".
 
@@ -81,7 +95,7 @@ def conclusions(text: str) -> Iterator[str]:
         text: Without a spilled question.
 
     Yields:
-        The rest of the mark's sentence, or the inside of the box; empty where the text breaks off there.
+        Where each stands, and what it announces.
     """
     end = len(text)
     while True:
@@ -89,14 +103,20 @@ def conclusions(text: str) -> Iterator[str]:
         start, place = max(_last_mark(text, end), _last_sign(text, end))
         if start < 0:
             return
-        if text.startswith(_BOXED, place):
-            yield _inside_box(text, start)
-        else:
-            dots = _DOTS.match(text, start)
-            tail = _sentence_at(text, dots.end() if dots else start)
-            box = tail.find(_BOXED)
-            yield _inside_box(tail, box + len(_BOXED)) if box >= 0 else tail.strip()
+        yield Mark(place, start, _tail(text, place, start))
         end = place
+
+
+def _tail(text: str, place: int, start: int) -> str:
+    if text.startswith(_BOXED, place):
+        return _inside_box(text, start)
+    dots = _DOTS.match(text, start)
+    tail = _sentence_at(text, dots.end() if dots else start)
+    box = tail.find(_BOXED)
+    if box >= 0:
+        return _inside_box(tail, box + len(_BOXED))
+    is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail) and not text.endswith(tail)
+    return "" if is_asked else tail.strip()
 
 
 def _last_sign(text: str, end: int) -> tuple[int, int]:
@@ -174,6 +194,6 @@ def is_cut(text: str, *, needs_final_mark: bool = True) -> bool:
         True for a text that was cut, and for an empty one.
     """
     text = text.rstrip().removesuffix("**")
-    if not text or _CUT.search(text[-40:]):
+    if not text or _CUT.search(text[-40:]) or _LIST_MARK.search(text[-40:]):
         return True
     return needs_final_mark and not _FINAL.search(text[-8:])

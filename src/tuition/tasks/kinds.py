@@ -9,11 +9,11 @@ from __future__ import annotations
 from tuition.core.errors import DataError
 from tuition.core.records import Example, Grade
 from tuition.tasks.answers import normalise, read_option, read_string, read_yes_no
-from tuition.tasks.numbers import is_same_number, parse_number, read_number
+from tuition.tasks.numbers import is_same_number, parse_bare_number, parse_number, read_number
 
 __all__ = ["FreeText", "Mixed", "MultipleChoice", "Number", "YesNo"]
 
-_VERSION = "1"
+_VERSION = "2"
 
 
 def _graded(is_right: bool) -> Grade:
@@ -52,14 +52,18 @@ class MultipleChoice:
             example: With its label.
 
         Returns:
-            UNREADABLE for None, else RIGHT or WRONG.
+            UNREADABLE for None and for what could be two options, else RIGHT or WRONG.
         """
         label = _label(example)
         if answer is None:
             return Grade.UNREADABLE
         # two options may differ in case or marks alone, so that an exact option is compared exactly
-        is_exact = answer in example.choices and label in example.choices
-        return _graded(answer == label if is_exact else normalise(answer) == normalise(label))
+        if answer in example.choices and label in example.choices:
+            return _graded(answer == label)
+        name = normalise(answer)
+        if len({choice for choice in example.choices if normalise(choice) == name}) > 1:
+            return Grade.UNREADABLE
+        return _graded(name == normalise(label))
 
 
 class Number:
@@ -167,21 +171,17 @@ class FreeText:
         label = _label(example)
         if answer is None or not answer.strip():
             return Grade.UNREADABLE
-        left, right = parse_number(answer), parse_number(label)
-        if left is not None and right is not None and _is_bare(answer) and _is_bare(label):
+        left, right = parse_bare_number(answer), parse_bare_number(label)
+        if left is not None and right is not None:
             return _graded(is_same_number(left, right))
         return _graded((normalise(answer) or answer.strip()) == (normalise(label) or label.strip()))
-
-
-def _is_bare(text: str) -> bool:
-    return not any(letter.isalpha() for letter in text)
 
 
 class Mixed:
     """Read each example by its own kind.
 
     Choices make it multiple choice; else the form of its label, never its value, decides between yes/no,
-    number and free text.
+    number and free text. A label is a number where it is nothing else: "7 May" and "12 apples" are free text.
     """
 
     name = "mixed"
@@ -224,6 +224,6 @@ class Mixed:
             return MultipleChoice()
         if example.answer is not None and normalise(example.answer) in ("yes", "no"):
             return YesNo()
-        if example.answer is not None and parse_number(example.answer) is not None:
+        if example.answer is not None and parse_bare_number(example.answer) is not None:
             return Number()
         return FreeText()

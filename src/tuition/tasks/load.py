@@ -6,17 +6,16 @@ Grades nothing and asks nobody.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tuition.core.errors import ConfigError, DataError
-from tuition.core.records import Example, Json
+from tuition.core.errors import ConfigError, DataError, nearest
+from tuition.core.records import Example, Json, option_letter
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.tasks.answers import normalise
-from tuition.tasks.check import Finding, without_overlap
+from tuition.tasks.check import Finding, finding, without_overlap
 from tuition.tasks.config import TaskConfig
 
 __all__ = ["FileSource", "read_examples"]
@@ -81,12 +80,8 @@ class FileSource:
         if path is None:
             return ()
         examples, faults = read_examples(resolve_data(path), self.config, split=split)
-        if faults:
-            sentence = f"{split}: {len(faults)} rows were left out: {'; '.join(faults.values())}"
-            ids = tuple(faults)[:_SHOWN]
-            self.findings.append(
-                Finding(kind="bad_row", split=split, count=len(faults), ids=ids, sentence=sentence)
-            )
+        words = f"rows were left out ({_told(faults)})"
+        self.findings += finding("bad_row", split, tuple(faults), words=words)
         return examples
 
     def _without_repeats(self, splits: Splits) -> Splits:
@@ -95,17 +90,7 @@ class FileSource:
             kept.setdefault(fingerprint(example), example)
         stay = {example.id for example in kept.values()}
         gone = [example.id for example in splits.train if example.id not in stay]
-        if gone:
-            sentence = f"train: {len(gone)} repeats left training"
-            self.findings.append(
-                Finding(
-                    kind="duplicate_removed",
-                    split="train",
-                    count=len(gone),
-                    ids=tuple(gone[:_SHOWN]),
-                    sentence=sentence,
-                )
-            )
+        self.findings += finding("duplicate_removed", "train", gone, words="repeats left training")
         return dataclasses.replace(splits, train=tuple(kept.values()))
 
 
@@ -167,20 +152,23 @@ def read_examples(
         except _BadRow as fault:
             faults[f"{id}" if id not in examples else f"row {number}"] = f"row {number} (id {id!r}) {fault}"
     if faults and not config.drop_bad_rows:
-        shown = "; ".join(list(faults.values())[:_SHOWN])
-        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise DataError(
-            f"{str(path)!r}: {len(faults)} of {len(rows)} rows cannot be used: {shown}{more}. "
+            f"{str(path)!r}: {len(faults)} of {len(rows)} rows cannot be used: {_told(faults)}. "
             "Mend them, or set drop_bad_rows = true to leave them out"
         )
     return tuple(examples.values()), faults
+
+
+def _told(faults: Mapping[str, str]) -> str:
+    rest = len(faults) - _SHOWN
+    return "; ".join(list(faults.values())[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _check_columns(path: Path, rows: Sequence[Mapping[str, Json]], config: TaskConfig) -> None:
     found = list(dict.fromkeys(key for row in rows for key in row))
     missing = [(field, name) for field, name in _wanted(config) if name not in found]
     if missing:
-        faults = [f"{name!r} ({field}){_near(name, found)}" for field, name in missing]
+        faults = [f"{name!r} ({field}){nearest(name, found)}" for field, name in missing]
         raise DataError(
             f"{str(path)!r} has no column {', '.join(faults)}. Found: {', '.join(found)}. "
             "Name the columns in the configuration of the task"
@@ -200,11 +188,6 @@ def _wanted(config: TaskConfig) -> Iterator[tuple[str, str]]:
         for name in (names,) if isinstance(names, str) else names:
             if is_named and name:
                 yield field, name
-
-
-def _near(name: str, found: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _id_of(path: Path, row: Mapping[str, Json], *, number: int, config: TaskConfig) -> str:
@@ -281,9 +264,9 @@ def _by_text(value: Json, choices: tuple[str, ...]) -> int | None:
 
 
 def _by_letter(value: Json, choices: tuple[str, ...]) -> int | None:
-    letter = str(value).strip().strip("().").upper()
-    i = ord(letter) - ord("A") if len(letter) == 1 else -1
-    return i if 0 <= i < len(choices) else None
+    letter = str(value).strip().strip("().").lower()
+    letters = [option_letter(i) for i in range(len(choices))]
+    return letters.index(letter) if letter in letters else None
 
 
 def _by_index(value: Json, choices: tuple[str, ...]) -> int | None:

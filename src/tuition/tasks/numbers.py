@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from tuition.tasks.conclusion import WRAPPING, before_spill, conclusion, is_cut, last_sentence
+from tuition.core.steps import before_spill
+from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence
 
-__all__ = ["is_same_number", "parse_number", "plain_number", "read_number"]
+__all__ = ["is_same_number", "parse_bare_number", "parse_number", "plain_number", "read_number"]
 
 _LONGEST = 40
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,2})?|\.\d+"
@@ -39,7 +40,8 @@ _NO_CONCLUSION = re.compile(
     r"|%\s+of\b|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d",
     re.IGNORECASE,
 )
-_UNIT = re.compile(r"^\s*%?\s*(?:[^\W\d]+[\w/.²³-]*\s*){0,3}[.!]?$")
+_SIGN_AFTER = re.compile(r"^\s*[%$€£¥]?$")
+_UNIT = re.compile(r"^\s*[%$€£¥]?\s*(?:[^\W\d]+[\w/.²³-]*\s*){0,3}[.!]?$")
 
 
 def parse_number(text: str) -> Fraction | None:
@@ -56,6 +58,21 @@ def parse_number(text: str) -> Fraction | None:
     cleaned = _clean(text).strip(WRAPPING.replace("$", "")).rstrip(".")
     found = _NUMBER.match(cleaned)
     return _value(found) if found and _UNIT.match(cleaned[found.end() :]) else None
+
+
+def parse_bare_number(text: str) -> Fraction | None:
+    """Take a text that is a number and nothing else, so that no word of it is lost.
+
+    Args:
+        text: Such as "1,234.50", "$5", "3/4", "50%"; not "12 apples", "12a" or "7 May".
+
+    Returns:
+        The value; None where the text is anything else.
+    """
+    cleaned = _clean(text).strip(WRAPPING.replace("$", "")).rstrip(".")
+    found = _NUMBER.match(cleaned)
+    is_bare = found is not None and _SIGN_AFTER.match(cleaned[found.end() :])
+    return parse_number(text) if is_bare else None
 
 
 def plain_number(value: Fraction) -> str:
@@ -106,7 +123,7 @@ def read_number(text: str) -> str | None:
     Returns:
         As `plain_number` writes it. None: empty, cut, ambiguous, or no number.
     """
-    body = before_spill(text)
+    body = before_spill(text).strip()
     tail = conclusion(body)
     if tail is not None:
         value = _announced(_clean(tail))
@@ -154,8 +171,10 @@ def _announced(tail: str) -> Fraction | None:
 
 
 def _stated(sentence: str) -> Fraction | None:
-    """Read a sentence without a mark: only an equation or a single number is sure."""
-    return _after_equals(sentence) if _EQUALS.search(sentence) else _only(sentence)
+    """Read a sentence without a mark: only an equation, or the single number of a finished one, is sure."""
+    if _EQUALS.search(sentence):
+        return _after_equals(sentence)
+    return None if is_cut(sentence) else _only(sentence)
 
 
 def _after_equals(text: str) -> Fraction | None:

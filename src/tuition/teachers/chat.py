@@ -29,8 +29,6 @@ _SECRET_HEADERS = ("authorization", "cookie", "set-cookie", "x-api-key", "api-ke
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 """Faults before the request left: nothing can have been charged."""
 _UNSENDABLE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
-_OURS = frozenset({"example"})
-"""Parameters that belong to the key of a request and not to its body."""
 
 
 class ChatTeacher:
@@ -154,9 +152,8 @@ def _read_key(config: TeacherConfig) -> str:
 
 
 def _body(request: Request) -> dict[str, object]:
-    sent = {name: value for name, value in request.parameters.items() if name not in _OURS}
     messages = [message.to_json() for message in request.messages]
-    return {"model": request.model, "messages": messages, **sent}
+    return {"model": request.model, "messages": messages, **request.parameters}
 
 
 def _read(response: httpx2.Response, request: Request) -> Reply:

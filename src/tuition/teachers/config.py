@@ -44,12 +44,14 @@ class TeacherConfig(Section):
     """Seconds to wait for an answer."""
     licence: str = ""
     """Licence or terms of its texts; travels to the cards."""
+    saw_answers: bool = False
+    """Whether recorded replies were written with the gold answer in the prompt; others follow the run."""
     train_on_outputs: bool = True
     """Whether its terms allow training on its texts; false: refused for training."""
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """The weight α of its rationales in the loss."""
     prefix: str | None = None
-    """The student's instruction for its rationales; None: the recipe makes one."""
+    """The student's instruction for its rationales; None: `explain: `."""
     samples: Annotated[int, Field(ge=1)] = 1
     """Independent rationales for each example."""
 

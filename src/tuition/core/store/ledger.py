@@ -42,13 +42,15 @@ CREATE TABLE IF NOT EXISTS owners (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS attempts (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, sample INTEGER NOT NULL,
-  run TEXT NOT NULL, round INTEGER NOT NULL, teacher TEXT NOT NULL, role TEXT NOT NULL,
+  run TEXT NOT NULL, round INTEGER NOT NULL, run_group TEXT NOT NULL,
+  teacher TEXT NOT NULL, role TEXT NOT NULL,
   prompt TEXT NOT NULL, example_id TEXT NOT NULL, endpoint TEXT NOT NULL, model TEXT NOT NULL,
   request TEXT NOT NULL, owner TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('open', 'kept', 'failed', 'unknown')),
   price TEXT, worst_nano INTEGER, worst_tokens INTEGER NOT NULL,
   cost_nano INTEGER, paid_nano INTEGER, tokens INTEGER,
   prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER, reasoning_tokens INTEGER,
+  is_estimated INTEGER,
   failure TEXT, returned_model TEXT, latency_s REAL, headers TEXT, raw TEXT,
   started_at REAL NOT NULL, ended_at REAL
 ) STRICT;
@@ -171,7 +173,8 @@ def earlier(
     Args:
         connection: In a transaction.
         key: The request's key.
-        place: A final failure is remembered within its own run; another run may try again.
+        place: A final failure that cost nothing is remembered within its own run alone; another run may try
+            again. One that was paid for is remembered by all of them.
         asks_again: Whether a call whose end nobody saw may be made once more.
 
     Returns:
@@ -190,9 +193,9 @@ def earlier(
             unknown = attempt["id"]
         elif attempt["state"] == "unknown":
             unknown = attempt["id"]
-        elif attempt["run"] == place.run:
+        else:
             failure = Failure.from_json(json.loads(attempt["failure"]))
-            if not failure.is_retryable:
+            if not failure.is_retryable and (failure.is_paid or attempt["run"] == place.run):
                 return Kept(reply=Reply(failure=failure))
     return Left(attempt_id=unknown) if unknown is not None and not asks_again else None
 
@@ -227,9 +230,13 @@ def _has_open(connection: sqlite3.Connection, scope: str) -> bool:
     """Whether a call in flight counts in this very scope."""
     forget_dead(connection)
     rows = connection.execute(
-        "SELECT DISTINCT run, round, teacher FROM attempts WHERE state = 'open'"
+        "SELECT DISTINCT run, round, run_group, teacher FROM attempts WHERE state = 'open'"
     ).fetchall()
-    return any(scope in Place(run=row["run"], round=row["round"]).scopes(row["teacher"]) for row in rows)
+    return any(scope in _place(row).scopes(row["teacher"]) for row in rows)
+
+
+def _place(attempt: sqlite3.Row) -> Place:
+    return Place(run=attempt["run"], round=attempt["round"], group=attempt["run_group"])
 
 
 def insert_attempt(
@@ -260,6 +267,7 @@ def insert_attempt(
         "key": request.key,
         "run": place.run,
         "round": place.round,
+        "run_group": place.group,
         "request": canonical_json(request.to_json()),
         "owner": owner,
         "state": "open",
@@ -296,7 +304,7 @@ def close_attempt(
         raise StoreError(f"attempt {attempt_id} is not open; a reservation is settled once.")
     state, charged = _charge(reply, cost)
     paid = charged if is_paid or charged is None else Cost(nano=0, tokens=charged.tokens)
-    place = Place(run=row["run"], round=row["round"])
+    place = _place(row)
     if paid is not None:
         more = (paid.nano or 0) - (row["worst_nano"] or 0)
         _add(connection, place.scopes(row["teacher"]), nano=more, tokens=paid.tokens - row["worst_tokens"])
@@ -336,6 +344,7 @@ def _write_outcome(
         "cached_tokens": reply.usage.cached_tokens,
         "completion_tokens": reply.usage.completion_tokens,
         "reasoning_tokens": reply.usage.reasoning_tokens,
+        "is_estimated": reply.usage.is_estimated,
         "failure": None if reply.failure is None else canonical_json(reply.failure.to_json()),
         "returned_model": reply.model,
         "latency_s": reply.latency_s,

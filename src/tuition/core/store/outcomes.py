@@ -11,10 +11,12 @@ __all__ = ["Busy", "Cap", "Kept", "Left", "Outcome", "Place", "Refused", "Reserv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Whose call it is: the run, and the round within it."""
+    """Whose call it is: the run, the round within it, and the group of runs that shares its limits."""
 
     run: str
     round: int = 0
+    group: str = ""
+    """Name under which several runs share their limits; empty: the run shares with nobody."""
 
     def scopes(self, teacher: str) -> tuple[str, ...]:
         """Name every sum that a call of this teacher counts in.
@@ -23,9 +25,10 @@ class Place:
             teacher: Its name.
 
         Returns:
-            The run, the teacher within the run, the round within the run.
+            The run, the teacher within the run, the round within the run; the group, where it is another.
         """
-        return (self.run, f"{self.run}/teacher/{teacher}", f"{self.run}/round/{self.round}")
+        own = (self.run, f"{self.run}/teacher/{teacher}", f"{self.run}/round/{self.round}")
+        return (*own, self.group) if self.group and self.group not in own else own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

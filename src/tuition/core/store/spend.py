@@ -24,12 +24,16 @@ class Spend(Record):
     completion_tokens: int
     usd: float | None
     """Cost of every answer it used, as if bought alone; None: an answer's price is unknown."""
-    paid_usd: float
-    """What it newly paid at known prices; calls whose end nobody saw count at their worst."""
+    paid_usd: float | None
+    """What it newly paid; calls whose end nobody saw count at their worst; None: a price is unknown."""
+    failed_usd: float | None
+    """The part of it that bought nothing: calls that were charged and gave no answer."""
     unknown: int
     """Calls whose end nobody saw."""
     unpriced: int
     """Answers it used whose price is unknown."""
+    estimated: int
+    """Answers it used whose tokens were estimated, for the provider counted none."""
     by_teacher: dict[str, Json] = field(default_factory=dict)
     """For each teacher: answers, tokens, usd."""
     by_role: dict[str, Json] = field(default_factory=dict)
@@ -47,14 +51,17 @@ def spend_of(connection: sqlite3.Connection, run: str) -> Spend:
     """
     attempts = connection.execute(
         "SELECT COUNT(*) AS calls, TOTAL(state = 'unknown') AS unknown, "
-        "SUM(CASE WHEN state IN ('open', 'unknown') THEN worst_nano ELSE paid_nano END) AS paid "
-        "FROM attempts WHERE run = ?",
+        "SUM(nano) AS paid, TOTAL(nano IS NULL) AS unpriced, "
+        "SUM(iif(state = 'failed', nano, 0)) AS failed, "
+        "TOTAL(state = 'failed' AND nano IS NULL) AS failed_unpriced "
+        "FROM (SELECT state, iif(state IN ('open', 'unknown'), worst_nano, paid_nano) AS nano "
+        "FROM attempts WHERE run = ?)",
         (run,),
     ).fetchone()
     groups = connection.execute(
         "SELECT uses.teacher, uses.role, COUNT(*) AS answers, SUM(a.run != uses.run) AS reused, "
         "SUM(a.prompt_tokens) AS prompt_tokens, SUM(a.completion_tokens) AS completion_tokens, "
-        "SUM(a.cost_nano) AS nano, SUM(a.cost_nano IS NULL) AS unpriced "
+        "SUM(a.cost_nano) AS nano, SUM(a.cost_nano IS NULL) AS unpriced, SUM(a.is_estimated) AS estimated "
         "FROM uses JOIN replies ON replies.key = uses.key JOIN attempts a ON a.id = replies.attempt_id "
         "WHERE uses.run = ? GROUP BY uses.teacher, uses.role ORDER BY uses.teacher, uses.role",
         (run,),
@@ -65,9 +72,11 @@ def spend_of(connection: sqlite3.Connection, run: str) -> Spend:
         prompt_tokens=sum(group["prompt_tokens"] for group in groups),
         completion_tokens=sum(group["completion_tokens"] for group in groups),
         usd=_usd(groups),
-        paid_usd=to_usd(attempts["paid"] or 0) or 0.0,
+        paid_usd=None if attempts["unpriced"] else to_usd(attempts["paid"] or 0),
+        failed_usd=None if attempts["failed_unpriced"] else to_usd(attempts["failed"] or 0),
         unknown=int(attempts["unknown"]),
         unpriced=sum(group["unpriced"] for group in groups),
+        estimated=sum(group["estimated"] for group in groups),
         by_teacher=_by("teacher", groups),
         by_role=_by("role", groups),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from tuition.playground.domain import PEOPLE, Domain, Problem, Solution, SolutionStep, draw_apart
@@ -71,15 +71,11 @@ def _draw(rng: Random) -> Problem:
     return Problem(question=question, answer=CoinPuzzle(side, moves).solve().answer)
 
 
-def _make(rng: Random, sizes: Sequence[int]) -> list[list[Problem]]:
-    return draw_apart(_draw, rng, sizes)
-
-
 def _recognise(question: str) -> CoinPuzzle | None:
     start = _SIDE.search(question)
     moves = tuple((name, act == "flips") for name, act in _MOVE.findall(question))
     return CoinPuzzle(start[1] or start[2], moves) if start and moves else None
 
 
-COINS = Domain(name="coins", answer="yes_no", make=_make, recognise=_recognise)
+COINS = Domain(name="coins", answer="yes_no", make=partial(draw_apart, _draw), recognise=_recognise)
 """Three to six people; yes or no."""

@@ -6,16 +6,16 @@ No question crosses the end of February, so that leap years never matter.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
-from tuition.playground.domain import Domain, Problem, Solution, SolutionStep, draw_apart, words
+from tuition.playground.domain import Domain, Problem, Solution, SolutionStep, draw_apart
+from tuition.playground.words import MONTH_DAYS, MONTHS
 
 __all__ = ["DATES", "DatePuzzle"]
 
-_MONTHS = words("January February March April May June July August September October November December")
-_LENGTHS = dict(zip(_MONTHS, (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
+_LENGTHS = dict(zip(MONTHS, MONTH_DAYS, strict=True))
 _WORDINGS = (
     ("Today is {date}. Which date is {span} from now?", "Today is {date}. Which date was {span} ago?"),
     ("It is {date}. What is the date in {span}?", "It is {date}. What was the date {span} ago?"),
@@ -25,7 +25,7 @@ _WORDINGS = (
     ),
     ("Which date comes {span} after {date}?", "Which date comes {span} before {date}?"),
 )
-_DATE = re.compile(rf"\b({'|'.join(_MONTHS)}) (\d{{1,2}})\b")
+_DATE = re.compile(rf"\b({'|'.join(MONTHS)}) (\d{{1,2}})\b")
 _SPAN = re.compile(r"\b(\d{1,2}) (day|week)s?\b")
 _BACK = re.compile(r"\b(?:ago|before)\b")
 
@@ -96,7 +96,7 @@ class DatePuzzle:
 
 
 def _neighbour(month: str, by: int) -> str:
-    return _MONTHS[(_MONTHS.index(month) + by) % 12]
+    return MONTHS[(MONTHS.index(month) + by) % 12]
 
 
 def _is_plain(puzzle: DatePuzzle) -> bool:
@@ -106,7 +106,7 @@ def _is_plain(puzzle: DatePuzzle) -> bool:
 
 
 def _draw(rng: Random) -> Problem | None:
-    month = rng.choice(_MONTHS)
+    month = rng.choice(MONTHS)
     unit = rng.choice(("day", "day", "day", "week"))
     count = rng.randint(1, 4) if unit == "week" else rng.randint(2, 28)
     puzzle = DatePuzzle(month, rng.randint(1, _LENGTHS[month]), count, unit, rng.random() < 0.4)
@@ -119,10 +119,6 @@ def _draw(rng: Random) -> Problem | None:
     return Problem(question=question, answer=puzzle.solve().answer, key=f"{date} {span} {puzzle.is_back}")
 
 
-def _make(rng: Random, sizes: Sequence[int]) -> list[list[Problem]]:
-    return draw_apart(_draw, rng, sizes)
-
-
 def _recognise(question: str) -> DatePuzzle | None:
     date, span = _DATE.search(question), _SPAN.search(question)
     if not date or not span or not 1 <= int(date[2]) <= _LENGTHS[date[1]] or int(span[1]) < 1:
@@ -131,5 +127,5 @@ def _recognise(question: str) -> DatePuzzle | None:
     return puzzle if _is_plain(puzzle) else None
 
 
-DATES = Domain(name="dates", answer="text", make=_make, recognise=_recognise)
+DATES = Domain(name="dates", answer="text", make=partial(draw_apart, _draw), recognise=_recognise)
 """One to 28 days, or up to four weeks; a text such as `March 24`."""

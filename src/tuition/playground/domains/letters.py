@@ -6,8 +6,8 @@ Words come spelled, so that a student whose tokens are longer than a letter can 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from tuition.playground.domain import Domain, Problem, Solution, SolutionStep, draw_apart, listed, words
@@ -67,14 +67,10 @@ def _draw(rng: Random) -> Problem:
     return Problem(question=question, answer=LetterPuzzle(spelled).solve().answer, key=" ".join(spelled))
 
 
-def _make(rng: Random, sizes: Sequence[int]) -> list[list[Problem]]:
-    return draw_apart(_draw, rng, sizes)
-
-
 def _recognise(question: str) -> LetterPuzzle | None:
     spelled = tuple(_SPELLED.findall(question))
     return LetterPuzzle(spelled) if spelled and "last letter" in question else None
 
 
-LETTERS = Domain(name="letters", answer="text", make=_make, recognise=_recognise)
+LETTERS = Domain(name="letters", answer="text", make=partial(draw_apart, _draw), recognise=_recognise)
 """Two to four words; a text such as `t-n-g`."""

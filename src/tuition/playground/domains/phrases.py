@@ -7,8 +7,8 @@ the last ones are rare.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from tuition.playground.domain import PEOPLE, Domain, Problem, Solution, SolutionStep, draw_apart, words
@@ -188,10 +188,6 @@ def _draw(rng: Random) -> Problem | None:
     return Problem(question=question, answer=puzzle.solve().answer)
 
 
-def _make(rng: Random, sizes: Sequence[int]) -> list[list[Problem]]:
-    return draw_apart(_draw, rng, sizes)
-
-
 def _recognise(question: str) -> PhrasePuzzle | None:
     number = _NUMBER.search(question)
     chosen = tuple(_BY_TEXT[text] for text in _PHRASE.findall(question))
@@ -201,5 +197,5 @@ def _recognise(question: str) -> PhrasePuzzle | None:
     return puzzle if puzzle.is_whole else None
 
 
-PHRASES = Domain(name="phrases", answer="number", make=_make, recognise=_recognise)
+PHRASES = Domain(name="phrases", answer="number", make=partial(draw_apart, _draw), recognise=_recognise)
 """One to three operations below 100; a number."""

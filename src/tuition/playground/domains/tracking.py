@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from tuition.playground.domain import PEOPLE, Domain, Problem, Solution, SolutionStep, draw_apart, words
@@ -75,10 +75,6 @@ def _draw(rng: Random) -> Problem:
     return Problem(question=question, answer=puzzle.solve().answer, choices=choices)
 
 
-def _make(rng: Random, sizes: Sequence[int]) -> list[list[Problem]]:
-    return draw_apart(_draw, rng, sizes)
-
-
 def _recognise(question: str) -> TrackingPuzzle | None:
     holds = tuple(_HOLDS.findall(question))
     names = {name for name, _ in holds}
@@ -89,5 +85,5 @@ def _recognise(question: str) -> TrackingPuzzle | None:
     return TrackingPuzzle(holds, swaps, who[1])
 
 
-TRACKING = Domain(name="tracking", answer="choice", make=_make, recognise=_recognise)
+TRACKING = Domain(name="tracking", answer="choice", make=partial(draw_apart, _draw), recognise=_recognise)
 """Three people, one to four swaps; a choice of three objects."""

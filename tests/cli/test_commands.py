@@ -1,0 +1,244 @@
+import json
+import shutil
+import tomllib
+
+import pytest
+import tomli_w
+from tiny import attempts, hashes, tables, teachers
+
+from tuition.recipes.config import resolve
+from tuition.recipes.execute import baselines, execute, execute_all
+
+
+@pytest.fixture(scope="session")
+def group(tmp_path_factory):
+    """A finished main run with its baselines, as the command leaves it but for cards and page."""
+    folder = tmp_path_factory.mktemp("group")
+    more = {"evaluation": {"baselines": ["label_only", "teachers"], "jobs": 1}}
+    config = resolve(tables(folder, teacher=teachers("ada"), **more), where="group")
+    execute_all({"run": config, **baselines(config)}, jobs=1)
+    return folder
+
+
+@pytest.fixture
+def runs(group, tmp_path):
+    """A copy of the finished group beside the command."""
+    shutil.copytree(group, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
+
+
+def test_init_writes_a_configuration_that_can_be_checked(tuition, tmp_path):
+    said = tuition("init")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == "Wrote tuition.toml. Next: tuition check tuition.toml\n"
+    assert tuition("check", "tuition.toml").code == 0
+    assert tomllib.loads((tmp_path / "tuition.toml").read_text())["recipe"] == "tinyllm"
+
+
+def test_init_leaves_a_file_alone(tuition, tmp_path):
+    (tmp_path / "tuition.toml").write_text("mine")
+    said = tuition("init")
+    assert said.code == 2
+    assert "'tuition.toml' exists; name another file: tuition init other.toml" in said.error
+    assert (tmp_path / "tuition.toml").read_text() == "mine"
+
+
+def test_init_of_an_unknown_kind(tuition):
+    assert (
+        "unknown starter 'file'; did you mean 'files'?" in tuition("init", "x.toml", "--kind", "file").error
+    )
+
+
+def test_init_as_json(tuition):
+    assert tuition("init", "x.toml", "--kind", "files", "--json").json == {"config": "x.toml"}
+
+
+def test_check_says_what_it_would_cost_and_spends_nothing(tuition, write, tmp_path):
+    said = tuition("check", write())
+    assert said.code == 0
+    assert "tiny.toml: recipe tinyllm; 12 train, 6 valid, 6 test examples" in said.out
+    assert "ada" in said.out
+    assert said.out.endswith("Nothing was spent. Next: tuition run tiny.toml\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+
+
+def test_check_as_json(tuition, write):
+    plan = tuition("check", write(), "seed=3", "--json").json
+    assert [part["calls"] for part in plan["teachers"]] == [12, 12]
+    assert plan["expected_usd"] > 0
+
+
+def test_check_shows_an_unknown_price_as_unknown(tuition, write):
+    far = [{"kind": "chat", "name": "far", "model": "no-such", "base_url": "http://127.0.0.1:9/v1"}]
+    said = tuition("check", write(teacher=far))
+    assert "the price of far is unknown, and so is the cost" in said.out
+    assert tuition("check", "tiny.toml", "--json").json["teachers"][0]["high_usd"] is None
+
+
+def test_check_tells_the_findings(tuition, write, tmp_path):
+    rows = [{"question": f"What is {i % 9}?", "answer": "1"} for i in range(20)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = tuition("check", write(task={"train": "t.jsonl"}))
+    assert "data: train: " in said.out
+    assert "repeat an earlier question" in said.out
+
+
+def test_run_writes_table_page_and_cards_and_a_second_time_nothing(tuition, write, tmp_path):
+    more = {"evaluation": {"baselines": ["label_only", "teachers"], "jobs": 1}, "teacher": teachers("ada")}
+    said = tuition("run", write(**more))
+    assert said.code == 0, said.err
+    for word in ("label_only", "teacher-ada", "longest option", "simulated: a program"):
+        assert word in said.out
+    assert "Wrote run/metrics.json and run/report.html. Next: tuition show run" in said.out
+    assert "rationale health before training" in said.err
+    assert "rationale health" not in said.out
+    run = tmp_path / "run"
+    assert (run / "MODEL_CARD.md").exists()
+    assert (run / "label_only" / "MODEL_CARD.md").exists()
+    assert not (run / "teacher-ada" / "MODEL_CARD.md").exists()
+    assert set(json.loads((run / "comparisons.json").read_text())) == {"run", "teacher-ada"}
+
+    before, spent = hashes(run), attempts(tmp_path / "tuition.db")
+    again = tuition("run", "tiny.toml")
+    assert again.code == 0
+    assert "Finished before; nothing was done. Next: tuition show run" in again.out
+    assert hashes(run) == before
+    assert attempts(tmp_path / "tuition.db") == spent == 24
+
+
+def test_run_as_json_prints_the_path_and_nothing_else(tuition, write):
+    said = tuition("run", write(recipe="ask_teacher", teacher=teachers("ada")), "--json")
+    assert said.json == {"metrics": "run/metrics.json", "is_new": True}
+    assert tuition("run", "tiny.toml", "--json").json["is_new"] is False
+
+
+def test_run_with_a_spent_budget_ends_with_3_and_keeps_its_result(tuition, write, tmp_path):
+    said = tuition("run", write(), "budget.calls=20", "--json")
+    assert said.code == 3
+    assert said.json == {"metrics": "run/metrics.json", "is_new": True}
+    assert "the budget was spent before every teacher was asked about every example" in said.error
+    assert attempts(tmp_path / "tuition.db") == 20
+    assert tuition("run", "tiny.toml", "budget.calls=20").code == 3
+
+
+def test_run_with_a_budget_for_nothing_ends_with_3(tuition, write):
+    said = tuition("run", write(recipe="ask_teacher", teacher=teachers("ada")), "budget.calls=0")
+    assert said.code == 3
+    assert "the budget was spent before a single answer; raise [budget]." in said.error
+    assert said.out == ""
+
+
+def test_a_run_killed_before_its_page_gets_it_at_the_next_start(tuition, runs, write):
+    more = {"evaluation": {"baselines": ["label_only", "teachers"], "jobs": 1}, "teacher": teachers("ada")}
+    assert not (runs / "report.html").exists()
+    said = tuition("run", write(**more))
+    assert said.code == 0, said.err
+    assert (runs / "report.html").exists()
+    assert (runs / "comparisons.json").exists()
+    assert (runs / "MODEL_CARD.md").exists()
+
+
+def test_resume_goes_on_from_the_folder_alone(tuition, write, tmp_path):
+    config = write(recipe="ask_teacher", teacher=teachers("ada"), budget={"calls": 0})
+    assert tuition("run", config).code == 3
+    text = (tmp_path / "run" / "config.toml").read_text().replace("calls = 0", "calls = 100")
+    (tmp_path / "run" / "config.toml").write_text(text)
+    (tmp_path / "tiny.toml").unlink()
+    said = tuition("resume", "run", "--json")
+    assert said.code == 0, said.err
+    assert said.json == {"metrics": "run/metrics.json", "is_new": True}
+
+
+def test_show_a_group(tuition, runs):
+    said = tuition("show", "run")
+    assert said.code == 0
+    assert "run: test split" in said.out
+    assert said.out.endswith("Next: tuition report run\n")
+    rows = tuition("show", "run", "--json").json
+    assert [row["name"] for row in rows][-3:] == ["label_only", "run", "teacher-ada"]
+
+
+def test_show_the_unreadable(tuition, runs):
+    said = tuition("show", "run", "--unreadable", "--json")
+    found = said.json
+    assert found
+    assert {row["run"] for row in found} <= {"run", "label_only", "teacher-ada"}
+    assert f"{len(found)} unreadable answers" in tuition("show", "run", "--unreadable").out
+
+
+def test_compare_two_runs(tuition, runs):
+    found = tuition("compare", "run/teacher-ada", "run/label_only", "--json").json
+    assert found["split"] == "test"
+    assert found["difference"] > 0
+    assert tuition("compare", "run/teacher-ada", "run/label_only").code == 0
+
+
+def test_report_writes_a_page(tuition, runs):
+    assert tuition("report", "run", "--json").json == {"report": "run/report.html"}
+    assert (runs / "report.html").read_text().startswith("<!doctype html>")
+    assert "Open it in a browser; it needs no network." in tuition("report", "run").out
+
+
+def test_list_shows_runs_and_names_and_passes_over_strange_files(tuition, runs, tmp_path):
+    strange = tmp_path / "run" / "strange"
+    strange.mkdir()
+    (strange / "config.toml").write_text("other = 1")
+    found = tuition("list", ".", "--json").json
+    assert [(row["run"], row["state"]) for row in found["runs"]] == [
+        ("run", "done"),
+        ("run/label_only", "done"),
+        ("run/teacher-ada", "done"),
+    ]
+    assert "tinyllm" in found["recipes"]
+    assert {"files", "playground"} <= set(found["sources"])
+    (runs / "done").unlink()
+    assert ".: 2 done, 1 unfinished" in tuition("list", ".").out
+
+
+def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
+    said = tuition("list")
+    assert said.code == 0
+    assert "recipes: ask_teacher, label_only" in said.out
+    assert tuition("list", "--json").json["runs"] == []
+
+
+def test_demo_as_json(tuition, tmp_path, monkeypatch):
+    from tuition.cli import commands
+
+    def small(out):
+        names = {"zero_shot": "zero_shot", "label_only": "label_only", "teacher-ada": "ask_teacher"}
+        return {
+            name: resolve(
+                tables(tmp_path, recipe=recipe, out=str(out / name), teacher=teachers("ada")), where=name
+            )
+            for name, recipe in names.items()
+        }
+
+    def in_turn(configs, *, jobs, listener):
+        return {name: execute(config, listener=listener) for name, config in configs.items()}
+
+    monkeypatch.setattr(commands, "demo_configs", small)
+    monkeypatch.setattr(commands, "execute_all", in_turn)
+    said = tuition("demo", "--out", "demo", "--json")
+    wanted = ("zero_shot", "label_only", "teacher-ada")
+    assert said.json == {"metrics": [f"demo/{name}/metrics.json" for name in wanted]}
+    text = tuition("demo", "--out", "demo").out
+    assert "The teachers of this demo are programs, not language models" in text
+    assert "Next: tuition init, then tuition run tuition.toml" in text
+
+
+def test_the_server_is_told_its_faults_and_address(tuition, monkeypatch):
+    from tuition.playground import server
+
+    told = {}
+    monkeypatch.setattr(server, "serve", lambda **values: told.update(values))
+    assert tuition("playground", "serve", "--port", "0", "--fault", "rate_limit=0.5").code == 0
+    assert (told["host"], told["port"]) == ("127.0.0.1", 0)
+    assert told["faults"].rate_limit == 0.5
+
+
+def test_a_configuration_written_by_hand_is_the_one_that_runs(tuition, tmp_path):
+    config = tables(tmp_path, recipe="ask_teacher", teacher=teachers("ada"), out="mine", store="s.db")
+    (tmp_path / "mine.toml").write_text(tomli_w.dumps(config))
+    tuition("run", "mine.toml", "seed=5")
+    assert tomllib.loads((tmp_path / "mine" / "config.toml").read_text())["seed"] == 5

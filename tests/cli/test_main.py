@@ -1,0 +1,125 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import typer.main
+from tiny import teachers
+
+from tuition import __version__
+from tuition.cli import commands
+from tuition.cli.main import app
+from tuition.core.errors import (
+    BudgetSpent,
+    ConfigError,
+    DataError,
+    MissingExtra,
+    StoreError,
+    TeacherError,
+    TrainingError,
+)
+
+COMMANDS = sorted(typer.main.get_command(app).commands)
+
+
+def process(*arguments, folder):
+    command = [sys.executable, "-m", "tuition", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+
+
+def test_the_commands_are_these():
+    known = "check compare demo init list playground report resume run show"
+    assert " ".join(COMMANDS) == known
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["playground", "serve"]])
+def test_every_command_has_help(tuition, command):
+    said = tuition(*command, "--help")
+    assert said.code == 0
+    assert "Usage: tuition" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "playground"])
+def test_every_command_that_ends_takes_json(tuition, command):
+    assert "--json" in tuition(command, "--help").out
+
+
+def test_the_version(tuition):
+    assert tuition("--version").out.strip() == __version__
+
+
+def test_without_a_command_there_is_help(tuition):
+    said = tuition()
+    assert "Usage: tuition" in said.out + said.err
+
+
+def test_an_unknown_command_is_the_users_mistake(tuition):
+    said = tuition("rnu")
+    assert said.code == 2
+    assert "No such command 'rnu'" in said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("no"), 2),
+        (DataError("no"), 2),
+        (TeacherError("no"), 2),
+        (MissingExtra("torch", "train"), 2),
+        (BudgetSpent("no"), 3),
+        (StoreError("no"), 1),
+        (TrainingError("no"), 1),
+    ],
+)
+def test_each_error_is_one_text_and_one_code(tuition, monkeypatch, error, code):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr(commands, "check_config", broken)
+    said = tuition("check", "any.toml")
+    assert said.code == code
+    assert said.err == f"error: {error}\n"
+    assert said.out == ""
+
+
+def test_an_interruption_says_how_to_go_on(tuition, write, monkeypatch):
+    def broken(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "execute_all", broken)
+    said = tuition("run", write(recipe="label_only", teacher=[]))
+    assert said.code == 1
+    assert "error: interrupted; what was paid and computed is kept" in said.error
+    assert "the same command goes on from here" in said.error
+
+
+def test_the_exit_codes_of_a_process(tmp_path, write):
+    write(recipe="ask_teacher", teacher=teachers("ada"))
+    assert process("check", "tiny.toml", folder=tmp_path).returncode == 0
+    wrong = process("check", "tyni.toml", folder=tmp_path)
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("error: ") == 1
+    assert "Traceback" not in wrong.stderr
+    spent = process("run", "tiny.toml", "budget.calls=3", "--json", folder=tmp_path)
+    assert spent.returncode == 3
+    assert "error: the budget was spent" in spent.stderr
+
+
+@pytest.mark.parametrize("code", ["import tuition", "import tuition.cli.main", "import tuition.cli.commands"])
+def test_nothing_heavy_is_loaded_by(code):
+    heavy = "{'torch', 'transformers', 'peft', 'accelerate', 'httpx2'}"
+    script = f"{code}; import sys; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_help_loads_neither_torch_nor_transformers():
+    script = (
+        "import sys\nsys.argv = ['tuition', '--help']\nfrom tuition.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'transformers', 'tuition.recipes'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip().endswith("[]"), done.stderr

@@ -1,0 +1,57 @@
+import json
+
+from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
+from tuition.report import Row
+
+PLAIN = {"split": "test", "n": 10, "accuracy": 0.5, "low": 0.25, "high": 0.75, "unreadable": 0.1}
+
+
+def row(name, **more):
+    return Row(name=name, recipe="tinyllm", **{"usd": 0.5, "paid_usd": 0.25, **PLAIN, **more})
+
+
+def test_a_sentence_with_brackets_is_printed_as_it_is(capsys):
+    say("see [budget] and [/red]")
+    assert capsys.readouterr().out == "see [budget] and [/red]\n"
+
+
+def test_errors_go_to_stderr(capsys):
+    say("no", is_error=True)
+    assert capsys.readouterr() == ("", "no\n")
+
+
+def test_json_is_whole_however_long(capsys):
+    value = {"text": "[red] ü " * 200}
+    print_json(value)
+    assert json.loads(capsys.readouterr().out) == value
+
+
+def test_markup_in_a_cell_is_text(capsys):
+    print_table("title", [{"answer": "[bold]x[/bold] [/]", "n": 1}])
+    assert "[bold]x[/bold] [/]" in capsys.readouterr().out
+
+
+def test_a_table_without_rows(capsys):
+    print_table("nothing", [])
+    assert capsys.readouterr().err == ""
+
+
+def test_result_rows_are_in_per_cent_and_dollars(capsys):
+    gain = {"difference": 0.125, "difference_low": -0.05, "difference_high": 0.3}
+    print_rows("title", [row("a", **gain), row("b", usd=None)])
+    out = capsys.readouterr().out
+    assert "50.0 [25.0, 75.0]" in out
+    assert "+12.5 [-5.0, +30.0]" in out
+    assert "unknown" in out
+    assert "$0.5000" in out
+    assert "$0.2500" in out
+
+
+def test_progress_and_tables_of_a_run_go_to_stderr(capsys):
+    with progress_bars() as listener:
+        listener.progress("asking", 1, 2)
+        listener.progress("asking", 2, 2)
+        listener.table("health", [{"check": "empty", "ada": "0.0"}])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "health" in err

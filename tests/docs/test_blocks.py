@@ -1,0 +1,151 @@
+"""What README and docs show is what there is: configurations, commands, files."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from tuition.cli.main import app
+from tuition.core.config import read_toml
+from tuition.recipes.config import dump, resolve
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
+_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`(tuition [^`\n]+)`")
+_SHELLS = ("console", "sh", "bash", "shell")
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def blocks(page, *languages):
+    return [text for language, text in _FENCE.findall(page.read_text()) if language in languages]
+
+
+def command_lines(page):
+    """Every line a reader may type: in fenced blocks, in indented ones, and within a sentence."""
+    text = page.read_text()
+    lines = [line for block in blocks(page, *_SHELLS) for line in block.splitlines()]
+    lines += [line for line in text.splitlines() if line.startswith("    make ")]
+    lines += _INLINE.findall(text)
+    return [line.strip().removeprefix("$ ").partition(" #")[0].strip() for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_toml_block_is_toml_and_every_whole_configuration_resolves(page):
+    for block in blocks(page, "toml"):
+        tables = tomllib.loads(block)
+        if "recipe" in tables:
+            config = resolve({"out": "runs/x", **tables}, where=name_of(page))
+            assert resolve(tomllib.loads(dump(config)), where="dumped") == config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name_of)
+def test_every_published_configuration_resolves(path):
+    config = resolve(read_toml(path), where=name_of(path))
+    assert resolve(tomllib.loads(dump(config)), where="dumped") == config
+    assert path.read_text().startswith("# "), "a published configuration says what it is"
+
+
+def test_there_are_published_configurations():
+    assert CONFIGS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_that_is_shown_exists(page):
+    for line in command_lines(page):
+        words = shlex.split(line.replace("…", ""))
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+            words = words[1:]
+        checks = {"tuition": check_tuition, "make": check_make, "pytest": check_path, "python": check_path}
+        checks.get(words[0], check_known)(words)
+
+
+def check_tuition(words):
+    command, rest = typer.main.get_command(app), words[1:]
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        assert rest[0] in command.commands, f"no command {rest[0]!r} in {words}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    for word in rest:
+        assert not word.startswith("--") or word.partition("=")[0] in options, (
+            f"no option {word!r} in {words}"
+        )
+        if word.startswith("configs/"):
+            assert (ROOT / word).exists(), word
+
+
+def check_make(words):
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(words[1:]) <= set(targets), words
+
+
+def check_path(words):
+    """Whatever looks like a path, behind pytest or python, is there."""
+    paths = [word.partition("::")[0] for word in words[1:] if "/" in word]
+    assert paths or "-m" in words or len(words) == 1, words
+    for path in paths:
+        assert (ROOT / path).exists(), path
+
+
+def check_known(words):
+    assert words[0] in ("pip", "git", "cd"), f"{words[0]!r} is shown, and nothing checks it"
+
+
+def test_every_link_leads_to_a_file():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{name_of(page)}: {target}"
+
+
+def tree_of(text):
+    """Paths and remarks of a tree: two blanks of indentation a floor, `name  # remark`."""
+    found, folders = {}, []
+    for line in text.splitlines():
+        entry, _, remark = line.partition(" # ")
+        depth = (len(entry) - len(entry.lstrip(" "))) // 2
+        folders = [*folders[:depth], entry.strip()]
+        found["/".join(part.rstrip("/") for part in folders)] = (entry.strip().endswith("/"), remark.strip())
+    return found
+
+
+@pytest.fixture
+def tree():
+    [block] = [text for text in blocks(ROOT / "README.md", "text") if "src/tuition/" in text]
+    head, _, rest = block.partition("src/tuition/")
+    return head, tree_of("src/tuition/" + rest)
+
+
+def shown(path):
+    is_kept = "__pycache__" not in path.parts and path.name != "__init__.py"
+    return is_kept and path.suffix in (".py", ".toml", ".jinja", ".md")
+
+
+def test_the_file_tree_is_the_real_one(tree):
+    real = {name_of(path) for path in (ROOT / "src" / "tuition").rglob("*") if shown(path)}
+    files = {path for path, (is_folder, _) in tree[1].items() if not is_folder}
+    assert files == real
+    folders = {path for path, (is_folder, _) in tree[1].items() if is_folder}
+    assert folders >= {name_of((ROOT / path).parent) for path in real}
+    assert all((ROOT / path).is_dir() for path in folders)
+
+
+def test_every_file_of_the_tree_has_its_remark(tree):
+    bare = [path for path, (is_folder, remark) in tree[1].items() if not remark and not is_folder]
+    assert bare == []
+
+
+def test_the_head_of_the_tree_names_what_is_there(tree):
+    names = [word for line in tree[0].splitlines() for word in line.partition(" # ")[0].split()]
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    hidden = {"dist", "build", "site", "runs", "src", "zensical.toml"}
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    here = {path.name for path in folders if any(path.iterdir())}
+    assert here - hidden - {name.rstrip("/") for name in names} == set()

@@ -1,0 +1,141 @@
+import json
+
+import pytest
+from tiny import attempts, experiment, teachers
+
+from tuition.core.errors import ConfigError, DataError, TeacherError
+from tuition.recipes.execute import execute
+
+
+def refused(error, text, folder, *settings, **changed):
+    """The run ends with this error, and nobody was asked."""
+    with pytest.raises(error, match=text):
+        execute(experiment(folder, *settings, **changed))
+    assert attempts(folder / "tuition.db") == 0
+
+
+def questions(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def labelled(n, *, word="How many"):
+    return [{"question": f"{word} is {i} and {i}?", "answer": str(2 * i)} for i in range(n)]
+
+
+def test_terms_that_forbid_training_are_kept(tmp_path):
+    two = [*teachers("ada"), *teachers("bela", train_on_outputs=False)]
+    refused(
+        TeacherError,
+        r"teacher 'bela' has train_on_outputs = false: its terms forbid training.*Nothing was asked",
+        tmp_path,
+        teacher=two,
+    )
+
+
+def test_a_teacher_that_may_not_be_learnt_from_may_be_examined(tmp_path):
+    one = teachers("ada", train_on_outputs=False)
+    finished = execute(experiment(tmp_path, recipe="ask_teacher", teacher=one))
+    assert finished.metrics["spend"]["calls"] == 12
+
+
+def test_a_model_folder_without_tokenizer_is_found_before_anybody_is_asked(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    refused(
+        ConfigError,
+        r"\[student\] the model folder .* holds no tokenizer",
+        tmp_path,
+        f"student.model={folder}",
+    )
+
+
+def test_an_unknown_shape_is_found_before_anybody_is_asked(tmp_path):
+    refused(
+        ConfigError,
+        "unknown fresh student 'lama-nano'; did you mean 'llama-nano'",
+        tmp_path,
+        "student.model=fresh:lama-nano",
+    )
+
+
+def test_a_student_that_writes_nothing_cannot_learn_rationales(tmp_path):
+    refused(
+        ConfigError,
+        r"'fresh:bert-nano' scores options and writes no text, so it cannot learn",
+        tmp_path,
+        "student.model=fresh:bert-nano",
+    )
+
+
+def test_an_unlabelled_validation_is_found_before_anybody_is_asked(tmp_path):
+    rows = [{"question": f"What is {i}?", "answer": None} for i in range(20)]
+    task = {"train": questions(tmp_path / "train.jsonl", rows)}
+    refused(
+        DataError,
+        r"valid: 2 have no label: .* Nothing there can be graded",
+        tmp_path,
+        "annotation.forced=false",
+        task=task,
+    )
+
+
+def test_an_unlabelled_test_is_found_before_anybody_is_asked(tmp_path):
+    task = {
+        "train": questions(tmp_path / "train.jsonl", labelled(20)),
+        "test": questions(tmp_path / "test.jsonl", [{"question": "Who?", "answer": None}]),
+    }
+    refused(DataError, "test: 1 have no label: .* Nothing there can be graded", tmp_path, task=task)
+
+
+def test_an_unlabelled_pool_trains_without_examination(tmp_path):
+    rows = [{"question": f"What is {i} and {i}?", "answer": None} for i in range(10)]
+    task = {"train": questions(tmp_path / "train.jsonl", rows), "valid_share": 0}
+    settings = ("annotation.forced=false", "annotation.answer_check=false", "annotation.examples=0")
+    finished = execute(experiment(tmp_path, *settings, task=task))
+    assert (finished.metrics["valid"], finished.metrics["test"]) == (None, None)
+    assert finished.metrics["objectives"]["rationale:ada"] > 0
+    assert "answer" not in finished.metrics["objectives"]
+
+
+def test_options_cannot_be_scored_where_there_are_none(tmp_path):
+    refused(
+        DataError,
+        "evaluation.scoring is 'options', but 12 questions have fewer than two choices: .* and 9 more",
+        tmp_path,
+        "evaluation.scoring=options",
+    )
+
+
+def test_no_examples_left(tmp_path):
+    rows = labelled(5)
+    task = {
+        "train": questions(tmp_path / "train.jsonl", rows),
+        "test": questions(tmp_path / "test.jsonl", rows),
+    }
+    refused(DataError, "no examples are left in the training split", tmp_path, task=task)
+
+
+def test_an_unknown_teacher_is_found_before_anybody_is_asked(tmp_path):
+    refused(
+        ConfigError,
+        "unknown playground teacher 'bella'; did you mean 'bela'",
+        tmp_path,
+        teacher=teachers("ada", "bella"),
+    )
+    strange = [{"kind": "playgrond", "name": "ada"}]
+    refused(
+        ConfigError,
+        "unknown kind of teacher 'playgrond'; did you mean 'playground'",
+        tmp_path,
+        f"out={tmp_path / 'b'}",
+        teacher=strange,
+    )
+
+
+def test_labels_alone_cannot_be_learnt_where_there_are_none(tmp_path):
+    rows = [{"question": f"What is {i}?", "answer": None} for i in range(10)]
+    task = {"train": questions(tmp_path / "train.jsonl", rows), "valid_share": 0}
+    text = "none of the 10 training examples has a label, and label_only needs some"
+    refused(DataError, text, tmp_path, recipe="label_only", task=task)

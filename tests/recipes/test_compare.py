@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from tuition.core.errors import DataError
+from tuition.recipes.compare import compare_runs, compare_with, graded
+
+
+def folder(path, grades, *, split="test"):
+    path.mkdir()
+    rows = [
+        {
+            "split": split,
+            "example_id": f"q{i}",
+            "fingerprint": f"print{i}",
+            "label": "yes",
+            "grade": {"r": "right", "w": "wrong", "u": "unreadable"}[mark],
+        }
+        for i, mark in enumerate(grades)
+    ]
+    (path / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_left_run_less_the_right_one(tmp_path):
+    left, right = folder(tmp_path / "a", "rrrrrrrw"), folder(tmp_path / "b", "rrwwwwuw")
+    found = compare_runs(left, right)
+    assert found["difference"] == pytest.approx(5 / 8)
+    assert found["split"] == "test"
+    assert found["ci95"][0] <= found["difference"] <= found["ci95"][1]
+    turned = compare_runs(right, left)
+    assert turned["difference"] == -found["difference"]
+    assert compare_runs(left, left)["difference"] == 0
+
+
+def test_an_unreadable_answer_is_not_right(tmp_path):
+    found = compare_runs(folder(tmp_path / "a", "uuuu"), folder(tmp_path / "b", "wwww"))
+    assert found["difference"] == 0
+
+
+def test_test_answers_go_before_validation(tmp_path):
+    path = folder(tmp_path / "a", "rw")
+    rows = (path / "predictions.jsonl").read_text().replace('"test"', '"valid"').replace('"q', '"v')
+    (path / "predictions.jsonl").write_text(rows + (path / "predictions.jsonl").read_text())
+    split, grades = graded(path)
+    assert split == "test"
+    assert [item.split()[0] for item in sorted(grades)] == ["q0", "q1"]
+
+
+def test_other_items_are_refused(tmp_path):
+    with pytest.raises(DataError, match="same items"):
+        compare_runs(folder(tmp_path / "a", "rrr"), folder(tmp_path / "b", "rr"))
+
+
+def test_another_split_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"has answers on test, .* on valid; nothing to compare"):
+        compare_runs(folder(tmp_path / "a", "r"), folder(tmp_path / "b", "r", split="valid"))
+
+
+def test_a_folder_without_predictions_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"has no predictions\.jsonl; name the folder of a finished run"):
+        graded(tmp_path)
+
+
+def test_a_group_is_compared_with_its_reference(tmp_path):
+    folders = {
+        name: folder(tmp_path / name, marks) for name, marks in [("x", "rr"), ("ref", "rw"), ("y", "ww")]
+    }
+    found = compare_with(folders, reference="ref")
+    assert {name: row["difference"] for name, row in found.items()} == {"x": 0.5, "y": -0.5}
+    assert compare_with(folders, reference="absent") == {}

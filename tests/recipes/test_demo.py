@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from tuition.recipes.demo import demo_configs
+
+
+def test_the_demo_has_every_row():
+    rows = demo_configs(Path("runs/demo"))
+    teachers = ("ada", "bela", "chen")
+    wanted = {"zero_shot", "label_only", "tinyllm", "tinyllm-chain", "tinyllm-chain-random"}
+    for name in teachers:
+        wanted |= {f"step_by_step-{name}", f"step_by_step-chain-{name}", f"teacher-{name}"}
+    assert wanted <= set(rows)
+    assert rows["tinyllm-chain-random"].route == "random"
+    assert rows["tinyllm"].route == rows["tinyllm-chain"].route == "all"
+    for name, config in rows.items():
+        assert config.out == f"runs/demo/{name}"
+        if config.recipe in ("tinyllm", "step_by_step"):
+            assert config.rationale_as == ("chain" if "chain" in name else "task")
+
+
+def test_every_row_has_the_same_data_student_and_steps():
+    rows = demo_configs(Path("demo")).values()
+    for field in (
+        "task",
+        "selection",
+        "annotation",
+        "student",
+        "training",
+        "seed",
+        "budget",
+        "evaluation",
+        "store",
+    ):
+        assert len({repr(getattr(row, field)) for row in rows}) == 1, field
+
+
+def test_the_demo_asks_simulated_teachers_alone_and_one_store_serves_all():
+    rows = demo_configs(Path("demo"))
+    assert {table.kind for row in rows.values() for table in row.teacher} == {"playground"}
+    assert {row.store for row in rows.values()} == {str(Path("demo") / "tuition.db")}
+    assert [table.name for table in rows["tinyllm"].teacher] == ["ada", "bela", "chen"]
+    assert rows["zero_shot"].teacher == rows["label_only"].teacher == ()

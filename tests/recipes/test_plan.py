@@ -1,0 +1,115 @@
+import json
+
+import pytest
+from tiny import attempts, experiment, hashes, teachers
+
+from tuition.core.errors import DataError
+from tuition.recipes.execute import execute
+from tuition.recipes.plan import plan_of
+
+FREE_PRICE = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}
+
+
+def test_every_call_is_counted_and_nothing_is_written(tmp_path):
+    plan = plan_of(experiment(tmp_path, teacher=[*teachers("ada", samples=3), *teachers("bela")]))
+    assert (plan.train, plan.valid, plan.test) == (12, 6, 6)
+    assert [(part.teacher, part.calls, part.kept) for part in plan.teachers] == [
+        ("ada", 36, 0),
+        ("bela", 12, 0),
+    ]
+    assert hashes(tmp_path) == {}
+
+
+def test_what_is_kept_costs_nothing(tmp_path):
+    config = experiment(tmp_path)
+    execute(config)
+    before = hashes(tmp_path / "run")
+    plan = plan_of(config)
+    assert [(part.calls, part.kept) for part in plan.teachers] == [(12, 12), (12, 12)]
+    assert plan.expected_usd == 0.0
+    assert all(part.high_usd == 0.0 for part in plan.teachers)
+    assert hashes(tmp_path / "run") == before
+    assert attempts(tmp_path / "tuition.db") == 24
+
+
+def test_a_part_that_is_kept_is_taken_off(tmp_path):
+    execute(experiment(tmp_path, "budget.calls=5", "out=" + str(tmp_path / "part")))
+    kept = [part.kept for part in plan_of(experiment(tmp_path)).teachers]
+    assert kept == [5, 0]
+
+
+def test_the_guess_lies_under_the_bound_and_the_bound_holds(tmp_path):
+    config = experiment(tmp_path)
+    [ada, bela] = plan_of(config).teachers
+    for part in (ada, bela):
+        assert 0 < part.low_usd < part.expected_usd < part.high_usd
+    spend = execute(config).metrics["spend"]["by_teacher"]
+    assert spend["ada"]["usd"] <= ada.high_usd
+    assert spend["bela"]["usd"] <= bela.high_usd
+
+
+def test_an_unknown_price_is_none_and_not_nought(tmp_path):
+    plan = plan_of(experiment(tmp_path, teacher=[FREE_PRICE, *teachers("ada")]))
+    far, ada = plan.teachers
+    assert (far.low_usd, far.expected_usd, far.high_usd) == (None, None, None)
+    assert far.expected_tokens > 0
+    assert plan.expected_usd is None
+    assert plan.known_usd == ada.expected_usd > 0
+    assert any("the price of far is unknown, and so is the cost" in note for note in plan.notes)
+    assert json.loads(json.dumps(plan.to_json()))["teachers"][0]["expected_usd"] is None
+    assert plan.to_json()["expected_usd"] is None
+
+
+def test_a_recipe_that_asks_nobody_plans_no_call(tmp_path):
+    assert plan_of(experiment(tmp_path, recipe="label_only")).teachers == ()
+
+
+def test_asking_a_teacher_to_answer_is_planned_too(tmp_path):
+    config = experiment(tmp_path, recipe="ask_teacher", teacher=teachers("ada"))
+    [ada] = plan_of(config).teachers
+    assert (ada.calls, ada.kept) == (12, 0)
+    assert 0 < ada.low_usd < ada.expected_usd < ada.high_usd
+    usd = execute(config).metrics["spend"]["usd"]
+    assert usd <= ada.high_usd
+    [again] = plan_of(config).teachers
+    assert (again.calls, again.kept, again.high_usd) == (12, 12, 0.0)
+
+
+def test_the_baselines_calls_are_planned_once(tmp_path):
+    names = 'evaluation.baselines=["single_teacher", "teachers"]'
+    plan = plan_of(experiment(tmp_path, names))
+    assert [(part.teacher, part.calls) for part in plan.teachers] == [("ada", 24), ("bela", 24)]
+
+
+def test_a_limit_of_the_examination_is_planned(tmp_path):
+    config = experiment(tmp_path, "evaluation.limit=2", recipe="ask_teacher", teacher=teachers("ada"))
+    assert [part.calls for part in plan_of(config).teachers] == [4]
+
+
+def test_the_selection_is_planned(tmp_path):
+    plan = plan_of(experiment(tmp_path, "selection.examples=5"))
+    assert plan.train == 5
+    assert [part.calls for part in plan.teachers] == [5, 5]
+
+
+def test_findings_and_missing_labels_are_told(tmp_path):
+    path = tmp_path / "train.jsonl"
+    rows = [{"question": f"What is {i % 9}?", "answer": None} for i in range(10)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"train": str(path), "valid_share": 0}
+    plan = plan_of(experiment(tmp_path, "annotation.forced=false", "annotation.examples=0", task=task))
+    assert "10 of 10 training examples have no label" in plan.notes
+    assert any("repeat an earlier question" in finding for finding in plan.findings)
+
+
+def test_no_example_left_is_an_error_of_the_plan(tmp_path):
+    path = tmp_path / "same.jsonl"
+    path.write_text('{"question": "What is 1?", "answer": "1"}\n')
+    with pytest.raises(DataError, match="no examples are left in the training split"):
+        plan_of(experiment(tmp_path, task={"train": str(path), "test": str(path)}))
+
+
+def test_single_teachers_beside_a_recipe_that_asks_nobody_are_planned(tmp_path):
+    names = 'evaluation.baselines=["single_teacher"]'
+    plan = plan_of(experiment(tmp_path, names, recipe="label_only"))
+    assert [(part.teacher, part.calls) for part in plan.teachers] == [("ada", 12), ("bela", 12)]

@@ -1,0 +1,37 @@
+from tuition.report import write_card
+
+
+def card(folder):
+    return write_card(folder).read_text(encoding="utf-8")
+
+
+def test_the_card_names_recipe_seed_student_and_configuration(run):
+    text = card(run("one", objectives={"answer": 20, "rationale:ada": 19}))
+    for word in ("`tinyllm`", "seed 7", "`base`, 12,345 parameters", "0.1.0", "abc123", "c0ffee"):
+        assert word in text
+    assert "- targets by objective: answer 20, rationale:ada 19" in text
+    assert "safetensors" in text
+
+
+def test_the_card_has_the_interval_and_the_unreadable_share(run):
+    text = card(run("one", test=0.6))
+    assert "test: 60.0% right of 10 (95 % interval 40.0% to 80.0%), 10.0% unreadable; labels: gold" in text
+
+
+def test_a_missing_split_is_called_missing(run):
+    assert "- test: the task has no such split" in card(run("one", test=None))
+
+
+def test_licences_travel_and_their_absence_is_said(run):
+    text = card(run("one", teachers=[("ada", "CC-BY 4.0"), ("bela", "")]))
+    assert "- `ada` (chat): CC-BY 4.0" in text
+    assert "- `bela` (chat): licence and terms not stated" in text
+
+
+def test_an_unknown_cost_is_called_unknown(run):
+    assert "cost of the answers used: unknown; newly paid: $0.2500" in card(run("a", spend={"usd": None}))
+    assert "cost of the answers used: $0.5000" in card(run("b"))
+
+
+def test_an_untrained_student_is_called_so(run):
+    assert "- targets by objective: none, the student is as it came" in card(run("one", "zero_shot"))

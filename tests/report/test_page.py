@@ -1,0 +1,101 @@
+import json
+import re
+
+import pytest
+
+from tuition.report import write_page
+
+HOSTILE = '<script>alert("x")</script> {{ 7 * 7 }} <img src=x onerror=y>'
+
+
+def page(folder):
+    return write_page(folder).read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_but_itself(run):
+    text = page(run("one", answers=["see https://example.org/x"]).parent)
+    assert not re.search(r"""(?:src|href)\s*=|@import|url\(|<script|<link|<iframe""", text, re.I)
+    assert "https://example.org/x" in text
+    assert not re.search(r"""["'(]https?://""", text)
+
+
+def test_what_a_model_wrote_is_text(run):
+    more = {"test": 0.5, "answers": [HOSTILE]}
+    text = page(run("one", **more))
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "&lt;script&gt;" in text
+    assert "{{ 7 * 7 }}" in text
+
+
+def test_names_and_findings_are_text(run):
+    folder = run("<b>one", recipe="<i>mine")
+    (folder / "data.json").write_text(json.dumps({"findings": [{"sentence": "train: <u>1</u> repeats"}]}))
+    text = page(folder)
+    assert not re.search(r"<b>one|<i>mine|<u>1", text)
+    assert "train: &lt;u&gt;1&lt;/u&gt; repeats" in text
+
+
+def test_an_unknown_cost_is_called_unknown(run):
+    text = page(run("one", spend={"usd": None}))
+    row = next(line for line in text.splitlines() if line.startswith('<tr class="tinyllm">'))
+    assert row and '<td class="n">unknown<td class="n">$0.2500' in text
+
+
+def test_every_run_has_its_row_its_answers_and_its_making(run):
+    run("one", answers=["so it is"])
+    text = page(run("two", "ask_teacher", answers=["who knows"]).parent)
+    for word in ("<td>one", "<td>two", "Answers: one", "so it is", "who knows", "12,345", "c0ffee", "abc123"):
+        assert word in text
+    assert '<td class="n">7<td class="n">20' in text
+
+
+def test_the_interval_and_the_gain_are_shown(run):
+    run("one", test=0.6)
+    folder = run("label_only", "label_only").parent
+    found = {"one": {"difference": 0.125, "ci95": [-0.05, 0.3]}}
+    (folder / "comparisons.json").write_text(json.dumps(found))
+    text = page(folder)
+    assert 'title="40.0 to 80.0"' in text
+    assert "+12.5 <small>[-5.0, +30.0]</small>" in text
+
+
+def test_the_health_of_the_rationales_is_shown_by_check(run):
+    folder = run("one")
+    row = {
+        "teacher": "ada",
+        "asked": 8,
+        "read": 8,
+        "shares": {"empty": 0.125, "cut": 0.0},
+        "contradicts_of_read": None,
+    }
+    checks = {"empty": "fewer than <three> words", "cut": "ends without a mark"}
+    (folder / "health.json").write_text(json.dumps({"teachers": [row], "checks": checks}))
+    text = page(folder)
+    assert 'title="fewer than &lt;three&gt; words">empty&nbsp;%' in text
+    assert '<td>ada<td class="n">8<td class="n">12.5<td class="n">0.0' in text
+
+
+def test_findings_are_told_and_their_absence_too(run):
+    folder = run("one")
+    assert "Nothing: no duplicates, no overlap" in page(folder)
+    (folder / "data.json").write_text(json.dumps({"findings": [{"sentence": "train: 3 repeat"}]}))
+    assert "<li>train: 3 repeat</li>" in page(folder)
+
+
+def test_a_dozen_answers_are_shown_spread_over_the_split(run):
+    text = page(run("one", answers=[f"answer number {i}." for i in range(120)]))
+    shown = re.findall(r"answer number (\d+)\.", text)
+    assert len(shown) == 12
+    assert int(shown[-1]) > 100
+
+
+@pytest.mark.parametrize(("test", "valid"), [(None, 0.5), (None, None)])
+def test_a_run_without_test_has_a_page_too(run, test, valid):
+    assert "Answers: one" in page(run("one", test=test, valid=valid))
+
+
+def test_domains_are_columns(run):
+    text = page(run("one", test=0.6))
+    assert '<th class="n">coins<th class="n">dates' in text
+    assert '<td>one<td class="n">60.0<td class="n">100.0' in text

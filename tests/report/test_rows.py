@@ -1,0 +1,123 @@
+import json
+
+import pytest
+
+from tuition.core.errors import DataError
+from tuition.report import rows_of, run_folders
+
+
+def names(folder):
+    return [row.name for row in rows_of(folder)]
+
+
+def test_rules_stand_first_then_students_then_teachers(run):
+    for recipe in ("ask_teacher", "tinyllm", "zero_shot", "step_by_step", "label_only", "elsewhere"):
+        folder = run(f"a-{recipe}", recipe)
+    assert names(folder.parent) == [
+        "longest option", "a-zero_shot", "a-label_only", "a-step_by_step", "a-tinyllm", "a-elsewhere",
+        "a-ask_teacher",
+    ]  # fmt: skip
+
+
+def test_equal_recipes_stand_in_the_order_of_their_names(run):
+    for name in ("c", "a", "b"):
+        folder = run(name)
+    assert names(folder.parent)[1:] == ["a", "b", "c"]
+
+
+def test_a_row_has_the_figures_of_the_test(run):
+    [rule, row] = rows_of(run("one", test=0.6, valid=0.2))
+    assert (row.split, row.n, row.accuracy, row.unreadable) == ("test", 10, 0.6, 0.1)
+    assert (row.low, row.high) == (pytest.approx(0.4), pytest.approx(0.8))
+    assert (row.usd, row.paid_usd) == (0.5, 0.25)
+    assert (rule.recipe, rule.accuracy, rule.usd, rule.remark) == (
+        "rule",
+        0.3,
+        0.0,
+        "needs no question; no answer where there are no options",
+    )
+
+
+def test_without_a_test_the_rows_are_those_of_validation(run):
+    run("a", test=None, valid=0.2)
+    folder = run("b", test=0.9, valid=0.4)
+    rows = {row.name: row for row in rows_of(folder.parent)}
+    assert {row.split for row in rows.values()} == {"valid"}
+    assert (rows["a"].accuracy, rows["b"].accuracy) == (0.2, 0.4)
+
+
+def test_with_neither_there_are_no_rows(run):
+    assert rows_of(run("a", test=None, valid=None)) == []
+
+
+def test_an_unknown_cost_stays_unknown(run):
+    row = rows_of(run("one", spend={"usd": None}))[-1]
+    assert row.usd is None
+    assert row.paid_usd == 0.25
+
+
+@pytest.mark.parametrize(
+    ("more", "remark"),
+    [
+        ({"is_simulated": True}, "simulated teachers and money"),
+        ({"saw_answers": True}, "recorded with the gold answer in the prompt"),
+        ({"rationale_as": "chain"}, "explains, then answers"),
+        ({"rationale_as": "task"}, ""),
+        ({"stopped_by": "budget"}, "the budget ended first"),
+        ({"spend": {"unknown": 3}}, "3 calls of unknown outcome"),
+        (
+            {"rationale_as": "chain", "stopped_by": "budget"},
+            "explains, then answers; the budget ended first",
+        ),
+    ],
+)
+def test_remarks(run, more, remark):
+    assert rows_of(run("one", **more))[-1].remark == remark
+
+
+def test_the_best_single_teacher_is_chosen_on_validation(run):
+    run("ada", "step_by_step", valid=0.9, test=0.1)
+    run("bela", "step_by_step", valid=0.2, test=1.0)
+    folder = run("all", "tinyllm", valid=1.0, test=1.0)
+    remarks = {row.name: row.remark for row in rows_of(folder.parent) if row.recipe != "rule"}
+    assert remarks == {"ada": "best single teacher by validation", "bela": "", "all": ""}
+
+
+def test_one_single_teacher_is_not_called_the_best(run):
+    folder = run("ada", "step_by_step")
+    run("all")
+    assert all("best" not in row.remark for row in rows_of(folder.parent))
+
+
+def test_without_validation_nothing_is_called_the_best(run):
+    run("ada", "step_by_step", valid=None)
+    folder = run("bela", "step_by_step", valid=None, test=1.0)
+    assert all("best" not in row.remark for row in rows_of(folder.parent))
+
+
+def test_the_paired_differences_stand_in_the_rows(run):
+    run("a")
+    folder = run("label_only", "label_only").parent
+    found = {"a": {"difference": 0.2, "ci95": [0.1, 0.3]}}
+    (folder / "comparisons.json").write_text(json.dumps(found))
+    rows = {row.name: row for row in rows_of(folder)}
+    assert (rows["a"].difference, rows["a"].difference_low, rows["a"].difference_high) == (0.2, 0.1, 0.3)
+    assert rows["label_only"].difference is None
+
+
+def test_unfinished_runs_are_left_out(run):
+    folder = run("a")
+    (run("b") / "done").unlink()
+    assert set(run_folders(folder.parent)) == {"a"}
+
+
+def test_a_run_stands_beside_those_within_it(run):
+    folder = run("main")
+    run("main/label_only", "label_only")
+    assert set(run_folders(folder)) == {"main", "label_only"}
+
+
+@pytest.mark.parametrize("name", ["absent", "."])
+def test_a_folder_without_a_finished_run(tmp_path, name):
+    with pytest.raises(DataError, match=r"holds no finished run; `tuition list` shows the runs"):
+        run_folders(tmp_path / name)
