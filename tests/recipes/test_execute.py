@@ -93,13 +93,14 @@ def test_baselines_share_the_budget_of_the_main_run(tmp_path):
 
 
 def test_baselines_are_gone_on_with_under_the_same_budget(tmp_path):
-    with pytest.raises(BudgetSpent):
-        execute_all({"run": (main := asking_both(tmp_path, 5)), **baselines(main)}, jobs=1)
+    main = asking_both(tmp_path, 5)
+    with pytest.raises(BudgetSpent, match=r"^teacher-bela: the budget was spent before a single answer"):
+        execute_all({"run": main, **baselines(main)}, jobs=1)
     assert attempts(tmp_path / "tuition.db") == 5
     again = asking_both(tmp_path, 8)
-    with pytest.raises(BudgetSpent):
-        execute_all({"run": again, **baselines(again)}, jobs=1)
+    finished = execute_all({"run": again, **baselines(again)}, jobs=1)
     assert attempts(tmp_path / "tuition.db") == 8
+    assert {run.metrics["stopped_by"] for run in list(finished.values())[1:]} == {"budget"}
     moved = reread(tmp_path / "run" / "teacher-bela")
     assert moved.budget.scope == (tmp_path / "run" / "run_id").read_text()
 

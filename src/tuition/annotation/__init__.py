@@ -5,7 +5,15 @@ Knows the doors of `core` alone: no particular teacher, no task, no student.
 
 from __future__ import annotations
 
-from tuition.annotation.annotate import Annotated, Solved, Unanswered, annotate, annotation_requests, solve
+from tuition.annotation.annotate import (
+    Annotated,
+    Solved,
+    Unanswered,
+    annotate,
+    annotation_requests,
+    solve,
+    without_closing,
+)
 from tuition.annotation.ask import Asked, ask, ask_all, caps_of
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
@@ -32,4 +40,5 @@ __all__ = [
     "check_health",
     "health_table",
     "solve",
+    "without_closing",
 ]

@@ -23,7 +23,7 @@ from tuition.core.protocols import Progress, Task, Teacher
 from tuition.core.records import Annotation, Example, Json, Prediction, Record, Reply, Request
 from tuition.core.store import Cap, Place, Store
 
-__all__ = ["Annotated", "Solved", "Unanswered", "annotate", "annotation_requests", "solve"]
+__all__ = ["Annotated", "Solved", "Unanswered", "annotate", "annotation_requests", "solve", "without_closing"]
 
 _BUDGET = Budget()
 _CONFIG = AnnotationConfig()
@@ -70,6 +70,18 @@ class Solved:
     """One an example, in order, not graded; a call that failed has no answer."""
     failures: tuple[Unanswered, ...]
     spent: bool
+
+
+def without_closing(rationale: str) -> str:
+    """Leave out a last sentence that only states the answer.
+
+    Args:
+        rationale: What a teacher wrote.
+
+    Returns:
+        The steps before it.
+    """
+    return _CLOSING.sub("", rationale).strip()
 
 
 def annotate(
@@ -307,7 +319,7 @@ def _annotation(call: _Call, reply: Reply, *, task: Task, is_forced: bool) -> An
         teacher=request.teacher,
         kind="rationale" if is_forced else "chain",
         # The answer has its own target; a chain that states it twice would teach the student to stammer.
-        rationale=text if is_forced else _CLOSING.sub("", text).strip(),
+        rationale=text if is_forced else without_closing(text),
         answer=_read(reply, call.example, task),
         is_forced=is_forced,
         request_keys=(request.key,),

@@ -129,7 +129,8 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool) -> None:
     out = Path(config.out)
     if not (out / "done").exists():
         _confirm(config, is_confirmed=is_confirmed)
-    finished = _execute({out.name: config, **baselines(config)}, jobs=config.evaluation.jobs)
+    configs = {out.name: config, **baselines(config)}
+    finished = _execute(configs, jobs=config.evaluation.jobs)
     main = finished[out.name]
     _close_group(out, finished, reference="label_only")
     if as_json:
@@ -142,6 +143,11 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool) -> None:
             else "Finished before; nothing was done."
         )
         say(f"{note} Next: tuition show {out}")
+    missing = [name for name in configs if name not in finished]
+    if missing:
+        raise BudgetSpent(
+            f"the budget left nothing for {', '.join(missing)}; raise [budget] and run it again."
+        )
     if main.metrics["stopped_by"] == "budget":
         raise BudgetSpent(
             "the budget was spent before every teacher was asked about every example; the student learnt "

@@ -58,7 +58,7 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
                 train=bench.splits.train,
                 task=bench.task,
                 store=bench.store,
-                place=Place(run=run.id),
+                place=Place(run=run.id, group=config.budget.scope),
                 config=config.annotation,
                 caps=caps_of(config.budget, run.id),
                 budget=config.budget,

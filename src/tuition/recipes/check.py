@@ -32,6 +32,11 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
         ConfigError: The student is taught one form of answer and examined in another.
     """
     for finding in findings:
+        if finding["kind"] == "unreadable_label":
+            raise DataError(
+                f"{finding['sentence']}. Such a label could never be answered rightly: mend it, or set "
+                "task.kind to what the labels are."
+            )
         if finding["kind"] == "no_answer" and finding["split"] in ("valid", "test"):
             raise DataError(
                 f"{finding['sentence']}. Nothing there can be graded: label them, name a labelled file, or "

@@ -22,7 +22,7 @@ from tuition.recipes.config import Experiment, source_types
 from tuition.recipes.targets import question_text
 from tuition.selection import choose
 from tuition.tasks import make_task
-from tuition.tasks.check import check_splits
+from tuition.tasks.check import check_labels, check_splits
 
 __all__ = [
     "Bench",
@@ -59,7 +59,8 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     """
     source = source_types()[getattr(config.task, "source", "files")](config.task)
     splits = source.load()
-    findings = [*getattr(source, "findings", ()), *check_splits(splits)]
+    task = make_task(getattr(config.task, "kind", "mixed"))
+    findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]
     return splits, [finding.to_json() for finding in findings]
 
 

@@ -14,7 +14,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from tuition.core.config import read_toml
-from tuition.core.errors import ConfigError, MissingExtra, TuitionError
+from tuition.core.errors import BudgetSpent, ConfigError, MissingExtra, TuitionError
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
 from tuition.core.run import Run, run_id
@@ -22,10 +22,6 @@ from tuition.recipes import RECIPES
 from tuition.recipes.config import Experiment, dump, resolve
 
 __all__ = ["Finished", "baselines", "execute", "execute_all", "reread"]
-
-
-_RUNS_PER_PROCESS = 4
-"""A process that has trained several students keeps more and more memory; a fresh one costs seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +137,8 @@ def execute_all(
 ) -> dict[str, Finished]:
     """Run several configurations, a process each, so many at once.
 
-    One that fails does not stop the others; its error is raised when they are through.
+    One that fails does not stop the others; its error is raised when they are through. Where the budget
+    leaves nothing for one of the later runs, that run is missing, and the table is made without it.
 
     Args:
         configs: By name.
@@ -149,7 +146,7 @@ def execute_all(
         listener: Hears how they go, each stage under its run's name; tables of the first run alone.
 
     Returns:
-        The finished runs by name, in the order given.
+        The finished runs by name, in the order given; the first is always among them.
 
     Raises:
         TuitionError: The first error met.
@@ -158,8 +155,9 @@ def execute_all(
     if len(configs) == 1:
         return {first: execute(configs[first], listener=_Named(first, listener, shows_tables=True))}
     outcomes = _in_turn(configs, listener) if jobs == 1 else _side_by_side(configs, listener, jobs=jobs)
-    for outcome in outcomes.values():
-        if isinstance(outcome, TuitionError):
+    for name, outcome in outcomes.items():
+        is_unpaid = isinstance(outcome, BudgetSpent) and name != first
+        if isinstance(outcome, TuitionError) and not is_unpaid:
             raise outcome
     return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Finished)}
 
@@ -178,8 +176,7 @@ def _side_by_side(
     configs: Mapping[str, Experiment], listener: Listener | None, *, jobs: int
 ) -> dict[str, Finished | TuitionError]:
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=_RUNS_PER_PROCESS)
-    with context.Manager() as manager, pool:
+    with context.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=context) as pool:
         told = manager.Queue()
         work = {name: pool.submit(_work, name, dump(config), told) for name, config in configs.items()}
         _relay(told, work, listener, first=next(iter(configs)))

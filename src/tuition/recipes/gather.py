@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuition.annotation import CHECKS, Annotated, annotate, caps_of, health_table
+from tuition.annotation.config import AnnotationConfig
 from tuition.core.errors import BudgetSpent, TeacherError
 from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Json
@@ -20,11 +21,12 @@ from tuition.core.run import Run
 from tuition.core.store import Place
 from tuition.recipes.check import check_student, check_terms
 from tuition.recipes.common import Bench
+from tuition.recipes.config import Experiment
 from tuition.recipes.targets import question_text
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["Gathered", "gather"]
+__all__ = ["Gathered", "annotation_of", "gather"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +72,31 @@ def gather(bench: Bench) -> Gathered:
     return _write_down(run, found, is_simulated=any(teacher.abilities.is_simulated for teacher in teachers))
 
 
+def annotation_of(config: Experiment, table: TeacherConfig, teacher: Teacher) -> AnnotationConfig:
+    """Say how one teacher is asked: whether a recording saw the answers is a fact, not a wish.
+
+    Args:
+        config: Of the run.
+        table: The teacher's.
+        teacher: Made of it.
+
+    Returns:
+        The run's way of asking, with `forced` as it is for this teacher.
+    """
+    forced = config.annotation.forced if teacher.abilities.reads_prompt else table.saw_answers
+    return config.annotation.model_copy(update={"forced": forced})
+
+
 def _ask(bench: Bench, table: TeacherConfig, teacher: Teacher) -> Annotated:
     config, run = bench.config, bench.run
-    # Whether a recording was made with the answer in the prompt is a fact, not a wish.
-    forced = config.annotation.forced if teacher.abilities.reads_prompt else table.saw_answers
     return annotate(
         bench.train,
         teacher,
         train=bench.splits.train,
         task=bench.task,
         store=bench.store,
-        place=Place(run=run.id),
-        config=config.annotation.model_copy(update={"forced": forced}),
+        place=Place(run=run.id, group=config.budget.scope),
+        config=annotation_of(config, table, teacher),
         caps=caps_of(config.budget, run.id),
         budget=config.budget,
         seed=config.seed,

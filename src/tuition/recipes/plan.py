@@ -17,6 +17,7 @@ from tuition.core.store import Store
 from tuition.recipes.check import check_examination
 from tuition.recipes.common import choose_train, load_splits
 from tuition.recipes.config import Experiment
+from tuition.recipes.gather import annotation_of
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
@@ -152,7 +153,8 @@ def _calls(config: Experiment, splits: Splits, *, table: TeacherConfig, teacher:
 
     calls: list[_Call] = []
     if _annotates(config):
-        calls += priced(choose_train(config, splits), how=config.annotation, samples=table.samples)
+        how = annotation_of(config, table, teacher)
+        calls += priced(choose_train(config, splits), how=how, samples=table.samples)
     if _examines_teachers(config):
         rows = look(splits.valid) + (splits.test.check(look) if splits.test is not None else [])
         calls += [_Call.from_json(json.loads(row)) for row in rows]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tuition.annotation import without_closing
 from tuition.core.records import Annotation, Example, Target, option_letter
 
 __all__ = [
@@ -127,8 +128,8 @@ def chain_targets(
 ) -> list[Target]:
     """Make the chain objective: the rationale, and behind it the answer.
 
-    The label closes the chain; where an example has none, the teacher's own answer does, and without that
-    there is no target.
+    An answer the teacher closed with gives way to the chain's own end. The label closes the chain; where an
+    example has none, the teacher's own answer does, and without that there is no target.
 
     Args:
         examples: By id.
@@ -142,13 +143,14 @@ def chain_targets(
     for annotation in annotations:
         example = examples[annotation.example_id]
         answer = example.answer if example.answer is not None else annotation.answer
-        if answer is not None:
+        steps = without_closing(annotation.rationale)
+        if answer is not None and steps:
             targets.append(
                 Target(
                     example=example,
                     prefix=RATIONALE_PREFIX,
                     input=question_text(example),
-                    output=f"{annotation.rationale}\nThe answer is {answer}.",
+                    output=f"{steps}\nThe answer is {answer}.",
                     weight=weights[annotation.teacher],
                     objective="chain",
                 )

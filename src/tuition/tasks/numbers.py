@@ -40,8 +40,8 @@ _NO_CONCLUSION = re.compile(
     r"|%\s+of\b|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d",
     re.IGNORECASE,
 )
-_SIGN_AFTER = re.compile(r"^\s*[%$€£¥]?$")
-_UNIT = re.compile(r"^\s*[%$€£¥]?\s*(?:[^\W\d]+[\w/.²³-]*\s*){0,3}[.!]?$")
+_SIGN_AFTER = re.compile(r"^(?:\s*%|\s?[$€£¥])?$")
+_UNIT = re.compile(r"^(?:\s*%|\s?[$€£¥])?\s*(?:[^\W\d]+[\w/.²³-]*\s*){0,3}[.!]?$")
 
 
 def parse_number(text: str) -> Fraction | None:
