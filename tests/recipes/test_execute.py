@@ -84,8 +84,9 @@ def test_baselines_share_the_budget_of_the_main_run(tmp_path):
     main = experiment(tmp_path, EVERY_TEACHER, "budget.calls=10")
     found = baselines(main)
     assert len(found) == 4
-    with pytest.raises(BudgetSpent):
-        execute_all({"run": main, **found}, jobs=1)
+    finished = execute_all({"run": main, **found}, jobs=1)
+    assert next(iter(finished)) == "run"
+    assert len(finished) < 5, "the budget left nothing for some of them"
     assert attempts(tmp_path / "tuition.db") == 10
     [name] = {config.budget.scope for config in found.values()}
     assert name == (tmp_path / "run" / "run_id").read_text()
@@ -94,8 +95,8 @@ def test_baselines_share_the_budget_of_the_main_run(tmp_path):
 
 def test_baselines_are_gone_on_with_under_the_same_budget(tmp_path):
     main = asking_both(tmp_path, 5)
-    with pytest.raises(BudgetSpent, match=r"^teacher-bela: the budget was spent before a single answer"):
-        execute_all({"run": main, **baselines(main)}, jobs=1)
+    finished = execute_all({"run": main, **baselines(main)}, jobs=1)
+    assert list(finished) == ["run", "teacher-ada"]
     assert attempts(tmp_path / "tuition.db") == 5
     again = asking_both(tmp_path, 8)
     finished = execute_all({"run": again, **baselines(again)}, jobs=1)
@@ -158,11 +159,11 @@ class Listener:
 def test_several_runs_and_the_error_of_one_does_not_stop_the_others(tmp_path, jobs):
     configs = {
         "left": asking(tmp_path, "left"),
-        "bad": asking(tmp_path, "bad", "budget.calls=0", teacher="chen"),
+        "bad": asking(tmp_path, "bad", "task.domains=['cards']", teacher="chen"),
         "right": asking(tmp_path, "right", teacher="bela"),
     }
     listener = Listener()
-    with pytest.raises(BudgetSpent, match=r"^bad: the budget was spent before a single answer"):
+    with pytest.raises(ConfigError, match=r"^bad: unknown playground domain 'cards'"):
         execute_all(configs, jobs=jobs, listener=listener)
     assert [(tmp_path / name / "done").exists() for name in configs] == [True, False, True]
     assert {"left: examine on test", "right: examine on test"} <= listener.stages
