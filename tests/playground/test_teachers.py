@@ -12,6 +12,7 @@ from tuition.playground.teachers import (
     PlaygroundTeacher,
     Prompted,
     count_tokens,
+    from_config,
     read_prompt,
 )
 from tuition.playground.world import playground_splits, recognise
@@ -191,3 +192,12 @@ def test_latency_is_waited_for_only_on_request():
 def test_an_unknown_program_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="unknown playground teacher 'bella'; did you mean 'bela'"):
         PlaygroundTeacher("bella")
+
+
+def test_the_table_of_a_configuration_says_program_name_and_concurrency():
+    class Table:
+        name, model, concurrency = "mine", "ada", 3
+
+    teacher = from_config(Table())
+    assert (teacher.program, teacher.name, teacher.abilities.concurrency) == ("ada", "mine", 3)
+    assert teacher.abilities.is_simulated

@@ -5,4 +5,4 @@ from tuition.playground.teachers import PlaygroundTeacher
 
 class SlowTeacher(PlaygroundTeacher):
     def __init__(self, config):
-        super().__init__("ada", name=config.name, latency_scale=0.4)
+        super().__init__("ada", name=config.name, concurrency=config.concurrency, latency_scale=0.4)

@@ -168,15 +168,17 @@ def count_tokens(text: str) -> int:
 class PlaygroundTeacher:
     """A program in the place of a language model; equal requests get equal replies."""
 
-    abilities = TeacherAbilities(is_simulated=True, concurrency=8)
     endpoint = "playground:"
 
-    def __init__(self, program: str, *, name: str = "", latency_scale: float = 0.0) -> None:
+    def __init__(
+        self, program: str, *, name: str = "", concurrency: int = 8, latency_scale: float = 0.0
+    ) -> None:
         """Choose the program.
 
         Args:
             program: A name in `PROGRAMS`.
             name: What the run calls it; empty: the program's name.
+            concurrency: Calls in flight at most.
             latency_scale: 1 waits as long as is declared, 0 not at all.
 
         Raises:
@@ -184,6 +186,7 @@ class PlaygroundTeacher:
         """
         if program not in PROGRAMS:
             raise ConfigError(near_name(program, PROGRAMS, kind="playground teacher"))
+        self.abilities = TeacherAbilities(is_simulated=True, concurrency=concurrency)
         self.program = program
         self.profile = PROGRAMS[program]
         self.name = name or program
@@ -258,6 +261,7 @@ class Named(Protocol):
 
     name: str
     model: str
+    concurrency: int
 
 
 def from_config(config: Named) -> PlaygroundTeacher:
@@ -269,7 +273,8 @@ def from_config(config: Named) -> PlaygroundTeacher:
     Returns:
         The teacher.
     """
-    return PlaygroundTeacher(config.model or config.name, name=config.name)
+    program = config.model or config.name
+    return PlaygroundTeacher(program, name=config.name, concurrency=config.concurrency)
 
 
 def _guess(candidates: tuple[str, ...], rng: Random) -> Solution:
