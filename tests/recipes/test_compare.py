@@ -69,3 +69,12 @@ def test_a_group_is_compared_with_its_reference(tmp_path):
     found = compare_with(folders, reference="ref")
     assert {name: row["difference"] for name, row in found.items()} == {"x": 0.5, "y": -0.5}
     assert compare_with(folders, reference="absent") == {}
+
+
+def test_who_answered_nothing_on_the_split_is_left_out_and_the_others_are_compared(tmp_path):
+    folders = {
+        "x": folder(tmp_path / "x", "rr"),
+        "ref": folder(tmp_path / "ref", "rw"),
+        "teacher": folder(tmp_path / "teacher", "rr", split="valid"),
+    }
+    assert list(compare_with(folders, reference="ref")) == ["x"]

@@ -46,6 +46,15 @@ def test_without_a_test_the_rows_are_those_of_validation(run):
     assert (rows["a"].accuracy, rows["b"].accuracy) == (0.2, 0.4)
 
 
+def test_a_teacher_without_a_test_does_not_take_the_students_test_away(run):
+    run("teacher", "ask_teacher", test=None, valid=0.9)
+    folder = run("student", test=0.6, valid=0.4)
+    rows = {row.name: row for row in rows_of(folder.parent)}
+    assert rows["student"].split == "test"
+    assert rows["student"].accuracy == 0.6
+    assert "teacher" not in rows
+
+
 def test_with_neither_there_are_no_rows(run):
     assert rows_of(run("a", test=None, valid=None)) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def run_demo(out: Path, *, as_json: bool) -> None:
     """
     configs = demo_configs(out)
     finished = _execute(configs, jobs=2)
-    _close_group(out, finished, reference="label_only")
+    _close_group(out, finished)
     if as_json:
         print_json({"metrics": [str(run.path / "metrics.json") for run in finished.values()]})
         return
@@ -132,7 +134,7 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool) -> None:
     configs = {out.name: config, **baselines(config)}
     finished = _execute(configs, jobs=config.evaluation.jobs)
     main = finished[out.name]
-    _close_group(out, finished, reference="label_only")
+    _close_group(out, finished)
     if as_json:
         print_json({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
     else:
@@ -170,14 +172,8 @@ def _confirm(config: Experiment, *, is_confirmed: bool) -> None:
     else:
         return
     _show_plan(plan)
-    if not _is_terminal() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
+    if not sys.stdin.isatty() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
         raise ConfigError(f"{finding}; nothing was spent. Add --yes, or {way_out}.")
-
-
-def _is_terminal() -> bool:
-    import sys
-
-    return sys.stdin.isatty()
 
 
 def _show_plan(plan: Plan) -> None:
@@ -197,7 +193,7 @@ def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished
             ) from None
 
 
-def _close_group(out: Path, finished: dict[str, Finished], *, reference: str) -> None:
+def _close_group(out: Path, finished: dict[str, Finished]) -> None:
     """Write what stands beside and above the single runs, where anything new came of them.
 
     A run that was killed between its end and its card gets the card now.
@@ -207,10 +203,8 @@ def _close_group(out: Path, finished: dict[str, Finished], *, reference: str) ->
             write_card(run.path)
     is_new = any(run.is_new for run in finished.values())
     if is_new or not (out / "report.html").exists():
-        import json
-
         folders = {name: run.path for name, run in finished.items()}
-        comparisons = compare_with(folders, reference=reference)
+        comparisons = compare_with(folders, reference="label_only")
         (out / "comparisons.json").write_text(json.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
         write_page(out)
 

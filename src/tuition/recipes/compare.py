@@ -78,12 +78,14 @@ def compare_with(folders: dict[str, Path], *, reference: str, seed: int = 0) -> 
         seed: Of the bootstrap.
 
     Returns:
-        A comparison by name, the reference itself left out; empty where the group has no such run.
+        A comparison by name, the reference itself left out, and whoever answered nothing on its split; empty
+        where the group has no such run.
     """
     if reference not in folders:
         return {}
+    split, _ = graded(folders[reference])
     return {
         name: compare_runs(folder, folders[reference], seed=seed)
         for name, folder in folders.items()
-        if name != reference
+        if name != reference and graded(folder)[0] == split
     }

@@ -109,7 +109,9 @@ def rows_of(folder: Path) -> list[Row]:
     """
     runs = {name: read_json(path / "metrics.json") for name, path in run_folders(folder).items()}
     differences = read_json(folder / "comparisons.json")
-    split = "test" if all(metrics["test"] for metrics in runs.values()) else "valid"
+    # A teacher may have answered nothing on test; that must not take the students' result away.
+    students = [metrics for metrics in runs.values() if metrics["student"]] or list(runs.values())
+    split = "test" if all(metrics["test"] for metrics in students) else "valid"
     rows = [
         _row(name, metrics, split=split, difference=differences.get(name, {}))
         for name, metrics in runs.items()
