@@ -52,8 +52,9 @@ def median(runs, field, **where):
 def gain(runs_a, runs_b, *, mask=None, resamples=4_000):
     """Say by how many points A is better than B: the paired mean over seeds, with its 95 % interval.
 
-    The interval is a two-level bootstrap: seeds are drawn with replacement, and within each seed its items. `runs_*` hold
-    one run a seed, with `seed` and `hits` (a text of 0 and 1, one an item); `mask` gives for a seed the places that count.
+    The interval is a two-level bootstrap: seeds are drawn with replacement, and within each seed its items.
+    `runs_*` hold one run a seed, with `seed` and `hits` (a text of 0 and 1, one an item); `mask` gives for a
+    seed the places that count.
     """
     hits_a, hits_b = ({run["seed"]: run["hits"] for run in runs} for runs in (runs_a, runs_b))
     if hits_a.keys() != hits_b.keys():
