@@ -110,7 +110,14 @@ class TestEveryFile:
             assert node.returns is not None, f"{node.name} has no return annotation"
 
 
-RECIPE_FILES = ("tinyllm", "step_by_step", "label_only", "zero_shot", "ask_teacher")
+RECIPE_FILES = (
+    "tinyllm",
+    "step_by_step",
+    "label_only",
+    "zero_shot",
+    "without_question",
+    "ask_teacher",
+)
 
 
 def test_no_recipe_imports_another():

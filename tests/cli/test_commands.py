@@ -242,3 +242,45 @@ def test_a_configuration_written_by_hand_is_the_one_that_runs(tuition, tmp_path)
     (tmp_path / "mine.toml").write_text(tomli_w.dumps(config))
     tuition("run", "mine.toml", "seed=5")
     assert tomllib.loads((tmp_path / "mine" / "config.toml").read_text())["seed"] == 5
+
+
+def test_run_with_ablation_shows_and_writes_the_rows(tuition, write, tmp_path):
+    said = tuition("run", write(teacher=teachers("ada"), training={"steps": 1}), "--ablate")
+    assert said.code == 0, said.err
+    assert "run: without one part at a time, against run" in said.out
+    assert "left out: without_diverse_teachers: there is one teacher" in said.out
+    table = json.loads((tmp_path / "run" / "ablation.json").read_text())
+    assert [row["name"] for row in table["rows"]] == ["run", "without_examples", "without_forcing"]
+    before, made = hashes(tmp_path / "run"), attempts(tmp_path / "tuition.db")
+    again = tuition("run", "tiny.toml", "--ablate")
+    assert "without one part at a time" in again.out
+    assert (hashes(tmp_path / "run"), attempts(tmp_path / "tuition.db")) == (before, made)
+    rows = tuition("show", "run", "--json").json
+    assert {"without_examples", "without_forcing"} <= {row["name"] for row in rows}
+
+
+def test_an_ablation_takes_no_budget_from_its_main_run_and_comes_after_it(tuition, write, tmp_path):
+    one = {"teacher": teachers("ada"), "training": {"steps": 1}}
+    assert tuition("run", write(**one)).code == 0
+    said = tuition("run", "tiny.toml", "budget.calls=20", "--ablate")
+    assert said.code == 3
+    assert "the budget left nothing for without_forcing; raise [budget]" in said.error
+    assert "run itself was finished before" in said.out
+    assert attempts(tmp_path / "tuition.db") == 20
+    rows = json.loads((tmp_path / "run" / "ablation.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["run", "without_examples"]
+
+
+def test_the_cost_of_an_ablation_is_confirmed_too(tuition, write):
+    plan = tuition("check", write(), "--json").json["expected_usd"]
+    limit = f"budget.confirm_above_usd={1.5 * plan}"
+    said = tuition("run", "tiny.toml", limit, "--ablate")
+    assert said.code == 2
+    assert "the expected cost, $" in said.error and "nothing was spent. Add --yes" in said.error
+    assert tuition("run", "tiny.toml", limit).code == 0
+
+
+def test_an_ablation_of_another_recipe_is_refused(tuition, write):
+    said = tuition("run", write(recipe="zero_shot"), "--ablate")
+    assert said.code == 2
+    assert "an ablation takes recipe = 'tinyllm' apart, this one is 'zero_shot'" in said.error

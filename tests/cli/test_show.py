@@ -55,3 +55,12 @@ def test_progress_and_tables_of_a_run_go_to_stderr(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "health" in err
+
+
+def test_labels_have_a_column_where_not_all_are_gold(capsys):
+    print_rows("title", [row("a"), row("b", label_source="weighted")])
+    out = capsys.readouterr().out
+    assert "labels" in out
+    assert "weighted" in out
+    print_rows("title", [row("a")])
+    assert "labels" not in capsys.readouterr().out

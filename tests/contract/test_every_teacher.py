@@ -66,11 +66,27 @@ def url():
         yield address
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny random language model, for the teacher that runs its own."""
+    from tuition.student.fresh import make_model
+
+    folder = tmp_path_factory.mktemp("model")
+    model, tokenizer = make_model("llama-nano", [question(i) for i in range(COUNT)], seed=0)
+    for parameter in model.parameters():
+        parameter.data.mul_(4)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(params=KINDS)
 def teacher(request, url, tmp_path):
     table = {"kind": request.param, "name": "ada", "price_prompt": 1.0, "price_completion": 2.0}
     if request.param == "chat":
         table["base_url"] = url
+    if request.param == "local":
+        table["model"] = str(request.getfixturevalue("model"))
     if request.param == "recorded":
         rows = [
             {

@@ -201,3 +201,88 @@ def test_the_table_of_a_configuration_says_program_name_and_concurrency():
     teacher = from_config(Table())
     assert (teacher.program, teacher.name, teacher.abilities.concurrency) == ("ada", "mine", 3)
     assert teacher.abilities.is_simulated
+
+
+def second(example, *texts, is_forced=False):
+    """A block with texts to look at, as the form of prompts has it."""
+    head = block(example, is_forced).removesuffix("\nExplanation:")
+    if len(texts) == 1:
+        return f"Say.\n\n{head}\nExplanation: {texts[0]}\nConclusion:"
+    shown = "".join(f"\nExplanation {i}: {text}" for i, text in enumerate(texts, start=1))
+    return f"Judge.\n\n{head}{shown}\nBest:"
+
+
+def without_end(text):
+    return text.partition("The answer is")[0].strip()
+
+
+def test_read_prompt_tells_what_is_wanted():
+    example = next(example for example in EXAMPLES if example.choices)
+    read = read_prompt(second(example, "1. It is so.\n2. (a) And so."))
+    assert read.question == example.question
+    assert read.choices == example.choices
+    assert (read.explanations, read.wanted) == (("1. It is so.\n2. (a) And so.",), "conclusion")
+    judged = read_prompt(second(example, "One.", "Two.", is_forced=True))
+    assert (judged.explanations, judged.wanted) == (("One.", "Two."), "best")
+    assert judged.answer == example.answer
+    assert read_prompt(block(example, False)).wanted == "explanation"
+
+
+@pytest.mark.parametrize("author", ["ada", "bela", "chen", "dara", "emil"])
+def test_a_verifier_follows_the_steps_and_not_what_the_text_would_like_to_end_at(author):
+    """Right reasonings lead to the label, wrong ones to another answer, whatever they state."""
+    examples = [
+        e for e in of_domain("tracking") + of_domain("dates") if "tracking" in PROGRAMS[author].errors
+    ]
+    examples = (examples or of_domain("dates"))[:150]
+    led = {True: [], False: []}
+    for example in examples:
+        free, forced = ask(author, block(example, False)), ask(author, block(example, True))
+        said = ask("chen", second(example, forced.text)).text
+        is_right = f"The answer is {example.answer}." in free.text
+        led[is_right].append(f"The answer is {example.answer}." in said)
+    assert sum(led[True]) / len(led[True]) > 0.93
+    assert sum(led[False]) <= 0.1 * len(led[False])
+
+
+def test_a_verifier_that_does_not_know_the_topic_guesses():
+    unknown = [e for e in of_domain("knowledge") if not is_known(PROGRAMS["ada"], e)][:100]
+    right = 0
+    for example in unknown:
+        text = without_end(ask("chen", block(example, False)).text)
+        right += f"The answer is {example.answer}." in ask("ada", second(example, text)).text
+    assert right < 0.8 * len(unknown)
+
+
+def test_a_text_that_follows_nothing_leads_to_no_answer():
+    said = [ask("chen", second(e, "Because it is so.")).text for e in of_domain("dates")[:40]]
+    # Now and then it misreads, at its rate.
+    assert said.count("These steps lead to no answer.") >= 37
+    guessed = ask("ada", "Question: Which gas?\nOptions:\n(a) argon\nExplanation: So.\nConclusion:").text
+    assert guessed == "The answer is argon."
+
+
+def test_a_judge_names_the_explanation_with_the_most_right_steps():
+    good = bad = 0
+    for i, example in enumerate(of_domain("tracking")[:150]):
+        free = ask("emil", block(example, False))
+        if f"The answer is {example.answer}." in free.text or free.finish != "stop":
+            continue
+        pair = [without_end(free.text), ask("chen", block(example, True)).text]
+        best = 2 - i % 2
+        shown = pair if best == 2 else pair[::-1]
+        said = ask("chen", second(example, *shown)).text
+        good += said == f"The best explanation is {best}."
+        bad += said == f"The best explanation is {3 - best}."
+    assert good > 5 * bad and good + bad > 20
+
+
+def test_a_judge_that_knows_nothing_of_it_draws():
+    said = {ask("dara", second(e, "One.", "Two.", "Three.")).text for e in of_domain("tracking")[:40]}
+    assert said == {f"The best explanation is {i}." for i in (1, 2, 3)}
+
+
+def test_equal_second_looks_get_equal_replies():
+    example = of_domain("coins")[0]
+    for texts in (["Start with heads."], ["Start with heads.", "Start with tails."]):
+        assert ask("emil", second(example, *texts)) == ask("emil", second(example, *texts))

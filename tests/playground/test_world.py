@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tuition.core.config import parse
@@ -74,3 +76,14 @@ def test_source_reads_its_configuration():
 def test_configuration_refuses_no_training():
     with pytest.raises(ConfigError, match="'train' is 0"):
         parse(PlaygroundConfig, {"train": 0}, where="here")
+
+
+def test_labels_can_be_left_out_and_nothing_else_changes():
+    there, hidden = (
+        playground_splits(seed=3, train=60, valid=6, test=6, hide_answers=hides) for hides in (False, True)
+    )
+    for left, right in ((there.train, hidden.train), (there.valid, hidden.valid)):
+        assert [replace(example, answer=None) for example in left] == list(right)
+    assert [replace(example, answer=None) for example in there.test.open("a")] == list(hidden.test.open("b"))
+    source = PlaygroundSource(PlaygroundConfig(train=60, valid=0, test=0, hide_answers=True))
+    assert {example.answer for example in source.load().train} == {None}

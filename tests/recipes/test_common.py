@@ -95,7 +95,7 @@ def test_no_question_of_validation_or_test_is_shown_while_annotating(tmp_path):
 def test_the_same_data_and_steps_whatever_is_asked(tmp_path):
     some = experiment(tmp_path, "selection.examples=5")
     metrics = execute(some).metrics
-    assert metrics["train"] == {"n": 5}
+    assert metrics["train"] == {"n": 5, "label_source": {"gold": 5}}
     assert metrics["spend"]["calls"] == 10
     assert metrics["objectives"]["answer"] == 5
 

@@ -78,3 +78,40 @@ def test_who_answered_nothing_on_the_split_is_left_out_and_the_others_are_compar
         "teacher": folder(tmp_path / "teacher", "rr", split="valid"),
     }
     assert list(compare_with(folders, reference="ref")) == ["x"]
+
+
+def relabelled(path, label, source):
+    rows = [json.loads(line) for line in (path / "predictions.jsonl").read_text().splitlines()]
+    for row in rows[: len(rows) // 2]:
+        row["label"] = label
+    for row in rows:
+        row["label_source"] = source
+    (path / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_runs_graded_by_other_labels_are_refused(tmp_path):
+    left, right = folder(tmp_path / "a", "rrrr"), relabelled(folder(tmp_path / "b", "rrrr"), "no", "weighted")
+    words = (
+        r"a' is graded by gold labels and .*b' by weighted, and on 2 of 4 items they differ \('q0', 'q1'\)"
+    )
+    with pytest.raises(DataError, match=words):
+        compare_runs(left, right)
+
+
+def test_other_sources_of_equal_labels_are_no_hindrance(tmp_path):
+    left = relabelled(folder(tmp_path / "a", "rr"), "yes", "weighted")
+    assert compare_runs(left, folder(tmp_path / "b", "rw"))["labels"] == "weighted"
+
+
+def test_a_table_of_panel_labels_is_not_lost_for_one_comparison(tmp_path):
+    folders = {
+        "x": relabelled(folder(tmp_path / "x", "rr"), "no", "weighted"),
+        "y": relabelled(folder(tmp_path / "y", "rr"), "yes", "weighted"),
+        "ref": relabelled(folder(tmp_path / "ref", "rw"), "yes", "weighted"),
+    }
+    found = compare_with(folders, reference="ref")
+    assert found["y"]["difference"] == 0.5
+    assert found["x"]["refused"].startswith("not compared: ")
+    with pytest.raises(DataError, match="same items"):
+        compare_with({"a": folder(tmp_path / "a", "rrr"), "b": folder(tmp_path / "b", "rr")}, reference="b")

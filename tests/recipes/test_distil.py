@@ -5,43 +5,8 @@ import pytest
 from tiny import experiment, teachers
 
 from tuition.core.errors import DataError
-from tuition.core.records import Annotation
-from tuition.recipes import common, distil
-from tuition.recipes.distil import route_annotations
+from tuition.recipes import alphas, common
 from tuition.recipes.execute import execute
-
-
-def note(example_id, teacher, sample=0):
-    return Annotation(
-        example_id=example_id, teacher=teacher, kind="rationale", rationale="so", answer=None, sample=sample
-    )
-
-
-NOTES = [note(f"q{i}", teacher) for teacher in ("ada", "bela", "chen") for i in range(60)]
-
-
-def test_route_all_keeps_every_rationale():
-    assert route_annotations(NOTES, route="all", seed=0) == NOTES
-
-
-def test_route_random_keeps_one_an_example_in_their_order():
-    picked = route_annotations(NOTES, route="random", seed=0)
-    assert Counter(item.example_id for item in picked) == {f"q{i}": 1 for i in range(60)}
-    assert picked == [item for item in NOTES if item in picked]
-    assert set(Counter(item.teacher for item in picked)) == {"ada", "bela", "chen"}
-
-
-def test_route_random_is_seeded_whatever_the_order():
-    picked = route_annotations(NOTES, route="random", seed=3)
-    turned = route_annotations(NOTES[::-1], route="random", seed=3)
-    assert {item.id for item in picked} == {item.id for item in turned}
-    assert picked != route_annotations(NOTES, route="random", seed=4)
-
-
-def test_route_random_draws_among_unequal_numbers():
-    notes = [note("q0", "ada"), note("q0", "bela"), note("q0", "bela", 1), note("q1", "bela")]
-    picked = route_annotations(notes, route="random", seed=0)
-    assert [item.example_id for item in picked] == ["q0", "q1"]
 
 
 @pytest.fixture
@@ -50,11 +15,11 @@ def learnt(monkeypatch):
     seen = []
     train = common.train_student
 
-    def spied(bench, targets):
+    def spied(bench, targets, **name):
         seen.extend(targets)
-        return train(bench, targets)
+        return train(bench, targets, **name)
 
-    monkeypatch.setattr(distil, "train_student", spied)
+    monkeypatch.setattr(alphas, "train_student", spied)
     return seen
 
 

@@ -74,6 +74,9 @@ def test_baselines_have_the_data_the_student_and_the_steps_of_the_main_run(tmp_p
         assert config.evaluation.baselines == ()
         assert config.evaluation.scoring == main.evaluation.scoring
     assert found["step_by_step-ada"].rationale_as == "chain"
+    both = experiment(tmp_path, names, "rationale_as=both", "evaluation.answer_by=answer")
+    assert baselines(both)["step_by_step-ada"].evaluation.answer_by == "answer"
+    assert baselines(both)["label_only"].evaluation.answer_by == "auto"
     assert [table.name for table in found["teacher-bela"].teacher] == ["bela"]
 
 
@@ -184,7 +187,8 @@ def test_the_tables_of_the_first_run_alone_are_shown(tmp_path):
     configs = {name: experiment(tmp_path, f"out={tmp_path / name}") for name in ("first", "second")}
     listener = Listener()
     execute_all(configs, jobs=1, listener=listener)
-    assert listener.tables == ["first: rationale health before training, % of replies"]
+    assert listener.tables[0] == "first: rationale health before training, % of replies"
+    assert all(title.startswith("first: ") for title in listener.tables)
 
 
 def test_a_missing_extra_stays_the_users_mistake(tmp_path, monkeypatch):

@@ -128,6 +128,23 @@ def test_a_run_killed_while_training_goes_on_from_its_checkpoint(tmp_path, apart
         assert left[name].allclose(right[name], rtol=1e-4, atol=1e-6), name
 
 
+def test_a_run_killed_between_the_students_of_a_grid_trains_the_finished_one_once(tmp_path, apart):
+    changed = {"alpha_grid": [0.5, 1.0], "training": {"steps": 24, "save_every": 2, "batch_examples": 4}}
+    config = written(tmp_path, **changed)
+    first, second = (tmp_path / "run" / f"student-alpha-{alpha}" for alpha in (0.5, 1.0))
+    state = tmp_path / "run" / f"checkpoints-{second.name}" / "checkpoint-4" / "trainer_state.json"
+    kill_when(start(tmp_path), state.exists)
+    assert first.exists() and not second.exists()
+    made = {path: path.stat().st_mtime_ns for path in first.iterdir()}
+
+    finished = execute(config)
+    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == made
+    trained = [row for row in lines(tmp_path / "run" / "events.jsonl") if row["event"] == "trained"]
+    assert [row["resumed_from"] is not None for row in trained] == [False, True]
+    assert attempts(tmp_path / "tuition.db") == 24
+    same_figures(finished.metrics, execute(experiment(apart, **changed)).metrics)
+
+
 def test_two_runs_at_once_on_one_store_buy_nothing_twice(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(HERE))
     written(tmp_path, recipe="ask_teacher", teacher=SLOW)

@@ -3,7 +3,7 @@ import json
 import pytest
 from tiny import attempts, experiment, hashes, teachers
 
-from tuition.core.errors import DataError
+from tuition.core.errors import ConfigError, DataError
 from tuition.recipes.execute import execute
 from tuition.recipes.plan import plan_of
 
@@ -113,3 +113,97 @@ def test_single_teachers_beside_a_recipe_that_asks_nobody_are_planned(tmp_path):
     names = 'evaluation.baselines=["single_teacher"]'
     plan = plan_of(experiment(tmp_path, names, recipe="label_only"))
     assert [(part.teacher, part.calls) for part in plan.teachers] == [("ada", 12), ("bela", 12)]
+
+
+def planned(folder, *settings, **changed):
+    plan = plan_of(experiment(folder, *settings, **changed))
+    return plan, {part.teacher: part for part in plan.teachers}
+
+
+def test_the_plan_of_random_names_the_drawn_and_is_what_is_paid(tmp_path):
+    plan, parts = planned(tmp_path, "route=random")
+    assert sum(part.calls for part in parts.values()) == 12
+    metrics = execute(experiment(tmp_path, "route=random")).metrics
+    asked = {name: counts["asked"] for name, counts in metrics["routed"]["teachers"].items()}
+    assert {name: part.calls for name, part in parts.items()} == asked
+    assert [row.route for row in plan.routes if row.is_chosen] == ["random"]
+
+
+def test_the_plan_of_similarity_knows_the_number_and_bounds_the_price(tmp_path):
+    _, parts = planned(tmp_path, "route=similarity", "routing.probe=0.25")
+    assert {name: part.calls for name, part in parts.items()} == {"ada": 3, "bela": 3, "one of ada, bela": 9}
+    rest = parts["one of ada, bela"]
+    assert 0 < rest.low_usd < rest.expected_usd < rest.high_usd
+    metrics = execute(experiment(tmp_path, "route=similarity", "routing.probe=0.25")).metrics
+    assert metrics["spend"]["calls"] == 15
+    assert metrics["spend"]["usd"] <= sum(part.high_usd for part in parts.values())
+
+
+def test_second_looks_verdicts_and_further_calls_are_planned(tmp_path):
+    settings = ["route=judge", "routing.judge=chen", "annotation.verify=chen", "annotation.redraws=2"]
+    three = [*teachers("ada", "bela"), *teachers("chen", weight=0)]
+    plan, parts = planned(tmp_path, *settings, teacher=three)
+    further = parts["further calls at most, where filters drop"]
+    assert {name: part.calls for name, part in parts.items()} == {
+        "ada": 12,
+        "bela": 12,
+        "chen, verifying": 24,
+        "chen, judging": 12,
+        "further calls at most, where filters drop": 2 * 24 + 2 * 24,
+    }
+    assert (further.low_usd, further.expected_usd) == (0.0, 0.0) and further.high_usd > 0
+    assert any("priced on texts of a guessed length" in note for note in plan.notes)
+    spend = execute(experiment(tmp_path, *settings, teacher=three)).metrics["spend"]
+    assert spend["calls"] <= sum(part.calls for part in parts.values())
+    assert spend["usd"] <= sum(part.high_usd for part in parts.values())
+
+
+def test_further_tries_are_in_the_bound(tmp_path):
+    _, one = planned(tmp_path, "route=random", "annotation.redraws=1")
+    assert one["further calls at most, where filters drop"].calls == 12
+    _, two = planned(tmp_path, "route=random", "annotation.redraws=1", "routing.tries=2")
+    assert two["further calls at most, where filters drop"].calls == 12 + 12 + 12
+    _, probed = planned(tmp_path, "route=similarity", "routing.probe=0.25", "routing.tries=5")
+    assert probed["further calls at most, where filters drop"].calls == 9
+
+
+def test_every_route_is_priced_before_paying(tmp_path):
+    plan, _ = planned(tmp_path, "routing.probe=0.25")
+    rows = {row.route: row for row in plan.routes}
+    assert {route: row.calls for route, row in rows.items()} == {
+        "all": 24,
+        "random": 12,
+        "similarity": 15,
+        "familiar": 24,
+        "judge": 36,
+        "vote": 24,
+    }
+    assert all(0 < row.low_usd < row.expected_usd < row.high_usd for row in rows.values())
+    assert rows["random"].expected_usd < rows["similarity"].expected_usd < rows["all"].expected_usd
+    assert rows["all"].expected_usd == rows["familiar"].expected_usd < rows["judge"].expected_usd
+    assert plan_of(experiment(tmp_path, recipe="step_by_step", teacher=teachers("ada"))).routes == ()
+
+
+def test_the_plan_refuses_what_the_run_would_refuse(tmp_path):
+    with pytest.raises(ConfigError, match=r"needs routing\.judge"):
+        plan_of(experiment(tmp_path, "route=judge"))
+
+
+def test_a_teacher_of_weight_nought_is_asked_for_no_rationale(tmp_path):
+    three = [*teachers("ada", "bela"), *teachers("chen", weight=0)]
+    _, parts = planned(tmp_path, 'evaluation.baselines=["single_teacher"]', teacher=three)
+    assert {name: part.calls for name, part in parts.items()} == {"ada": 12, "bela": 12}
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_told"),
+    [
+        ([], True),
+        (["annotation.verify=ada"], False),
+        (["annotation.forced=false"], False),
+        (["route=random"], False),
+    ],
+)
+def test_a_probe_that_shows_little_is_told_of(tmp_path, settings, is_told):
+    plan, _ = planned(tmp_path, "route=similarity", *settings)
+    assert any("not who reasons rightly" in note for note in plan.notes) is is_told

@@ -1,7 +1,9 @@
+import tomllib
+
 import pytest
 
 from tuition.core.errors import ConfigError
-from tuition.recipes.config import resolve
+from tuition.recipes.config import dump, resolve
 from tuition.recipes.presets import with_preset
 
 TABLES = {
@@ -25,6 +27,32 @@ def test_paper_and_repo_are_the_published_settings():
         "batch",
     )
     assert repo.student.max_input_tokens == 100
+
+
+def test_presets_give_every_source_an_instruction_of_its_own_as_published():
+    named = [{"kind": "playground", "name": name} for name in ("ada", "bela", "chen", "dora")]
+    named[3]["prefix"] = "dora: "
+    for preset in ("paper", "repo"):
+        config = resolve({**TABLES, "preset": preset, "teacher": named}, where="x")
+        prefixes = [teacher.prefix for teacher in config.teacher]
+        assert prefixes == ["explain: ", "rationale: ", "rationale 3: ", "dora: "]
+        assert (config.student.instruction, config.student.answer_form) == ("before", "text")
+        assert (config.student.update, config.student.max_output_tokens) == ("full", 256)
+        assert (config.combine, config.route, config.rationale_as) == ("summed", "all", "task")
+        assert config.alpha_grid == ()
+        assert resolve(tomllib.loads(dump(config)), where="x") == config
+    assert [teacher.prefix for teacher in resolve(TABLES, where="x").teacher] == [None]
+
+
+def test_the_published_code_wants_the_very_text_within_64_tokens_and_its_rate_falls_straight():
+    repo = resolve({**TABLES, "preset": "repo"}, where="x")
+    assert (repo.evaluation.scoring, repo.evaluation.max_tokens) == ("exact", 64)
+    assert (repo.training.schedule, repo.training.lr, repo.training.optimizer) == ("linear", 5e-5, "adamw")
+
+
+def test_a_preset_leaves_a_fault_in_the_teachers_to_the_check():
+    with pytest.raises(ConfigError, match="teacher"):
+        resolve({**TABLES, "preset": "paper", "teacher": [3]}, where="x")
 
 
 def test_the_file_wins_over_the_preset_and_the_command_line_over_both():

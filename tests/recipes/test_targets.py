@@ -1,11 +1,16 @@
+import dataclasses
+
 import pytest
 
+from tuition.core.errors import DataError
 from tuition.core.records import Annotation, Example
 from tuition.recipes.targets import (
     ANSWER_PREFIX,
     RATIONALE_PREFIX,
     answer_targets,
+    answer_text,
     chain_targets,
+    choice_of_letter,
     question_text,
     questions,
     rationale_targets,
@@ -68,6 +73,36 @@ def test_a_chain_without_label_closes_with_the_teachers_answer_or_is_none():
     notes = [annotation(BARE, answer="Ada"), annotation(BARE, "bela", answer=None)]
     [target] = chain_targets(BY_ID, notes, weights={"ada": 1.0, "bela": 1.0})
     assert target.output.endswith("\nThe answer is Ada.")
+
+
+def test_answers_and_the_ends_of_chains_may_be_letters():
+    [answer] = answer_targets([CLOSED], weight=1.0, form="letter")
+    assert answer.output == "(b)"
+    [chain] = chain_targets(BY_ID, [annotation(CLOSED)], weights={"ada": 1.0}, form="letter")
+    assert chain.output == "Because it is so.\nThe answer is (b)."
+    for target in (answer, chain):
+        assert choice_of_letter(target.output, CLOSED) == "blood"
+    [asked] = questions([CLOSED], "predict: ", form="letter")
+    assert (asked.example.choices, asked.input) == (("(a)", "(b)"), question_text(CLOSED))
+
+
+def test_letters_go_on_with_pairs():
+    many = Example(id="m", question="Which?", choices=tuple(f"option {i}" for i in range(30)))
+    for i in (0, 25, 26, 29):
+        letter = answer_text(many, f"option {i}", form="letter")
+        assert choice_of_letter(letter, many) == f"option {i}"
+    assert answer_text(many, "option 27", form="letter") == "(ab)"
+    assert choice_of_letter("(zz)", many) is None
+
+
+def test_an_answer_that_is_no_choice_has_no_letter():
+    with pytest.raises(DataError, match=r"'bone' of example 'c' is none of its choices .* no letter"):
+        answer_text(CLOSED, "bone", form="letter")
+    assert answer_text(CLOSED, "bone") == "bone"
+
+
+def test_where_there_is_no_question_the_choices_stand_alone():
+    assert question_text(dataclasses.replace(CLOSED, question="")) == "Answer Choices:\n(a) sky\n(b) blood"
 
 
 def test_questions_are_asked_with_the_instruction_and_no_answer_in_them():

@@ -1,3 +1,5 @@
+import json
+
 from tuition.report import write_card
 
 
@@ -35,3 +37,15 @@ def test_an_unknown_cost_is_called_unknown(run):
 
 def test_an_untrained_student_is_called_so(run):
     assert "- targets by objective: none, the student is as it came" in card(run("one", "zero_shot"))
+
+
+def test_the_card_names_the_labels_of_a_panel(run):
+    folder = run("one", labels={"panel": ["ada", "bela"]})
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["test"]["label_source"] = "weighted"
+    metrics["train"]["label_source"] = {"gold": 1200, "weighted": 20}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = card(folder)
+    assert "training examples: 20; labels: 1,200 gold, 20 weighted" in text
+    assert "unreadable; labels: weighted labels of ada, bela, not gold" in text
+    assert "valid: 50.0% right of 10 (95 % interval 30.0% to 70.0%), 10.0% unreadable; labels: gold" in text

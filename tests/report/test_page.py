@@ -99,3 +99,27 @@ def test_domains_are_columns(run):
     text = page(run("one", test=0.6))
     assert '<th class="n">coins<th class="n">dates' in text
     assert '<td>one<td class="n">60.0<td class="n">100.0' in text
+
+
+def test_panel_labels_are_marked_in_the_table_and_explained(run):
+    splits = {
+        "test": {"by": "weighted", "n": 10, "unanswered": 1, "unsure": 0, "confidence": 0.875}
+        | {"reliability": {"ada": 0.9, "b<b>": 0.5}, "gold": {"n": 8, "right": 7}}
+    }
+    folder = run("one", labels={"panel": ["ada", "b<b>"], "splits": splits})
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["test"]["label_source"] = "weighted"
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = page(folder.parent)
+    assert '<b class="unreadable">weighted</b>' in text
+    assert "Not all of these figures are graded by gold labels" in text
+    assert "ada 90.0, b&lt;b&gt; 50.0" in text
+    assert "87.5" in text
+    assert "7 of 8" in text
+
+
+def test_with_gold_alone_the_page_says_gold_and_no_more(run):
+    text = page(run("one").parent)
+    assert "<td>gold<td" in text
+    assert "Not all of these figures" not in text
+    assert "Labels: one" not in text

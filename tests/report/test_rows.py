@@ -130,3 +130,95 @@ def test_a_run_stands_beside_those_within_it(run):
 def test_a_folder_without_a_finished_run(tmp_path, name):
     with pytest.raises(DataError, match=r"holds no finished run; `tuition list` shows the runs"):
         run_folders(tmp_path / name)
+
+
+def test_the_blind_student_stands_behind_the_rules_and_says_so(run):
+    folder = run("zero", "zero_shot")
+    run("without_question", "without_question")
+    rows = rows_of(folder.parent)
+    assert [row.name for row in rows] == ["longest option", "without_question", "zero"]
+    assert [row.remark for row in rows][1:] == ["needs no question", ""]
+
+
+def test_a_student_that_was_not_trained_says_so(run):
+    folder = run("one", student={"parameters": 1, "model": "base", "is_trained": False})
+    assert rows_of(folder)[1].remark == "not trained"
+
+
+@pytest.mark.parametrize(
+    ("taught", "remark"),
+    [
+        ({"rationale_as": "chain"}, "explains, then answers"),
+        ({"rationale_as": "both", "answer_by": "chain"}, "explains, then answers"),
+        ({"rationale_as": "both", "answer_by": "answer"}, ""),
+        ({"rationale_as": "task", "answer_by": "answer"}, ""),
+    ],
+)
+def test_who_explains_before_the_answer_says_so(run, taught, remark):
+    assert rows_of(run("one", **taught))[1].remark == remark
+
+
+PANEL = {"panel": ["ada", "bela"], "splits": {"test": {"unanswered": 0}}}
+
+
+def by(run, name, source, *, recipe="tinyllm", labels=PANEL, **more):
+    """A run whose test figures are graded by other labels than gold."""
+    folder = run(name, recipe, labels=labels, **more)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["test"]["label_source"] = source
+    metrics["train"]["label_source"] = dict.fromkeys(source.split("+"), 10)
+    if metrics["student"]:
+        metrics["student"]["is_trained"] = True
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("weighted", "graded by weighted labels of ada, bela, not gold; learnt from weighted labels"),
+        ("gold+majority", "graded by majority labels of ada, bela, else gold; learnt from majority labels"),
+        ("teacher:ada", "graded by labels of teacher:ada, not gold; learnt from teacher:ada labels"),
+        ("human", "graded by human labels, not gold; learnt from human labels"),
+    ],
+)
+def test_a_row_says_by_whose_labels_it_is_graded_and_taught(run, source, told):
+    row = rows_of(by(run, "one", source))[-1]
+    assert row.label_source == source
+    assert row.remark == told
+
+
+def test_the_rules_are_graded_by_the_same_labels(run):
+    assert {row.label_source for row in rows_of(by(run, "one", "weighted"))} == {"weighted"}
+
+
+def test_gold_needs_no_remark(run):
+    row = rows_of(run("one"))[-1]
+    assert (row.label_source, row.remark) == ("gold", "")
+
+
+def test_a_teacher_of_the_panel_is_called_its_own_judge(run):
+    by(run, "teacher", "weighted", recipe="ask_teacher")
+    folder = by(run, "other", "weighted", recipe="ask_teacher")
+    for name, teacher in (("teacher", "ada"), ("other", "zoe")):
+        path = folder.parent / name / "metrics.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "teachers": [teacher]}))
+    remarks = {row.name: row.remark for row in rows_of(folder.parent)}
+    assert "is one of its own judges" in remarks["teacher"]
+    assert "is one of its own judges" not in remarks["other"]
+
+
+def test_questions_that_nobody_could_label_are_told(run):
+    labels = {"panel": ["ada", "bela"], "splits": {"test": {"unanswered": 3}}, "is_simulated": True}
+    remark = rows_of(by(run, "one", "majority", labels=labels))[-1].remark
+    assert "3 questions left out, nobody could label them" in remark
+    assert "simulated teachers and money" in remark
+
+
+def test_a_comparison_that_was_refused_says_why(run):
+    run("a")
+    folder = run("label_only", "label_only").parent
+    (folder / "comparisons.json").write_text(json.dumps({"a": {"refused": "not compared: other labels"}}))
+    rows = {row.name: row for row in rows_of(folder)}
+    assert rows["a"].difference is None
+    assert rows["a"].remark == "not compared: other labels"

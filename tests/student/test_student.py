@@ -94,6 +94,40 @@ def test_option_scores_equal_a_plain_loop(name, batch_questions, option_score, s
             assert score == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("token_budget", [1, 8192])
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_scores_of_targets_equal_a_plain_loop(name, token_budget, student, targets):
+    learner = student(name, training={"token_budget": token_budget})
+    for target, scores in zip(targets, learner.score(targets), strict=True):
+        prompt, output = learner._encoder.prompts([target])[0], learner._encoder.output(target.output)
+        with torch.no_grad():
+            if learner.family == "seq2seq":
+                start = [learner.model.config.decoder_start_token_id]
+                read = torch.tensor([start + output[:-1]])
+                logits = learner.model(input_ids=torch.tensor([prompt]), decoder_input_ids=read).logits[0]
+            else:
+                logits = learner.model(input_ids=torch.tensor([prompt + output])).logits[0, len(prompt) - 1 :]
+        expected = [row[token].item() for row, token in zip(logits.log_softmax(-1), output, strict=False)]
+        assert scores == pytest.approx(expected, rel=1e-4)
+    assert learner.score([]) == []
+
+
+def test_an_output_that_was_cut_is_scored_up_to_there(student, targets):
+    learner = student("llama-nano", max_output_tokens=3)
+    assert {len(row) for row in learner.score(targets)} <= {2, 3}
+    assert learner.cuts.outputs > 0
+
+
+def test_what_is_not_to_be_trained_is_not(student, answers, tmp_path):
+    with pytest.raises(TrainingError, match=r"student.update is 'none', which is to train nothing"):
+        student("t5-nano", update="none").fit(answers, tmp_path)
+
+
+def test_no_text_is_familiar_to_a_student_that_scores_options(student, answers):
+    with pytest.raises(TrainingError, match="scores options and writes no text, so no text is familiar"):
+        student("bert-nano").score(answers)
+
+
 def test_the_scores_of_an_encoder_equal_one_question_at_a_time(student, answers):
     learner = student("bert-nano")
     for target, scores in zip(answers, learner.score_options(answers), strict=True):

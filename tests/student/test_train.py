@@ -215,6 +215,7 @@ def test_bf16_arithmetic_keeps_the_weights_in_fp32(student, targets, tmp_path):
     ("schedule", "expected"),
     [
         ("constant", [1 / 3, 2 / 3, 1, 1, 1, 1]),
+        ("linear", [1 / 3, 2 / 3, 1, 0.75, 0.5, 0.25]),
         ("cosine", [1 / 3, 2 / 3, 1, 0.5 + math.sqrt(0.125), 0.5, 0.5 - math.sqrt(0.125)]),
         ("flat_cosine", [1 / 3, 2 / 3, 1, 1, 1, 0.5]),
     ],

@@ -16,7 +16,7 @@ class Stranger:
 
 
 def test_kinds_of_this_room():
-    assert set(TEACHERS) == {"chat", "recorded"}
+    assert set(TEACHERS) == {"chat", "recorded", "local"}
     teacher = make_teacher(TeacherConfig(name="a", model="m", base_url="http://127.0.0.1:1/v1/"))
     assert (teacher.name, teacher.model, teacher.endpoint) == ("a", "m", "http://127.0.0.1:1/v1")
 

@@ -5,33 +5,46 @@ Knows the doors of `core` alone: no particular teacher, no task, no student.
 
 from __future__ import annotations
 
-from tuition.annotation.annotate import (
-    Annotated,
-    Solved,
-    Unanswered,
-    annotate,
-    annotation_requests,
-    solve,
-    without_closing,
-)
+from tuition.annotation.annotate import Solved, annotate, annotation_requests, solve
 from tuition.annotation.ask import Asked, ask, ask_all, caps_of
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
-from tuition.annotation.health import CHECKS, FILTERS, HealthRow, check_health, health_table
-from tuition.annotation.prompts import PROMPTS, Prompt
+from tuition.annotation.health import (
+    CHECKS,
+    FILTERS,
+    Annotated,
+    HealthRow,
+    Unanswered,
+    check_health,
+    health_table,
+    sifted,
+    without_closing,
+)
+from tuition.annotation.panel import Consensus, majority, weighted_majority
+from tuition.annotation.prompts import JUDGE, PROMPTS, VERIFY, Prompt
+from tuition.annotation.route import ROUTES, Route, RoutingConfig, similar_success
+from tuition.annotation.verify import Verdict, Verification
 
 __all__ = [
     "CHECKS",
     "FILTERS",
+    "JUDGE",
     "PROMPTS",
+    "ROUTES",
+    "VERIFY",
     "Annotated",
     "AnnotationConfig",
     "Asked",
+    "Consensus",
     "Demonstrations",
     "HealthRow",
     "Prompt",
+    "Route",
+    "RoutingConfig",
     "Solved",
     "Unanswered",
+    "Verdict",
+    "Verification",
     "annotate",
     "annotation_requests",
     "ask",
@@ -39,6 +52,10 @@ __all__ = [
     "caps_of",
     "check_health",
     "health_table",
+    "majority",
+    "sifted",
+    "similar_success",
     "solve",
+    "weighted_majority",
     "without_closing",
 ]

@@ -8,58 +8,25 @@ one call without a reply is a record and not an empty rationale. Knows no partic
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation.ask import ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
-from tuition.annotation.health import STATEMENT, check_health
+from tuition.annotation.health import Annotated, Unanswered, sifted, without_closing
 from tuition.annotation.prompts import PROMPTS, Prompt
 from tuition.core.budget import Budget
 from tuition.core.errors import DataError, some_of
 from tuition.core.protocols import Progress, Task, Teacher
-from tuition.core.records import Annotation, Example, Json, Prediction, Record, Reply, Request
+from tuition.core.records import Annotation, Example, Json, Prediction, Reply, Request
 from tuition.core.store import Cap, Place, Store
 
-__all__ = ["Annotated", "Solved", "Unanswered", "annotate", "annotation_requests", "solve", "without_closing"]
+__all__ = ["Solved", "annotate", "annotation_requests", "solve"]
 
 _BUDGET = Budget()
 _CONFIG = AnnotationConfig()
 _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
-_CLOSING = re.compile(rf"(?:^|(?<=[.!?])[ \t]+|\n)\s*{STATEMENT}(?:[^.!?\n]|[.!?](?!\s|$))*[.!?]?\s*$", re.I)
-"""The last sentence, where it states the answer; a mark inside a number ends no sentence."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unanswered(Record):
-    """An example that a teacher left without a reply."""
-
-    example_id: str
-    teacher: str
-    sample: int
-    kind: str
-    """As in `Failure`: absent, timeout, unpaid, ..."""
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Annotated:
-    """What one teacher made of the examples."""
-
-    annotations: tuple[Annotation, ...]
-    """Those to train on: they pass the filters."""
-    dropped: tuple[Annotation, ...]
-    """Those a filter dropped; their `faults` say why."""
-    failures: tuple[Unanswered, ...]
-    spent: bool
-    """Whether the budget ended before the examples did."""
-
-    @property
-    def absent(self) -> int:
-        """How many examples the teacher has nothing for, which the health table counts with the replies."""
-        return sum(failure.kind == "absent" for failure in self.failures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +37,6 @@ class Solved:
     """One an example, in order, not graded; a call that failed has no answer."""
     failures: tuple[Unanswered, ...]
     spent: bool
-
-
-def without_closing(rationale: str) -> str:
-    """Leave out a last sentence that only states the answer.
-
-    Args:
-        rationale: What a teacher wrote.
-
-    Returns:
-        The steps before it.
-    """
-    return _CLOSING.sub("", rationale).strip()
 
 
 def annotate(
@@ -97,6 +52,7 @@ def annotate(
     budget: Budget = _BUDGET,
     seed: int = 0,
     samples: int = 1,
+    first_sample: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
     progress: Progress | None = None,
 ) -> Annotated:
@@ -116,6 +72,7 @@ def annotate(
         budget: Its policies on unknown outcomes and unknown prices.
         seed: Of the demonstrations.
         samples: Independent rationales for each example.
+        first_sample: Number of the first of them; another one is another call.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
         progress: Told after every answer.
 
@@ -129,6 +86,7 @@ def annotate(
         config=config,
         seed=seed,
         samples=samples,
+        first_sample=first_sample,
         parameters=parameters,
     )
     requests = [call.request for call in calls]
@@ -147,14 +105,13 @@ def annotate(
         for call, reply in zip(calls, asked.replies, strict=True)
         if reply.failure is None
     ]
-    checked = check_health(answered, examples, task)
-    bad = {*config.filters, "empty"} | ({"wrong", "unreadable"} if config.answer_check else set())
-    return Annotated(
-        annotations=tuple(item for item in checked if not bad.intersection(item.faults)),
-        dropped=tuple(item for item in checked if bad.intersection(item.faults)),
+    found = Annotated(
+        annotations=tuple(answered),
+        dropped=(),
         failures=_failures(requests, asked.replies),
         spent=asked.refused is not None,
     )
+    return sifted([found], examples, task=task, dropping=config.dropping)
 
 
 def annotation_requests(
@@ -165,6 +122,7 @@ def annotation_requests(
     config: AnnotationConfig = _CONFIG,
     seed: int = 0,
     samples: int = 1,
+    first_sample: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
 ) -> list[Request]:
     """Make the requests that `annotate` would make, and ask nobody.
@@ -176,13 +134,21 @@ def annotation_requests(
         config: Forced or not, and how many demonstrations.
         seed: Of the demonstrations.
         samples: Independent rationales for each example.
+        first_sample: Number of the first of them.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
 
     Returns:
         One request an example and sample, in order.
     """
     calls = _calls(
-        examples, teacher, train=train, config=config, seed=seed, samples=samples, parameters=parameters
+        examples,
+        teacher,
+        train=train,
+        config=config,
+        seed=seed,
+        samples=samples,
+        first_sample=first_sample,
+        parameters=parameters,
     )
     return [call.request for call in calls]
 
@@ -201,6 +167,7 @@ def solve(
     seed: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
     progress: Progress | None = None,
+    role: str = "evaluate",
 ) -> Solved:
     """Have a teacher answer questions by itself, as a student is examined.
 
@@ -217,6 +184,7 @@ def solve(
         seed: Of the demonstrations.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
         progress: Told after every answer.
+        role: What the answers are for: evaluate, or label.
 
     Returns:
         One prediction an example, for the caller to grade.
@@ -228,7 +196,7 @@ def solve(
         config=config.model_copy(update={"forced": False}),
         seed=seed,
         parameters=parameters,
-        role="evaluate",
+        role=role,
     )
     requests = [call.request for call in calls]
     asked = ask_all(
@@ -266,6 +234,7 @@ def _calls(
     seed: int,
     parameters: Mapping[str, Json],
     samples: int = 1,
+    first_sample: int = 0,
     role: str = "",
 ) -> list[_Call]:
     prompt = PROMPTS[config.rationale_prompt if config.forced else config.solve_prompt]
@@ -273,15 +242,17 @@ def _calls(
     if config.forced and bare:
         raise DataError(
             f"{len(bare)} of {len(examples)} examples have no answer to show a teacher: {some_of(bare)}. "
-            "Set annotation.forced = false, so that the teacher finds it."
+            "Set annotation.forced = false, so that the teacher finds it, or let a panel label them: "
+            "labels.train."
         )
-    source = Demonstrations(train, k=config.examples, seed=seed)
+    source = Demonstrations(train, k=config.examples, seed=seed, by=config.examples_by)
     role = role or ("rationale" if config.forced else "solve")
     calls: list[_Call] = []
     for example in examples:
         shown = source.draw(example)
         first = _request(example, teacher, prompt=prompt, shown=shown, parameters=parameters, role=role)
-        calls += [_Call(example, shown, dataclasses.replace(first, sample=i)) for i in range(samples)]
+        numbers = range(first_sample, first_sample + samples)
+        calls += [_Call(example, shown, dataclasses.replace(first, sample=i)) for i in numbers]
     return calls
 
 

@@ -25,6 +25,8 @@ __all__ = ["Asked", "ask", "ask_all", "caps_of"]
 _POLL_S = 0.02
 _POLL_MOST_S = 0.5
 """First and longest pause while another process makes the call, or calls in flight may free money."""
+_FATAL = {"auth": " Its key may be wrong or expired.", "unusable": ""}
+"""Kinds of failure after which no call to this teacher can succeed, and what may help."""
 _BUDGET = Budget()
 _CONFIG = AnnotationConfig()
 _CUT_OFF = Failure(
@@ -176,9 +178,7 @@ async def ask(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
     if desk.fault:
-        raise TeacherError(
-            f"teacher {teacher.name!r} accepts no call: {desk.fault}. Its key may be wrong or expired."
-        )
+        raise TeacherError(f"teacher {teacher.name!r} accepts no call: {desk.fault}")
     return Asked(replies=tuple(replies), refused=desk.refused)
 
 
@@ -216,8 +216,8 @@ class _Desk:
                 return self._without_call(outcome)
             reply = await self._attempt(request, outcome.attempt_id)
             failure = reply.failure
-            if failure is not None and failure.kind == "auth":
-                self.fault = failure.message
+            if failure is not None and failure.kind in _FATAL:
+                self.fault = f"{failure.message}.{_FATAL[failure.kind]}"
                 break
             if failure is None or not failure.is_retryable or attempt == self._config.max_attempts:
                 break

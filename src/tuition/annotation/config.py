@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from tuition.annotation.demonstrations import Choice
 from tuition.annotation.health import CHECKS, FILTERS
 from tuition.annotation.prompts import PROMPTS
 from tuition.core.config import Section
@@ -19,6 +20,9 @@ class AnnotationConfig(Section):
 
     examples: Annotated[int, Field(ge=0)] = 2
     """Demonstrations in the prompt, drawn from the training split; the paper's k."""
+    examples_by: Choice = "random"
+    """How they are chosen: `random` (the paper), `nearest` (BM25 over the questions) or `fixed` (the same
+    for every question)."""
     forced: bool = True
     """Whether the teacher is shown the gold answer (teacher forcing); false: it solves by itself."""
     rationale_prompt: str = "rationale/1"
@@ -30,12 +34,23 @@ class AnnotationConfig(Section):
     (which keeps all but the empty), `usual` or `strict`."""
     answer_check: bool = True
     """Without forcing: keep only rationales whose own answer can be read and equals the label, if any."""
+    verify: str = ""
+    """Who says what follows from a rationale alone: a teacher's name, or `self` for its own author; empty:
+    nobody. What does not lead to its answer has the fault `unverified`."""
+    redraws: Annotated[int, Field(ge=0)] = 0
+    """Further samples asked of a teacher whose rationale was dropped, at most so many an example."""
     max_attempts: Annotated[int, Field(ge=1)] = 4
     """Attempts at one call before its failure stands."""
     backoff_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     """The first pause between attempts is a random part of this; each further one of twice as much."""
     backoff_most_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     """Longest pause, whatever the server asks for."""
+
+    @property
+    def dropping(self) -> frozenset[str]:
+        """The faults that drop a rationale."""
+        unread = ("wrong", "unreadable") if self.answer_check else ()
+        return frozenset({*self.filters, "empty", *unread})
 
     @field_validator("rationale_prompt")
     @classmethod

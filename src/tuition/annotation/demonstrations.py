@@ -7,28 +7,39 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Literal
 
+from tuition.annotation.retrieve import Nearest
 from tuition.core.records import Example, content_id
 from tuition.core.splits import fingerprint
 
-__all__ = ["Demonstrations"]
+__all__ = ["Choice", "Demonstrations"]
+
+Choice = Literal["random", "nearest", "fixed"]
+"""How demonstrations are chosen: drawn anew for each question; those whose questions share the most telling
+words with it; or the same for all."""
 
 
 class Demonstrations:
-    """Draws k labelled examples of the training split for each question.
+    """Chooses k labelled examples of the training split for each question.
 
-    Source: TinyLLM (arXiv 2402.04616), section on the in-context example generator.
-    Differs: repeats of a question in the training split are never shown to it either.
+    Source: TinyLLM (arXiv 2402.04616), section on the in-context example generator, which draws at random;
+    the nearest are as in What Makes Good In-Context Examples for GPT-3? (arXiv 2101.06804).
+
+    Differs: repeats of a question in the training split are never shown to it either; nearness is BM25 over
+    the questions' words, where that paper compares sentence embeddings.
     """
 
-    def __init__(self, train: Sequence[Example], *, k: int, seed: int) -> None:
+    def __init__(self, train: Sequence[Example], *, k: int, seed: int, by: Choice = "random") -> None:
         """Prepare the training split.
 
         Args:
             train: The training split; examples without an answer are passed over, repeats count once.
             k: How many to show, 0 or more.
-            seed: Equal seeds draw equal examples for equal questions.
+            seed: Equal seeds draw equal examples for equal questions; the nearest do not depend on it.
+            by: How they are chosen.
         """
         by_print = (
             {fingerprint(item): item for item in reversed(train) if item.answer is not None} if k else {}
@@ -37,22 +48,39 @@ class Demonstrations:
         self._ids = Counter(item.id for _, item in self._pool)
         self._k = k
         self._seed = seed
+        self._choose = {"random": self._drawn, "nearest": self._nearest, "fixed": self._fixed}[by]
 
     def draw(self, example: Example) -> tuple[Example, ...]:
-        """Draw the demonstrations of one question.
+        """Choose the demonstrations of one question.
 
-        The draw depends on the seed and the question alone, not on what was drawn before.
+        The choice depends on the seed and the question alone, not on what was chosen before.
 
         Args:
-            example: The question; neither it nor a repeat of it is drawn.
+            example: The question; neither it nor a repeat of it is chosen.
 
         Returns:
-            k examples, or all there are where there are fewer.
+            k examples, or all there are where there are fewer; the nearest stand nearest-first. The fixed
+            are the same k for all, but for the questions that are among them: those get the next instead.
         """
         own = fingerprint(example)
-        source = random.Random(content_id([self._seed, own]))
         # So many of the pool can be the question: those of its id, and one of its content.
-        own_count = self._ids[example.id] + 1
-        drawn = source.sample(self._pool, min(self._k + own_count, len(self._pool)))
-        fit = [item for print_, item in drawn if print_ != own and item.id != example.id]
+        n = min(self._k + self._ids[example.id] + 1, len(self._pool))
+        fit = [item for mark, item in self._choose(example, own, n) if mark != own and item.id != example.id]
         return tuple(fit[: self._k])
+
+    def _drawn(self, example: Example, own: str, n: int) -> Iterable[tuple[str, Example]]:
+        return random.Random(content_id([self._seed, own])).sample(self._pool, n)
+
+    def _nearest(self, example: Example, own: str, n: int) -> Iterable[tuple[str, Example]]:
+        return [self._pool[i] for i, _ in self._index.find(example.question, n)] if n else []
+
+    def _fixed(self, example: Example, own: str, n: int) -> Iterable[tuple[str, Example]]:
+        return self._order[:n]
+
+    @cached_property
+    def _index(self) -> Nearest:
+        return Nearest([item.question for _, item in self._pool])
+
+    @cached_property
+    def _order(self) -> list[tuple[str, Example]]:
+        return random.Random(content_id([self._seed, "fixed"])).sample(self._pool, len(self._pool))

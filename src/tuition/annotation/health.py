@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,17 @@ from tuition.core.records import Annotation, Example, Grade, Record
 from tuition.core.splits import fingerprint
 from tuition.core.steps import before_spill
 
-__all__ = ["CHECKS", "FILTERS", "STATEMENT", "HealthRow", "check_health", "health_table"]
+__all__ = [
+    "CHECKS",
+    "FILTERS",
+    "Annotated",
+    "HealthRow",
+    "Unanswered",
+    "check_health",
+    "health_table",
+    "sifted",
+    "without_closing",
+]
 
 CHECKS: Final[Mapping[str, str]] = {
     "absent": "there is no reply to the example",
@@ -30,30 +40,73 @@ CHECKS: Final[Mapping[str, str]] = {
     "unreadable": "the answer was not shown, and none can be read from the text",
     "duplicate": "the same teacher wrote the same text for another question",
     "unsupported": "the words of the answer do not occur in the text",
+    "unverified": "whoever was asked what follows from the text alone did not come to its answer",
 }
 """What each check looks for, in words; the names are those of `Annotation.faults`."""
 
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "paper": ("empty",),
-    "usual": ("empty", "looping", "spilled", "contradicts"),
-    "strict": ("empty", "cut", "looping", "spilled", "contradicts", "wrong", "unreadable", "duplicate"),
+    "usual": ("empty", "looping", "spilled", "contradicts", "unverified"),
+    "strict": (
+        "empty",
+        "cut",
+        "looping",
+        "spilled",
+        "contradicts",
+        "wrong",
+        "unreadable",
+        "duplicate",
+        "unverified",
+    ),
 }
 """Three choices of filters: as published, the default, and everything but a missing mention of the answer."""
 
-STATEMENT: Final = (
+_STATEMENT: Final = (
     r"(?:(?:so|thus|therefore|hence|then|and),?\s+)?(?:the\s+)?(?:correct\s+|right\s+|final\s+)?"
     r"answer(?:\s+is\b|\s*:)"
 )
 """How a sentence begins that states the answer, as a regular expression for either case."""
 
 _FINAL_MARK = re.compile(r"""[.!?…]["'”’)\]*]*$""")
-_STATED = re.compile(rf"(?:^|(?<=[.!?,\n]))\s*{STATEMENT}[^.!?\n]*[.!?]?", re.I)
+_STATED = re.compile(rf"(?:^|(?<=[.!?,\n]))\s*{_STATEMENT}[^.!?\n]*[.!?]?", re.I)
+_CLOSING = re.compile(rf"(?:^|(?<=[.!?])[ \t]+|\n)\s*{_STATEMENT}(?:[^.!?\n]|[.!?](?!\s|$))*[.!?]?\s*$", re.I)
+"""The last sentence, where it states the answer; a mark inside a number ends no sentence."""
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _RUN = 8
 _LINE = 4
 _OFTEN = 3
 _LEAST_WORDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered(Record):
+    """An example that a teacher left without a reply."""
+
+    example_id: str
+    teacher: str
+    sample: int
+    kind: str
+    """As in `Failure`: absent, timeout, unpaid, ..."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotated:
+    """What one teacher made of the examples."""
+
+    annotations: tuple[Annotation, ...]
+    """Those to train on: they pass the filters."""
+    dropped: tuple[Annotation, ...]
+    """Those a filter dropped; their `faults` say why."""
+    failures: tuple[Unanswered, ...]
+    spent: bool
+    """Whether the budget ended before the examples did."""
+
+    @property
+    def absent(self) -> int:
+        """How many examples the teacher has nothing for, which the health table counts with the replies."""
+        return sum(failure.kind == "absent" for failure in self.failures)
 
 
 def _is_empty(annotation: Annotation) -> bool:
@@ -144,6 +197,44 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def sifted(
+    parts: Sequence[Annotated],
+    examples: Sequence[Example],
+    *,
+    task: Task,
+    dropping: Collection[str] = ("empty",),
+    unverified: Collection[tuple[str, int]] = (),
+) -> Annotated:
+    """Lay together what one teacher was asked at several times, and look all of it over as one.
+
+    Args:
+        parts: From `annotate`, each with its own examples or samples.
+        examples: All of their examples.
+        task: Reads and grades answers.
+        dropping: Faults that drop a rationale, such as `AnnotationConfig.dropping`.
+        unverified: Example id and sample of the rationales from which a verifier did not come to their
+            answer.
+
+    Returns:
+        The union, in the order of the examples.
+    """
+    order = {example.id: i for i, example in enumerate(examples)}
+    answered = [item for part in parts for item in (*part.annotations, *part.dropped)]
+    answered.sort(key=lambda item: (order[item.example_id], item.sample))
+    checked = [
+        dataclasses.replace(item, faults=(*item.faults, "unverified"))
+        if (item.example_id, item.sample) in unverified
+        else item
+        for item in check_health(answered, examples, task)
+    ]
+    return Annotated(
+        annotations=tuple(item for item in checked if not set(dropping) & set(item.faults)),
+        dropped=tuple(item for item in checked if set(dropping) & set(item.faults)),
+        failures=tuple(failure for part in parts for failure in part.failures),
+        spent=any(part.spent for part in parts),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRow(Record):
     """The health of one teacher's rationales."""
@@ -157,28 +248,39 @@ class HealthRow(Record):
     """For each check the share of replies that fail it, in [0, 1]."""
     contradicts_of_read: float | None = None
     """Share of the readable answers that contradict the one in the prompt; None: none could be read."""
+    verified: int = 0
+    """Rationales that somebody was asked to conclude from, and that were answered."""
+    unverified_of_verified: float | None = None
+    """Share of those that did not lead to their answer; None: none was looked at."""
 
 
 def health_table(
-    annotations: Iterable[Annotation], absent: Mapping[str, int] | None = None
+    annotations: Iterable[Annotation],
+    absent: Mapping[str, int] | None = None,
+    *,
+    verified: Mapping[str, int] | None = None,
 ) -> list[HealthRow]:
     """Count the faults of each teacher.
 
     Args:
         annotations: From `check_health`, of any teachers; the dropped ones belong here too.
         absent: For each teacher how many examples it left without a reply; None: none.
+        verified: For each teacher how many of its rationales were looked at by a verifier; None: none.
 
     Returns:
         One row a teacher, by name.
     """
-    missing = dict(absent or {})
+    missing, looked_at = dict(absent or {}), dict(verified or {})
     by_teacher: defaultdict[str, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
         by_teacher[annotation.teacher].append(annotation)
-    return [_row(name, by_teacher[name], missing.get(name, 0)) for name in sorted({*by_teacher, *missing})]
+    return [
+        _row(name, by_teacher[name], absent=missing.get(name, 0), verified=looked_at.get(name, 0))
+        for name in sorted({*by_teacher, *missing})
+    ]
 
 
-def _row(teacher: str, annotations: Sequence[Annotation], absent: int) -> HealthRow:
+def _row(teacher: str, annotations: Sequence[Annotation], *, absent: int, verified: int) -> HealthRow:
     asked = len(annotations) + absent
     counts = Counter(fault for annotation in annotations for fault in annotation.faults)
     counts["absent"] += absent
@@ -189,4 +291,18 @@ def _row(teacher: str, annotations: Sequence[Annotation], absent: int) -> Health
         read=read,
         shares={name: counts[name] / asked if asked else 0.0 for name in CHECKS},
         contradicts_of_read=counts["contradicts"] / read if read else None,
+        verified=verified,
+        unverified_of_verified=counts["unverified"] / verified if verified else None,
     )
+
+
+def without_closing(rationale: str) -> str:
+    """Leave out a last sentence that only states the answer.
+
+    Args:
+        rationale: What a teacher wrote.
+
+    Returns:
+        The steps before it.
+    """
+    return _CLOSING.sub("", rationale).strip()

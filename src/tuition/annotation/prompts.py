@@ -3,7 +3,9 @@
 The form is a contract: one user message, a short instruction, then blocks apart by a blank line. A block has
 the lines `Question:`, `Options:` with one option a line where there are choices, `Answer:` where it is shown,
 and `Explanation:`. The last block is the question asked, ending with `Explanation:`; those before it are
-demonstrations.
+demonstrations. Where a teacher looks at what was written, there is one block alone: with the text behind
+`Explanation:` and ending with `Conclusion:`, or with several behind `Explanation 1:`, `Explanation 2:` and so
+on and ending with `Best:`.
 Text of examples is joined in as data and never read as a template.
 """
 
@@ -15,8 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuition.core.records import Example, Message, option_letter
+from tuition.core.steps import before_spill
 
-__all__ = ["PROMPTS", "Prompt"]
+__all__ = ["JUDGE", "PROMPTS", "VERIFY", "Prompt", "judge_messages", "verify_messages"]
 
 _BLANK_LINES = re.compile(r"\s*\n(?:[ \t]*\r?\n)+")
 
@@ -89,3 +92,51 @@ _SOLVE = Prompt(
 
 PROMPTS: Final[Mapping[str, Prompt]] = {prompt.name: prompt for prompt in (_RATIONALE, _SOLVE)}
 """Every prompt by its name and version."""
+
+VERIFY: Final = "verify/1"
+"""Name and version of the prompt that asks what follows from a rationale."""
+JUDGE: Final = "judge/1"
+"""Name and version of the prompt that asks which of several rationales is best."""
+
+_VERIFY_INSTRUCTION = (
+    "Below are a question and an explanation. Decide what the explanation leads to: take its steps as they "
+    "stand, add none of your own, and correct nothing. End with one sentence of the form: The answer is X."
+)
+_JUDGE_INSTRUCTION = (
+    "Below are a question and several explanations. Decide which explanation is best: every step is right, "
+    "the steps lead to the answer, and nothing is missing or idle. End with one sentence of the form: "
+    "The best explanation is N."
+)
+
+
+def verify_messages(example: Example, rationale: str) -> tuple[Message, ...]:
+    """Ask what follows from a rationale alone; the label is not shown.
+
+    Args:
+        example: Its question and options are shown.
+        rationale: Without a sentence that states the answer; what comes behind a question of its own is left
+            out.
+
+    Returns:
+        One user message.
+    """
+    block = f"{_question(example)}\nExplanation: {_one_block(before_spill(rationale))}\nConclusion:"
+    return (Message(role="user", content=f"{_VERIFY_INSTRUCTION}\n\n{block}"),)
+
+
+def judge_messages(example: Example, rationales: Sequence[str]) -> tuple[Message, ...]:
+    """Ask which rationale is best.
+
+    Args:
+        example: Its question, its options and, where it has one, its answer are shown.
+        rationales: In the order of their numbers, from 1.
+
+    Returns:
+        One user message.
+    """
+    shown = "".join(
+        f"\nExplanation {i}: {_one_block(before_spill(text))}" for i, text in enumerate(rationales, start=1)
+    )
+    answer = "" if example.answer is None else _answer(example)
+    block = f"{_question(example)}{answer}{shown}\nBest:"
+    return (Message(role="user", content=f"{_JUDGE_INSTRUCTION}\n\n{block}"),)

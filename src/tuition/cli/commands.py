@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.prompt import Confirm
@@ -14,10 +15,11 @@ from tuition.core.config import override, parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
 from tuition.core.rows import read_rows
 from tuition.recipes import RECIPES
+from tuition.recipes.ablate import ablation_table, ablations, left_out, new_calls, shown
 from tuition.recipes.compare import compare_runs, compare_with
 from tuition.recipes.config import Experiment, resolve, source_types
 from tuition.recipes.demo import demo_configs
-from tuition.recipes.execute import Finished, baselines, execute_all, reread
+from tuition.recipes.execute import Finished, baselines, execute_all, reread, why_not_blind
 from tuition.recipes.plan import Plan, plan_of
 from tuition.recipes.starters import STARTERS
 from tuition.report import rows_of, run_folders, write_card, write_page
@@ -97,7 +99,9 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool) -> Non
     say(f"Nothing was spent. Next: tuition run {path}")
 
 
-def run_config(path: Path, settings: tuple[str, ...], *, is_confirmed: bool, as_json: bool) -> None:
+def run_config(
+    path: Path, settings: tuple[str, ...], *, is_confirmed: bool, as_json: bool, is_ablated: bool = False
+) -> None:
     """Run a configuration with its baselines, or go on with it.
 
     Args:
@@ -105,8 +109,10 @@ def run_config(path: Path, settings: tuple[str, ...], *, is_confirmed: bool, as_
         settings: Overrides.
         is_confirmed: Whether a plan above the budget's `confirm_above_usd` may be carried out unasked.
         as_json: Print JSON instead of tables.
+        is_ablated: Whether it is also run without one of its parts at a time.
     """
-    _run(resolve(read_toml(path), settings, where=str(path)), is_confirmed=is_confirmed, as_json=as_json)
+    config = resolve(read_toml(path), settings, where=str(path))
+    _run(config, is_confirmed=is_confirmed, as_json=as_json, is_ablated=is_ablated)
 
 
 def resume_run(folder: Path, *, is_confirmed: bool, as_json: bool) -> None:
@@ -127,25 +133,29 @@ def resume_run(folder: Path, *, is_confirmed: bool, as_json: bool) -> None:
     _run(reread(folder), is_confirmed=is_confirmed, as_json=as_json)
 
 
-def _run(config: Experiment, *, is_confirmed: bool, as_json: bool) -> None:
+def _run(config: Experiment, *, is_confirmed: bool, as_json: bool, is_ablated: bool = False) -> None:
     out = Path(config.out)
-    if not (out / "done").exists():
-        _confirm(config, is_confirmed=is_confirmed)
+    parts = ablations(config) if is_ablated else {}
+    todo = [config, *new_calls(parts).values()]
+    _confirm([one for one in todo if not (Path(one.out) / "done").exists()], is_confirmed=is_confirmed)
     configs = {out.name: config, **baselines(config)}
     finished = _execute(configs, jobs=config.evaluation.jobs)
     main = finished[out.name]
+    if parts:
+        # After the main run, so that no part of it takes the budget from the whole.
+        finished = {**_execute({out.name: config, **parts}, jobs=config.evaluation.jobs), **finished}
     _close_group(out, finished)
+    ablation = ablation_table(config, finished) if is_ablated else []
     if as_json:
         print_json({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
     else:
         _show_rows(out)
-        note = (
-            f"Wrote {out / 'metrics.json'} and {out / 'report.html'}."
-            if main.is_new
-            else "Finished before; nothing was done."
-        )
-        say(f"{note} Next: tuition show {out}")
-    missing = [name for name in configs if name not in finished]
+        if ablation:
+            title = f"{out}: without one part at a time, against {out.name}"
+            print_table(title, [shown(row) for row in ablation])
+        _say_left_out(config, is_ablated=is_ablated)
+        say(f"{_what_was_done(out, finished)} Next: tuition show {out}")
+    missing = [name for name in {**configs, **parts} if name not in finished]
     if missing:
         raise BudgetSpent(
             f"the budget left nothing for {', '.join(missing)}; raise [budget] and run it again."
@@ -157,21 +167,40 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool) -> None:
         )
 
 
-def _confirm(config: Experiment, *, is_confirmed: bool) -> None:
-    plan = plan_of(config)
-    limit = config.budget.confirm_above_usd
-    if is_confirmed:
+def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
+    if finished[out.name].is_new:
+        return f"Wrote {out / 'metrics.json'} and {out / 'report.html'}."
+    if any(run.is_new for run in finished.values()):
+        return f"Wrote {out / 'report.html'}; {out.name} itself was finished before."
+    return "Finished before; nothing was done."
+
+
+def _say_left_out(config: Experiment, *, is_ablated: bool) -> None:
+    reasons = left_out(config) if is_ablated else {}
+    for name, reason in reasons.items():
+        say(f"  left out: {name}: {reason}")
+    if reason := why_not_blind(config):
+        say(f"  {reason}")
+
+
+def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
+    """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
+    plans = [plan_of(config) for config in configs]
+    if is_confirmed or not plans:
         return
-    if plan.known_usd > limit:
-        finding = f"the expected cost, ${plan.known_usd:.2f}, is above budget.confirm_above_usd = {limit:g}"
+    budget = configs[0].budget
+    limit, known = budget.confirm_above_usd, sum(plan.known_usd for plan in plans)
+    if known > limit:
+        finding = f"the expected cost, ${known:.2f}, is above budget.confirm_above_usd = {limit:g}"
         way_out = "raise confirm_above_usd"
-    elif plan.expected_usd is None and not config.budget.allow_unknown_price:
-        asked = [teacher.teacher for teacher in plan.teachers if teacher.expected_usd is None]
+    elif any(plan.expected_usd is None for plan in plans) and not budget.allow_unknown_price:
+        asked = sorted({row.teacher for plan in plans for row in plan.teachers if row.expected_usd is None})
         finding = f"nobody can say what this costs: the price of {some_of(asked)} is unknown"
         way_out = "set price_prompt and price_completion, or budget.allow_unknown_price = true"
     else:
         return
-    _show_plan(plan)
+    for plan in plans:
+        _show_plan(plan)
     if not sys.stdin.isatty() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
         raise ConfigError(f"{finding}; nothing was spent. Add --yes, or {way_out}.")
 
@@ -179,6 +208,8 @@ def _confirm(config: Experiment, *, is_confirmed: bool) -> None:
 def _show_plan(plan: Plan) -> None:
     if plan.teachers:
         print_table("plan: calls not yet paid for", [teacher.to_json() for teacher in plan.teachers])
+    if plan.routes:
+        print_table("routes: what the rationales would cost by each", [row.to_json() for row in plan.routes])
     for note in plan.notes:
         say(f"  note: {note}")
 

@@ -76,11 +76,35 @@ def check(config: Config, settings: Settings = None, json: Json = False) -> None
 
 
 @app.command()
-def run(config: Config, settings: Settings = None, *, yes: Yes = False, json: Json = False) -> None:
+def pilot(
+    config: Config,
+    settings: Settings = None,
+    *,
+    examples: Annotated[int, typer.Option(min=1, help="How many training examples to ask about.")] = 50,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Try every teacher on a few training examples, and say which teachers and route the numbers favour."""
+    from tuition.cli.pilot import run_pilot
+
+    run_pilot(config, tuple(settings or ()), examples=examples, is_confirmed=yes, as_json=json)
+
+
+@app.command()
+def run(
+    config: Config,
+    settings: Settings = None,
+    *,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also run it without one of its parts at a time.")
+    ] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
     """Run a configuration, or go on with it; a finished run is shown and costs nothing."""
     from tuition.cli.commands import run_config
 
-    run_config(config, tuple(settings or ()), is_confirmed=yes, as_json=json)
+    run_config(config, tuple(settings or ()), is_ablated=ablate, is_confirmed=yes, as_json=json)
 
 
 @app.command()

@@ -73,7 +73,8 @@ def print_rows(title: str, rows: list[Row]) -> None:
         title: Stands above.
         rows: From `report.rows_of`.
     """
-    print_table(title, [_shown(row) for row in rows])
+    is_all_gold = all(row.label_source == "gold" for row in rows)
+    print_table(title, [_shown(row, names_labels=not is_all_gold) for row in rows])
 
 
 class _Screen:
@@ -108,7 +109,7 @@ def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _shown(row: Row) -> dict[str, object]:
+def _shown(row: Row, *, names_labels: bool) -> dict[str, object]:
     gain = ""
     if row.difference is not None and row.difference_low is not None and row.difference_high is not None:
         low, high = 100 * row.difference_low, 100 * row.difference_high
@@ -116,6 +117,7 @@ def _shown(row: Row) -> dict[str, object]:
     return {
         "row": row.name,
         "items": row.n,
+        **({"labels": row.label_source} if names_labels else {}),
         "right %": f"{100 * row.accuracy:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]",
         "unreadable %": f"{100 * row.unreadable:.1f}",
         "over label_only": gain,

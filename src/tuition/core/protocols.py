@@ -220,6 +220,18 @@ class Learner(Protocol):
         """
         ...
 
+    def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Say how familiar each target's output is to the student behind its question.
+
+        Args:
+            targets: Their `output` is what is scored, not written.
+
+        Returns:
+            One natural log-probability a token of the output, its end mark included; an output beyond
+            `max_output_tokens` is scored up to there.
+        """
+        ...
+
     def fit(
         self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
     ) -> Mapping[str, Json]:

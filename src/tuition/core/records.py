@@ -132,7 +132,7 @@ class Example(Record):
     answer: str | None = None
     """The label: an option's text, a number, a string. None: unknown."""
     label_source: str = "gold"
-    """Who says so: gold, a teacher's name, majority, human."""
+    """Who says so: gold, teacher:NAME, majority, weighted, human; empty: the label was taken away."""
     domain: str = ""
     split: str = ""
 
@@ -177,7 +177,7 @@ class Request(Record):
 
     teacher: str = ""
     role: str = ""
-    """What the call is for: rationale, solve, evaluate. Not part of the key."""
+    """What the call is for: rationale, solve, evaluate, label. Not part of the key."""
     prompt: str = ""
     """Name and version of the prompt, such as `rationale/1`. Not part of the key."""
     example_id: str = ""
@@ -215,8 +215,8 @@ class Failure(Record):
     """Why a call gave no answer. Failure is data."""
 
     kind: str
-    """absent, timeout, connection, rate_limit, server, bad_request, auth, refused, malformed, empty,
-    exception, unknown_outcome, unpaid."""
+    """absent, timeout, connection, rate_limit, server, bad_request, auth, unusable, refused, malformed,
+    empty, exception, unknown_outcome, unpaid."""
     message: str
     is_retryable: bool = False
     retry_after_s: float | None = None

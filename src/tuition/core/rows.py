@@ -1,4 +1,7 @@
-"""Read and write rows: JSON Lines and CSV, plain or gzip. Knows no noun: a row is a dictionary."""
+"""Read and write rows: JSON Lines and CSV, plain or gzip; read Parquet and data sets too.
+
+Knows no noun: a row is a dictionary.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,19 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
 from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json
+from tuition.core.tables import HUB, read_dataset, read_parquet
 
 __all__ = ["read_rows", "resolve_data", "write_rows"]
 
 _JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
-_ENDINGS = (*_JSON_ENDINGS, ".csv")
+_TEXT_ENDINGS = (*_JSON_ENDINGS, ".csv")
+_PARQUET = ".parquet"
 _DATA = "data:"
 _DEFAULT_FOLDER = "../shared/data"
 
@@ -28,7 +33,8 @@ def resolve_data(path: str) -> Path:
 
     Args:
         path: A path; one that begins with `data:` lies in the folder that the variable TUITION_DATA
-            of the environment names, or in `../shared/data` where it names none.
+            of the environment names, or in `../shared/data` where it names none; one that begins with `hub:`
+            names a data set.
 
     Returns:
         The path; whether the file exists is for its reader to say.
@@ -51,8 +57,9 @@ def read_rows(path: Path) -> Iterator[dict[str, Json]]:
     """Read the rows of a file, one at a time. Blank lines are passed over.
 
     Args:
-        path: Ends in .jsonl, .json-lines, .ndjson or .csv, with or without .gz; UTF-8. The first line of a
-            CSV names its columns.
+        path: Ends in .jsonl, .json-lines, .ndjson or .csv, with or without .gz, in UTF-8, or in .parquet. The
+            first line of a CSV names its columns. `hub:NAME:SPLIT` and `hub:NAME:CONFIGURATION:SPLIT` are
+            data sets.
 
     Yields:
         One dictionary a row; the values of a CSV are strings.
@@ -60,8 +67,14 @@ def read_rows(path: Path) -> Iterator[dict[str, Json]]:
     Raises:
         DataError: The file is absent or not of that form; the text names file and line.
     """
-    ending = _ending(path)
+    if str(path).startswith(HUB):
+        yield from read_dataset(str(path))
+        return
+    ending = _ending(path, known=(*_TEXT_ENDINGS, _PARQUET))
     try:
+        if ending == _PARQUET:
+            yield from read_parquet(path)
+            return
         with _open_for_reading(path) as lines:
             yield from (_csv_rows if ending == ".csv" else _json_rows)(lines, path)
     except FileNotFoundError:
@@ -78,12 +91,12 @@ def read_rows(path: Path) -> Iterator[dict[str, Json]]:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
 
 
-def _ending(path: Path) -> str:
+def _ending(path: Path, *, known: Sequence[str] = _TEXT_ENDINGS) -> str:
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if ending not in _ENDINGS:
+    if ending not in known or path.name.endswith(f"{_PARQUET}.gz"):
         raise DataError(
-            f"{str(path)!r} is of no known form; expected a name ending in {', '.join(_ENDINGS)}, "
-            "with or without .gz"
+            f"{str(path)!r} is of no known form; expected a name ending in "
+            f"{', '.join(_TEXT_ENDINGS)}, with or without .gz{', or in .parquet' * (_PARQUET in known)}"
         )
     return ending
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tuition.core.errors import DataError
+from tuition.core.errors import DataError, some_of
 from tuition.core.records import Example, content_id
 
-__all__ = ["SealedTest", "Splits", "fingerprint"]
+__all__ = ["Labelling", "SealedTest", "Splits", "bare", "fingerprint", "relabelled"]
+
+Labelling = Callable[[Sequence[Example]], Sequence[Example | None]]
+"""Is given examples without their labels, and gives each back with a label of its own; None: left out."""
 
 
 def fingerprint(example: Example) -> str:
@@ -26,10 +30,58 @@ def fingerprint(example: Example) -> str:
     return content_id([context, question, *sorted(choices)])
 
 
+def bare(example: Example) -> Example:
+    """Take the label from an example, and the word of where it came from.
+
+    Args:
+        example: With or without a label.
+
+    Returns:
+        The question alone.
+    """
+    return dataclasses.replace(example, answer=None, label_source="")
+
+
+def relabelled(
+    examples: Sequence[Example], label: Labelling, *, replace: bool = False, first: int | None = None
+) -> tuple[Example, ...]:
+    """Have examples labelled by whoever must not see their labels.
+
+    Args:
+        examples: Some may have a label.
+        label: Sees questions alone, and may change nothing but the label.
+        replace: Whether labels that are there give way; false: such examples stay as they are.
+        first: Only so many examples, from the beginning, are looked at and kept; None: all.
+
+    Returns:
+        The examples in their order, without those that were left out.
+
+    Raises:
+        DataError: The labeller gave back other examples than it was given.
+    """
+    kept = examples[:first]
+    asked = [bare(example) for example in kept if replace or example.answer is None]
+    given = list(label(asked)) if asked else []
+    changed = [
+        question.id
+        for question, answer in zip(asked, given, strict=False)
+        if answer is not None and bare(answer) != question
+    ]
+    if changed or len(given) != len(asked):
+        raise DataError(
+            f"a labeller was given {len(asked)} examples and gave back {len(given)}, {len(changed)} of them "
+            f"with more than their label changed ({some_of(changed)}); it must label them one by one."
+        )
+    new = iter(given)
+    whole = [next(new) if replace or example.answer is None else example for example in kept]
+    return tuple(example for example in whole if example is not None)
+
+
 class SealedTest:
     """The test split.
 
-    It can be counted and compared by fingerprint; its examples come out once, through `open`.
+    It can be counted and compared by fingerprint; its examples come out once, through `open`. Whoever labels
+    it sees its questions without their labels, through `relabelled`.
     """
 
     def __init__(self, examples: Sequence[Example]) -> None:
@@ -65,6 +117,25 @@ class SealedTest:
         """
         return look(self.__examples)
 
+    def relabelled(self, label: Labelling, *, replace: bool = False, first: int | None = None) -> SealedTest:
+        """Have the sealed questions labelled; the old labels never leave, and this seal opens no more.
+
+        Args:
+            label: Sees the questions, never a label.
+            replace: Whether labels that are there give way.
+            first: Only so many examples, from the beginning, are looked at and kept; None: all.
+
+        Returns:
+            A new seal on the labelled examples, and the only one that still opens.
+
+        Raises:
+            DataError: The seal is broken already.
+        """
+        self.__refuse_second()
+        made = SealedTest(relabelled(self.__examples, label, replace=replace, first=first))
+        self.__opened_by = "whoever labelled it, under a new seal"
+        return made
+
     def open(self, reader: str) -> tuple[Example, ...]:
         """Break the seal, once.
 
@@ -77,12 +148,15 @@ class SealedTest:
         Raises:
             DataError: The seal is broken already.
         """
+        self.__refuse_second()
+        self.__opened_by = reader
+        return self.__examples
+
+    def __refuse_second(self) -> None:
         if self.__opened_by:
             raise DataError(
                 f"the test split was read already, by {self.__opened_by!r}; it is read once, when a run ends."
             )
-        self.__opened_by = reader
-        return self.__examples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

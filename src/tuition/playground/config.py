@@ -28,3 +28,5 @@ class PlaygroundConfig(Section):
     """Names of domains; empty: all."""
     seed: int = 0
     """Equal seeds make equal questions."""
+    hide_answers: bool = False
+    """Leave out every label, as in a pool of one's own that nobody has labelled."""

@@ -1,7 +1,9 @@
 """These teachers are programs, not language models; change three lines of the configuration to use real ones.
 
 A program reads the prompt's last question, solves it from the text alone in its own style, and errs at its
-declared rates. Knows no prompt's name, no label beyond what the prompt shows, and no network.
+declared rates. Shown an explanation it says what its steps lead to, shown several it names the one with most
+right steps; at the same rates it misreads, and what it knows nothing of it guesses. Knows no prompt's name,
+no label beyond what the prompt shows, and no network.
 """
 
 from __future__ import annotations
@@ -12,14 +14,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tuition.core.budget import Price, price_of
 from tuition.core.errors import ConfigError, near_name
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Reply, Request, Usage
-from tuition.playground.domain import Solution, SolutionStep
+from tuition.playground.domain import Domain, Puzzle, Solution, SolutionStep
 from tuition.playground.domains.knowledge import facts
+from tuition.playground.second_look import led_to, steps_followed
 from tuition.playground.styles import STYLES, tell
 from tuition.playground.world import recognise
 
@@ -37,7 +40,9 @@ __all__ = [
 _MESSAGE_TOKENS = 4
 _BYTES_PER_TOKEN = 5
 _KIND_COUNT = len(facts().kinds)
-_END = re.compile(r"\n(?:Options|Answer Choices|Answer|Explanation):")
+_END = re.compile(r"\n(?:Options|Answer Choices|Answer|Explanation(?: \d+)?|Conclusion|Best):")
+_EXPLANATION = re.compile(r"^Explanation(?: \d+)?:", re.MULTILINE)
+_WANTED = re.compile(r"\n(Conclusion|Best):\s*$")
 _OPTION = re.compile(r"^\(([a-z])\) (.+)$", re.MULTILINE)
 _ANSWER = re.compile(r"^Answer: *(\S.*)$", re.MULTILINE)
 _SPILL = "\n\nQuestion: Nils has 3 pears and finds 4 more. How many has he now?\nExplanation: 3 + 4 = 7."
@@ -52,7 +57,8 @@ class Profile:
     style: str
     """A name in `STYLES`."""
     errors: Mapping[str, float]
-    """Share of questions with a wrong step, by domain; a domain that is absent is one it cannot read."""
+    """Share of questions with a wrong step, by domain, and of explanations misread; a domain that is absent
+    is one it cannot read."""
     kinds: frozenset[int] = frozenset(range(_KIND_COUNT))
     """Numbers of the kinds of animals it knows."""
     price: Price
@@ -132,24 +138,34 @@ class Prompted:
     """Option texts; empty where there are none."""
     answer: str | None = None
     """The answer that is shown; None: the teacher must find it."""
+    explanations: tuple[str, ...] = ()
+    """Texts to look at; empty: the teacher writes one itself."""
+    wanted: Literal["explanation", "conclusion", "best"] = "explanation"
+    """What the prompt ends with, and so asks for."""
 
 
 def read_prompt(text: str) -> Prompted:
     """Read the last question of a prompt.
 
     Args:
-        text: The last user message: blocks of `Question:`, perhaps `Options:`, `Answer:`, `Explanation:`.
+        text: The last user message: blocks of `Question:`, perhaps `Options:`, `Answer:`, `Explanation:`; or
+            one block with explanations and at its end `Conclusion:` or `Best:`.
 
     Returns:
         The question; a text without `Question:` is a question as a whole.
     """
-    block = text.rpartition("Question:")[2]
+    asked = _WANTED.search(text)
+    block = text[: asked.start()].partition("Question:")[2] if asked else text.rpartition("Question:")[2]
     end = _END.search(block)
     rest = block[end.start() :] if end else ""
-    answer = _ANSWER.search(rest)
-    choices = tuple(match[2].strip() for match in _OPTION.finditer(rest))
+    head, *explanations = _EXPLANATION.split(rest)
+    answer = _ANSWER.search(head)
     return Prompted(
-        block[: end.start() if end else None].strip(), choices, answer[1].strip() if answer else None
+        question=block[: end.start() if end else None].strip(),
+        choices=tuple(match[2].strip() for match in _OPTION.finditer(head)),
+        answer=answer[1].strip() if answer else None,
+        explanations=tuple(part.strip() for part in explanations) if asked else (),
+        wanted="explanation" if asked is None else "conclusion" if asked[1] == "Conclusion" else "best",
     )
 
 
@@ -201,7 +217,8 @@ class PlaygroundTeacher:
             request: Its last user message holds the question; `sample` draws other words and other errors.
 
         Returns:
-            The steps, and without a shown answer a last sentence `The answer is X.`; never a failure.
+            The steps, and without a shown answer a last sentence `The answer is X.`; of explanations the
+            sentence that was asked for; never a failure.
         """
         latency_s = self.profile.latency_s * self.latency_scale
         if latency_s:
@@ -217,6 +234,8 @@ class PlaygroundTeacher:
 
     def _write(self, prompted: Prompted, sample: int) -> tuple[str, str]:
         profile = self.profile
+        if prompted.explanations:
+            return self._look(prompted, sample)
         rng = Random(f"{profile.seed}/{profile.model}/{sample}/{prompted.question}")
         style = STYLES[profile.style]
         solution = _bend(self._think(prompted, rng), prompted.answer, rng.random() < profile.bends)
@@ -225,13 +244,49 @@ class PlaygroundTeacher:
             steps = (*steps, f"The answer is {solution.answer}.")
         return self._spoil(style.joint.join(steps), steps[-1], rng.random())
 
+    def _look(self, prompted: Prompted, sample: int) -> tuple[str, str]:
+        """Say what an explanation leads to, or which of several is best."""
+        profile = self.profile
+        look = [prompted.wanted, prompted.question, *prompted.explanations]
+        # What it reads enters the draw: misreading one explanation says nothing about the next.
+        rng = Random(f"{profile.seed}/{profile.model}/{sample}/{look}")
+        found = recognise(prompted.question)
+        is_known = found is not None and self._rate(*found) is not None
+        if prompted.wanted == "best":
+            text = f"The best explanation is {self._best(prompted, found if is_known else None, rng)}."
+            return self._spoil(text, text, rng.random())
+        if found is not None and is_known:
+            answer = self._led_to(prompted.explanations[0], found, rng)
+        else:
+            answer = self._think(prompted, rng).answer
+        text = f"The answer is {answer}." if answer else "These steps lead to no answer."
+        return self._spoil(text, text, rng.random())
+
+    def _led_to(self, text: str, found: tuple[Domain, Puzzle], rng: Random) -> str:
+        if rng.random() < (self._rate(*found) or 0.0):
+            return found[1].solve(rng).answer
+        return led_to(found[1], text, rng)
+
+    def _best(self, prompted: Prompted, found: tuple[Domain, Puzzle] | None, rng: Random) -> int:
+        """The number of the explanation with most right steps, by this program's own solution."""
+        numbers = range(1, len(prompted.explanations) + 1)
+        if found is None:
+            return rng.choice(numbers)
+        own = self._think(prompted, rng)
+        followed = [steps_followed(own, text) for text in prompted.explanations]
+        return max(numbers, key=lambda number: followed[number - 1])
+
+    def _rate(self, domain: Domain, puzzle: Puzzle) -> float | None:
+        """Its share of errors on a question; None: it knows nothing of it."""
+        return self.profile.errors.get(domain.name) if self._knows(puzzle.topic) else None
+
     def _think(self, prompted: Prompted, rng: Random) -> Solution:
         found = recognise(prompted.question)
         if found is None:
             return _guess(prompted.choices, rng)
         domain, puzzle = found
-        rate = self.profile.errors.get(domain.name)
-        if rate is None or not self._knows(puzzle.topic):
+        rate = self._rate(domain, puzzle)
+        if rate is None:
             candidates = prompted.choices or (("yes", "no") if domain.answer == "yes_no" else ())
             return _guess(candidates or (puzzle.solve(rng).answer,), rng)
         if rng.random() >= rate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from random import Random
 
@@ -19,7 +20,13 @@ _SPLITS = ("train", "valid", "test")
 
 
 def playground_splits(
-    *, seed: int, train: int, valid: int, test: int, domains: Sequence[str] | None = None
+    *,
+    seed: int,
+    train: int,
+    valid: int,
+    test: int,
+    domains: Sequence[str] | None = None,
+    hide_answers: bool = False,
 ) -> Splits:
     """Make the splits of a playground task.
 
@@ -29,6 +36,7 @@ def playground_splits(
         valid: How many validation examples.
         test: How many test examples; 0: no test split.
         domains: Names; None or empty: all.
+        hide_answers: Whether every label is left out.
 
     Returns:
         The splits, each shuffled.
@@ -54,6 +62,7 @@ def playground_splits(
             part += examples
     for part, split in zip(parts, _SPLITS, strict=True):
         Random(f"{seed}/{split}").shuffle(part)
+        part[:] = [replace(example, answer=None) for example in part] if hide_answers else part
     return Splits(
         train=tuple(parts[0]), valid=tuple(parts[1]), test=SealedTest(parts[2]) if parts[2] else None
     )
@@ -115,5 +124,10 @@ class PlaygroundSource:
         """
         config = self.config
         return playground_splits(
-            seed=config.seed, train=config.train, valid=config.valid, test=config.test, domains=config.domains
+            seed=config.seed,
+            train=config.train,
+            valid=config.valid,
+            test=config.test,
+            domains=config.domains,
+            hide_answers=config.hide_answers,
         )

@@ -13,6 +13,7 @@ from tuition.recipes.config import Experiment
 from tuition.recipes.label_only import LabelOnly, label_only
 from tuition.recipes.step_by_step import StepByStep, step_by_step
 from tuition.recipes.tinyllm import TinyLLM, tinyllm
+from tuition.recipes.without_question import WithoutQuestion, without_question
 from tuition.recipes.zero_shot import ZeroShot, zero_shot
 
 __all__ = ["RECIPES", "Recipe"]
@@ -24,13 +25,16 @@ class Recipe:
 
     config_type: type[Experiment]
     run: Callable[[Any, Run], dict[str, Json]]
+    asks: bool = False
+    """Whether teachers write rationales for the training examples."""
 
 
 RECIPES: dict[str, Recipe] = {
+    "without_question": Recipe(WithoutQuestion, without_question),
     "zero_shot": Recipe(ZeroShot, zero_shot),
     "label_only": Recipe(LabelOnly, label_only),
-    "step_by_step": Recipe(StepByStep, step_by_step),
-    "tinyllm": Recipe(TinyLLM, tinyllm),
+    "step_by_step": Recipe(StepByStep, step_by_step, asks=True),
+    "tinyllm": Recipe(TinyLLM, tinyllm, asks=True),
     "ask_teacher": Recipe(AskTeacher, ask_teacher),
 }
 """Every recipe by name."""

@@ -11,12 +11,25 @@ from tuition.core.errors import ConfigError, DataError, TeacherError, TrainingEr
 from tuition.core.protocols import Learner
 from tuition.core.records import Example, Json
 from tuition.core.splits import Splits
+from tuition.evaluation.accuracy import accuracy
 from tuition.playground import BASE_FOLDER
 from tuition.recipes.config import Experiment
 from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.tasks.blind import blind_answers
+from tuition.tasks.kinds import MultipleChoice
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["check_examination", "check_student", "check_terms", "make_student"]
+__all__ = [
+    "answer_way",
+    "blind_notes",
+    "check_abilities",
+    "check_examination",
+    "check_student",
+    "check_terms",
+    "make_student",
+    "open_questions",
+    "why_not_without_question",
+]
 
 
 def check_examination(config: Experiment, splits: Splits, findings: Iterable[Mapping[str, Json]]) -> None:
@@ -28,8 +41,10 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
         findings: From the data check.
 
     Raises:
-        DataError: Validation or test has examples without a label, or without options to score.
-        ConfigError: The student is taught one form of answer and examined in another.
+        DataError: Validation or test has examples without a label, or without options to score; or letters
+            are wanted where there are no choices.
+        ConfigError: The student is taught one form of answer and examined in another, or there is no
+            validation to choose α on, or more is to be written than there is room for.
     """
     for finding in findings:
         if finding["kind"] == "unreadable_label":
@@ -37,24 +52,171 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
                 f"{finding['sentence']}. Such a label could never be answered rightly: mend it, or set "
                 "task.kind to what the labels are."
             )
-        if finding["kind"] == "no_answer" and finding["split"] in ("valid", "test"):
+        is_graded = finding["split"] in ("valid", "test")
+        is_labelled = config.labels.source(str(finding["split"])) != "gold"
+        if finding["kind"] == "no_answer" and is_graded and not is_labelled:
             raise DataError(
-                f"{finding['sentence']}. Nothing there can be graded: label them, name a labelled file, or "
-                "set task.valid_share = 0 so that no validation is drawn from an unlabelled training split."
+                f"{finding['sentence']}. Nothing there can be graded: label them, name a labelled file, let "
+                f"teachers label them (labels.{finding['split']}), or set task.valid_share = 0 so that no "
+                "validation is drawn from an unlabelled training split."
             )
-    if config.evaluation.scoring == "options" and getattr(config, "rationale_as", "task") == "chain":
+    way = answer_way(config)
+    if config.evaluation.scoring != "generate" and way == "chain":
         raise ConfigError(
-            "evaluation.scoring = 'options' scores an option right behind the question, and a chain puts a "
-            "rationale between them; set scoring = 'generate', or rationale_as = 'task'."
+            f"evaluation.scoring = {config.evaluation.scoring!r} wants the answer right behind the question, "
+            "and a chain puts a rationale between them; set scoring = 'generate', or answer_by = 'answer' "
+            "with rationale_as = 'task' or 'both'."
         )
     if config.evaluation.scoring == "options":
         bare = _without_options(splits.valid)
         bare += splits.test.check(_without_options) if splits.test is not None else []
-        if bare:
-            raise DataError(
-                f"evaluation.scoring is 'options', but {len(bare)} questions have fewer than two choices: "
-                f"{some_of(bare)}. Set it to 'generate'."
+        _refuse_open(bare, "evaluation.scoring is 'options'", "Set it to 'generate'.")
+    if config.student.answer_form == "letter":
+        _refuse_open(open_questions(splits), "student.answer_form is 'letter'", "Set it to 'text'.")
+        _refuse_letterless(splits)
+    if (config.evaluation.max_tokens or 0) > config.student.max_output_tokens:
+        raise ConfigError(
+            f"evaluation.max_tokens is {config.evaluation.max_tokens}, above student.max_output_tokens = "
+            f"{config.student.max_output_tokens}, for which the student keeps room. Raise that one, or lower "
+            "this."
+        )
+    if getattr(config, "alpha_grid", ()) and not splits.valid:
+        raise ConfigError(
+            "alpha_grid is chosen from on validation, and there is none; name a validation file, or set "
+            "task.valid_share above 0."
+        )
+
+
+def answer_way(config: Experiment) -> str:
+    """Say how a student of this configuration is asked for an answer.
+
+    Args:
+        config: Of any recipe; one without rationales answers at once.
+
+    Returns:
+        `answer`: at once, by the answer's instruction. `chain`: by the rationale's instruction, and the
+        answer is read from the end of what it writes.
+
+    Raises:
+        ConfigError: The student is examined in a form it is not taught.
+    """
+    taught, asked = getattr(config, "rationale_as", "task"), config.evaluation.answer_by
+    # Where both are taught, the chain is what `auto` takes: explaining is what the student was taught for.
+    ways = {"task": ("answer",), "chain": ("chain",), "both": ("chain", "answer")}[taught]
+    way = ways[0] if asked == "auto" else asked
+    if way not in ways:
+        raise ConfigError(
+            f"evaluation.answer_by = {asked!r}, but with rationale_as = {taught!r} the student is never "
+            "taught to answer so; set it to 'auto', or rationale_as = 'both'."
+        )
+    return way
+
+
+def check_abilities(config: Experiment, student: Learner) -> None:
+    """Refuse a student that could not be examined as configured.
+
+    Args:
+        config: Says how.
+        student: Loaded, not trained.
+
+    Raises:
+        ConfigError: It writes no text, and text is what is wanted.
+    """
+    wanted = {
+        "student.answer_form = 'letter'": config.student.answer_form == "letter",
+        "evaluation.scoring = 'exact'": config.evaluation.scoring == "exact",
+    }
+    for setting, is_set in wanted.items():
+        if is_set and not student.abilities.generates:
+            raise ConfigError(
+                f"{setting} is about what a student writes, and {config.student.model!r} scores options and "
+                "writes nothing; take another model, or leave that setting out."
             )
+
+
+def blind_notes(config: Experiment, splits: Splits) -> list[str]:
+    """Warn where a rule that reads no question is right more often than chance, or cannot be tried.
+
+    Args:
+        config: Says on how much of validation is examined.
+        splits: The rules learn from train and are tried on the multiple-choice questions of validation; the
+            test stays sealed.
+
+    Returns:
+        A sentence a rule whose accuracy has the lower end of its 95 % interval above chance, which is the
+        mean of one over the number of options; and why the blind row is left out, where it is wanted.
+    """
+    notes: list[str] = []
+    if "blind" in config.evaluation.baselines and (reason := why_not_without_question(splits)):
+        notes.append(reason)
+    closed = [example for example in splits.valid[: config.evaluation.limit] if len(example.choices) > 1]
+    closed = [example for example in closed if example.answer is not None]
+    if not closed:
+        return notes
+    chance = sum(1 / len(example.choices) for example in closed) / len(closed)
+    task = MultipleChoice()
+    for rule, answers in blind_answers(splits.train, closed).items():
+        found = accuracy(task.grade(answer, example) for answer, example in zip(answers, closed, strict=True))
+        if found.low > chance:
+            notes.append(
+                f"the blind rule {rule.replace('_', ' ')!r} is right on {100 * found.share:.0f} % of "
+                f"{found.n} validation questions without reading them; chance is {100 * chance:.0f} %. A "
+                "gain counts only above that rule"
+            )
+    return notes
+
+
+def why_not_without_question(splits: Splits) -> str:
+    """Say why no student can learn these examples from their choices alone.
+
+    Args:
+        splits: Of the task.
+
+    Returns:
+        A sentence; empty where every question has choices.
+    """
+    bare = open_questions(splits)
+    if not bare:
+        return ""
+    return (
+        f"the row without_question is left out: it shows choices alone, and {len(bare)} questions have fewer "
+        f"than two ({some_of(bare)})"
+    )
+
+
+def open_questions(splits: Splits) -> list[str]:
+    """Find the questions that offer nothing to choose from.
+
+    Args:
+        splits: The test stays sealed: ids alone come out of it.
+
+    Returns:
+        Ids of every split's examples with fewer than two choices.
+    """
+    sealed = splits.test.check(_without_options) if splits.test is not None else []
+    return _without_options(splits.train) + _without_options(splits.valid) + sealed
+
+
+def _refuse_open(bare: Sequence[str], setting: str, way_out: str) -> None:
+    if bare:
+        raise DataError(
+            f"{setting}, but {len(bare)} questions have fewer than two choices: {some_of(bare)}. {way_out}"
+        )
+
+
+def _refuse_letterless(splits: Splits) -> None:
+    """A label that is none of its choices has no letter; found now, not after the teachers are paid."""
+
+    def letterless(examples: Sequence[Example]) -> list[str]:
+        return [example.id for example in examples if example.answer and example.answer_index is None]
+
+    found = letterless(splits.train) + letterless(splits.valid)
+    found += splits.test.check(letterless) if splits.test is not None else []
+    if found:
+        raise DataError(
+            f"student.answer_form is 'letter', but {len(found)} labels are none of their choices, so they "
+            f"have no letter: {some_of(found)}. Mend them, or set it to 'text'."
+        )
 
 
 def _without_options(examples: Sequence[Example]) -> list[str]:

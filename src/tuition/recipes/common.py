@@ -6,6 +6,7 @@ Functions, to be called in a recipe's own order; no recipe is known here.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from tuition.core.records import Example, Json, Target, content_id
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Store
-from tuition.recipes.check import check_examination, make_student
+from tuition.recipes.check import check_abilities, check_examination, make_student
 from tuition.recipes.config import Experiment, source_types
+from tuition.recipes.labels import label_splits
 from tuition.recipes.targets import question_text
 from tuition.selection import choose
 from tuition.tasks import make_task
@@ -31,6 +33,7 @@ __all__ = [
     "load_splits",
     "open_bench",
     "train_student",
+    "untrained_student",
 ]
 
 
@@ -43,9 +46,13 @@ class Bench:
     store: Store
     task: Task
     splits: Splits
-    """Whole, with overlaps taken out."""
+    """Whole, with overlaps taken out, and labelled as configured."""
     train: tuple[Example, ...]
     """The part of the training split this run works with."""
+    labels: Mapping[str, Json] | None = None
+    """Who labelled what; None: the task's own labels alone."""
+    lacks_labels: bool = False
+    """Whether the budget ended before the panel had seen all of training."""
 
 
 def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
@@ -88,30 +95,34 @@ def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
 
 @contextmanager
 def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
-    """Load and check the data, choose the examples, open the store.
+    """Load and check the data, choose the examples, open the store, label what is to be labelled.
 
     Args:
         config: The resolved configuration.
-        run: The run's folder; gets `data.json`.
+        run: The run's folder; gets `data.json`, and `labels.jsonl` where a panel or people label.
 
     Yields:
         The bench; the store is closed behind it.
 
     Raises:
         DataError: No example is left to work with, or one to be graded has no label.
+        BudgetSpent: The budget ended before the panel had labelled validation and test.
     """
     splits, findings = load_splits(config)
     check_examination(config, splits, findings)
     _write_data(run, splits, findings)
-    train = choose_train(config, splits)
+    train, task = choose_train(config, splits), make_task(getattr(config.task, "kind", "mixed"))
     with Store(Path(config.store)) as store:
+        found = label_splits(config, run, splits=splits, train=train, task=task, store=store)
         yield Bench(
             config=config,
             run=run,
             store=store,
-            task=make_task(getattr(config.task, "kind", "mixed")),
-            splits=splits,
-            train=train,
+            task=task,
+            splits=found.splits,
+            train=found.train,
+            labels=found.facts,
+            lacks_labels=found.is_spent,
         )
 
 
@@ -133,30 +144,47 @@ def _write_data(run: Run, splits: Splits, findings: Sequence[Mapping[str, Json]]
     run.write_json("data.json", {"ids": ids, "findings": findings})
 
 
-def train_student(bench: Bench, targets: Sequence[Target]) -> Learner:
+def untrained_student(bench: Bench) -> Learner:
+    """Load the student of the configuration as it is before it has learnt anything.
+
+    Args:
+        bench: Of the run.
+
+    Returns:
+        The student; equal configurations give equal ones.
+    """
+    config = bench.config
+    training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
+    # Questions and labels alone: students of one table must have one tokenizer, whatever they learn from.
+    texts = [question_text(example) for example in bench.train]
+    texts += [example.answer for example in bench.train if example.answer]
+    return make_student(config.student, training, texts=texts)
+
+
+def train_student(bench: Bench, targets: Sequence[Target], *, name: str = "student") -> Learner:
     """Train the student of the configuration, or load it where this run has trained it before.
 
     Args:
-        bench: Its run folder gets `checkpoints/`, then `student/`.
-        targets: What to learn; none leaves the student as it is.
+        bench: Its run folder gets checkpoints, then a folder of the student's name.
+        targets: What to learn; none, or `student.update = "none"`, leaves the student as it is.
+        name: Of the folder; a run that trains several students gives each its own.
 
     Returns:
         The student.
     """
     config, run = bench.config, bench.run
     training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
-    folder = run.path / "student"
+    folder = run.path / name
     if folder.exists():
         trained = config.student.model_copy(update={"model": str(folder), "update": "full"})
         return make_student(trained, training)
-    # Questions and labels alone: students of one table must have one tokenizer, whatever they learn from.
-    texts = [question_text(example) for example in bench.train]
-    texts += [example.answer for example in bench.train if example.answer]
-    student = make_student(config.student, training, texts=texts)
-    if targets:
-        report = student.fit(targets, run.path / "checkpoints", progress=run.progress)
+    student = untrained_student(bench)
+    check_abilities(config, student)
+    if targets and config.student.update != "none":
+        checkpoints = "checkpoints" if name == "student" else f"checkpoints-{name}"
+        report = student.fit(targets, run.path / checkpoints, progress=run.progress)
         run.event("trained", **dict(report))
-    run.write_folder("student", student.save)
+    run.write_folder(name, student.save)
     return student
 
 
@@ -188,13 +216,18 @@ def finish(
         "seed": config.seed,
         "student": None
         if student is None
-        else {"parameters": student.parameters, "model": config.student.model},
-        "train": {"n": len(bench.train)},
+        else {
+            "parameters": student.parameters,
+            "model": config.student.model,
+            "is_trained": any(event["event"] == "trained" for event in run.events()),
+        },
+        "train": {"n": len(bench.train), "label_source": _label_sources(bench.train)},
+        "labels": bench.labels,
         "valid": figures["valid"],
         "test": figures["test"],
         "spend": bench.store.spend(run.id).to_json(),
         "rounds": [],
-        "stopped_by": stopped_by,
+        "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,
         "wall_s": run.wall_s,
         "versions": versions(),
@@ -202,3 +235,9 @@ def finish(
     }
     run.finish(metrics)
     return metrics
+
+
+def _label_sources(examples: Sequence[Example]) -> dict[str, Json]:
+    """Count the training labels by who says so; "none" where there is no label."""
+    sources = ("none" if example.answer is None else example.label_source for example in examples)
+    return dict(sorted(Counter(sources).items()))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tuition.core.errors import DataError
+from tuition.core.errors import DataError, some_of
 from tuition.core.records import Grade, Json
 from tuition.core.rows import read_rows
 from tuition.evaluation.compare import compare
@@ -25,6 +25,11 @@ def graded(folder: Path) -> tuple[str, dict[str, Grade]]:
     Raises:
         DataError: The folder has no predictions.
     """
+    split, rows = _read(folder)
+    return split, {_item(row): Grade(row["grade"]) for row in rows}
+
+
+def _read(folder: Path) -> tuple[str, list[dict[str, Json]]]:
     path = folder / "predictions.jsonl"
     if not path.exists():
         raise DataError(f"{str(folder)!r} has no predictions.jsonl; name the folder of a finished run.")
@@ -32,12 +37,20 @@ def graded(folder: Path) -> tuple[str, dict[str, Grade]]:
     if rows and "fingerprint" not in rows[0]:
         raise DataError(f"{str(path)!r} was written by an older version; run it anew in another folder.")
     split = "test" if any(row["split"] == "test" for row in rows) else "valid"
-    return split, {_item(row): Grade(row["grade"]) for row in rows if row["split"] == split}
+    return split, [row for row in rows if row["split"] == split]
+
+
+def _question(row: Mapping[str, Json]) -> str:
+    return f"{row['example_id']} {row['fingerprint']}"
 
 
 def _item(row: Mapping[str, Json]) -> str:
     """Name an item by its id, question and label: equal ids of other questions are other items."""
-    return f"{row['example_id']} {row['fingerprint']} {row['label']}"
+    return f"{_question(row)} {row['label']}"
+
+
+def _sources(rows: Sequence[Mapping[str, Json]]) -> str:
+    return "+".join(sorted({str(row.get("label_source", "gold")) for row in rows}))
 
 
 def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
@@ -54,19 +67,37 @@ def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
     Raises:
         DataError: They were not examined on the same items.
     """
-    (left_split, left_grades), (right_split, right_grades) = graded(left), graded(right)
+    (left_split, left_rows), (right_split, right_rows) = _read(left), _read(right)
     if left_split != right_split:
         raise DataError(
             f"{str(left)!r} has answers on {left_split}, {str(right)!r} on {right_split}; nothing to compare"
         )
-    found = compare(left_grades, right_grades, seed=seed)
+    _refuse_other_labels(left, right, rows=(left_rows, right_rows))
+    found = compare(graded(left)[1], graded(right)[1], seed=seed)
     return {
         "left": str(left),
         "right": str(right),
         "split": left_split,
+        "labels": _sources(left_rows),
         **found.to_json(),
         "ci95": [found.low, found.high],
     }
+
+
+def _refuse_other_labels(
+    left: Path, right: Path, *, rows: tuple[Sequence[Mapping[str, Json]], Sequence[Mapping[str, Json]]]
+) -> None:
+    """An answer may be right by one label and wrong by the other; the difference would say nothing."""
+    labels = {_question(row): row["label"] for row in rows[0]}
+    other = [
+        str(row["example_id"]) for row in rows[1] if labels.get(_question(row), row["label"]) != row["label"]
+    ]
+    if other:
+        raise DataError(
+            f"{str(left)!r} is graded by {_sources(rows[0])} labels and {str(right)!r} by "
+            f"{_sources(rows[1])}, and on {len(other)} of {len(rows[1])} items they differ "
+            f"({some_of(other)}); run both with the same [labels]."
+        )
 
 
 def compare_with(folders: dict[str, Path], *, reference: str, seed: int = 0) -> dict[str, Json]:
@@ -79,13 +110,24 @@ def compare_with(folders: dict[str, Path], *, reference: str, seed: int = 0) -> 
 
     Returns:
         A comparison by name, the reference itself left out, and whoever answered nothing on its split; empty
-        where the group has no such run.
+        where the group has no such run. Where the labels are a panel's and two runs came to other ones, since
+        a call failed in one of them, the entry is `refused` with the reason.
     """
     if reference not in folders:
         return {}
     split, _ = graded(folders[reference])
     return {
-        name: compare_runs(folder, folders[reference], seed=seed)
+        name: _compare_or_say(folder, folders[reference], seed=seed)
         for name, folder in folders.items()
         if name != reference and graded(folder)[0] == split
     }
+
+
+def _compare_or_say(left: Path, right: Path, *, seed: int) -> dict[str, Json]:
+    """A table is not lost for one comparison that panel labels do not allow."""
+    try:
+        return compare_runs(left, right, seed=seed)
+    except DataError as error:
+        if {_sources(_read(left)[1]), _sources(_read(right)[1])} <= {"gold", ""}:
+            raise
+        return {"refused": f"not compared: {error}"}

@@ -22,20 +22,111 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks.load import FileSource
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["EvaluationConfig", "Experiment", "dump", "resolve", "source_types"]
+__all__ = ["EvaluationConfig", "Experiment", "LabelsConfig", "dump", "resolve", "source_types"]
+
+LabelSource = Literal["gold", "teacher", "majority", "weighted", "file"]
 
 
 class EvaluationConfig(Section):
     """How the student is examined, and what it is held against."""
 
-    scoring: Literal["generate", "options"] = "generate"
-    """Read the answer from what the student writes, or take the option it finds likeliest."""
-    baselines: tuple[Literal["zero_shot", "label_only", "single_teacher", "teachers"], ...] = ()
-    """Runs made beside this one, for the same table; `single_teacher` is one run for each teacher."""
+    scoring: Literal["generate", "exact", "options"] = "generate"
+    """Read the answer from what the student writes, or want the label's very text as published, or take the
+    option it finds likeliest."""
+    baselines: tuple[Literal["blind", "zero_shot", "label_only", "single_teacher", "teachers"], ...] = ()
+    """Runs made beside this one, for the same table; `single_teacher` is one run for each teacher, `blind`
+    learns and is examined without the questions."""
+    answer_by: Literal["auto", "answer", "chain"] = "auto"
+    """How a student is asked: for the answer at once, or for a chain that ends in it; `auto`: as it was
+    taught, by the chain where it was taught both."""
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Bound of what the student writes in the examination; None: `student.max_output_tokens`."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Examine on the first so many examples of a split; None: on all."""
     jobs: Annotated[int, Field(ge=1)] = 2
     """Runs at once, a process each, when there are baselines."""
+
+
+class LabelsConfig(Section):
+    """Who labels the examples of each split, where the task's own labels are absent or set aside."""
+
+    train: LabelSource = "gold"
+    """`gold`: the task's own labels; `teacher`: one teacher's answers; `majority` of the panel; `weighted`
+    majority, by reliability estimated from agreement; `file`: labels made by people."""
+    valid: LabelSource = "gold"
+    """The same for validation; other than gold, every figure on it says so."""
+    test: LabelSource = "gold"
+    """The same for the test; whoever labels it sees its questions and no label."""
+    teacher: str = ""
+    """Name of the teacher of `teacher`."""
+    panel: tuple[TeacherConfig, ...] = ()
+    """Tables of the teachers that label; empty: every `[[teacher]]`, whatever its weight."""
+    file: str = ""
+    """File of labels for `file` (.jsonl, .csv, also .gz); a column `split` in it tells equal ids apart."""
+    id_column: str = "id"
+    """Column of the examples' ids in that file."""
+    answer_column: str = "answer"
+    """Column of the labels in that file: an option's text or letter, a number, a text."""
+    least_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Training examples whose label by `majority` or `weighted` is less sure leave training."""
+    replace: bool = False
+    """Whether labels of the task give way too; false: only examples without one are labelled."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> LabelsConfig:
+        named = self.sources()
+        for source, field in (("teacher", self.teacher), ("file", self.file)):
+            if (source in named.values()) != bool(field):
+                raise ValueError(
+                    f"labels.{source} = {field!r}, and the labels of {_splits_of(named, source)} are by "
+                    f"{source!r}; name both or neither"
+                )
+        if self.least_confidence and self.train not in ("majority", "weighted"):
+            raise ValueError(
+                f"labels.least_confidence wants labels.train to be 'majority' or 'weighted', not "
+                f"{self.train!r}: other labels come without a confidence"
+            )
+        return self
+
+    def source(self, split: str) -> str:
+        """Say who labels a split.
+
+        Args:
+            split: train, valid or test.
+
+        Returns:
+            gold, teacher, majority, weighted or file.
+        """
+        return self.sources()[split]
+
+    def sources(self) -> dict[str, str]:
+        """List who labels which split.
+
+        Returns:
+            By split: gold, teacher, majority, weighted or file.
+        """
+        return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The splits that teachers label, those first that must be labelled whole."""
+        splits = ("test", "valid", "train")
+        return tuple(split for split in splits if self.source(split) not in ("gold", "file"))
+
+    def by(self, teachers: tuple[TeacherConfig, ...]) -> LabelsConfig:
+        """Write down who labels, for a run beside this one that has other teachers or none.
+
+        Args:
+            teachers: Those of the run.
+
+        Returns:
+            The same with its panel filled in, where teachers label anything.
+        """
+        return self.model_copy(update={"panel": self.panel or teachers}) if self.asks else self
+
+
+def _splits_of(named: Mapping[str, str], source: str) -> str:
+    return ", ".join(split for split, by in named.items() if by == source) or "no split"
 
 
 class Experiment(Section):
@@ -59,6 +150,8 @@ class Experiment(Section):
     """Which examples are asked about."""
     annotation: AnnotationConfig = AnnotationConfig()
     """How teachers are asked, and which answers are kept."""
+    labels: LabelsConfig = LabelsConfig()
+    """Who labels the examples."""
     budget: Budget = Budget()
     """What this run may newly pay."""
     student: StudentConfig = StudentConfig()
@@ -86,6 +179,25 @@ class Experiment(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"teachers need names of their own; {some_of(twice)} named more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _check_panel(self) -> Experiment:
+        panel = [teacher.name for teacher in self.labels.panel or self.teacher]
+        if len(set(panel)) < len(panel):
+            raise ValueError(f"labels.panel names a teacher twice: {', '.join(panel)}")
+        other = {teacher.name: teacher for teacher in self.labels.panel}
+        clash = [teacher.name for teacher in self.teacher if other.get(teacher.name, teacher) != teacher]
+        if clash:
+            raise ValueError(f"labels.panel has another table for {some_of(clash)} than [[teacher]] has")
+        if self.labels.teacher and self.labels.teacher not in panel:
+            raise ValueError(near_name(self.labels.teacher, panel, kind="teacher in labels.teacher"))
+        votes = [split for split in self.labels.asks if self.labels.source(split) != "teacher"]
+        if votes and len(panel) < 2:
+            raise ValueError(
+                f"labels by majority ({', '.join(votes)}) need two teachers or more, {len(panel)} are given; "
+                "name them in [[teacher]] or [[labels.panel]]"
+            )
         return self
 
 

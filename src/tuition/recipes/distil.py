@@ -2,129 +2,145 @@
 
 from __future__ import annotations
 
-import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tuition.core.errors import DataError
-from tuition.core.records import Annotation, Json, Target
-from tuition.recipes.common import Bench, finish, train_student
+from tuition.core.records import Annotation, Example, Json, Target
+from tuition.recipes.alphas import Learnt
+from tuition.recipes.check import answer_way
+from tuition.recipes.common import Bench, finish
+from tuition.recipes.config import Experiment
 from tuition.recipes.examine import examine, student_answers
 from tuition.recipes.gather import Gathered
 from tuition.recipes.targets import (
     ANSWER_PREFIX,
     RATIONALE_PREFIX,
+    AnswerForm,
     answer_targets,
     chain_targets,
     rationale_targets,
 )
+from tuition.recipes.weights import Combine, loss_weights
 
-__all__ = ["learn_and_examine", "route_annotations"]
+__all__ = ["RationaleAs", "answer_prefix", "examine_learnt", "objectives"]
 
-
-def route_annotations(
-    annotations: Sequence[Annotation], *, route: Literal["all", "random"], seed: int
-) -> list[Annotation]:
-    """Pick the rationales each example learns from.
-
-    Args:
-        annotations: Kept ones, of every teacher.
-        route: `all` keeps every one; `random` keeps one an example.
-        seed: Equal seeds pick equal rationales, whatever the order they come in.
-
-    Returns:
-        A part of the annotations, in their order.
-    """
-    if route == "all":
-        return list(annotations)
-    by_example: dict[str, list[Annotation]] = {}
-    for annotation in annotations:
-        by_example.setdefault(annotation.example_id, []).append(annotation)
-    picked = {
-        example_id: random.Random(f"{seed}/{example_id}").choice(
-            sorted(found, key=lambda annotation: (annotation.teacher, annotation.sample))
-        )
-        for example_id, found in by_example.items()
-    }
-    return [annotation for annotation in annotations if picked[annotation.example_id] is annotation]
+RationaleAs = Literal["task", "chain", "both"]
+"""What the student learns to do with a rationale."""
 
 
-def learn_and_examine(
+def objectives(
     bench: Bench,
-    gathered: Gathered,
     rationales: Sequence[Annotation],
     *,
     gamma: float,
     alphas: Mapping[str, float],
-    rationale_as: Literal["task", "chain"],
+    combine: Combine,
+    rationale_as: RationaleAs,
     one_objective: bool = False,
-) -> dict[str, Json]:
-    """Make the objectives, train the student, examine it, write the result.
+) -> list[Target]:
+    """Make the targets of the loss: what the student learns to write, and how much each objective weighs.
+
+    `task`: answer and rationale are two outputs of two instructions. `chain`: one output, the rationale and
+    behind it the answer. `both`: the answer by its own instruction, and the chain by the rationale's.
+    Chains are one objective whoever wrote them: they have one instruction.
 
     Args:
         bench: Of the run.
-        gathered: What the teachers gave.
         rationales: Those the student learns from.
-        gamma: Weight of the answer's loss; a chain holds the answer, so it has no such loss.
-        alphas: Weight by teacher.
-        rationale_as: `task`: answer and rationale are two outputs of two instructions, and the answer is
-            given without a rationale. `chain`: the student writes the rationale, then the answer.
-        one_objective: Whether all rationales are averaged together, whoever wrote them.
+        gamma: Weight of the answer's loss, γ; a chain holds the answer, so it has no such loss.
+        alphas: Weight by teacher, α.
+        combine: How the losses become one.
+        rationale_as: The form of what is learnt.
+        one_objective: Whether all rationales are averaged together, whoever wrote them, because an example
+            learns from one.
 
     Returns:
-        The metrics, as written.
+        Targets of all objectives.
 
     Raises:
         DataError: Not one rationale is left to learn from, or none can be closed with an answer.
     """
-    targets = _targets(
-        bench, rationales, gamma=gamma, alphas=alphas, rationale_as=rationale_as, one_objective=one_objective
-    )
-    objectives = {target.objective: 0 for target in targets}
-    for target in targets:
-        objectives[target.objective] += 1
-    bench.run.event("targets", **objectives)
-    student = train_student(bench, targets)
-    prefix = ANSWER_PREFIX if rationale_as == "task" else RATIONALE_PREFIX
-    figures = examine(bench, student_answers(bench, student, prefix=prefix))
-    return finish(
-        bench,
-        figures,
-        student=student,
-        stopped_by="budget" if gathered.is_spent else "done",
-        health=gathered.health,
-        failures=gathered.failures,
-        is_simulated=gathered.is_simulated,
-        objectives=objectives,
-        rationale_as=rationale_as,
-        teachers=[teacher.name for teacher in bench.config.teacher],
-    )
-
-
-def _targets(
-    bench: Bench,
-    rationales: Sequence[Annotation],
-    *,
-    gamma: float,
-    alphas: Mapping[str, float],
-    rationale_as: Literal["task", "chain"],
-    one_objective: bool,
-) -> list[Target]:
     if not rationales:
         raise DataError(
             "no rationale is left to learn from: every reply failed a health check, or none came. "
             "health.json in the run folder has the counts; annotation.filters says which faults are dropped."
         )
-    examples = {example.id: example for example in bench.train}
-    if rationale_as == "chain":
-        chains = chain_targets(examples, rationales, weights=alphas)
-        if not chains:
-            raise DataError(
-                f"none of {len(rationales)} rationales can become a chain: their examples have no label, and "
-                "no answer can be read from them. Label some examples, or set rationale_as = 'task'."
-            )
-        return chains
-    prefixes = {teacher.name: teacher.prefix or RATIONALE_PREFIX for teacher in bench.config.teacher}
-    return answer_targets(bench.train, weight=gamma) + rationale_targets(
-        examples, rationales, prefixes=prefixes, weights=alphas, one_objective=one_objective
+    counts = Counter(annotation.teacher for annotation in rationales)
+    gamma, weights = loss_weights(
+        0.0 if rationale_as == "chain" else gamma,
+        {name: alphas[name] for name in alphas if counts[name]},
+        combine=combine,
+        counts=counts if one_objective or rationale_as != "task" else None,
+    )
+    examples, form = {example.id: example for example in bench.train}, bench.config.student.answer_form
+    if rationale_as == "task":
+        prefixes = {teacher.name: teacher.prefix or RATIONALE_PREFIX for teacher in bench.config.teacher}
+        taught = rationale_targets(
+            examples, rationales, prefixes=prefixes, weights=weights, one_objective=one_objective
+        )
+    else:
+        taught = _chains(examples, rationales, weights=weights, form=form)
+    answers = [] if rationale_as == "chain" else answer_targets(bench.train, weight=gamma, form=form)
+    return answers + taught
+
+
+def _chains(
+    examples: Mapping[str, Example],
+    rationales: Sequence[Annotation],
+    *,
+    weights: Mapping[str, float],
+    form: AnswerForm,
+) -> list[Target]:
+    chains = chain_targets(examples, rationales, weights=weights, form=form)
+    if not chains:
+        raise DataError(
+            f"none of {len(rationales)} rationales can become a chain: their examples have no label, and "
+            "no answer can be read from them. Label some examples, or set rationale_as = 'task'."
+        )
+    return chains
+
+
+def answer_prefix(config: Experiment) -> str:
+    """Give the instruction by which a student of this configuration is asked for its answer.
+
+    Args:
+        config: Says what is taught, and which of it is asked for.
+
+    Returns:
+        The answer's instruction, or the rationale's where the answer stands at the end of a chain.
+    """
+    return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
+
+
+def examine_learnt(bench: Bench, gathered: Gathered, learnt: Learnt, **more: Json) -> dict[str, Json]:
+    """Examine the student and write what came of the run.
+
+    Args:
+        bench: Of the run.
+        gathered: What the teachers gave.
+        learnt: The student.
+        **more: Entries of the recipe's own.
+
+    Returns:
+        The metrics, as written.
+    """
+    config = bench.config
+    figures = examine(bench, student_answers(bench, learnt.student, prefix=answer_prefix(config)))
+    chosen: dict[str, Json] = {"alpha": learnt.alpha, "alphas": list(learnt.alphas)} if learnt.alphas else {}
+    return finish(
+        bench,
+        figures,
+        student=learnt.student,
+        stopped_by="budget" if gathered.is_spent else "done",
+        health=gathered.health,
+        failures=gathered.failures,
+        is_simulated=gathered.is_simulated,
+        routed=gathered.routed,
+        objectives=learnt.objectives,
+        answer_by=answer_way(config),
+        teachers=[teacher.name for teacher in config.teacher],
+        **chosen,
+        **more,
     )

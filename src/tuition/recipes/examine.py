@@ -11,13 +11,13 @@ from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
 from tuition.recipes.common import Bench
-from tuition.recipes.targets import questions
+from tuition.recipes.targets import AnswerForm, answer_text, choice_of_letter, questions
 from tuition.tasks.blind import blind_answers
 
-__all__ = ["Answerer", "Figures", "examine", "student_answers"]
+__all__ = ["Answerer", "Figures", "examine", "student_answers", "try_on_valid"]
 
 Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
-"""Answers examples, in order; None: it could not answer one of them. Grades are not its business."""
+"""Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
 
 Figures = dict[str, dict[str, Json] | None]
 """The figures of `valid` and `test`; None where there is no such split, or nobody answered on it."""
@@ -46,8 +46,32 @@ def examine(bench: Bench, answer: Answerer) -> Figures:
     return figures
 
 
+def try_on_valid(bench: Bench, answer: Answerer) -> dict[str, Json]:
+    """Examine on validation alone, to choose between students; the test split stays sealed.
+
+    Args:
+        bench: It has a validation split; nothing is written.
+        answer: The student.
+
+    Returns:
+        n, right, accuracy, ci95, unreadable and label_source.
+
+    Raises:
+        TrainingError: There is no validation, or nobody answered on it.
+    """
+    figures = (
+        _examine(bench, "valid", bench.splits.valid, answer=answer, rows=[]) if bench.splits.valid else None
+    )
+    if figures is None:
+        raise TrainingError("there is nothing to choose on: validation is empty, or nobody answered on it")
+    return {name: figures[name] for name in ("n", "right", "accuracy", "ci95", "unreadable", "label_source")}
+
+
 def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
     """Let the student answer, in the configured way.
+
+    Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
+    Differs: a student that writes nothing is unreadable there, not wrong.
 
     Args:
         bench: Its configuration says how answers are read.
@@ -57,29 +81,44 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
     Returns:
         What `examine` wants.
     """
+    form = bench.config.student.answer_form
+    scoring = bench.config.evaluation.scoring
+
+    def read(text: str, example: Example) -> str | None:
+        chosen = choice_of_letter(text, example) if form == "letter" else None
+        return bench.task.read(text, example) if chosen is None else chosen
 
     def generated(examples: Sequence[Example]) -> list[Prediction]:
-        limit = bench.config.student.max_output_tokens
+        limit = bench.config.evaluation.max_tokens or bench.config.student.max_output_tokens
         texts = student.generate(questions(examples, prefix), max_tokens=limit)
         return [
             Prediction(
                 example_id=example.id,
                 text=text.text,
-                answer=bench.task.read(text.text, example),
+                answer=(text.text or None) if scoring == "exact" else read(text.text, example),
+                grade=_exact(text.text, example, form=form) if scoring == "exact" else None,
                 output_tokens=text.tokens,
             )
             for example, text in zip(examples, texts, strict=True)
         ]
 
     def scored(examples: Sequence[Example]) -> list[Prediction]:
-        scores = student.score_options(questions(examples, prefix))
+        scores = student.score_options(questions(examples, prefix, form=form))
         return [
             Prediction(example_id=example.id, text="", answer=_best(example, row), option_scores=row)
             for example, row in zip(examples, scores, strict=True)
         ]
 
-    by_options = bench.config.evaluation.scoring == "options" or not student.abilities.generates
-    return scored if by_options else generated
+    return scored if scoring == "options" or not student.abilities.generates else generated
+
+
+def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:
+    """Grade as the published code does: the label's very text, or wrong."""
+    if not text:
+        return Grade.UNREADABLE
+    label = answer_text(example, example.answer or "", form=form)
+    # Tokenizers write blanks their own way; the published code compares with the label as decoded.
+    return Grade.RIGHT if text.split() == label.split() else Grade.WRONG
 
 
 def _best(example: Example, scores: Sequence[float]) -> str:
@@ -100,12 +139,17 @@ def _examine(
     if predictions is None:
         return None
     grades = [
-        bench.task.grade(prediction.answer, example)
+        bench.task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
         for prediction, example in zip(predictions, examples, strict=True)
     ]
     for prediction, example, grade in zip(predictions, examples, grades, strict=True):
         graded = dataclasses.replace(prediction, grade=grade)
-        about = {"split": split, "domain": example.domain, "label": example.answer}
+        about = {
+            "split": split,
+            "domain": example.domain,
+            "label": example.answer,
+            "label_source": example.label_source,
+        }
         rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
     return _figures(grades, examples) | {"blind": _blind(bench, examples)}
 

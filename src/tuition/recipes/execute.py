@@ -19,9 +19,22 @@ from tuition.core.protocols import Listener
 from tuition.core.records import Json
 from tuition.core.run import Run, run_id
 from tuition.recipes import RECIPES
+from tuition.recipes.check import why_not_without_question
+from tuition.recipes.common import load_splits
 from tuition.recipes.config import Experiment, dump, resolve
+from tuition.recipes.routing import writers_of
+from tuition.teachers.config import TeacherConfig
 
-__all__ = ["Finished", "baselines", "execute", "execute_all", "reread"]
+__all__ = [
+    "Finished",
+    "baselines",
+    "execute",
+    "execute_all",
+    "folder_name",
+    "reread",
+    "why_not_blind",
+    "within_one_budget",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,34 +96,65 @@ def baselines(config: Experiment) -> dict[str, Experiment]:
         config: The main run's; `evaluation.baselines` names them.
 
     Returns:
-        Configurations by row name; a recipe is no baseline of itself.
+        Configurations by row name; a recipe is no baseline of itself, and a set with open questions has no
+        row without them.
 
     Raises:
         ConfigError: The run folder has the name of one of them, or holds something else.
     """
     wanted = config.evaluation.baselines
     found: dict[str, Experiment] = {}
-    for recipe in ("zero_shot", "label_only"):
-        if recipe in wanted and recipe != config.recipe:
+    for name, recipe in (
+        ("blind", "without_question"),
+        ("zero_shot", "zero_shot"),
+        ("label_only", "label_only"),
+    ):
+        if name in wanted and recipe != config.recipe and not (name == "blind" and why_not_blind(config)):
             found[recipe] = _beside(config, recipe, recipe, teachers=())
+    writers = writers_of(config)
     for table in config.teacher:
-        if "single_teacher" in wanted and len(config.teacher) > 1:
-            name = _row_name("step_by_step", table.name)
+        if "single_teacher" in wanted and len(writers) > 1 and table.name in writers:
+            name = folder_name(f"step_by_step-{table.name}")
             form = {"rationale_as": getattr(config, "rationale_as", "task")}
-            found[name] = _beside(config, name, "step_by_step", teachers=(table,), **form)
+            found[name] = _beside(
+                config, name, "step_by_step", teachers=_with_verifier(config, table), **form
+            )
         if "teachers" in wanted and config.recipe != "ask_teacher":
-            name = _row_name("teacher", table.name)
+            name = folder_name(f"teacher-{table.name}")
             found[name] = _beside(config, name, "ask_teacher", teachers=(table,))
     if Path(config.out).name in found:
         raise ConfigError(
             f"the run folder {config.out!r} is named like one of its baselines "
             f"({', '.join(found)}); choose another `out`."
         )
-    return _within_one_budget(config, found)
+    return within_one_budget(config, found)
 
 
-def _within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> dict[str, Experiment]:
-    """Hold all of them together to the main run's limits; alone, a run is its own scope."""
+def why_not_blind(config: Experiment) -> str:
+    """Say why a run cannot have the row that learns without the questions.
+
+    Args:
+        config: The main run's; its data are read where that row is wanted.
+
+    Returns:
+        A sentence; empty where there is nothing to say.
+    """
+    if "blind" not in config.evaluation.baselines:
+        return ""
+    splits, _ = load_splits(config)
+    return why_not_without_question(splits)
+
+
+def within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """Hold runs beside the main one to its limits, all together; alone, a run is its own scope.
+
+    Args:
+        config: The main run's; its folder gets its `run_id` now.
+        found: Configurations of the others, by name.
+
+    Returns:
+        The same, each within the main run's budget.
+    """
     if not found:
         return {}
     scope = config.budget.scope or run_id(Path(config.out))
@@ -118,9 +162,26 @@ def _within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> d
     return {name: beside.model_copy(update={"budget": budget}) for name, beside in found.items()}
 
 
-def _row_name(recipe: str, teacher: str) -> str:
-    """Name a row and its folder; a teacher may be called `organisation/model`."""
-    return re.sub(r"[^\w.-]+", "-", f"{recipe}-{teacher}")
+def folder_name(row: str) -> str:
+    """Name the folder of a row; a teacher may be called `organisation/model`.
+
+    Args:
+        row: With a teacher's name in it.
+
+    Returns:
+        A name of one folder.
+    """
+    return re.sub(r"[^\w.-]+", "-", row)
+
+
+def _with_verifier(config: Experiment, writer: TeacherConfig) -> tuple[TeacherConfig, ...]:
+    """A teacher, and beside it the one that verifies its rationales in the main run."""
+    others = [
+        table.model_copy(update={"weight": 0.0})
+        for table in config.teacher
+        if table.name == config.annotation.verify != writer.name
+    ]
+    return (writer, *others)
 
 
 def _beside(
@@ -128,7 +189,12 @@ def _beside(
 ) -> Experiment:
     shared = {field: getattr(config, field) for field in Experiment.model_fields}
     evaluation = config.evaluation.model_copy(update={"baselines": ()})
+    if recipe != "step_by_step":
+        # Whoever learns no rationale can be asked in one way alone.
+        evaluation = evaluation.model_copy(update={"answer_by": "auto"})
     changed = {"recipe": recipe, "out": f"{config.out}/{name}", "teacher": teachers, "evaluation": evaluation}
+    # All rows of a table learn from and are graded by the labels of one panel, whoever their teachers are.
+    changed["labels"] = config.labels.by(config.teacher)
     return RECIPES[recipe].config_type.model_validate({**shared, **changed, **more})
 
 

@@ -11,22 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuition.annotation import CHECKS, Annotated, annotate, caps_of, health_table
-from tuition.annotation.config import AnnotationConfig
+from tuition.annotation import CHECKS, Annotated, Route, RoutingConfig, health_table
 from tuition.core.errors import BudgetSpent, TeacherError
-from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Json
 from tuition.core.rows import read_rows
 from tuition.core.run import Run
-from tuition.core.store import Place
+from tuition.recipes.asking import Writer, ask_panelist
 from tuition.recipes.check import check_student, check_terms
 from tuition.recipes.common import Bench
-from tuition.recipes.config import Experiment
+from tuition.recipes.routing import Routed, ask_by_route, assemble, choose_used, writers_of
 from tuition.recipes.targets import question_text
-from tuition.teachers import make_teacher
-from tuition.teachers.config import TeacherConfig
 
-__all__ = ["Gathered", "annotation_of", "gather"]
+__all__ = ["Gathered", "gather"]
+
+_ROUTING = RoutingConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,8 @@ class Gathered:
     """What the teachers were asked for."""
 
     annotations: tuple[Annotation, ...]
-    """Those that pass the filters, teacher by teacher, in the order of the examples."""
+    """Those to learn from: kept by the filters, chosen by the route; teacher by teacher, in the order of the
+    examples."""
     health: list[dict[str, Json]]
     """One row a teacher, over all annotations."""
     is_spent: bool
@@ -43,107 +42,139 @@ class Gathered:
     """Examples left without a reply, counted by teacher and kind."""
     is_simulated: bool
     """Whether a teacher was a program."""
+    routed: dict[str, Json]
+    """What came of the route: by teacher the calls, the kept, the used; what was verified and judged."""
 
 
-def gather(bench: Bench) -> Gathered:
-    """Ask every teacher about every chosen example, and look the answers over.
+def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUTING) -> Gathered:
+    """Ask the teachers about the chosen examples, look the answers over, and choose what is learnt.
 
     Args:
-        bench: Its configuration names the teachers; one, two or five are the same loop.
+        bench: Its configuration names the teachers; one, two or five are the same loop. One of weight 0
+            writes no rationales.
+        route: Whom to ask about an example, and which kept rationale it learns from.
+        routing: Settings of the routes.
 
     Returns:
-        The annotations that pass the filters; `annotations.jsonl` and `health.json` hold all of them.
+        The annotations to learn from; `annotations.jsonl` and `health.json` hold all of them.
 
     Raises:
         BudgetSpent: The budget allowed not one annotation.
+        ConfigError: A teacher cannot do what the route or the verification wants of it.
         TeacherError: Not one call of all teachers was answered.
     """
     config, run = bench.config, bench.run
-    check_terms(config.teacher)
+    names = writers_of(config)
+    check_terms([table for table in config.teacher if table.name in names])
     before = next((event for event in run.events() if event["event"] == "annotated"), None)
     if before is not None:
         return _read_back(run, before)
-    teachers = [make_teacher(table) for table in config.teacher]
+    panel = assemble(config, route=route, routing=routing)
     check_student(config, [question_text(example) for example in bench.train])
-    found = {
-        teacher.name: _ask(bench, table, teacher)
-        for table, teacher in zip(config.teacher, teachers, strict=True)
+    for panelist in panel.everyone:
+        # A price that is unknown under a limit is refused now, and not after the others are paid.
+        ask_panelist(bench, panelist, [])
+    writers = {
+        name: Writer(bench, panelist, verifier=panel.verifier_of(name))
+        for name, panelist in panel.writers.items()
     }
-    return _write_down(run, found, is_simulated=any(teacher.abilities.is_simulated for teacher in teachers))
+    orders = ask_by_route(bench, writers, panel, route=route, routing=routing)
+    found = {name: writer.result for name, writer in writers.items()}
+    _refuse_nothing(found)
+    routed = choose_used(bench, found, panel, route=route, orders=orders)
+    figures = _figures(writers, found, routed, route=route, n=len(bench.train))
+    return _write_down(run, writers, found, routed=routed, figures=figures, is_simulated=panel.is_simulated)
 
 
-def annotation_of(config: Experiment, table: TeacherConfig, teacher: Teacher) -> AnnotationConfig:
-    """Say how one teacher is asked: whether a recording saw the answers is a fact, not a wish.
-
-    Args:
-        config: Of the run.
-        table: The teacher's.
-        teacher: Made of it.
-
-    Returns:
-        The run's way of asking, with `forced` as it is for this teacher.
-    """
-    forced = config.annotation.forced if teacher.abilities.reads_prompt else table.saw_answers
-    return config.annotation.model_copy(update={"forced": forced})
-
-
-def _ask(bench: Bench, table: TeacherConfig, teacher: Teacher) -> Annotated:
-    config, run = bench.config, bench.run
-    return annotate(
-        bench.train,
-        teacher,
-        train=bench.splits.train,
-        task=bench.task,
-        store=bench.store,
-        place=Place(run=run.id, group=config.budget.scope),
-        config=annotation_of(config, table, teacher),
-        caps=caps_of(config.budget, run.id),
-        budget=config.budget,
-        seed=config.seed,
-        samples=table.samples,
-        parameters=table.parameters(),
-        progress=lambda stage, done, total: run.progress(f"{stage} {table.name}", done, total),
-    )
+def _figures(
+    writers: Mapping[str, Writer], found: Mapping[str, Annotated], routed: Routed, *, route: Route, n: int
+) -> dict[str, Json]:
+    """What came of the route: for each teacher the calls for rationales, those kept, those learnt from."""
+    used = Counter(item.teacher for item in routed.used)
+    outcomes = Counter(check.outcome for writer in writers.values() for check in writer.verifications)
+    teachers: dict[str, Json] = {
+        name: {
+            "asked": len(result.annotations) + len(result.dropped) + len(result.failures),
+            "kept": len(result.annotations),
+            "used": used[name],
+            "redrawn": writers[name].redrawn,
+        }
+        for name, result in found.items()
+    }
+    return {
+        "route": route,
+        "teachers": teachers,
+        "without": n - len({item.example_id for item in routed.used}),
+        "verified": {outcome: outcomes[outcome] for outcome in sorted(outcomes)},
+        **routed.figures,
+    }
 
 
-def _write_down(run: Run, found: Mapping[str, Annotated], *, is_simulated: bool) -> Gathered:
+def _write_down(
+    run: Run,
+    writers: Mapping[str, Writer],
+    found: Mapping[str, Annotated],
+    *,
+    routed: Routed,
+    figures: dict[str, Json],
+    is_simulated: bool,
+) -> Gathered:
     """Write what came of the asking; the event is last, and says that all of it is there."""
     kept = [annotation for result in found.values() for annotation in result.annotations]
     dropped = [annotation for result in found.values() for annotation in result.dropped]
-    failures = Counter(
-        f"{name}: {failure.kind}" for name, result in found.items() for failure in result.failures
-    )
-    is_spent = any(result.spent for result in found.values())
-    if found and not kept and not dropped:
-        _refuse(failures, found, is_spent=is_spent)
-    missing = {name: len(result.failures) for name, result in found.items()}
-    health = [row.to_json() for row in health_table([*kept, *dropped], missing)]
-    rows = [{**annotation.to_json(), "is_kept": True} for annotation in kept]
-    rows += [{**annotation.to_json(), "is_kept": False} for annotation in dropped]
+    checks = [check for writer in writers.values() for check in writer.verifications]
+    looked_at = Counter(check.teacher for check in checks if check.outcome != "unanswered")
+    missing = {name: writer.missing for name, writer in writers.items()}
+    health = [row.to_json() for row in health_table([*kept, *dropped], missing, verified=looked_at)]
+    used = {(item.example_id, item.teacher, item.sample) for item in routed.used}
+    rows = [
+        {
+            **item.to_json(),
+            "is_kept": is_kept,
+            "is_used": (item.example_id, item.teacher, item.sample) in used,
+        }
+        for is_kept, items in ((True, kept), (False, dropped))
+        for item in items
+    ]
     run.write_rows("annotations.jsonl", rows)
+    if checks:
+        run.write_rows("verifications.jsonl", [check.to_json() for check in checks])
+    if routed.verdicts:
+        run.write_rows("judgements.jsonl", [verdict.to_json() for verdict in routed.verdicts])
     run.write_json("health.json", {"teachers": health, "checks": dict(CHECKS)})
-    counts: dict[str, Json] = dict(failures)
+    gathered = Gathered(
+        annotations=routed.used,
+        health=health,
+        is_spent=routed.is_spent or any(result.spent for result in found.values()),
+        failures=dict(_failures(found)),
+        is_simulated=is_simulated,
+        routed=figures,
+    )
     run.event(
         "annotated",
         annotations=len(rows),
         kept=len(kept),
-        failures=counts,
-        is_spent=is_spent,
+        failures=gathered.failures,
+        is_spent=gathered.is_spent,
         is_simulated=is_simulated,
+        routed=figures,
     )
     run.table("rationale health before training, % of replies", _health_shown(health))
-    return Gathered(
-        annotations=tuple(kept),
-        health=health,
-        is_spent=is_spent,
-        failures=counts,
-        is_simulated=is_simulated,
-    )
+    run.table(f"route {figures['route']!r}: calls for rationales", _route_shown(gathered))
+    return gathered
 
 
-def _refuse(failures: Counter[str], found: Mapping[str, Annotated], *, is_spent: bool) -> None:
-    if is_spent:
+def _failures(found: Mapping[str, Annotated]) -> Counter[str]:
+    return Counter(f"{name}: {failure.kind}" for name, result in found.items() for failure in result.failures)
+
+
+def _refuse_nothing(found: Mapping[str, Annotated]) -> None:
+    """End here where nothing at all came, before a student is loaded or a judge is asked."""
+    if any(result.annotations or result.dropped for result in found.values()):
+        return
+    if any(result.spent for result in found.values()):
         raise BudgetSpent("the budget was spent before a single annotation; raise [budget].")
+    failures = _failures(found)
     first = next(failure for result in found.values() for failure in result.failures)
     raise TeacherError(
         f"not one of {failures.total()} calls was answered ({dict(failures)}); the first: {first.message}. "
@@ -155,11 +186,12 @@ def _read_back(run: Run, event: Mapping[str, Any]) -> Gathered:
     rows = list(read_rows(run.path / "annotations.jsonl"))
     health = json.loads((run.path / "health.json").read_text(encoding="utf-8"))["teachers"]
     return Gathered(
-        annotations=tuple(Annotation.from_json(row) for row in rows if row["is_kept"]),
+        annotations=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),
         health=health,
         is_spent=event["is_spent"],
         failures=event["failures"],
         is_simulated=event["is_simulated"],
+        routed=event["routed"],
     )
 
 
@@ -178,3 +210,20 @@ def _health_shown(health: Sequence[Mapping[str, Any]]) -> list[dict[str, Json]]:
         {"check": "(replies)", **counts, "means": "replies and absent ones; the whole of the shares"},
         *shares,
     ]
+
+
+def _route_shown(gathered: Gathered) -> list[dict[str, Json]]:
+    """The route's table for people: a row a teacher."""
+    teachers: Any = gathered.routed["teachers"]
+    looked_at = {row["teacher"]: row["unverified_of_verified"] for row in gathered.health}
+    rows: list[dict[str, Json]] = []
+    for name, counts in teachers.items():
+        share: Any = looked_at.get(name)
+        rows.append(
+            {
+                "teacher": name,
+                **counts,
+                "% unverified of verified": "-" if share is None else f"{100 * share:.1f}",
+            }
+        )
+    return rows

@@ -31,11 +31,12 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
         DataError: No training example has a label.
     """
     with open_bench(config, run) as bench:
-        targets = answer_targets(bench.train, weight=1.0)
+        targets = answer_targets(bench.train, weight=1.0, form=config.student.answer_form)
         if not targets:
             raise DataError(
                 f"none of the {len(bench.train)} training examples has a label, and label_only needs some."
-                " Label them, or let teachers solve them: recipe = 'tinyllm', annotation.forced = false."
+                " Label them, let teachers label them (labels.train), or let them solve them: recipe ="
+                " 'tinyllm', annotation.forced = false."
             )
         student = train_student(bench, targets)
         figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))

@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from tuition.annotation import annotation_requests
+from tuition.annotation import Route, RoutingConfig, annotation_requests
 from tuition.annotation.config import AnnotationConfig
-from tuition.core.budget import Cost, to_usd, worst_cost
 from tuition.core.protocols import Teacher
-from tuition.core.records import Example, Json, Record, Request, Usage, canonical_json
+from tuition.core.records import Example, Json, Record, canonical_json
 from tuition.core.splits import Splits
-from tuition.core.store import Store
-from tuition.recipes.check import check_examination
+from tuition.recipes import RECIPES
+from tuition.recipes.asking import annotation_of
+from tuition.recipes.check import blind_notes, check_examination
 from tuition.recipes.common import choose_train, load_splits
 from tuition.recipes.config import Experiment
-from tuition.recipes.gather import annotation_of
+from tuition.recipes.labeller import panel_of
+from tuition.recipes.labels import check_labellers, demonstrated, look_at_asked, stood_in
+from tuition.recipes.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
+from tuition.recipes.route_plan import RoutePlan, RoutePricer, asked_for_certain
+from tuition.recipes.routing import assemble, writers_of
+from tuition.tasks import make_task
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["Plan", "TeacherPlan", "plan_of"]
-
-_ASKING = ("step_by_step", "tinyllm")
-"""Recipes that have the training examples annotated."""
-_LETTERS_PER_TOKEN = 4.0
-"""Of English text; only the worst case is a bound, the rest are guesses and are called so."""
-_LOW_SHARE, _EXPECTED_SHARE = 0.1, 0.35
-"""Shares of `max_tokens` that an answer is guessed to use."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherPlan(Record):
-    """What one teacher would be asked, and what is not paid for yet."""
-
-    teacher: str
-    calls: int
-    """All calls of the run."""
-    kept: int
-    """Those whose answer is in the store already."""
-    expected_tokens: int
-    """A guess, for the calls to be made."""
-    low_usd: float | None
-    """A guess; None: the price is unknown."""
-    expected_usd: float | None
-    """A guess, in the middle."""
-    high_usd: float | None
-    """A bound: no answer costs more."""
+__all__ = ["Plan", "plan_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +37,9 @@ class Plan(Record):
     valid: int
     test: int
     teachers: tuple[TeacherPlan, ...]
+    """A row a teacher, and one for each kind of call that is not certain yet."""
+    routes: tuple[RoutePlan, ...]
+    """What each route would cost; empty where there is no choice of routes."""
     findings: tuple[str, ...]
     """What the data check found."""
     notes: tuple[str, ...]
@@ -83,19 +65,6 @@ class Plan(Record):
         return {**super(Plan, self).to_json(), "expected_usd": self.expected_usd}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call(Record):
-    """What is to be known of a request to price it; its text stays where it is."""
-
-    key: str
-    tokens: int
-    """A guess."""
-    low: int | None
-    """Nano-dollars; None: the price is unknown."""
-    expected: int | None
-    high: int | None
-
-
 def plan_of(config: Experiment) -> Plan:
     """Read the data, make every request, and price them.
 
@@ -108,96 +77,98 @@ def plan_of(config: Experiment) -> Plan:
     splits, findings = load_splits(config)
     check_examination(config, splits, findings)
     train = choose_train(config, splits)
+    check_labellers(config, splits, train, task=make_task(getattr(config.task, "kind", "mixed")))
     plans: list[TeacherPlan] = []
-    for table in config.teacher if _annotates(config) or _examines_teachers(config) else ():
+    asked = config.teacher if _annotates(config) or _examines_teachers(config) else ()
+    for table in {table.name: table for table in (*asked, *panel_of(config))}.values():
         teacher = make_teacher(table)
-        plans.append(_teacher_plan(teacher, _calls(config, splits, table=table, teacher=teacher), config))
+        calls = _calls(config, splits, table=table, teacher=teacher)
+        plans.append(plan_calls(table.name, calls, kept=kept_in(config.store, list(calls))))
+    routes: list[RoutePlan] = []
+    if RECIPES[config.recipe].asks:
+        route, routing = _route_of(config)
+        assemble(config, route=route, routing=routing)
+        shown = stood_in(config, splits.train)
+        chosen = choose_train(config, dataclasses.replace(splits, train=shown))
+        pricer = RoutePricer(config, chosen, shown)
+        plans = [plan for plan in plans if plan.calls] + pricer.extra(route)
+        routes = pricer.plans(route) if len(writers_of(config)) > 1 else []
     return Plan(
         train=len(train),
         valid=len(splits.valid),
         test=0 if splits.test is None else len(splits.test),
         teachers=tuple(plans),
+        routes=tuple(routes),
         findings=tuple(str(finding["sentence"]) for finding in findings),
-        notes=tuple(_notes(config, train, plans)),
+        notes=(*_notes(config, train, plans), *blind_notes(config, splits)),
     )
 
 
+def _route_of(config: Experiment) -> tuple[Route, RoutingConfig]:
+    return getattr(config, "route", "all"), getattr(config, "routing", RoutingConfig())
+
+
+def _certain(config: Experiment, examples: Sequence[Example], table: TeacherConfig) -> list[Example]:
+    """The examples one teacher will be asked about; a baseline of its own asks it about all."""
+    if _has_singles(config) or not RECIPES[config.recipe].asks:
+        return list(examples) if table.name in writers_of(config) else []
+    route, routing = _route_of(config)
+    return asked_for_certain(examples, table.name, route=route, routing=routing, config=config)
+
+
+def _has_singles(config: Experiment) -> bool:
+    return "single_teacher" in config.evaluation.baselines and len(writers_of(config)) > 1
+
+
 def _annotates(config: Experiment) -> bool:
-    has_singles = "single_teacher" in config.evaluation.baselines and len(config.teacher) > 1
-    return config.recipe in _ASKING or has_singles
+    return RECIPES[config.recipe].asks or _has_singles(config)
 
 
 def _examines_teachers(config: Experiment) -> bool:
     return config.recipe == "ask_teacher" or "teachers" in config.evaluation.baselines
 
 
-def _calls(config: Experiment, splits: Splits, *, table: TeacherConfig, teacher: Teacher) -> dict[str, _Call]:
+def _calls(
+    config: Experiment, splits: Splits, *, table: TeacherConfig, teacher: Teacher
+) -> dict[str, PricedCall]:
     """Every call to one teacher, once."""
+    train = stood_in(config, splits.train)
+    free = config.annotation.model_copy(update={"forced": False})
 
-    def priced(examples: Sequence[Example], *, how: AnnotationConfig, samples: int) -> list[_Call]:
+    def priced(
+        examples: Sequence[Example], *, how: AnnotationConfig, samples: int, shown: Sequence[Example] = train
+    ) -> list[PricedCall]:
         requests = annotation_requests(
             examples,
             teacher,
-            train=splits.train,
+            train=shown,
             config=how,
             seed=config.seed,
             samples=samples,
             parameters=table.parameters(),
         )
-        return [_priced(request, teacher) for request in requests]
+        return [price_call(request, teacher) for request in requests]
 
     def look(examples: Sequence[Example]) -> list[str]:
-        free = config.annotation.model_copy(update={"forced": False})
         calls = priced(examples[: config.evaluation.limit], how=free, samples=1)
         return [canonical_json(call.to_json()) for call in calls]
 
-    calls: list[_Call] = []
-    if _annotates(config):
+    def look_as_panel(examples: Sequence[Example]) -> list[str]:
+        calls = priced(examples, how=free, samples=1, shown=demonstrated(config, splits))
+        return [canonical_json(call.to_json()) for call in calls]
+
+    calls: list[PricedCall] = []
+    rows: list[str] = []
+    if _annotates(config) and table in config.teacher:
         how = annotation_of(config, table, teacher)
-        calls += priced(choose_train(config, splits), how=how, samples=table.samples)
-    if _examines_teachers(config):
-        rows = look(splits.valid) + (splits.test.check(look) if splits.test is not None else [])
-        calls += [_Call.from_json(json.loads(row)) for row in rows]
+        chosen = choose_train(config, dataclasses.replace(splits, train=train))
+        calls += priced(_certain(config, chosen, table), how=how, samples=table.samples)
+    if _examines_teachers(config) and table in config.teacher:
+        rows += look(splits.valid) + (splits.test.check(look) if splits.test is not None else [])
+    if table in panel_of(config):
+        rows += look_at_asked(config, splits, choose_train(config, splits), look=look_as_panel)
+    calls += [PricedCall.from_json(json.loads(row)) for row in rows]
     return {call.key: call for call in calls}
-
-
-def _priced(request: Request, teacher: Teacher) -> _Call:
-    low, expected = (_guess(request, teacher, share) for share in (_LOW_SHARE, _EXPECTED_SHARE))
-    high = worst_cost(request, teacher.price)
-    return _Call(
-        key=request.key, tokens=expected.tokens, low=low.nano, expected=expected.nano, high=high.nano
-    )
-
-
-def _guess(request: Request, teacher: Teacher, share: float) -> Cost:
-    letters = sum(len(message.content) for message in request.messages)
-    bound = request.parameters["max_tokens"]
-    assert isinstance(bound, int)
-    usage = Usage(prompt_tokens=round(letters / _LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
-    return Cost.of(usage, teacher.price)
-
-
-def _teacher_plan(teacher: Teacher, calls: Mapping[str, _Call], config: Experiment) -> TeacherPlan:
-    kept: Collection[str] = ()
-    if Path(config.store).exists():
-        with Store(Path(config.store)) as store:
-            kept = store.kept(list(calls))
-    new = [call for key, call in calls.items() if key not in kept]
-    is_free = not teacher.abilities.is_paid
-    return TeacherPlan(
-        teacher=teacher.name,
-        calls=len(calls),
-        kept=len(calls) - len(new),
-        expected_tokens=sum(call.tokens for call in new),
-        low_usd=0.0 if is_free else _usd([call.low for call in new]),
-        expected_usd=0.0 if is_free else _usd([call.expected for call in new]),
-        high_usd=0.0 if is_free else _usd([call.high for call in new]),
-    )
-
-
-def _usd(nanos: Sequence[int | None]) -> float | None:
-    known = [nano for nano in nanos if nano is not None]
-    return to_usd(sum(known)) if len(known) == len(nanos) else None
 
 
 def _notes(config: Experiment, train: Sequence[Example], plans: Sequence[TeacherPlan]) -> list[str]:
@@ -208,7 +179,22 @@ def _notes(config: Experiment, train: Sequence[Example], plans: Sequence[Teacher
             f"the price of {', '.join(unknown)} is unknown, and so is the cost; set price_prompt and "
             "price_completion"
         )
+    if config.annotation.verify or _route_of(config)[0] == "judge":
+        notes.append(
+            "second looks and verdicts are priced on texts of a guessed length, for what they look at is not "
+            "written yet; those that are paid for already are counted once more"
+        )
+    by = [f"{split} by {source}" for split, source in config.labels.sources().items() if source != "gold"]
+    if by:
+        notes.append(
+            f"labels: {', '.join(by)}" + ("" if config.labels.replace else ", where there is no gold")
+        )
+    if _route_of(config)[0] == "similarity" and config.annotation.forced and not config.annotation.verify:
+        notes.append(
+            "with forced = true and no annotation.verify the probe shows who contradicts an answer, and not "
+            "who reasons rightly; name a verifier, or set annotation.forced = false"
+        )
     unlabelled = sum(example.answer is None for example in train)
-    if unlabelled:
+    if unlabelled and config.labels.train == "gold":
         notes.append(f"{unlabelled} of {len(train)} training examples have no label")
     return notes

@@ -12,31 +12,42 @@ from tuition.core.errors import ConfigError, near_name
 
 __all__ = ["PRESETS", "with_preset"]
 
+_ASKING: dict[str, Any] = {"examples": 2, "forced": True, "filters": ["empty"]}
+_LEARNING: dict[str, Any] = {"optimizer": "adamw", "lr": 5e-5, "weight_decay": 0.0, "warmup_steps": 0}
+_STUDENT: dict[str, Any] = {
+    "update": "full",
+    "instruction": "before",
+    "answer_form": "text",
+    "max_output_tokens": 256,
+}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
-        "annotation": {"examples": 2, "forced": True, "filters": ["empty"]},
-        "student": {"max_input_tokens": 1024},
-        "training": {
-            "epochs": 1,
-            "batch_examples": 16,
-            "optimizer": "adamw",
-            "lr": 5e-5,
-            "normaliser": "item",
-        },
+        "annotation": _ASKING,
+        "student": {**_STUDENT, "max_input_tokens": 1024},
+        "training": {**_LEARNING, "epochs": 1, "batch_examples": 16, "normaliser": "item"},
     },
     "repo": {
-        "annotation": {"examples": 2, "forced": True, "filters": ["empty"]},
-        "student": {"max_input_tokens": 100, "max_output_tokens": 256},
+        "annotation": _ASKING,
+        "student": {**_STUDENT, "max_input_tokens": 100},
         "training": {
+            **_LEARNING,
             "steps": 10_000,
             "batch_examples": 64,
-            "optimizer": "adamw",
-            "lr": 5e-5,
             "normaliser": "batch",
+            "schedule": "linear",
         },
+        "evaluation": {"scoring": "exact", "max_tokens": 64},
     },
 }
-"""Tables by preset; `annotation.filters = ["empty"]` keeps every rationale that is there."""
+"""Tables by preset; `annotation.filters = ["empty"]` keeps every rationale that is there.
+
+γ = 1, the summed loss, every teacher's rationale and the second task are the recipe's own defaults. The α of
+a set of data was searched for; a preset leaves it to `alpha_grid`.
+"""
+
+_PREFIXES = ("explain: ", "rationale: ")
+"""Instructions of the first and the second teacher in the published code: one a source."""
 
 _LENGTHS = ("steps", "epochs")
 
@@ -66,4 +77,12 @@ def with_preset(tables: Mapping[str, Any]) -> dict[str, Any]:
             is_set = any(length in own for length in _LENGTHS)
             left = {key: value for key, value in settings.items() if not (is_set and key in _LENGTHS)}
             result[table] = {**left, **own}
-    return result
+    return {**result, "teacher": _with_prefixes(tables["teacher"])} if "teacher" in tables else result
+
+
+def _with_prefixes(teachers: Any) -> Any:
+    """Give each teacher an instruction of its own where its table names none, as published."""
+    if not isinstance(teachers, list) or not all(isinstance(table, Mapping) for table in teachers):
+        return teachers
+    more = (f"rationale {i + 1}: " for i in range(len(_PREFIXES), len(teachers)))
+    return [{"prefix": prefix, **table} for prefix, table in zip((*_PREFIXES, *more), teachers, strict=False)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tuition.playground.corpus import KINDS, documents
 from tuition.playground.words import COMMON_WORDS, FIRST_NAMES, MONTHS, NUMBER_WORDS, THINGS, WEEKDAYS
@@ -171,7 +171,7 @@ def _trainer(
     return Trainer(
         model,
         arguments,
-        train_dataset=batches,
+        train_dataset=cast("Any", batches),  # a list is enough of a data set
         data_collator=lambda rows: rows[0],
         optimizers=(optimizer, LambdaLR(optimizer, rate)),
     )

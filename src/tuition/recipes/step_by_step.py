@@ -5,33 +5,36 @@ Source: Distilling Step-by-Step (arXiv 2305.02301), the one-teacher baseline of 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from tuition.core.records import Json
+from tuition.core.records import Json, Target
 from tuition.core.run import Run
+from tuition.recipes.alphas import learn
 from tuition.recipes.common import open_bench
 from tuition.recipes.config import Experiment
-from tuition.recipes.distil import learn_and_examine
+from tuition.recipes.distil import RationaleAs, answer_prefix, examine_learnt, objectives
 from tuition.recipes.gather import gather
+from tuition.recipes.routing import writers_of
 
 __all__ = ["StepByStep", "step_by_step"]
 
 
 class StepByStep(Experiment):
-    """Configuration of `step_by_step`; it wants exactly one teacher."""
+    """Configuration of `step_by_step`; it wants exactly one teacher whose weight is not 0."""
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the answer's loss: α·L_label + (1−α)·L_rationale."""
-    rationale_as: Literal["task", "chain"] = "task"
-    """A second task beside the answer, as in the paper; or a chain the student writes before its answer."""
+    rationale_as: RationaleAs = "task"
+    """A second task beside the answer, as in the paper; a chain, written before the answer; or both."""
 
     @model_validator(mode="after")
     def _one_teacher(self) -> Self:
-        if len(self.teacher) != 1:
+        if len(writers_of(self)) != 1:
             raise ValueError(
-                f"step_by_step learns from one teacher, {len(self.teacher)} are given; tinyllm takes several"
+                f"step_by_step learns from one teacher, {len(writers_of(self))} are given; "
+                "tinyllm takes several"
             )
         return self
 
@@ -52,12 +55,17 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
     """
     with open_bench(config, run) as bench:
         gathered = gather(bench)
-        return learn_and_examine(
-            bench,
-            gathered,
-            gathered.annotations,
-            gamma=config.alpha,
-            # A chain holds rationale and answer in one, so there is nothing to share the weight with.
-            alphas={config.teacher[0].name: 1.0 if config.rationale_as == "chain" else 1.0 - config.alpha},
-            rationale_as=config.rationale_as,
-        )
+
+        # α·L_label + (1−α)·L_rationale; a chain holds both in one, and has the whole weight.
+        def loss(factor: float) -> list[Target]:
+            return objectives(
+                bench,
+                gathered.annotations,
+                gamma=config.alpha,
+                alphas={writers_of(config)[0]: factor},
+                combine="convex",
+                rationale_as=config.rationale_as,
+            )
+
+        learnt = learn(bench, loss, prefix=answer_prefix(config))
+        return examine_learnt(bench, gathered, learnt, rationale_as=config.rationale_as)

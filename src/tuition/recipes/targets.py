@@ -5,16 +5,23 @@ Knows the texts, and nothing of tokens or weights of a model.
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from tuition.annotation import without_closing
+from tuition.core.errors import DataError, some_of
 from tuition.core.records import Annotation, Example, Target, option_letter
 
 __all__ = [
     "ANSWER_PREFIX",
     "RATIONALE_PREFIX",
+    "AnswerForm",
     "answer_targets",
+    "answer_text",
     "chain_targets",
+    "choice_of_letter",
     "question_text",
     "questions",
     "rationale_targets",
@@ -25,8 +32,13 @@ ANSWER_PREFIX = "predict: "
 RATIONALE_PREFIX = "explain: "
 """Instruction for a rationale, where a teacher's table names no other."""
 
+AnswerForm = Literal["text", "letter"]
+"""How an answer is written: the option's text, as published, or its letter, as `(b)`."""
+
 _UNASKED = "?"
 """Stands where a question has no target; nothing reads it."""
+_LETTER = re.compile(r"(?:^|.*\bThe answer is\s+)\(([a-z]{1,2})\)[\s.]*$", re.DOTALL)
+"""A text that is a letter, or that closes as a chain does with one."""
 
 
 def question_text(example: Example) -> str:
@@ -43,41 +55,93 @@ def question_text(example: Example) -> str:
     if not example.choices:
         return example.question
     choices = [f"({option_letter(i)}) {choice}" for i, choice in enumerate(example.choices)]
-    return "\n".join([example.question, "Answer Choices:", *choices])
+    asked = [example.question] if example.question else []
+    return "\n".join([*asked, "Answer Choices:", *choices])
 
 
-def questions(examples: Iterable[Example], prefix: str) -> list[Target]:
+def answer_text(example: Example, answer: str, *, form: AnswerForm = "text") -> str:
+    """Write an answer as the student is taught to.
+
+    Args:
+        example: Its choices give the letters.
+        answer: A label or a teacher's answer.
+        form: The answer as it is, or its option's letter.
+
+    Returns:
+        The text.
+
+    Raises:
+        DataError: A letter is wanted, and the answer is none of the choices.
+    """
+    if form == "text":
+        return answer
+    if answer not in example.choices:
+        raise DataError(
+            f"the answer {answer!r} of example {example.id!r} is none of its choices "
+            f"({some_of(example.choices)}), so it has no letter; set student.answer_form = 'text'."
+        )
+    return f"({option_letter(example.choices.index(answer))})"
+
+
+def choice_of_letter(text: str, example: Example) -> str | None:
+    """Map a letter the student wrote back to its option.
+
+    Args:
+        text: All that it wrote: a letter, or a chain that closes with one.
+        example: Its choices are looked at.
+
+    Returns:
+        One of the choices; None: the text is no letter, or one beyond the choices.
+    """
+    found = _LETTER.match(text.strip())
+    letters = {option_letter(i): choice for i, choice in enumerate(example.choices)}
+    return letters.get(found[1]) if found else None
+
+
+def questions(examples: Iterable[Example], prefix: str, *, form: AnswerForm = "text") -> list[Target]:
     """Ask the student.
 
     Args:
         examples: What to ask.
         prefix: The instruction.
+        form: Which answers are offered where options are scored: their texts, or their letters.
 
     Returns:
         Targets whose output is not looked at.
     """
     return [
-        Target(example=example, prefix=prefix, input=question_text(example), output=_UNASKED)
+        Target(
+            example=example if form == "text" else _lettered(example),
+            prefix=prefix,
+            input=question_text(example),
+            output=_UNASKED,
+        )
         for example in examples
     ]
 
 
-def answer_targets(examples: Iterable[Example], *, weight: float) -> list[Target]:
+def _lettered(example: Example) -> Example:
+    letters = tuple(f"({option_letter(i)})" for i in range(len(example.choices)))
+    return dataclasses.replace(example, choices=letters)
+
+
+def answer_targets(examples: Iterable[Example], *, weight: float, form: AnswerForm = "text") -> list[Target]:
     """Make the answer objective, L_A.
 
     Args:
         examples: With labels; one without is passed over.
         weight: γ.
+        form: The label's text, as published, or its letter.
 
     Returns:
-        One target a labelled example: the label's text.
+        One target a labelled example: the label.
     """
     return [
         Target(
             example=example,
             prefix=ANSWER_PREFIX,
             input=question_text(example),
-            output=example.answer,
+            output=answer_text(example, example.answer, form=form),
             weight=weight,
             objective="answer",
         )
@@ -125,6 +189,7 @@ def chain_targets(
     annotations: Iterable[Annotation],
     *,
     weights: Mapping[str, float],
+    form: AnswerForm = "text",
 ) -> list[Target]:
     """Make the chain objective: the rationale, and behind it the answer.
 
@@ -135,6 +200,7 @@ def chain_targets(
         examples: By id.
         annotations: Kept ones.
         weights: α by teacher.
+        form: How the answer at the end is written.
 
     Returns:
         One target an annotation that has an answer to end in.
@@ -150,7 +216,7 @@ def chain_targets(
                     example=example,
                     prefix=RATIONALE_PREFIX,
                     input=question_text(example),
-                    output=f"{steps}\nThe answer is {answer}.",
+                    output=f"{steps}\nThe answer is {answer_text(example, answer, form=form)}.",
                     weight=weights[annotation.teacher],
                     objective="chain",
                 )

@@ -5,16 +5,24 @@ Source: TinyLLM (arXiv 2402.04616). docs/recipes/tinyllm.md holds paper and code
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from tuition.core.records import Json
+from tuition.annotation import Route, RoutingConfig
+from tuition.core.records import Json, Target
 from tuition.core.run import Run
+from tuition.recipes.alphas import learn
 from tuition.recipes.common import open_bench
 from tuition.recipes.config import Experiment
-from tuition.recipes.distil import learn_and_examine, route_annotations
+from tuition.recipes.distil import (
+    RationaleAs,
+    answer_prefix,
+    examine_learnt,
+    objectives,
+)
 from tuition.recipes.gather import gather
+from tuition.recipes.weights import Combine
 
 __all__ = ["TinyLLM", "tinyllm"]
 
@@ -24,15 +32,35 @@ class TinyLLM(Experiment):
 
     gamma: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the answer's loss; the paper fixes 1."""
-    route: Literal["all", "random"] = "all"
-    """Which rationales an example learns from: every teacher's, summed; or one, drawn by the seed."""
-    rationale_as: Literal["task", "chain"] = "task"
-    """A second task beside the answer, as in the paper; or a chain the student writes before its answer."""
+    route: Route = "all"
+    """Whom to ask about an example, and which rationales it learns from: every teacher's, or one's."""
+    routing: RoutingConfig = RoutingConfig()
+    """Settings of the routes."""
+    combine: Combine = "summed"
+    """γ·L_A + Σ α·L, as in the paper; or shares of a whole: `convex`, γ and 1−γ; `normalised`, by γ + Σ α."""
+    alpha_grid: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    """Factors of all teachers' weights; a student is trained for each, and validation chooses. Empty: 1."""
+    rationale_as: RationaleAs = "task"
+    """A second task beside the answer, as in the paper; a chain, written before the answer; or both."""
 
     @model_validator(mode="after")
     def _some_teacher(self) -> Self:
         if not self.teacher:
             raise ValueError("tinyllm learns from one [[teacher]] or several, none is given")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if self.combine == "convex" and self.gamma >= 1:
+            raise ValueError(
+                f"gamma = {self.gamma:g} leaves a convex sum nothing for the rationales; give one in [0, 1), "
+                "such as 0.5"
+            )
+        if self.combine == "convex" and self.alpha_grid:
+            raise ValueError(
+                "alpha_grid multiplies all teachers' weights alike, and a convex sum looks at their ratio "
+                "alone; vary gamma, or set combine to 'summed' or 'normalised'"
+            )
         return self
 
 
@@ -45,7 +73,8 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
 
     Source: TinyLLM, section 3; equations as in papers' v1 text.
 
-    Differs: rationales that fail a health check can be left out; the test split is read once, at the end.
+    Differs: rationales that fail a health check can be left out; α is chosen on validation alone, and the
+    test split is read once, at the end; routes, chains, and sums other than the paper's are ours.
 
     Args:
         config: Teachers, weights and switches.
@@ -55,14 +84,25 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
         The metrics, as written.
     """
     with open_bench(config, run) as bench:
-        gathered = gather(bench)
-        rationales = route_annotations(gathered.annotations, route=config.route, seed=config.seed)
-        return learn_and_examine(
-            bench,
-            gathered,
-            rationales,
-            gamma=config.gamma,
-            alphas={teacher.name: teacher.weight for teacher in config.teacher},
-            rationale_as=config.rationale_as,
-            one_objective=config.route != "all",
+        # R_i^m = T^m(Q_i, O_i, A_i, P_i): k training examples P_i and the gold answer A_i in the prompt.
+        gathered = gather(bench, route=config.route, routing=config.routing)
+
+        # L = γ·L_A + Σ_m α_m·L_m, one instruction a source.
+        def loss(alpha: float) -> list[Target]:
+            return objectives(
+                bench,
+                gathered.annotations,
+                gamma=config.gamma,
+                alphas={teacher.name: alpha * teacher.weight for teacher in config.teacher},
+                combine=config.combine,
+                rationale_as=config.rationale_as,
+                one_objective=config.route != "all",
+            )
+
+        # One student; where there is a grid, the α that is best on validation.
+        learnt = learn(bench, loss, prefix=answer_prefix(config), alpha_grid=config.alpha_grid)
+
+        # Inference from the answer's instruction alone; here the test split opens, once.
+        return examine_learnt(
+            bench, gathered, learnt, rationale_as=config.rationale_as, combine=config.combine
         )

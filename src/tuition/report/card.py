@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.config import read_toml
-from tuition.report.rows import money, read_json
+from tuition.report.rows import graded_by, money, read_json
 
 __all__ = ["write_card"]
 
@@ -49,10 +49,15 @@ def _student_lines(metrics: dict[str, Any]) -> list[str]:
         return []
     return [
         f"- student: `{student['model']}`, {student['parameters']:,} parameters",
-        f"- training examples: {metrics['train']['n']:,}; labels: see the result's label source",
+        f"- training examples: {metrics['train']['n']:,}; labels: {_train_labels(metrics)}",
         f"- targets by objective: {_listed(metrics.get('objectives', {}))}",
         "",
     ]
+
+
+def _train_labels(metrics: dict[str, Any]) -> str:
+    sources = metrics["train"].get("label_source", {"gold": metrics["train"]["n"]})
+    return ", ".join(f"{count:,} {source}" for source, count in sources.items())
 
 
 def _listed(objectives: dict[str, int]) -> str:
@@ -70,7 +75,8 @@ def _result_lines(metrics: dict[str, Any]) -> list[str]:
         low, high = figures["ci95"]
         lines.append(
             f"- {split}: {figures['accuracy']:.1%} right of {figures['n']} (95 % interval {low:.1%} to "
-            f"{high:.1%}), {figures['unreadable']:.1%} unreadable; labels: {figures['label_source']}"
+            f"{high:.1%}), {figures['unreadable']:.1%} unreadable; labels: "
+            f"{graded_by(metrics, split) or figures['label_source']}"
         )
     spend = metrics["spend"]
     simulated = " (simulated: the teachers are programs)" if metrics.get("is_simulated") else ""

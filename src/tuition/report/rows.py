@@ -10,9 +10,17 @@ from typing import Any
 from tuition.core.errors import DataError
 from tuition.core.records import Record
 
-__all__ = ["Row", "money", "read_json", "rows_of", "run_folders"]
+__all__ = ["Row", "graded_by", "money", "read_json", "rows_of", "run_folders"]
 
-_ORDER = {"rule": 0, "zero_shot": 1, "label_only": 2, "step_by_step": 3, "tinyllm": 4, "ask_teacher": 9}
+_ORDER = {
+    "rule": 0,
+    "without_question": 1,
+    "zero_shot": 2,
+    "label_only": 3,
+    "step_by_step": 4,
+    "tinyllm": 5,
+    "ask_teacher": 9,
+}
 """Where a recipe's rows stand; an unknown recipe stands among the students."""
 
 _RULES = {
@@ -38,6 +46,8 @@ class Row(Record):
     high: float
     unreadable: float
     """Share of answers that could not be read."""
+    label_source: str = "gold"
+    """By whose labels it is graded: gold, teacher:NAME, majority, weighted, human, or several with a +."""
     usd: float | None
     """Cost of every answer it used, as if bought alone; None: unknown."""
     paid_usd: float | None
@@ -60,6 +70,27 @@ def money(usd: float | None) -> str:
         Such as `$0.0125`.
     """
     return "unknown" if usd is None else f"${usd:.4f}"
+
+
+def graded_by(metrics: dict[str, Any], split: str) -> str:
+    """Say by whose labels a figure is graded.
+
+    Args:
+        metrics: Of a run.
+        split: Whose figure is meant; the run has one.
+
+    Returns:
+        Such as `weighted labels of ada, bela, chen, not gold`; empty where all labels are gold.
+    """
+    sources = metrics[split].get("label_source", "gold").split("+")
+    others = [source for source in sources if source != "gold"]
+    panel = ", ".join((metrics.get("labels") or {}).get("panel", []))
+    words = [
+        f"{source} labels of {panel}" if source in ("majority", "weighted") else f"labels of {source}"
+        for source in others
+    ]
+    told = ", ".join(word.replace("labels of human", "human labels") for word in words)
+    return told and told + (", else gold" if "gold" in sources else ", not gold")
 
 
 def run_folders(folder: Path) -> dict[str, Path]:
@@ -117,7 +148,7 @@ def rows_of(folder: Path) -> list[Row]:
         for name, metrics in runs.items()
         if metrics[split]
     ]
-    rows.sort(key=lambda row: (_ORDER.get(row.recipe, 5), row.name))
+    rows.sort(key=lambda row: (_ORDER.get(row.recipe, 6), row.name))
     return _rules(runs, split) + _mark_best_single(rows, runs)
 
 
@@ -132,24 +163,53 @@ def _row(name: str, metrics: dict[str, Any], *, split: str, difference: dict[str
         low=figures["ci95"][0],
         high=figures["ci95"][1],
         unreadable=figures["unreadable"],
+        label_source=figures.get("label_source", "gold"),
         usd=spend["usd"],
         paid_usd=spend["paid_usd"],
         difference=difference.get("difference"),
         difference_low=(difference.get("ci95") or [None, None])[0],
         difference_high=(difference.get("ci95") or [None, None])[1],
-        remark=_remark(metrics),
+        remark="; ".join([*_label_remarks(metrics, split), *_remarks(metrics, difference)]),
     )
 
 
-def _remark(metrics: dict[str, Any]) -> str:
+def _label_remarks(metrics: dict[str, Any], split: str) -> list[str]:
+    """What a reader must know of the labels a row is graded by and has learnt from."""
     remarks = []
-    if metrics.get("is_simulated"):
+    labels = metrics.get("labels") or {}
+    if told := graded_by(metrics, split):
+        remarks.append(f"graded by {told}")
+        left_out = labels.get("splits", {}).get(split, {}).get("unanswered", 0)
+        if left_out:
+            remarks.append(f"{left_out} questions left out, nobody could label them")
+        if metrics["student"] is None and set(metrics.get("teachers", [])) & set(labels.get("panel", [])):
+            remarks.append("is one of its own judges")
+    sources = metrics["train"].get("label_source", {})
+    learnt = [source for source in sources if source not in ("gold", "none")]
+    if learnt and (metrics["student"] or {}).get("is_trained"):
+        remarks.append(f"learnt from {' and '.join(learnt)} labels")
+    return remarks
+
+
+def _remarks(metrics: dict[str, Any], difference: dict[str, Any]) -> list[str]:
+    remarks = []
+    if difference.get("refused"):
+        remarks.append(difference["refused"])
+    if metrics.get("is_simulated") or (metrics.get("labels") or {}).get("is_simulated"):
         remarks.append(
             "simulated: a program" if metrics["student"] is None else "simulated teachers and money"
         )
     if metrics.get("saw_answers"):
         remarks.append("recorded with the gold answer in the prompt")
-    if metrics.get("rationale_as") == "chain":
+    if metrics["recipe"] == "without_question":
+        remarks.append("needs no question")
+    if (
+        metrics["student"]
+        and metrics["recipe"] != "zero_shot"
+        and not metrics["student"].get("is_trained", True)
+    ):
+        remarks.append("not trained")
+    if metrics.get("answer_by", metrics.get("rationale_as")) == "chain":
         remarks.append("explains, then answers")
     if metrics.get("failures"):
         kinds = ", ".join(f"{n} {kind}" for kind, n in metrics["failures"].items())
@@ -158,11 +218,11 @@ def _remark(metrics: dict[str, Any]) -> str:
         remarks.append("the budget ended first")
     if metrics["spend"]["unknown"]:
         remarks.append(f"{metrics['spend']['unknown']} calls of unknown outcome")
-    return "; ".join(remarks)
+    return remarks
 
 
 def _rules(runs: dict[str, dict[str, Any]], split: str) -> list[Row]:
-    blind = next((metrics[split].get("blind", {}) for metrics in runs.values() if metrics[split]), {})
+    shown = next((metrics[split] for metrics in runs.values() if metrics[split]), {})
     return [
         Row(
             name=rule.replace("_", " "),
@@ -173,11 +233,12 @@ def _rules(runs: dict[str, dict[str, Any]], split: str) -> list[Row]:
             low=figures["ci95"][0],
             high=figures["ci95"][1],
             unreadable=figures["unreadable"],
+            label_source=shown.get("label_source", "gold"),
             usd=0.0,
             paid_usd=0.0,
             remark="needs no question" + _RULES.get(rule, ""),
         )
-        for rule, figures in blind.items()
+        for rule, figures in shown.get("blind", {}).items()
     ]
 
 

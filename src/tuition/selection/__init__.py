@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tuition.core.config import Section
 from tuition.core.errors import ConfigError, near_name
@@ -24,6 +24,14 @@ class SelectionConfig(Section):
     """Name of the strategy."""
     examples: Annotated[int, Field(ge=1)] | None = None
     """How many examples of the training split to use; None: all."""
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """What share of the training split to use; give this or `examples`."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.examples is not None and self.share is not None:
+            raise ValueError("both examples and share are given; give one of them")
+        return self
 
 
 def choose(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int]:
@@ -31,7 +39,8 @@ def choose(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int]:
 
     Args:
         pool: What is known of the examples.
-        config: The strategy and the number; a number beyond the pool takes the whole of it.
+        config: The strategy and the number or share; a number beyond the pool takes the whole of it, a share
+            at least one.
         seed: Equal seeds choose equal rows.
 
     Returns:
@@ -43,4 +52,6 @@ def choose(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int]:
     if config.strategy not in STRATEGIES:
         raise ConfigError(near_name(config.strategy, STRATEGIES, kind="strategy"))
     n = pool.size if config.examples is None else min(config.examples, pool.size)
+    if config.share is not None:
+        n = min(pool.size, max(1, round(config.share * pool.size)))
     return sorted(STRATEGIES[config.strategy](pool, n, seed=seed))

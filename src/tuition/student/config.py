@@ -18,8 +18,8 @@ class StudentConfig(Section):
     """A local folder, a hub name, `base` (the embedded student), or `fresh:NAME`: small and random."""
     family: Literal["auto", "seq2seq", "causal", "options"] = "auto"
     """Encoder-decoder, decoder-only, or an encoder that scores options; `auto` reads it from the model."""
-    update: Literal["full", "lora"] = "full"
-    """Train all weights, or low-rank additions that are merged at the end."""
+    update: Literal["full", "lora", "none"] = "full"
+    """Train all weights, or low-rank additions that are merged at the end, or nothing at all."""
     lora_rank: int = Field(default=8, ge=1)
     """Rank of the additions."""
     lora_alpha: int = Field(default=16, ge=1)
@@ -30,6 +30,8 @@ class StudentConfig(Section):
     """Longer targets are cut, and counted."""
     instruction: Literal["before", "behind"] = "before"
     """Where the prefix stands: before the question, as published, or behind it."""
+    answer_form: Literal["text", "letter"] = "text"
+    """How an answer is learnt and given: the option's text, as published, or its letter, as `(b)`."""
     option_score: Literal["sum", "mean"] = "sum"
     """Log-likelihood of an option: of its whole text, or per token."""
     batch_questions: int = Field(default=128, ge=1)
@@ -59,8 +61,8 @@ class TrainingConfig(Section):
     """Peak learning rate of AdamW."""
     matrix_lr: float = Field(default=0.01, gt=0)
     """Peak learning rate of Muon."""
-    schedule: Literal["constant", "cosine", "flat_cosine"] = "constant"
-    """After warm-up: flat, down to 0, or flat until half way and then down to 0."""
+    schedule: Literal["constant", "linear", "cosine", "flat_cosine"] = "constant"
+    """After warm-up: flat, straight or as a cosine down to 0, or flat until half way and then down to 0."""
     warmup_steps: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0)

@@ -142,6 +142,41 @@ class Student:
         scored = score_outputs(self.model, self._encoder.prompts(questions), outputs, **sizes)
         return [tuple(self._option_score(logprobs) for logprobs in options) for options in scored]
 
+    def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Say how familiar each target's output is to the student behind its question.
+
+        Args:
+            targets: Their `output` is what is scored, not written.
+
+        Returns:
+            One natural log-probability a token of the output, its end mark included; an output beyond
+            `max_output_tokens` is scored up to there.
+
+        Raises:
+            TrainingError: This student only scores options.
+        """
+        if not self.abilities.generates:
+            raise TrainingError(
+                "this student scores options and writes no text, so no text is familiar to it; take an "
+                "encoder-decoder or decoder-only student"
+            )
+        self._encoder.forget_cuts()
+        self._prepare(is_training=False)
+        outputs = [self._encoder.output(target.output) for target in targets]
+        prompts = self._encoder.prompts(targets)
+        # Whole rationales have many tokens, and each costs the memory of a vocabulary: fewer at once.
+        longest = max(
+            (len(row) + len(prompt) for row, prompt in zip(outputs, prompts, strict=True)), default=1
+        )
+        scored = score_outputs(
+            self.model,
+            prompts,
+            [[output] for output in outputs],
+            pad_id=self.tokenizer.pad_token_id,
+            batch_questions=max(1, min(self._config.batch_questions, self._training.token_budget // longest)),
+        )
+        return [tuple(logprobs) for [logprobs] in scored]
+
     def fit(
         self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
     ) -> Mapping[str, Json]:
@@ -158,10 +193,13 @@ class Student:
             long_questions, resumed_from (step or null), wall_s.
 
         Raises:
-            TrainingError: There are no targets, or the folder holds another training.
+            TrainingError: There are no targets, nothing is to be trained, or the folder holds another
+                training.
         """
         if not targets:
             raise TrainingError("there is nothing to learn: no targets are left after filters")
+        if self._config.update == "none":
+            raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
         self._claim(folder, targets)
         self._encoder.forget_cuts()

@@ -247,6 +247,8 @@ def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:
         return (step + 1) / (config.warmup_steps + 1)
     done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
     match config.schedule:
+        case "linear":
+            return max(0.0, 1.0 - done)
         case "cosine":
             return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
         case "flat_cosine":

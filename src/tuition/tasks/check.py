@@ -15,7 +15,15 @@ from tuition.core.protocols import Task
 from tuition.core.records import Example, Grade, Record, canonical_json
 from tuition.core.splits import Splits, fingerprint
 
-__all__ = ["Finding", "check_examples", "check_labels", "check_splits", "finding", "without_overlap"]
+__all__ = [
+    "Finding",
+    "check_examples",
+    "check_labels",
+    "check_splits",
+    "finding",
+    "fits",
+    "without_overlap",
+]
 
 _SHOWN = 3
 
@@ -143,12 +151,26 @@ def check_labels(splits: Splits, task: Task) -> list[Finding]:
 
 
 def _misread(examples: Sequence[Example], task: Task) -> list[str]:
-    return [example.id for example in examples if example.answer is not None and not _is_right(example, task)]
+    return [
+        example.id
+        for example in examples
+        if example.answer is not None and not fits(example.answer, example, task)
+    ]
 
 
-def _is_right(example: Example, task: Task) -> bool:
+def fits(answer: str, example: Example, task: Task) -> bool:
+    """Say whether an answer is right by an example's label, whatever the two are.
+
+    Args:
+        answer: Any text.
+        example: With a label, which may be one that the task cannot read.
+        task: Grades.
+
+    Returns:
+        False also where the task fails on the label: it has not read it.
+    """
     try:
-        return task.grade(example.answer, example) is Grade.RIGHT
+        return task.grade(answer, example) is Grade.RIGHT
     except (TuitionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return False
 

@@ -22,27 +22,28 @@ class TaskConfig(Section):
     kind: str = "mixed"
     """`multiple_choice`, `number`, `free_text`, `yes_no`, `mixed`, or `package.module:Name`."""
     train: str | None = None
-    """File of training examples (.jsonl, .csv, also .gz); `data:` stands for the folder in TUITION_DATA."""
+    """Training examples: a file (.jsonl, .csv, also .gz; .parquet), where `data:` stands for the folder in
+    TUITION_DATA, or a data set, `hub:NAME:SPLIT` or `hub:NAME:CONFIGURATION:SPLIT`."""
     valid: str | None = None
-    """File of validation examples; without one a share of the training examples is set aside."""
+    """The same for validation; without one a share of the training examples is set aside."""
     test: str | None = None
-    """File of test examples, sealed until the end of a run."""
+    """The same for the test, sealed until the end of a run."""
     id_column: str = "id"
     """Column of ids, unique in a file; where no row has it, ids are file name and row number."""
     question_column: str = "question"
-    """Column of questions."""
+    """Column of questions; in any column's name a dot reaches inside, as in `question.stem`."""
     choices_column: str | tuple[str, ...] = "choices"
-    """Column of options (a list, or one text split at `|`), or the names of several columns, an option
-    each."""
+    """Column of options (a list, such as `choices.text`, or one text split at `|`), or the names of several
+    columns, an option each."""
     context_column: str = "context"
-    """Column of contexts; may be absent."""
+    """Column of contexts, each a text or a list of paragraphs; may be absent."""
     answer_column: str = "answer"
     """Column of labels; empty where there are none."""
     domain_column: str = "domain"
     """Column that divides the results; may be absent."""
     label: Literal["auto", "text", "letter", "index"] = "auto"
-    """How an option is named as label; `auto`: its text, else its letter, else a JSON integer counted from
-    0."""
+    """How an option is named as label; `auto`: its mark in a `label` list beside the options, else its text,
+    else its letter, else a JSON integer counted from 0."""
     valid_share: Share = 0.1
     """Share of the training examples that validate where no validation file is given."""
     seed: int = 0

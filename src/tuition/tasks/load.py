@@ -16,9 +16,10 @@ from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.tasks.answers import normalise
 from tuition.tasks.check import Finding, finding, without_overlap
+from tuition.tasks.columns import nested_names, nested_value
 from tuition.tasks.config import TaskConfig
 
-__all__ = ["FileSource", "read_examples"]
+__all__ = ["FileSource", "read_examples", "read_label"]
 
 _SHOWN = 3
 
@@ -165,13 +166,17 @@ def _told(faults: Mapping[str, str]) -> str:
 
 
 def _check_columns(path: Path, rows: Sequence[Mapping[str, Json]], config: TaskConfig) -> None:
-    found = list(dict.fromkeys(key for row in rows for key in row))
-    missing = [(field, name) for field, name in _wanted(config) if name not in found]
+    missing = [
+        (field, name)
+        for field, name in _wanted(config)
+        if not any(name in row or nested_value(row, name) is not None for row in rows)
+    ]
     if missing:
+        found = list(dict.fromkeys(name for row in rows for name in nested_names(row)))
         faults = [f"{name!r} ({field}){nearest(name, found)}" for field, name in missing]
         raise DataError(
             f"{str(path)!r} has no column {', '.join(faults)}. Found: {', '.join(found)}. "
-            "Name the columns in the configuration of the task"
+            "Name the columns in the configuration of the task; answer_column = '' where nothing is labelled"
         )
 
 
@@ -191,8 +196,10 @@ def _wanted(config: TaskConfig) -> Iterator[tuple[str, str]]:
 
 
 def _id_of(path: Path, row: Mapping[str, Json], *, number: int, config: TaskConfig) -> str:
-    value = row.get(config.id_column)
-    return f"{path.name.split('.')[0]}-{number}" if value is None or value == "" else str(value)
+    value = nested_value(row, config.id_column)
+    # The name of a data set may have dots, and behind it stands the split.
+    stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
+    return f"{stem}-{number}" if value is None or value == "" else str(value)
 
 
 def _example(row: Mapping[str, Json], config: TaskConfig, *, id: str, split: str) -> Example:
@@ -208,18 +215,33 @@ def _example(row: Mapping[str, Json], config: TaskConfig, *, id: str, split: str
         id=id,
         question=question,
         choices=choices,
-        context=_text(row, config.context_column),
-        answer=_label(row.get(config.answer_column), choices, how=config.label),
+        context=_context(row, config.context_column),
+        answer=_answer(row, choices, config=config),
         domain=_text(row, config.domain_column),
         split=split,
     )
 
 
 def _text(row: Mapping[str, Json], column: str) -> str:
-    value = row.get(column)
+    value = nested_value(row, column)
     if isinstance(value, list | dict):
-        raise _BadRow(f"has a {type(value).__name__} in column {column!r}; expected a text")
+        raise _BadRow(
+            f"has a {type(value).__name__} in column {column!r}; expected a text{_inside(value, column)}"
+        )
     return "" if value is None else str(value)
+
+
+def _context(row: Mapping[str, Json], column: str) -> str:
+    """A context may come in paragraphs."""
+    value = nested_value(row, column)
+    is_parted = isinstance(value, list) and all(isinstance(part, str) for part in value)
+    return "\n".join(str(part) for part in value) if is_parted else _text(row, column)
+
+
+def _inside(value: Json, column: str) -> str:
+    """Offer the names of what lies inside a column."""
+    names = nested_names({column: value})
+    return f", such as {names[0]!r}" if names != [column] else ""
 
 
 def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -227,19 +249,51 @@ def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[s
         texts = (_text(row, column) for column in columns)
         # questions with fewer options leave the last columns empty
         return tuple(text for text in texts if text.strip())
-    value = row.get(columns) if columns else None
-    if isinstance(value, list):
-        return tuple(str(item) for item in value)
+    value = nested_value(row, columns) if columns else None
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        return tuple("" if item is None else str(item) for item in value)
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split("|")) if value.strip() else ()
     if value is not None:
+        kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) else type(value).__name__
         raise _BadRow(
-            f"has a {type(value).__name__} in column {columns!r}; expected a list, or a text split at '|'"
+            f"has a {kind} in column {columns!r}; expected a list of texts, or a text split at '|'"
+            f"{_inside(value, columns)}"
         )
     return ()
 
 
-def _label(value: Json, choices: tuple[str, ...], *, how: str) -> str | None:
+def _answer(row: Mapping[str, Json], choices: tuple[str, ...], *, config: TaskConfig) -> str | None:
+    value = nested_value(row, config.answer_column)
+    marks = _marks(row, config.choices_column)
+    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
+        return choices[marks.index(str(value))]
+    return read_label(value, choices, how=config.label)
+
+
+def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]:
+    """What the file itself calls the options, where it keeps that beside their texts."""
+    if isinstance(columns, tuple) or "." not in columns or columns in row:
+        return []
+    value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
+    marks = [str(mark) for mark in value] if isinstance(value, list) else []
+    return marks if len(set(marks)) == len(marks) else []
+
+
+def read_label(value: Json, choices: tuple[str, ...], *, how: str = "auto") -> str | None:
+    """Read a label as it stands in a file.
+
+    Args:
+        value: An option's text, letter or position, a number, a text; None or empty: there is none.
+        choices: Of the question; empty for an open one.
+        how: As `label` in the task's configuration.
+
+    Returns:
+        The label in the form of examples; None: there is none.
+
+    Raises:
+        ValueError: It is none of the choices, or no plain value.
+    """
     if value is None or value == "":
         return None
     if isinstance(value, list | dict):

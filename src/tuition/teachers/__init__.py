@@ -1,4 +1,4 @@
-"""Who answers, one attempt at a time: chat endpoints, recorded replies, and whatever is plugged in.
+"""Who answers, one attempt at a time: chat endpoints, recorded replies, models here, whatever is plugged in.
 
 Retrying, budgets and prompts are the annotation room's. A new teacher is one file and one line in `TEACHERS`.
 """
@@ -33,9 +33,16 @@ def _recorded(config: TeacherConfig) -> Teacher:
     return RecordedTeacher(config)
 
 
+def _local(config: TeacherConfig) -> Teacher:
+    from tuition.teachers.local import LocalTeacher
+
+    return LocalTeacher(config)
+
+
 TEACHERS: Mapping[str, Factory] = {
     "chat": _chat,
     "recorded": _recorded,
+    "local": _local,
 }
 """What makes a teacher of each kind; entry points of the group `tuition.teachers` join them."""
 

@@ -17,11 +17,12 @@ class TeacherConfig(Section):
     """One teacher: who answers, at what price, and what its rationales weigh."""
 
     kind: str = "chat"
-    """chat, recorded, playground, the name of an entry point, or `package.module:Name`."""
+    """chat, recorded, local, playground, the name of an entry point, or `package.module:Name`."""
     name: Annotated[str, Field(min_length=1)]
     """What tables and reports call it; for a recorded teacher also its name in the file."""
     model: str = ""
-    """Model id, as the endpoint knows it; empty: the name."""
+    """Model id, as the endpoint knows it; for a local teacher a folder, or a hub name with or without
+    `@revision`; empty: the name."""
     base_url: str = ""
     """Where an OpenAI-compatible endpoint answers, such as `http://127.0.0.1:8000/v1`."""
     api_key_env: str = ""
@@ -29,7 +30,7 @@ class TeacherConfig(Section):
     file: str | tuple[str, ...] = ()
     """Recorded replies: one file or several, JSONL; `data:` begins a path in the shared data."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """Sampling temperature; None: not sent, the endpoint decides."""
+    """Sampling temperature; None: not sent, the endpoint decides, and a local teacher takes the likeliest."""
     max_tokens: Annotated[int, Field(ge=1)] = 512
     """Bound of the answer in tokens; always sent, for it bounds the cost."""
     price_prompt: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -39,9 +40,9 @@ class TeacherConfig(Section):
     price_cached: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Dollars per million prompt tokens that the provider had cached; None: as the others."""
     concurrency: Annotated[int, Field(ge=1)] = 8
-    """Calls in flight at most."""
+    """Calls in flight at most; so many a local teacher writes at once."""
     timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
-    """Seconds to wait for an answer."""
+    """Seconds to wait for an endpoint's answer."""
     licence: str = ""
     """Licence or terms of its texts; travels to the cards."""
     saw_answers: bool = False

@@ -49,6 +49,8 @@ class RecordedTeacher:
                 f"teacher {self.model!r} has no replies in {some_of(str(path) for path in paths)}; "
                 f"teachers that are there: {', '.join(sorted(known)) or 'none'}."
             )
+        self.samples = max(len(samples) for samples in self._entries.values())
+        """Most replies there are to one example."""
         self.endpoint = f"recorded:{_digest(paths)}/{self.model}"
 
     async def complete(self, request: Request) -> Reply:

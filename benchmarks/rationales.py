@@ -1,0 +1,165 @@
+"""TinyLLM's claim on the playground: one student a form, teacher setting and seed, at equal steps
+
+The teachers are programs, not language models. Forms: `task` (the paper: rationale as second task, one-pass
+answer), `chain` (explain, then answer), `both`, which is examined in each way. Settings: one teacher, two and
+three summed, three routed by similarity (one is asked) and by familiarity (all are asked, one is
+learnt from).
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import frame
+
+from tuition.core.rows import read_rows
+from tuition.recipes.config import resolve
+from tuition.recipes.execute import execute_all
+
+TEACHERS = ("ada", "bela", "chen")
+SETTINGS = {
+    "1": (TEACHERS[:1], "all"),
+    "2 summed": (TEACHERS[:2], "all"),
+    "3 summed": (TEACHERS, "all"),
+    "3 by similarity": (TEACHERS, "similarity"),
+    "3 by familiarity": (TEACHERS, "familiar"),
+}
+FORMS = ("task", "chain", "both")
+
+
+def main():
+    quick = frame.arguments(__doc__).quick
+    seeds = range(1) if quick else range(5)
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="rationales-") as folder:
+        for seed in seeds:
+            runs += seed_runs(Path(folder) / str(seed), seed, quick=quick)
+            print(f"seed {seed}: {len(runs)} runs", file=sys.stderr)
+    summary = {"points": points(runs), "over_label_only": over(runs, "label_only"), "domains": domains(runs)}
+    frame.write(
+        "rationales", __doc__, runs=runs, ratios={}, summary=summary, quick=quick, packages=("torch",)
+    )
+
+
+def seed_runs(folder, seed, *, quick):
+    """All students of a seed; those of one form in processes of their own, which end with it."""
+    rows = {"label_only": tables(folder, seed, "label_only", {"recipe": "label_only"}, quick=quick)}
+    runs = trained(rows, seed)
+    for form in FORMS:
+        rows = {}
+        for setting, (teachers, route) in SETTINGS.items():
+            name = f"{form}, {setting}"
+            changed = {"recipe": "tinyllm", "rationale_as": form, "route": route, "teacher": made(teachers)}
+            rows[name] = tables(folder, seed, name, changed, quick=quick)
+        runs += trained(rows, seed)
+        if form == "both":
+            runs += trained({answers(name): one_pass(table, folder) for name, table in rows.items()}, seed)
+    return runs
+
+
+def answers(name):
+    return name.replace("both", "both (one pass)")
+
+
+def one_pass(table, folder):
+    """The same student, asked for its answer alone."""
+    name = Path(table["out"]).name
+    changed = {"recipe": "zero_shot", "teacher": [], "out": str(folder / f"{name}, one pass")}
+    student = {**table["student"], "model": str(Path(table["out"]) / "student")}
+    kept = {key: value for key, value in table.items() if key not in ("rationale_as", "route")}
+    return {**kept, **changed, "student": student}
+
+
+def made(teachers):
+    return [{"kind": "playground", "name": name, "max_tokens": 128} for name in teachers]
+
+
+def tables(folder, seed, name, changed, *, quick):
+    sizes = {"train": 120, "valid": 30, "test": 60} if quick else {"train": 600, "valid": 60, "test": 300}
+    return {
+        "out": str(folder / name),
+        "store": str(folder / "tuition.db"),
+        "seed": seed,
+        "task": {"source": "playground", "seed": seed, **sizes},
+        "student": {"model": "base", "max_output_tokens": 96},
+        "training": {
+            "steps": 20 if quick else 200,
+            "batch_examples": 16,
+            "optimizer": "muon",
+            "lr": 1e-3,
+            "matrix_lr": 0.01,
+            "schedule": "flat_cosine",
+            "precision": "bf16",
+        },
+        **changed,
+    }
+
+
+def trained(rows, seed):
+    configs = {name: resolve(table, where=name) for name, table in rows.items()}
+    # A run asks its teachers first; the store is shared, so what one run paid the next one reuses.
+    finished = execute_all(configs, jobs=2)
+    return [run_row(name, seed, run) for name, run in finished.items()]
+
+
+def run_row(name, seed, run):
+    rows = [row for row in read_rows(run.path / "predictions.jsonl") if row["split"] == "test"]
+    spend = run.metrics["spend"]
+    return {
+        "seed": seed,
+        "setting": name,
+        "usd": spend["usd"],
+        "calls": spend["calls"] + spend["reused_calls"],
+        "n": len(rows),
+        "accuracy": run.metrics["test"]["accuracy"],
+        "hits": "".join("1" if row["grade"] == "right" else "0" for row in rows),
+        "domains": ",".join(row["domain"] for row in rows) if name == "label_only" else None,
+    }
+
+
+def points(runs):
+    """Mean accuracy in per cent, and mean money, by setting."""
+    found = {}
+    for setting in dict.fromkeys(run["setting"] for run in runs):
+        rows = [run for run in runs if run["setting"] == setting]
+        found[setting] = {
+            "accuracy": round(100 * sum(run["accuracy"] for run in rows) / len(rows), 2),
+            "usd": round(sum(run["usd"] for run in rows) / len(rows), 4),
+        }
+    return found
+
+
+def over(runs, reference, domain=None):
+    """Points over the reference by setting, paired, with intervals."""
+    base = [run for run in runs if run["setting"] == reference]
+    places = {run["seed"]: run["domains"].split(",") for run in runs if run["domains"]}
+
+    def mask(seed):
+        return [i for i, name in enumerate(places[seed]) if domain in (None, name)]
+
+    return {
+        setting: frame.gain([run for run in runs if run["setting"] == setting], base, mask=mask)
+        for setting in dict.fromkeys(run["setting"] for run in runs)
+        if setting != reference
+    }
+
+
+def domains(runs):
+    """By domain: label_only's accuracy, and every setting's points over it."""
+    names = sorted({name for run in runs if run["domains"] for name in run["domains"].split(",")})
+    base = [run for run in runs if run["setting"] == "label_only"]
+    found = {}
+    for name in names:
+        hits = [
+            hit
+            for run in base
+            for hit, domain in zip(run["hits"], run["domains"].split(","), strict=True)
+            if domain == name
+        ]
+        share = round(100 * hits.count("1") / len(hits), 2)
+        found[name] = {"label_only": share, "points_over_label_only": over(runs, "label_only", name)}
+    return found
+
+
+if __name__ == "__main__":
+    main()

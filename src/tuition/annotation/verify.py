@@ -1,0 +1,283 @@
+"""Second looks at rationales: does the text lead to its answer, and which of several is best.
+
+Makes the requests and reads the replies; the asking is `ask_all`. Knows no particular teacher and no task.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from tuition.annotation.health import without_closing
+from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, verify_messages
+from tuition.core.errors import DataError
+from tuition.core.protocols import Task, Teacher
+from tuition.core.records import Annotation, Example, Grade, Json, Message, Record, Reply, Request
+
+__all__ = [
+    "Outcome",
+    "Verdict",
+    "Verification",
+    "judge_requests",
+    "judgeable",
+    "verdicts",
+    "verifiable",
+    "verifications",
+    "verify_requests",
+]
+
+Outcome = Literal["leads", "strays", "unreadable", "unanswered"]
+"""What a rationale came to: its answer, another one, none that can be read; or the verifier did not reply."""
+
+_NAMED = re.compile(r"\bbest(?: explanation)? is(?: explanation)?(?: number| no\.?)? ?[(#]?(\d+)\b", re.I)
+_BARE = re.compile(r"^\W*(?:explanation )?[(#]?(\d+)\W*$", re.I)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification(Record):
+    """What a verifier made of one rationale."""
+
+    example_id: str
+    teacher: str
+    """Who wrote the rationale."""
+    sample: int
+    verifier: str
+    answer: str | None
+    """What the verifier concluded; None: unreadable, or no reply."""
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(Record):
+    """Which rationale of an example a judge finds best."""
+
+    example_id: str
+    judge: str
+    teacher: str | None
+    """Who wrote the best one; None: the verdict is unreadable, or no reply came."""
+    sample: int | None
+    is_answered: bool
+
+
+def verifiable(
+    annotations: Sequence[Annotation], examples: Mapping[str, Example], *, task: Task
+) -> list[Annotation]:
+    """Leave out the rationales that there is nothing to hold against.
+
+    Args:
+        annotations: Of any teachers.
+        examples: By id.
+        task: Says whether an answer of their own could be a label.
+
+    Returns:
+        Those whose example has a label, or which have an answer of their own, and whose text is not empty.
+    """
+    return [
+        item
+        for item in annotations
+        if _can_fail(item, examples[item.example_id], task) and without_closing(item.rationale)
+    ]
+
+
+def _can_fail(item: Annotation, example: Example, task: Task) -> bool:
+    if example.answer is not None or item.answer is None:
+        return example.answer is not None
+    try:
+        return task.grade(item.answer, dataclasses.replace(example, answer=item.answer)) is Grade.RIGHT
+    except DataError:
+        # A recorded answer may be in no form of a label.
+        return False
+
+
+def verify_requests(
+    annotations: Sequence[Annotation],
+    examples: Mapping[str, Example],
+    teacher: Teacher,
+    *,
+    parameters: Mapping[str, Json],
+) -> list[Request]:
+    """Ask a teacher what follows from each rationale, without the label and without the stated answer.
+
+    Source: none for this prompt; the question behind it is that of teacher-forcing chain of thought (TinyLLM,
+    arXiv 2402.04616), where a rationale written towards a given answer need not support it.
+
+    Args:
+        annotations: From `verifiable`.
+        examples: By id.
+        teacher: Who concludes.
+        parameters: Its sampling parameters; `max_tokens` must be among them.
+
+    Returns:
+        One request a rationale, in order.
+    """
+    return [
+        _request(
+            verify_messages(examples[item.example_id], without_closing(item.rationale)),
+            teacher,
+            parameters=parameters,
+            role="verify",
+            prompt=VERIFY,
+            example_id=item.example_id,
+        )
+        for item in annotations
+    ]
+
+
+def verifications(
+    annotations: Sequence[Annotation],
+    replies: Sequence[Reply],
+    examples: Mapping[str, Example],
+    *,
+    task: Task,
+    verifier: str,
+) -> list[Verification]:
+    """Read what a verifier concluded, and hold it against the label; where there is none, the text's answer.
+
+    Args:
+        annotations: Those that were asked about.
+        replies: One each, in order.
+        examples: By id.
+        task: Reads and grades.
+        verifier: Who replied.
+
+    Returns:
+        One record a rationale. A call that failed is `unanswered`: it says nothing about the rationale.
+    """
+    found: list[Verification] = []
+    for item, reply in zip(annotations, replies, strict=True):
+        example = examples[item.example_id]
+        if example.answer is None:
+            example = dataclasses.replace(example, answer=item.answer)
+        answer = None if reply.failure is not None else task.read(reply.text, example)
+        found.append(
+            Verification(
+                example_id=item.example_id,
+                teacher=item.teacher,
+                sample=item.sample,
+                verifier=verifier,
+                answer=answer,
+                outcome="unanswered" if reply.failure is not None else _outcome(answer, example, task),
+            )
+        )
+    return found
+
+
+def _outcome(answer: str | None, example: Example, task: Task) -> Outcome:
+    if answer is None:
+        return "unreadable"
+    return "leads" if task.grade(answer, example) is Grade.RIGHT else "strays"
+
+
+def judgeable(kept: Sequence[Annotation], *, seed: int) -> dict[str, list[Annotation]]:
+    """Put the rationales of each example that has several into the order a judge sees them in.
+
+    Args:
+        kept: Of every teacher.
+        seed: Equal seeds give equal orders, so that no teacher always stands first.
+
+    Returns:
+        By example id, in the order of their numbers.
+    """
+    by_example: dict[str, list[Annotation]] = {}
+    for item in kept:
+        by_example.setdefault(item.example_id, []).append(item)
+    several = {id_: found for id_, found in by_example.items() if len(found) > 1}
+    return {
+        id_: Random(f"{seed}/{id_}/judge").sample(
+            sorted(found, key=lambda item: (item.teacher, item.sample)), len(found)
+        )
+        for id_, found in several.items()
+    }
+
+
+def judge_requests(
+    candidates: Mapping[str, Sequence[Annotation]],
+    examples: Mapping[str, Example],
+    teacher: Teacher,
+    *,
+    parameters: Mapping[str, Json],
+) -> list[Request]:
+    """Ask a teacher which rationale of each example is best; it is not told who wrote them.
+
+    Args:
+        candidates: From `judgeable`.
+        examples: By id.
+        teacher: Who judges.
+        parameters: Its sampling parameters; `max_tokens` must be among them.
+
+    Returns:
+        One request an example, in order.
+    """
+    return [
+        _request(
+            judge_messages(examples[example_id], [item.rationale for item in found]),
+            teacher,
+            parameters=parameters,
+            role="judge",
+            prompt=JUDGE,
+            example_id=example_id,
+        )
+        for example_id, found in candidates.items()
+    ]
+
+
+def verdicts(
+    candidates: Mapping[str, Sequence[Annotation]], replies: Sequence[Reply], *, judge: str
+) -> list[Verdict]:
+    """Read the number that a judge names last.
+
+    Args:
+        candidates: As asked.
+        replies: One an example, in order.
+        judge: Who replied.
+
+    Returns:
+        One record an example.
+    """
+    found: list[Verdict] = []
+    for (example_id, shown), reply in zip(candidates.items(), replies, strict=True):
+        number = _number(reply.text) if reply.failure is None else None
+        best = shown[number - 1] if number is not None and 1 <= number <= len(shown) else None
+        found.append(
+            Verdict(
+                example_id=example_id,
+                judge=judge,
+                teacher=None if best is None else best.teacher,
+                sample=None if best is None else best.sample,
+                is_answered=reply.failure is None,
+            )
+        )
+    return found
+
+
+def _number(text: str) -> int | None:
+    named = _NAMED.findall(text) or _BARE.findall(text.strip())
+    return int(named[-1]) if named else None
+
+
+def _request(
+    messages: tuple[Message, ...],
+    teacher: Teacher,
+    *,
+    parameters: Mapping[str, Json],
+    role: str,
+    prompt: str,
+    example_id: str,
+) -> Request:
+    sent = dict(parameters)
+    if not teacher.abilities.has_temperature:
+        sent.pop("temperature", None)
+    return Request(
+        endpoint=teacher.endpoint,
+        model=teacher.model,
+        messages=messages,
+        parameters=sent,
+        teacher=teacher.name,
+        role=role,
+        prompt=prompt,
+        example_id=example_id,
+    )

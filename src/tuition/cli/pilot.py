@@ -1,0 +1,106 @@
+"""Show what a pilot found: the teachers, how far they agree, what each plan would cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tuition.cli.show import print_json, print_table, progress_bars, say
+from tuition.core.config import read_toml
+from tuition.recipes.config import resolve
+from tuition.recipes.pilot import pilot, pilot_folder
+from tuition.report import money
+
+__all__ = ["run_pilot"]
+
+_RIGHT_BY = {
+    "labels": "right %: own answers, held against the labels",
+    "majority": "right %: own answers, held against what most teachers say, for there are no labels",
+    "shown": "right %: unknown, for the recorded replies were written with the answers before them",
+    "nobody": "right %: unknown, for there are no labels, and a majority needs three teachers",
+}
+
+
+def run_pilot(
+    path: Path, settings: tuple[str, ...], *, examples: int, is_confirmed: bool, as_json: bool
+) -> None:
+    """Try every teacher on a few training examples, and show what came of it.
+
+    Args:
+        path: The configuration file.
+        settings: Overrides.
+        examples: How many training examples.
+        is_confirmed: Whether more than the budget's `confirm_above_usd` may be paid unasked.
+        as_json: Print JSON instead of tables.
+    """
+    config = resolve(read_toml(path), settings, where=str(path))
+    with progress_bars() as listener:
+        figures: Any = pilot(config, examples=examples, is_confirmed=is_confirmed, listener=listener)
+    if as_json:
+        print_json(figures)
+        return
+    _show(figures)
+    say(f"Wrote {pilot_folder(config) / 'pilot.json'}. The run pays for none of these calls again.")
+    say(f"Next: tuition check {path}, then tuition run {path}")
+
+
+def _show(figures: Any) -> None:
+    n, of = figures["examples"], figures["of"]
+    print_table(f"pilot: {n} of {of} training examples", [_teacher(row) for row in figures["teachers"]])
+    say(f"  {_RIGHT_BY[figures['right_by']]}; intervals are 95 % (Wilson)")
+    if figures["is_simulated"]:
+        say("  simulated: programs, not language models; their figures say nothing about real teachers")
+    if figures["is_spent"]:
+        say("  the budget was spent before every call was made")
+    if len(figures["agreement"]) > 1:
+        print_table(
+            "agreement: % equal answers of those that both gave",
+            [
+                {"teacher": name, **{other: _percent(share) for other, share in row.items()}}
+                for name, row in figures["agreement"].items()
+            ],
+        )
+    print_table(
+        f"all {of} training examples would cost",
+        [
+            {"plan": row["plan"], "calls": f"{row['calls']:,.0f}", "cost": money(row["usd"])}
+            for row in figures["plans"]
+        ],
+    )
+    say(f"Paid by this pilot: {money(figures['spend']['paid_usd'])}")
+    for sentence in figures["advice"]["because"]:
+        say(sentence)
+    advice = figures["advice"]
+    route = f"route {advice['route']!r} over " if len(advice["teachers"]) > 1 else ""
+    say(
+        f"The numbers favour {route}{', '.join(advice['teachers'])}. They come from {n} questions and one "
+        "seed: what lies within the intervals may turn round on the whole set."
+    )
+
+
+def _teacher(row: Any) -> dict[str, object]:
+    latency = row["latency_s"]
+    faults = {name: share for name, share in row["faults"].items() if share >= 0.005}
+    worst = sorted(faults, key=lambda name: -faults[name])[:3]
+    return {
+        "teacher": row["teacher"] + (" (simulated)" if row["is_simulated"] else ""),
+        "kept %": _interval(row["kept"]),
+        "right %": "unknown" if row["right"] is None else _interval(row["right"]),
+        "1000 calls": money(_thousand(row["usd_per_call"])),
+        "1000 kept": money(_thousand(row["usd_per_kept"])),
+        "seconds": "" if latency is None else f"{latency:.1f}",
+        "faults, % of replies": ", ".join(f"{name} {100 * faults[name]:.0f}" for name in worst),
+        "no reply": ", ".join(f"{kind} {count}" for kind, count in row["failures"].items()),
+    }
+
+
+def _thousand(usd: float | None) -> float | None:
+    return None if usd is None else 1000 * usd
+
+
+def _interval(share: Any) -> str:
+    return f"{100 * share['share']:.0f} [{100 * share['low']:.0f}, {100 * share['high']:.0f}]"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f}"

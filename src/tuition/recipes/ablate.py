@@ -1,0 +1,234 @@
+"""Take TinyLLM apart: the same run without one of its parts at a time, each held against the whole.
+
+Source: TinyLLM (arXiv 2402.04616), its ablations: without in-context examples, without one teacher, without
+diverse teachers, without teacher forcing.
+
+Differs: the paper does not say what stands in for diverse teachers; ours is one teacher, with as many
+rationales an example as the run has teachers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuition.core.errors import ConfigError
+from tuition.core.records import Json
+from tuition.recipes.compare import compare_with
+from tuition.recipes.config import Experiment, LabelsConfig
+from tuition.recipes.execute import Finished, folder_name, within_one_budget
+from tuition.teachers import make_teacher
+from tuition.teachers.config import TeacherConfig
+
+__all__ = ["ablation_table", "ablations", "left_out", "new_calls", "shown"]
+
+_READING = {"without_diverse_teachers": "our reading: all rationales from one teacher, as many as before"}
+"""What a reader must know of a row."""
+_OWN = ("without_examples", "without_diverse_teachers", "without_forcing")
+"""The rows of no teacher's name; they ask what the main run does not ask."""
+
+_Rows = dict[str, dict[str, Any]]
+
+
+def ablations(config: Experiment) -> dict[str, Experiment]:
+    """Make the configurations of the runs that each leave one part out.
+
+    Each has everything else of the main run, its seed and its grid of α included, and a folder of its own
+    within it. All of them share the main run's budget, whose folder gets its `run_id` now.
+
+    Args:
+        config: The main run's.
+
+    Returns:
+        Configurations by row name; `left_out` says which rows are missing, and why.
+
+    Raises:
+        ConfigError: The recipe is not tinyllm.
+    """
+    changes, _ = _changes(config)
+    whole = {name: getattr(config, name) for name in type(config).model_fields}
+    whole["evaluation"] = config.evaluation.model_copy(update={"baselines": ()})
+    found = {
+        name: type(config).model_validate(
+            {**whole, "out": f"{config.out}/{name}", "labels": _labels(config, changed), **changed}
+        )
+        for name, changed in changes.items()
+    }
+    return within_one_budget(config, found)
+
+
+def left_out(config: Experiment) -> dict[str, str]:
+    """Say which rows an ablation has not, because they would change nothing.
+
+    Args:
+        config: The main run's.
+
+    Returns:
+        A reason by row name.
+    """
+    return _changes(config)[1]
+
+
+def new_calls(rows: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """Pick the rows that ask something the main run does not ask.
+
+    Args:
+        rows: From `ablations`.
+
+    Returns:
+        Those whose cost comes on top of the main run's.
+    """
+    return {name: config for name, config in rows.items() if name in _OWN}
+
+
+def ablation_table(config: Experiment, finished: Mapping[str, Finished]) -> list[dict[str, Json]]:
+    """Hold every row against the main run, on the same items, and write `ablation.json` into its folder.
+
+    Args:
+        config: The main run's.
+        finished: The main run and its rows, by name; others are passed over.
+
+    Returns:
+        One row a run, the main one first: accuracy with its 95 % interval, and the paired difference.
+    """
+    main = Path(config.out).name
+    names = [main, *(name for name in ablations(config) if name in finished)]
+    differences = compare_with({name: finished[name].path for name in names}, reference=main)
+    rows = [_row(name, finished[name], difference=differences.get(name, {})) for name in names]
+    written = {"reference": main, "rows": rows, "left_out": left_out(config)}
+    path = Path(config.out) / "ablation.json"
+    path.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return rows
+
+
+def _row(name: str, run: Finished, *, difference: Mapping[str, Any]) -> dict[str, Json]:
+    split = "test" if run.metrics["test"] else "valid"
+    figures: Any = run.metrics[split] or {}
+    return {
+        "name": name,
+        "split": split,
+        "n": figures.get("n"),
+        "labels": figures.get("label_source"),
+        "accuracy": figures.get("accuracy"),
+        "ci95": figures.get("ci95"),
+        "difference": difference.get("difference"),
+        "difference_ci95": difference.get("ci95"),
+        "p": difference.get("p"),
+        "remark": difference.get("refused") or _READING.get(name, ""),
+    }
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Json]:
+    """Write a row for people.
+
+    Args:
+        row: From `ablation_table`.
+
+    Returns:
+        Its shares in per cent, each with its interval.
+    """
+    kept = {name: row[name] for name in ("name", "split", "n", "labels")}
+    return {
+        **kept,
+        "right %": _per_cent(row["accuracy"], row["ci95"], ".1f"),
+        "over the main run": _per_cent(row["difference"], row["difference_ci95"], "+.1f"),
+        "p": "" if row["p"] is None else f"{row['p']:.3f}",
+        "remark": row["remark"],
+    }
+
+
+def _per_cent(share: float | None, ends: list[float] | None, form: str) -> str:
+    if share is None or ends is None:
+        return ""
+    # A zero has no sign.
+    value, low, high = (format(100 * number + 0.0, form) for number in (share, *ends))
+    return f"{value} [{low}, {high}]"
+
+
+def _changes(config: Experiment) -> tuple[_Rows, dict[str, str]]:
+    """What each row changes; and why a row is left out."""
+    if config.recipe != "tinyllm":
+        raise ConfigError(
+            f"an ablation takes recipe = 'tinyllm' apart, this one is {config.recipe!r}; leave --ablate out."
+        )
+    writers = [teacher for teacher in config.teacher if teacher.weight > 0]
+    rows, reasons = _of_prompts(config, writers)
+    if len(writers) < 2:
+        reasons["without_diverse_teachers"] = "there is one teacher"
+        return rows, reasons
+    for teacher in writers:
+        name = folder_name(f"without_{teacher.name}")
+        name = name if name not in _OWN else folder_name(f"without_teacher_{teacher.name}")
+        rows[name] = {"teacher": _silenced(config, {teacher.name})}
+    first = max(writers, key=lambda teacher: teacher.weight)
+    reason = _why_not_more(first, len(writers))
+    if reason:
+        reasons["without_diverse_teachers"] = reason
+    else:
+        rows["without_diverse_teachers"] = {"teacher": _one_for_all(config, first, writers)}
+    return rows, reasons
+
+
+def _labels(config: Experiment, changed: Mapping[str, Any]) -> LabelsConfig:
+    """All rows learn from and are graded by the labels of one panel, whoever their teachers are."""
+    labels = config.labels.by(config.teacher)
+    # How many rationales a teacher writes, and what they weigh, changes no label.
+    now = {teacher.name: teacher for teacher in changed.get("teacher", config.teacher)}
+    panel = tuple(now.get(teacher.name, teacher) for teacher in labels.panel)
+    return labels.model_copy(update={"panel": panel})
+
+
+def _of_prompts(config: Experiment, writers: list[TeacherConfig]) -> tuple[_Rows, dict[str, str]]:
+    """The rows that change what teachers are shown; recorded ones are shown nothing."""
+    rows: _Rows = {}
+    reasons: dict[str, str] = {}
+    parts = {
+        "without_examples": ("examples", 0, "the run shows no examples"),
+        "without_forcing": ("forced", False, "the run shows no answers"),
+    }
+    is_recorded = not any(make_teacher(teacher).abilities.reads_prompt for teacher in writers)
+    for name, (field, without, already) in parts.items():
+        if getattr(config.annotation, field) == without:
+            reasons[name] = already
+        elif is_recorded:
+            reasons[name] = "every teacher is recorded: the prompt changes nothing"
+        else:
+            rows[name] = {"annotation": config.annotation.model_copy(update={field: without})}
+    return rows, reasons
+
+
+def _silenced(config: Experiment, names: set[str]) -> tuple[TeacherConfig, ...]:
+    """Take teachers out; one that also judges or verifies stays for that and writes no rationales."""
+    others = {config.annotation.verify, getattr(getattr(config, "routing", None), "judge", "")}
+    return tuple(
+        teacher.model_copy(update={"weight": 0.0}) if teacher.name in names else teacher
+        for teacher in config.teacher
+        if teacher.name not in names - others
+    )
+
+
+def _one_for_all(
+    config: Experiment, first: TeacherConfig, writers: list[TeacherConfig]
+) -> tuple[TeacherConfig, ...]:
+    """Let one teacher write for all of them, its rationales weighing together what theirs did."""
+    more: dict[str, Any] = {"samples": len(writers)}
+    is_summed = getattr(config, "route", "all") == "all" and getattr(config, "rationale_as", "task") == "task"
+    if is_summed:
+        # One objective takes the place of several; else it would be the weight that changes.
+        more["weight"] = sum(teacher.weight for teacher in writers)
+    others = _silenced(config, {teacher.name for teacher in writers} - {first.name})
+    return tuple(
+        teacher.model_copy(update=more) if teacher.name == first.name else teacher for teacher in others
+    )
+
+
+def _why_not_more(table: TeacherConfig, wanted: int) -> str:
+    teacher = make_teacher(table)
+    kept = getattr(teacher, "samples", wanted)
+    if kept < wanted:
+        return f"{table.name} is recorded with {kept} of {wanted} rationales an example"
+    if table.temperature == 0:
+        return f"{table.name} answers at temperature 0, so further rationales would be copies"
+    return ""

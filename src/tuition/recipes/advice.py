@@ -1,0 +1,232 @@
+"""What a pilot's numbers speak for: which teachers, which route. Pure arithmetic and stated rules.
+
+Knows no store and asks nobody.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tuition.core.records import Json, Record
+from tuition.evaluation.accuracy import wilson
+
+__all__ = ["Advice", "Share", "Tried", "advise", "oracle_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share(Record):
+    """A share of examples and its 95 % Wilson interval."""
+
+    count: int
+    n: int
+    share: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, count: int, n: int) -> Share:
+        """Make it from counts.
+
+        Args:
+            count: How many.
+            n: Of how many, at least 1.
+
+        Returns:
+            The share.
+        """
+        low, high = wilson(count, n)
+        return cls(count=count, n=n, share=count / n, low=low, high=high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried(Record):
+    """How one teacher did in a pilot."""
+
+    teacher: str
+    is_simulated: bool
+    """A program that stands in for a language model."""
+    samples: int
+    """Rationales the run would ask for each example; the pilot asks one."""
+    kept: Share
+    """Rationales the filters kept, of all examples asked."""
+    right: Share | None
+    """Its own answers that are right, of those it answered; None: unknown."""
+    usd_per_call: float | None
+    """Mean price of a call for a rationale; 0: free; None: unknown."""
+    solve_usd_per_call: float | None
+    """The same where it solves by itself."""
+    latency_s: float | None
+    """Median seconds of a call; None: recorded, or taken from the store without one."""
+    faults: Mapping[str, float]
+    """For each health check the share of its rationales that fail it."""
+    failures: Mapping[str, int]
+    """Calls without a reply, by kind."""
+
+    @property
+    def usd_per_kept(self) -> float | None:
+        """Dollars for a rationale that is kept; None: unknown, or none was kept."""
+        if self.usd_per_call is None or not self.kept.count:
+            return None
+        return self.usd_per_call / self.kept.share
+
+    def to_json(self) -> dict[str, Json]:
+        """Give it as JSON.
+
+        Returns:
+            One entry a field, and the price of a kept rationale.
+        """
+        return {**super(Tried, self).to_json(), "usd_per_kept": self.usd_per_kept}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice(Record):
+    """What the numbers speak for."""
+
+    route: str
+    """all (of the teachers named), or similarity."""
+    teachers: tuple[str, ...]
+    dropped: tuple[str, ...]
+    """Those that another one beats for no more money."""
+    because: tuple[str, ...]
+    """Sentences."""
+
+
+def oracle_of(right: Mapping[str, Sequence[bool | None]]) -> Share | None:
+    """Say how often at least one of several teachers is right.
+
+    Args:
+        right: By teacher, one entry an example; None: no answer, or nobody knows.
+
+    Returns:
+        Over the examples that all of them answered; None: there is none.
+    """
+    rows = [row for row in zip(*right.values(), strict=True) if row and None not in row]
+    return Share.of(sum(any(row) for row in rows), len(rows)) if rows else None
+
+
+def advise(
+    tried: Sequence[Tried],
+    *,
+    right: Mapping[str, Sequence[bool | None]],
+    similar: Callable[[Sequence[str]], Share | None],
+) -> Advice:
+    """Apply the rule to the numbers.
+
+    A teacher leaves where another costs no more and is surely better: the upper end of its kept share, or of
+    its accuracy, lies below the lower end of the other's. Those that stay are favoured together, with the
+    route `similarity`, where at least one of them is right surely more often than the best alone (beyond the
+    upper end of the best one's interval), and where asking by similar questions would have kept no fewer
+    rationales of the pilot than the best teacher alone. Else one teacher is favoured: of those that are not
+    surely worse than another, the one with the most kept rationales for a dollar.
+
+    Args:
+        tried: The teachers, in the order of the tables; at least one.
+        right: By teacher, for each example whether its own answer was right, by labels; None: no answer.
+            Empty: there are no labels.
+        similar: For given teachers, how many rationales the route `similarity` would have kept; None:
+            unknown.
+
+    Returns:
+        The advice. All intervals are 95 %, and none is corrected for how many are looked at.
+    """
+    reasons: list[str] = []
+    stay = list(tried)
+    for one in tried:
+        better = next((other for other in tried if _beats(other, one)), None)
+        if better is not None:
+            stay.remove(one)
+            reasons.append(_why_dropped(one, better))
+    dropped = tuple(one.teacher for one in tried if one not in stay)
+    names = tuple(one.teacher for one in stay)
+    if len(stay) == 1:
+        reasons.append(f"{names[0]} is {'left' if dropped else 'the only teacher there is'}.")
+        return Advice(route="all", teachers=names, dropped=dropped, because=tuple(reasons))
+    is_whole = all(name in right for name in names)
+    oracle = oracle_of({name: right[name] for name in names}) if is_whole else None
+    is_complementary, why = _complement(stay, oracle=oracle, similar=similar(names))
+    reasons += why
+    if is_complementary:
+        return Advice(route="similarity", teachers=names, dropped=dropped, because=tuple(reasons))
+    single = _best_single(stay)
+    reasons.append(_why_single(single))
+    return Advice(route="all", teachers=(single.teacher,), dropped=dropped, because=tuple(reasons))
+
+
+def _beats(other: Tried, one: Tried) -> bool:
+    return other is not one and _costs_no_more(other, one) and _is_surely_better(other, one)
+
+
+def _costs_no_more(other: Tried, one: Tried) -> bool:
+    if other.usd_per_call is None or one.usd_per_call is None:
+        return False
+    return other.usd_per_call <= one.usd_per_call
+
+
+def _is_surely_better(other: Tried, one: Tried) -> bool:
+    keeps_more = one.kept.high < other.kept.low
+    knows_more = one.right is not None and other.right is not None and one.right.high < other.right.low
+    # A teacher that is surely worse in the one and surely better in the other is a matter of taste.
+    keeps_less = one.kept.low > other.kept.high
+    knows_less = one.right is not None and other.right is not None and one.right.low > other.right.high
+    return (keeps_more and not knows_less) or (knows_more and not keeps_less)
+
+
+def _why_dropped(one: Tried, better: Tried) -> str:
+    facts = [f"keeps {_percent(one.kept)} against {_percent(better.kept)}"]
+    if one.right is not None and better.right is not None:
+        facts.append(f"is right in {_percent(one.right)} against {_percent(better.right)}")
+    return f"{one.teacher} {' and '.join(facts)} of {better.teacher}, which costs no more: leave it out."
+
+
+def _complement(
+    stay: Sequence[Tried], *, oracle: Share | None, similar: Share | None
+) -> tuple[bool, list[str]]:
+    known = [one.right for one in stay if one.right is not None]
+    if oracle is None or len(known) < len(stay):
+        return False, ["Whether the teachers complement one another is unknown, for there are no labels."]
+    best = max(known, key=lambda right: right.share)
+    facts = f"at least one is right in {_percent(oracle)}, the best alone in {_percent(best)}"
+    if oracle.share <= best.high:
+        return False, [f"The teachers do not surely complement one another: {facts}."]
+    alone = max(one.kept.share for one in stay)
+    if similar is None or similar.share < alone:
+        share = "unknown" if similar is None else f"{100 * similar.share:.0f} %"
+        return False, [
+            f"The teachers complement one another ({facts}), but similar questions do not tell whose turn it "
+            f"is: kept by the route similarity {share}, by the best teacher alone {100 * alone:.0f} %. The "
+            "routes vote and judge ask all of them."
+        ]
+    return True, [
+        f"The teachers complement one another: {facts}; asked by similar questions, {_percent(similar)} of "
+        "rationales would be kept."
+    ]
+
+
+def _best_single(stay: Sequence[Tried]) -> Tried:
+    fit = [one for one in stay if not any(_is_surely_better(other, one) for other in stay)] or list(stay)
+    prices = [one.usd_per_kept for one in fit]
+    if all(price == 0 or price is None for price in prices):
+        # Nothing is told apart by money: the most kept, then the most right.
+        return max(fit, key=lambda one: (one.kept.share, one.right.share if one.right else 0.0))
+    return min(fit, key=lambda one: (_known(one.usd_per_kept), -one.kept.share))
+
+
+def _known(usd: float | None) -> float:
+    return math.inf if usd is None else usd
+
+
+def _why_single(one: Tried) -> str:
+    if one.usd_per_kept is None:
+        return f"Of those that are not surely worse, {one.teacher} keeps most ({_percent(one.kept)})."
+    if one.usd_per_kept == 0:
+        return f"Of those that are not surely worse, {one.teacher} is free and keeps {_percent(one.kept)}."
+    return (
+        f"Of those that are not surely worse, {one.teacher} gives the most kept rationales for a dollar: "
+        f"{1 / one.usd_per_kept:,.0f}."
+    )
+
+
+def _percent(share: Share) -> str:
+    return f"{100 * share.share:.0f} % [{100 * share.low:.0f}, {100 * share.high:.0f}]"

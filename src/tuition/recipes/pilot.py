@@ -1,0 +1,340 @@
+"""Try every teacher on a few training examples before the whole set is paid for: `tuition pilot`.
+
+What is asked here is what the run would ask, under the same keys of the same store, so that nothing is paid
+twice; what it costs counts within the run's budget.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+from tuition.annotation import (
+    Annotated,
+    RoutingConfig,
+    health_table,
+    majority,
+)
+from tuition.annotation.route import probe_of
+from tuition.annotation.verify import judge_requests, judgeable
+from tuition.core.budget import Cost, to_usd, worst_cost
+from tuition.core.errors import ConfigError, some_of
+from tuition.core.protocols import Listener, Task
+from tuition.core.records import Annotation, Example, Json, Request, Usage
+from tuition.core.run import run_id
+from tuition.core.store import Place, Store
+from tuition.recipes.advice import Share, Tried, advise, oracle_of
+from tuition.recipes.asking import Panelist
+from tuition.recipes.check import check_terms
+from tuition.recipes.common import choose_train, load_splits
+from tuition.recipes.config import Experiment
+from tuition.recipes.labels import demonstrated
+from tuition.recipes.projection import project, similar_choice
+from tuition.recipes.routing import UNSOUND, price_rank, writers_of
+from tuition.recipes.trial import Desk, Trial
+from tuition.tasks import make_task
+from tuition.tasks.check import fits
+from tuition.teachers import make_teacher
+
+__all__ = ["pilot", "pilot_examples", "pilot_folder"]
+
+_LETTERS_PER_TOKEN = 4
+"""Of English text, for the verdicts, which nobody has paid for yet."""
+_VERDICT_TOKENS = 30
+
+
+def pilot_folder(config: Experiment) -> Path:
+    """Say where a pilot of a configuration is written.
+
+    Args:
+        config: Its run folder stays untouched, but for the name the run has in the store.
+
+    Returns:
+        The folder beside it.
+    """
+    return Path(f"{config.out.rstrip('/')}-pilot")
+
+
+def pilot_examples(config: Experiment, train: Sequence[Example], n: int) -> list[Example]:
+    """Draw the examples of a pilot.
+
+    Args:
+        config: Its seed draws. For the route `similarity` they come from its probe as far as that goes, for
+            that is what every teacher will be asked.
+        train: The examples the run will work with.
+        n: How many at most.
+
+    Returns:
+        In the order of the training split; never one of validation or test.
+    """
+    first = (
+        probe_of(train, _routing(config).probe, seed=config.seed) if _route(config) == "similarity" else []
+    )
+    source = Random(f"{config.seed}/pilot")
+    ids = [example.id for example in source.sample(first, len(first))]
+    rest = [example.id for example in train if example.id not in set(ids)]
+    drawn = set([*ids, *source.sample(rest, len(rest))][:n])
+    return [example for example in train if example.id in drawn]
+
+
+def pilot(
+    config: Experiment, *, examples: int = 50, is_confirmed: bool = False, listener: Listener | None = None
+) -> dict[str, Json]:
+    """Ask every teacher about a few training examples, and say what the numbers speak for.
+
+    Each is asked as configured, and once without the answer, so that its accuracy is its own; where the
+    configuration shows no answer, one call serves both.
+
+    Args:
+        config: Names teachers, data and budget.
+        examples: How many training examples.
+        is_confirmed: Whether more than the budget's `confirm_above_usd` may be paid unasked.
+        listener: Hears how it goes.
+
+    Returns:
+        The figures, as written to `pilot.json` in the folder of `pilot_folder`.
+
+    Raises:
+        BudgetSpent: The budget allowed not one reply of some teacher.
+        ConfigError: Nobody writes rationales, or it could cost more than may be paid unasked.
+        TeacherError: A teacher answered nothing.
+    """
+    splits, _ = load_splits(config)
+    train = choose_train(config, splits)
+    names = writers_of(config)
+    check_terms([table for table in config.teacher if table.name in names])
+    if not names:
+        raise ConfigError(
+            "a pilot tries the teachers that write rationales; none is given. Add a [[teacher]]."
+        )
+    chosen = pilot_examples(config, train, examples)
+    folder = pilot_folder(config)
+    with Store(Path(config.store)) as store:
+        desk = Desk(
+            config=config,
+            chosen=chosen,
+            shown=demonstrated(config, splits),
+            task=make_task(getattr(config.task, "kind", "mixed")),
+            store=store,
+            place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
+            listener=listener,
+        )
+        panel = [Panelist(table, make_teacher(table)) for table in config.teacher if table.name in names]
+        if not is_confirmed:
+            _confirm(desk, panel)
+        trials = [desk.try_out(panelist) for panelist in panel]
+        figures = _figures(desk, trials, n=len(train))
+        figures["spend"] = store.spend(desk.place.run).to_json()
+    text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
+    (folder / "pilot.json").write_text(text, encoding="utf-8")
+    return json.loads(text)
+
+
+def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
+    """Refuse what could cost more than may be paid unasked."""
+    budget, nano, unknown = desk.config.budget, 0, []
+    for panelist in panel:
+        teacher = panelist.teacher
+        requests = desk.all_requests(panelist)
+        kept = desk.store.kept([request.key for request in requests])
+        worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
+        if teacher.abilities.is_paid and None in worst:
+            unknown.append(panelist.table.name)
+        nano += sum(cost or 0 for cost in worst) if teacher.abilities.is_paid else 0
+    usd = to_usd(nano) or 0.0
+    if usd > budget.confirm_above_usd:
+        raise ConfigError(
+            f"the pilot can cost up to ${usd:.2f}, above budget.confirm_above_usd = "
+            f"{budget.confirm_above_usd:g}; nothing was spent. Add --yes, or ask about fewer --examples."
+        )
+    if unknown and not budget.allow_unknown_price:
+        raise ConfigError(
+            f"nobody can say what the pilot costs: the price of {some_of(unknown)} is unknown; nothing was "
+            "spent. Add --yes, or set price_prompt and price_completion."
+        )
+
+
+def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
+    """Everything that is told, but for the money spent."""
+    config, routing = desk.config, _routing(desk.config)
+    words = _words(desk, trials)
+    basis, right = _right(desk, trials, words)
+    success = {trial.name: _success(desk.chosen, trial.annotated) for trial in trials}
+    prices = {trial.name: price_rank(trial.panelist.teacher) for trial in trials}
+    tried = [_tried(trial, right.get(trial.name), n=len(desk.chosen)) for trial in trials]
+
+    def similar(names: Sequence[str]) -> list[str]:
+        if len(names) < 2 or len(desk.chosen) < 2:
+            return []
+        return similar_choice(desk.chosen, {name: success[name] for name in names}, prices, routing=routing)
+
+    def similar_share(names: Sequence[str]) -> Share | None:
+        picked = [success[name][i] for i, name in enumerate(similar(names))]
+        known = [value for value in picked if value is not None]
+        return Share.of(round(sum(known)), len(known)) if known else None
+
+    names = [trial.name for trial in trials]
+    judge, verdict_usd = _judge(desk, trials, tried)
+    plans = project(
+        tried,
+        n=n,
+        routing=routing,
+        chosen=similar(names),
+        verdict_usd=verdict_usd,
+        judge=judge,
+        votes=all(trial.solved for trial in trials),
+    )
+    advice = advise(tried, right=right if basis == "labels" else {}, similar=similar_share)
+    oracle, share = oracle_of(right) if right else None, similar_share(names)
+    return {
+        "config": {"out": config.out, "seed": config.seed, "forced": config.annotation.forced},
+        "examples": len(desk.chosen),
+        "of": n,
+        "example_ids": [example.id for example in desk.chosen],
+        "is_simulated": any(one.is_simulated for one in tried),
+        "is_spent": any(trial.annotated.spent for trial in trials),
+        "right_by": basis,
+        "teachers": [one.to_json() for one in tried],
+        "agreement": _agreement(words),
+        "some_right": None if oracle is None else oracle.to_json(),
+        "similarity_kept": None if share is None else share.to_json(),
+        "plans": [plan.to_json() for plan in plans],
+        "advice": advice.to_json(),
+    }
+
+
+def _tried(trial: Trial, right: Sequence[bool | None] | None, *, n: int) -> Tried:
+    found, name = trial.annotated, trial.name
+    failures = Counter(failure.kind for failure in found.failures)
+    [health] = health_table([*found.annotations, *found.dropped], {name: len(found.failures)})
+    known = [value for value in right or () if value is not None]
+    return Tried(
+        teacher=name,
+        is_simulated=trial.panelist.teacher.abilities.is_simulated,
+        samples=trial.panelist.table.samples,
+        kept=Share.of(len(found.annotations), n - failures["unpaid"]),
+        right=Share.of(sum(known), len(known)) if known else None,
+        usd_per_call=trial.usd,
+        solve_usd_per_call=trial.solve_usd,
+        latency_s=trial.latency_s,
+        faults=health.shares,
+        failures=dict(failures),
+    )
+
+
+def _words(desk: Desk, trials: Sequence[Trial]) -> list[dict[str, str | None]]:
+    """By example the answers of the teachers that solve; answers that mean the same in the same words."""
+    rows: list[dict[str, str | None]] = []
+    for i, example in enumerate(desk.chosen):
+        words: list[str] = []
+        row: dict[str, str | None] = {}
+        for trial in trials:
+            said = trial.said[i]
+            if said is not None:
+                same = (word for word in words if _same(said, word, example, task=desk.task))
+                said = next(same, said)
+                words.append(said)
+            if trial.solved:
+                row[trial.name] = said
+        rows.append(row)
+    return rows
+
+
+def _same(answer: str, other: str, example: Example, *, task: Task) -> bool:
+    return answer == other or fits(answer, dataclasses.replace(example, answer=other), task)
+
+
+def _right(
+    desk: Desk, trials: Sequence[Trial], words: Sequence[Mapping[str, str | None]]
+) -> tuple[str, dict[str, list[bool | None]]]:
+    """Hold the teachers' answers against labels, or where there are none against what most of them say."""
+    labels = [example.answer for example in desk.chosen]
+    basis = "labels"
+    solving = sum(trial.solved for trial in trials)
+    if not solving:
+        return "shown", {}
+    if all(label is None for label in labels):
+        if solving < 3:
+            # Of two teachers the majority is the first.
+            return "nobody", {}
+        basis, labels = "majority", majority(words)
+    right: dict[str, list[bool | None]] = {}
+    for trial in trials:
+        if trial.solved:
+            right[trial.name] = [
+                None
+                if label is None or example.id not in trial.answered
+                else said is not None and _same(said, label, example, task=desk.task)
+                for example, label, said in zip(desk.chosen, labels, trial.said, strict=True)
+            ]
+    return basis, right
+
+
+def _agreement(words: Sequence[Mapping[str, str | None]]) -> dict[str, Json]:
+    """By pair of teachers, the share of equal answers among the examples that both answered readably."""
+    names = list(words[0]) if words else []
+    table: dict[str, Json] = {}
+    for name in names:
+        shares: dict[str, Json] = {}
+        for other in names:
+            both = [
+                (row[name], row[other]) for row in words if row[name] is not None and row[other] is not None
+            ]
+            shares[other] = sum(one == two for one, two in both) / len(both) if both else None
+        table[name] = shares
+    return table
+
+
+def _success(examples: Sequence[Example], found: Annotated) -> list[float | None]:
+    """As the route `similarity` counts it: 1 for a kept and sound rationale; None: no reply."""
+    good = {item.example_id for item in found.annotations if not UNSOUND & set(item.faults)}
+    there = {item.example_id for item in (*found.annotations, *found.dropped)}
+    return [float(example.id in good) if example.id in there else None for example in examples]
+
+
+def _judge(desk: Desk, trials: Sequence[Trial], tried: Sequence[Tried]) -> tuple[str, float | None]:
+    """Say who would judge, and guess what a verdict costs; where none is named, the one most often right."""
+    named = {table.name: table for table in desk.config.teacher}.get(_routing(desk.config).judge)
+    judge = None if named is None else Panelist(named, make_teacher(named))
+    if judge is None:
+        able = [(trial, one) for trial, one in zip(trials, tried, strict=True) if _reads(trial.panelist)]
+        best = max(able, key=lambda pair: pair[1].right.share if pair[1].right else 0.0, default=None)
+        judge = best[0].panelist if best else None
+    if judge is None or not _reads(judge):
+        return "", None
+    kept: list[Annotation] = [item for trial in trials for item in trial.annotated.annotations]
+    requests = judge_requests(
+        judgeable(kept, seed=desk.config.seed),
+        {example.id: example for example in desk.chosen},
+        judge.teacher,
+        parameters=judge.table.parameters(),
+    )
+    costs = [_verdict_cost(request, judge) for request in requests]
+    if not judge.teacher.abilities.is_paid or not costs:
+        return judge.table.name, 0.0
+    known = [cost for cost in costs if cost is not None]
+    usd = to_usd(sum(known)) if len(known) == len(costs) else None
+    return judge.table.name, None if usd is None else usd / len(desk.chosen)
+
+
+def _reads(panelist: Panelist) -> bool:
+    return panelist.teacher.abilities.reads_prompt
+
+
+def _verdict_cost(request: Request, judge: Panelist) -> int | None:
+    letters = sum(len(message.content) for message in request.messages)
+    usage = Usage(prompt_tokens=letters // _LETTERS_PER_TOKEN, completion_tokens=_VERDICT_TOKENS)
+    return Cost.of(usage, judge.teacher.price).nano
+
+
+def _route(config: Experiment) -> str:
+    return str(getattr(config, "route", "all"))
+
+
+def _routing(config: Experiment) -> RoutingConfig:
+    found = getattr(config, "routing", None)
+    return found if isinstance(found, RoutingConfig) else RoutingConfig()

@@ -1,0 +1,151 @@
+"""What calls would cost before they are made: two guesses and a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuition.core.budget import Cost, to_usd, worst_cost
+from tuition.core.protocols import Teacher
+from tuition.core.records import Record, Request, Usage
+from tuition.core.store import Store
+
+__all__ = [
+    "EXPECTED_SHARE",
+    "LETTERS_PER_TOKEN",
+    "LOW_SHARE",
+    "PricedCall",
+    "TeacherPlan",
+    "kept_in",
+    "plan_calls",
+    "price_call",
+    "sum_usd",
+]
+
+LETTERS_PER_TOKEN = 4.0
+"""Of English text; only the worst case is a bound, the rest are guesses and are called so."""
+LOW_SHARE, EXPECTED_SHARE = 0.1, 0.35
+"""Shares of `max_tokens` that an answer is guessed to use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherPlan(Record):
+    """What one teacher would be asked, and what is not paid for yet."""
+
+    teacher: str
+    """Its name; behind a comma what for, where it is no rationale and no examination."""
+    calls: int
+    """All calls of the run."""
+    kept: int
+    """Those whose answer is in the store already."""
+    expected_tokens: int
+    """A guess, for the calls to be made."""
+    low_usd: float | None
+    """A guess; None: the price is unknown."""
+    expected_usd: float | None
+    """A guess, in the middle."""
+    high_usd: float | None
+    """A bound: no answer costs more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedCall(Record):
+    """What is to be known of a request to price it; its text stays where it is."""
+
+    key: str
+    """Of the request."""
+    tokens: int
+    """A guess."""
+    low: int | None
+    """Nano-dollars, a guess; None: the price is unknown."""
+    expected: int | None
+    """A guess, in the middle."""
+    high: int | None
+    """A bound."""
+
+
+def price_call(request: Request, teacher: Teacher) -> PricedCall:
+    """Price one call.
+
+    Args:
+        request: With its `max_tokens`.
+        teacher: Whom it would go to; one that is not paid costs nothing.
+
+    Returns:
+        The price, and how many tokens to expect.
+    """
+    low, expected = (_guess(request, teacher, share) for share in (LOW_SHARE, EXPECTED_SHARE))
+    high = worst_cost(request, teacher.price)
+    if not teacher.abilities.is_paid:
+        return PricedCall(key=request.key, tokens=expected.tokens, low=0, expected=0, high=0)
+    return PricedCall(
+        key=request.key, tokens=expected.tokens, low=low.nano, expected=expected.nano, high=high.nano
+    )
+
+
+def _guess(request: Request, teacher: Teacher, share: float) -> Cost:
+    letters = sum(len(message.content) for message in request.messages)
+    bound = request.parameters["max_tokens"]
+    assert isinstance(bound, int)
+    usage = Usage(prompt_tokens=round(letters / LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
+    return Cost.of(usage, teacher.price)
+
+
+def kept_in(path: str, keys: Sequence[str]) -> Collection[str]:
+    """Find the calls that are paid for already.
+
+    Args:
+        path: Of the store; it is not made where there is none.
+        keys: Of requests.
+
+    Returns:
+        Those whose reply is kept.
+    """
+    if not Path(path).exists():
+        return ()
+    with Store(Path(path)) as store:
+        return store.kept(list(keys))
+
+
+def plan_calls(name: str, calls: Mapping[str, PricedCall], *, kept: Collection[str]) -> TeacherPlan:
+    """Sum up calls.
+
+    Args:
+        name: What the row is called.
+        calls: By key.
+        kept: Keys of those that are paid for.
+
+    Returns:
+        The row.
+    """
+    new = [call for key, call in calls.items() if key not in kept]
+    return TeacherPlan(
+        teacher=name,
+        calls=len(calls),
+        kept=len(calls) - len(new),
+        expected_tokens=sum(call.tokens for call in new),
+        low_usd=_usd(call.low for call in new),
+        expected_usd=_usd(call.expected for call in new),
+        high_usd=_usd(call.high for call in new),
+    )
+
+
+def _usd(nanos: Iterable[int | None]) -> float | None:
+    known = list(nanos)
+    whole = [nano for nano in known if nano is not None]
+    return to_usd(sum(whole)) if len(whole) == len(known) else None
+
+
+def sum_usd(amounts: Iterable[float | None]) -> float | None:
+    """Add up dollars.
+
+    Args:
+        amounts: None: unknown.
+
+    Returns:
+        The sum; None where one of them is unknown.
+    """
+    known = list(amounts)
+    whole = [amount for amount in known if amount is not None]
+    return sum(whole) if len(whole) == len(known) else None

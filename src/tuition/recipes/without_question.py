@@ -1,0 +1,63 @@
+"""A student that never sees the question: what it gets right, from the choices alone, is no understanding.
+
+Source: the partial-input baseline of reading benchmarks; the form is ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tuition.core.errors import DataError
+from tuition.core.records import Example, Json, Prediction
+from tuition.core.run import Run
+from tuition.recipes.check import why_not_without_question
+from tuition.recipes.common import finish, open_bench, train_student
+from tuition.recipes.config import Experiment
+from tuition.recipes.examine import examine, student_answers
+from tuition.recipes.targets import ANSWER_PREFIX, answer_targets
+
+__all__ = ["WithoutQuestion", "without_question"]
+
+
+class WithoutQuestion(Experiment):
+    """Configuration of `without_question`; it adds nothing to what every recipe is told."""
+
+
+def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
+    """Train on labels with question and context taken away, and examine in the same way.
+
+    Whatever this student gets right it gets from the choices: a set of data where it comes far measures less
+    understanding than its accuracies say.
+
+    Args:
+        config: Its teachers are not asked.
+        run: The run's folder.
+
+    Returns:
+        The metrics, as written.
+
+    Raises:
+        DataError: A question has no choices, so that nothing would be left of it, or none has a label.
+    """
+    with open_bench(config, run) as bench:
+        if reason := why_not_without_question(bench.splits):
+            raise DataError(f"{reason}.")
+        targets = answer_targets(_bare(bench.train), weight=1.0, form=config.student.answer_form)
+        if not targets:
+            raise DataError(
+                f"none of the {len(bench.train)} training examples has a label, and without_question needs "
+                "some. Label them, or leave it out."
+            )
+        student = train_student(bench, targets)
+        answer = student_answers(bench, student, prefix=ANSWER_PREFIX)
+
+        def answer_bare(examples: Sequence[Example]) -> list[Prediction] | None:
+            return answer(_bare(examples))
+
+        figures = examine(bench, answer_bare)
+        return finish(bench, figures, student=student, objectives={"answer": len(targets)})
+
+
+def _bare(examples: Sequence[Example]) -> list[Example]:
+    return [dataclasses.replace(example, question="", context="") for example in examples]

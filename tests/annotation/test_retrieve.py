@@ -1,0 +1,93 @@
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuition.annotation.retrieve import Nearest
+
+TEXTS = ["the cat sat on the mat", "a dog ran", "the dog and the cat", "Straße in Köln", ""]
+
+
+def by_hand(words, texts):
+    """BM25 as Lucene has it: idf = ln(1 + (N - df + 0.5) / (df + 0.5)), times tf / (tf + k1 (...))."""
+    split = [text.split() for text in texts]
+    mean = sum(map(len, split)) / len(split)
+    scores = []
+    for text in split:
+        score = 0.0
+        for word in words:
+            df = sum(word in other for other in split)
+            idf = math.log(1 + (len(split) - df + 0.5) / (df + 0.5))
+            tf = text.count(word)
+            score += idf * tf / (tf + 1.5 * (1 - 0.75 + 0.75 * len(text) / mean))
+        scores.append(score)
+    return scores
+
+
+def test_scores_are_those_of_the_formula():
+    found = dict(Nearest(TEXTS).find("cat dog", 5))
+    wanted = by_hand(["cat", "dog"], TEXTS)
+    assert [found[i] for i in range(5)] == pytest.approx(wanted, rel=1e-9)
+    assert Nearest(TEXTS).find("cat dog", 1)[0][0] == 2
+
+
+def test_nearest_first_ties_by_index_and_n_are_returned():
+    nearest = Nearest(["red", "blue", "red", "green", "red"])
+    assert [i for i, _ in nearest.find("red", 5)] == [0, 2, 4, 1, 3]
+    assert [i for i, _ in nearest.find("red", 2)] == [0, 2]
+    assert [score for _, score in nearest.find("red", 5)][3:] == [0.0, 0.0]
+    assert nearest.find("red", 0) == []
+    assert len(nearest.find("red", 50)) == 5
+    with pytest.raises(ValueError, match="cannot find -1 texts"):
+        nearest.find("red", -1)
+
+
+@pytest.mark.parametrize("text", ["", "?!", "unknown words only", "\n\t"])
+def test_a_text_without_a_known_word_finds_all_by_index_with_score_0(text):
+    assert Nearest(TEXTS).find(text, 3) == [(0, 0.0), (1, 0.0), (2, 0.0)]
+
+
+def test_one_text_no_text_and_texts_without_words():
+    (found,) = Nearest(["only one"]).find("one", 3)
+    assert found[0] == 0 and found[1] > 0
+    assert Nearest([]).find("one", 3) == []
+    assert Nearest(["", "..."]).find("one", 3) == [(0, 0.0), (1, 0.0)]
+
+
+def test_case_punctuation_and_unicode_forms_do_not_matter():
+    nearest = Nearest(TEXTS)
+    assert nearest.find("STRASSE!", 1)[0][0] == 3
+    assert nearest.find("Ko\u0308ln", 1)[0][0] == 3, "a letter and its dots apart"
+    assert Nearest(["東京 タワー", "大阪 城"]).find("城?", 1)[0][0] == 1
+
+
+@given(st.lists(st.text(max_size=20), max_size=8), st.text(max_size=20), st.integers(0, 10))
+def test_any_texts(texts, asked, n):
+    nearest = Nearest(texts)
+    found = nearest.find(asked, n)
+    assert len(found) == min(n, len(texts)) == len({i for i, _ in found})
+    assert all(math.isfinite(score) and score >= 0 for _, score in found)
+    assert found == sorted(found, key=lambda pair: (-pair[1], pair[0]))
+    assert found == Nearest(texts).find(asked, n) == nearest.find(asked, n)
+
+
+PROGRAM = "from tuition.annotation.retrieve import Nearest; print(Nearest({!r}).find('the cat, a dog', 5))"
+
+
+def test_equal_in_every_process_and_silent():
+    outputs = []
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", PROGRAM.format(TEXTS)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == ""
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1] and outputs[0].count("\n") == 1
