@@ -12,8 +12,11 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 
 
-def arguments(what):
+def arguments(what, **options):
+    """Read the command line; `options` are more of them, each by name with its help."""
     parser = argparse.ArgumentParser(description=what)
+    for name, meaning in options.items():
+        parser.add_argument(f"--{name}", help=meaning)
     parser.add_argument(
         "--quick", action="store_true", help="few repetitions, into results/quick/, which git ignores"
     )

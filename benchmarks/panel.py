@@ -11,13 +11,13 @@ from pathlib import Path
 
 import frame
 
-from tuition.annotation import AnnotationConfig, solve
+from tuition.annotation import AnnotationConfig, Till, solve
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
 from tuition.playground.teachers import PlaygroundTeacher
 from tuition.playground.world import playground_splits
 from tuition.recipes.config import LabelsConfig
-from tuition.recipes.tally import in_one_form, tallies
+from tuition.recipes.labels.tally import in_one_form, tallies
 from tuition.tasks import make_task
 from tuition.tasks.check import fits
 
@@ -53,8 +53,7 @@ def answers(name, examples):
             PlaygroundTeacher(name),
             train=(),
             task=TASK,
-            store=store,
-            place=Place(run="panel"),
+            till=Till(store=store, place=Place(run="panel")),
             config=AnnotationConfig(forced=False, examples=0),
             parameters={"max_tokens": 128},
         )

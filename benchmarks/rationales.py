@@ -2,11 +2,10 @@
 
 The teachers are programs, not language models. Forms: `task` (the paper: rationale as second task, one-pass
 answer), `chain` (explain, then answer), `both`, which is examined in each way. Settings: one teacher, two and
-three summed, three routed by similarity (one is asked) and by familiarity (all are asked, one is
-learnt from).
+three summed, three routed by similarity (one is asked; shown the answer or not) and by familiarity (all are
+asked, one is learnt from).
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -18,26 +17,33 @@ from tuition.recipes.execute import execute_all
 
 TEACHERS = ("ada", "bela", "chen")
 SETTINGS = {
-    "1": (TEACHERS[:1], "all"),
-    "2 summed": (TEACHERS[:2], "all"),
-    "3 summed": (TEACHERS, "all"),
-    "3 by similarity": (TEACHERS, "similarity"),
-    "3 by familiarity": (TEACHERS, "familiar"),
+    "1": (TEACHERS[:1], "all", True),
+    "2 summed": (TEACHERS[:2], "all", True),
+    "3 summed": (TEACHERS, "all", True),
+    "3 by similarity": (TEACHERS, "similarity", True),
+    "3 by similarity, not forced": (TEACHERS, "similarity", False),
+    "3 by familiarity": (TEACHERS, "familiar", True),
 }
+"""Who is asked, by which route, and whether the answer is shown. Shown it, few teachers contradict it, and a
+probe can hardly tell them apart."""
 FORMS = ("task", "chain", "both")
 
 
 def main():
-    quick = frame.arguments(__doc__).quick
-    seeds = range(1) if quick else range(5)
-    runs = []
-    with tempfile.TemporaryDirectory(prefix="rationales-") as folder:
-        for seed in seeds:
-            runs += seed_runs(Path(folder) / str(seed), seed, quick=quick)
-            print(f"seed {seed}: {len(runs)} runs", file=sys.stderr)
+    arguments = frame.arguments(__doc__, work="folder for the runs; finished ones in it are not run again")
+    seeds = range(1) if arguments.quick else range(5)
+    with tempfile.TemporaryDirectory(prefix="rationales-") as spare:
+        folder = Path(arguments.work or spare)
+        runs = [run for seed in seeds for run in seed_runs(folder / str(seed), seed, quick=arguments.quick)]
     summary = {"points": points(runs), "over_label_only": over(runs, "label_only"), "domains": domains(runs)}
     frame.write(
-        "rationales", __doc__, runs=runs, ratios={}, summary=summary, quick=quick, packages=("torch",)
+        "rationales",
+        __doc__,
+        runs=runs,
+        ratios={},
+        summary=summary,
+        quick=arguments.quick,
+        packages=("torch",),
     )
 
 
@@ -47,13 +53,21 @@ def seed_runs(folder, seed, *, quick):
     runs = trained(rows, seed)
     for form in FORMS:
         rows = {}
-        for setting, (teachers, route) in SETTINGS.items():
+        for setting, (teachers, route, forced) in SETTINGS.items():
             name = f"{form}, {setting}"
             changed = {"recipe": "tinyllm", "rationale_as": form, "route": route, "teacher": made(teachers)}
+            if not forced:
+                changed["annotation"] = {"forced": False}
             rows[name] = tables(folder, seed, name, changed, quick=quick)
-        runs += trained(rows, seed)
+        taught = trained(rows, seed)
+        runs += taught
         if form == "both":
-            runs += trained({answers(name): one_pass(table, folder) for name, table in rows.items()}, seed)
+            asked = trained({answers(name): one_pass(table, folder) for name, table in rows.items()}, seed)
+            # The students are the same, and so is what was paid to teach them.
+            runs += [
+                {**run, "usd": before["usd"], "calls": before["calls"]}
+                for run, before in zip(asked, taught, strict=True)
+            ]
     return runs
 
 
@@ -66,7 +80,7 @@ def one_pass(table, folder):
     name = Path(table["out"]).name
     changed = {"recipe": "zero_shot", "teacher": [], "out": str(folder / f"{name}, one pass")}
     student = {**table["student"], "model": str(Path(table["out"]) / "student")}
-    kept = {key: value for key, value in table.items() if key not in ("rationale_as", "route")}
+    kept = {key: value for key, value in table.items() if key not in ("rationale_as", "route", "annotation")}
     return {**kept, **changed, "student": student}
 
 

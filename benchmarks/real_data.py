@@ -108,12 +108,18 @@ class Encoder:
 
     def __init__(self, cache=None):
         os.environ["HF_HUB_OFFLINE"] = "1"
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        folder = str(resources.files(PACKAGE) / "model")
-        self.tokens = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+        self.folder = str(resources.files(PACKAGE) / "model")
+        self.tokens = AutoTokenizer.from_pretrained(self.folder)
+        self.model = self.fresh().eval()
         self.cache = Path(cache) if cache else None
+
+    def fresh(self):
+        """The model as it was published."""
+        from transformers import AutoModel
+
+        return AutoModel.from_pretrained(self.folder, add_pooling_layer=False)
 
     def ids(self, text, kind):
         """Token ids; a context that is too long keeps its beginning and, above all, its end."""

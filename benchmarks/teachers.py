@@ -298,6 +298,27 @@ def mask(items, n):
     return "".join("01"[i in chosen] for i in range(n))
 
 
+def headline(tables):
+    """The share of the best single teacher's money, by the methods that were fixed before the first run, and
+    with those that were added after it."""
+    found = {
+        which: {data: tables[f"{data}/list"][which] for data in FILES}
+        for which in ("cheapest_that_reaches", "cheapest_with_added")
+    }
+    fixed, added = found.values()
+    return {
+        "money_share_to_best_teacher": column(fixed, "share"),
+        "money_share_to_best_teacher_without_calibration": column(fixed, "share_without_calibration"),
+        "by": column(fixed, "strategy"),
+        "money_share_with_added_methods": column(added, "share"),
+        "by_with_added_methods": column(added, "strategy"),
+    }
+
+
+def column(lines, key):
+    return {data: line and line[key] for data, line in lines.items()}
+
+
 def main():
     quick = frame.arguments(__doc__).quick
     runs, tables, curves, judged = [], {}, {}, {}
@@ -314,22 +335,11 @@ def main():
         }
         tables[f"{data}/{market}"] = {
             "best_single": table.best["strategy"].removeprefix("single:"),
-            "cheapest_that_reaches": cheapest(lines, PRICES["strategies"] | PRICES["added"]),
-            "cheapest_of_the_first_list": cheapest(lines, PRICES["strategies"]),
+            "cheapest_that_reaches": cheapest(lines, PRICES["strategies"]),
+            "cheapest_with_added": cheapest(lines, PRICES["strategies"] | PRICES["added"]),
             "lines": lines,
         }
-    found = {data: tables[f"{data}/list"]["cheapest_that_reaches"] for data in FILES}
-    shares = {
-        f"money_share_to_best_teacher{end}": {data: line and line[key] for data, line in found.items()}
-        for end, key in (("", "share"), ("_without_calibration", "share_without_calibration"))
-    }
-    summary = shares | {
-        "by": {data: line and line["strategy"] for data, line in found.items()},
-        "first_list_alone": {
-            data: (line := tables[f"{data}/list"]["cheapest_of_the_first_list"])
-            and [line["strategy"], line["share"]]
-            for data in FILES
-        },
+    summary = headline(tables) | {
         "router_curves": curves,
         "judged_items": judged,
         "tables": tables,

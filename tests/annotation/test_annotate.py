@@ -3,17 +3,18 @@ import dataclasses
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, examples, failed, said
 
-from tuition.annotation import AnnotationConfig, annotate, annotation_requests, solve
+from tuition.annotation import AnnotationConfig, Till, annotate, annotation_requests, solve
+from tuition.core.budget import Budget
 from tuition.core.errors import DataError
 from tuition.core.records import Example
-from tuition.core.store import Cap, Place
 
 FREE = AnnotationConfig(forced=False, filters=("empty",))
 FAST = AnnotationConfig(backoff_s=0.001)
 
 
 def run(store, pool, teacher, **more):
-    given = {"train": pool, "task": ToyTask(), "store": store, "place": PLACE, "config": FAST}
+    till = Till(store=store, place=PLACE, budget=more.pop("budget", Budget()))
+    given = {"train": pool, "task": ToyTask(), "till": till, "config": FAST}
     return annotate(pool, teacher, **(given | more))
 
 
@@ -144,7 +145,7 @@ def test_failures_are_records(store):
 
 
 def test_spent_budget_is_said(store):
-    result = run(store, examples(3), ScriptedTeacher(explain), caps=[Cap(scope="r1", calls=1)])
+    result = run(store, examples(3), ScriptedTeacher(explain), budget=Budget(calls=1))
     assert result.spent
     assert (len(result.annotations), [item.kind for item in result.failures]) == (1, ["unpaid", "unpaid"])
 
@@ -206,8 +207,7 @@ def test_solve_reads_a_teacher_and_leaves_the_grading_to_its_caller(store):
         teacher,
         train=examples(9),
         task=ToyTask(),
-        store=store,
-        place=Place(run="r1"),
+        till=Till(store=store, place=PLACE),
         config=FAST,
     )
     assert [item.answer for item in solved.predictions] == ["a0", "b1", None, None]
@@ -224,7 +224,7 @@ def test_examining_a_teacher_buys_no_call_twice(store):
     """Solving for rationales and solving as an examination are one call to the store."""
     pool, teacher = examples(3), ScriptedTeacher(explain)
     run(store, pool, teacher, config=FREE)
-    given = {"train": pool, "task": ToyTask(), "store": store, "place": PLACE}
+    given = {"train": pool, "task": ToyTask(), "till": Till(store=store, place=PLACE)}
     bare = [dataclasses.replace(item, answer=None) for item in pool]
     for config in (FREE, FAST):
         assert len(solve(bare, teacher, config=config, **given).predictions) == 3

@@ -9,7 +9,7 @@ import time
 import pytest
 from toys import PLACE, ScriptedTeacher, failed, requests, said, states, sums
 
-from tuition.annotation import AnnotationConfig, ask, ask_all, caps_of
+from tuition.annotation import AnnotationConfig, Till, ask, ask_all
 from tuition.core.budget import Budget, Cost, price_of, worst_cost
 from tuition.core.errors import StoreError, TeacherError
 from tuition.core.store import Cap, Place, Store
@@ -19,9 +19,10 @@ PRICE = price_of(prompt="1", completion="1")
 WORST = worst_cost(requests(1)[0], PRICE)
 
 
-def run(store, n_or_requests, teacher, **more):
+def run(store, n_or_requests, teacher, *, config=FAST, **more):
     asked = requests(n_or_requests) if isinstance(n_or_requests, int) else n_or_requests
-    return ask_all(asked, teacher, store=store, **({"place": PLACE, "config": FAST} | more))
+    till = Till(store=store, **({"place": PLACE} | more))
+    return ask_all(asked, teacher, till=till, config=config)
 
 
 def unpaid(asked):
@@ -128,7 +129,7 @@ def test_sixty_four_calls_at_once_never_exceed_a_cap(store, kind):
         return said("Fine.")
 
     teacher = ScriptedTeacher(reply, wait_s=0.005, concurrency=64)
-    asked = run(store, 120, teacher, caps=caps_of(Budget(**{kind: limit}), "r1"))
+    asked = run(store, 120, teacher, budget=Budget(**{kind: limit}))
     nano, tokens, calls = (max(column) for column in zip(*seen, sums(store), strict=True))
     assert (nano <= 10 * WORST.nano, tokens <= 10 * WORST.tokens, calls <= 10)[
         ["usd", "tokens", "calls"].index(kind)
@@ -151,7 +152,7 @@ def test_sixty_four_calls_at_once_never_exceed_a_cap(store, kind):
 def test_spent_budget_is_data_and_kept_answers_still_come(store):
     teacher = ScriptedTeacher()
     run(store, requests(6)[3:], teacher)
-    asked = run(store, 6, teacher, caps=[Cap(scope="r1", calls=4)])
+    asked = run(store, 6, teacher, budget=Budget(calls=4))
     assert [reply.failure is None for reply in asked.replies] == [True, False, False, True, True, True]
     assert unpaid(asked) == (1, 2)
     assert asked.replies[1].failure.message == "the limit of 4 calls on 'r1' is reached: 4 spent or set aside"
@@ -161,30 +162,42 @@ def test_spent_budget_is_data_and_kept_answers_still_come(store):
     assert sum(teacher.calls.values()) == 6
 
 
-def test_caps_of_a_budget():
-    assert caps_of(Budget(), "r") == ()
-    assert caps_of(Budget(usd=0.5, calls=3), "r") == (Cap(scope="r", nano=500_000_000, calls=3),)
-    assert caps_of(Budget(calls=3, scope="group"), "r") == (Cap(scope="group", calls=3),)
+def test_caps_of_a_budget(store):
+    def caps(group="", **limits):
+        return Till(store=store, place=Place(run="r", group=group), budget=Budget(**limits)).caps
+
+    assert caps() == ()
+    assert caps(usd=0.5, calls=3) == (Cap(scope="r", nano=500_000_000, calls=3),)
+    assert caps(calls=3, group="group") == (Cap(scope="group", calls=3),)
+
+
+def test_a_till_tells_whom_it_asks(store):
+    told = []
+    till = Till(store=store, place=PLACE, progress=lambda *step: told.append(step)).telling("ada")
+    ask_all(requests(1), ScriptedTeacher(), till=till)
+    assert told == [("rationale ada", 1, 1)]
+    silent = Till(store=store, place=PLACE)
+    assert silent.telling("ada") is silent
 
 
 def test_unknown_price_under_a_limit_in_dollars_is_refused_before_any_call(store):
     teacher = ScriptedTeacher()
     teacher.price = None
-    caps = caps_of(Budget(usd=1.0), "r1")
+    limit = Budget(usd=1.0)
     with pytest.raises(
         TeacherError, match=r"price of teacher 'toy' \(model 'toy-1'\) is unknown, and 'r1' has a limit"
     ):
-        run(store, 2, teacher, caps=caps)
+        run(store, 2, teacher, budget=limit)
     assert sum(teacher.calls.values()) == 0
-    assert len(run(store, 2, teacher, caps=caps, budget=Budget(allow_unknown_price=True)).replies) == 2
+    assert len(run(store, 2, teacher, budget=Budget(usd=1.0, allow_unknown_price=True)).replies) == 2
     assert store.spend("r1").usd is None
     free = ScriptedTeacher(is_paid=False)
     free.price = None
-    assert unpaid(run(store, requests(4)[2:], free, caps=caps)) == ()
+    assert unpaid(run(store, requests(4)[2:], free, budget=limit)) == ()
 
 
 def test_unpaid_teacher_takes_no_money_and_has_a_cost(store):
-    run(store, 2, ScriptedTeacher(is_paid=False), caps=[Cap(scope="r1", nano=0)])
+    run(store, 2, ScriptedTeacher(is_paid=False), budget=Budget(usd=0))
     spend = store.spend("r1")
     assert (spend.usd, spend.paid_usd) == (pytest.approx(30e-6), 0.0)
 
@@ -243,7 +256,7 @@ def test_another_process_s_call_is_waited_for(store, tmp_path):
 def test_broken_off_asking_leaves_the_store_consistent(store):
     async def interrupted():
         teacher = ScriptedTeacher(wait_s=30, concurrency=3)
-        task = asyncio.create_task(ask(requests(9), teacher, store=store, place=PLACE))
+        task = asyncio.create_task(ask(requests(9), teacher, till=Till(store=store, place=PLACE)))
         while teacher.in_flight < 3:
             await asyncio.sleep(0.005)
         task.cancel()
@@ -262,7 +275,7 @@ def test_broken_off_asking_leaves_the_store_consistent(store):
 def test_call_that_was_reserved_and_not_sent_is_given_back(store):
     async def interrupted():
         teacher = ScriptedTeacher()
-        task = asyncio.create_task(ask(requests(1), teacher, store=store, place=PLACE))
+        task = asyncio.create_task(ask(requests(1), teacher, till=Till(store=store, place=PLACE)))
         for _ in range(4):
             await asyncio.sleep(0)
         task.cancel()
@@ -283,7 +296,7 @@ def test_interrupt_from_the_keyboard(tmp_path):
         from pathlib import Path
         sys.path.insert(0, sys.argv[2])
         from toys import PLACE, ScriptedTeacher, requests
-        from tuition.annotation import ask_all
+        from tuition.annotation import Till, ask_all
         from tuition.core.store import Store
 
         class Slow(ScriptedTeacher):
@@ -293,7 +306,7 @@ def test_interrupt_from_the_keyboard(tmp_path):
 
         with Store(Path(sys.argv[1])) as store:
             try:
-                ask_all(requests(10), Slow(wait_s=60), store=store, place=PLACE)
+                ask_all(requests(10), Slow(wait_s=60), till=Till(store=store, place=PLACE))
             except KeyboardInterrupt:
                 print("interrupted", flush=True)
     """

@@ -5,6 +5,7 @@ from tuition.annotation import (
     CHECKS,
     FILTERS,
     AnnotationConfig,
+    Till,
     annotate,
     check_health,
     health_table,
@@ -223,8 +224,7 @@ def test_published_faults_come_out(name, teacher, data, monkeypatch, store):
         recorded,
         train=pool,
         task=make_task("multiple_choice"),
-        store=store,
-        place=Place(run="r"),
+        till=Till(store=store, place=Place(run="r")),
         config=AnnotationConfig(examples=0),
     )
     [row] = health_table([*result.annotations, *result.dropped])

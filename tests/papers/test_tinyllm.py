@@ -14,9 +14,9 @@ from tuition.annotation import Demonstrations
 from tuition.annotation.demonstrations import Choice
 from tuition.core.records import Annotation, Example
 from tuition.core.splits import Splits, fingerprint
+from tuition.recipes.combine import Combine, loss_weights
 from tuition.recipes.common import Bench
 from tuition.recipes.distil import objectives
-from tuition.recipes.weights import Combine, loss_weights
 from tuition.student.batches import Item, plan_steps, shares
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
@@ -223,7 +223,7 @@ def test_the_loss_equals_a_slow_plain_loop(form, n_teachers, shape, instruction,
     bench = Bench(
         config=experiment(tmp_path, teacher=tables),
         run=None,
-        store=None,
+        till=None,
         task=make_task("mixed"),
         splits=Splits(train=tuple(EXAMPLES), valid=(), test=None),
         train=tuple(EXAMPLES),

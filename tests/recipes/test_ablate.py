@@ -45,6 +45,26 @@ def test_every_part_is_left_out_once(tmp_path):
     assert set(new_calls(rows)) == OWN
 
 
+@pytest.mark.parametrize("route", ["random", "similarity", "familiar"])
+def test_by_a_route_every_row_may_ask_something_new(tmp_path, route):
+    rows = ablations(experiment(tmp_path, f"route={route}"))
+    assert set(new_calls(rows)) == set(rows)
+
+
+def test_a_run_folder_named_like_a_row_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="is named like one of its ablations; choose another `out`"):
+        ablations(experiment(tmp_path, f"out={tmp_path / 'without_examples'}"))
+
+
+def test_a_greedy_local_teacher_leaves_the_row_of_many_samples_out(tmp_path):
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    model = {"kind": "local", "name": "small", "model": str(tmp_path)}
+    main = experiment(tmp_path, teacher=[model, *teachers("ada")])
+    assert "without_diverse_teachers" not in ablations(main)
+    assert "without a temperature" in left_out(main)["without_diverse_teachers"]
+
+
 def test_diverse_teachers_give_way_to_the_first_of_greatest_weight_writing_as_much(tmp_path):
     three = [*teachers("ada", weight=0.5), *teachers("bela", weight=2.0), *teachers("chen", weight=2.0)]
     main = experiment(tmp_path, teacher=three)

@@ -116,7 +116,9 @@ def test_there_must_be_a_validation_to_choose_on(tmp_path):
     ("settings", "text"),
     [
         (("alpha_grid=[0]",), "greater than 0"),
-        (("combine=convex", "gamma=0.5", "alpha_grid=[1]"), "a convex sum looks at their ratio alone"),
+        (("combine=convex", "gamma=0.5", "alpha_grid=[1]"), "there is nothing they are weighed against"),
+        (("combine=normalised", "gamma=0", "alpha_grid=[1]"), "there is nothing they are weighed against"),
+        (("rationale_as=chain", "alpha_grid=[1]"), "there is nothing they are weighed against"),
         (("combine=convex",), r"gamma = 1 leaves a convex sum nothing for the rationales"),
     ],
 )

@@ -111,3 +111,9 @@ def test_an_option_of_another_recipe_is_unknown(tmp_path):
 
 def test_steps_and_epochs_exclude_each_other():
     refused("both steps and epochs are given", "training.epochs=1")
+
+
+def test_teachers_of_one_folder_name_are_refused(tmp_path):
+    alike = [{"kind": "playground", "model": "ada", "name": name} for name in ("a/b", "a-b")]
+    with pytest.raises(ConfigError, match=r"teachers 'a/b', 'a-b' would have one run folder; rename one"):
+        experiment(tmp_path, teacher=alike)

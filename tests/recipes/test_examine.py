@@ -11,7 +11,7 @@ from tuition.recipes.check import answer_way, blind_notes, check_examination
 from tuition.recipes.common import Bench
 from tuition.recipes.examine import student_answers, try_on_valid
 from tuition.recipes.execute import execute
-from tuition.recipes.plan import plan_of
+from tuition.recipes.plan.plan import plan_of
 from tuition.tasks import make_task
 
 CLOSED = Example(id="c", question="Which is red?", choices=("sky", "Red blood", "b"), answer="Red blood")
@@ -26,7 +26,7 @@ def split(train=(), valid=()):
 class Writer:
     """A student that writes what it is told to, and likes the last option best."""
 
-    abilities = StudentAbilities(generates=True, scores_options=True)
+    abilities = StudentAbilities(generates=True)
 
     def __init__(self, text=""):
         self.text, self.asked = text, []
@@ -42,7 +42,7 @@ class Writer:
 
 def bench(folder, *settings):
     config = experiment(folder, *settings)
-    parts = {"run": None, "store": None, "splits": split(), "train": ()}
+    parts = {"run": None, "till": None, "splits": split(), "train": ()}
     return Bench(config=config, task=make_task("mixed"), **parts)
 
 
@@ -191,15 +191,20 @@ def test_a_student_is_not_asked_as_it_was_never_taught(tmp_path, taught, asked):
 
 
 def test_nothing_is_trained_where_that_is_wanted_and_the_metrics_say_so(tmp_path):
-    metrics = execute(experiment(tmp_path, "student.update=none")).metrics
+    bare = {"recipe": "label_only", "teacher": []}
+    metrics = execute(experiment(tmp_path, "student.update=none", **bare)).metrics
     assert metrics["student"]["is_trained"] is False
-    assert metrics["objectives"] == {"answer": 12, "rationale:ada": 12, "rationale:bela": 12}
+    assert metrics["objectives"] == {"answer": 12}
     assert not (tmp_path / "run" / "checkpoints").exists()
     other = execute(experiment(tmp_path, f"out={tmp_path / 'zero'}", recipe="zero_shot", teacher=[])).metrics
     assert other["student"] == metrics["student"]
     assert (other["valid"], other["test"]) == (metrics["valid"], metrics["test"])
     trained = execute(experiment(tmp_path, f"out={tmp_path / 'full'}")).metrics
     assert trained["student"]["is_trained"] is True
+
+
+def test_no_teacher_is_paid_for_a_student_that_learns_nothing(tmp_path):
+    refused(tmp_path, ConfigError, "so tinyllm would pay teachers for nothing", "student.update=none")
 
 
 def test_validation_alone_is_tried_and_nothing_is_written(tmp_path):

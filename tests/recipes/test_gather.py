@@ -268,3 +268,28 @@ def test_a_verifier_of_unknown_price_is_refused_before_the_writers_are_paid(tmp_
     with pytest.raises(TeacherError, match=r"the price of teacher 'far' .* is unknown"):
         execute(config)
     assert attempts(tmp_path / "tuition.db") == 0
+
+
+DEAD = {"kind": "chat", "name": "far", "model": "m", "base_url": "http://127.0.0.1:9/v1", "max_tokens": 8}
+FAST = {"examples": 0, "max_attempts": 1, "filters": ["empty"]}
+
+
+def test_a_teacher_out_of_reach_ends_the_run_before_anything_is_learnt(tmp_path):
+    two = [*teachers("ada"), {**DEAD, "price_prompt": 1.0, "price_completion": 1.0}]
+    with pytest.raises(
+        TeacherError, match=r"'far' answered none of 12 calls \(12 connection\)[^$]*Nothing was trained"
+    ):
+        execute(experiment(tmp_path, teacher=two, annotation=FAST))
+    assert not (tmp_path / "run" / "student").exists()
+    assert execute(experiment(tmp_path, f"out={tmp_path / 'one'}", teacher=two[:1], annotation=FAST)).is_new
+    assert calls(tmp_path / "tuition.db") == {"ada": 24}, "two runs use them"
+    assert len(set(rows(tmp_path / "tuition.db", "SELECT key FROM replies"))) == 12, "and pay for them once"
+
+
+def test_redraws_of_a_teacher_at_temperature_nought_are_refused(tmp_path):
+    cold = teachers("ada", temperature=0.0)
+    with pytest.raises(
+        ConfigError, match=r"redraws asks teacher 'ada' again, which answers at temperature 0"
+    ):
+        execute(experiment(tmp_path, "annotation.redraws=1", teacher=cold))
+    assert attempts(tmp_path / "tuition.db") == 0

@@ -116,3 +116,11 @@ def test_an_empty_rationale_is_no_target():
         rationale_targets(
             BY_ID, [annotation(OPEN, text=" ")], prefixes={"ada": "explain: "}, weights={"ada": 1.0}
         )
+
+
+def test_a_chain_that_ends_in_no_option_has_no_letter_and_is_none():
+    unlabelled = dataclasses.replace(CLOSED, answer=None)
+    notes = [annotation(unlabelled, answer="grass"), annotation(unlabelled, "bela", answer="sky")]
+    weights = {"ada": 1.0, "bela": 1.0}
+    [target] = chain_targets({"c": unlabelled}, notes, weights=weights, form="letter")
+    assert target.output.endswith("The answer is (a).")

@@ -55,7 +55,7 @@ def test_the_family_is_read_from_the_model(name, family, tmp_path):
     load(f"fresh:{name}").save(tmp_path)
     student = load(tmp_path)
     assert student.family == family
-    assert student.abilities.generates == (family != "options") and student.abilities.scores_options
+    assert student.abilities.generates == (family != "options")
 
 
 def test_the_base_student_is_the_folder_it_is_given(kept):

@@ -6,7 +6,7 @@ Knows the doors of `core` alone: no particular teacher, no task, no student.
 from __future__ import annotations
 
 from tuition.annotation.annotate import Solved, annotate, annotation_requests, solve
-from tuition.annotation.ask import Asked, ask, ask_all, caps_of
+from tuition.annotation.ask import Asked, Till, ask, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import (
@@ -42,6 +42,7 @@ __all__ = [
     "Route",
     "RoutingConfig",
     "Solved",
+    "Till",
     "Unanswered",
     "Verdict",
     "Verification",
@@ -49,7 +50,6 @@ __all__ = [
     "annotation_requests",
     "ask",
     "ask_all",
-    "caps_of",
     "check_health",
     "health_table",
     "majority",

@@ -11,20 +11,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuition.annotation.ask import ask_all
+from tuition.annotation.ask import Till, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import Annotated, Unanswered, sifted, without_closing
-from tuition.annotation.prompts import PROMPTS, Prompt
-from tuition.core.budget import Budget
+from tuition.annotation.prompts import PROMPTS, Prompt, request_to
 from tuition.core.errors import DataError, some_of
-from tuition.core.protocols import Progress, Task, Teacher
+from tuition.core.protocols import Task, Teacher
 from tuition.core.records import Annotation, Example, Json, Prediction, Reply, Request
-from tuition.core.store import Cap, Place, Store
 
 __all__ = ["Solved", "annotate", "annotation_requests", "solve"]
 
-_BUDGET = Budget()
 _CONFIG = AnnotationConfig()
 _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
 
@@ -45,16 +42,12 @@ def annotate(
     *,
     train: Sequence[Example],
     task: Task,
-    store: Store,
-    place: Place,
+    till: Till,
     config: AnnotationConfig = _CONFIG,
-    caps: Sequence[Cap] = (),
-    budget: Budget = _BUDGET,
     seed: int = 0,
     samples: int = 1,
     first_sample: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
-    progress: Progress | None = None,
 ) -> Annotated:
     """Have a teacher write rationales for examples.
 
@@ -65,16 +58,12 @@ def annotate(
         teacher: Who explains.
         train: The training split, from which demonstrations are drawn.
         task: Reads and grades answers.
-        store: Where replies are kept and money is counted.
-        place: The run and round that ask.
+        till: Where it is paid and kept, within which limits.
         config: Forced or not, how many demonstrations, which filters.
-        caps: The limits that hold.
-        budget: Its policies on unknown outcomes and unknown prices.
         seed: Of the demonstrations.
         samples: Independent rationales for each example.
         first_sample: Number of the first of them; another one is another call.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
-        progress: Told after every answer.
 
     Returns:
         Rationales to train on, those dropped, and the examples left without one.
@@ -90,16 +79,7 @@ def annotate(
         parameters=parameters,
     )
     requests = [call.request for call in calls]
-    asked = ask_all(
-        requests,
-        teacher,
-        store=store,
-        place=place,
-        caps=caps,
-        budget=budget,
-        config=config,
-        progress=progress,
-    )
+    asked = ask_all(requests, teacher, till=till, config=config)
     answered = [
         _annotation(call, reply, task=task, is_forced=config.forced)
         for call, reply in zip(calls, asked.replies, strict=True)
@@ -159,14 +139,10 @@ def solve(
     *,
     train: Sequence[Example],
     task: Task,
-    store: Store,
-    place: Place,
+    till: Till,
     config: AnnotationConfig = _CONFIG,
-    caps: Sequence[Cap] = (),
-    budget: Budget = _BUDGET,
     seed: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
-    progress: Progress | None = None,
     role: str = "evaluate",
 ) -> Solved:
     """Have a teacher answer questions by itself, as a student is examined.
@@ -176,14 +152,10 @@ def solve(
         teacher: Who answers; the label is not shown.
         train: The training split, from which demonstrations are drawn.
         task: Reads answers.
-        store: Where replies are kept and money is counted.
-        place: The run and round that ask.
+        till: Where it is paid and kept, within which limits.
         config: Which prompt, and how many demonstrations.
-        caps: The limits that hold.
-        budget: Its policies on unknown outcomes and unknown prices.
         seed: Of the demonstrations.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
-        progress: Told after every answer.
         role: What the answers are for: evaluate, or label.
 
     Returns:
@@ -199,16 +171,7 @@ def solve(
         role=role,
     )
     requests = [call.request for call in calls]
-    asked = ask_all(
-        requests,
-        teacher,
-        store=store,
-        place=place,
-        caps=caps,
-        budget=budget,
-        config=config,
-        progress=progress,
-    )
+    asked = ask_all(requests, teacher, till=till, config=config)
     return Solved(
         predictions=tuple(
             _prediction(example, reply, task) for example, reply in zip(examples, asked.replies, strict=True)
@@ -265,18 +228,12 @@ def _request(
     parameters: Mapping[str, Json],
     role: str,
 ) -> Request:
-    sent = dict(parameters)
-    if not teacher.abilities.has_temperature:
-        sent.pop("temperature", None)
-    if not teacher.abilities.reads_prompt:
-        # Equal prompts of two examples are two calls to whoever answers by the example.
-        sent["example"] = example.id
-    return Request(
-        endpoint=teacher.endpoint,
-        model=teacher.model,
-        messages=prompt.render(example, shown),
-        parameters=sent,
-        teacher=teacher.name,
+    # Equal prompts of two examples are two calls to whoever answers by the example.
+    own: dict[str, Json] = {} if teacher.abilities.reads_prompt else {"example": example.id}
+    return request_to(
+        teacher,
+        prompt.render(example, shown),
+        parameters={**parameters, **own},
         role=role,
         prompt=prompt.name,
         example_id=example.id,

@@ -20,7 +20,7 @@ from tuition.core.protocols import Progress, Teacher
 from tuition.core.records import Failure, Reply, Request
 from tuition.core.store import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved, Store
 
-__all__ = ["Asked", "ask", "ask_all", "caps_of"]
+__all__ = ["Asked", "Till", "ask", "ask_all"]
 
 _POLL_S = 0.02
 _POLL_MOST_S = 0.5
@@ -47,61 +47,61 @@ class Asked:
     """The refusal that ended the asking; None: the budget lasted."""
 
 
-def caps_of(budget: Budget, run: str) -> tuple[Cap, ...]:
-    """Turn the limits of a budget into the cap of a run, or of the group of runs that shares them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Till:
+    """Where the calls of a run are paid and their replies kept, within its limits; and who hears of it."""
 
-    Args:
-        budget: What may be newly paid; its scope names the group, to be given to `Place` too.
-        run: The run's id.
+    store: Store
+    place: Place
+    """The run and round that ask; its group shares the limits."""
+    budget: Budget = _BUDGET
+    """Limits, and policies on unknown outcomes and unknown prices."""
+    progress: Progress | None = None
+    """Told after every answer."""
 
-    Returns:
-        One cap, or none where nothing is limited.
-    """
-    nano = None if budget.usd is None else to_nano(budget.usd)
-    cap = Cap(scope=budget.scope or run, nano=nano, tokens=budget.tokens, calls=budget.calls)
-    return () if (nano, budget.tokens, budget.calls) == (None, None, None) else (cap,)
+    @property
+    def caps(self) -> tuple[Cap, ...]:
+        """The limits on the run, or on the group that shares them; none where nothing is limited."""
+        budget = self.budget
+        nano = None if budget.usd is None else to_nano(budget.usd)
+        limits = (nano, budget.tokens, budget.calls)
+        cap = Cap(scope=self.place.group or self.place.run, nano=nano, tokens=limits[1], calls=limits[2])
+        return () if limits == (None, None, None) else (cap,)
+
+    def telling(self, whom: str) -> Till:
+        """Give the same till for one part of the asking.
+
+        Args:
+            whom: Who is asked; stands behind the stage in what is told.
+
+        Returns:
+            The till.
+        """
+        told = self.progress
+        if told is None:
+            return self
+        return dataclasses.replace(
+            self, progress=lambda stage, done, total: told(f"{stage} {whom}", done, total)
+        )
 
 
 def ask_all(
-    requests: Sequence[Request],
-    teacher: Teacher,
-    *,
-    store: Store,
-    place: Place,
-    caps: Sequence[Cap] = (),
-    budget: Budget = _BUDGET,
-    config: AnnotationConfig = _CONFIG,
-    progress: Progress | None = None,
+    requests: Sequence[Request], teacher: Teacher, *, till: Till, config: AnnotationConfig = _CONFIG
 ) -> Asked:
     """Ask, and wait for everything: `ask` for callers that are not asynchronous.
 
     Args:
         requests: What to ask.
         teacher: Whom.
-        store: Where replies are kept and money is counted.
-        place: The run and round that ask.
-        caps: The limits that hold.
-        budget: Its policies on unknown outcomes and unknown prices; its limits are in the caps.
+        till: Where it is paid and kept, within which limits.
         config: How often and with what pauses to retry.
-        progress: Told after every answer.
 
     Returns:
         One reply a request, in order.
     """
 
     def run() -> Asked:
-        return asyncio.run(
-            ask(
-                requests,
-                teacher,
-                store=store,
-                place=place,
-                caps=caps,
-                budget=budget,
-                config=config,
-                progress=progress,
-            )
-        )
+        return asyncio.run(ask(requests, teacher, till=till, config=config))
 
     try:
         asyncio.get_running_loop()
@@ -113,15 +113,7 @@ def ask_all(
 
 
 async def ask(
-    requests: Sequence[Request],
-    teacher: Teacher,
-    *,
-    store: Store,
-    place: Place,
-    caps: Sequence[Cap] = (),
-    budget: Budget = _BUDGET,
-    config: AnnotationConfig = _CONFIG,
-    progress: Progress | None = None,
+    requests: Sequence[Request], teacher: Teacher, *, till: Till, config: AnnotationConfig = _CONFIG
 ) -> Asked:
     """Ask a teacher everything, as many calls at once as it allows, and pay for nothing twice.
 
@@ -131,12 +123,8 @@ async def ask(
     Args:
         requests: What to ask; each names `max_tokens`.
         teacher: Whom.
-        store: Where replies are kept and money is counted.
-        place: The run and round that ask.
-        caps: The limits that hold.
-        budget: Its policies on unknown outcomes and unknown prices; its limits are in the caps.
+        till: Where it is paid and kept, within which limits.
         config: How often and with what pauses to retry.
-        progress: Told after every answer.
 
     Returns:
         One reply a request, in order.
@@ -144,15 +132,15 @@ async def ask(
     Raises:
         TeacherError: The price is unknown under a limit in dollars, or the endpoint does not accept the key.
     """
-    if teacher.price is None and teacher.abilities.is_paid and not budget.allow_unknown_price:
-        capped = next((cap for cap in caps if cap.nano is not None), None)
+    if teacher.price is None and teacher.abilities.is_paid and not till.budget.allow_unknown_price:
+        capped = next((cap for cap in till.caps if cap.nano is not None), None)
         if capped is not None:
             raise TeacherError(
                 f"the price of teacher {teacher.name!r} (model {teacher.model!r}) is unknown, and "
                 f"{capped.scope!r} has a limit of {to_usd(capped.nano)} dollars that could not be held. Set "
                 "price_prompt and price_completion in its table, or budget.allow_unknown_price = true."
             )
-    desk = _Desk(teacher, store=store, place=place, caps=caps, budget=budget, config=config)
+    desk = _Desk(teacher, till=till, config=config)
     replies: list[Reply] = [_unpaid(None)] * len(requests)
     waiting, done = iter(range(len(requests))), 0
 
@@ -163,8 +151,8 @@ async def ask(
                 return
             replies[i] = await desk.answer(requests[i])
             done += 1
-            if progress is not None:
-                progress(requests[i].role, done, len(requests))
+            if till.progress is not None:
+                till.progress(requests[i].role, done, len(requests))
 
     async with contextlib.AsyncExitStack() as stack:
         if isinstance(teacher, contextlib.AbstractAsyncContextManager):
@@ -185,24 +173,15 @@ async def ask(
 class _Desk:
     """Carries one request after the other through the store and the teacher."""
 
-    def __init__(
-        self,
-        teacher: Teacher,
-        *,
-        store: Store,
-        place: Place,
-        caps: Sequence[Cap],
-        budget: Budget,
-        config: AnnotationConfig,
-    ) -> None:
+    def __init__(self, teacher: Teacher, *, till: Till, config: AnnotationConfig) -> None:
         self.refused: Refused | None = None
         self.fault = ""
         """Why the teacher accepts no call at all; empty: it does."""
         self._teacher = teacher
-        self._store = store
-        self._place = place
-        self._caps = caps
-        self._asks_again = budget.on_unknown == "ask_again"
+        self._store = till.store
+        self._place = till.place
+        self._caps = till.caps
+        self._asks_again = till.budget.on_unknown == "ask_again"
         self._config = config
         # Whoever waits for money goes first, or small calls would for ever take what a large one waits for.
         self._gate = asyncio.Lock()

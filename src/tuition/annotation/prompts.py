@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tuition.core.records import Example, Message, option_letter
+from tuition.core.protocols import Teacher
+from tuition.core.records import Example, Json, Message, Request, option_letter
 from tuition.core.steps import before_spill
 
-__all__ = ["JUDGE", "PROMPTS", "VERIFY", "Prompt", "judge_messages", "verify_messages"]
+__all__ = ["JUDGE", "PROMPTS", "VERIFY", "Prompt", "judge_messages", "request_to", "verify_messages"]
 
 _BLANK_LINES = re.compile(r"\s*\n(?:[ \t]*\r?\n)+")
 
@@ -140,3 +141,40 @@ def judge_messages(example: Example, rationales: Sequence[str]) -> tuple[Message
     answer = "" if example.answer is None else _answer(example)
     block = f"{_question(example)}{answer}{shown}\nBest:"
     return (Message(role="user", content=f"{_JUDGE_INSTRUCTION}\n\n{block}"),)
+
+
+def request_to(
+    teacher: Teacher,
+    messages: tuple[Message, ...],
+    *,
+    parameters: Mapping[str, Json],
+    role: str = "",
+    prompt: str = "",
+    example_id: str = "",
+) -> Request:
+    """Make the request that puts messages to a teacher.
+
+    Args:
+        teacher: Whom; one that takes no temperature is sent none.
+        messages: What it is shown.
+        parameters: Its sampling parameters; `max_tokens` must be among them.
+        role: What the reply is for.
+        prompt: Name of the prompt.
+        example_id: Of the example it is about.
+
+    Returns:
+        The request.
+    """
+    sent = dict(parameters)
+    if not teacher.abilities.has_temperature:
+        sent.pop("temperature", None)
+    return Request(
+        endpoint=teacher.endpoint,
+        model=teacher.model,
+        messages=messages,
+        parameters=sent,
+        teacher=teacher.name,
+        role=role,
+        prompt=prompt,
+        example_id=example_id,
+    )

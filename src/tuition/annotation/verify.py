@@ -13,10 +13,10 @@ from random import Random
 from typing import Literal
 
 from tuition.annotation.health import without_closing
-from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, verify_messages
+from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, request_to, verify_messages
 from tuition.core.errors import DataError
 from tuition.core.protocols import Task, Teacher
-from tuition.core.records import Annotation, Example, Grade, Json, Message, Record, Reply, Request
+from tuition.core.records import Annotation, Example, Grade, Json, Record, Reply, Request
 
 __all__ = [
     "Outcome",
@@ -115,9 +115,9 @@ def verify_requests(
         One request a rationale, in order.
     """
     return [
-        _request(
-            verify_messages(examples[item.example_id], without_closing(item.rationale)),
+        request_to(
             teacher,
+            verify_messages(examples[item.example_id], without_closing(item.rationale)),
             parameters=parameters,
             role="verify",
             prompt=VERIFY,
@@ -213,9 +213,9 @@ def judge_requests(
         One request an example, in order.
     """
     return [
-        _request(
-            judge_messages(examples[example_id], [item.rationale for item in found]),
+        request_to(
             teacher,
+            judge_messages(examples[example_id], [item.rationale for item in found]),
             parameters=parameters,
             role="judge",
             prompt=JUDGE,
@@ -257,27 +257,3 @@ def verdicts(
 def _number(text: str) -> int | None:
     named = _NAMED.findall(text) or _BARE.findall(text.strip())
     return int(named[-1]) if named else None
-
-
-def _request(
-    messages: tuple[Message, ...],
-    teacher: Teacher,
-    *,
-    parameters: Mapping[str, Json],
-    role: str,
-    prompt: str,
-    example_id: str,
-) -> Request:
-    sent = dict(parameters)
-    if not teacher.abilities.has_temperature:
-        sent.pop("temperature", None)
-    return Request(
-        endpoint=teacher.endpoint,
-        model=teacher.model,
-        messages=messages,
-        parameters=sent,
-        teacher=teacher.name,
-        role=role,
-        prompt=prompt,
-        example_id=example_id,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from tuition.recipes.compare import compare_runs, compare_with
 from tuition.recipes.config import Experiment, resolve, source_types
 from tuition.recipes.demo import demo_configs
 from tuition.recipes.execute import Finished, baselines, execute_all, reread, why_not_blind
-from tuition.recipes.plan import Plan, plan_of
+from tuition.recipes.plan.plan import Plan, plan_of
 from tuition.recipes.starters import STARTERS
 from tuition.report import rows_of, run_folders, write_card, write_page
 
@@ -96,7 +97,7 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool) -> Non
     for finding in plan.findings:
         say(f"  data: {finding}")
     _show_plan(plan)
-    say(f"Nothing was spent. Next: tuition run {path}")
+    say(f"Nothing was spent. Next: {shlex.join(['tuition', 'run', str(path), *settings])}")
 
 
 def run_config(
@@ -207,7 +208,8 @@ def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
 
 def _show_plan(plan: Plan) -> None:
     if plan.teachers:
-        print_table("plan: calls not yet paid for", [teacher.to_json() for teacher in plan.teachers])
+        title = "plan: all calls, those kept already, and what the others would cost"
+        print_table(title, [teacher.to_json() for teacher in plan.teachers])
     if plan.routes:
         print_table("routes: what the rationales would cost by each", [row.to_json() for row in plan.routes])
     for note in plan.notes:

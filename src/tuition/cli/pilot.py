@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from tuition.cli.show import print_json, print_table, progress_bars, say
 from tuition.core.config import read_toml
 from tuition.recipes.config import resolve
-from tuition.recipes.pilot import pilot, pilot_folder
+from tuition.recipes.pilot.pilot import pilot, pilot_folder
 from tuition.report import money
 
 __all__ = ["run_pilot"]
@@ -41,7 +42,8 @@ def run_pilot(
         return
     _show(figures)
     say(f"Wrote {pilot_folder(config) / 'pilot.json'}. The run pays for none of these calls again.")
-    say(f"Next: tuition check {path}, then tuition run {path}")
+    rest = shlex.join([str(path), *settings])
+    say(f"Next: tuition check {rest}, then tuition run {rest}")
 
 
 def _show(figures: Any) -> None:

@@ -169,12 +169,10 @@ class Strategy(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentAbilities:
-    """What a family of students can do."""
+    """What a family of students can do; all of them score options."""
 
     generates: bool
     """Writes text: answers, rationales."""
-    scores_options: bool
-    """Gives every option a score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

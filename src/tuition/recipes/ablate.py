@@ -10,15 +10,15 @@ rationales an example as the run has teachers.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuition.core.errors import ConfigError
+from tuition.core.errors import ConfigError, TeacherError
 from tuition.core.records import Json
 from tuition.recipes.compare import compare_with
-from tuition.recipes.config import Experiment, LabelsConfig
-from tuition.recipes.execute import Finished, folder_name, within_one_budget
+from tuition.recipes.config import Experiment, beside, folder_name, rationale_form, route_of
+from tuition.recipes.execute import Finished, within_one_budget
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
@@ -45,17 +45,14 @@ def ablations(config: Experiment) -> dict[str, Experiment]:
         Configurations by row name; `left_out` says which rows are missing, and why.
 
     Raises:
-        ConfigError: The recipe is not tinyllm.
+        ConfigError: The recipe is not tinyllm, or the run folder has the name of a row.
     """
     changes, _ = _changes(config)
-    whole = {name: getattr(config, name) for name in type(config).model_fields}
-    whole["evaluation"] = config.evaluation.model_copy(update={"baselines": ()})
-    found = {
-        name: type(config).model_validate(
-            {**whole, "out": f"{config.out}/{name}", "labels": _labels(config, changed), **changed}
+    found = {name: beside(config, name, **changed) for name, changed in changes.items()}
+    if Path(config.out).name in found:
+        raise ConfigError(
+            f"the run folder {config.out!r} is named like one of its ablations; choose another `out`."
         )
-        for name, changed in changes.items()
-    }
     return within_one_budget(config, found)
 
 
@@ -72,7 +69,10 @@ def left_out(config: Experiment) -> dict[str, str]:
 
 
 def new_calls(rows: Mapping[str, Experiment]) -> dict[str, Experiment]:
-    """Pick the rows that ask something the main run does not ask.
+    """Pick the rows that may ask something the main run does not ask.
+
+    Where every teacher is asked about everything, a row with fewer of them asks nothing new. By any other
+    route other teachers are asked, or shown to the judge.
 
     Args:
         rows: From `ablations`.
@@ -80,7 +80,7 @@ def new_calls(rows: Mapping[str, Experiment]) -> dict[str, Experiment]:
     Returns:
         Those whose cost comes on top of the main run's.
     """
-    return {name: config for name, config in rows.items() if name in _OWN}
+    return {name: config for name, config in rows.items() if name in _OWN or route_of(config)[0] != "all"}
 
 
 def ablation_table(config: Experiment, finished: Mapping[str, Finished]) -> list[dict[str, Json]]:
@@ -153,7 +153,7 @@ def _changes(config: Experiment) -> tuple[_Rows, dict[str, str]]:
         raise ConfigError(
             f"an ablation takes recipe = 'tinyllm' apart, this one is {config.recipe!r}; leave --ablate out."
         )
-    writers = [teacher for teacher in config.teacher if teacher.weight > 0]
+    writers = config.writers
     rows, reasons = _of_prompts(config, writers)
     if len(writers) < 2:
         reasons["without_diverse_teachers"] = "there is one teacher"
@@ -171,16 +171,7 @@ def _changes(config: Experiment) -> tuple[_Rows, dict[str, str]]:
     return rows, reasons
 
 
-def _labels(config: Experiment, changed: Mapping[str, Any]) -> LabelsConfig:
-    """All rows learn from and are graded by the labels of one panel, whoever their teachers are."""
-    labels = config.labels.by(config.teacher)
-    # How many rationales a teacher writes, and what they weigh, changes no label.
-    now = {teacher.name: teacher for teacher in changed.get("teacher", config.teacher)}
-    panel = tuple(now.get(teacher.name, teacher) for teacher in labels.panel)
-    return labels.model_copy(update={"panel": panel})
-
-
-def _of_prompts(config: Experiment, writers: list[TeacherConfig]) -> tuple[_Rows, dict[str, str]]:
+def _of_prompts(config: Experiment, writers: Sequence[TeacherConfig]) -> tuple[_Rows, dict[str, str]]:
     """The rows that change what teachers are shown; recorded ones are shown nothing."""
     rows: _Rows = {}
     reasons: dict[str, str] = {}
@@ -201,7 +192,7 @@ def _of_prompts(config: Experiment, writers: list[TeacherConfig]) -> tuple[_Rows
 
 def _silenced(config: Experiment, names: set[str]) -> tuple[TeacherConfig, ...]:
     """Take teachers out; one that also judges or verifies stays for that and writes no rationales."""
-    others = {config.annotation.verify, getattr(getattr(config, "routing", None), "judge", "")}
+    others = {config.annotation.verify, route_of(config)[1].judge}
     return tuple(
         teacher.model_copy(update={"weight": 0.0}) if teacher.name in names else teacher
         for teacher in config.teacher
@@ -210,11 +201,11 @@ def _silenced(config: Experiment, names: set[str]) -> tuple[TeacherConfig, ...]:
 
 
 def _one_for_all(
-    config: Experiment, first: TeacherConfig, writers: list[TeacherConfig]
+    config: Experiment, first: TeacherConfig, writers: Sequence[TeacherConfig]
 ) -> tuple[TeacherConfig, ...]:
     """Let one teacher write for all of them, its rationales weighing together what theirs did."""
     more: dict[str, Any] = {"samples": len(writers)}
-    is_summed = getattr(config, "route", "all") == "all" and getattr(config, "rationale_as", "task") == "task"
+    is_summed = route_of(config)[0] == "all" and rationale_form(config) == "task"
     if is_summed:
         # One objective takes the place of several; else it would be the weight that changes.
         more["weight"] = sum(teacher.weight for teacher in writers)
@@ -225,7 +216,10 @@ def _one_for_all(
 
 
 def _why_not_more(table: TeacherConfig, wanted: int) -> str:
-    teacher = make_teacher(table)
+    try:
+        teacher = make_teacher(table.model_copy(update={"samples": wanted}))
+    except TeacherError as error:
+        return str(error)
     kept = getattr(teacher, "samples", wanted)
     if kept < wanted:
         return f"{table.name} is recorded with {kept} of {wanted} rationales an example"

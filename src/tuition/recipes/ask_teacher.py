@@ -8,11 +8,10 @@ from typing import Self
 
 from pydantic import model_validator
 
-from tuition.annotation import caps_of, solve
+from tuition.annotation import solve
 from tuition.core.errors import BudgetSpent, TeacherError, TuitionError
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
-from tuition.core.store import Place
 from tuition.recipes.common import finish, open_bench
 from tuition.recipes.config import Experiment
 from tuition.recipes.examine import examine
@@ -57,14 +56,10 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
                 teacher,
                 train=bench.splits.train,
                 task=bench.task,
-                store=bench.store,
-                place=Place(run=run.id, group=config.budget.scope),
+                till=bench.till,
                 config=config.annotation,
-                caps=caps_of(config.budget, run.id),
-                budget=config.budget,
                 seed=config.seed,
                 parameters=table.parameters(),
-                progress=run.progress,
             )
             failures.update(failure.kind for failure in solved.failures)
             # A split without one answer says nothing of the teacher, and no failure is a wrong answer.

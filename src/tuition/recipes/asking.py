@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.annotation import Annotated, Asked, Verification, annotate, ask_all, caps_of, sifted
+from tuition.annotation import Annotated, Asked, Verification, annotate, ask_all, sifted
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.verify import verifiable, verifications, verify_requests
 from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Example, Request
-from tuition.core.store import Place
 from tuition.recipes.common import Bench
 from tuition.recipes.config import Experiment
 from tuition.teachers.config import TeacherConfig
@@ -53,17 +52,8 @@ def ask_panelist(bench: Bench, panelist: Panelist, requests: Sequence[Request]) 
     Returns:
         One reply a request.
     """
-    config, run = bench.config, bench.run
-    return ask_all(
-        requests,
-        panelist.teacher,
-        store=bench.store,
-        place=Place(run=run.id, group=config.budget.scope),
-        caps=caps_of(config.budget, run.id),
-        budget=config.budget,
-        config=config.annotation,
-        progress=lambda stage, done, total: run.progress(f"{stage} {panelist.table.name}", done, total),
-    )
+    till = bench.till.telling(panelist.table.name)
+    return ask_all(requests, panelist.teacher, till=till, config=bench.config.annotation)
 
 
 class Writer:
@@ -134,22 +124,18 @@ class Writer:
 
     def _annotate(self, examples: Sequence[Example], *, samples: int, first_sample: int) -> None:
         bench, table, teacher = self._bench, self._panelist.table, self._panelist.teacher
-        config, run = bench.config, bench.run
+        config = bench.config
         part = annotate(
             examples,
             teacher,
             train=bench.splits.train,
             task=bench.task,
-            store=bench.store,
-            place=Place(run=run.id, group=config.budget.scope),
+            till=bench.till.telling(table.name),
             config=annotation_of(config, table, teacher),
-            caps=caps_of(config.budget, run.id),
-            budget=config.budget,
             seed=config.seed,
             samples=samples,
             first_sample=first_sample,
             parameters=table.parameters(),
-            progress=lambda stage, done, total: run.progress(f"{stage} {table.name}", done, total),
         )
         self._parts.append(part)
         if self._verifier is not None:
@@ -158,7 +144,7 @@ class Writer:
     def _verify(self, kept: Sequence[Annotation], verifier: Panelist) -> None:
         """A rationale that another check dropped needs no second look, so none is paid."""
         bench = self._bench
-        examples = {example.id: example for example in bench.train}
+        examples = bench.by_id
         asked = verifiable(kept, examples, task=bench.task)
         requests = verify_requests(asked, examples, verifier.teacher, parameters=verifier.table.parameters())
         came = ask_panelist(bench, verifier, requests)

@@ -13,7 +13,7 @@ from tuition.core.records import Example, Json
 from tuition.core.splits import Splits
 from tuition.evaluation.accuracy import accuracy
 from tuition.playground import BASE_FOLDER
-from tuition.recipes.config import Experiment
+from tuition.recipes.config import Experiment, rationale_form
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks.blind import blind_answers
 from tuition.tasks.kinds import MultipleChoice
@@ -80,6 +80,11 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
             f"{config.student.max_output_tokens}, for which the student keeps room. Raise that one, or lower "
             "this."
         )
+    if config.student.update == "none" and "rationale_as" in type(config).model_fields:
+        raise ConfigError(
+            f"student.update = 'none' trains nothing, so {config.recipe} would pay teachers for nothing; set "
+            "it to 'full' or 'lora', or recipe = 'zero_shot' for the student as it is."
+        )
     if getattr(config, "alpha_grid", ()) and not splits.valid:
         raise ConfigError(
             "alpha_grid is chosen from on validation, and there is none; name a validation file, or set "
@@ -100,7 +105,7 @@ def answer_way(config: Experiment) -> str:
     Raises:
         ConfigError: The student is examined in a form it is not taught.
     """
-    taught, asked = getattr(config, "rationale_as", "task"), config.evaluation.answer_by
+    taught, asked = rationale_form(config), config.evaluation.answer_by
     # Where both are taught, the chain is what `auto` takes: explaining is what the student was taught for.
     ways = {"task": ("answer",), "chain": ("chain",), "both": ("chain", "answer")}[taught]
     way = ways[0] if asked == "auto" else asked

@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuition.annotation import Till
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Pool, Task
 from tuition.core.records import Example, Json, Target, content_id
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
-from tuition.core.store import Store
+from tuition.core.store import Place, Store
 from tuition.recipes.check import check_abilities, check_examination, make_student
-from tuition.recipes.config import Experiment, source_types
-from tuition.recipes.labels import label_splits
+from tuition.recipes.config import Experiment, source_types, task_of
+from tuition.recipes.labels.labels import label_splits
 from tuition.recipes.targets import question_text
 from tuition.selection import choose
-from tuition.tasks import make_task
 from tuition.tasks.check import check_labels, check_splits
 
 __all__ = [
@@ -43,7 +43,8 @@ class Bench:
 
     config: Experiment
     run: Run
-    store: Store
+    till: Till
+    """Where calls are paid and replies kept, within the limits of the run."""
     task: Task
     splits: Splits
     """Whole, with overlaps taken out, and labelled as configured."""
@@ -53,6 +54,11 @@ class Bench:
     """Who labelled what; None: the task's own labels alone."""
     lacks_labels: bool = False
     """Whether the budget ended before the panel had seen all of training."""
+
+    @property
+    def by_id(self) -> dict[str, Example]:
+        """The training examples by their ids."""
+        return {example.id: example for example in self.train}
 
 
 def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
@@ -66,7 +72,7 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     """
     source = source_types()[getattr(config.task, "source", "files")](config.task)
     splits = source.load()
-    task = make_task(getattr(config.task, "kind", "mixed"))
+    task = task_of(config)
     findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]
     return splits, [finding.to_json() for finding in findings]
 
@@ -111,13 +117,15 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     splits, findings = load_splits(config)
     check_examination(config, splits, findings)
     _write_data(run, splits, findings)
-    train, task = choose_train(config, splits), make_task(getattr(config.task, "kind", "mixed"))
+    train, task = choose_train(config, splits), task_of(config)
     with Store(Path(config.store)) as store:
-        found = label_splits(config, run, splits=splits, train=train, task=task, store=store)
+        place = Place(run=run.id, group=config.budget.scope)
+        till = Till(store=store, place=place, budget=config.budget, progress=run.progress)
+        found = label_splits(config, run, splits=splits, train=train, task=task, till=till)
         yield Bench(
             config=config,
             run=run,
-            store=store,
+            till=till,
             task=task,
             splits=found.splits,
             train=found.train,
@@ -225,7 +233,7 @@ def finish(
         "labels": bench.labels,
         "valid": figures["valid"],
         "test": figures["test"],
-        "spend": bench.store.spend(run.id).to_json(),
+        "spend": bench.till.store.spend(run.id).to_json(),
         "rounds": [],
         "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,

@@ -5,6 +5,7 @@ Knows which table belongs to which room, and nothing of what the rooms do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Annotated, Any, Literal
@@ -13,18 +14,36 @@ import tomli_w
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.route import Route, RoutingConfig
 from tuition.core.budget import Budget
 from tuition.core.config import Section, override, parse
 from tuition.core.errors import ConfigError, near_name, some_of
+from tuition.core.protocols import Task
 from tuition.recipes.presets import with_preset
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.tasks import make_task
 from tuition.tasks.load import FileSource
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["EvaluationConfig", "Experiment", "LabelsConfig", "dump", "resolve", "source_types"]
+__all__ = [
+    "EvaluationConfig",
+    "Experiment",
+    "LabelsConfig",
+    "RationaleAs",
+    "beside",
+    "dump",
+    "folder_name",
+    "rationale_form",
+    "resolve",
+    "route_of",
+    "source_types",
+    "task_of",
+]
 
 LabelSource = Literal["gold", "teacher", "majority", "weighted", "file"]
+RationaleAs = Literal["task", "chain", "both"]
+"""What the student learns to do with a rationale."""
 
 
 class EvaluationConfig(Section):
@@ -161,6 +180,11 @@ class Experiment(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     """How it is examined."""
 
+    @property
+    def writers(self) -> tuple[TeacherConfig, ...]:
+        """The teachers that write rationales: those whose weight is not 0."""
+        return tuple(table for table in self.teacher if table.weight > 0)
+
     @field_validator("task", mode="before")
     @classmethod
     def _pick_source(cls, value: object) -> object:
@@ -179,6 +203,10 @@ class Experiment(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"teachers need names of their own; {some_of(twice)} named more than once")
+        folders = [folder_name(name) for name in names]
+        alike = [name for name in names if folders.count(folder_name(name)) > 1]
+        if alike:
+            raise ValueError(f"teachers {some_of(alike)} would have one run folder; rename one")
         return self
 
     @model_validator(mode="after")
@@ -234,6 +262,91 @@ def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, whe
     if name not in RECIPES:
         raise ConfigError(f"{where}: " + near_name(name, RECIPES, kind="recipe"))
     return parse(RECIPES[name].config_type, tables, where=where)
+
+
+def folder_name(row: str) -> str:
+    """Name the folder of a row; a teacher may be called `organisation/model`.
+
+    Args:
+        row: With a teacher's name in it.
+
+    Returns:
+        A name of one folder.
+    """
+    return re.sub(r"[^\w.-]+", "-", row)
+
+
+def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -> Experiment:
+    """Make the configuration of a run beside another: the same experiment but for what is changed.
+
+    Every field that both recipes have is carried over. Its labels are those of the same panel, whoever its
+    teachers are, and it has no baselines of its own.
+
+    Args:
+        config: Of the other run.
+        name: Of its folder, within the other's.
+        recipe: Empty: the same.
+        **changed: Fields.
+
+    Returns:
+        The recipe's own configuration.
+    """
+    from tuition.recipes import RECIPES
+
+    recipe = recipe or config.recipe
+    kind = RECIPES[recipe].config_type
+    evaluation: dict[str, Any] = {"baselines": ()}
+    if "rationale_as" not in kind.model_fields:
+        # Whoever learns no rationale can be asked in one way alone.
+        evaluation["answer_by"] = "auto"
+    carried = {field: getattr(config, field) for field in kind.model_fields if hasattr(config, field)}
+    labels = config.labels.by(config.teacher)
+    # How many rationales a teacher writes, and what they weigh, changes no label; its table must stay one.
+    now = {teacher.name: teacher for teacher in changed.get("teacher", config.teacher)}
+    panel = tuple(now.get(teacher.name, teacher) for teacher in labels.panel)
+    own = {
+        "recipe": recipe,
+        "out": f"{config.out}/{name}",
+        "labels": labels.model_copy(update={"panel": panel}),
+        "evaluation": config.evaluation.model_copy(update=evaluation),
+    }
+    return kind.model_validate({**carried, **own, **changed})
+
+
+def task_of(config: Experiment) -> Task:
+    """Make the task of an experiment; a source whose table names no kind has questions of all kinds.
+
+    Args:
+        config: Names it.
+
+    Returns:
+        The task.
+    """
+    return make_task(getattr(config.task, "kind", "mixed"))
+
+
+def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:
+    """Say whom a recipe asks about an example; one without routes asks everybody.
+
+    Args:
+        config: Of any recipe.
+
+    Returns:
+        The route and its settings.
+    """
+    return getattr(config, "route", "all"), getattr(config, "routing", RoutingConfig())
+
+
+def rationale_form(config: Experiment) -> RationaleAs:
+    """Say what a recipe's student learns to do with a rationale; one without rationales writes no chain.
+
+    Args:
+        config: Of any recipe.
+
+    Returns:
+        task, chain or both.
+    """
+    return getattr(config, "rationale_as", "task")
 
 
 def dump(config: Experiment) -> str:

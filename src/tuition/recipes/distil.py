@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from tuition.core.errors import DataError
 from tuition.core.records import Annotation, Example, Json, Target
 from tuition.recipes.alphas import Learnt
 from tuition.recipes.check import answer_way
+from tuition.recipes.combine import Combine, loss_weights
 from tuition.recipes.common import Bench, finish
-from tuition.recipes.config import Experiment
+from tuition.recipes.config import Experiment, RationaleAs
 from tuition.recipes.examine import examine, student_answers
 from tuition.recipes.gather import Gathered
 from tuition.recipes.targets import (
@@ -22,12 +22,8 @@ from tuition.recipes.targets import (
     chain_targets,
     rationale_targets,
 )
-from tuition.recipes.weights import Combine, loss_weights
 
-__all__ = ["RationaleAs", "answer_prefix", "examine_learnt", "objectives"]
-
-RationaleAs = Literal["task", "chain", "both"]
-"""What the student learns to do with a rationale."""
+__all__ = ["answer_prefix", "examine_learnt", "objectives"]
 
 
 def objectives(
@@ -74,7 +70,7 @@ def objectives(
         combine=combine,
         counts=counts if one_objective or rationale_as != "task" else None,
     )
-    examples, form = {example.id: example for example in bench.train}, bench.config.student.answer_form
+    examples, form = bench.by_id, bench.config.student.answer_form
     if rationale_as == "task":
         prefixes = {teacher.name: teacher.prefix or RATIONALE_PREFIX for teacher in bench.config.teacher}
         taught = rationale_targets(

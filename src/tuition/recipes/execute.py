@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,8 +20,7 @@ from tuition.core.run import Run, run_id
 from tuition.recipes import RECIPES
 from tuition.recipes.check import why_not_without_question
 from tuition.recipes.common import load_splits
-from tuition.recipes.config import Experiment, dump, resolve
-from tuition.recipes.routing import writers_of
+from tuition.recipes.config import Experiment, beside, dump, folder_name, resolve
 from tuition.teachers.config import TeacherConfig
 
 __all__ = [
@@ -30,7 +28,6 @@ __all__ = [
     "baselines",
     "execute",
     "execute_all",
-    "folder_name",
     "reread",
     "why_not_blind",
     "within_one_budget",
@@ -110,18 +107,14 @@ def baselines(config: Experiment) -> dict[str, Experiment]:
         ("label_only", "label_only"),
     ):
         if name in wanted and recipe != config.recipe and not (name == "blind" and why_not_blind(config)):
-            found[recipe] = _beside(config, recipe, recipe, teachers=())
-    writers = writers_of(config)
+            found[recipe] = beside(config, recipe, recipe=recipe, teacher=())
     for table in config.teacher:
-        if "single_teacher" in wanted and len(writers) > 1 and table.name in writers:
+        if "single_teacher" in wanted and len(config.writers) > 1 and table in config.writers:
             name = folder_name(f"step_by_step-{table.name}")
-            form = {"rationale_as": getattr(config, "rationale_as", "task")}
-            found[name] = _beside(
-                config, name, "step_by_step", teachers=_with_verifier(config, table), **form
-            )
+            found[name] = beside(config, name, recipe="step_by_step", teacher=_with_verifier(config, table))
         if "teachers" in wanted and config.recipe != "ask_teacher":
             name = folder_name(f"teacher-{table.name}")
-            found[name] = _beside(config, name, "ask_teacher", teachers=(table,))
+            found[name] = beside(config, name, recipe="ask_teacher", teacher=(table,))
     if Path(config.out).name in found:
         raise ConfigError(
             f"the run folder {config.out!r} is named like one of its baselines "
@@ -159,19 +152,7 @@ def within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> di
         return {}
     scope = config.budget.scope or run_id(Path(config.out))
     budget = config.budget.model_copy(update={"scope": scope})
-    return {name: beside.model_copy(update={"budget": budget}) for name, beside in found.items()}
-
-
-def folder_name(row: str) -> str:
-    """Name the folder of a row; a teacher may be called `organisation/model`.
-
-    Args:
-        row: With a teacher's name in it.
-
-    Returns:
-        A name of one folder.
-    """
-    return re.sub(r"[^\w.-]+", "-", row)
+    return {name: other.model_copy(update={"budget": budget}) for name, other in found.items()}
 
 
 def _with_verifier(config: Experiment, writer: TeacherConfig) -> tuple[TeacherConfig, ...]:
@@ -182,20 +163,6 @@ def _with_verifier(config: Experiment, writer: TeacherConfig) -> tuple[TeacherCo
         if table.name == config.annotation.verify != writer.name
     ]
     return (writer, *others)
-
-
-def _beside(
-    config: Experiment, name: str, recipe: str, *, teachers: tuple[Any, ...], **more: Any
-) -> Experiment:
-    shared = {field: getattr(config, field) for field in Experiment.model_fields}
-    evaluation = config.evaluation.model_copy(update={"baselines": ()})
-    if recipe != "step_by_step":
-        # Whoever learns no rationale can be asked in one way alone.
-        evaluation = evaluation.model_copy(update={"answer_by": "auto"})
-    changed = {"recipe": recipe, "out": f"{config.out}/{name}", "teacher": teachers, "evaluation": evaluation}
-    # All rows of a table learn from and are graded by the labels of one panel, whoever their teachers are.
-    changed["labels"] = config.labels.by(config.teacher)
-    return RECIPES[recipe].config_type.model_validate({**shared, **changed, **more})
 
 
 def execute_all(

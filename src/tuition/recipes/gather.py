@@ -19,10 +19,13 @@ from tuition.core.run import Run
 from tuition.recipes.asking import Writer, ask_panelist
 from tuition.recipes.check import check_student, check_terms
 from tuition.recipes.common import Bench
-from tuition.recipes.routing import Routed, ask_by_route, assemble, choose_used, writers_of
+from tuition.recipes.routing import Routed, ask_by_route, assemble, choose_used
 from tuition.recipes.targets import question_text
 
 __all__ = ["Gathered", "gather"]
+
+_OUT_OF_REACH = frozenset({"auth", "connection", "exception", "rate_limit", "server", "timeout", "unusable"})
+"""Failures that say something of an endpoint or a table, and nothing of a question."""
 
 _ROUTING = RoutingConfig()
 
@@ -61,11 +64,10 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     Raises:
         BudgetSpent: The budget allowed not one annotation.
         ConfigError: A teacher cannot do what the route or the verification wants of it.
-        TeacherError: Not one call of all teachers was answered.
+        TeacherError: Not one call of all teachers was answered, or a teacher could not be reached at all.
     """
     config, run = bench.config, bench.run
-    names = writers_of(config)
-    check_terms([table for table in config.teacher if table.name in names])
+    check_terms(config.writers)
     before = next((event for event in run.events() if event["event"] == "annotated"), None)
     if before is not None:
         return _read_back(run, before)
@@ -169,7 +171,15 @@ def _failures(found: Mapping[str, Annotated]) -> Counter[str]:
 
 
 def _refuse_nothing(found: Mapping[str, Annotated]) -> None:
-    """End here where nothing at all came, before a student is loaded or a judge is asked."""
+    """End here where nothing at all came, or one teacher is out of reach, before anything is learnt."""
+    for name, result in found.items():
+        kinds = Counter(failure.kind for failure in result.failures)
+        if kinds and kinds.keys() <= _OUT_OF_REACH and not (result.annotations or result.dropped):
+            raise TeacherError(
+                f"teacher {name!r} answered none of {kinds.total()} calls ({_counted(kinds)}); the first: "
+                f"{result.failures[0].message}. Nothing was trained. Mend its endpoint or its table, or take "
+                "the table out, then start again: nothing is asked twice."
+            )
     if any(result.annotations or result.dropped for result in found.values()):
         return
     if any(result.spent for result in found.values()):
@@ -177,9 +187,14 @@ def _refuse_nothing(found: Mapping[str, Annotated]) -> None:
     failures = _failures(found)
     first = next(failure for result in found.values() for failure in result.failures)
     raise TeacherError(
-        f"not one of {failures.total()} calls was answered ({dict(failures)}); the first: {first.message}. "
-        "Mend the endpoint or the table of the teacher, then start again: nothing is asked twice."
+        f"not one of {failures.total()} calls was answered ({_counted(failures)}); the first: "
+        f"{first.message}. Mend the endpoint or the table of the teacher, then start again: nothing is "
+        "asked twice."
     )
+
+
+def _counted(failures: Counter[str]) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in failures.items())
 
 
 def _read_back(run: Run, event: Mapping[str, Any]) -> Gathered:
@@ -201,7 +216,7 @@ def _health_shown(health: Sequence[Mapping[str, Any]]) -> list[dict[str, Json]]:
     shares: list[dict[str, Json]] = [
         {
             "check": check,
-            **{row["teacher"]: f"{100 * row['shares'][check]:.1f}" for row in health},
+            **{row["teacher"]: _share(row, check) for row in health},
             "means": meaning,
         }
         for check, meaning in CHECKS.items()
@@ -210,6 +225,12 @@ def _health_shown(health: Sequence[Mapping[str, Any]]) -> list[dict[str, Json]]:
         {"check": "(replies)", **counts, "means": "replies and absent ones; the whole of the shares"},
         *shares,
     ]
+
+
+def _share(row: Mapping[str, Any], check: str) -> str:
+    # Where nobody took a second look, nothing was found unverified and nothing was verified.
+    is_looked_for = check != "unverified" or row["unverified_of_verified"] is not None
+    return f"{100 * row['shares'][check]:.1f}" if is_looked_for else "-"
 
 
 def _route_shown(gathered: Gathered) -> list[dict[str, Json]]:

@@ -14,7 +14,7 @@ from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Example, Json, Target
 from tuition.recipes.asking import Panelist, Writer, annotation_of, ask_panelist
 from tuition.recipes.common import Bench, untrained_student
-from tuition.recipes.config import Experiment
+from tuition.recipes.config import Experiment, rationale_form
 from tuition.recipes.targets import RATIONALE_PREFIX, chain_targets, rationale_targets
 from tuition.teachers import make_teacher
 
@@ -26,7 +26,6 @@ __all__ = [
     "assemble",
     "choose_used",
     "price_rank",
-    "writers_of",
 ]
 
 UNSOUND = frozenset({"contradicts", "wrong", "unreadable", "unverified"})
@@ -82,18 +81,6 @@ class Routed:
     """Whether the budget ended while the choice was made."""
 
 
-def writers_of(config: Experiment) -> list[str]:
-    """List who writes rationales.
-
-    Args:
-        config: Of the run.
-
-    Returns:
-        The names of the tables whose weight is not 0, in their order.
-    """
-    return [table.name for table in config.teacher if table.weight > 0]
-
-
 def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Panel:
     """Make the teachers a run asks, and refuse what they could not do.
 
@@ -111,9 +98,10 @@ def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Pan
     """
     tables = {table.name: table for table in config.teacher}
     verify, judge = config.annotation.verify, routing.judge if route == "judge" else ""
-    needed = {*writers_of(config), *({verify, judge} & set(tables))}
+    writing = [table.name for table in config.writers]
+    needed = {*writing, *({verify, judge} & set(tables))}
     panel = {name: Panelist(table, make_teacher(table)) for name, table in tables.items() if name in needed}
-    writers = {name: panel[name] for name in writers_of(config)}
+    writers = {name: panel[name] for name in writing}
     faults = [] if writers else ["every [[teacher]] has weight = 0, so nobody writes rationales; raise one"]
     if verify == "self":
         faults += [fault for name in writers for fault in _readers(panel, name, "annotation.verify")]
@@ -127,6 +115,13 @@ def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Pan
         )
     if route == "vote":
         faults += _forced(config, writers)
+    if config.annotation.redraws:
+        faults += [
+            f"annotation.redraws asks teacher {name!r} again, which answers at temperature 0, so that it "
+            "would be paid for the same text; set its temperature, or redraws = 0"
+            for name, who in writers.items()
+            if who.table.temperature == 0 or (who.table.kind == "local" and who.table.temperature is None)
+        ]
     if faults:
         raise ConfigError("; ".join(faults) + ". Nothing was asked.")
     return Panel(
@@ -282,7 +277,7 @@ def choose_used(
         return Routed(used=_in_order(kept, least_surprising(kept, _logprobs(bench, kept))))
     if route == "vote":
         answered = [item for result in found.values() for item in (*result.annotations, *result.dropped)]
-        examples = {example.id: example for example in bench.train}
+        examples = bench.by_id
         picked = vote(kept, answered, examples, task=bench.task, teachers=list(found))
         return Routed(used=_in_order(kept, picked))
     assert panel.judge is not None, "`assemble` refuses the route without a judge"
@@ -293,7 +288,7 @@ def _judged(bench: Bench, kept: Sequence[Annotation], judge: Panelist, *, teache
     """Let the judge name the best; where it does not, the first kept in the order of the tables stands."""
     picked = first_kept(kept, {item.example_id: teachers for item in kept})
     candidates = judgeable(kept, seed=bench.config.seed)
-    examples = {example.id: example for example in bench.train}
+    examples = bench.by_id
     requests = judge_requests(candidates, examples, judge.teacher, parameters=judge.table.parameters())
     asked = ask_panelist(bench, judge, requests)
     given = verdicts(candidates, asked.replies, judge=judge.table.name)
@@ -313,7 +308,7 @@ def _judged(bench: Bench, kept: Sequence[Annotation], judge: Panelist, *, teache
 
 def _logprobs(bench: Bench, kept: Sequence[Annotation]) -> list[tuple[float, ...]]:
     """How the untrained student finds each rationale, in the form in which it would learn it."""
-    examples = {example.id: example for example in bench.train}
+    examples = bench.by_id
     targets = [_target(bench, item, examples) for item in kept]
     student = untrained_student(bench)
     scores = iter(student.score([target for target in targets if target is not None]))
@@ -323,7 +318,7 @@ def _logprobs(bench: Bench, kept: Sequence[Annotation]) -> list[tuple[float, ...
 def _target(bench: Bench, item: Annotation, examples: Mapping[str, Example]) -> Target | None:
     """What the student would learn of an annotation; None: a chain that no answer closes."""
     weights = {item.teacher: 1.0}
-    if getattr(bench.config, "rationale_as", "task") == "task":
+    if rationale_form(bench.config) == "task":
         prefixes = {table.name: table.prefix or RATIONALE_PREFIX for table in bench.config.teacher}
         return rationale_targets(examples, [item], prefixes=prefixes, weights=weights)[0]
     form = bench.config.student.answer_form

@@ -13,10 +13,9 @@ from tuition.core.records import Json, Target
 from tuition.core.run import Run
 from tuition.recipes.alphas import learn
 from tuition.recipes.common import open_bench
-from tuition.recipes.config import Experiment
-from tuition.recipes.distil import RationaleAs, answer_prefix, examine_learnt, objectives
+from tuition.recipes.config import Experiment, RationaleAs
+from tuition.recipes.distil import answer_prefix, examine_learnt, objectives
 from tuition.recipes.gather import gather
-from tuition.recipes.routing import writers_of
 
 __all__ = ["StepByStep", "step_by_step"]
 
@@ -31,10 +30,9 @@ class StepByStep(Experiment):
 
     @model_validator(mode="after")
     def _one_teacher(self) -> Self:
-        if len(writers_of(self)) != 1:
+        if len(self.writers) != 1:
             raise ValueError(
-                f"step_by_step learns from one teacher, {len(writers_of(self))} are given; "
-                "tinyllm takes several"
+                f"step_by_step learns from one teacher, {len(self.writers)} are given; tinyllm takes several"
             )
         return self
 
@@ -62,7 +60,7 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
                 bench,
                 gathered.annotations,
                 gamma=config.alpha,
-                alphas={writers_of(config)[0]: factor},
+                alphas={config.writers[0].name: factor},
                 combine="convex",
                 rationale_as=config.rationale_as,
             )

@@ -194,7 +194,8 @@ def chain_targets(
     """Make the chain objective: the rationale, and behind it the answer.
 
     An answer the teacher closed with gives way to the chain's own end. The label closes the chain; where an
-    example has none, the teacher's own answer does, and without that there is no target.
+    example has none, the teacher's own answer does, and without that there is no target, nor where letters
+    are wanted and it is none of the choices.
 
     Args:
         examples: By id.
@@ -210,7 +211,7 @@ def chain_targets(
         example = examples[annotation.example_id]
         answer = example.answer if example.answer is not None else annotation.answer
         steps = without_closing(annotation.rationale)
-        if answer is not None and steps:
+        if answer is not None and steps and (form == "text" or answer in example.choices):
             targets.append(
                 Target(
                     example=example,

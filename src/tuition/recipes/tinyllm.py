@@ -13,16 +13,15 @@ from tuition.annotation import Route, RoutingConfig
 from tuition.core.records import Json, Target
 from tuition.core.run import Run
 from tuition.recipes.alphas import learn
+from tuition.recipes.combine import Combine
 from tuition.recipes.common import open_bench
-from tuition.recipes.config import Experiment
+from tuition.recipes.config import Experiment, RationaleAs
 from tuition.recipes.distil import (
-    RationaleAs,
     answer_prefix,
     examine_learnt,
     objectives,
 )
 from tuition.recipes.gather import gather
-from tuition.recipes.weights import Combine
 
 __all__ = ["TinyLLM", "tinyllm"]
 
@@ -56,10 +55,10 @@ class TinyLLM(Experiment):
                 f"gamma = {self.gamma:g} leaves a convex sum nothing for the rationales; give one in [0, 1), "
                 "such as 0.5"
             )
-        if self.combine == "convex" and self.alpha_grid:
+        if self.alpha_grid and (self.combine == "convex" or self.gamma == 0 or self.rationale_as == "chain"):
             raise ValueError(
-                "alpha_grid multiplies all teachers' weights alike, and a convex sum looks at their ratio "
-                "alone; vary gamma, or set combine to 'summed' or 'normalised'"
+                "alpha_grid multiplies all teachers' weights alike, and with combine = 'convex', gamma = 0 "
+                "or rationale_as = 'chain' there is nothing they are weighed against; leave it out"
             )
         return self
 

@@ -70,7 +70,7 @@ class EncoderDecoder:
     """T5 and its kind: the encoder reads the question, the decoder writes."""
 
     name = "seq2seq"
-    abilities = StudentAbilities(generates=True, scores_options=True)
+    abilities = StudentAbilities(generates=True)
 
     def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
         """Lay questions and outputs into tensors.
@@ -115,7 +115,7 @@ class DecoderOnly:
     """Llama, Qwen and their kind: question, line break, output in one text; the loss is on the output."""
 
     name = "causal"
-    abilities = StudentAbilities(generates=True, scores_options=True)
+    abilities = StudentAbilities(generates=True)
 
     def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
         """Lay sequences into tensors, padded at the left, so that only the last columns need logits.
@@ -166,7 +166,7 @@ class OptionScorer:
     """An encoder that gives every option a score; it writes nothing."""
 
     name = "options"
-    abilities = StudentAbilities(generates=False, scores_options=True)
+    abilities = StudentAbilities(generates=False)
 
     def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
         """Lay the options of all questions into one list of rows.

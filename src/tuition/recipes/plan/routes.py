@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import get_args
 
 from tuition.annotation import Route, RoutingConfig, annotation_requests
-from tuition.annotation.prompts import judge_messages, verify_messages
+from tuition.annotation.prompts import judge_messages, request_to, verify_messages
 from tuition.annotation.route import drawn_order, probe_of
-from tuition.core.records import Example, Message, Record, Request
+from tuition.core.records import Example, Message, Record
 from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.config import Experiment
-from tuition.recipes.pricing import (
+from tuition.recipes.config import Experiment, route_of
+from tuition.recipes.plan.pricing import (
     EXPECTED_SHARE,
     LETTERS_PER_TOKEN,
     LOW_SHARE,
@@ -60,7 +60,7 @@ def asked_for_certain(
     Returns:
         All for routes that ask everybody, the drawn for `random`, the probe for `similarity`.
     """
-    writers = [table.name for table in config.teacher if table.weight > 0]
+    writers = [table.name for table in config.writers]
     if name not in writers:
         return []
     if route == "random":
@@ -84,9 +84,9 @@ class RoutePricer:
         self._config = config
         self._examples = list(examples)
         self._shown = shown
-        self._routing: RoutingConfig = getattr(config, "routing", RoutingConfig())
+        self._routing = route_of(config)[1]
         self._everyone = {table.name: Panelist(table, make_teacher(table)) for table in config.teacher}
-        self._writers = {name: who for name, who in self._everyone.items() if who.table.weight > 0}
+        self._writers = {table.name: self._everyone[table.name] for table in config.writers}
         self._priced: dict[tuple[str, bool, range], _Priced] = {}
 
     def plans(self, chosen: Route) -> list[RoutePlan]:
@@ -96,9 +96,11 @@ class RoutePricer:
             chosen: The configured one.
 
         Returns:
-            One row a route; `vote` is missing where answers of recorded replies were shown.
+            One row a route; `vote` is missing where answers of recorded replies were shown, and `judge`
+            where nobody reads prompts.
         """
-        fit = [route for route in get_args(Route) if route != "vote" or self._can_vote()]
+        can = {"vote": self._can_vote(), "judge": bool(self._readers)}
+        fit = [route for route in get_args(Route) if can.get(route, True)]
         return [self._plan(route, is_chosen=route == chosen) for route in fit]
 
     def extra(self, route: Route) -> list[TeacherPlan]:
@@ -112,6 +114,10 @@ class RoutePricer:
             may be asked further where a filter drops.
         """
         return [*self._beside(route), *self._if_dropped(route)]
+
+    @property
+    def _readers(self) -> list[str]:
+        return [name for name, who in self._everyone.items() if who.teacher.abilities.reads_prompt]
 
     def _can_vote(self) -> bool:
         return all(
@@ -238,8 +244,7 @@ class RoutePricer:
     def _verdicts(self, route: Route) -> TeacherPlan | None:
         """A verdict on every example; where no judge is named yet, by the first who could be one."""
         texts = [who.table.max_tokens for who in self._writers.values() for _ in range(who.table.samples)]
-        readers = [name for name, who in self._everyone.items() if who.teacher.abilities.reads_prompt]
-        name = self._routing.judge or next(iter(readers), "")
+        name = self._routing.judge or next(iter(self._readers), "")
         if route != "judge" or name not in self._everyone or len(texts) < 2:
             return None
 
@@ -260,9 +265,9 @@ class RoutePricer:
         found: dict[str, PricedCall] = {}
         for i in range(n):
             example = self._examples[i % len(self._examples)]
-            low, expected, high = (
-                price_call(_request(make(example, "x" * size), who), who.teacher) for size in sizes
-            )
+            texts = [make(example, "x" * size) for size in sizes]
+            requests = [request_to(who.teacher, text, parameters=who.table.parameters()) for text in texts]
+            low, expected, high = (price_call(request, who.teacher) for request in requests)
             found[str(i)] = PricedCall(
                 key=str(i), tokens=expected.tokens, low=low.low, expected=expected.expected, high=high.high
             )
@@ -275,15 +280,6 @@ class _Priced:
     """Each with its example's id."""
     kept: Collection[str]
     """Keys of those that are paid for."""
-
-
-def _request(messages: tuple[Message, ...], who: Panelist) -> Request:
-    return Request(
-        endpoint=who.teacher.endpoint,
-        model=who.teacher.model,
-        messages=messages,
-        parameters=who.table.parameters(),
-    )
 
 
 def _one_of(rows: Sequence[TeacherPlan]) -> TeacherPlan:

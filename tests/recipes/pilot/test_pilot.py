@@ -9,7 +9,7 @@ from tuition.core.errors import BudgetSpent, ConfigError, TeacherError
 from tuition.core.rows import write_rows
 from tuition.recipes.common import choose_train, load_splits
 from tuition.recipes.execute import execute
-from tuition.recipes.pilot import pilot, pilot_examples, pilot_folder
+from tuition.recipes.pilot.pilot import pilot, pilot_examples, pilot_folder
 from tuition.recipes.routing import probe_of
 
 TASK = {"source": "playground", "train": 24, "valid": 4, "test": 4, "domains": ["coins", "phrases"]}
@@ -264,3 +264,10 @@ def test_labels_that_are_still_to_be_made_are_shown_to_nobody(tmp_path):
     assert figures["spend"]["calls"] == 6 * 3, "unforced alone, as the panel will be asked"
     assert figures["right_by"] == "majority"
     assert "unknown, for there are no labels" in " ".join(figures["advice"]["because"])
+
+
+def test_labels_that_will_give_way_are_none_in_the_pilot(tmp_path):
+    labels = {"train": "majority", "replace": True}
+    figures = pilot(experiment(tmp_path, task=TASK, teacher=THREE, labels=labels), examples=6)
+    assert figures["right_by"] == "majority"
+    assert all(row["faults"]["wrong"] == 0 for row in figures["teachers"])

@@ -11,11 +11,11 @@ from tiny import attempts, experiment, hashes, lines, rows, tables, teachers
 
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TeacherError
 from tuition.core.records import Example
-from tuition.recipes import labeller
 from tuition.recipes.common import choose_train, load_splits
 from tuition.recipes.execute import baselines, execute
-from tuition.recipes.labels import stood_in
-from tuition.recipes.plan import plan_of
+from tuition.recipes.labels import labeller
+from tuition.recipes.labels.labels import stood_in
+from tuition.recipes.plan.plan import plan_of
 
 HIDDEN = {"source": "playground", "train": 12, "valid": 6, "test": 6, "domains": ["coins", "phrases"]}
 HIDDEN |= {"hide_answers": True}
@@ -558,3 +558,11 @@ def test_the_part_of_training_that_is_chosen_does_not_depend_on_labels(tmp_path)
         [example.id for example in choose_train(config, load_splits(config)[0])] for config in (hidden, there)
     ]
     assert chosen[0] == chosen[1]
+
+
+def test_one_teacher_baselines_keep_the_panel_and_their_verifier(tmp_path):
+    settings = ["annotation.verify=bela", 'evaluation.baselines=["single_teacher"]']
+    found = baselines(experiment(tmp_path, *settings, labels={"train": "majority", "replace": True}))
+    one = found["step_by_step-ada"]
+    assert [(table.name, table.weight) for table in one.teacher] == [("ada", 1.0), ("bela", 0.0)]
+    assert [table.name for table in one.labels.panel] == ["ada", "bela"]

@@ -4,8 +4,8 @@ import pytest
 from tiny import attempts, experiment, hashes, teachers
 
 from tuition.core.errors import ConfigError, DataError
-from tuition.recipes.execute import execute
-from tuition.recipes.plan import plan_of
+from tuition.recipes.execute import baselines, execute, execute_all
+from tuition.recipes.plan.plan import plan_of
 
 FREE_PRICE = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}
 
@@ -207,3 +207,28 @@ def test_a_teacher_of_weight_nought_is_asked_for_no_rationale(tmp_path):
 def test_a_probe_that_shows_little_is_told_of(tmp_path, settings, is_told):
     plan, _ = planned(tmp_path, "route=similarity", *settings)
     assert any("not who reasons rightly" in note for note in plan.notes) is is_told
+
+
+def test_second_looks_of_one_teacher_baselines_are_counted_whatever_the_route(tmp_path):
+    three = [*teachers("ada", "bela"), *teachers("chen", weight=0)]
+    settings = ["route=random", "annotation.verify=chen", 'evaluation.baselines=["single_teacher"]']
+    config = experiment(tmp_path, *settings, teacher=three)
+    planned = sum(part.calls for part in plan_of(config).teachers)
+    execute_all({"run": config, **baselines(config)}, jobs=1)
+    assert planned >= attempts(tmp_path / "tuition.db") > 36
+
+
+def test_a_budget_below_the_expected_cost_is_named(tmp_path):
+    [note] = [note for note in plan_of(experiment(tmp_path, "budget.usd=1e-4")).notes if "budget.usd" in note]
+    assert "% of the expected $" in note and "the last teachers hardly asked" in note
+    assert not [note for note in plan_of(experiment(tmp_path, "budget.usd=5")).notes if "budget.usd" in note]
+
+
+def test_a_route_that_nobody_could_take_has_no_price(tmp_path):
+    rows = [{"id": f"q{i}", "question": f"{i} + 1?", "answer": str(i + 1)} for i in range(8)]
+    path = tmp_path / "train.jsonl"
+    text = {"text": "One more than it was before."}
+    path.write_text("".join(json.dumps({**row, "rationales": {"a": text, "b": text}}) + "\n" for row in rows))
+    recorded = [{"kind": "recorded", "name": name, "file": str(path), "saw_answers": True} for name in "ab"]
+    config = experiment(tmp_path, teacher=recorded, task={"train": str(path), "valid_share": 0.25})
+    assert {plan.route for plan in plan_of(config).routes} == {"all", "random", "similarity", "familiar"}

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuition.annotation import Annotated, annotate, annotation_requests, caps_of, solve
+from tuition.annotation import Annotated, Till, annotate, annotation_requests, solve
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import NANO, Cost
 from tuition.core.errors import BudgetSpent, TeacherError
-from tuition.core.protocols import Listener, Progress, Task
+from tuition.core.protocols import Task
 from tuition.core.records import Example, Request
-from tuition.core.store import Place, Store
 from tuition.recipes.asking import Panelist, annotation_of
 from tuition.recipes.config import Experiment
 
@@ -56,9 +55,7 @@ class Desk:
     shown: Sequence[Example]
     """Where demonstrations are drawn from."""
     task: Task
-    store: Store
-    place: Place
-    listener: Listener | None
+    till: Till
 
     def how(self, panelist: Panelist) -> AnnotationConfig:
         """Say how the run asks a teacher; labels that are still to be made can be shown to nobody.
@@ -130,15 +127,9 @@ class Desk:
         asked: dict[str, Any] = {
             "train": self.shown,
             "task": self.task,
-            "store": self.store,
-            "place": self.place,
-            "caps": caps_of(
-                self.config.budget.model_copy(update={"scope": self.place.group}), self.place.run
-            ),
-            "budget": self.config.budget,
+            "till": self.till.telling(panelist.table.name),
             "seed": self.config.seed,
             "parameters": panelist.table.parameters(),
-            "progress": self._progress(panelist),
         }
         annotated = annotate(self.chosen, panelist.teacher, config=how, **asked)
         _refuse_silence(panelist, annotated)
@@ -161,16 +152,12 @@ class Desk:
             latency_s=latency_s,
         )
 
-    def _progress(self, panelist: Panelist) -> Progress | None:
-        name, listener = panelist.table.name, self.listener
-        if listener is None:
-            return None
-        return lambda stage, done, total: listener.progress(f"{stage} {name}", done, total)
-
     def _paid(self, panelist: Panelist, how: AnnotationConfig) -> tuple[float | None, float | None]:
         """Mean dollars and median seconds of the calls that were answered."""
         teacher = panelist.teacher
-        replies = list(self.store.kept([request.key for request in self.requests(panelist, how)]).values())
+        replies = list(
+            self.till.store.kept([request.key for request in self.requests(panelist, how)]).values()
+        )
         costs = [Cost.of(reply.usage, teacher.price).nano for reply in replies]
         known = [cost for cost in costs if cost is not None]
         seconds = [reply.latency_s for reply in replies if reply.latency_s > 0]

@@ -15,7 +15,7 @@ from random import Random
 
 from tuition.annotation import (
     Annotated,
-    RoutingConfig,
+    Till,
     health_table,
     majority,
 )
@@ -26,25 +26,25 @@ from tuition.core.errors import ConfigError, some_of
 from tuition.core.protocols import Listener, Task
 from tuition.core.records import Annotation, Example, Json, Request, Usage
 from tuition.core.run import run_id
+from tuition.core.splits import bare
 from tuition.core.store import Place, Store
-from tuition.recipes.advice import Share, Tried, advise, oracle_of
 from tuition.recipes.asking import Panelist
 from tuition.recipes.check import check_terms
 from tuition.recipes.common import choose_train, load_splits
-from tuition.recipes.config import Experiment
-from tuition.recipes.labels import demonstrated
-from tuition.recipes.projection import project, similar_choice
-from tuition.recipes.routing import UNSOUND, price_rank, writers_of
-from tuition.recipes.trial import Desk, Trial
-from tuition.tasks import make_task
+from tuition.recipes.config import Experiment, route_of, task_of
+from tuition.recipes.labels.labels import demonstrated
+from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
+from tuition.recipes.pilot.projection import project, similar_choice
+from tuition.recipes.pilot.trial import Desk, Trial
+from tuition.recipes.plan.pricing import LETTERS_PER_TOKEN
+from tuition.recipes.routing import UNSOUND, price_rank
 from tuition.tasks.check import fits
 from tuition.teachers import make_teacher
 
 __all__ = ["pilot", "pilot_examples", "pilot_folder"]
 
-_LETTERS_PER_TOKEN = 4
-"""Of English text, for the verdicts, which nobody has paid for yet."""
 _VERDICT_TOKENS = 30
+"""Guessed, for the verdicts, which nobody has paid for yet."""
 
 
 def pilot_folder(config: Experiment) -> Path:
@@ -71,9 +71,8 @@ def pilot_examples(config: Experiment, train: Sequence[Example], n: int) -> list
     Returns:
         In the order of the training split; never one of validation or test.
     """
-    first = (
-        probe_of(train, _routing(config).probe, seed=config.seed) if _route(config) == "similarity" else []
-    )
+    route, routing = route_of(config)
+    first = probe_of(train, routing.probe, seed=config.seed) if route == "similarity" else []
     source = Random(f"{config.seed}/pilot")
     ids = [example.id for example in source.sample(first, len(first))]
     rest = [example.id for example in train if example.id not in set(ids)]
@@ -105,30 +104,35 @@ def pilot(
     """
     splits, _ = load_splits(config)
     train = choose_train(config, splits)
-    names = writers_of(config)
-    check_terms([table for table in config.teacher if table.name in names])
-    if not names:
+    check_terms(config.writers)
+    if not config.writers:
         raise ConfigError(
             "a pilot tries the teachers that write rationales; none is given. Add a [[teacher]]."
         )
     chosen = pilot_examples(config, train, examples)
+    if config.labels.train != "gold" and config.labels.replace:
+        # Labels that give way in the run are none here either.
+        chosen = [bare(example) for example in chosen]
     folder = pilot_folder(config)
     with Store(Path(config.store)) as store:
         desk = Desk(
             config=config,
             chosen=chosen,
             shown=demonstrated(config, splits),
-            task=make_task(getattr(config.task, "kind", "mixed")),
-            store=store,
-            place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
-            listener=listener,
+            task=task_of(config),
+            till=Till(
+                store=store,
+                place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
+                budget=config.budget,
+                progress=None if listener is None else listener.progress,
+            ),
         )
-        panel = [Panelist(table, make_teacher(table)) for table in config.teacher if table.name in names]
+        panel = [Panelist(table, make_teacher(table)) for table in config.writers]
         if not is_confirmed:
             _confirm(desk, panel)
         trials = [desk.try_out(panelist) for panelist in panel]
         figures = _figures(desk, trials, n=len(train))
-        figures["spend"] = store.spend(desk.place.run).to_json()
+        figures["spend"] = store.spend(run_id(folder)).to_json()
     text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
     (folder / "pilot.json").write_text(text, encoding="utf-8")
     return json.loads(text)
@@ -140,7 +144,7 @@ def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
     for panelist in panel:
         teacher = panelist.teacher
         requests = desk.all_requests(panelist)
-        kept = desk.store.kept([request.key for request in requests])
+        kept = desk.till.store.kept([request.key for request in requests])
         worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
         if teacher.abilities.is_paid and None in worst:
             unknown.append(panelist.table.name)
@@ -160,7 +164,7 @@ def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
 
 def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
     """Everything that is told, but for the money spent."""
-    config, routing = desk.config, _routing(desk.config)
+    config, routing = desk.config, route_of(desk.config)[1]
     words = _words(desk, trials)
     basis, right = _right(desk, trials, words)
     success = {trial.name: _success(desk.chosen, trial.annotated) for trial in trials}
@@ -298,7 +302,7 @@ def _success(examples: Sequence[Example], found: Annotated) -> list[float | None
 
 def _judge(desk: Desk, trials: Sequence[Trial], tried: Sequence[Tried]) -> tuple[str, float | None]:
     """Say who would judge, and guess what a verdict costs; where none is named, the one most often right."""
-    named = {table.name: table for table in desk.config.teacher}.get(_routing(desk.config).judge)
+    named = {table.name: table for table in desk.config.teacher}.get(route_of(desk.config)[1].judge)
     judge = None if named is None else Panelist(named, make_teacher(named))
     if judge is None:
         able = [(trial, one) for trial, one in zip(trials, tried, strict=True) if _reads(trial.panelist)]
@@ -327,14 +331,5 @@ def _reads(panelist: Panelist) -> bool:
 
 def _verdict_cost(request: Request, judge: Panelist) -> int | None:
     letters = sum(len(message.content) for message in request.messages)
-    usage = Usage(prompt_tokens=letters // _LETTERS_PER_TOKEN, completion_tokens=_VERDICT_TOKENS)
+    usage = Usage(prompt_tokens=int(letters / LETTERS_PER_TOKEN), completion_tokens=_VERDICT_TOKENS)
     return Cost.of(usage, judge.teacher.price).nano
-
-
-def _route(config: Experiment) -> str:
-    return str(getattr(config, "route", "all"))
-
-
-def _routing(config: Experiment) -> RoutingConfig:
-    found = getattr(config, "routing", None)
-    return found if isinstance(found, RoutingConfig) else RoutingConfig()

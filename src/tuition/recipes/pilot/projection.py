@@ -5,13 +5,14 @@ Knows prices and shares; asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation import RoutingConfig, similar_success
 from tuition.annotation.route import similar_order
 from tuition.core.records import Example, Record
-from tuition.recipes.advice import Tried
+from tuition.recipes.pilot.advice import Tried
+from tuition.recipes.plan.pricing import sum_usd
 
 __all__ = ["Projection", "project", "similar_choice"]
 
@@ -91,7 +92,7 @@ def project(
     ]
     if len(tried) < 2:
         return plans
-    every = _sum(price.values())
+    every = sum_usd(price.values())
     plans.append(Projection(plan="all", calls=n * drawn, usd=_times(n, every)))
     kept = sum(one.kept.share for one in tried) / len(tried)
     turns = sum((1 - kept) ** turn for turn in range(min(routing.tries, len(tried)))) / len(tried)
@@ -101,22 +102,15 @@ def project(
         share = (n - probe) / len(chosen)
         samples = {one.teacher: one.samples for one in tried}
         calls = probe * drawn + share * sum(samples[name] for name in chosen)
-        usd = _sum([_times(probe, every), _times(share, _sum(price[name] for name in chosen))])
+        usd = sum_usd([_times(probe, every), _times(share, sum_usd(price[name] for name in chosen))])
         plans.append(Projection(plan="similarity", calls=calls, usd=usd))
     if votes:
-        solving = _sum(_times(one.samples, one.solve_usd_per_call) for one in tried)
+        solving = sum_usd(_times(one.samples, one.solve_usd_per_call) for one in tried)
         plans.append(Projection(plan="vote", calls=n * drawn, usd=_times(n, solving)))
     if judge:
-        usd = _sum([_times(n, every), _times(n, verdict_usd)])
+        usd = sum_usd([_times(n, every), _times(n, verdict_usd)])
         plans.append(Projection(plan=f"judge ({judge})", calls=n * (drawn + 1), usd=usd))
     return plans
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    """The sum; None where one of them is unknown."""
-    listed = list(values)
-    known = [value for value in listed if value is not None]
-    return sum(known) if len(known) == len(listed) else None
 
 
 def _times(factor: float, usd: float | None) -> float | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.annotation import Route, RoutingConfig, annotation_requests
+from tuition.annotation import annotation_requests
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Json, Record, canonical_json
@@ -16,13 +16,12 @@ from tuition.recipes import RECIPES
 from tuition.recipes.asking import annotation_of
 from tuition.recipes.check import blind_notes, check_examination
 from tuition.recipes.common import choose_train, load_splits
-from tuition.recipes.config import Experiment
-from tuition.recipes.labeller import panel_of
-from tuition.recipes.labels import check_labellers, demonstrated, look_at_asked, stood_in
-from tuition.recipes.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
-from tuition.recipes.route_plan import RoutePlan, RoutePricer, asked_for_certain
-from tuition.recipes.routing import assemble, writers_of
-from tuition.tasks import make_task
+from tuition.recipes.config import Experiment, route_of, task_of
+from tuition.recipes.labels.labeller import panel_of
+from tuition.recipes.labels.labels import check_labellers, demonstrated, look_at_asked, stood_in
+from tuition.recipes.plan.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
+from tuition.recipes.plan.routes import RoutePlan, RoutePricer, asked_for_certain
+from tuition.recipes.routing import assemble
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
@@ -77,7 +76,7 @@ def plan_of(config: Experiment) -> Plan:
     splits, findings = load_splits(config)
     check_examination(config, splits, findings)
     train = choose_train(config, splits)
-    check_labellers(config, splits, train, task=make_task(getattr(config.task, "kind", "mixed")))
+    check_labellers(config, splits, train, task=task_of(config))
     plans: list[TeacherPlan] = []
     asked = config.teacher if _annotates(config) or _examines_teachers(config) else ()
     for table in {table.name: table for table in (*asked, *panel_of(config))}.values():
@@ -86,13 +85,15 @@ def plan_of(config: Experiment) -> Plan:
         plans.append(plan_calls(table.name, calls, kept=kept_in(config.store, list(calls))))
     routes: list[RoutePlan] = []
     if RECIPES[config.recipe].asks:
-        route, routing = _route_of(config)
+        route, routing = route_of(config)
         assemble(config, route=route, routing=routing)
         shown = stood_in(config, splits.train)
         chosen = choose_train(config, dataclasses.replace(splits, train=shown))
         pricer = RoutePricer(config, chosen, shown)
-        plans = [plan for plan in plans if plan.calls] + pricer.extra(route)
-        routes = pricer.plans(route) if len(writers_of(config)) > 1 else []
+        is_wide = _has_singles(config) and route in ("random", "similarity")
+        # With a baseline for each teacher everybody is asked about everything, whatever the route.
+        plans = [plan for plan in plans if plan.calls] + pricer.extra("all" if is_wide else route)
+        routes = pricer.plans(route) if len(config.writers) > 1 else []
     return Plan(
         train=len(train),
         valid=len(splits.valid),
@@ -104,20 +105,16 @@ def plan_of(config: Experiment) -> Plan:
     )
 
 
-def _route_of(config: Experiment) -> tuple[Route, RoutingConfig]:
-    return getattr(config, "route", "all"), getattr(config, "routing", RoutingConfig())
-
-
 def _certain(config: Experiment, examples: Sequence[Example], table: TeacherConfig) -> list[Example]:
     """The examples one teacher will be asked about; a baseline of its own asks it about all."""
     if _has_singles(config) or not RECIPES[config.recipe].asks:
-        return list(examples) if table.name in writers_of(config) else []
-    route, routing = _route_of(config)
+        return list(examples) if table in config.writers else []
+    route, routing = route_of(config)
     return asked_for_certain(examples, table.name, route=route, routing=routing, config=config)
 
 
 def _has_singles(config: Experiment) -> bool:
-    return "single_teacher" in config.evaluation.baselines and len(writers_of(config)) > 1
+    return "single_teacher" in config.evaluation.baselines and len(config.writers) > 1
 
 
 def _annotates(config: Experiment) -> bool:
@@ -179,17 +176,24 @@ def _notes(config: Experiment, train: Sequence[Example], plans: Sequence[Teacher
             f"the price of {', '.join(unknown)} is unknown, and so is the cost; set price_prompt and "
             "price_completion"
         )
-    if config.annotation.verify or _route_of(config)[0] == "judge":
+    if config.annotation.verify or route_of(config)[0] == "judge":
         notes.append(
             "second looks and verdicts are priced on texts of a guessed length, for what they look at is not "
             "written yet; those that are paid for already are counted once more"
+        )
+    expected = sum(plan.expected_usd or 0.0 for plan in plans)
+    if config.budget.usd is not None and expected > config.budget.usd:
+        notes.append(
+            f"budget.usd = {config.budget.usd:g} covers about {100 * config.budget.usd / expected:.0f} % of "
+            f"the expected ${expected:.2f}: the asking would end early, the last teachers hardly asked, and "
+            "the student would learn from what there is. Raise it, or take fewer examples (selection.share)"
         )
     by = [f"{split} by {source}" for split, source in config.labels.sources().items() if source != "gold"]
     if by:
         notes.append(
             f"labels: {', '.join(by)}" + ("" if config.labels.replace else ", where there is no gold")
         )
-    if _route_of(config)[0] == "similarity" and config.annotation.forced and not config.annotation.verify:
+    if route_of(config)[0] == "similarity" and config.annotation.forced and not config.annotation.verify:
         notes.append(
             "with forced = true and no annotation.verify the probe shows who contradicts an answer, and not "
             "who reasons rightly; name a verifier, or set annotation.forced = false"

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from tuition.annotation import caps_of, solve
+from tuition.annotation import Till, solve
 from tuition.core.errors import BudgetSpent, DataError, TeacherError
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows
 from tuition.core.run import Run
-from tuition.core.store import Place, Store
 from tuition.recipes.config import Experiment
-from tuition.recipes.tally import HumanLabels, Tallies, Tally, in_one_form, tallies
+from tuition.recipes.labels.tally import HumanLabels, Tallies, Tally, in_one_form, tallies
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
@@ -44,7 +43,7 @@ class Labeller:
     """Labels the questions of one split after the other, and remembers what came of it."""
 
     def __init__(
-        self, config: Experiment, run: Run, *, task: Task, store: Store, shown: Sequence[Example]
+        self, config: Experiment, run: Run, *, task: Task, till: Till, shown: Sequence[Example]
     ) -> None:
         """Take a place in a run.
 
@@ -52,7 +51,7 @@ class Labeller:
             config: Says who labels which split.
             run: Whose folder may hold what was labelled before.
             task: Reads and grades answers.
-            store: Where replies are kept and money is counted.
+            till: Where answers are paid and kept.
             shown: Training examples to draw demonstrations from.
         """
         self.config = config
@@ -60,7 +59,7 @@ class Labeller:
         """Of all splits, as they came."""
         self._run = run
         self._task = task
-        self._store = store
+        self._till = till
         self._shown = shown
         self._found: dict[str, Tallies] = {}
         self._before: dict[tuple[str, str], Tally] | None = None
@@ -118,20 +117,16 @@ class Labeller:
         return [in_one_form(row, item, self._task) for row, item in zip(rows, examples, strict=True)]
 
     def _ask(self, table: TeacherConfig, split: str, examples: Sequence[Example]) -> list[str | None]:
-        config, run, teacher = self.config, self._run, make_teacher(table)
+        config, teacher = self.config, make_teacher(table)
         solved = solve(
             examples,
             teacher,
             train=self._shown,
             task=self._task,
-            store=self._store,
-            place=Place(run=run.id, group=config.budget.scope),
+            till=self._till.telling(f"{split} {table.name}"),
             config=config.annotation,
-            caps=caps_of(config.budget, run.id),
-            budget=config.budget,
             seed=config.seed,
             parameters=table.parameters(),
-            progress=lambda stage, done, total: run.progress(f"{stage} {split} {table.name}", done, total),
             role="label",
         )
         self._failures.update(f"{table.name}: {failure.kind}" for failure in solved.failures)

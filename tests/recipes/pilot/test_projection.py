@@ -5,7 +5,7 @@ from test_advice import tried
 
 from tuition.annotation import RoutingConfig
 from tuition.core.records import Example
-from tuition.recipes.projection import project, similar_choice
+from tuition.recipes.pilot.projection import project, similar_choice
 
 PAIR = [tried("a", kept=40, usd=0.01), tried("b", kept=30, usd=0.03)]
 

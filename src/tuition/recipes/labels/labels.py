@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tuition.annotation import Till
 from tuition.core.errors import ConfigError, DataError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits, bare, relabelled
-from tuition.core.store import Store
 from tuition.recipes.check import check_abilities, check_terms, make_student
 from tuition.recipes.config import Experiment
-from tuition.recipes.labeller import LABELS_FILE, Labeller, panel_of
-from tuition.recipes.tally import HumanLabels
+from tuition.recipes.labels.labeller import LABELS_FILE, Labeller, panel_of
+from tuition.recipes.labels.tally import HumanLabels
 from tuition.recipes.targets import question_text
 from tuition.tasks.check import fits
 from tuition.teachers import make_teacher
@@ -185,7 +185,7 @@ def label_splits(
     splits: Splits,
     train: tuple[Example, ...],
     task: Task,
-    store: Store,
+    till: Till,
 ) -> Labelled:
     """Label what the configuration says is to be labelled, or read back what this run labelled before.
 
@@ -195,7 +195,7 @@ def label_splits(
         splits: As loaded; the sealed test gets a new seal.
         train: The part of training that the run works with.
         task: Reads and grades answers.
-        store: Where replies are kept and money is counted.
+        till: Where answers are paid and kept.
 
     Returns:
         The same examples with labels; one that nobody could label has left its split.
@@ -208,7 +208,7 @@ def label_splits(
     if not named:
         return Labelled(splits=splits, train=train)
     event = _labelled_before(run)
-    desk = Labeller(config, run, task=task, store=store, shown=demonstrated(config, splits))
+    desk = Labeller(config, run, task=task, till=till, shown=demonstrated(config, splits))
     if event is None:
         check_labellers(config, splits, train, task=task)
         _check_student(config, train)
