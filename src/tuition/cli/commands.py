@@ -8,9 +8,11 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.prompt import Confirm
 
+from tuition.annotation.route import ROUTES
 from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
 from tuition.core.config import override, parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
@@ -286,7 +288,19 @@ def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print_table(f"{left} less {right}, {found['split']} split", [found])
+    shown = {
+        "items": found["n"],
+        "points": _points(found["difference"], found["low"], found["high"]),
+        "left alone right": found["only_a"],
+        "right alone right": found["only_b"],
+        "p (McNemar)": found["p"],
+    }
+    print_table(f"{left} less {right}, {found['split']} split", [shown])
+
+
+def _points(*shares: Any) -> str:
+    mean, low, high = (f"{100 * share:+.1f}" for share in shares)
+    return f"{mean} [{low}, {high}]"
 
 
 def write_report(folder: Path, *, as_json: bool) -> None:
@@ -319,7 +333,12 @@ def list_folder(folder: Path, *, as_json: bool) -> None:
         for path in sorted(folder.rglob("config.toml"))
         if (path.parent / "run_id").exists()
     ]
-    names = {"recipes": sorted(RECIPES), "sources": sorted(source_types()), "starters": sorted(STARTERS)}
+    names = {
+        "recipes": sorted(RECIPES),
+        "routes": list(ROUTES),
+        "sources": sorted(source_types()),
+        "starters": sorted(STARTERS),
+    }
     if as_json:
         print_json(
             {"runs": [dict(run) for run in runs], **{kind: list(found) for kind, found in names.items()}}

@@ -250,4 +250,4 @@ def serve(
         import uvicorn
     except ImportError:
         raise MissingExtra("uvicorn", "serve") from None
-    uvicorn.run(application, host=host, port=port, log_level="warning")
+    uvicorn.run(application, host=host, port=port, log_level="info", access_log=False)
