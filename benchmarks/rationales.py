@@ -2,8 +2,9 @@
 
 The teachers are programs, not language models. Forms: `task` (the paper: rationale as second task, one-pass
 answer), `chain` (explain, then answer), `both`, which is examined in each way. Settings: one teacher, two and
-three summed, three routed by similarity (one is asked; shown the answer or not) and by familiarity (all are
-asked, one is learnt from).
+three summed, three routed by similarity (one is asked) and by familiarity (all are asked, one is learnt from).
+Shown the answer, few teachers contradict it, so that the probe of the similarity route can hardly tell them
+apart.
 """
 
 import tempfile
@@ -17,15 +18,13 @@ from tuition.recipes.execute import execute_all
 
 TEACHERS = ("ada", "bela", "chen")
 SETTINGS = {
-    "1": (TEACHERS[:1], "all", True),
-    "2 summed": (TEACHERS[:2], "all", True),
-    "3 summed": (TEACHERS, "all", True),
-    "3 by similarity": (TEACHERS, "similarity", True),
-    "3 by similarity, not forced": (TEACHERS, "similarity", False),
-    "3 by familiarity": (TEACHERS, "familiar", True),
+    "1": (TEACHERS[:1], "all"),
+    "2 summed": (TEACHERS[:2], "all"),
+    "3 summed": (TEACHERS, "all"),
+    "3 by similarity": (TEACHERS, "similarity"),
+    "3 by familiarity": (TEACHERS, "familiar"),
 }
-"""Who is asked, by which route, and whether the answer is shown. Shown it, few teachers contradict it, and a
-probe can hardly tell them apart."""
+"""Who is asked, and by which route; the answer is shown to all."""
 FORMS = ("task", "chain", "both")
 
 
@@ -53,11 +52,9 @@ def seed_runs(folder, seed, *, quick):
     runs = trained(rows, seed)
     for form in FORMS:
         rows = {}
-        for setting, (teachers, route, forced) in SETTINGS.items():
+        for setting, (teachers, route) in SETTINGS.items():
             name = f"{form}, {setting}"
             changed = {"recipe": "tinyllm", "rationale_as": form, "route": route, "teacher": made(teachers)}
-            if not forced:
-                changed["annotation"] = {"forced": False}
             rows[name] = tables(folder, seed, name, changed, quick=quick)
         taught = trained(rows, seed)
         runs += taught
@@ -80,7 +77,7 @@ def one_pass(table, folder):
     name = Path(table["out"]).name
     changed = {"recipe": "zero_shot", "teacher": [], "out": str(folder / f"{name}, one pass")}
     student = {**table["student"], "model": str(Path(table["out"]) / "student")}
-    kept = {key: value for key, value in table.items() if key not in ("rationale_as", "route", "annotation")}
+    kept = {key: value for key, value in table.items() if key not in ("rationale_as", "route")}
     return {**kept, **changed, "student": student}
 
 
