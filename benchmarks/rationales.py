@@ -1,10 +1,10 @@
-"""TinyLLM's claim on the playground: one student a form, teacher setting and seed, at equal steps
+"""TinyLLM's claim on the playground: one student a form, teacher setting and seed, at equal steps, with money.
 
 The teachers are programs, not language models. Forms: `task` (the paper: rationale as second task, one-pass
 answer), `chain` (explain, then answer), `both`, which is examined in each way. Settings: one teacher, two and
-three summed, three routed by similarity (one is asked) and by familiarity (all are asked, one is learnt from).
-Shown the answer, few teachers contradict it, so that the probe of the similarity route can hardly tell them
-apart.
+three summed, three routed by similarity (one is asked) and by familiarity (all are asked, one is learnt
+from). All are shown the answer; few contradict it, so that the probe of the similarity route can hardly tell
+them apart.
 """
 
 import tempfile
