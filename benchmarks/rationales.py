@@ -1,4 +1,4 @@
-"""TinyLLM's claim on the playground: one student a form, teacher setting and seed, at equal steps, with money.
+"""TinyLLM's claim on the playground: one student a form, teacher setting and seed, at equal steps, and money.
 
 The teachers are programs, not language models. Forms: `task` (the paper: rationale as second task, one-pass
 answer), `chain` (explain, then answer), `both`, which is examined in each way. Settings: one teacher, two and
