@@ -13,12 +13,12 @@ from typing import Any
 from rich.prompt import Confirm
 
 from tuition.annotation.route import ROUTES
-from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
+from tuition.cli.show import per_cent, print_ablation, print_json, print_rows, print_table, progress_bars, say
 from tuition.core.config import override, parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
 from tuition.core.rows import read_rows
 from tuition.recipes import RECIPES
-from tuition.recipes.ablate import ablation_table, ablations, left_out, new_calls, shown
+from tuition.recipes.ablate import ablation_table, ablations, left_out, new_calls
 from tuition.recipes.compare import compare_runs, compare_with
 from tuition.recipes.config import Experiment, resolve, source_types
 from tuition.recipes.demo import demo_configs
@@ -154,8 +154,7 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool, is_ablated: b
     else:
         _show_rows(out)
         if ablation:
-            title = f"{out}: without one part at a time, against {out.name}"
-            print_table(title, [shown(row) for row in ablation])
+            print_ablation(f"{out}: without one part at a time, against {out.name}", ablation)
         _say_left_out(config, is_ablated=is_ablated)
         say(f"{_what_was_done(out, finished)} Next: tuition show {out}")
     missing = [name for name in {**configs, **parts} if name not in finished]
@@ -284,23 +283,18 @@ def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:
         right: Another.
         as_json: Print JSON instead of sentences.
     """
-    found = compare_runs(left, right)
+    found: Any = compare_runs(left, right)
     if as_json:
         print_json(found)
         return
     shown = {
         "items": found["n"],
-        "points": _points(found["difference"], found["low"], found["high"]),
+        "points": per_cent(found["difference"], (found["low"], found["high"]), sign="+"),
         "left alone right": found["only_a"],
         "right alone right": found["only_b"],
         "p (McNemar)": found["p"],
     }
     print_table(f"{left} less {right}, {found['split']} split", [shown])
-
-
-def _points(*shares: Any) -> str:
-    mean, low, high = (f"{100 * share:+.1f}" for share in shares)
-    return f"{mean} [{low}, {high}]"
 
 
 def write_report(folder: Path, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +20,7 @@ from tuition.core.protocols import Listener
 from tuition.core.records import Json
 from tuition.report import Row, money
 
-__all__ = ["print_json", "print_rows", "print_table", "progress_bars", "say"]
+__all__ = ["per_cent", "print_ablation", "print_json", "print_rows", "print_table", "progress_bars", "say"]
 
 _WIDTH = None if sys.stdout.isatty() else 160
 """A pipe has no width of its own; tables are then as wide as they need to be, within reason."""
@@ -109,18 +110,53 @@ def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
 
 
+def print_ablation(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print what each part of a run is worth: shares in per cent, differences in points.
+
+    Args:
+        title: Stands above.
+        rows: From `recipes.ablate.ablation_table`.
+    """
+    print_table(
+        title,
+        [
+            {
+                **{name: row[name] for name in ("name", "split", "n", "labels")},
+                "right %": per_cent(row["accuracy"], row["ci95"]),
+                "over the main run": per_cent(row["difference"], row["difference_ci95"], sign="+"),
+                "p": "" if row["p"] is None else f"{row['p']:.3f}",
+                "remark": row["remark"],
+            }
+            for row in rows
+        ],
+    )
+
+
+def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: str = "") -> str:
+    """Write a share, or a difference of shares, with its interval.
+
+    Args:
+        share: In [-1, 1]; None: there is none.
+        ends: Of its interval.
+        sign: `+` where it is a difference, which then has its sign always.
+
+    Returns:
+        Such as `41.0 [38.2, 44.1]`; empty where something is missing.
+    """
+    numbers = (share, *(ends or (None,)))
+    # A zero has no sign.
+    told = [f"{round(100 * number, 1) + 0.0:{sign}.1f}" for number in numbers if number is not None]
+    return f"{told[0]} [{told[1]}, {told[2]}]" if len(told) == 3 else ""
+
+
 def _shown(row: Row, *, names_labels: bool) -> dict[str, object]:
-    gain = ""
-    if row.difference is not None and row.difference_low is not None and row.difference_high is not None:
-        low, high = 100 * row.difference_low, 100 * row.difference_high
-        gain = f"{100 * row.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
     return {
         "row": row.name,
         "items": row.n,
         **({"labels": row.label_source} if names_labels else {}),
-        "right %": f"{100 * row.accuracy:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]",
+        "right %": per_cent(row.accuracy, (row.low, row.high)),
         "unreadable %": f"{100 * row.unreadable:.1f}",
-        "over label_only": gain,
+        "over label_only": per_cent(row.difference, (row.difference_low, row.difference_high), sign="+"),
         "cost": money(row.usd),
         "paid": money(row.paid_usd),
         "remark": row.remark,

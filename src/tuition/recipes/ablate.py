@@ -22,7 +22,7 @@ from tuition.recipes.execute import Finished, within_one_budget
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["ablation_table", "ablations", "left_out", "new_calls", "shown"]
+__all__ = ["ablation_table", "ablations", "left_out", "new_calls"]
 
 _READING = {"without_diverse_teachers": "our reading: all rationales from one teacher, as many as before"}
 """What a reader must know of a row."""
@@ -118,33 +118,6 @@ def _row(name: str, run: Finished, *, difference: Mapping[str, Any]) -> dict[str
         "p": difference.get("p"),
         "remark": difference.get("refused") or _READING.get(name, ""),
     }
-
-
-def shown(row: Mapping[str, Any]) -> dict[str, Json]:
-    """Write a row for people.
-
-    Args:
-        row: From `ablation_table`.
-
-    Returns:
-        Its shares in per cent, each with its interval.
-    """
-    kept = {name: row[name] for name in ("name", "split", "n", "labels")}
-    return {
-        **kept,
-        "right %": _per_cent(row["accuracy"], row["ci95"], ".1f"),
-        "over the main run": _per_cent(row["difference"], row["difference_ci95"], "+.1f"),
-        "p": "" if row["p"] is None else f"{row['p']:.3f}",
-        "remark": row["remark"],
-    }
-
-
-def _per_cent(share: float | None, ends: list[float] | None, form: str) -> str:
-    if share is None or ends is None:
-        return ""
-    # A zero has no sign.
-    value, low, high = (format(100 * number + 0.0, form) for number in (share, *ends))
-    return f"{value} [{low}, {high}]"
 
 
 def _changes(config: Experiment) -> tuple[_Rows, dict[str, str]]:

@@ -82,7 +82,7 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     }
     orders = ask_by_route(bench, writers, panel, route=route, routing=routing)
     found = {name: writer.result for name, writer in writers.items()}
-    _refuse_nothing(found)
+    _refuse_silence(found)
     routed = choose_used(bench, found, panel, route=route, orders=orders)
     figures = _figures(writers, found, routed, route=route, n=len(bench.train))
     return _write_down(run, writers, found, routed=routed, figures=figures, is_simulated=panel.is_simulated)
@@ -170,7 +170,7 @@ def _failures(found: Mapping[str, Annotated]) -> Counter[str]:
     return Counter(f"{name}: {failure.kind}" for name, result in found.items() for failure in result.failures)
 
 
-def _refuse_nothing(found: Mapping[str, Annotated]) -> None:
+def _refuse_silence(found: Mapping[str, Annotated]) -> None:
     """End here where nothing at all came, or one teacher is out of reach, before anything is learnt."""
     for name, result in found.items():
         kinds = Counter(failure.kind for failure in result.failures)
