@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tuition.core.budget import Price
+from tuition.core.evidence import Evidence
 from tuition.core.records import Example, Grade, Json, Reply, Request, Target
 from tuition.core.splits import Splits
 
@@ -22,6 +23,7 @@ __all__ = [
     "Pool",
     "Progress",
     "Source",
+    "StepChecker",
     "Strategy",
     "StudentAbilities",
     "Task",
@@ -100,6 +102,26 @@ class Source(Protocol):
         ...
 
 
+class StepChecker(Protocol):
+    """Knows which step of an explanation is wrong, where that can be known; a source may be one too."""
+
+    def first_wrong_step(self, example: Example, steps: Sequence[str]) -> int | None:
+        """Find the first wrong step.
+
+        Args:
+            example: The question.
+            steps: Of an explanation, its closing sentence left out.
+
+        Returns:
+            The 0-based index; the number of steps where all are right and the last step is missing; None:
+            every step is right and none is missing.
+
+        Raises:
+            DataError: The question is none it knows.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherAbilities:
     """What a teacher can do and what asking it means."""
@@ -145,6 +167,14 @@ class Pool:
     size: int
     domains: Sequence[str] = ()
     """One a row; empty: unknown."""
+    evidence: Sequence[Evidence] = ()
+    """What the student's reasoning shows, one a row; empty: nobody looked."""
+    costs: Sequence[float] = ()
+    """Expected dollars of asking, one a row, above 0; empty: unknown, or every row costs the same."""
+    vectors: Sequence[Sequence[float]] = ()
+    """Where each row lies, for diversity: one vector a row, all of one length; empty: unknown."""
+    asked: frozenset[int] = frozenset()
+    """Rows that must not be chosen: asked before, or refused by a teacher."""
 
 
 class Strategy(Protocol):
@@ -182,6 +212,14 @@ class Generation:
     text: str
     tokens: int
     """Tokens written, the end mark included."""
+    logprobs: tuple[float, ...] = ()
+    """Natural log-probability of each token under the student, whatever the temperature; empty where nobody
+    asked."""
+    entropies: tuple[float, ...] = ()
+    """Entropy of the student's distribution at each token, in nats; empty where nobody asked."""
+    ends: tuple[int, ...] = ()
+    """Letters of `text` written once each token is, so that tokens can be told by step; empty where nobody
+    asked."""
 
 
 class Learner(Protocol):
@@ -227,6 +265,78 @@ class Learner(Protocol):
         Returns:
             One natural log-probability a token of the output, its end mark included; an output beyond
             `max_output_tokens` is scored up to there.
+        """
+        ...
+
+    def explain(
+        self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
+    ) -> list[list[Generation]]:
+        """Write explanations with the probabilities behind them.
+
+        Args:
+            questions: Their `output` is not looked at.
+            samples: How many a question.
+            temperature: 0: greedy, and then `samples` is 1.
+            max_tokens: Upper bound for each.
+            seed: Equal seeds draw equal texts.
+
+        Returns:
+            For each question its samples, with log-probabilities, entropies and ends.
+        """
+        ...
+
+    def answers_from_prefixes(
+        self,
+        questions: Sequence[Target],
+        prefixes: Sequence[Sequence[str]],
+        *,
+        samples: int,
+        temperature: float,
+        max_tokens: int,
+        seed: int,
+    ) -> list[list[list[Generation]]]:
+        """Continue an output from each of several beginnings; question and common beginnings are read once.
+
+        Args:
+            questions: Their `output` is not looked at.
+            prefixes: Beginnings of the output, for each question; the empty one is allowed.
+            samples: How many continuations of each.
+            temperature: 0: greedy, and then `samples` is 1.
+            max_tokens: Upper bound for each continuation, the prefix not counted.
+            seed: Equal seeds draw equal texts.
+
+        Returns:
+            For each question, for each prefix, the continuations without the prefix.
+        """
+        ...
+
+    def scores_from_prefixes(
+        self,
+        questions: Sequence[Target],
+        prefixes: Sequence[Sequence[str]],
+        outputs: Sequence[Sequence[str]],
+    ) -> list[list[list[tuple[float, ...]]]]:
+        """Score several endings behind each of several beginnings, all of them read once.
+
+        Args:
+            questions: Their `output` is not looked at.
+            prefixes: Beginnings of the output, for each question.
+            outputs: Endings, for each question the same behind all its prefixes.
+
+        Returns:
+            For each question, prefix and ending one natural log-probability a token of the ending, its end
+            mark included.
+        """
+        ...
+
+    def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Say where each question lies: the mean of the last hidden states over its tokens.
+
+        Args:
+            questions: Their `output` is not looked at.
+
+        Returns:
+            One vector a question, all of one length.
         """
         ...
 

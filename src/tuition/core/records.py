@@ -108,7 +108,11 @@ def _revive(field_name: str, value: Any) -> Any:
         case "grade":
             return Grade(value)
         case _:
-            return tuple(value) if isinstance(value, list) else value
+            return _tuples(value)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class Grade(StrEnum):
@@ -255,7 +259,7 @@ class Annotation(Record):
     example_id: str
     teacher: str
     kind: str
-    """rationale (gold answer shown), chain (not shown), revision."""
+    """rationale (gold answer shown), chain (not shown), revision, answer (no rationale at all)."""
     rationale: str
     answer: str | None
     """What the teacher concludes, read from its reply; None: unreadable."""
@@ -270,6 +274,11 @@ class Annotation(Record):
     faults: tuple[str, ...] = ()
     """Health checks it failed; empty: healthy."""
     finish: str = "stop"
+    first_wrong: int | None = None
+    """Of a revision: the 0-based index of the parent's first wrong step, its number of steps where only the
+    answer was wrong; None: nothing was found wrong, or nothing was looked at."""
+    said_by: tuple[str, ...] = ()
+    """Of a revision: who said what, in order, as `teacher: what`, such as `ada: step 2 wrong`."""
 
     @property
     def id(self) -> str:
@@ -296,6 +305,11 @@ class Prediction(Record):
     option_scores: tuple[float, ...] = ()
     """Log-likelihood of each option, natural log; empty where the answer was generated."""
     output_tokens: int = 0
+
+    @property
+    def id(self) -> str:
+        """First 16 digits of the content's SHA-256."""
+        return content_id(self.to_json())[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
