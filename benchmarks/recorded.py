@@ -4,8 +4,10 @@ Belongs to `teachers.py`; asks nobody.
 """
 
 import math
+import re
 import tomllib
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,17 @@ FILES = {"gsm8k": ("gsm8k/test", "gsm8k/test"), "mmlu_pro": ("mmlu_pro/valid", "
 """Where the calibration part is drawn, and what is evaluated; of one and the same file the rest is."""
 MARKETS = ("list", "second", "sourced")
 """List prices; the second, cheaper market; list prices without the teachers whose price is an estimate."""
+MORE_MARKETS = ("open", "ratio3", "ratio10", "ratio30")
+"""List prices without MMLU-Pro's Gemini; two tiers of price, see `scaled`: here the learnt cascades alone."""
+LEARNT_FROM = {"gsm8k": ["gsm8k/test"], "mmlu_pro": ["mmlu_pro/train", "mmlu_pro/valid"]}
+"""Where cascades are learnt; of the evaluated file itself, the other folds."""
 NONE, GOLD = -1, 0
 USUAL_TOKENS = 100
+TIER = 0.03
+PER_ITEM = ("answers", "usd", "traits")
+DOUBT = re.compile(
+    r"\b(?:however|wait|assum\w*|might|perhaps|maybe|approximately|unclear|closest|none of)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +52,8 @@ class Pool:
     usual: np.ndarray
     """What a call costs by the list, shape (teachers, ): a mean question and USUAL_TOKENS of answer; known
     before anybody is asked."""
+    traits: np.ndarray
+    """What a text shows without being read: log of its tokens, words of doubt; shape (items, teachers, 2)."""
 
     def only(self, teachers):
         return self.take(range(len(self.examples)), teachers)
@@ -53,6 +66,7 @@ class Pool:
             answers=self.answers[np.ix_(items, columns)],
             usd=self.usd[np.ix_(items, columns)],
             usual=self.usual[columns],
+            traits=self.traits[np.ix_(items, columns)],
         )
 
     def by_price(self):
@@ -68,9 +82,29 @@ class Labels:
     usd: np.ndarray
 
 
+def joined(pools):
+    """Put the items of several pools of the same teachers together."""
+    first = pools[0]
+    parts = {name: np.concatenate([getattr(pool, name) for pool in pools]) for name in PER_ITEM}
+    return replace(first, examples=[example for pool in pools for example in pool.examples], **parts)
+
+
+def scaled(pool, like, ratio):
+    """Price in two tiers: who comes within 3 points of the best of `like` costs what it does, the rest less.
+
+    The mean answer to an item of `like` costs each dear teacher as much as the best one's by the list, each
+    cheap one that divided by `ratio`; between items a teacher's cost varies as it does by the list.
+    """
+    right, mean = is_right(like.answers, GOLD).mean(0), like.usd.mean(0)
+    best = right.argmax()
+    factor = mean[best] / mean / np.where(right > right[best] - TIER, 1, ratio)
+    return replace(pool, usd=pool.usd * factor, usual=pool.usual * factor)
+
+
 # ---- what was recorded, and what it costs ----
 
 
+@cache
 def read_pool(data, file, market):
     """Read answers and price them; grades are those of Tuition's own task."""
     task = make_task("number" if data == "gsm8k" else "multiple_choice")
@@ -79,17 +113,19 @@ def read_pool(data, file, market):
     examples = list(read_examples(path, TaskConfig(kind=task.name), split="test")[0])
     teachers = list(PRICES[data])
     answers = np.full((len(rows), len(teachers)), NONE)
-    usd = np.zeros(answers.shape)
+    usd, traits = np.zeros(answers.shape), np.zeros((*answers.shape, 2))
     for i, (example, row) in enumerate(zip(examples, rows, strict=True)):
         seen: dict[str, int] = {}
         for t, name in enumerate(teachers):
             said = row["rationales"].get(name)
             if said is not None:
-                usd[i, t] = price(data, name, market) @ tokens(data, example, said["text"])
+                counted = tokens(data, example, said["text"])
+                usd[i, t] = price(data, name, market) @ counted
+                traits[i, t] = math.log1p(counted[1]), len(DOUBT.findall(said["text"]))
                 answers[i, t] = number_of(said["answer"], task=task, example=example, seen=seen)
     asked = np.mean([tokens(data, example, "")[0] for example in examples])
     usual = np.array([price(data, name, market) @ [asked, USUAL_TOKENS] for name in teachers])
-    return Pool(examples=examples, teachers=teachers, answers=answers, usd=usd, usual=usual)
+    return Pool(examples=examples, teachers=teachers, answers=answers, usd=usd, usual=usual, traits=traits)
 
 
 def number_of(answer, *, task, example, seen):
@@ -122,7 +158,9 @@ def candidates(data, market):
     return [
         name
         for name, entry in PRICES[data].items()
-        if entry.get("is_candidate", True) and not (market == "sourced" and entry.get("is_estimate", False))
+        if entry.get("is_candidate", True)
+        and not (market == "sourced" and entry.get("is_estimate", False))
+        and not (market == "open" and data == "mmlu_pro" and entry["provider"] == "Google")
     ]
 
 

@@ -1,20 +1,23 @@
-"""Real language models as labellers: the best one, majorities, panels that escalate, the similarity router.
+"""Real language models as labellers: the best one, majorities, panels, the similarity router, cascades.
 
 Accuracy stands beside money. Nothing is asked: the answers are those of the shared data, the money that of
 `prices.toml`, which also fixes the rules. A method is fitted on a calibration part where every candidate is
-asked and paid, with gold or with the panel's own weighted majority in its place, and judged on other items. A
-missing answer costs nothing and counts as wrong, as an unreadable one does.
+asked and paid, with gold or with the panel's own weighted majority in its place, and judged on other items.
+The cascades of `cascades.py` are learnt with gold: on MMLU-Pro's train and valid parts, on GSM8K
+cross-fitted. A missing answer costs nothing and counts as wrong, as an unreadable one does.
 """
 
 import itertools
-import math
 
 import frame
 import numpy as np
+from cascades import cross_fitted, learnt
 from recorded import (
     FILES,
     GOLD,
+    LEARNT_FROM,
     MARKETS,
+    MORE_MARKETS,
     NONE,
     PRICES,
     Labels,
@@ -23,19 +26,19 @@ from recorded import (
     escalate,
     fallback,
     is_right,
+    joined,
     majority_of,
     plain,
     read_pool,
+    scaled,
     single,
     weighted_of,
 )
+from teachers_table import Table, cheapest, cheapest_within_a_point, rounded, show
 
 from tuition.annotation.route import similar_success
-from tuition.core.records import Grade
-from tuition.evaluation.compare import compare
 
-RULES = PRICES["rules"]
-MARGIN = RULES["margin"]
+RULES, LEARNT = PRICES["rules"], PRICES["learnt"]
 
 
 # ---- fitting on the calibration part ----
@@ -165,6 +168,36 @@ def runs_of(data, market, seeds):
     return rows, judged, mean_curves(curves)
 
 
+def learnt_runs_of(data, market, seeds):
+    """Give the rows of the learnt cascades, and of single teachers where prices are not those of a list."""
+    ratio = int(market.removeprefix("ratio")) if market.startswith("ratio") else None
+    names, prices = candidates(data, market), "list" if market in MORE_MARKETS else market
+    pool = read_pool(data, FILES[data][1], prices).only(names)
+    known = joined([read_pool(data, file, prices).only(names) for file in LEARNT_FROM[data]])
+    if ratio:
+        pool, known = scaled(pool, known, ratio), scaled(known, known, ratio)
+    same = {"data": data, "market": market}
+    free = same | {"seed": 0, "calibration": 0, "usd_calibration": 0.0}
+    rows = []
+    if market in MORE_MARKETS:
+        singles = [(single(pool, t), f"single:{name}") for t, name in enumerate(pool.teachers)]
+        rows += [row(labels, strategy=name, **free) for labels, name in singles]
+    kinds, n = LEARNT["kinds"].get(f"{data}/{market}", [LEARNT["kind"]]), len(known.examples)
+    is_crossed = LEARNT_FROM[data] == [FILES[data][1]]
+    size = round(n * (1 - 1 / RULES["folds"])) if is_crossed else LEARNT["items"]
+    for seed in range(seeds):
+        if is_crossed:
+            made = cross_fitted(pool, LEARNT["limits"], folds=RULES["folds"], seed=seed, kinds=kinds)
+            bill = known.usd.sum() * size / n
+        else:
+            train = known.take(np.random.default_rng(seed).permutation(n)[:size])
+            made, bill = learnt(train, pool, LEARNT["limits"], kinds), train.usd.sum()
+        paid = same | {"seed": seed, "calibration": size, "usd_calibration": float(bill)}
+        for (kind, limit), (labels, what) in made.items():
+            rows.append(row(labels, strategy=f"learnt_{kind}_{limit}", fitted=what, **paid))
+    return rows
+
+
 def mean_curves(points):
     """Give calibration, price weight, accuracy and dollars per 1,000 items, over the seeds."""
     kinds = dict.fromkeys(point[:2] for point in points)
@@ -172,116 +205,6 @@ def mean_curves(points):
 
 
 # ---- what they come to ----
-
-
-class Table:
-    """Compares the methods of one data set and market, item by item, over the seeds."""
-
-    def __init__(self, rows, judged, *, resamples):
-        self.rows, self.judged, self.resamples = rows, judged, resamples
-        self.n = rows[0]["n"]
-        drawn = np.random.default_rng(0).multinomial(self.n, np.full(self.n, 1 / self.n), size=resamples)
-        self.draws = drawn.astype(float)  # (R, N)
-        names = candidates(rows[0]["data"], rows[0]["market"])
-        alone = [row for row in rows if row["strategy"].removeprefix("single:") in names]
-        self.best = min(alone, key=lambda row: (-row["accuracy"], row["usd"]))
-
-    def items(self, row):
-        return self.judged[row["calibration"], row["seed"]] if row["calibration"] else np.arange(self.n)
-
-    def hits(self, row):
-        """Give 1 and 0 an item, NaN where the row was not evaluated, shape (items, )."""
-        whole = np.full(self.n, np.nan)
-        whole[self.items(row)] = np.array(list(row["hits"])) == "1"
-        return whole
-
-    def line(self, strategy, size):
-        """Give the line of a method: means over the seeds, differences over all items and seeds together."""
-        rows = [row for row in self.rows if (row["strategy"], row["calibration"]) == (strategy, size)]
-        against = {"best_single": self.best, "majority_all": self.find("majority_all", 0, 0)}
-        if size:
-            against["best_single_calibrated"] = None
-        versus = {
-            name: self.pooled([(row, other or self.find(name, size, row["seed"])) for row in rows])
-            for name, other in against.items()
-        }
-        items = sum(row["usd"] - row["usd_calibration"] for row in rows)
-        best = sum(self.best_usd(row) for row in rows)
-        n = sum(row["n"] for row in rows)
-        saved = (best - items) / n
-        calibration = sum(row["usd_calibration"] for row in rows) / len(rows)
-        return {
-            "strategy": strategy,
-            "calibration": size,
-            "accuracy": sum(row["accuracy"] * row["n"] for row in rows) / n,
-            "unreadable": sum(row["unreadable"] * row["n"] for row in rows) / n,
-            "usd_per_1000": 1000 * items / n,
-            "usd_calibration": calibration,
-            "share": sum(row["usd"] for row in rows) / best,
-            "share_without_calibration": items / best,
-            "pays_from_items": math.ceil(calibration / saved) if saved > 0 else None,
-            "difference": versus,
-            "by_seed": [self.one(row) for row in rows],
-            "reaches": versus["best_single"][1] > -MARGIN,
-        }
-
-    def find(self, strategy, size, seed):
-        key = (strategy, size, seed)
-        return next(row for row in self.rows if (row["strategy"], row["calibration"], row["seed"]) == key)
-
-    def best_usd(self, row):
-        return self.best["usd"] * row["n"] / self.n
-
-    def pooled(self, pairs):
-        """Give difference and interval over items and seeds together.
-
-        Both are drawn with replacement, so that the luck of a calibration part counts too.
-        """
-        differences = np.array([self.hits(a) - self.hits(b) for a, b in pairs])  # (S, N)
-        total, seen = np.nan_to_num(differences), (~np.isnan(differences)).astype(float)
-        n = len(pairs)
-        seeds = np.random.default_rng(1).multinomial(n, np.full(n, 1 / n), size=self.resamples)  # (R, S)
-        drawn = (seeds * (self.draws @ total.T)).sum(1) / (seeds * (self.draws @ seen.T)).sum(1)
-        ends = np.quantile(drawn, [0.025, 0.975])
-        return [float(total.sum() / seen.sum()), *(float(end) for end in ends)]
-
-    def one(self, row):
-        grades = []
-        for hits in (self.hits(row), self.hits(self.best)):
-            grades.append({str(i): Grade.RIGHT if hits[i] else Grade.WRONG for i in self.items(row)})
-        found = compare(*grades, seed=row["seed"], resamples=self.resamples)
-        return [found.difference, found.low, found.high]
-
-    def lines(self):
-        kinds = dict.fromkeys((row["strategy"], row["calibration"]) for row in self.rows)
-        return [self.line(*kind) for kind in kinds]
-
-
-def cheapest(lines, names):
-    """Give the line of the cheapest of these methods that reaches the best single teacher, or None."""
-    ours = [line for line in lines if line["strategy"] in names and line["reaches"]]
-    return min(ours, key=lambda line: line["share"], default=None)
-
-
-def show(name, table, lines):
-    print(f"\n{name}: best single teacher {table.best['strategy']}, {100 * table.best['accuracy']:.1f} %")
-    print(f"{'method':34s} calibr.  right  $/1000  share  of items   to the best [95 %]    to the majority")
-    for line in lines:
-        against = [line["difference"][name] for name in ("best_single", "majority_all")]
-        texts = [f"{100 * d:+6.1f} [{100 * low:+.1f}, {100 * high:+.1f}]" for d, low, high in against]
-        print(
-            f"{line['strategy'][:34]:34s} {line['calibration']:5d}  {100 * line['accuracy']:7.1f} "
-            f"{line['usd_per_1000']:7.3f} {line['share']:6.2f} {line['share_without_calibration']:8.3f}  "
-            f"{texts[0]:22s} {texts[1]:22s}{' reaches' if line['reaches'] else ''}"
-        )
-
-
-def rounded(value):
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    return [rounded(item) for item in value] if isinstance(value, list) else value
 
 
 def lean(rows):
@@ -298,20 +221,71 @@ def mask(items, n):
     return "".join("01"[i in chosen] for i in range(n))
 
 
+def summary_of(runs):
+    """Work everything out from the runs as they are written down."""
+    tables, curves = {}, {}
+    hits = {(r["data"], r["strategy"]): r["hits"] for r in runs if "hits" in r and not r["calibration"]}
+    for data, market in dict.fromkeys((run["data"], run["market"]) for run in runs):
+        own = [run for run in runs if (run["data"], run["market"]) == (data, market)]
+        rows = [{"hits": hits.get((data, r["strategy"]))} | r for r in own if "strategy" in r]
+        n = rows[0]["n"]
+        places = {(r["calibration"], r["seed"]): np.arange(n) for r in rows}
+        for run in own:
+            if "judged" in run:
+                places[run["calibration"], run["seed"]] = np.flatnonzero(np.array(list(run["judged"])) == "1")
+            if "curves" in run:
+                curves[f"{data}/{market}"] = run["curves"]
+        table = Table(rows, places, resamples=10_000)
+        lines = table.lines()
+        show(f"{data}, {market}", table, lines)
+        tables[f"{data}/{market}"] = table_of(table, lines, data)
+    return headline(tables) | {"router_curves": curves, "tables": tables}
+
+
+def table_of(table, lines, data):
+    by_name = {line["strategy"]: line for line in lines}
+    cheap = min(table.alone, key=lambda row: row["usd"])["strategy"]
+    ladder = [f"learnt_{LEARNT['kind']}_{limit}" for limit in LEARNT["limits"]]
+    return {
+        "best_single": table.best["strategy"].removeprefix("single:"),
+        "cheapest_single": cheap.removeprefix("single:"),
+        "always_cheapest": short(by_name[cheap]),
+        "frozen": short(by_name.get(f"learnt_{LEARNT['kind']}_{LEARNT['limit'][data]}")),
+        "cheapest_within_a_point": cheapest_within_a_point(lines, ladder),
+        "cheapest_within_a_point_of_all": cheapest_within_a_point(lines, list(by_name)),
+        "cheapest_that_reaches": cheapest(lines, PRICES["strategies"]),
+        "cheapest_with_added": cheapest(lines, PRICES["strategies"] | PRICES["added"]),
+        "lines": lines,
+    }
+
+
+def short(line):
+    keys = ("strategy", "accuracy", "share_without_calibration", "share", "is_within_a_point")
+    return line and {key: line[key] for key in keys} | {"difference": line["difference"]["best_single"]}
+
+
 def headline(tables):
-    """The share of the best single teacher's money, by the methods that were fixed before the first run, and
-    with those that were added after it."""
+    """The share of the best single teacher's money: the learnt cascade, and the methods of earlier runs."""
     found = {
         which: {data: tables[f"{data}/list"][which] for data in FILES}
-        for which in ("cheapest_that_reaches", "cheapest_with_added")
+        for which in ("cheapest_within_a_point", "cheapest_that_reaches", "cheapest_with_added")
     }
-    fixed, added = found.values()
+    learnt_, fixed, added = found.values()
+    elsewhere = {name: short(table["cheapest_within_a_point"]) for name, table in tables.items()}
     return {
-        "money_share_to_best_teacher": column(fixed, "share"),
-        "money_share_to_best_teacher_without_calibration": column(fixed, "share_without_calibration"),
-        "by": column(fixed, "strategy"),
-        "money_share_with_added_methods": column(added, "share"),
-        "by_with_added_methods": column(added, "strategy"),
+        "money_share_to_best_teacher": column(learnt_, "share_without_calibration"),
+        "money_share_to_best_teacher_with_calibration": column(learnt_, "share"),
+        "by": column(learnt_, "strategy"),
+        "frozen": {name: table["frozen"] for name, table in tables.items()},
+        "within_a_point": elsewhere,
+        "always_cheapest": {name: table["always_cheapest"] for name, table in tables.items()},
+        "earlier_methods": {
+            "money_share_to_best_teacher": column(fixed, "share"),
+            "money_share_to_best_teacher_without_calibration": column(fixed, "share_without_calibration"),
+            "by": column(fixed, "strategy"),
+            "money_share_with_added_methods": column(added, "share"),
+            "by_with_added_methods": column(added, "strategy"),
+        },
     }
 
 
@@ -321,30 +295,21 @@ def column(lines, key):
 
 def main():
     quick = frame.arguments(__doc__).quick
-    runs, tables, curves, judged = [], {}, {}, {}
+    seeds = 1 if quick else RULES["seeds"]
+    runs = []
     for market, data in itertools.product(MARKETS[:1] if quick else MARKETS, FILES):
-        rows, places, curves[f"{data}/{market}"] = runs_of(data, market, 1 if quick else RULES["seeds"])
-        table = Table(rows, places, resamples=1000 if quick else 10_000)
-        lines = table.lines()
-        show(f"{data}, {market}", table, lines)
-        runs += lean(rows)
-        judged[data] = judged.get(data, {}) | {
-            f"{size}/{seed}": mask(items, table.n)
-            for (size, seed), items in places.items()
-            if len(items) < table.n
-        }
-        tables[f"{data}/{market}"] = {
-            "best_single": table.best["strategy"].removeprefix("single:"),
-            "cheapest_that_reaches": cheapest(lines, PRICES["strategies"]),
-            "cheapest_with_added": cheapest(lines, PRICES["strategies"] | PRICES["added"]),
-            "lines": lines,
-        }
-    summary = headline(tables) | {
-        "router_curves": curves,
-        "judged_items": judged,
-        "tables": tables,
-    }
-    frame.write("teachers", __doc__, runs=rounded(runs), ratios={}, summary=rounded(summary), quick=quick)
+        rows, places, curves = runs_of(data, market, seeds)
+        runs += lean(rows + learnt_runs_of(data, market, seeds))
+        runs.append({"data": data, "market": market, "curves": curves})
+        for (size, seed), items in places.items():
+            if len(items) < rows[0]["n"]:
+                shown = {"calibration": size, "seed": seed, "judged": mask(items, rows[0]["n"])}
+                runs.append({"data": data, "market": market} | shown)
+    for market, data in itertools.product(() if quick else MORE_MARKETS, FILES):
+        if (data, market) != ("gsm8k", "open"):
+            runs += lean(learnt_runs_of(data, market, seeds))
+    runs = rounded(runs, digits=12)
+    frame.write("teachers", __doc__, runs=runs, ratios={}, summary=rounded(summary_of(runs)), quick=quick)
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ def test_each_error_is_ours_and_a_built_in(name, builtin):
 
 
 def test_near_name():
-    assert near_name("explantion", ["explanation", "uniform"], kind="strategy") == (
-        "unknown strategy 'explantion'; did you mean 'explanation'? Known: explanation, uniform."
+    assert near_name("explantion", ["explanation", "random"], kind="strategy") == (
+        "unknown strategy 'explantion'; did you mean 'explanation'? Known: explanation, random."
     )
     assert near_name("zzz", [], kind="strategy") == "unknown strategy 'zzz'. Known: none."
 
 
 def test_nearest():
-    assert nearest("explantion", {"explanation", "uniform"}) == "; did you mean 'explanation'?"
-    assert nearest("explantion", iter(["uniform"])) == ""
+    assert nearest("explantion", {"explanation", "random"}) == "; did you mean 'explanation'?"
+    assert nearest("explantion", iter(["random"])) == ""
 
 
 def test_some_of():

@@ -1,7 +1,9 @@
 import pytest
+from transformers import AutoTokenizer
 
 from tuition.core.errors import TrainingError
 from tuition.core.records import Example, Target
+from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig
 from tuition.student.encode import Cuts, Encoder, input_text
 from tuition.student.fresh import SHAPES, train_tokenizer
@@ -127,3 +129,32 @@ def test_an_answer_outside_the_choices_is_refused():
 def test_an_empty_rationale_is_no_target():
     with pytest.raises(ValueError, match="empty target for example 'bio-1', objective 'explain'"):
         target(output=" \n", objective="explain")
+
+
+CHAIN = "7 + 2 = 9.\nSo there are 9.\nThe answer is yes."
+
+
+@pytest.mark.parametrize("shape", ["t5-nano", "llama-nano", "base"])
+def test_a_beginning_and_its_ending_are_the_tokens_of_the_whole(shape):
+    if shape == "base":
+        reader = Encoder(AutoTokenizer.from_pretrained(BASE_FOLDER), StudentConfig(), family="causal")
+    else:
+        reader, _ = encoder(shape)
+    whole = reader.output(CHAIN)
+    cuts = [0, *(i + 1 for i, letter in enumerate(CHAIN) if letter == "\n"), CHAIN.index(" yes")]
+    beginnings, endings = [CHAIN[:cut] for cut in cuts], [CHAIN[cut:] for cut in cuts]
+    apart = zip(reader.beginnings(beginnings), reader.endings(beginnings, endings), strict=True)
+    assert [head + tail for head, tail in apart] == [whole] * len(cuts)
+    blank = CHAIN[: cuts[-1] + 1]
+    assert reader.beginnings([blank]) == reader.beginnings(beginnings[-1:])
+    assert reader.endings([blank], ["yes."]) == reader.endings(beginnings[-1:], endings[-1:])
+    assert reader.beginnings([]) == reader.endings([], []) == []
+
+
+def test_an_ending_within_a_token_is_encoded_by_itself():
+    reader, tokenizer = encoder("llama-nano")
+    [merged] = reader.beginnings(["yes"])
+    assert len(merged) < len(reader.beginnings(["ye"])[0]) + 1
+    apart = tokenizer("s", add_special_tokens=False)["input_ids"]
+    assert reader.endings(["ye"], ["s"]) == [[*apart, tokenizer.eos_token_id]]
+    assert reader.endings(["yes"], [""]) == [[tokenizer.eos_token_id]]

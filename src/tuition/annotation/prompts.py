@@ -5,7 +5,7 @@ the lines `Question:`, `Options:` with one option a line where there are choices
 and `Explanation:`. The last block is the question asked, ending with `Explanation:`; those before it are
 demonstrations. Where a teacher looks at what was written, there is one block alone: with the text behind
 `Explanation:` and ending with `Conclusion:`, or with several behind `Explanation 1:`, `Explanation 2:` and so
-on and ending with `Best:`.
+on and ending with `Best:`; or with a student's steps, as `annotation.revise.prompts` has it.
 Text of examples is joined in as data and never read as a template.
 """
 
@@ -20,7 +20,18 @@ from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Json, Message, Request, option_letter
 from tuition.core.steps import before_spill
 
-__all__ = ["JUDGE", "PROMPTS", "VERIFY", "Prompt", "judge_messages", "request_to", "verify_messages"]
+__all__ = [
+    "JUDGE",
+    "PROMPTS",
+    "VERIFY",
+    "Prompt",
+    "answer_line",
+    "judge_messages",
+    "one_block",
+    "question_block",
+    "request_to",
+    "verify_messages",
+]
 
 _BLANK_LINES = re.compile(r"\s*\n(?:[ \t]*\r?\n)+")
 
@@ -47,30 +58,54 @@ class Prompt:
             One user message.
         """
         shown = [_demonstration(item, is_forced=self.is_forced) for item in demonstrations]
-        asked = _question(example) + (_answer(example) if self.is_forced else "") + "\nExplanation:"
+        asked = question_block(example) + (answer_line(example) if self.is_forced else "") + "\nExplanation:"
         return (Message(role="user", content="\n\n".join([self.instruction, *shown, asked])),)
 
 
 def _demonstration(example: Example, *, is_forced: bool) -> str:
     if is_forced:
-        return _question(example) + _answer(example)
-    return f"{_question(example)}\nExplanation: The answer is {_one_block(example.answer or '').rstrip('.')}."
+        return question_block(example) + answer_line(example)
+    answer = one_block(example.answer or "").rstrip(".")
+    return f"{question_block(example)}\nExplanation: The answer is {answer}."
 
 
-def _question(example: Example) -> str:
-    text = _one_block("\n".join(part for part in (example.context, example.question) if part.strip()))
+def question_block(example: Example) -> str:
+    """Write how a block begins: the question, and its options where it has any.
+
+    Args:
+        example: Its context stands before the question; its answer is not shown.
+
+    Returns:
+        Lines, the last one open.
+    """
+    text = one_block("\n".join(part for part in (example.context, example.question) if part.strip()))
     options = "".join(
-        f"\n({option_letter(i)}) {_one_block(choice)}" for i, choice in enumerate(example.choices)
+        f"\n({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.choices)
     )
     return f"Question: {text}" + (f"\nOptions:{options}" if options else "")
 
 
-def _answer(example: Example) -> str:
-    return f"\nAnswer: {_one_block(example.answer or '')}"
+def answer_line(example: Example) -> str:
+    """Write the line of a block that shows the answer.
+
+    Args:
+        example: With its answer.
+
+    Returns:
+        A line break and the line.
+    """
+    return f"\nAnswer: {one_block(example.answer or '')}"
 
 
-def _one_block(text: str) -> str:
-    """Blank lines part blocks, so that none may stand inside one."""
+def one_block(text: str) -> str:
+    """Leave out blank lines: they part blocks, so that none may stand inside one.
+
+    Args:
+        text: Of an example, or of whoever wrote an explanation.
+
+    Returns:
+        The text without them.
+    """
     return _BLANK_LINES.sub("\n", text.strip())
 
 
@@ -121,7 +156,7 @@ def verify_messages(example: Example, rationale: str) -> tuple[Message, ...]:
     Returns:
         One user message.
     """
-    block = f"{_question(example)}\nExplanation: {_one_block(before_spill(rationale))}\nConclusion:"
+    block = f"{question_block(example)}\nExplanation: {one_block(before_spill(rationale))}\nConclusion:"
     return (Message(role="user", content=f"{_VERIFY_INSTRUCTION}\n\n{block}"),)
 
 
@@ -136,10 +171,10 @@ def judge_messages(example: Example, rationales: Sequence[str]) -> tuple[Message
         One user message.
     """
     shown = "".join(
-        f"\nExplanation {i}: {_one_block(before_spill(text))}" for i, text in enumerate(rationales, start=1)
+        f"\nExplanation {i}: {one_block(before_spill(text))}" for i, text in enumerate(rationales, start=1)
     )
-    answer = "" if example.answer is None else _answer(example)
-    block = f"{_question(example)}{answer}{shown}\nBest:"
+    answer = "" if example.answer is None else answer_line(example)
+    block = f"{question_block(example)}{answer}{shown}\nBest:"
     return (Message(role="user", content=f"{_JUDGE_INSTRUCTION}\n\n{block}"),)
 
 

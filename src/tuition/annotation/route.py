@@ -28,6 +28,7 @@ __all__ = [
     "RoutingConfig",
     "drawn_order",
     "first_kept",
+    "is_same_answer",
     "least_surprising",
     "probe_of",
     "similar_order",
@@ -265,7 +266,7 @@ def vote(
     rank = {name: i for i, name in enumerate(sorted(teachers, key=lambda name: -often[name]))}
     picked: dict[str, Annotation] = {}
     for id_, found in _by_example(kept).items():
-        fit = [item for item in found if _is_same(item.answer, winner[id_], examples[id_], task=task)]
+        fit = [item for item in found if is_same_answer(item.answer, winner[id_], examples[id_], task=task)]
         if fit:
             picked[id_] = min(fit, key=lambda item: (rank[item.teacher], item.sample))
     return picked
@@ -278,14 +279,27 @@ def _voices(
     words: list[str] = []
     said: dict[str, dict[str, str | None]] = {name: {} for name in teachers}
     for item in answered:
-        same = next((word for word in words if _is_same(item.answer, word, example, task=task)), item.answer)
+        same = next(
+            (word for word in words if is_same_answer(item.answer, word, example, task=task)), item.answer
+        )
         if same is not None and same not in words:
             words.append(same)
         said[item.teacher][f"{item.sample:06d}"] = same
     return {name: majority([dict(sorted(given.items()))])[0] for name, given in said.items()}
 
 
-def _is_same(answer: str | None, other: str | None, example: Example, *, task: Task) -> bool:
+def is_same_answer(answer: str | None, other: str | None, example: Example, *, task: Task) -> bool:
+    """Say whether two answers to a question mean the same.
+
+    Args:
+        answer: The one; None: none could be read, which is no other's equal.
+        other: The other.
+        example: The question; its label is not looked at.
+        task: Compares.
+
+    Returns:
+        True where the one is right if the other is.
+    """
     if answer is None or other is None or answer == other:
         return answer is not None and answer == other
     try:

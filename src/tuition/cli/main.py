@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -135,6 +135,25 @@ def compare(left: Folder, right: Folder, json: Json = False) -> None:
     from tuition.cli.commands import compare_folders
 
     compare_folders(left, right, as_json=json)
+
+
+@app.command()
+def curve(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold some.")],
+    *,
+    split: Annotated[
+        Literal["valid", "test"], typer.Option(help="valid has a point a round, test one a run.")
+    ] = "valid",
+    out: Annotated[Path | None, typer.Option(help="Draw a chart into this file: .svg or .html.")] = None,
+    at: Annotated[
+        float | None, typer.Option(min=0, max=1, help="What does this accuracy cost? A share, such as 0.7.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what accuracy the runs' money has bought, with intervals over seeds."""
+    from tuition.cli.curve import show_curves
+
+    show_curves(runs, split=split, out=out, at=at, as_json=json)
 
 
 @app.command()

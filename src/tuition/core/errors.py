@@ -74,7 +74,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
         known: Every name that would have been accepted.
 
     Returns:
-        Such as `; did you mean 'uniform'?`; empty where no known name is near.
+        Such as `; did you mean 'random'?`; empty where no known name is near.
     """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

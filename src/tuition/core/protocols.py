@@ -1,4 +1,4 @@
-"""The doors for a stranger's code: what a task, a teacher, a strategy and a student must be able to do.
+"""The doors for a stranger's code: what a task, a teacher and a student must be able to do, and a pool is.
 
 A task kind or a teacher can be named in a configuration as `package.module:Name`; what fits another of these
 protocols joins its craft's dictionary, or is handed over in code.
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tuition.core.budget import Price
-from tuition.core.evidence import Evidence
-from tuition.core.records import Example, Grade, Json, Reply, Request, Target
+from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request, Target
 from tuition.core.splits import Splits
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "Progress",
     "Source",
     "StepChecker",
-    "Strategy",
     "StudentAbilities",
     "Task",
     "Teacher",
@@ -102,6 +100,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class StepChecker(Protocol):
     """Knows which step of an explanation is wrong, where that can be known; a source may be one too."""
 
@@ -175,26 +174,6 @@ class Pool:
     """Where each row lies, for diversity: one vector a row, all of one length; empty: unknown."""
     asked: frozenset[int] = frozenset()
     """Rows that must not be chosen: asked before, or refused by a teacher."""
-
-
-class Strategy(Protocol):
-    """What to ask next: numbers in, indices out. Knows no model and no teacher."""
-
-    def __call__(self, pool: Pool, n: int, *, seed: int) -> list[int]:
-        """Choose `n` rows of the pool.
-
-        Args:
-            pool: What is known of the rows.
-            n: How many to choose, at most the pool's size.
-            seed: Equal seeds choose equal rows.
-
-        Returns:
-            Distinct row numbers, best first.
-
-        Raises:
-            ValueError: `n` is negative or greater than the pool.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,15 +152,16 @@ class Run:
         """Write a folder within the folder, whole or not at all.
 
         Args:
-            name: The folder's name.
+            name: The folder's name, or its path within the folder.
             write: Fills the empty folder it is given.
 
         Returns:
             The folder's path.
         """
-        path, draft = self.path / name, self.path / f".{name}.draft"
+        path = self.path / name
+        draft = path.with_name(f".{path.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
+        draft.mkdir(parents=True)
         write(draft)
         draft.rename(path)
         return path

@@ -50,20 +50,21 @@ STYLES: dict[str, Style] = {
 """Every style by its name."""
 
 
-def tell(solution: Solution, style: Style, sample: int) -> tuple[str, ...]:
+def tell(solution: Solution, style: Style, sample: int, *, first: int = 1) -> tuple[str, ...]:
     """Word the steps of a solution.
 
     Args:
         solution: What to say.
         style: How to say it.
         sample: Which of the style's wordings; 0 is its usual one.
+        first: Number of the first step, for a style that numbers them.
 
     Returns:
         One text a step.
     """
     texts = [_word(step, style, sample) for step in solution.steps]
     if style.is_numbered:
-        texts = [f"{i}. {text}" for i, text in enumerate(texts, start=1)]
+        texts = [f"{i}. {text}" for i, text in enumerate(texts, start=first)]
     return tuple(texts)
 
 

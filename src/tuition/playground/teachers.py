@@ -2,8 +2,9 @@
 
 A program reads the prompt's last question, solves it from the text alone in its own style, and errs at its
 declared rates. Shown an explanation it says what its steps lead to, shown several it names the one with most
-right steps; at the same rates it misreads, and what it knows nothing of it guesses. Knows no prompt's name,
-no label beyond what the prompt shows, and no network.
+right steps; shown steps it says which is wrong, and writes on from there in its own style. At the same rates
+it misreads, and what it knows nothing of it guesses. Knows no prompt's name, no label beyond what the prompt
+shows, and no network.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, Protocol
+from typing import Protocol
 
 from tuition.core.budget import Price, price_of
 from tuition.core.errors import ConfigError, near_name
@@ -22,7 +23,17 @@ from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Reply, Request, Usage
 from tuition.playground.domain import Domain, Puzzle, Solution, SolutionStep
 from tuition.playground.domains.knowledge import facts
-from tuition.playground.second_look import led_to, steps_followed
+from tuition.playground.second_look import (
+    Prompted,
+    broken,
+    continued,
+    first_wrong,
+    in_json,
+    led_to,
+    read_prompt,
+    steps_followed,
+    steps_reached,
+)
 from tuition.playground.styles import STYLES, tell
 from tuition.playground.world import recognise
 
@@ -40,11 +51,6 @@ __all__ = [
 _MESSAGE_TOKENS = 4
 _BYTES_PER_TOKEN = 5
 _KIND_COUNT = len(facts().kinds)
-_END = re.compile(r"\n(?:Options|Answer Choices|Answer|Explanation(?: \d+)?|Conclusion|Best):")
-_EXPLANATION = re.compile(r"^Explanation(?: \d+)?:", re.MULTILINE)
-_WANTED = re.compile(r"\n(Conclusion|Best):\s*$")
-_OPTION = re.compile(r"^\(([a-z])\) (.+)$", re.MULTILINE)
-_ANSWER = re.compile(r"^Answer: *(\S.*)$", re.MULTILINE)
 _SPILL = "\n\nQuestion: Nils has 3 pears and finds 4 more. How many has he now?\nExplanation: 3 + 4 = 7."
 
 
@@ -57,8 +63,8 @@ class Profile:
     style: str
     """A name in `STYLES`."""
     errors: Mapping[str, float]
-    """Share of questions with a wrong step, by domain, and of explanations misread; a domain that is absent
-    is one it cannot read."""
+    """Share of questions with a wrong step, by domain, and of explanations misread, where a look at one step
+    has its part of it; a domain that is absent is one it cannot read."""
     kinds: frozenset[int] = frozenset(range(_KIND_COUNT))
     """Numbers of the kinds of animals it knows."""
     price: Price
@@ -71,6 +77,8 @@ class Profile:
     """Share of replies that repeat their last step."""
     spills: float = 0.0
     """Share of replies that run on into a question of their own."""
+    breaks: float = 0.0
+    """Share of replies in JSON that are none."""
     latency_s: float = 0.5
     """How long a real one would take."""
     seed: int = 0
@@ -89,6 +97,7 @@ PROGRAMS: dict[str, Profile] = {
         errors=_errors(0.03, 0.10, 0.05, 0.05, 0.06, 0.10),
         kinds=frozenset(range(0, _KIND_COUNT, 2)),
         price=price_of(prompt="0.50", completion="1.50"),
+        breaks=0.03,
         latency_s=0.6,
     ),
     "bela": Profile(
@@ -122,51 +131,11 @@ PROGRAMS: dict[str, Profile] = {
         cuts=0.05,
         loops=0.04,
         spills=0.05,
+        breaks=0.2,
         latency_s=0.2,
     ),
 }
 """Every teacher program by its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompted:
-    """What the last block of a prompt says."""
-
-    question: str
-    """Its text, the context included."""
-    choices: tuple[str, ...] = ()
-    """Option texts; empty where there are none."""
-    answer: str | None = None
-    """The answer that is shown; None: the teacher must find it."""
-    explanations: tuple[str, ...] = ()
-    """Texts to look at; empty: the teacher writes one itself."""
-    wanted: Literal["explanation", "conclusion", "best"] = "explanation"
-    """What the prompt ends with, and so asks for."""
-
-
-def read_prompt(text: str) -> Prompted:
-    """Read the last question of a prompt.
-
-    Args:
-        text: The last user message: blocks of `Question:`, perhaps `Options:`, `Answer:`, `Explanation:`; or
-            one block with explanations and at its end `Conclusion:` or `Best:`.
-
-    Returns:
-        The question; a text without `Question:` is a question as a whole.
-    """
-    asked = _WANTED.search(text)
-    block = text[: asked.start()].partition("Question:")[2] if asked else text.rpartition("Question:")[2]
-    end = _END.search(block)
-    rest = block[end.start() :] if end else ""
-    head, *explanations = _EXPLANATION.split(rest)
-    answer = _ANSWER.search(head)
-    return Prompted(
-        question=block[: end.start() if end else None].strip(),
-        choices=tuple(match[2].strip() for match in _OPTION.finditer(head)),
-        answer=answer[1].strip() if answer else None,
-        explanations=tuple(part.strip() for part in explanations) if asked else (),
-        wanted="explanation" if asked is None else "conclusion" if asked[1] == "Conclusion" else "best",
-    )
 
 
 def count_tokens(text: str) -> int:
@@ -217,8 +186,8 @@ class PlaygroundTeacher:
             request: Its last user message holds the question; `sample` draws other words and other errors.
 
         Returns:
-            The steps, and without a shown answer a last sentence `The answer is X.`; of explanations the
-            sentence that was asked for; never a failure.
+            The steps, and without a shown answer a last sentence `The answer is X.`; of explanations and
+            steps what was asked for; never a failure.
         """
         latency_s = self.profile.latency_s * self.latency_scale
         if latency_s:
@@ -236,13 +205,81 @@ class PlaygroundTeacher:
         profile = self.profile
         if prompted.explanations:
             return self._look(prompted, sample)
+        if prompted.wanted not in ("explanation", "answer"):
+            return self._review(prompted, sample)
         rng = Random(f"{profile.seed}/{profile.model}/{sample}/{prompted.question}")
         style = STYLES[profile.style]
         solution = _bend(self._think(prompted, rng), prompted.answer, rng.random() < profile.bends)
-        steps = tell(solution, style, sample)
+        steps = () if prompted.wanted == "answer" else tell(solution, style, sample)
         if prompted.answer is None and solution.answer:
             steps = (*steps, f"The answer is {solution.answer}.")
+        # Of a question that it cannot even guess at, it has no answer to give alone.
+        steps = steps or ("I do not know.",)
         return self._spoil(style.joint.join(steps), steps[-1], rng.random())
+
+    def _review(self, prompted: Prompted, sample: int) -> tuple[str, str]:
+        """Say which step is wrong, or write on from there; of right steps, give the answer."""
+        profile = self.profile
+        look = [prompted.wanted, prompted.question, prompted.answer, *prompted.steps]
+        rng = Random(f"{profile.seed}/{profile.model}/{sample}/{look}")
+        style = STYLES[profile.style]
+        if prompted.wanted == "verdict":
+            text = self._verdict(prompted, rng)
+            return self._spoil(text, text, rng.random())
+        if prompted.wanted == "final":
+            text = _closing(self._think(prompted, rng))
+            return self._spoil(text, text, rng.random())
+        is_placed = prompted.wanted == "revision"
+        k = max(len(prompted.steps) - 1, 0) if is_placed else self._located(prompted, rng)
+        if prompted.wanted == "location":
+            text = "No step is wrong." if k is None else f"The first wrong step is {k + 1}."
+            return self._spoil(text, text, rng.random())
+        kept = prompted.steps[:k]
+        own = self._going_on(prompted, kept, rng)
+        if prompted.wanted == "repair":
+            own = _bend(own, prompted.answer, rng.random() < profile.bends)
+        rest = () if k is None else continued(own, kept, style=style, sample=sample)
+        if prompted.wanted == "json":
+            text = in_json(k, rest, own.answer)
+            text = broken(text, rng) if rng.random() < profile.breaks else text
+            return self._spoil(text, text, rng.random())
+        steps = (*rest, _closing(own)) if is_placed else (*kept, *rest, _closing(own))
+        # Whoever is asked for a whole explanation is asked for a line a step.
+        return self._spoil((style.joint if is_placed else "\n").join(steps), steps[-1], rng.random())
+
+    def _verdict(self, prompted: Prompted, rng: Random) -> str:
+        """Whether the last of the steps shown is right, as one sentence."""
+        found, n = recognise(prompted.question), len(prompted.steps)
+        rate = None if found is None else self._rate(*found)
+        if found is None or rate is None:
+            is_right = rng.random() < 0.5
+        else:
+            right = found[1].solve()
+            # So a whole explanation is misread at the declared rate, in one look or step by step.
+            is_misread = rng.random() < rate / len(right.steps)
+            is_right = (first_wrong(right, prompted.steps) in (None, n)) != is_misread
+        return f"Step {n} is {'right' if is_right else 'wrong'}."
+
+    def _located(self, prompted: Prompted, rng: Random) -> int | None:
+        """The first wrong step, as this program sees it; None: no step is wrong."""
+        found, n = recognise(prompted.question), len(prompted.steps)
+        rate = None if found is None else self._rate(*found)
+        candidates = [None, *range(n)]
+        if found is None or rate is None:
+            return rng.choice(candidates)
+        wrong = first_wrong(found[1].solve(), prompted.steps)
+        wrong = None if wrong == n else wrong
+        if rng.random() < rate and n:
+            return rng.choice([k for k in candidates if k != wrong])
+        return wrong
+
+    def _going_on(self, prompted: Prompted, kept: Sequence[str], rng: Random) -> Solution:
+        """Its own solution, which begins as the kept steps do where they are right."""
+        own, found = self._think(prompted, rng), recognise(prompted.question)
+        if found is None or self._rate(*found) is None or steps_reached(own, kept) is not None:
+            return own
+        slips = (found[1].solve(rng) for _ in range(20)) if own != found[1].solve() else ()
+        return next((slip for slip in slips if steps_reached(slip, kept) is not None), found[1].solve())
 
     def _look(self, prompted: Prompted, sample: int) -> tuple[str, str]:
         """Say what an explanation leads to, or which of several is best."""
@@ -337,6 +374,10 @@ def _guess(candidates: tuple[str, ...], rng: Random) -> Solution:
         return Solution((SolutionStep("", "I do not know this"),), "")
     answer = rng.choice(candidates)
     return Solution((SolutionStep("", f"I do not know; I guess {answer}"),), answer)
+
+
+def _closing(solution: Solution) -> str:
+    return f"The answer is {solution.answer}." if solution.answer else "I do not know."
 
 
 def _bend(solution: Solution, shown: str | None, is_bent: bool) -> Solution:

@@ -13,6 +13,7 @@ from tuition.core.splits import SealedTest, Splits
 from tuition.playground.config import PlaygroundConfig
 from tuition.playground.domain import Domain, Problem, Puzzle
 from tuition.playground.domains import DOMAINS
+from tuition.playground.second_look import first_wrong
 
 __all__ = ["PlaygroundSource", "playground_splits", "recognise"]
 
@@ -131,3 +132,28 @@ class PlaygroundSource:
             domains=config.domains,
             hide_answers=config.hide_answers,
         )
+
+    def first_wrong_step(self, example: Example, steps: Sequence[str]) -> int | None:
+        """Find the first wrong step of an explanation, held against the domain's own solution.
+
+        A step is right where the solution has it at its place, in the words of any teacher program; another
+        way to the answer counts as wrong, and so does a wrong step from which the right answer follows.
+
+        Args:
+            example: The question; its answer is not looked at.
+            steps: Of an explanation, its closing sentence left out.
+
+        Returns:
+            The 0-based index; the number of steps where all are right and the last step is missing; None:
+            every step is right and none is missing.
+
+        Raises:
+            DataError: The question is none of the playground's.
+        """
+        found = recognise(example.question)
+        if found is None:
+            raise DataError(
+                f"example {example.id!r} is no question of the playground's: {example.question[:60]!r}. Its "
+                "steps can be checked only where its source knows how they go."
+            )
+        return first_wrong(found[1].solve(), steps)

@@ -10,6 +10,7 @@ from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.recipes.ask_teacher import AskTeacher, ask_teacher
 from tuition.recipes.config import Experiment
+from tuition.recipes.elad import Elad, elad
 from tuition.recipes.label_only import LabelOnly, label_only
 from tuition.recipes.step_by_step import StepByStep, step_by_step
 from tuition.recipes.tinyllm import TinyLLM, tinyllm
@@ -35,6 +36,7 @@ RECIPES: dict[str, Recipe] = {
     "label_only": Recipe(LabelOnly, label_only),
     "step_by_step": Recipe(StepByStep, step_by_step, asks=True),
     "tinyllm": Recipe(TinyLLM, tinyllm, asks=True),
+    "elad": Recipe(Elad, elad, asks=True),
     "ask_teacher": Recipe(AskTeacher, ask_teacher),
 }
 """Every recipe by name."""

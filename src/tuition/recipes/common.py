@@ -23,7 +23,7 @@ from tuition.recipes.check import check_abilities, check_examination, make_stude
 from tuition.recipes.config import Experiment, source_types, task_of
 from tuition.recipes.labels.labels import label_splits
 from tuition.recipes.targets import question_text
-from tuition.selection import choose
+from tuition.selection import SelectionConfig, choose
 from tuition.tasks.check import check_labels, check_splits
 
 __all__ = [
@@ -78,7 +78,7 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
 
 
 def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
-    """Choose the part of the training split that a run works with.
+    """Choose the part of the training split that a run works with; a run in rounds gets a random part.
 
     Args:
         config: Names the strategy and the number.
@@ -91,7 +91,10 @@ def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
         DataError: None is left.
     """
     pool = Pool(size=len(splits.train), domains=[example.domain for example in splits.train])
-    train = tuple(splits.train[i] for i in choose(pool, config.selection, seed=config.seed))
+    selection = config.selection
+    if config.selects_in_rounds:
+        selection = SelectionConfig(examples=selection.examples, share=selection.share)
+    train = tuple(splits.train[i] for i in choose(pool, selection, seed=config.seed))
     if not train:
         raise DataError(
             "no examples are left in the training split; `tuition check` says what was taken out."
@@ -152,11 +155,12 @@ def _write_data(run: Run, splits: Splits, findings: Sequence[Mapping[str, Json]]
     run.write_json("data.json", {"ids": ids, "findings": findings})
 
 
-def untrained_student(bench: Bench) -> Learner:
+def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
     """Load the student of the configuration as it is before it has learnt anything.
 
     Args:
         bench: Of the run.
+        start: Folder of another student to take instead; None: that of the configuration.
 
     Returns:
         The student; equal configurations give equal ones.
@@ -166,16 +170,20 @@ def untrained_student(bench: Bench) -> Learner:
     # Questions and labels alone: students of one table must have one tokenizer, whatever they learn from.
     texts = [question_text(example) for example in bench.train]
     texts += [example.answer for example in bench.train if example.answer]
-    return make_student(config.student, training, texts=texts)
+    student = config.student if start is None else config.student.model_copy(update={"model": str(start)})
+    return make_student(student, training, texts=texts)
 
 
-def train_student(bench: Bench, targets: Sequence[Target], *, name: str = "student") -> Learner:
+def train_student(
+    bench: Bench, targets: Sequence[Target], *, name: str = "student", start: Path | None = None
+) -> Learner:
     """Train the student of the configuration, or load it where this run has trained it before.
 
     Args:
         bench: Its run folder gets checkpoints, then a folder of the student's name.
         targets: What to learn; none, or `student.update = "none"`, leaves the student as it is.
-        name: Of the folder; a run that trains several students gives each its own.
+        name: Of the folder, or its path in the run folder; a run that trains several gives each its own.
+        start: Folder of a student to go on from; None: that of the configuration.
 
     Returns:
         The student.
@@ -186,11 +194,11 @@ def train_student(bench: Bench, targets: Sequence[Target], *, name: str = "stude
     if folder.exists():
         trained = config.student.model_copy(update={"model": str(folder), "update": "full"})
         return make_student(trained, training)
-    student = untrained_student(bench)
+    student = untrained_student(bench, start=start)
     check_abilities(config, student)
     if targets and config.student.update != "none":
-        checkpoints = "checkpoints" if name == "student" else f"checkpoints-{name}"
-        report = student.fit(targets, run.path / checkpoints, progress=run.progress)
+        place = folder.with_name("checkpoints" if folder.name == "student" else f"checkpoints-{folder.name}")
+        report = student.fit(targets, place, progress=run.progress)
         run.event("trained", **dict(report))
     run.write_folder(name, student.save)
     return student

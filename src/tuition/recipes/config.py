@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tomli_w
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
@@ -150,6 +150,9 @@ def _splits_of(named: Mapping[str, str], source: str) -> str:
 
 class Experiment(Section):
     """What every recipe is told."""
+
+    selects_in_rounds: ClassVar[bool] = False
+    """Whether the strategy chooses round by round what is asked, and not the training examples beforehand."""
 
     recipe: str
     """Name of the recipe."""

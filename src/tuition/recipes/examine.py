@@ -11,10 +11,10 @@ from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
 from tuition.recipes.common import Bench
-from tuition.recipes.targets import AnswerForm, answer_text, choice_of_letter, questions
+from tuition.recipes.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.blind import blind_answers
 
-__all__ = ["Answerer", "Figures", "examine", "student_answers", "try_on_valid"]
+__all__ = ["Answerer", "Figures", "examine", "hits_on_valid", "student_answers", "try_on_valid"]
 
 Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
 """Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
@@ -59,12 +59,30 @@ def try_on_valid(bench: Bench, answer: Answerer) -> dict[str, Json]:
     Raises:
         TrainingError: There is no validation, or nobody answered on it.
     """
+    return hits_on_valid(bench, answer)[0]
+
+
+def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list[int]]:
+    """Examine on validation alone, example by example; the test split stays sealed.
+
+    Args:
+        bench: It has a validation split; nothing is written.
+        answer: The student.
+
+    Returns:
+        The figures of `try_on_valid`; and for each example, in order, 1 where the answer was right, else 0.
+
+    Raises:
+        TrainingError: There is no validation, or nobody answered on it.
+    """
+    rows: list[dict[str, Json]] = []
     figures = (
-        _examine(bench, "valid", bench.splits.valid, answer=answer, rows=[]) if bench.splits.valid else None
+        _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows) if bench.splits.valid else None
     )
     if figures is None:
         raise TrainingError("there is nothing to choose on: validation is empty, or nobody answered on it")
-    return {name: figures[name] for name in ("n", "right", "accuracy", "ci95", "unreadable", "label_source")}
+    wanted = ("n", "right", "accuracy", "ci95", "unreadable", "label_source")
+    return {name: figures[name] for name in wanted}, [int(row["grade"] == Grade.RIGHT) for row in rows]
 
 
 def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
@@ -84,10 +102,6 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
     form = bench.config.student.answer_form
     scoring = bench.config.evaluation.scoring
 
-    def read(text: str, example: Example) -> str | None:
-        chosen = choice_of_letter(text, example) if form == "letter" else None
-        return bench.task.read(text, example) if chosen is None else chosen
-
     def generated(examples: Sequence[Example]) -> list[Prediction]:
         limit = bench.config.evaluation.max_tokens or bench.config.student.max_output_tokens
         texts = student.generate(questions(examples, prefix), max_tokens=limit)
@@ -95,7 +109,9 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
             Prediction(
                 example_id=example.id,
                 text=text.text,
-                answer=(text.text or None) if scoring == "exact" else read(text.text, example),
+                answer=(text.text or None)
+                if scoring == "exact"
+                else read_answer(text.text, example, task=bench.task, form=form),
                 grade=_exact(text.text, example, form=form) if scoring == "exact" else None,
                 output_tokens=text.tokens,
             )

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tuition.annotation import without_closing
 from tuition.core.errors import DataError, some_of
+from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Target, option_letter
 
 __all__ = [
@@ -19,12 +20,14 @@ __all__ = [
     "RATIONALE_PREFIX",
     "AnswerForm",
     "answer_targets",
+    "answer_targets_of",
     "answer_text",
     "chain_targets",
     "choice_of_letter",
     "question_text",
     "questions",
     "rationale_targets",
+    "read_answer",
 ]
 
 ANSWER_PREFIX = "predict: "
@@ -98,6 +101,22 @@ def choice_of_letter(text: str, example: Example) -> str | None:
     return letters.get(found[1]) if found else None
 
 
+def read_answer(text: str, example: Example, *, task: Task, form: AnswerForm) -> str | None:
+    """Read the student's answer out of what it wrote.
+
+    Args:
+        text: All of it.
+        example: The question.
+        task: Reads answers in words.
+        form: How the student was taught to write them; where a letter is no option, words are looked for.
+
+    Returns:
+        In the form of labels; None: unreadable.
+    """
+    chosen = choice_of_letter(text, example) if form == "letter" else None
+    return task.read(text, example) if chosen is None else chosen
+
+
 def questions(examples: Iterable[Example], prefix: str, *, form: AnswerForm = "text") -> list[Target]:
     """Ask the student.
 
@@ -148,6 +167,30 @@ def answer_targets(examples: Iterable[Example], *, weight: float, form: AnswerFo
         for example in examples
         if example.answer is not None
     ]
+
+
+def answer_targets_of(
+    examples: Mapping[str, Example], annotations: Iterable[Annotation], *, form: AnswerForm = "text"
+) -> list[Target]:
+    """Make the answer objective from what teachers answered, where the examples have no labels.
+
+    Args:
+        examples: By id.
+        annotations: Kept ones; one without an answer is passed over, and where letters are wanted one whose
+            answer is none of the choices.
+        form: How the answer is written.
+
+    Returns:
+        One target an annotation.
+    """
+    told = (
+        dataclasses.replace(
+            examples[item.example_id], answer=item.answer, label_source=f"teacher:{item.teacher}"
+        )
+        for item in annotations
+    )
+    fit = [example for example in told if form == "text" or example.answer in example.choices]
+    return answer_targets(fit, weight=1.0, form=form)
 
 
 def rationale_targets(

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from tuition.core.rows import read_rows
+from tuition.report.active import calibration_table, rounds_table
 from tuition.report.rows import money, read_json, rows_of, run_folders
 
 __all__ = ["write_page"]
@@ -56,6 +57,8 @@ def _run(name: str, path: Path) -> dict[str, Any]:
         "checks": health.get("checks", {}),
         "findings": read_json(path / "data.json").get("findings", []),
         "items": _items(path),
+        "rounds": rounds_table(metrics.get("rounds") or []),
+        "calibration": calibration_table(metrics.get("calibration") or []),
     }
 
 

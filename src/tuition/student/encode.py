@@ -184,6 +184,52 @@ class Encoder:
             ids = ids[: self._config.max_output_tokens]
         return ids
 
+    def beginnings(self, texts: Sequence[str]) -> list[list[int]]:
+        """Encode beginnings of outputs, to be gone on from.
+
+        Blanks at the end are left for the token that follows, which is where tokenizers put them. What comes
+        behind a line break, or behind a word and a blank, is then cut into tokens as it was in training; a
+        beginning that ends within a word is not.
+
+        Args:
+            texts: May be empty.
+
+        Returns:
+            Token ids without end mark, never cut; none for an empty text.
+        """
+        return self._written([text.rstrip(" \t") for text in texts])
+
+    def endings(self, beginnings: Sequence[str], texts: Sequence[str]) -> list[list[int]]:
+        """Encode endings as they are cut into tokens behind their beginnings.
+
+        Args:
+            beginnings: One an ending.
+            texts: Endings, put directly behind: with a blank of their own where there should be one.
+
+        Returns:
+            Token ids with the end mark, never cut. Where a tokenizer cuts the beginning otherwise once an
+            ending follows it, the ending is encoded by itself.
+        """
+        heads = self.beginnings(beginnings)
+        wholes = self._written([head + text for head, text in zip(beginnings, texts, strict=True)])
+        ids = [
+            whole[len(head) :] if whole[: len(head)] == head else self._written([text])[0]
+            for head, whole, text in zip(heads, wholes, texts, strict=True)
+        ]
+        return [[*ending, self._tokenizer.eos_token_id] for ending in ids]
+
+    def _written(self, texts: list[str]) -> list[list[int]]:
+        """Encode parts of outputs, whole and without end mark."""
+        if not texts:
+            return []
+        end = self._tokenizer.eos_token_id
+        if self._family == "seq2seq":
+            encoded = self._tokenizer(text_target=texts)["input_ids"]
+        else:
+            encoded = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+        rows = [list(ids) if text else [] for text, ids in zip(texts, encoded, strict=True)]
+        return [ids[:-1] if ids and ids[-1] == end else ids for ids in rows]
+
     def _limit(self) -> int:
         """Tokens the input may have: what the user allows, and what the model can read beside its output."""
         room = self._config.max_output_tokens if self._family == "causal" else 0

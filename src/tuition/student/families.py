@@ -26,6 +26,8 @@ __all__ = [
     "Pass",
     "decoder_inputs",
     "family_of",
+    "has_relative_positions",
+    "most_positions",
     "pad",
     "positions_of",
 ]
@@ -259,6 +261,31 @@ def family_of(config: transformers.PretrainedConfig) -> str:
     )
 
 
+def has_relative_positions(config: transformers.PretrainedConfig) -> bool:
+    """Say whether a model counts distances between tokens, whatever length its configuration states.
+
+    Args:
+        config: Of the model.
+
+    Returns:
+        True for T5 and its kind, which read any length.
+    """
+    return config.model_type in _RELATIVE
+
+
+def most_positions(config: transformers.PretrainedConfig) -> int | None:
+    """Say how many tokens a model can read at once.
+
+    Args:
+        config: Of the model.
+
+    Returns:
+        What it states; None: any number, or it does not say.
+    """
+    # T5 states 512 positions but reads any length: its positions are relative.
+    return None if has_relative_positions(config) else getattr(config, "max_position_embeddings", None)
+
+
 def pad(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> Tensor:
     """Fill rows up to the longest.
 
@@ -303,6 +330,9 @@ def decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
     shifted = labels.roll(1, dims=1)
     shifted[:, 0] = config.decoder_start_token_id
     return shifted.masked_fill(shifted == -100, int(config.pad_token_id or 0))
+
+
+_RELATIVE = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
 
 
 def _spread(factors: Sequence[float], outputs: Sequence[Sequence[int]], *, left: bool = False) -> Tensor:

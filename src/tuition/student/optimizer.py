@@ -1,21 +1,26 @@
 """The optimiser that small students learn with: Muon for the matrices of the blocks, AdamW for all the rest.
 
 It is one `torch.optim.Optimizer`, so a schedule, gradient clipping and a checkpoint treat it as any
-other. It knows parameters, and neither data nor losses.
+other. Beside it stand the low-rank additions that may be trained in place of the weights. Knows parameters,
+and neither data nor losses.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, overload
 
+import peft
 import torch
+import transformers
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from tuition.core.errors import TrainingError
+from tuition.student.config import StudentConfig
 
-__all__ = ["MuonWithAdamW", "muon_with_adamw"]
+__all__ = ["MuonWithAdamW", "muon_with_adamw", "with_additions"]
 
 
 class MuonWithAdamW(Optimizer):
@@ -153,3 +158,26 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
 def _in_numbered_layer(name: str) -> bool:
     """Tell whether a parameter belongs to one of a stack of layers, by its dotted name."""
     return any(part.isdigit() for part in name.split("."))
+
+
+def with_additions(
+    model: transformers.PreTrainedModel, config: StudentConfig, *, seed: int
+) -> peft.PeftModel:
+    """Put low-rank additions on every linear layer; they are merged when the training ends.
+
+    Args:
+        model: Whose own weights stay as they are.
+        config: Rank and scale.
+        seed: Of the additions.
+
+    Returns:
+        The model with additions.
+    """
+    additions = peft.LoraConfig(
+        r=config.lora_rank, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules="all-linear"
+    )
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        # peft asks models for an attribute that transformers has renamed.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        torch.manual_seed(seed)
+        return peft.get_peft_model(model, additions)

@@ -16,7 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tuition.student.encode import OptionRow
 from tuition.student.families import OptionScorer, decoder_inputs, pad, positions_of
 
-__all__ = ["end_marks", "score_encodings", "score_outputs", "write"]
+__all__ = ["by_length", "end_marks", "score_encodings", "score_outputs", "write"]
 
 
 def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
@@ -68,7 +68,7 @@ def write(
     )
     generate = cast("Callable[..., Tensor]", model.generate)
     written: list[list[int]] = [[] for _ in prompts]
-    for batch in _by_length([len(prompt) for prompt in prompts], batch_questions):
+    for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
         ids = pad([prompts[i] for i in batch], pad_id, left=is_decoder)
         mask = pad([[1] * len(prompts[i]) for i in batch], 0, left=is_decoder)
         out = generate(
@@ -104,7 +104,7 @@ def score_outputs(
     """
     score = _score_decoded if model.config.is_encoder_decoder else _score_continued
     scored: list[list[list[float]]] = [[] for _ in prompts]
-    for batch in _by_length([len(prompt) for prompt in prompts], batch_questions):
+    for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
         # Row j of the outputs belongs to prompt owner[j] of the batch.
         owner = torch.tensor([place for place, i in enumerate(batch) for _ in outputs[i]])
         flat = [output for i in batch for output in outputs[i]]
@@ -193,7 +193,7 @@ def score_encodings(
     """
     family = OptionScorer()
     scored: list[list[float]] = [[] for _ in rows]
-    for batch in _by_length([row.length for row in rows], batch_questions):
+    for batch in by_length([row.length for row in rows], batch_questions):
         tensors = family.collate([rows[i] for i in batch], [0.0] * len(batch), pad_id=pad_id)
         scores = family.scores(model, {name: tensor.to(model.device) for name, tensor in tensors.items()})
         for i, row in zip(batch, scores.tolist(), strict=True):
@@ -213,7 +213,15 @@ def _until_mark(tokens: list[int], marks: Sequence[int]) -> list[int]:
     return tokens[: end + 1]
 
 
-def _by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Give places in batches of similar lengths, longest first, so that memory runs out at once or never."""
+def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Give places in batches of similar lengths, longest first, so that memory runs out at once or never.
+
+    Args:
+        lengths: One a place.
+        size: Places in a batch.
+
+    Returns:
+        The batches.
+    """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     return (order[start : start + size] for start in range(0, len(order), size))

@@ -6,24 +6,25 @@ Knows targets; knows no task, no teacher and no recipe.
 from __future__ import annotations
 
 import time
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import peft
-import torch
 import transformers
 
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.protocols import Generation, Progress
 from tuition.core.records import Json, Target, content_id
 from tuition.student.batches import Item, plan_steps
+from tuition.student.branches.branches import Branches
+from tuition.student.branches.embed import mean_states
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder, Row
-from tuition.student.families import FAMILIES
+from tuition.student.families import FAMILIES, most_positions
+from tuition.student.optimizer import with_additions
 from tuition.student.predict import end_marks, score_encodings, score_outputs, write
-from tuition.student.train import Steps, last_checkpoint, train_model
+from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 
 __all__ = ["Student"]
 
@@ -59,13 +60,8 @@ class Student:
         """What this family can do."""
         self._config = config
         self._training = training
-        # T5 states 512 positions but reads any length: its positions are relative.
-        positions = (
-            None
-            if model.config.model_type in _RELATIVE
-            else getattr(model.config, "max_position_embeddings", None)
-        )
-        self._encoder = Encoder(tokenizer, config, family=family, positions=positions)
+        self._positions = most_positions(model.config)
+        self._encoder = Encoder(tokenizer, config, family=family, positions=self._positions)
 
     @property
     def parameters(self) -> int:
@@ -90,11 +86,7 @@ class Student:
         Raises:
             TrainingError: This student only scores options.
         """
-        if not self.abilities.generates:
-            raise TrainingError(
-                "this student scores options and writes no text; answer with score_options, or take an "
-                "encoder-decoder or decoder-only student"
-            )
+        self._refuse_silent("; answer with score_options, or")
         self._encoder.forget_cuts()
         self._prepare(is_training=False)
         written = write(
@@ -155,11 +147,7 @@ class Student:
         Raises:
             TrainingError: This student only scores options.
         """
-        if not self.abilities.generates:
-            raise TrainingError(
-                "this student scores options and writes no text, so no text is familiar to it; take an "
-                "encoder-decoder or decoder-only student"
-            )
+        self._refuse_silent(", so no text is familiar to it;")
         self._encoder.forget_cuts()
         self._prepare(is_training=False)
         outputs = [self._encoder.output(target.output) for target in targets]
@@ -176,6 +164,98 @@ class Student:
             batch_questions=max(1, min(self._config.batch_questions, self._training.token_budget // longest)),
         )
         return [tuple(logprobs) for [logprobs] in scored]
+
+    def explain(
+        self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
+    ) -> list[list[Generation]]:
+        """Write explanations with the probabilities behind them.
+
+        Args:
+            questions: Their `output` is not looked at.
+            samples: How many a question.
+            temperature: 0: greedy, the text of `generate`, and then `samples` is 1.
+            max_tokens: Upper bound for each.
+            seed: Equal seeds draw equal texts.
+
+        Returns:
+            For each question its samples, with log-probabilities, entropies and ends.
+        """
+        written = self.answers_from_prefixes(
+            questions,
+            [[""]] * len(questions),
+            samples=samples,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+        )
+        return [drawn for [drawn] in written]
+
+    def answers_from_prefixes(
+        self,
+        questions: Sequence[Target],
+        prefixes: Sequence[Sequence[str]],
+        *,
+        samples: int,
+        temperature: float,
+        max_tokens: int,
+        seed: int,
+    ) -> list[list[list[Generation]]]:
+        """Continue an output from each of several beginnings; question and common beginnings are read once.
+
+        Args:
+            questions: Their `output` is not looked at.
+            prefixes: Beginnings of the output, for each question; the empty one is allowed.
+            samples: How many continuations of each; one question's are computed together.
+            temperature: 0: greedy, and then `samples` is 1.
+            max_tokens: Upper bound for each continuation, the prefix not counted; a decoder that runs out of
+                positions stops before.
+            seed: Equal seeds draw equal texts, in batches of any size.
+
+        Returns:
+            For each question, for each prefix, the continuations without the prefix, with log-probabilities,
+            entropies and ends. A text begins with its blank where the prefix ends in a word.
+        """
+        return self._branches(questions, prefixes).write(
+            samples=samples, temperature=temperature, max_tokens=max_tokens, seed=seed
+        )
+
+    def scores_from_prefixes(
+        self,
+        questions: Sequence[Target],
+        prefixes: Sequence[Sequence[str]],
+        outputs: Sequence[Sequence[str]],
+    ) -> list[list[list[tuple[float, ...]]]]:
+        """Score several endings behind each of several beginnings, all of them read once.
+
+        Args:
+            questions: Their `output` is not looked at.
+            prefixes: Beginnings of the output, for each question.
+            outputs: Endings, for each question the same behind all its prefixes; put directly behind them,
+                so that one of them has the blank between: `"The answer is"` and `" 7."`.
+
+        Returns:
+            For each question, prefix and ending one natural log-probability a token of the ending, its end
+            mark included; nothing is cut.
+        """
+        return self._branches(questions, prefixes).score(outputs)
+
+    def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Say where each question lies: the mean of the last hidden states over its tokens.
+
+        Args:
+            questions: Their `output` is not looked at.
+
+        Returns:
+            One vector a question, as long as the model is wide.
+        """
+        self._encoder.forget_cuts()
+        self._prepare(is_training=False)
+        return mean_states(
+            self.model,
+            self._encoder.prompts(questions),
+            pad_id=self.tokenizer.pad_token_id,
+            batch_questions=self._config.batch_questions,
+        )
 
     def fit(
         self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
@@ -204,7 +284,7 @@ class Student:
         self._claim(folder, targets)
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
-        items = [_item(target, row) for target, row in zip(targets, rows, strict=True)]
+        items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
         training = self._training
         plan = plan_steps(
             items,
@@ -251,7 +331,9 @@ class Student:
     ) -> list[tuple[int, float]]:
         family = FAMILIES[self.family]
         self._prepare(is_training=True)
-        model = self._adapted() if self._config.update == "lora" else self.model
+        model = self.model
+        if self._config.update == "lora":
+            model = with_additions(model, self._config, seed=self._training.seed)
         losses = train_model(
             model,
             Steps(family, rows, items, plan=plan, config=self._training, pad_id=self.tokenizer.pad_token_id),
@@ -265,19 +347,26 @@ class Student:
             self.model = model.merge_and_unload()
         return losses
 
-    def _adapted(self) -> peft.PeftModel:
-        """Put low-rank additions on every linear layer; they are merged when the training ends."""
-        additions = peft.LoraConfig(
-            r=self._config.lora_rank,
-            lora_alpha=self._config.lora_alpha,
-            lora_dropout=0.0,
-            target_modules="all-linear",
+    def _branches(self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]]) -> Branches:
+        self._refuse_silent(", so it cannot explain; choose by a score that reads no explanation, or")
+        self._encoder.forget_cuts()
+        self._prepare(is_training=False)
+        return Branches(
+            self.model,
+            self.tokenizer,
+            encoder=self._encoder,
+            questions=questions,
+            prefixes=prefixes,
+            positions=self._positions if self.family == "causal" else None,
+            batch_rows=self._config.batch_questions,
         )
-        with torch.random.fork_rng(), warnings.catch_warnings():
-            # peft asks models for an attribute that transformers has renamed.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-            torch.manual_seed(self._training.seed)
-            return peft.get_peft_model(self.model, additions)
+
+    def _refuse_silent(self, advice: str) -> None:
+        if not self.abilities.generates:
+            raise TrainingError(
+                f"this student scores options and writes no text{advice} take an encoder-decoder or "
+                "decoder-only student"
+            )
 
     def _prepare(self, *, is_training: bool) -> None:
         """Choose the faster attention: on a CPU that is `eager` in training and `sdpa` in generation."""
@@ -291,33 +380,7 @@ class Student:
 
     def _claim(self, folder: Path, targets: Sequence[Target]) -> None:
         """Refuse to go on from the checkpoints of another training."""
-        identity = content_id(
-            {
-                "student": self._config.model_dump(
-                    mode="json", exclude={"threads", "device", "batch_questions"}
-                ),
-                "training": self._training.model_dump(mode="json", exclude={"save_every"}),
-                "targets": [target.to_json() for target in targets],
-            }
-        )
-        mark = folder / "training.id"
-        if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
-            raise TrainingError(
-                f"{str(folder)!r} holds checkpoints of a training with other targets or settings; give this "
-                "one a folder of its own, or remove that one"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(identity, encoding="utf-8")
-
-
-_RELATIVE = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
-
-
-def _item(target: Target, row: Row) -> Item:
-    return Item(
-        example_id=target.example.id,
-        objective=target.objective,
-        weight=target.weight,
-        length=row.length,
-        terms=row.terms,
-    )
+        student = self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"})
+        training = self._training.model_dump(mode="json", exclude={"save_every"})
+        learnt = [target.to_json() for target in targets]
+        claim_folder(folder, content_id({"student": student, "training": training, "targets": learnt}))

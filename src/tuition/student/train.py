@@ -24,13 +24,22 @@ from transformers.trainer_callback import PrinterCallback
 
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Progress
+from tuition.core.records import Target
 from tuition.student.batches import Item, shares, split_step
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Family, Pass
 from tuition.student.optimizer import muon_with_adamw
 
-__all__ = ["StepTrainer", "Steps", "last_checkpoint", "rate_at", "train_model"]
+__all__ = [
+    "StepTrainer",
+    "Steps",
+    "claim_folder",
+    "item_of",
+    "last_checkpoint",
+    "rate_at",
+    "train_model",
+]
 
 _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
@@ -278,6 +287,45 @@ def _is_whole(checkpoint: Path) -> bool:
     except (OSError, ValueError):
         return False
     return "global_step" in state
+
+
+def claim_folder(folder: Path, identity: str) -> None:
+    """Make a folder the place of one training.
+
+    Args:
+        folder: For checkpoints; made when absent.
+        identity: Says what is trained on what, and how.
+
+    Raises:
+        TrainingError: It holds checkpoints of another training.
+    """
+    mark = folder / "training.id"
+    if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
+        raise TrainingError(
+            f"{str(folder)!r} holds checkpoints of a training with other targets or settings; give this "
+            "one a folder of its own, or remove that one"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(identity, encoding="utf-8")
+
+
+def item_of(target: Target, row: Row) -> Item:
+    """Say what planning needs to know of a target.
+
+    Args:
+        target: What is learnt.
+        row: The same, encoded.
+
+    Returns:
+        Its example, objective, weight and lengths.
+    """
+    return Item(
+        example_id=target.example.id,
+        objective=target.objective,
+        weight=target.weight,
+        length=row.length,
+        terms=row.terms,
+    )
 
 
 def train_model(

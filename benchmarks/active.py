@@ -1,0 +1,295 @@
+"""Which questions to ask, whom and how: selection strategies and annotators of `elad` at equal money
+
+Pools of 3,000 playground questions with 50, 70 and 90 % already within the start student's reach, and a test
+set of the same composition for each; all constants stand in active_pool.toml. The teachers are programs, not
+language models, and their prices are simulated. Full-pool annotation by the same annotator and teachers is
+the upper bound; its student takes as many steps in all. "Reaches" means: the paired lower 95 % bound of the
+difference lies above minus the margin.
+"""
+
+import copy
+import multiprocessing
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import active_pool
+import frame
+
+from tuition.core.rows import read_rows
+from tuition.recipes.config import resolve
+from tuition.recipes.execute import execute
+
+STRATEGIES = ("random", "entropy", "mean_token_entropy", "egss_intra", "egss_inter", "egss")
+ANNOTATORS = ("answer_only", "chain", "clear", "clear_one_call", "clear_panel")
+ESCALATION = {"escalate": True, "check": "sample"}
+"""The cheap teacher first; the dear one where two of its samples disagree."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of spending, on one pool."""
+
+    pool: str
+    strategy: str
+    annotator: str = "chain"
+    priced: bool = False
+    """Whether the score is divided by the expected price."""
+    escalates: bool = False
+    is_full: bool = False
+    """Whether the whole pool is asked about."""
+    money: float = 1.0
+    """Times the usual total."""
+
+    @property
+    def name(self):
+        parts = ["full pool" if self.is_full else self.strategy]
+        parts += ["per dollar"] * self.priced + ["escalating"] * self.escalates
+        parts += [self.annotator] * (self.annotator != "chain")
+        parts += [f"{self.money:g} times the money"] * (self.money != 1)
+        return ", ".join(parts)
+
+    @property
+    def policy(self):
+        """What an arm shares with its upper bound."""
+        return self.pool, self.annotator, self.escalates
+
+
+def arms_of(constants):
+    """Every arm; annotators, other sums of money and what escalation alone does on the headline pool only."""
+    best, headline = constants["headline"]["best"], constants["headline"]["pool"]
+    arms = []
+    for pool in constants["pools"]:
+        arms += [Arm(pool, strategy) for strategy in STRATEGIES]
+        arms += [Arm(pool, best, priced=True), Arm(pool, best, priced=True, escalates=True)]
+        arms.append(Arm(pool, "random", is_full=True))
+    arms += [Arm(headline, "random", escalates=True, is_full=is_full) for is_full in (False, True)]
+    for annotator in ANNOTATORS:
+        if annotator != "chain":
+            arms += [Arm(headline, strategy, annotator) for strategy in ("random", best)]
+            arms.append(Arm(headline, "random", annotator, is_full=True))
+    arms += [
+        Arm(headline, strategy, money=times)
+        for times in constants["money"]["times"]
+        for strategy in ("random", best)
+    ]
+    return arms
+
+
+def main():
+    arguments = frame.arguments(
+        __doc__,
+        work="folder for start students, pools and runs; finished ones in it are not made again",
+        jobs="processes at once; 2 where not given",
+    )
+    constants = quick(active_pool.CONSTANTS) if arguments.quick else active_pool.CONSTANTS
+    with tempfile.TemporaryDirectory(prefix="active-") as spare:
+        folder = Path(arguments.work or spare).absolute()
+        runs = all_runs(folder, constants, jobs=int(arguments.jobs or 2))
+    frame.write(
+        "active",
+        __doc__,
+        runs=runs,
+        ratios={},
+        summary=summary_of(runs, constants),
+        quick=arguments.quick,
+        packages=("torch",),
+    )
+
+
+def quick(constants):
+    """One seed, small: shows that everything runs, and no more."""
+    small = copy.deepcopy(constants)
+    small["seeds"] = [0]
+    small["sizes"] = {"train": 120, "valid": 20, "test": 40}
+    small["pools"] = {small["headline"]["pool"]: small["pools"][small["headline"]["pool"]]}
+    small["start"] |= {"examples": 200, "steps": 40}
+    small["money"] = {"total": 0.02, "cold": 0.01, "each": 0.01, "times": []}
+    small["look"] |= {"candidates": 40, "samples": 2, "prefix_samples": 1}
+    small["rounds"] = {"most": 2, "steps": 5, "full_steps": 10}
+    return small
+
+
+def all_runs(folder, constants, *, jobs):
+    """Seeds' pools first, then every arm of every seed; the first error is raised when all are through."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as processes:
+        seeds = constants["seeds"]
+        made = [processes.submit(active_pool.prepare, folder, seed, constants) for seed in seeds]
+        places = {seed: place.result() for seed, place in zip(seeds, made, strict=True)}
+        work = [
+            processes.submit(one_run, places[seed], arm, seed, constants)
+            for seed in seeds
+            for arm in arms_of(constants)
+        ]
+        return [future.result() for future in work]
+
+
+def tables(place, arm, seed, constants):
+    """What `elad` is told of an arm."""
+    out = place / "runs" / f"{arm.pool}, {arm.name}"
+    names = ["ada", "chen"] if arm.escalates or arm.annotator == "clear_panel" else ["chen"]
+    look, pool = constants["look"], place / arm.pool
+    selection = {"strategy": arm.strategy, "candidates": look["candidates"], "per_dollar": arm.priced}
+    if arm.strategy == "random":
+        del selection["candidates"]
+    steps = constants["rounds"]["full_steps" if arm.is_full else "steps"]
+    return {
+        "recipe": "elad",
+        "out": str(out),
+        # A store of its own, so that every run pays what it asks.
+        "store": f"{out}.db",
+        "seed": seed,
+        "task": {
+            "source": "files",
+            **{split: str(pool / f"{split}.jsonl") for split in active_pool.SPLITS},
+        },
+        # Where one teacher writes alone, it is the one that the start student learnt from.
+        "teacher": [teacher(name, arm, constants) for name in names],
+        "selection": selection,
+        "explanation": {key: look[key] for key in ("samples", "prefix_samples", "max_tokens")},
+        "annotator": arm.annotator,
+        "annotation": {"examples": 0},
+        "allocation": ESCALATION if arm.escalates else {},
+        "rounds": rounds_of(arm, constants),
+        # Every arm spends its money; when to stop is another question.
+        "stop": {"least_rounds": 99},
+        "calibrate": False,
+        "student": active_pool.student(str(place / "start" / "student"), constants),
+        "training": {**constants["training"], "steps": steps},
+    }
+
+
+def teacher(name, arm, constants):
+    prompt, completion = constants["prices"][name]
+    table = {"kind": "playground", "name": name, "max_tokens": 128}
+    if arm.annotator == "clear_panel" and name == "ada":
+        table["weight"] = 0.0
+    return {**table, "price_prompt": prompt, "price_completion": completion}
+
+
+def rounds_of(arm, constants):
+    if arm.is_full:
+        size = constants["sizes"]["train"]
+        return {"most": 1, "cold": {"items": 0}, "each": {"items": size}, "begin": "last"}
+    money = {name: arm.money * constants["money"][name] for name in ("cold", "each", "total")}
+    limits = {name: {"usd": round(usd, 6)} for name, usd in money.items()}
+    return {"most": constants["rounds"]["most"], "begin": "last", **limits}
+
+
+def one_run(place, arm, seed, constants):
+    finished = execute(resolve(tables(place, arm, seed, constants), where=arm.name))
+    rows = [row for row in read_rows(finished.path / "predictions.jsonl") if row["split"] == "test"]
+    hits = "".join("1" if row["grade"] == "right" else "0" for row in rows)
+    order = [row["id"] for row in read_rows(place / arm.pool / "test.jsonl")]
+    if [row["example_id"] for row in rows] != order:
+        raise SystemExit(f"{finished.path}: predictions stand in another order than the test set")
+    reach = (place / arm.pool / "test-within-reach.txt").read_text()
+    rounds = finished.metrics["rounds"]
+    return {
+        "seed": seed,
+        "pool": arm.pool,
+        "arm": arm.name,
+        "strategy": arm.strategy,
+        "annotator": arm.annotator,
+        "usd": rounds[-1]["usd"],
+        "calls": rounds[-1]["calls"],
+        "asked": sum(row["asked"] for row in rounds),
+        "annotated": sum(row["annotated"] for row in rounds),
+        "beyond_reach_asked": beyond_reach(finished.path, place / arm.pool),
+        "n": len(hits),
+        "accuracy": hits.count("1") / len(hits),
+        "within_reach": share(hits, reach, "1"),
+        "beyond_reach": share(hits, reach, "0"),
+        "hits": hits,
+        "student_tokens": sum(row["student_tokens"] for row in rounds),
+        "wall_s": finished.metrics["wall_s"],
+        "stopped_by": finished.metrics["stopped_by"],
+    }
+
+
+def share(hits, reach, mark):
+    found = [hit for hit, known in zip(hits, reach, strict=True) if known == mark]
+    return found.count("1") / len(found)
+
+
+def beyond_reach(run, pool):
+    """Share of what was learnt from that the start student could not do."""
+    reach = (pool / "train-within-reach.txt").read_text()
+    known = {row["id"]: mark for row, mark in zip(read_rows(pool / "train.jsonl"), reach, strict=True)}
+    marks = [
+        known[row["example_id"]]
+        for path in sorted((run / "rounds").glob("*/annotations.jsonl"))
+        for row in read_rows(path)
+        if row["is_used"]
+    ]
+    return marks.count("0") / len(marks) if marks else None
+
+
+def summary_of(runs, constants):
+    pools, headline = list(constants["pools"]), constants["headline"]["pool"]
+    by_arm = {
+        pool: {arm.name: _of(runs, pool, arm.name) for arm in arms_of(constants) if arm.pool == pool}
+        for pool in pools
+    }
+    over = {pool: over_random(by_arm[pool], constants, pool) for pool in pools}
+    to_full = {pool: to_full_pool(by_arm[pool], constants, pool) for pool in pools}
+    best = constants["headline"]["best"]
+    paid = [
+        row["money_share"]
+        for name, row in to_full[headline].items()
+        if row["reaches"] and not name.startswith("random")
+    ]
+    return {
+        "points_over_random": over[headline][best],
+        "money_share_to_full_pool_accuracy": min(paid, default=None),
+        "accuracy": {
+            pool: {name: means(rows) for name, rows in arms.items()} for pool, arms in by_arm.items()
+        },
+        "all_points_over_random": over,
+        "to_full_pool": to_full,
+    }
+
+
+def _of(runs, pool, name):
+    return [run for run in runs if run["pool"] == pool and run["arm"] == name]
+
+
+def means(rows):
+    fields = ("usd", "asked", "accuracy", "within_reach", "beyond_reach", "student_tokens", "wall_s")
+    return {field: round(sum(row[field] for row in rows) / len(rows), 4) for field in fields}
+
+
+def over_random(by_arm, constants, pool):
+    """Points of every arm over random at equal money; an arm with its own annotator or teachers also over
+    random with the same."""
+    found = {}
+    for arm in arms_of(constants):
+        if arm.pool == pool and arm.strategy != "random" and not arm.is_full:
+            plain = Arm(pool, "random", money=arm.money)
+            same = Arm(pool, "random", arm.annotator, escalates=arm.escalates, money=arm.money)
+            found[arm.name] = frame.gain(by_arm[arm.name], by_arm[plain.name])
+            if same != plain and same.name in by_arm:
+                found[f"{arm.name}; random the same way"] = frame.gain(by_arm[arm.name], by_arm[same.name])
+    return found
+
+
+def to_full_pool(by_arm, constants, pool):
+    """For every arm: points against the full pool by the same annotator and teachers, where there is one; its
+    share of that money; whether it reaches it."""
+    arms = [arm for arm in arms_of(constants) if arm.pool == pool]
+    bounds = {arm.policy: by_arm[arm.name] for arm in arms if arm.is_full}
+    found = {}
+    for arm in arms:
+        if not arm.is_full and arm.policy in bounds:
+            mine, whole = by_arm[arm.name], bounds[arm.policy]
+            points = frame.gain(mine, whole)
+            money = sum(run["usd"] for run in mine) / sum(run["usd"] for run in whole)
+            is_there = points["low"] > -constants["headline"]["margin"]
+            found[arm.name] = {"points": points, "money_share": round(money, 4), "reaches": is_there}
+    return found
+
+
+if __name__ == "__main__":
+    main()

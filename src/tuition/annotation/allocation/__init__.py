@@ -1,0 +1,50 @@
+"""Which teacher for which item: by verified history, by a seeded bandit, or the cheap first, the dear after.
+
+Numbers and names go in, names come out. Knows no prompt, no task, no model and no particular teacher.
+"""
+
+from __future__ import annotations
+
+from tuition.annotation.allocation.choose import (
+    ALLOCATIONS,
+    Chooser,
+    allocate,
+    bandit,
+    cheapest_adequate,
+    fixed,
+    lower_bound,
+    random,
+)
+from tuition.annotation.allocation.config import Allocation, AllocationConfig, SecondLook
+from tuition.annotation.allocation.escalate import (
+    Ending,
+    Escalated,
+    agree,
+    by_expected_price,
+    escalate,
+    escalates,
+)
+from tuition.annotation.allocation.history import History, Look, Tally
+
+__all__ = [
+    "ALLOCATIONS",
+    "Allocation",
+    "AllocationConfig",
+    "Chooser",
+    "Ending",
+    "Escalated",
+    "History",
+    "Look",
+    "SecondLook",
+    "Tally",
+    "agree",
+    "allocate",
+    "bandit",
+    "by_expected_price",
+    "cheapest_adequate",
+    "escalate",
+    "escalates",
+    "fixed",
+    "lower_bound",
+    "random",
+]

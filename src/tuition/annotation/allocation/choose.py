@@ -1,0 +1,311 @@
+"""One teacher for one item, from history and expected cost: fixed, random, cheapest adequate, bandit.
+
+All four have one signature, so that one dictionary holds them. Numbers in, a name out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Final, Protocol
+
+from tuition.annotation.allocation.config import AllocationConfig
+from tuition.annotation.allocation.history import History
+from tuition.core.errors import ConfigError, DataError, near_name
+from tuition.core.records import Example
+
+__all__ = [
+    "ALLOCATIONS",
+    "Chooser",
+    "allocate",
+    "bandit",
+    "cheapest_adequate",
+    "fixed",
+    "lower_bound",
+    "random",
+]
+
+_CONFIG = AllocationConfig()
+_Z = 1.959963984540054
+"""Standard normal quantile of 0.975."""
+_NOBODY: Mapping[str, int] = {}
+
+
+class Chooser(Protocol):
+    """Chooses one teacher for one item."""
+
+    def __call__(
+        self,
+        history: History,
+        domain: str,
+        costs: Mapping[str, float],
+        *,
+        item: str,
+        seed: int,
+        config: AllocationConfig = _CONFIG,
+        promised: Mapping[str, int] = _NOBODY,
+    ) -> str:
+        """Choose.
+
+        Args:
+            history: Verified replies.
+            domain: Of the item.
+            costs: Expected dollars of asking each teacher about it, in the order of the tables, 0 or more.
+            item: Its id.
+            seed: Equal seeds choose equal teachers for equal items.
+            config: What the choice wants to know.
+            promised: By teacher, replies in the domain that are on their way and will be verified.
+
+        Returns:
+            The teacher's name.
+
+        Raises:
+            ConfigError: There is no teacher, or none of that name.
+            DataError: A cost is negative or not finite.
+        """
+        ...
+
+
+def lower_bound(adequate: int, looked: int, *, prior: tuple[float, float] = (1.0, 1.0)) -> float:
+    """Give the share of adequate replies that a teacher surely reaches.
+
+    Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22 (1927): the
+    lower end of the 95 % score interval, (p + z²/2n - z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n).
+
+    Differs: the prior's imagined replies are counted in, p = (m + a) / (n + a + b).
+
+    Args:
+        adequate: Replies found adequate, m.
+        looked: Replies looked at, n.
+        prior: Replies imagined beforehand, adequate and not: a and b; 0 and 0 is Wilson's own where n > 0.
+
+    Returns:
+        In [0, 1]; 0 where there is neither a reply nor an imagined one.
+    """
+    n = looked + sum(prior)
+    if n == 0:
+        return 0.0
+    share, slack = (adequate + prior[0]) / n, _Z**2 / n
+    half = _Z * math.sqrt(share * (1 - share) / n + slack / (4 * n))
+    return max(0.0, (share + slack / 2 - half) / (1 + slack))
+
+
+def fixed(
+    history: History,
+    domain: str,
+    costs: Mapping[str, float],
+    *,
+    item: str,
+    seed: int,
+    config: AllocationConfig = _CONFIG,
+    promised: Mapping[str, int] = _NOBODY,
+) -> str:
+    """Choose the same teacher always: `config.teacher`, or the first of the tables.
+
+    Args:
+        history: Not read.
+        domain: Not read.
+        costs: By teacher; the first is the default.
+        item: Not read.
+        seed: Not read.
+        config: Names the teacher.
+        promised: Not read.
+
+    Returns:
+        The teacher's name.
+
+    Raises:
+        ConfigError: There is no teacher, or none of that name.
+    """
+    names = _checked(costs)
+    if config.teacher and config.teacher not in costs:
+        raise ConfigError(near_name(config.teacher, costs, kind="teacher"))
+    return config.teacher or names[0]
+
+
+def random(
+    history: History,
+    domain: str,
+    costs: Mapping[str, float],
+    *,
+    item: str,
+    seed: int,
+    config: AllocationConfig = _CONFIG,
+    promised: Mapping[str, int] = _NOBODY,
+) -> str:
+    """Draw a teacher, each as likely as every other.
+
+    Args:
+        history: Not read.
+        domain: Not read.
+        costs: By teacher; only the names matter.
+        item: Its id enters the draw.
+        seed: Equal seeds draw equal teachers.
+        config: Not read.
+        promised: Not read.
+
+    Returns:
+        The teacher's name.
+    """
+    return Random(f"{seed}/{item}").choice(sorted(_checked(costs)))
+
+
+def cheapest_adequate(
+    history: History,
+    domain: str,
+    costs: Mapping[str, float],
+    *,
+    item: str,
+    seed: int,
+    config: AllocationConfig = _CONFIG,
+    promised: Mapping[str, int] = _NOBODY,
+) -> str:
+    """Choose the cheapest teacher that is surely almost as good as the best one of the domain.
+
+    The rule. (1) While a teacher has fewer than `looks` verified replies in the domain, those promised
+    included, the item goes to one of these unknown teachers, drawn by seed and item. (2) Else the best is the
+    one of highest posterior mean (m + a) / (n + a + b), and a teacher is adequate when the lower bound of its
+    share reaches `floor` times that mean; the cheapest of the adequate ones and the best itself is chosen, a
+    tie going to the better, then to the first by name.
+
+    Source: ours; neither TinyLLM (arXiv 2402.04616) nor ELAD (arXiv 2402.13098) chooses a teacher by item.
+
+    Args:
+        history: Verified replies.
+        domain: Of the item; other domains say nothing about it.
+        costs: Expected dollars by teacher.
+        item: Its id enters the draw of rule 1.
+        seed: Equal seeds draw equal teachers.
+        config: Gives `looks`, `floor` and `prior`.
+        promised: By teacher, replies in the domain that will be verified.
+
+    Returns:
+        The teacher's name.
+    """
+    names = sorted(_checked(costs))
+    tallies = {name: history.tally(name, domain) for name in names}
+    unknown = [name for name in names if tallies[name].looked + promised.get(name, 0) < config.looks]
+    if unknown:
+        return Random(f"{seed}/{item}/unknown").choice(unknown)
+    a, b = config.prior
+    mean = {name: (tallies[name].adequate + a) / (tallies[name].looked + a + b) for name in names}
+    best = min(names, key=lambda name: (-mean[name], costs[name], name))
+    enough = config.floor * mean[best]
+    fit = [
+        name
+        for name in names
+        if name == best
+        or lower_bound(tallies[name].adequate, tallies[name].looked, prior=config.prior) >= enough
+    ]
+    return min(fit, key=lambda name: (costs[name], -mean[name], name))
+
+
+def bandit(
+    history: History,
+    domain: str,
+    costs: Mapping[str, float],
+    *,
+    item: str,
+    seed: int,
+    config: AllocationConfig = _CONFIG,
+    promised: Mapping[str, int] = _NOBODY,
+) -> str:
+    """Draw each teacher's adequacy from what is known of it, and choose the best for the dollar.
+
+    θ ~ Beta(a + m, b + n - m) for each teacher of the domain, one draw an item. With `value` v the objective
+    is θ·v - cost, in dollars; without it θ / cost, adequate replies a dollar, which a teacher of a tenth of
+    the price wins with a little over a tenth of the adequacy: give a value where quality must hold.
+
+    Source: Thompson, On the Likelihood that One Unknown Probability Exceeds Another, Biometrika 25 (1933).
+
+    Differs: costs are known and enter the objective; one independent bandit a domain.
+
+    Args:
+        history: Verified replies.
+        domain: Of the item; other domains say nothing about it.
+        costs: Expected dollars by teacher.
+        item: Its id enters the draw, so that items of one batch differ.
+        seed: Equal seeds draw equal teachers for equal items.
+        config: Gives `prior` and `value`.
+        promised: Not read; the draws explore by themselves.
+
+    Returns:
+        The teacher's name; of equals the first by name. Without a value a teacher who costs nothing comes
+        before all who do, and of several such the highest draw.
+    """
+    draws = Random(f"{seed}/{item}/bandit")
+    a, b = config.prior
+    worth: dict[str, tuple[bool, float]] = {}
+    for name in sorted(_checked(costs)):
+        tally, cost = history.tally(name, domain), costs[name]
+        theta = draws.betavariate(a + tally.adequate, b + tally.looked - tally.adequate)
+        if config.value is not None:
+            worth[name] = (True, theta * config.value - cost)
+        else:
+            worth[name] = (cost == 0, theta if cost == 0 else theta / cost)
+    return max(worth, key=lambda name: worth[name])
+
+
+ALLOCATIONS: Final[Mapping[str, Chooser]] = {
+    "fixed": fixed,
+    "random": random,
+    "cheapest": cheapest_adequate,
+    "bandit": bandit,
+}
+"""Every way of choosing a teacher, by the name it has in `allocation.allocation`."""
+
+
+def allocate(
+    items: Sequence[Example],
+    history: History,
+    costs: Sequence[Mapping[str, float]],
+    *,
+    seed: int,
+    config: AllocationConfig = _CONFIG,
+) -> dict[str, str]:
+    """Choose a teacher for each item of a batch, before any of them is asked.
+
+    What an unknown teacher is given counts as promised at once, so that a large batch explores no more than
+    `looks` items a teacher and domain; where it has fewer known, the rest goes by what is known then.
+
+    Args:
+        items: In the order in which they are given out.
+        history: Verified replies so far.
+        costs: For each item the expected dollars by teacher, in the order of the tables.
+        seed: Equal seeds choose equal teachers.
+        config: Which way, and what it wants to know.
+
+    Returns:
+        The teacher's name by item id.
+
+    Raises:
+        DataError: There are not as many costs as items, or two items have one id.
+    """
+    if len(costs) != len(items) or len({item.id for item in items}) != len(items):
+        raise DataError(
+            f"{len(items)} items with {len({item.id for item in items})} ids and {len(costs)} mappings of "
+            "costs; one id and one mapping an item are needed"
+        )
+    choose = ALLOCATIONS[config.allocation]
+    promised: dict[str, Counter[str]] = {}
+    chosen: dict[str, str] = {}
+    for item, prices in zip(items, costs, strict=True):
+        waiting = promised.setdefault(item.domain, Counter())
+        name = choose(history, item.domain, prices, item=item.id, seed=seed, config=config, promised=waiting)
+        waiting[name] += 1
+        chosen[item.id] = name
+    return chosen
+
+
+def _checked(costs: Mapping[str, float]) -> list[str]:
+    if not costs:
+        raise ConfigError("there is no teacher to choose from; add a [[teacher]] table")
+    odd = [name for name, cost in costs.items() if not 0 <= cost < math.inf]
+    if odd:
+        raise DataError(
+            f"asking teacher {odd[0]!r} is expected to cost {costs[odd[0]]} dollars; expected a finite "
+            "number of 0 or more. Give the teacher a price."
+        )
+    return list(costs)

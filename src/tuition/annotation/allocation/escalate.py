@@ -1,0 +1,175 @@
+"""Cheap teacher first, the next where its check fails. Knows no teacher and no check: both are handed in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from tuition.core.errors import ConfigError, DataError, some_of
+from tuition.core.records import Example
+
+__all__ = ["Ending", "Escalated", "agree", "by_expected_price", "escalate", "escalates"]
+
+Result = TypeVar("Result")
+
+Ending = Literal["held", "last", "unescalated", "unchecked", "unanswered"]
+"""How it ended for an item: its check held; the last teacher's word, which is not checked; the check failed
+and nobody after it replied; the check could not be made and nobody after it replied; nobody replied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalated(Generic[Result]):
+    """What came of asking one teacher after the other."""
+
+    results: Mapping[str, Result]
+    """The result taken, by item id; an unanswered item is missing."""
+    taken_from: Mapping[str, str]
+    """Whose result it is, by item id; an unanswered item is missing."""
+    asked: Mapping[str, tuple[str, ...]]
+    """Which teachers were asked about the item, in order; also those who gave nothing."""
+    endings: Mapping[str, Ending]
+    """How it ended, by item id."""
+
+    @property
+    def asked_of(self) -> dict[str, int]:
+        """Items that each teacher was asked about."""
+        return dict(Counter(name for names in self.asked.values() for name in names))
+
+    @property
+    def taken_of(self) -> dict[str, int]:
+        """Items for which each teacher's result was taken."""
+        return dict(Counter(self.taken_from.values()))
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """Items by ending."""
+        return dict(Counter(self.endings.values()))
+
+
+def by_expected_price(costs: Mapping[str, float]) -> list[str]:
+    """Order teachers from the cheapest to the dearest.
+
+    Args:
+        costs: Expected dollars by teacher.
+
+    Returns:
+        Every name once; of equals the one that comes first in `costs`.
+    """
+    return sorted(costs, key=lambda name: costs[name])
+
+
+def agree(answers: Sequence[str | None]) -> bool | None:
+    """Say whether a second look confirms a reply, whatever the look was.
+
+    `student`: the reply's answer and the student's own; `sample`: those of two samples of one teacher;
+    `verify`: the reply's and the one that another teacher comes to from it; `panel`: those of two teachers.
+
+    Args:
+        answers: The reply's own answer first, then one a look; answers that mean the same must be written the
+            same. None: unreadable, which confirms nothing.
+
+    Returns:
+        Whether all are readable and the same; None: there was no look, so nothing can be said.
+    """
+    if len(answers) < 2:
+        return None
+    return None not in answers and len(set(answers)) == 1
+
+
+def escalates(holds: bool | None, *, is_last: bool) -> bool:
+    """Decide whether the next teacher is asked.
+
+    Args:
+        holds: What the check says; None: it could not be made, which spares nobody.
+        is_last: Whether there is no teacher after this one.
+
+    Returns:
+        Whether to go on.
+    """
+    return not is_last and holds is not True
+
+
+def escalate(
+    items: Sequence[Example],
+    teachers: Sequence[str],
+    *,
+    ask: Callable[[Sequence[Example], str], Mapping[str, Result]],
+    check: Callable[[Example, Result], bool | None],
+) -> Escalated[Result]:
+    """Ask the first teacher about every item, and each later one where the check so far did not hold.
+
+    Money that ends on the way shows as results that `ask` does not give. Such an item goes on to the next
+    teacher (whom the till refuses for nothing, if the money is gone) and in the end keeps the last result it
+    has, marked `unescalated` or `unchecked`; it is never taken for one that held. The last teacher's result
+    stands without a check.
+
+    Source: ours, after cascades such as FrugalGPT (arXiv 2305.05176).
+
+    Differs: there is no learnt scorer; what holds is the caller's rule.
+
+    Args:
+        items: With distinct ids.
+        teachers: Names, the first asked first; see `by_expected_price`.
+        ask: Asks one teacher about some items and gives results by item id; what is missing gave none. A
+            check that costs calls is best asked here too, for all items at once, and looked up by `check`.
+        check: Says whether a result stands; None: it could not be looked at. Asked once a result.
+
+    Returns:
+        The result taken for each item, whose it is, who was asked, and how it ended.
+
+    Raises:
+        ConfigError: There is no teacher, or one is named twice.
+        DataError: Two items have one id, or `ask` gives a result for an item it was not asked about.
+    """
+    _check_input(items, teachers)
+    results: dict[str, Result] = {}
+    taken_from: dict[str, str] = {}
+    asked: dict[str, tuple[str, ...]] = {item.id: () for item in items}
+    endings: dict[str, Ending] = {item.id: "unanswered" for item in items}
+    open_ = list(items)
+    for place, name in enumerate(teachers):
+        is_last = place == len(teachers) - 1
+        if not open_:
+            break
+        given = ask(open_, name)
+        _check_given(given, open_, name=name)
+        still: list[Example] = []
+        for item in open_:
+            asked[item.id] += (name,)
+            if item.id not in given:
+                still.append(item)
+                continue
+            result = given[item.id]
+            holds = None if is_last else check(item, result)
+            results[item.id], taken_from[item.id] = result, name
+            endings[item.id] = "last" if is_last else _ENDINGS[holds]
+            if escalates(holds, is_last=is_last):
+                still.append(item)
+        open_ = still
+    return Escalated(results=results, taken_from=taken_from, asked=asked, endings=endings)
+
+
+_ENDINGS: Mapping[bool | None, Ending] = {True: "held", False: "unescalated", None: "unchecked"}
+
+
+def _check_input(items: Sequence[Example], teachers: Sequence[str]) -> None:
+    if not teachers or len(set(teachers)) != len(teachers):
+        raise ConfigError(
+            f"teachers to escalate along are {list(teachers)}; at least one is needed, and each once"
+        )
+    twice = [name for name, n in Counter(item.id for item in items).items() if n > 1]
+    if twice:
+        raise DataError(
+            f"{len(twice)} ids occur twice among the items: {some_of(twice)}; ask about each once"
+        )
+
+
+def _check_given(given: Mapping[str, object], items: Sequence[Example], *, name: str) -> None:
+    strange = sorted(given.keys() - {item.id for item in items})
+    if strange:
+        raise DataError(
+            f"asking teacher {name!r} about {len(items)} items gave results for {len(strange)} others: "
+            f"{some_of(strange)}; results are keyed by the id of the item"
+        )

@@ -1,0 +1,211 @@
+"""Every way to annotate what a student wrote, by name, behind one function.
+
+Source: after ELAD (arXiv 2402.13098), whose prompts are not published; the definitions are ours. Knows no
+particular teacher.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from tuition.annotation.annotate import annotate
+from tuition.annotation.ask import Till
+from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.health import Annotated, sifted
+from tuition.annotation.revise.alone import answer_only, repair
+from tuition.annotation.revise.clear import clear, clear_one_call, clear_panel
+from tuition.annotation.revise.config import RevisionConfig
+from tuition.annotation.revise.session import Case, Session, draft_steps
+from tuition.core.errors import ConfigError, DataError, near_name, some_of
+from tuition.core.protocols import Task, Teacher
+from tuition.core.records import Example, Json, Prediction
+
+__all__ = ["ANNOTATORS", "BLIND", "Annotator", "check_annotator", "revise"]
+
+Annotator = Callable[[Sequence[Case], Session], Annotated]
+"""Makes annotations of drafts that nobody has looked at yet."""
+
+_REVISION = RevisionConfig()
+_PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
+_OF_ANSWERS = frozenset({"wrong", "unreadable"})
+"""The faults that an answer without a text can have."""
+
+
+def _chain(cases: Sequence[Case], session: Session) -> Annotated:
+    return _annotated(cases, session, forced=False)
+
+
+def _chain_gold(cases: Sequence[Case], session: Session) -> Annotated:
+    return _annotated(cases, session, forced=True)
+
+
+def _annotated(cases: Sequence[Case], session: Session, *, forced: bool) -> Annotated:
+    """What `annotate` makes of the examples, the drafts not looked at."""
+    return annotate(
+        [case.example for case in cases],
+        session.teacher,
+        train=session.train,
+        task=session.task,
+        till=session.till.telling(session.teacher.name),
+        config=session.config.model_copy(update={"forced": forced}),
+        seed=session.seed,
+        parameters=session.parameters,
+    )
+
+
+def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
+    answer_only(cases, session)
+    found = _collected(cases, session, dropping=session.config.dropping & _OF_ANSWERS)
+    kept, dropped = (
+        tuple(
+            dataclasses.replace(item, faults=tuple(name for name in item.faults if name in _OF_ANSWERS))
+            for item in part
+        )
+        for part in (found.annotations, found.dropped)
+    )
+    return dataclasses.replace(found, annotations=kept, dropped=dropped)
+
+
+def _revising(act: Callable[[Sequence[Case], Session], None]) -> Annotator:
+    def annotator(cases: Sequence[Case], session: Session) -> Annotated:
+        act(cases, session)
+        return _collected(cases, session, dropping=session.config.dropping)
+
+    return annotator
+
+
+def _clear_panel(cases: Sequence[Case], session: Session) -> Annotated:
+    clear_panel(cases, session)
+    return _collected(cases, session, dropping=session.config.dropping | {"unverified"})
+
+
+def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[str]) -> Annotated:
+    """Lay the finished drafts together; one that was given up is a failure, whatever was made of it."""
+    made = [case for case in cases if case.failure is None and case.made is not None]
+    found = Annotated(
+        annotations=tuple(case.made for case in made if case.made is not None),
+        dropped=(),
+        failures=tuple(case.failure for case in cases if case.failure is not None),
+        spent=session.spent,
+    )
+    return sifted(
+        [found],
+        [case.example for case in cases],
+        task=session.task,
+        dropping=dropping,
+        unverified={(case.example.id, 0) for case in made if case.is_unverified},
+    )
+
+
+ANNOTATORS: Final[Mapping[str, Annotator]] = {
+    "answer_only": _answer_only,
+    "chain": _chain,
+    "chain_gold": _chain_gold,
+    "clear": _revising(clear),
+    "clear_one_call": _revising(clear_one_call),
+    "clear_panel": _clear_panel,
+    "repair": _revising(repair),
+}
+"""Every annotator by its name."""
+
+BLIND: Final = frozenset({"answer_only", "chain", "chain_gold"})
+"""Those that look at nothing but the question; the others mend what the student wrote."""
+
+
+def check_annotator(by: str, teachers: Sequence[Teacher]) -> None:
+    """Refuse what cannot be asked, before anything is spent.
+
+    Args:
+        by: A name in `ANNOTATORS`.
+        teachers: Who mends, and the panel behind it.
+
+    Raises:
+        ConfigError: There is no such annotator; it needs a teacher who reads prompts; it needs a second one.
+    """
+    if by not in ANNOTATORS:
+        raise ConfigError(near_name(by, ANNOTATORS, kind="annotator"))
+    deaf = [teacher.name for teacher in teachers if not teacher.abilities.reads_prompt]
+    if deaf and not by.startswith("chain"):
+        raise ConfigError(
+            f"annotator {by!r} shows a teacher more than the question, and {some_of(deaf)} replays recorded "
+            "replies, whatever it is shown. Take 'chain' or 'chain_gold', or a teacher that reads prompts."
+        )
+    if by == "clear_panel" and len({teacher.name for teacher in teachers}) < 2:
+        raise ConfigError(
+            "annotator 'clear_panel' needs a second teacher beside the one that mends. Add a [[teacher]] "
+            "table, or take 'clear' or 'clear_one_call'."
+        )
+
+
+def revise(
+    drafts: Sequence[Prediction],
+    examples: Mapping[str, Example],
+    *,
+    by: str,
+    teacher: Teacher,
+    panel: Sequence[Teacher] = (),
+    train: Sequence[Example],
+    task: Task,
+    till: Till,
+    config: AnnotationConfig,
+    revision: RevisionConfig = _REVISION,
+    seed: int = 0,
+    parameters: Mapping[str, Json] = _PARAMETERS,
+) -> Annotated:
+    """Have a teacher annotate what a student wrote.
+
+    An annotation that a draft led to has the draft's id as `parent`, the first wrong step and who said what;
+    `answer_only`, `chain` and `chain_gold` look at the draft's example alone. What was asked before comes
+    from the store, so that an asking that broke off goes on where it was.
+
+    Args:
+        drafts: The student's own explanations, one an example.
+        examples: By id, those of the drafts at least.
+        by: A name in `ANNOTATORS`.
+        teacher: Who annotates, and of a panel is named first.
+        panel: The other teachers; one of the first's name is passed over. `clear_panel` alone asks them.
+        train: The training split, from which demonstrations are drawn.
+        task: Reads and grades answers.
+        till: Where it is paid and kept, within which limits.
+        config: Demonstrations, filters, retries; whether the answer is shown is the annotator's matter.
+        revision: What a revising annotator does.
+        seed: Of the demonstrations.
+        parameters: Sampling parameters; `max_tokens` must be among them.
+
+    Returns:
+        What to train on, what a filter dropped, and the drafts that were left: with a call that failed, a
+        reply that could not be read (`malformed`), or nothing to learn from (`unneeded`).
+
+    Raises:
+        DataError: Two drafts are of one example, or a draft's example is not there.
+    """
+    others = tuple(item for item in panel if item.name != teacher.name) if by == "clear_panel" else ()
+    check_annotator(by, [teacher, *others])
+    ids = [draft.example_id for draft in drafts]
+    twice = sorted({id_ for id_ in ids if ids.count(id_) > 1}) if len(set(ids)) < len(ids) else []
+    missing = [id_ for id_ in ids if id_ not in examples]
+    if twice or missing:
+        what = "have more than one draft" if twice else "are not among the examples"
+        raise DataError(
+            f"{len(twice or missing)} drafted examples {what}: {some_of(twice or missing)}. Give one draft "
+            "an example, and every draft's example."
+        )
+    most = revision.max_steps
+    cases = [
+        Case(draft=draft, example=examples[draft.example_id], steps=draft_steps(draft, most))
+        for draft in drafts
+    ]
+    session = Session(
+        teacher=teacher,
+        panel=others,
+        train=train,
+        task=task,
+        till=till,
+        config=config,
+        revision=revision,
+        seed=seed,
+        parameters=parameters,
+    )
+    return ANNOTATORS[by](cases, session)

@@ -1,0 +1,263 @@
+"""CLEAR: a teacher finds the first wrong step of a student's explanation, and writes on from there.
+
+Source: after ELAD (arXiv 2402.13098), customised explanation revision; its prompts are not published, and the
+definitions are ours. Differs: a verdict that cannot be read stops the draft and counts as neither yes nor no;
+where the reply in one object cannot be read, the teacher writes a blind chain; the panel is ours.
+No label is looked at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+from tuition.annotation.health import without_closing
+from tuition.annotation.panel import majority
+from tuition.annotation.revise.prompts import (
+    CLEAR,
+    CONFIRM,
+    JUDGE_STEP,
+    LOCATE,
+    REVISE,
+    clear_messages,
+    confirm_messages,
+    judge_step_messages,
+    locate_messages,
+    revise_messages,
+)
+from tuition.annotation.revise.read import read_location, read_revision, read_verdict
+from tuition.annotation.revise.session import Case, Session
+from tuition.annotation.route import is_same_answer
+from tuition.annotation.verify import verifiable, verifications, verify_requests
+from tuition.core.records import Reply
+
+__all__ = ["clear", "clear_one_call", "clear_panel"]
+
+_UNREADABLE: Final = "malformed"
+"""The kind of failure of a draft on which a reply could not be read."""
+
+
+def clear(cases: Sequence[Case], session: Session) -> None:
+    """Ask about each step in turn, up to the first that is wrong; the teacher writes on from there.
+
+    Wave i asks about step i of every draft whose steps before it are all right, so that the calls of a wave
+    run side by side. r* = r_<k ⊕ the teacher's text; with every step right the teacher confirms or corrects
+    the answer.
+
+    Args:
+        cases: The drafts; each is finished or given up.
+        session: Who is asked.
+    """
+    session.write_where_bare(cases)
+    for i in range(max((len(case.steps) for case in cases), default=0)):
+        _judge([case for case in _unlocated(cases) if i < len(case.steps)], i, session)
+    mended = [case for case in cases if case.is_open and case.first_wrong is not None]
+    for case in _unlocated(cases):
+        session.says(case, "every step right")
+    _confirm(_unlocated(cases), session)
+    _mend(mended, session)
+
+
+def _judge(cases: Sequence[Case], i: int, session: Session) -> None:
+    requests = [
+        session.request(
+            case,
+            judge_step_messages(case.example, case.steps[: i + 1]),
+            role="judge_step",
+            prompt=JUDGE_STEP,
+        )
+        for case in cases
+    ]
+    for case, reply in session.ask(cases, requests, what=f"step {i + 1}"):
+        is_right = read_verdict(reply.text)
+        if is_right is None:
+            session.give_up(case, _UNREADABLE, f"no verdict on step {i + 1} can be read")
+        elif not is_right:
+            case.first_wrong = i
+            session.says(case, f"step {i + 1} wrong")
+
+
+def _unlocated(cases: Sequence[Case]) -> list[Case]:
+    return [case for case in cases if case.is_open and case.first_wrong is None]
+
+
+def _mend(cases: Sequence[Case], session: Session) -> None:
+    requests = [
+        session.request(
+            case,
+            revise_messages(case.example, case.steps[: _place(case) + 1]),
+            role="revise",
+            prompt=REVISE,
+        )
+        for case in cases
+    ]
+    for case, reply in session.ask(cases, requests, what="revision"):
+        session.says(case, f"mended from step {_place(case) + 1}")
+        answer = session.read(reply, case.example)
+        session.close(case, case.joined(session.suffix(reply)), answer, finish=reply.finish)
+
+
+def _place(case: Case) -> int:
+    assert case.first_wrong is not None
+    return case.first_wrong
+
+
+def _confirm(cases: Sequence[Case], session: Session) -> None:
+    requests = [
+        session.request(
+            case,
+            confirm_messages(case.example, case.steps, case.draft.answer),
+            role="confirm",
+            prompt=CONFIRM,
+        )
+        for case in cases
+    ]
+    right: list[tuple[Case, str]] = []
+    for case, reply in session.ask(cases, requests, what="answer"):
+        answer = session.read(reply, case.example)
+        if answer is None:
+            session.give_up(case, _UNREADABLE, "no answer can be read behind steps that are right")
+        else:
+            right.append((case, answer))
+    _keep(right, session)
+
+
+def _keep(cases: Sequence[tuple[Case, str]], session: Session) -> None:
+    """Finish with drafts whose steps are right: keep the text, and the answer or a corrected one."""
+    anew: list[Case] = []
+    for case, answer in cases:
+        policy = session.revision.when_right
+        if not is_same_answer(answer, case.draft.answer, case.example, task=session.task):
+            session.says(case, "answer corrected")
+            case.first_wrong = len(case.steps)
+            policy = "keep"
+        else:
+            session.says(case, "answer confirmed")
+        if policy == "keep":
+            session.close(case, case.text, answer)
+        elif policy == "chain":
+            anew.append(case)
+        else:
+            session.give_up(
+                case, "unneeded", "every step and the answer are right, and revision.when_right is 'drop'"
+            )
+    session.write_anew(anew)
+
+
+def clear_one_call(cases: Sequence[Case], session: Session) -> None:
+    """Ask for the first wrong step, its correction, what follows and the answer in one JSON object.
+
+    A reply that is no such object, even repaired, is followed by a blind chain, which says so.
+
+    Args:
+        cases: The drafts; each is finished or given up.
+        session: Who is asked.
+    """
+    session.write_where_bare(cases)
+    waiting = [case for case in cases if case.is_open]
+    requests = [
+        session.request(case, clear_messages(case.example, case.steps), role="revise", prompt=CLEAR)
+        for case in waiting
+    ]
+    right: list[tuple[Case, str]] = []
+    anew: list[Case] = []
+    for case, reply in session.ask(waiting, requests, what="revision"):
+        answer = _take(case, reply, session)
+        if case.first_wrong is None and answer is not None:
+            right.append((case, answer))
+        elif case.is_open:
+            anew.append(case)
+    _keep(right, session)
+    session.write_anew(anew)
+
+
+def _take(case: Case, reply: Reply, session: Session) -> str | None:
+    """Use a reply in one object: mend the draft, or give the answer behind steps that are right."""
+    found = read_revision(reply.text, len(case.steps))
+    if found is not None and found.is_repaired:
+        session.says(case, "JSON repaired")
+    stated = "" if found is None else f"The answer is {found.answer.rstrip('.')}."
+    answer = session.task.read(stated, case.example)
+    if found is None or answer is None:
+        session.says(case, "JSON unreadable" if found is None else "answer unreadable")
+        return None
+    if found.first_wrong is None:
+        session.says(case, "every step right")
+        return answer
+    k = case.first_wrong = found.first_wrong
+    session.says(case, f"step {k + 1} {'wrong' if k < len(case.steps) else 'missing'}")
+    session.says(case, f"mended from step {k + 1}")
+    in_lines = len(case.text.splitlines()) > 1 or any(step[-1] not in ".!?" for step in found.steps[:-1])
+    suffix = ("\n" if in_lines else " ").join(found.steps)
+    session.close(case, case.joined(without_closing(suffix)), answer, finish=reply.finish)
+    return answer
+
+
+def clear_panel(cases: Sequence[Case], session: Session) -> None:
+    """Let the majority locate the first wrong step, the first teacher mend, and the second verify.
+
+    Every teacher is asked once for the first wrong step; a vote that cannot be read counts for nothing. A tie
+    goes to the vote of the teacher named first, who is the one that mends. A text from which the second
+    teacher does not come to its answer has the fault `unverified`, and is dropped.
+
+    Args:
+        cases: The drafts; each is finished or given up.
+        session: Who is asked; its panel holds one teacher or more beside the one that mends.
+    """
+    session.write_where_bare(cases)
+    _vote(cases, session)
+    mended = [case for case in cases if case.is_open and case.first_wrong is not None]
+    _confirm(_unlocated(cases), session)
+    _mend(mended, session)
+    _verify(cases, session)
+
+
+def _vote(cases: Sequence[Case], session: Session) -> None:
+    votes: dict[int, dict[str, str | None]] = {i: {} for i, case in enumerate(cases) if case.is_open}
+    places = {id(cases[i]): i for i in votes}
+    for teacher in (session.teacher, *session.panel):
+        waiting = [cases[i] for i in votes if cases[i].is_open]
+        requests = [
+            session.request(
+                case,
+                locate_messages(case.example, case.steps),
+                role="judge_step",
+                prompt=LOCATE,
+                teacher=teacher,
+            )
+            for case in waiting
+        ]
+        for case, reply in session.ask(waiting, requests, what="first wrong", teacher=teacher, needs=False):
+            k = read_location(reply.text, len(case.steps))
+            votes[places[id(case)]][teacher.name] = None if k is None else str(k)
+            session.says(case, _named(k, len(case.steps)), teacher=teacher)
+    for i, label in zip(votes, majority(list(votes.values())), strict=True):
+        if label is None:
+            session.give_up(cases[i], _UNREADABLE, "no teacher's first wrong step can be read")
+        elif int(label) < len(cases[i].steps):
+            cases[i].first_wrong = int(label)
+
+
+def _named(k: int | None, steps: int) -> str:
+    return "verdict unreadable" if k is None else "every step right" if k == steps else f"step {k + 1} wrong"
+
+
+def _verify(cases: Sequence[Case], session: Session) -> None:
+    """A second teacher says what follows from each text; only what it was asked about can be unverified."""
+    second = session.panel[0]
+    # A label would say what the text should lead to; without one it is held against its own answer.
+    examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
+    by_id = {case.example.id: case for case in cases if case.made is not None}
+    asked = verifiable([case.made for case in by_id.values() if case.made], examples, task=session.task)
+    requests = verify_requests(asked, examples, second, parameters=session.parameters)
+    waiting = [by_id[item.example_id] for item in asked]
+    answered = session.ask(waiting, requests, what="verification", teacher=second)
+    made = [case.made for case, _ in answered if case.made is not None]
+    found = verifications(
+        made, [reply for _, reply in answered], examples, task=session.task, verifier=second.name
+    )
+    for (case, _), check in zip(answered, found, strict=True):
+        is_led = check.outcome == "leads"
+        session.says(case, "verified" if is_led else "unverified", teacher=second)
+        case.settle(is_led)

@@ -1,0 +1,65 @@
+"""What revising came to, counted from the annotations: where drafts were wrong, and how replies were read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from tuition.annotation.health import Annotated
+from tuition.core.records import Record
+
+__all__ = ["RevisionFigures", "revision_figures"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionFigures(Record):
+    """How many drafts came to what. All are counts of drafts."""
+
+    drafts: int
+    """All that were looked at: annotated, dropped and left."""
+    right: int
+    """Nothing was found wrong: neither a step nor the answer. Those left as `unneeded` are among them."""
+    first_step_wrong: int
+    """Wrong from the first step on, or without a step: the student has nothing to be mended yet."""
+    answer_wrong: int
+    """Every step was right, but not the answer."""
+    mended: int
+    """Of which some steps were kept, or none, and the rest is a teacher's."""
+    repaired_json: int
+    """Replies in one object that were no JSON and could be repaired."""
+    fallbacks: int
+    """Replies in one object that could not be read, so that a chain was written anew."""
+    unverified: int
+    """Texts from which a second teacher did not come to their answer."""
+    unreadable: int
+    """Drafts left because a verdict or an answer could not be read."""
+    failed: int
+    """Drafts left because a call failed or was not paid."""
+
+
+def revision_figures(found: Annotated) -> RevisionFigures:
+    """Count what came of drafts.
+
+    Args:
+        found: From `revise`.
+
+    Returns:
+        The counts. The share of `first_step_wrong` among `drafts` says when a blind chain is as good and
+        cheaper.
+    """
+    items = (*found.annotations, *found.dropped)
+    left = Counter(failure.kind for failure in found.failures)
+    said = [{what.partition(": ")[2] for what in item.said_by} for item in items]
+    unread = {"JSON unreadable", "answer unreadable"}
+    return RevisionFigures(
+        drafts=len(items) + len(found.failures),
+        right=left["unneeded"] + sum(bool({"answer confirmed", "kept all"} & words) for words in said),
+        first_step_wrong=sum(item.first_wrong == 0 for item in items),
+        answer_wrong=sum("answer corrected" in words for words in said),
+        mended=sum(any(what.startswith(("mended", "changed")) for what in words) for words in said),
+        repaired_json=sum("JSON repaired" in words for words in said),
+        fallbacks=sum(bool(unread & words) for words in said),
+        unverified=sum("unverified" in item.faults for item in items),
+        unreadable=left["malformed"],
+        failed=sum(n for kind, n in left.items() if kind not in ("malformed", "unneeded")),
+    )

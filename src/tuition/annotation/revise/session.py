@@ -1,0 +1,330 @@
+"""What every revising annotator shares: the drafts on the desk, and the asking about them.
+
+A draft that a teacher cannot finish with becomes a record and never a half-made annotation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tuition.annotation.annotate import annotation_requests
+from tuition.annotation.ask import Till, ask_all
+from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.health import Unanswered, without_closing
+from tuition.annotation.prompts import request_to
+from tuition.annotation.revise.config import RevisionConfig
+from tuition.annotation.revise.prompts import ANSWER, CONFIRM, JUDGE_STEP, LOCATE
+from tuition.annotation.revise.read import read_suffix
+from tuition.core.protocols import Task, Teacher
+from tuition.core.records import Annotation, Example, Json, Message, Prediction, Reply, Request
+from tuition.core.steps import before_spill, join_steps, split_steps
+
+__all__ = ["SHORT", "Case", "Session", "draft_steps", "draft_text", "lumped", "short_of"]
+
+SHORT: Final = frozenset({ANSWER, CONFIRM, JUDGE_STEP, LOCATE})
+"""Prompts whose reply is one sentence."""
+
+
+def short_of(parameters: Mapping[str, Json], revision: RevisionConfig) -> dict[str, Json]:
+    """Bound a reply of one sentence.
+
+    Args:
+        parameters: Sampling parameters of the teacher.
+        revision: Holds the bound; a smaller one among the parameters stands.
+
+    Returns:
+        The parameters with that bound.
+    """
+    bound, most = parameters.get("max_tokens"), revision.verdict_tokens
+    return {**parameters, "max_tokens": min(most, bound) if isinstance(bound, int) else most}
+
+
+def draft_text(draft: Prediction) -> str:
+    """Leave out what is no part of a student's explanation: an invented next question, the closing sentence.
+
+    Args:
+        draft: What the student wrote.
+
+    Returns:
+        The explanation.
+    """
+    return without_closing(before_spill(draft.text).strip())
+
+
+def draft_steps(draft: Prediction, most: int) -> tuple[str, ...]:
+    """Cut a student's explanation into the steps that a teacher is shown.
+
+    Args:
+        draft: What the student wrote.
+        most: Steps at most, 1 or more; what follows the last of them is taken as one step with it.
+
+    Returns:
+        The steps, the closing sentence left out; empty where there is none.
+    """
+    return lumped(split_steps(draft_text(draft)), most)
+
+
+def lumped(steps: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """Take steps beyond a number as one.
+
+    Args:
+        steps: Of an explanation.
+        most: Steps at most, 1 or more.
+
+    Returns:
+        So many steps or fewer, in the same words.
+    """
+    return steps if len(steps) <= most else (*steps[: most - 1], " ".join(steps[most - 1 :]))
+
+
+@dataclass(slots=True)
+class Case:
+    """One draft on the desk."""
+
+    draft: Prediction
+    example: Example
+    """Its question; the label is taken away for whatever must not see it."""
+    steps: tuple[str, ...]
+    first_wrong: int | None = None
+    """As in `Annotation`."""
+    said: list[str] = field(default_factory=list)
+    """As in `Annotation.said_by`."""
+    keys: list[str] = field(default_factory=list)
+    """Of every call it stands on."""
+    made: Annotation | None = None
+    failure: Unanswered | None = None
+    is_unverified: bool = False
+    """Whether somebody was asked what follows from the made text, and did not come to its answer."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither finished nor given up."""
+        return self.made is None and self.failure is None
+
+    @property
+    def text(self) -> str:
+        """The student's explanation without its closing sentence."""
+        return draft_text(self.draft)
+
+    def settle(self, is_verified: bool) -> None:
+        """Write down what a verifier made of the text, with all that was said and asked by then.
+
+        Args:
+            is_verified: Whether the verifier came to its answer.
+        """
+        assert self.made is not None
+        self.is_unverified = not is_verified
+        self.made = dataclasses.replace(self.made, said_by=tuple(self.said), request_keys=tuple(self.keys))
+
+    def joined(self, suffix: str) -> str:
+        """Put a teacher's steps behind the student's right ones.
+
+        Args:
+            suffix: The teacher's text, from the first wrong step on; it may hold line breaks.
+
+        Returns:
+            One text, in lines where either of the two has lines, so that the same steps come out again.
+        """
+        kept = self.steps[: self.first_wrong]
+        in_lines = len(self.text.splitlines()) > 1 or len(suffix.splitlines()) > 1
+        return (join_steps if in_lines else " ".join)([part for part in (*kept, suffix) if part])
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One asking about many drafts: who is asked, how, and where it is paid."""
+
+    teacher: Teacher
+    """Who mends."""
+    panel: tuple[Teacher, ...]
+    """The others, where there are any."""
+    train: Sequence[Example]
+    task: Task
+    till: Till
+    config: AnnotationConfig
+    revision: RevisionConfig
+    seed: int
+    parameters: Mapping[str, Json]
+    spent: bool = False
+    """Whether a call was refused for want of money."""
+
+    def request(
+        self,
+        case: Case,
+        messages: tuple[Message, ...],
+        *,
+        role: str,
+        prompt: str,
+        teacher: Teacher | None = None,
+    ) -> Request:
+        """Make one call about a draft.
+
+        Args:
+            case: The draft.
+            messages: What the teacher is shown.
+            role: What the reply is for.
+            prompt: Name and version.
+            teacher: Who is asked; None: who mends.
+
+        Returns:
+            The request.
+        """
+        is_short = prompt in SHORT
+        return request_to(
+            teacher or self.teacher,
+            messages,
+            parameters=short_of(self.parameters, self.revision) if is_short else self.parameters,
+            role=role,
+            prompt=prompt,
+            example_id=case.example.id,
+        )
+
+    def ask(
+        self,
+        cases: Sequence[Case],
+        requests: Sequence[Request],
+        *,
+        what: str,
+        teacher: Teacher | None = None,
+        needs: bool = True,
+    ) -> list[tuple[Case, Reply]]:
+        """Ask about many drafts at once; a draft whose call fails is given up.
+
+        Args:
+            cases: The drafts.
+            requests: One each, in order.
+            what: What is asked, for whoever hears of progress.
+            teacher: Who is asked; None: who mends.
+            needs: False: a draft can do without the reply, so that only the end of the budget gives it up.
+
+        Returns:
+            Each draft that was answered, with its reply.
+        """
+        whom = teacher or self.teacher
+        if not requests:
+            return []
+        asked = ask_all(requests, whom, till=self.till.telling(f"{whom.name}, {what}"), config=self.config)
+        self.spent = self.spent or asked.refused is not None
+        answered: list[tuple[Case, Reply]] = []
+        for case, request, reply in zip(cases, requests, asked.replies, strict=True):
+            if reply.failure is None:
+                case.keys.append(request.key)
+                answered.append((case, reply))
+            elif needs or reply.failure.kind == "unpaid":
+                self.give_up(case, reply.failure.kind, reply.failure.message, teacher=whom)
+        return answered
+
+    def give_up(self, case: Case, kind: str, message: str, *, teacher: Teacher | None = None) -> None:
+        """Leave a draft without an annotation; the first reason stands.
+
+        Args:
+            case: The draft.
+            kind: As in `Failure`.
+            message: Why.
+            teacher: Whose reply it was; None: who mends.
+        """
+        name = (teacher or self.teacher).name
+        case.failure = case.failure or Unanswered(
+            example_id=case.example.id, teacher=name, sample=0, kind=kind, message=message
+        )
+
+    def read(self, reply: Reply, example: Example) -> str | None:
+        """Read the answer out of a reply.
+
+        Args:
+            reply: A teacher's.
+            example: The question.
+
+        Returns:
+            In the form of labels; None: unreadable.
+        """
+        return reply.answer if reply.answer is not None else self.task.read(reply.text, example)
+
+    def says(self, case: Case, what: str, *, teacher: Teacher | None = None) -> None:
+        """Write down who said what about a draft.
+
+        Args:
+            case: The draft.
+            what: In a few words.
+            teacher: Who; None: who mends.
+        """
+        case.said.append(f"{(teacher or self.teacher).name}: {what}")
+
+    def close(
+        self,
+        case: Case,
+        rationale: str,
+        answer: str | None,
+        *,
+        kind: str = "revision",
+        finish: str = "stop",
+        is_forced: bool = False,
+    ) -> None:
+        """Finish with a draft.
+
+        Args:
+            case: The draft.
+            rationale: What the student should learn to write; a closing sentence is left out.
+            answer: What the teacher concludes; None: unreadable.
+            kind: As in `Annotation`.
+            finish: As in `Reply`.
+            is_forced: Whether the label stood in the prompt.
+        """
+        case.made = Annotation(
+            example_id=case.example.id,
+            teacher=self.teacher.name,
+            kind=kind,
+            rationale=without_closing(rationale),
+            answer=answer,
+            is_forced=is_forced,
+            parent=case.draft.id,
+            request_keys=tuple(case.keys),
+            finish=finish,
+            first_wrong=case.first_wrong,
+            said_by=tuple(case.said),
+        )
+
+    def suffix(self, reply: Reply) -> str:
+        """Take the steps out of a reply that goes on from a right step.
+
+        Args:
+            reply: A teacher's.
+
+        Returns:
+            Its text without the closing sentence and without labels of steps.
+        """
+        return without_closing(read_suffix(reply.text))
+
+    def write_anew(self, cases: Sequence[Case]) -> None:
+        """Have the teacher write blind chains of its own in the place of drafts.
+
+        Args:
+            cases: The drafts; each chain has the draft as parent, and says that it was written anew.
+        """
+        requests = annotation_requests(
+            [case.example for case in cases],
+            self.teacher,
+            train=self.train,
+            config=self.config.model_copy(update={"forced": False}),
+            seed=self.seed,
+            parameters=self.parameters,
+        )
+        for case, reply in self.ask(cases, requests, what="chain"):
+            self.says(case, "wrote anew")
+            answer = self.read(reply, case.example)
+            self.close(case, reply.text.strip(), answer, kind="chain", finish=reply.finish)
+
+    def write_where_bare(self, cases: Sequence[Case]) -> None:
+        """Have the teacher write all of it where a draft has no step: there is nothing to mend.
+
+        Args:
+            cases: Any drafts; those without a step count as wrong from the first step on.
+        """
+        bare = [case for case in cases if not case.steps]
+        for case in bare:
+            case.first_wrong = 0
+            self.says(case, "no steps")
+        self.write_anew(bare)

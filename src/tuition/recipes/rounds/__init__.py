@@ -1,0 +1,1 @@
+"""Active distillation in rounds: the student explains, is scored, a teacher is asked, the student learns."""

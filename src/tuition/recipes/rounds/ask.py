@@ -1,0 +1,268 @@
+"""One round's asking: part by part within its allowance, the best-scored first, each to its teacher."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuition.annotation import Annotated
+from tuition.annotation.allocation import Look, allocate, by_expected_price, escalate
+from tuition.annotation.revise import revise
+from tuition.core.records import Annotation, Example, Json, Prediction
+from tuition.core.rows import read_rows
+from tuition.recipes.asking import annotation_of
+from tuition.recipes.rounds.checks import Checked, look_again
+from tuition.recipes.rounds.course import Course
+from tuition.recipes.rounds.staff import Asking
+
+__all__ = ["Taught", "ask_round"]
+
+_COMES_BACK = frozenset({"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome"})
+"""Failures that say nothing of the question, so that it may be asked about again."""
+
+Drafter = Callable[[Sequence[Example]], Mapping[str, Prediction]]
+"""Gives the student's explanations by example id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taught:
+    """What a round's asking came to."""
+
+    kept: tuple[Annotation, ...] = ()
+    dropped: tuple[Annotation, ...] = ()
+    """Those a filter dropped, or a dearer teacher's word replaced."""
+    asked: int = 0
+    """Examples asked about."""
+    gone: tuple[str, ...] = ()
+    """Ids that are not asked about again: answered, refused by a teacher, or found in no need of it."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Counted as `teacher: kind`."""
+    endings: Mapping[str, int] = field(default_factory=dict)
+    """How escalation ended, by ending; empty: nothing escalates."""
+    looks: tuple[Look, ...] = ()
+    """Verified replies, for the history of the teachers."""
+    is_spent: bool = False
+    """Whether `[budget]` ended first."""
+
+    @property
+    def first_step_wrong(self) -> float | None:
+        """Share of the drafts looked at whose very first step was wrong; None: none was looked at."""
+        # Whatever was written in the place of a draft names it; a draft without a step has no right one.
+        looked_at = [item for item in (*self.kept, *self.dropped) if item.parent]
+        return sum(item.first_wrong == 0 for item in looked_at) / len(looked_at) if looked_at else None
+
+
+def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
+    """Ask about the best-scored examples until the round's allowance, or all rounds', is used up.
+
+    Source: ELAD (arXiv 2402.13098), step 3 of its loop, under the annotation budget.
+
+    Differs: the allowance may be in items, calls, tokens or dollars; which teacher is asked is chosen item by
+    item.
+
+    Args:
+        course: Its round's folder gets `annotations.jsonl`, and is read back where it has it.
+        asking: Who is asked, and how.
+        order: Best first.
+        draft: Has the student explain, where the annotator mends what it wrote.
+
+    Returns:
+        What came of it. Broken off, the same parts are asked again, and nothing is paid twice.
+    """
+    before = _read_back(course)
+    if before is not None:
+        return before
+    begun, queue, taught = course.parts(), list(order), Taught()
+    start = course.used_before.items
+    while queue and not taught.is_spent:
+        n = begun.pop(0) if begun else _size(course, start + taught.asked, len(queue))
+        if n == 0:
+            break
+        part, queue = queue[:n], queue[n:]
+        drafts = draft(part) if asking.revises or _is_checked_by_student(course) else {}
+        taught = _together(taught, _ask_part(course, asking, part, drafts=drafts), asked=n)
+    _write_down(course, taught)
+    return taught
+
+
+def _is_checked_by_student(course: Course) -> bool:
+    allocation = course.config.allocation
+    is_checked = allocation.escalate or allocation.allocation in ("cheapest", "bandit")
+    return is_checked and allocation.check == "student" and not course.is_cold
+
+
+def _size(course: Course, items: int, left: int) -> int:
+    n = course.next_part(course.used(items))
+    n = left if n is None else min(n, left)
+    if n:
+        course.bench.run.event("asks", round=course.number, n=n)
+    return n
+
+
+def _ask_part(
+    course: Course, asking: Asking, part: Sequence[Example], *, drafts: Mapping[str, Prediction]
+) -> Taught:
+    found: list[Annotated] = []
+    checked: dict[str, Checked] = {}
+    allocation = course.config.allocation
+    wants_history = allocation.allocation in ("cheapest", "bandit")
+
+    def ask(items: Sequence[Example], name: str) -> dict[str, Annotation]:
+        came = _annotate(course, asking, items, drafts=drafts, name=name)
+        found.append(came)
+        given = {item.example_id: item for item in came.annotations}
+        if wants_history or (allocation.escalate and name != names[-1]):
+            second = look_again(course, asking.panel, given, drafts=drafts, check=allocation.check)
+            checked.update({f"{name}/{id_}": look for id_, look in second.looks.items()})
+            if second.is_spent:
+                found.append(Annotated(annotations=(), dropped=(), failures=(), spent=True))
+        return given
+
+    def check(item: Example, result: Annotation) -> bool | None:
+        look = checked.get(f"{result.teacher}/{item.id}")
+        return None if look is None else look.holds
+
+    names = list(asking.panel.writers)
+    endings: Counter[str] = Counter()
+    if allocation.escalate:
+        if allocation.order == "price":
+            names = by_expected_price(asking.costs_of(part[0]))
+        taken = escalate(part, names, ask=ask, check=check)
+        kept = list(taken.results.values())
+        endings.update(taken.endings.values())
+    else:
+        kept = []
+        for name, items in _allocated(course, asking, part).items():
+            kept += ask(items, name).values()
+    return _taught(part, found, kept=kept, looks=_looks(part, checked, asking), endings=endings)
+
+
+def _allocated(course: Course, asking: Asking, part: Sequence[Example]) -> dict[str, list[Example]]:
+    chosen = allocate(
+        part,
+        asking.history,
+        [asking.costs_of(item) for item in part],
+        seed=course.config.seed,
+        config=course.config.allocation,
+    )
+    return {
+        name: [item for item in part if chosen[item.id] == name]
+        for name in asking.panel.writers
+        if name in chosen.values()
+    }
+
+
+def _annotate(
+    course: Course,
+    asking: Asking,
+    items: Sequence[Example],
+    *,
+    drafts: Mapping[str, Prediction],
+    name: str,
+) -> Annotated:
+    bench, who = course.bench, asking.panel.writers[name]
+    blank = {item.id: Prediction(example_id=item.id, text="", answer=None) for item in items}
+    others = [other.teacher for other in asking.panel.everyone if other.table.name != name]
+    return revise(
+        [drafts.get(item.id, blank[item.id]) for item in items],
+        course.pool,
+        by=asking.by,
+        teacher=who.teacher,
+        panel=others,
+        train=tuple(course.pool.values()),
+        task=bench.task,
+        till=course.till,
+        config=annotation_of(bench.config, who.table, who.teacher),
+        revision=course.config.revision,
+        seed=bench.config.seed,
+        parameters=who.table.parameters(),
+    )
+
+
+def _looks(part: Sequence[Example], checked: Mapping[str, Checked], asking: Asking) -> tuple[Look, ...]:
+    """Replies that a check could look at, as the history of their teachers has them."""
+    by_id = {item.id: item for item in part}
+    return tuple(
+        Look(
+            teacher=look.teacher,
+            domain=by_id[look.example_id].domain,
+            is_adequate=look.holds,
+            usd=asking.costs_of(by_id[look.example_id])[look.teacher],
+        )
+        for look in checked.values()
+        if look.holds is not None
+    )
+
+
+def _taught(
+    part: Sequence[Example],
+    found: Sequence[Annotated],
+    *,
+    kept: Sequence[Annotation],
+    looks: tuple[Look, ...],
+    endings: Mapping[str, int],
+) -> Taught:
+    failures = [failure for came in found for failure in came.failures]
+    answered = {item.example_id for came in found for item in (*came.annotations, *came.dropped)}
+    may_come = {failure.example_id for failure in failures if failure.kind in _COMES_BACK} - answered
+    taken = {item.id for item in kept}
+    given_up = (item for came in found for item in came.annotations if item.id not in taken)
+    return Taught(
+        kept=tuple(kept),
+        dropped=(*(item for came in found for item in came.dropped), *given_up),
+        gone=tuple(item.id for item in part if item.id not in may_come),
+        failures=Counter(f"{failure.teacher}: {failure.kind}" for failure in failures),
+        endings=endings,
+        looks=looks,
+        is_spent=any(came.spent for came in found),
+    )
+
+
+def _together(first: Taught, second: Taught, *, asked: int) -> Taught:
+    return Taught(
+        kept=first.kept + second.kept,
+        dropped=first.dropped + second.dropped,
+        asked=first.asked + asked,
+        gone=first.gone + second.gone,
+        failures=Counter(first.failures) + Counter(second.failures),
+        endings=Counter(first.endings) + Counter(second.endings),
+        looks=first.looks + second.looks,
+        is_spent=first.is_spent or second.is_spent,
+    )
+
+
+def _write_down(course: Course, taught: Taught) -> None:
+    rows: list[dict[str, Json]] = [{**item.to_json(), "is_used": True} for item in taught.kept]
+    rows += [{**item.to_json(), "is_used": False} for item in taught.dropped]
+    course.write_rows("annotations.jsonl", rows)
+    course.write_json(
+        "asked.json",
+        {
+            "asked": taught.asked,
+            "gone": list(taught.gone),
+            "failures": dict(taught.failures),
+            "endings": dict(taught.endings),
+            "looks": [look.to_json() for look in taught.looks],
+            "is_spent": taught.is_spent,
+        },
+    )
+
+
+def _read_back(course: Course) -> Taught | None:
+    """Read what was asked; `asked.json` is written last."""
+    facts = course.read_json("asked.json")
+    if facts is None:
+        return None
+    rows: list[dict[str, Any]] = list(read_rows(course.folder / "annotations.jsonl"))
+    return Taught(
+        kept=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),
+        dropped=tuple(Annotation.from_json(row) for row in rows if not row["is_used"]),
+        asked=facts["asked"],
+        gone=tuple(facts["gone"]),
+        failures=facts["failures"],
+        endings=facts["endings"],
+        looks=tuple(Look.from_json(row) for row in facts["looks"]),
+        is_spent=facts["is_spent"],
+    )

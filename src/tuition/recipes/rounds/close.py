@@ -1,0 +1,197 @@
+"""The end of a round: validation, what it cost, whether to go on; and the end of the run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tuition.annotation import health_table
+from tuition.core.protocols import Learner
+from tuition.core.records import Annotation, Json
+from tuition.core.rows import read_rows
+from tuition.evaluation.stop import certain, should_stop
+from tuition.recipes.check import answer_way
+from tuition.recipes.common import finish, train_student
+from tuition.recipes.distil import answer_prefix
+from tuition.recipes.examine import examine, hits_on_valid, student_answers
+from tuition.recipes.rounds.ask import Taught
+from tuition.recipes.rounds.course import Course
+from tuition.recipes.rounds.doubt.calibrate import calibrate
+from tuition.recipes.rounds.doubt.rank import Ranked
+from tuition.recipes.rounds.purse import Used
+from tuition.recipes.rounds.staff import Asking, asking_of
+
+__all__ = ["close_round", "examine_last", "is_certain"]
+
+_FOR_RESUMING = ("gone", "looks", "hits", "used", "used_before", "stop")
+"""What `round.json` holds for whoever goes on, and `metrics.json` does not repeat."""
+
+
+def is_certain(course: Course, ranked: Ranked) -> bool:
+    """Say whether nothing is left in the pool that the student is unsure of; then the rounds are over.
+
+    Source: ELAD (arXiv 2402.13098) stops when transfer suffices; a threshold τ on the score is our reading.
+
+    Args:
+        course: Its `stop` is set where it is so.
+        ranked: The pool as it was just looked at.
+
+    Returns:
+        Whether to end before anything is asked.
+    """
+    below = course.config.rounds.stop.certain_below
+    if below is None or course.number < course.config.rounds.stop.least_rounds:
+        return False
+    finding = certain(ranked.highest, below=below)
+    if finding.holds:
+        course.stop = {"by": "certain", "findings": [finding.to_json()]}
+    return finding.holds
+
+
+def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Taught, asking: Asking) -> None:
+    """Examine the round's student on validation, decide whether to go on, and write the round down.
+
+    Args:
+        course: Gets the round.
+        student: Just trained.
+        ranked: What it had looked at.
+        taught: What was asked.
+        asking: How it was asked.
+    """
+    rounds, config = course.config.rounds, course.config
+    used = course.used(course.used_before.items + taught.asked)
+    figures, hits = _on_valid(course, student)
+    share = taught.first_step_wrong
+    switches = (
+        asking.revises and rounds.blind_above is not None and share is not None and share > rounds.blind_above
+    )
+    if switches:
+        course.bench.run.event("switched_to_blind", round=course.number, first_step_wrong=share)
+    row: dict[str, Any] = {
+        "round": course.number,
+        "asked": taught.asked,
+        "annotated": len({item.example_id for item in taught.kept}),
+        "usd": used.usd,
+        "usd_of_round": used.since(course.used_before).usd,
+        "calls": used.calls,
+        "tokens": used.tokens,
+        "valid_accuracy": figures.get("accuracy"),
+        "ci95": figures.get("ci95"),
+        "n": figures.get("n"),
+        "strategy": "random" if course.is_cold else config.selection.strategy,
+        "annotator": asking.by,
+        "by_teacher": dict(Counter(item.teacher for item in taught.kept)),
+        "highest": ranked.highest,
+        "student_tokens": ranked.student_tokens,
+        "first_step_wrong": share,
+        "switched_to_blind": switches,
+        "failures": dict(taught.failures),
+        "endings": dict(taught.endings),
+        "gone": list(taught.gone),
+        "looks": [look.to_json() for look in taught.looks],
+        "hits": hits,
+        "used": used.to_json(),
+        "used_before": course.used_before.to_json(),
+    }
+    row["stop"] = _why_stop(course, taught, row)
+    course.bench.run.table(f"round {course.number}", [_shown(row)])
+    course.close(row)
+
+
+def _on_valid(course: Course, student: Learner) -> tuple[dict[str, Json], list[int]]:
+    if not course.bench.splits.valid:
+        return {}, []
+    answer = student_answers(course.bench, student, prefix=answer_prefix(course.config))
+    return hits_on_valid(course.bench, answer)
+
+
+def _why_stop(course: Course, taught: Taught, row: dict[str, Any]) -> dict[str, Json] | None:
+    """What ends the rounds, with the numbers behind it; None: go on."""
+    if taught.is_spent:
+        return {"by": "budget"}
+    done = [*course.rounds, row]
+    findings: list[dict[str, Json]] = []
+    if row["hits"]:
+        stop = should_stop(
+            course.config.rounds.stop.model_copy(update={"certain_below": None}),
+            hits=[one["hits"] for one in done],
+            usd=[one["usd"] for one in done],
+            seed=course.config.seed,
+        )
+        findings = [finding.to_json() for finding in stop.findings]
+        if stop.rule is not None:
+            return {"by": stop.rule, "findings": findings}
+    by = ""
+    if len(course.left) <= len(taught.gone):
+        by = "pool"
+    elif taught.asked == 0 or course.is_used_up(Used.from_json(row["used"])):
+        by = "allowance"
+    elif len(done) == course.config.rounds.most:
+        by = "rounds"
+    return {"by": by, "findings": findings} if by else None
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Json]:
+    wanted = ("asked", "annotated", "strategy", "annotator", "usd", "valid_accuracy", "first_step_wrong")
+    return {name: row[name] for name in wanted}
+
+
+def examine_last(course: Course, student: Learner) -> dict[str, Json]:
+    """Examine the student that the rounds end with, and write what came of the run.
+
+    Args:
+        course: Its rounds are over.
+        student: Of the last round.
+
+    Returns:
+        The metrics, as written.
+    """
+    bench, config = course.bench, course.config
+    kept = _kept_round(course)
+    if kept != course.number - 1:
+        student = train_student(bench, (), name=f"rounds/{kept:02d}/student")
+    if not (bench.run.path / "student").exists():
+        bench.run.write_folder("student", student.save)
+    prefix = answer_prefix(config)
+    calibration = calibrate(course, student, prefix=prefix)
+    figures = examine(bench, student_answers(bench, student, prefix=prefix))
+    stop = course.stop or {}
+    rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in course.rounds]
+    return finish(
+        bench,
+        figures,
+        student=student,
+        stopped_by=str(stop.get("by")),
+        stop=stop,
+        rounds=rounds,
+        kept_round=kept,
+        calibration=calibration,
+        health=_health(course),
+        failures=dict(sum((Counter(row["failures"]) for row in course.rounds), Counter())),
+        is_simulated=asking_of(course).panel.is_simulated,
+        answer_by=answer_way(config),
+        teachers=[teacher.name for teacher in config.teacher],
+    )
+
+
+def _kept_round(course: Course) -> int:
+    """The last round; or the one whose student was best on validation, of equals the cheaper."""
+    last = course.number - 1
+    if course.config.rounds.keep == "last" or not course.rounds[0]["hits"]:
+        return last
+    return max(range(course.number), key=lambda i: (sum(course.rounds[i]["hits"]), -i))
+
+
+def _health(course: Course) -> list[dict[str, Json]]:
+    found: list[Annotation] = []
+    for number in range(course.number):
+        path = course.folder_of(number) / "annotations.jsonl"
+        found += [Annotation.from_json(row) for row in read_rows(path)]
+    missing = {table.name: 0 for table in course.config.writers}
+    for row in course.rounds:
+        for name, n in row["failures"].items():
+            teacher = name.rpartition(": ")[0]
+            missing[teacher] = missing.get(teacher, 0) + n
+    rows = [row.to_json() for row in health_table(found, missing)]
+    course.bench.run.write_json("health.json", {"teachers": rows})
+    return rows

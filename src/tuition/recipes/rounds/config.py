@@ -1,0 +1,120 @@
+"""What a user may say about an active run: what to ask whom, in which rounds, until when. Asks nobody."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tuition.annotation.allocation import AllocationConfig
+from tuition.annotation.revise import ANNOTATORS, RevisionConfig
+from tuition.core.config import Section
+from tuition.core.errors import near_name
+from tuition.evaluation.stop import StopConfig
+from tuition.recipes.config import Experiment, RationaleAs
+from tuition.recipes.rounds.doubt.evidence import ExplanationConfig
+from tuition.selection import SelectionConfig
+
+__all__ = ["Allowance", "Elad", "RoundsConfig"]
+
+
+class Allowance(Section):
+    """What asking may use; None: no limit of that kind.
+
+    Counted as if every answer were bought alone, so that a run whose answers are in the store already asks
+    exactly what it would have asked without them. Limits on what is newly paid stand in `[budget]`.
+    """
+
+    items: Annotated[int, Field(ge=0)] | None = None
+    """Examples asked about."""
+    calls: Annotated[int, Field(ge=0)] | None = None
+    """Answers used, of every kind: chains, verdicts on steps, revisions, second looks."""
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens of those answers and of their prompts."""
+    usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Dollars."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is limited."""
+        return (self.items, self.calls, self.tokens, self.usd) == (None, None, None, None)
+
+
+class RoundsConfig(Section):
+    """The loop of an active run."""
+
+    most: Annotated[int, Field(ge=1)] = 5
+    """Rounds at most, the cold start included."""
+    cold: Allowance = Allowance(items=100)
+    """Of the cold start, round 0: examples drawn at random, annotated blind. `items = 0`: none, the student
+    explains well enough as it is."""
+    each: Allowance = Allowance(items=100)
+    """Of every other round; what cannot be asked in full asks the best-scored part."""
+    total: Allowance = Allowance()
+    """Of all rounds together."""
+    begin: Literal["start", "last"] = "start"
+    """Which student a round trains: the one the run was started with, or the last round's."""
+    replay: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """With `begin = "last"`: share of the earlier rounds' annotations that are learnt again."""
+    blind_above: Annotated[float, Field(ge=0, le=1)] | None = 0.5
+    """Where a larger share of a round's revisions found the very first step wrong, later rounds annotate
+    blind, by `chain`: mending is then writing anew at a higher price. None: never."""
+    keep: Literal["last", "best"] = "last"
+    """Which student the run ends with: the last round's, or the best on validation."""
+
+    stop: StopConfig = StopConfig()
+    """When it is enough."""
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        if self.each.is_open and self.total.is_open:
+            raise ValueError(
+                "rounds.each and rounds.total are both without a limit, so the first round would ask about "
+                "the whole pool; say so with rounds.most = 1 and rounds.cold.items, or give a limit"
+            )
+        if self.replay < 1 and self.begin == "start":
+            raise ValueError(
+                "rounds.replay leaves earlier annotations out, and a student that begins anew would never "
+                "see them; set rounds.begin = 'last'"
+            )
+        return self
+
+
+class Elad(Experiment):
+    """Configuration of `elad`."""
+
+    selects_in_rounds: ClassVar[bool] = True
+
+    selection: SelectionConfig = SelectionConfig(strategy="entropy")
+    """What to ask next; `examples` or `share` take a random part of the training split for the pool."""
+    explanation: ExplanationConfig = ExplanationConfig()
+    """How the student explains when it is looked at."""
+    annotator: str = "chain"
+    """What a teacher does about a chosen example: `answer_only`, `chain` (blind), `chain_gold`, `clear` (step
+    by step), `clear_one_call`, `clear_panel`, `repair`."""
+    revision: RevisionConfig = RevisionConfig()
+    """Settings of the annotators that mend the student's own explanation."""
+    allocation: AllocationConfig = AllocationConfig()
+    """Which teacher is asked about which example."""
+    rounds: RoundsConfig = RoundsConfig()
+    """How many rounds, and what each may use."""
+    uses_labels: bool = False
+    """Whether the pool's labels may be shown to teachers and learnt; else the loop sees none of them."""
+
+    @property
+    def rationale_as(self) -> RationaleAs:
+        """What the student learns: chains, or with `answer_only` answers alone."""
+        return "task" if self.annotator == "answer_only" else "chain"
+
+    @model_validator(mode="after")
+    def _can_ask(self) -> Self:
+        if not self.teacher:
+            raise ValueError("elad asks one [[teacher]] or several, none is given")
+        if self.annotator not in ANNOTATORS:
+            raise ValueError(near_name(self.annotator, ANNOTATORS, kind="annotator"))
+        if self.annotator == "chain_gold" and not self.uses_labels:
+            raise ValueError(
+                "annotator = 'chain_gold' shows teachers the pool's labels; set uses_labels = true, or "
+                "annotator = 'chain', which shows none"
+            )
+        return self

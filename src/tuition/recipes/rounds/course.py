@@ -1,0 +1,242 @@
+"""The course of an active run: what its rounds have asked, learnt and reached so far, read back from disk.
+
+Each round has a folder, `rounds/00` and so on; its `round.json` is written last and says that it is over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tuition.annotation import Till
+from tuition.core.records import Annotation, Example, Json
+from tuition.core.rows import read_rows
+from tuition.core.store import Place
+from tuition.recipes.common import Bench
+from tuition.recipes.rounds.config import Allowance, Elad
+from tuition.recipes.rounds.purse import Used, affordable
+
+__all__ = ["Course"]
+
+
+class Course:
+    """What an active run has come to; it knows nothing of how examples are chosen, asked about or learnt."""
+
+    def __init__(self, bench: Bench, config: Elad) -> None:
+        """Read back the rounds that are over.
+
+        Args:
+            bench: Of the run; its training part is the pool.
+            config: Of the run.
+        """
+        self.bench = bench
+        self.config = config
+        bare = {} if config.uses_labels else {"answer": None, "label_source": ""}
+        self.pool = {example.id: dataclasses.replace(example, **bare) for example in bench.train}
+        """The examples that may be asked about, by id, without their labels unless those are used."""
+        self.rounds: list[dict[str, Any]] = []
+        """What `round.json` says of every round that is over."""
+        self.stop: dict[str, Json] | None = None
+        """What ended the rounds, and the numbers behind it; None: they go on."""
+        while (row := self.read_json("round.json")) is not None:
+            self.rounds.append(row)
+        if self.rounds:
+            self.stop = self.rounds[-1]["stop"]
+
+    # ---- the round that is due ----
+
+    @property
+    def number(self) -> int:
+        """Of the round that is due, from 0."""
+        return len(self.rounds)
+
+    @property
+    def folder(self) -> Path:
+        """Of the round that is due."""
+        return self.folder_of(self.number)
+
+    def folder_of(self, number: int) -> Path:
+        """Say where a round lies.
+
+        Args:
+            number: Of the round.
+
+        Returns:
+            Its folder, which may not exist yet.
+        """
+        return self.bench.run.path / "rounds" / f"{number:02d}"
+
+    @property
+    def seed(self) -> int:
+        """Of everything that is drawn in the round that is due."""
+        return self.config.seed + self.number
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether the round that is due is the cold start."""
+        return self.number == 0 and self.config.rounds.cold.items != 0
+
+    @property
+    def allowance(self) -> Allowance:
+        """Of the round that is due."""
+        return self.config.rounds.cold if self.is_cold else self.config.rounds.each
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether a round before found so many first steps wrong that mending was given up."""
+        return any(done["switched_to_blind"] for done in self.rounds)
+
+    @property
+    def till(self) -> Till:
+        """Where the round that is due is paid."""
+        till = self.bench.till
+        place = Place(run=till.place.run, round=self.number, group=till.place.group)
+        return dataclasses.replace(till, place=place)
+
+    @property
+    def left(self) -> list[Example]:
+        """The examples that may still be asked about, in the order of the pool."""
+        gone = {id_ for done in self.rounds for id_ in done["gone"]}
+        return [example for id_, example in self.pool.items() if id_ not in gone]
+
+    # ---- what was learnt from ----
+
+    def annotations_of(self, number: int) -> list[Annotation]:
+        """Read the annotations of a round that its student learnt from.
+
+        Args:
+            number: Of the round.
+
+        Returns:
+            Those that no filter dropped, in the order they were asked for.
+        """
+        rows = read_rows(self.folder_of(number) / "annotations.jsonl")
+        return [Annotation.from_json(row) for row in rows if row["is_used"]]
+
+    @property
+    def annotations(self) -> list[Annotation]:
+        """Those of all rounds that are over."""
+        return [item for number in range(self.number) for item in self.annotations_of(number)]
+
+    # ---- money ----
+
+    def used(self, items: int) -> Used:
+        """Count what the run has used so far.
+
+        Args:
+            items: Examples asked about so far.
+
+        Returns:
+            The use, everything the run asked for included.
+        """
+        return Used.of(self.bench.till.store.spend(self.bench.run.id), items=items)
+
+    @property
+    def used_before(self) -> Used:
+        """What the run had used when the round that is due began; the same after a kill within the round."""
+        if self.rounds:
+            return Used.from_json(self.rounds[-1]["used"])
+        begun = next((event for event in self.bench.run.events() if event["event"] == "rounds_begun"), None)
+        if begun is None:
+            used = self.used(0)
+            self.bench.run.event("rounds_begun", used=used.to_json())
+            return used
+        return Used.from_json(begun["used"])
+
+    def next_part(self, now: Used) -> int | None:
+        """Say about how many more examples the round that is due may ask at once.
+
+        Args:
+            now: What the run has used up to now.
+
+        Returns:
+            A number; 0: this round's allowance, or all rounds', is used up. None: nothing is limited.
+        """
+        this_round, all_rounds = now.since(self.used_before), now.since(self._used_first)
+        limits: Sequence[tuple[Allowance, Used]] = (
+            (self.allowance, this_round),
+            (self.config.rounds.total, all_rounds),
+        )
+        return affordable(limits, asked=this_round)
+
+    def is_used_up(self, now: Used) -> bool:
+        """Say whether all rounds together may ask not one more example.
+
+        Args:
+            now: What the run has used, the round that is due included.
+
+        Returns:
+            Whether the allowance of all rounds is used up, at the mean cost of this round's examples.
+        """
+        this_round = now.since(self.used_before)
+        return affordable([(self.config.rounds.total, now.since(self._used_first))], asked=this_round) == 0
+
+    @property
+    def _used_first(self) -> Used:
+        """What the run had used before its first round."""
+        return Used.from_json(self.rounds[0]["used_before"]) if self.rounds else self.used_before
+
+    # ---- parts ----
+
+    def parts(self) -> list[int]:
+        """List the parts that the round that is due began to ask before the run was broken off.
+
+        Returns:
+            How many examples each had, in order.
+        """
+        events = self.bench.run.events()
+        return [event["n"] for event in events if event["event"] == "asks" and event["round"] == self.number]
+
+    # ---- files of the round that is due ----
+
+    def write_rows(self, name: str, rows: list[dict[str, Json]]) -> None:
+        """Write a JSONL file into the round's folder, whole or not at all.
+
+        Args:
+            name: File name.
+            rows: One a line.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.bench.run.write_rows(f"{self._place}/{name}", rows)
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON file into the round's folder, whole or not at all.
+
+        Args:
+            name: File name.
+            value: What to write.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.bench.run.write_json(f"{self._place}/{name}", value)
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file of the round's folder.
+
+        Args:
+            name: File name.
+
+        Returns:
+            What it holds; None: it is not written yet.
+        """
+        path = self.folder / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    @property
+    def _place(self) -> str:
+        return f"rounds/{self.number:02d}"
+
+    # ---- the end of a round ----
+
+    def close(self, row: Mapping[str, Any]) -> None:
+        """Write down that the round that is due is over.
+
+        Args:
+            row: What there is to say of it: at least `gone`, `used`, `used_before`, `stop`,
+                `switched_to_blind`.
+        """
+        self.write_json("round.json", row)
+        self.stop = row["stop"]
+        self.rounds.append(dict(row))

@@ -1,0 +1,390 @@
+"""Have the student explain, and turn what it writes and scores into the numbers that selection reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from tuition.annotation import without_closing
+from tuition.core.config import Section
+from tuition.core.protocols import Generation, Learner, Task
+from tuition.core.records import Evidence, EvidenceKind, Example, Prediction, Target
+from tuition.core.steps import split_steps
+from tuition.recipes.targets import AnswerForm, answer_text, questions, read_answer
+
+__all__ = ["ExplanationConfig", "evidence_of", "step_logprobs", "votes_of"]
+
+_CLOSING = "The answer is"
+"""How `chain_targets` closes; what follows is a blank, the answer and a full stop."""
+
+
+class ExplanationConfig(Section):
+    """How the student is made to explain where its reasoning is looked at."""
+
+    max_tokens: Annotated[int, Field(ge=1)] = 128
+    """Upper bound of an explanation, and of a continuation behind a prefix."""
+    samples: Annotated[int, Field(ge=1)] = 5
+    """k: explanations sampled a question, whose answers vote."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """T: of samples and continuations."""
+    max_steps: Annotated[int, Field(ge=1)] = 8
+    """n_max: only so many steps are left out one by one, and only prefixes of so many are continued."""
+    prefix_samples: Annotated[int, Field(ge=1)] = 3
+    """K: continuations sampled behind each prefix."""
+    calibrate: Annotated[int, Field(ge=0)] = 100
+    """On how many validation examples every selection score is held against the student's errors, at the
+    end of the run; 0: none."""
+    answer_tokens: Annotated[int, Field(ge=1)] = 16
+    """Upper bound of an open answer that is written behind an explanation without one of its steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A greedy explanation, read."""
+
+    question: Target
+    text: str
+    answer: str | None
+    steps: tuple[str, ...]
+    between: str
+    """What stands between two steps, as the student wrote them: a new line or a blank."""
+    is_bare: bool
+    """Whether it is the answer and nothing else."""
+
+    @property
+    def example(self) -> Example:
+        return self.question.example
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its answer is one of several choices."""
+        return len(self.example.choices) > 1 and self.answer in self.example.choices
+
+    def behind(self, steps: Sequence[str]) -> str:
+        """What stands before the answer, given these steps."""
+        if self.is_bare:
+            return ""
+        return f"{self.between.join(steps)}\n{_CLOSING}" if steps else _CLOSING
+
+    def ending(self, answer: str, form: AnswerForm) -> str:
+        """The answer as it stands behind the steps."""
+        words = _words(self.example, answer, form)
+        return words if self.is_bare else f" {words}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """How the student is asked and read; the same for all kinds of evidence."""
+
+    student: Learner
+    task: Task
+    config: ExplanationConfig
+    form: AnswerForm
+    seed: int
+
+    def read(self, text: str, example: Example) -> str | None:
+        return read_answer(text, example, task=self.task, form=self.form)
+
+
+def evidence_of(
+    student: Learner,
+    examples: Sequence[Example],
+    *,
+    needs: Set[EvidenceKind],
+    task: Task,
+    prefix: str,
+    config: ExplanationConfig,
+    seed: int,
+    form: AnswerForm = "text",
+) -> tuple[list[Prediction], list[Evidence]]:
+    """Have the student explain every example, and measure what a score wants to know.
+
+    Steps are those of the greedy explanation r without its closing sentence; beginnings of it keep what the
+    student wrote between two steps, a new line or a blank, and the answer stands behind them as in a chain
+    that is learnt: a new line, then "The answer is X.".
+
+    - samples: the answers of k explanations at temperature T vote.
+    - confidence: p(a | q, r), the exponential of the summed log-probabilities of the greedy answer behind r,
+      its end mark included.
+    - removal: the same without step i, for i = 1 .. n; and whether the answer given there is another one: of
+      the choices the best-scored, an open answer written greedily. Where the greedy answer cannot be read,
+      every one is another, and no probability is scored.
+    - prefixes: the answers of K continuations at temperature T behind the first i steps vote, i = 0 .. n.
+
+    Tokens are counted by kind: those written, and those of answers that are scored.
+
+    Source: after ELAD (arXiv 2402.13098), whose formulas are not published; the definitions are ours.
+
+    Args:
+        student: It writes text.
+        examples: Their labels are not looked at.
+        needs: Kinds of evidence; the greedy explanation is always written.
+        task: Reads answers; equal texts are equal answers.
+        prefix: The instruction.
+        config: How many, how long, how warm.
+        seed: Equal seeds draw equal explanations.
+        form: How the student was taught to write answers.
+
+    Returns:
+        One prediction and one row of numbers an example, in order. A student that writes the answer alone has
+        no steps: nothing is left out, and the empty prefix is the only one.
+    """
+    asking = _Asking(student=student, task=task, config=config, form=form, seed=seed)
+    asked = questions(examples, prefix)
+    greedy = student.explain(asked, samples=1, temperature=0.0, max_tokens=config.max_tokens, seed=seed)
+    written = [first for [first] in greedy]
+    drafts = [_draft(asking, *pair) for pair in zip(asked, written, strict=True)]
+    rows = [_greedy(draft, item, needs) for draft, item in zip(drafts, written, strict=True)]
+    if "samples" in needs:
+        rows = _with_samples(asking, drafts, rows)
+    if "confidence" in needs or "removal" in needs:
+        rows = _with_scores(asking, drafts, rows, needs=needs)
+    if "removal" in needs:
+        rows = _with_changes(asking, drafts, rows)
+    if "prefixes" in needs:
+        rows = _with_prefixes(asking, drafts, rows)
+    predictions = [
+        Prediction(
+            example_id=draft.example.id, text=draft.text, answer=draft.answer, output_tokens=item.tokens
+        )
+        for draft, item in zip(drafts, written, strict=True)
+    ]
+    return predictions, rows
+
+
+def votes_of(answers: Iterable[str | None]) -> tuple[int, ...]:
+    """Count how many answers are equal.
+
+    Args:
+        answers: As the task reads them; None: unreadable, and then a vote of its own.
+
+    Returns:
+        One count a distinct answer, most first.
+    """
+    answers = list(answers)
+    counts = Counter(answer for answer in answers if answer is not None)
+    return tuple(sorted([*counts.values(), *([1] * answers.count(None))], reverse=True))
+
+
+def step_logprobs(generation: Generation) -> tuple[float, ...]:
+    """Sum the log-probabilities of an explanation's tokens by step.
+
+    A token belongs to the step in which its first letter stands, one that begins between two steps to the
+    second; those of the closing sentence and the end mark belong to none.
+
+    Args:
+        generation: From `explain`, with log-probabilities and ends.
+
+    Returns:
+        One natural log-probability a step, as `split_steps` cuts the text without its closing sentence.
+
+    Raises:
+        ValueError: Log-probabilities and ends are not one a token, as where nobody asked for them.
+    """
+    logprobs, ends = generation.logprobs, generation.ends
+    if not len(logprobs) == len(ends) == generation.tokens:
+        raise ValueError(
+            f"{generation.tokens} tokens have {len(logprobs)} log-probabilities and {len(ends)} ends; have "
+            "the student write them with explain"
+        )
+    sums, place = [], 0
+    starts = [0, *ends[:-1]]
+    first = 0
+    for step in split_steps(without_closing(generation.text)):
+        place = generation.text.index(step, place) + len(step)
+        last = first
+        while last < len(starts) and starts[last] < place:
+            last += 1
+        sums.append(math.fsum(logprobs[first:last]))
+        first = last
+    return tuple(sums)
+
+
+def _draft(asking: _Asking, question: Target, written: Generation) -> _Draft:
+    text, example = written.text, question.example
+    answer = asking.read(text, example)
+    body = without_closing(text)
+    is_bare = answer is not None and text.strip().rstrip(".") == _words(example, answer, asking.form)
+    return _Draft(
+        question=question,
+        text=text,
+        answer=answer,
+        steps=() if is_bare else split_steps(body),
+        between="\n" if "\n" in body else " ",
+        is_bare=is_bare,
+    )
+
+
+def _words(example: Example, answer: str, form: AnswerForm) -> str:
+    """An answer as the student writes it; an open one has no letter."""
+    return answer_text(example, answer, form=form if answer in example.choices else "text")
+
+
+def _greedy(draft: _Draft, written: Generation, needs: Set[EvidenceKind]) -> Evidence:
+    wanted = "greedy" in needs
+    return Evidence(
+        example_id=draft.example.id,
+        steps=len(draft.steps),
+        logprobs=written.logprobs if wanted else (),
+        entropies=written.entropies if wanted else (),
+        student_tokens={"greedy": written.tokens},
+    )
+
+
+def _with_samples(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence]) -> list[Evidence]:
+    config = asking.config
+    sampled = asking.student.explain(
+        [draft.question for draft in drafts],
+        samples=config.samples,
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        seed=asking.seed,
+    )
+    return [
+        _counted(
+            dataclasses.replace(row, votes=votes_of(asking.read(item.text, draft.example) for item in texts)),
+            "samples",
+            sum(item.tokens for item in texts),
+        )
+        for draft, row, texts in zip(drafts, rows, sampled, strict=True)
+    ]
+
+
+def _with_scores(
+    asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence], *, needs: Set[EvidenceKind]
+) -> list[Evidence]:
+    """Add what the greedy answer is worth behind all steps and behind all but one, each read once."""
+    result = [_unscored(row, needs) for row in rows]
+    readable = [
+        (i, draft, draft.answer)
+        for i, draft in enumerate(drafts)
+        if draft.answer is not None and (draft.steps or "confidence" in needs)
+    ]
+    prefixes = [
+        [
+            *([draft.behind(draft.steps)] if "confidence" in needs else []),
+            *(_without_each(draft, asking.config) if "removal" in needs else []),
+        ]
+        for _, draft, _ in readable
+    ]
+    # Which option wins matters only behind a changed explanation.
+    offered = [
+        draft.example.choices if draft.is_closed and "removal" in needs else (answer,)
+        for _, draft, answer in readable
+    ]
+    scored = asking.student.scores_from_prefixes(
+        [draft.question for _, draft, _ in readable],
+        prefixes,
+        [
+            [draft.ending(option, asking.form) for option in options]
+            for (_, draft, _), options in zip(readable, offered, strict=True)
+        ],
+    )
+    for (i, draft, answer), options, behind in zip(readable, offered, scored, strict=True):
+        result[i] = _scored(draft, result[i], behind, mine=options.index(answer), needs=needs)
+    return result
+
+
+def _unscored(row: Evidence, needs: Set[EvidenceKind]) -> Evidence:
+    """Say that the kinds were asked for, with no tokens yet."""
+    for kind in sorted(needs & {"confidence", "removal"}):
+        row = _counted(row, kind, 0)
+    return row
+
+
+def _scored(
+    draft: _Draft,
+    row: Evidence,
+    behind: Sequence[Sequence[tuple[float, ...]]],
+    *,
+    mine: int,
+    needs: Set[EvidenceKind],
+) -> Evidence:
+    """Add what was scored behind each prefix; `mine` is the greedy answer among the endings."""
+    if "confidence" in needs:
+        whole, *behind = behind
+        row = dataclasses.replace(row, confidence=math.exp(math.fsum(whole[mine])))
+        row = _counted(row, "confidence", len(whole[mine]))
+    if "removal" in needs:
+        sums = [[math.fsum(ending) for ending in endings] for endings in behind]
+        row = dataclasses.replace(
+            row,
+            without_step=tuple(math.exp(options[mine]) for options in sums),
+            changed=tuple(options.index(max(options)) != mine for options in sums) if draft.is_closed else (),
+        )
+        row = _counted(row, "removal", sum(len(ending) for endings in behind for ending in endings))
+    return row
+
+
+def _with_changes(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence]) -> list[Evidence]:
+    """Add whether an open answer changes without a step; one that could not be read always does."""
+    config = asking.config
+    result = [
+        dataclasses.replace(row, changed=tuple(True for _ in _without_each(draft, config)))
+        if draft.answer is None
+        else row
+        for draft, row in zip(drafts, rows, strict=True)
+    ]
+    places = [i for i, draft in enumerate(drafts) if draft.answer is not None and not draft.is_closed]
+    prefixes = [_without_each(drafts[i], config) for i in places]
+    found = asking.student.answers_from_prefixes(
+        [drafts[i].question for i in places],
+        prefixes,
+        samples=1,
+        temperature=0.0,
+        max_tokens=config.answer_tokens,
+        seed=asking.seed,
+    )
+    for i, before, written in zip(places, prefixes, found, strict=True):
+        example = drafts[i].example
+        answers = [
+            # A student may leave the blank in front of the answer out.
+            asking.read(f"{start} {answer.text.strip()}", example)
+            for start, [answer] in zip(before, written, strict=True)
+        ]
+        changed = tuple(answer != drafts[i].answer for answer in answers)
+        row = dataclasses.replace(result[i], changed=changed)
+        result[i] = _counted(row, "removal", sum(answer.tokens for [answer] in written))
+    return result
+
+
+def _with_prefixes(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence]) -> list[Evidence]:
+    config = asking.config
+    prefixes = [
+        [draft.between.join(draft.steps[:i]) for i in range(min(len(draft.steps), config.max_steps) + 1)]
+        for draft in drafts
+    ]
+    found = asking.student.answers_from_prefixes(
+        [draft.question for draft in drafts],
+        prefixes,
+        samples=config.prefix_samples,
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        seed=asking.seed,
+    )
+    result = []
+    for draft, row, before, written in zip(drafts, rows, prefixes, found, strict=True):
+        votes = tuple(
+            votes_of(asking.read(start + item.text, draft.example) for item in texts)
+            for start, texts in zip(before, written, strict=True)
+        )
+        tokens = sum(item.tokens for texts in written for item in texts)
+        result.append(_counted(dataclasses.replace(row, prefix_votes=votes), "prefixes", tokens))
+    return result
+
+
+def _without_each(draft: _Draft, config: ExplanationConfig) -> list[str]:
+    """The explanation up to its answer, without one of its first steps at a time."""
+    steps = draft.steps
+    return [draft.behind((*steps[:i], *steps[i + 1 :])) for i in range(min(len(steps), config.max_steps))]
+
+
+def _counted(row: Evidence, kind: EvidenceKind, tokens: int) -> Evidence:
+    before = row.student_tokens
+    return dataclasses.replace(row, student_tokens={**before, kind: before.get(kind, 0) + tokens})

@@ -1,0 +1,81 @@
+"""Train the student of a round on everything that was annotated so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from tuition.core.errors import DataError
+from tuition.core.protocols import Learner
+from tuition.core.records import Annotation, Target
+from tuition.recipes.common import train_student, untrained_student
+from tuition.recipes.rounds.ask import Taught
+from tuition.recipes.rounds.course import Course
+from tuition.recipes.targets import answer_targets_of, chain_targets
+
+__all__ = ["student_of", "train_round"]
+
+
+def train_round(course: Course, taught: Taught) -> Learner:
+    """Train the student of the round that is due.
+
+    Source: ELAD (arXiv 2402.13098), step 4: cross-entropy on q → r* ⊕ a* over everything annotated so far.
+
+    Differs: a round may go on from the last one's student, with a share of the earlier annotations.
+
+    Args:
+        course: Its round's folder gets `student/`; a student that lies there is loaded.
+        taught: What the round's asking came to.
+
+    Returns:
+        The student.
+
+    Raises:
+        DataError: Nothing was annotated that could be learnt.
+    """
+    rounds = course.config.rounds
+    goes_on = rounds.begin == "last" and course.number > 0
+    earlier = course.annotations
+    if goes_on:
+        earlier = _replayed(earlier, rounds.replay, seed=course.bench.config.seed + course.number)
+    targets = _targets(course, [*earlier, *taught.kept])
+    if not targets:
+        raise DataError(
+            f"round {course.number} asked about {taught.asked} examples, and nothing is left to learn from "
+            f"({_counted(taught)}). rounds/{course.number:02d}/annotations.jsonl in the run folder has what "
+            "came, with the faults it was dropped for."
+        )
+    start = course.folder_of(course.number - 1) / "student" if goes_on else None
+    return train_student(course.bench, targets, name=f"rounds/{course.number:02d}/student", start=start)
+
+
+def student_of(course: Course) -> Learner:
+    """Load the student that answers the pool: the last round's, or the one the run was started with.
+
+    Args:
+        course: Of the run.
+
+    Returns:
+        The student.
+    """
+    if not course.rounds:
+        return untrained_student(course.bench)
+    return train_student(course.bench, (), name=f"rounds/{course.number - 1:02d}/student")
+
+
+def _targets(course: Course, annotations: Sequence[Annotation]) -> list[Target]:
+    form = course.bench.config.student.answer_form
+    weights = {table.name: table.weight for table in course.bench.config.teacher}
+    if course.config.rationale_as == "chain":
+        return chain_targets(course.pool, annotations, weights=weights, form=form)
+    return answer_targets_of(course.pool, annotations, form=form)
+
+
+def _replayed(annotations: Sequence[Annotation], share: float, *, seed: int) -> list[Annotation]:
+    chosen = set(Random(f"{seed}/replay").sample(range(len(annotations)), round(share * len(annotations))))
+    return [item for i, item in enumerate(annotations) if i in chosen]
+
+
+def _counted(taught: Taught) -> str:
+    failed = ", ".join(f"{n} {kind}" for kind, n in taught.failures.items())
+    return f"{len(taught.dropped)} replies were dropped" + (f"; {failed}" if failed else "")

@@ -1,0 +1,109 @@
+"""How many examples a round can still ask about: what was allowed, less what was used. Asks nobody."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from tuition.core.records import Record
+from tuition.core.store import Spend
+from tuition.recipes.rounds.config import Allowance
+
+__all__ = ["PROBE", "Used", "affordable"]
+
+PROBE = 4
+"""Examples asked about first, to learn what one costs, where more than their number is limited."""
+_PART = 0.9
+"""Share of what seems affordable that is asked at once: examples differ in price."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used(Record):
+    """What asking has used, as if every answer had been bought alone."""
+
+    items: int = 0
+    calls: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+    """None: an answer's price is unknown."""
+
+    @classmethod
+    def of(cls, spend: Spend, *, items: int) -> Self:
+        """Read the use of a run from its spend.
+
+        Args:
+            spend: Of the run.
+            items: Examples asked about so far.
+
+        Returns:
+            The use.
+        """
+        answers = sum(_count(row, "answers") for row in spend.by_role.values())
+        tokens = spend.prompt_tokens + spend.completion_tokens
+        return cls(items=items, calls=answers, tokens=tokens, usd=spend.usd)
+
+    def since(self, before: Used) -> Used:
+        """Give what was used after an earlier moment.
+
+        Args:
+            before: The use at that moment.
+
+        Returns:
+            The difference.
+        """
+        usd = None if self.usd is None or before.usd is None else self.usd - before.usd
+        return Used(
+            items=self.items - before.items,
+            calls=self.calls - before.calls,
+            tokens=self.tokens - before.tokens,
+            usd=usd,
+        )
+
+
+def _count(row: object, name: str) -> int:
+    return int(row.get(name, 0)) if isinstance(row, dict) else 0
+
+
+def affordable(limits: Sequence[tuple[Allowance, Used]], *, asked: Used) -> int | None:
+    """Say about how many more examples to ask at once.
+
+    The mean cost of the examples of this round so far stands for the next ones; of what they seem to allow,
+    nine tenths are asked, until not one more is affordable. So a limit is met to within about one example.
+
+    Args:
+        limits: Each allowance with what was used of it.
+        asked: What this round has used so far; with no items, the cost of one is unknown.
+
+    Returns:
+        A number of examples, 0: the allowance is used up; None: nothing is limited.
+    """
+    counts = [
+        max(0, allowance.items - used.items) for allowance, used in limits if allowance.items is not None
+    ]
+    shares = [share for allowance, used in limits for share in _left(allowance, used, asked)]
+    if any(share < 1 for share in shares):
+        return 0
+    if shares and asked.items == 0:
+        counts.append(PROBE)
+    elif shares and min(shares) < math.inf:
+        counts.append(max(1, math.floor(_PART * min(shares))))
+    return min(counts) if counts else None
+
+
+def _left(allowance: Allowance, used: Used, asked: Used) -> list[float]:
+    """How many examples each limit but that on examples leaves room for, at the mean cost so far."""
+    pairs = (
+        (allowance.calls, used.calls, asked.calls),
+        (allowance.tokens, used.tokens, asked.tokens),
+        (allowance.usd, used.usd, asked.usd),
+    )
+    found: list[float] = []
+    for limit, spent, of_round in pairs:
+        if limit is None or spent is None or of_round is None:
+            continue
+        mean = of_round / asked.items if asked.items else 0.0
+        left = limit - spent
+        found.append(left / mean if mean > 0 else math.inf if left > 0 else 0.0)
+    return found

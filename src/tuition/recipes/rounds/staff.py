@@ -1,0 +1,135 @@
+"""Who is asked in a round, and how: the teachers, the annotator, what asking is expected to cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from tuition.annotation import RoutingConfig, annotation_requests
+from tuition.annotation.allocation import History, Look
+from tuition.annotation.revise import BLIND, check_annotator
+from tuition.core.budget import to_usd
+from tuition.core.errors import ConfigError
+from tuition.core.records import Example
+from tuition.recipes.asking import Panelist, annotation_of
+from tuition.recipes.check import check_student, check_terms
+from tuition.recipes.plan.pricing import price_call
+from tuition.recipes.rounds.course import Course
+from tuition.recipes.routing import Panel, assemble
+from tuition.recipes.targets import question_text
+
+__all__ = ["Asking", "asking_of"]
+
+
+class Asking:
+    """How a round asks."""
+
+    def __init__(self, course: Course, panel: Panel, *, by: str) -> None:
+        """Join the parts; `asking_of` makes them.
+
+        Args:
+            course: Of the run.
+            panel: The teachers.
+            by: The annotator's name.
+        """
+        self.panel = panel
+        self.by = by
+        self._course = course
+
+    @property
+    def revises(self) -> bool:
+        """Whether the annotator mends the student's own explanation."""
+        return self.by not in BLIND
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether it matters what each teacher is expected to cost."""
+        allocation = self._course.config.allocation
+        return allocation.escalate or allocation.allocation in ("cheapest", "bandit")
+
+    @cached_property
+    def history(self) -> History:
+        """The verified replies of the rounds that are over."""
+        looks = (Look.from_json(row) for done in self._course.rounds for row in done["looks"])
+        return History().plus(looks)
+
+    def costs_of(self, example: Example) -> Mapping[str, float]:
+        """Guess what asking each teacher about an example costs; only the proportions matter.
+
+        Args:
+            example: The question.
+
+        Returns:
+            Dollars of one chain by teacher, in the order of the tables; 0 where prices do not matter.
+        """
+        names = self.panel.writers
+        return {name: self._price(example, who) if self.is_priced else 0.0 for name, who in names.items()}
+
+    def cost_of(self, example: Example) -> float:
+        """Guess what asking about an example costs, in the mean over the teachers.
+
+        Args:
+            example: The question.
+
+        Returns:
+            Dollars of one chain.
+        """
+        prices = [self._price(example, who) for who in self.panel.writers.values()]
+        return sum(prices) / len(prices)
+
+    def _price(self, example: Example, who: Panelist) -> float:
+        config = annotation_of(self._course.bench.config, who.table, who.teacher)
+        [request] = annotation_requests(
+            [example],
+            who.teacher,
+            train=(),
+            config=config.model_copy(update={"forced": False}),
+            parameters=who.table.parameters(),
+        )
+        price = to_usd(price_call(request, who.teacher).expected)
+        if price is None:
+            raise ConfigError(
+                f"the price of teacher {who.table.name!r} is unknown, and examples are to be chosen or given "
+                "out by their price; set price_prompt and price_completion in its table."
+            )
+        return price
+
+
+def asking_of(course: Course) -> Asking:
+    """Say who is asked in the round that is due, and how, and refuse what could not be done.
+
+    Args:
+        course: Of the run.
+
+    Returns:
+        The teachers and the annotator: blind in a cold start, and where mending was given up.
+
+    Raises:
+        ConfigError: A teacher cannot do what the annotator wants of it, or has no price under an allowance
+            in dollars.
+    """
+    config = course.config
+    check_terms(config.writers)
+    panel = assemble(config, route="all", routing=RoutingConfig())
+    by = config.annotator
+    if by not in BLIND and (course.is_cold or course.is_blind):
+        by = "chain"
+    _check(course, panel)
+    check_student(config, [question_text(example) for example in course.pool.values()])
+    return Asking(course, panel, by=by)
+
+
+def _check(course: Course, panel: Panel) -> None:
+    config = course.config
+    check_annotator(config.annotator, [who.teacher for who in panel.everyone])
+    limits = (config.rounds.cold, config.rounds.each, config.rounds.total)
+    unpriced = [
+        name
+        for name, who in panel.writers.items()
+        if who.teacher.price is None and who.teacher.abilities.is_paid
+    ]
+    if unpriced and any(limit.usd is not None for limit in limits):
+        raise ConfigError(
+            f"the price of teacher {unpriced[0]!r} is unknown, and rounds are limited in dollars; set "
+            "price_prompt and price_completion in its table, or limit items, calls or tokens."
+        )

@@ -1,0 +1,173 @@
+"""The branches of questions as texts: what is asked for becomes token ids, and comes back as records.
+
+Knows the student's parts; knows no recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import transformers
+
+from tuition.core.errors import TrainingError
+from tuition.core.protocols import Generation
+from tuition.core.records import Target
+from tuition.student.branches.ask import Asked, Sampling, score_branches, write_branches
+from tuition.student.branches.texts import Texts
+from tuition.student.encode import Encoder
+from tuition.student.predict import end_marks
+
+__all__ = ["Branches"]
+
+
+class Branches:
+    """Questions, and the beginnings of output behind each."""
+
+    def __init__(
+        self,
+        model: transformers.PreTrainedModel,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        *,
+        encoder: Encoder,
+        questions: Sequence[Target],
+        prefixes: Sequence[Sequence[str]],
+        positions: int | None,
+        batch_rows: int,
+    ) -> None:
+        """Encode them.
+
+        Args:
+            model: That generates.
+            tokenizer: Its own.
+            encoder: From texts to token ids.
+            questions: Their `output` is not looked at.
+            prefixes: One list a question.
+            positions: Most tokens the model reads at once, question and output together; None: no such
+                limit.
+            batch_rows: Continuations or endings at once.
+
+        Raises:
+            ValueError: Questions and lists of prefixes are not equally many.
+        """
+        _refuse_uneven(questions, prefixes, what="lists of prefixes")
+        self._model = model
+        self._tokenizer = tokenizer
+        self._encoder = encoder
+        self._questions = questions
+        self._prefixes = prefixes
+        self._positions = positions
+        self._batch_rows = batch_rows
+        encoded = iter(encoder.beginnings([text for texts in prefixes for text in texts]))
+        self._asked = [
+            Asked(prompt=prompt, prefixes=[next(encoded) for _ in texts])
+            for prompt, texts in zip(encoder.prompts(questions), prefixes, strict=True)
+        ]
+
+    def write(
+        self, *, samples: int, temperature: float, max_tokens: int, seed: int
+    ) -> list[list[list[Generation]]]:
+        """Continue every branch.
+
+        Args:
+            samples: How many continuations of each.
+            temperature: 0: greedy.
+            max_tokens: Upper bound for each.
+            seed: Equal seeds draw equal texts.
+
+        Returns:
+            For each question, for each prefix, the continuations.
+
+        Raises:
+            ValueError: A number is out of its range.
+        """
+        if samples < 1 or max_tokens < 1 or temperature < 0 or (temperature == 0 and samples > 1):
+            raise ValueError(
+                f"{samples!r} samples of {max_tokens!r} tokens at temperature {temperature!r} were asked "
+                "for; ask for 1 or more of each, and at temperature 0, where all are equal, for 1 sample"
+            )
+        self._refuse_too_long([[1 for _ in question.prefixes] for question in self._asked])
+        sampling = Sampling(
+            samples=samples,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+            marks=end_marks(self._model, self._tokenizer.eos_token_id),
+            positions=self._positions,
+        )
+        written = write_branches(
+            self._model,
+            self._asked,
+            sampling=sampling,
+            pad_id=self._tokenizer.pad_token_id,
+            batch_rows=self._batch_rows,
+        )
+        texts = Texts(self._tokenizer)
+        return [
+            [
+                [texts.generation(row, prefix=ids, beginning=beginning) for row in rows]
+                for ids, beginning, rows in zip(question.prefixes, beginnings, branches, strict=True)
+            ]
+            for question, beginnings, branches in zip(self._asked, self._prefixes, written, strict=True)
+        ]
+
+    def score(self, outputs: Sequence[Sequence[str]]) -> list[list[list[tuple[float, ...]]]]:
+        """Score endings behind every branch.
+
+        Args:
+            outputs: Endings, one list a question, the same behind all its prefixes.
+
+        Returns:
+            For each question, prefix and ending one natural log-probability a token.
+
+        Raises:
+            ValueError: Questions and lists of endings are not equally many.
+        """
+        _refuse_uneven(self._questions, outputs, what="lists of endings")
+        pairs = [
+            (beginning, ending)
+            for beginnings, endings in zip(self._prefixes, outputs, strict=True)
+            for beginning in beginnings
+            for ending in endings
+        ]
+        encoded = iter(self._encoder.endings([pair[0] for pair in pairs], [pair[1] for pair in pairs]))
+        ids = [
+            [[next(encoded) for _ in endings] for _ in beginnings]
+            for beginnings, endings in zip(self._prefixes, outputs, strict=True)
+        ]
+        # The last token of an ending is never read.
+        self._refuse_too_long(
+            [[max(map(len, branch), default=1) - 1 for branch in branches] for branches in ids]
+        )
+        scored = score_branches(
+            self._model,
+            self._asked,
+            ids,
+            pad_id=self._tokenizer.pad_token_id,
+            batch_rows=self._batch_rows,
+        )
+        return [
+            [[tuple(ending) for ending in endings] for endings in branches]
+            if branches
+            else [[] for _ in texts]
+            for branches, texts in zip(scored, self._prefixes, strict=True)
+        ]
+
+    def _refuse_too_long(self, more: Sequence[Sequence[int]]) -> None:
+        """A question leaves room for an output of the longest length, but prefixes may be longer."""
+        if self._positions is None:
+            return
+        for target, question, counts in zip(self._questions, self._asked, more, strict=True):
+            for prefix, n in zip(question.prefixes, counts, strict=True):
+                length = len(question.prompt) + len(prefix) + n
+                if length > self._positions:
+                    raise TrainingError(
+                        f"example {target.example.id!r} and what is to be read behind it have {length} "
+                        f"tokens; this student reads at most {self._positions}. Raise "
+                        "student.max_output_tokens, which leaves the question less room, or take a student "
+                        "that reads more."
+                    )
+
+
+def _refuse_uneven(questions: Sequence[Target], lists: Sequence[Sequence[str]], *, what: str) -> None:
+    if len(questions) != len(lists):
+        raise ValueError(f"{len(questions)} questions came with {len(lists)} {what}; give one a question")

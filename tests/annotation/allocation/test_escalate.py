@@ -1,0 +1,136 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuition.annotation.allocation import agree, by_expected_price, escalate, escalates
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.records import Example
+
+NAMES = ("cheap", "mid", "dear")
+HOLDS = st.sampled_from([True, False, None])
+WORLDS = st.lists(
+    # for each item and teacher: whether there is a reply, and what the check says of it
+    st.tuples(*[st.tuples(st.booleans(), HOLDS) for _ in NAMES]),
+    max_size=12,
+)
+
+
+def items_of(n):
+    return [Example(id=f"i{k}", question="?") for k in range(n)]
+
+
+def run(world, names=NAMES):
+    """Escalate in a world of known replies; also gives the calls and the checks made."""
+    calls, checked = [], []
+
+    def ask(items, teacher):
+        calls.extend((item.id, teacher) for item in items)
+        place = NAMES.index(teacher)
+        return {item.id: (teacher, item.id) for item in items if world[int(item.id[1:])][place][0]}
+
+    def check(item, result):
+        teacher, id_ = result
+        assert id_ == item.id
+        checked.append((item.id, teacher))
+        return world[int(item.id[1:])][NAMES.index(teacher)][1]
+
+    return escalate(items_of(len(world)), names, ask=ask, check=check), calls, checked
+
+
+@given(WORLDS)
+def test_nobody_is_asked_behind_a_check_that_holds(world):
+    found, calls, checked = run(world)
+    assert len(calls) == len(set(calls)) == sum(len(names) for names in found.asked.values())
+    assert len(checked) == len(set(checked)) <= len(calls)
+    assert not any(teacher == "dear" for _, teacher in checked)
+    for i, replies in enumerate(world):
+        id_ = f"i{i}"
+        holding = [place for place in range(2) if replies[place] == (True, True)]
+        expected = NAMES[: holding[0] + 1] if holding else NAMES
+        assert found.asked[id_] == expected
+        given_by = [name for name, (is_there, _) in zip(NAMES, replies, strict=True) if is_there]
+        taken = [name for name in given_by if name in expected]
+        assert found.taken_from.get(id_) == (taken[-1] if taken else None)
+        assert found.results.get(id_) == ((taken[-1], id_) if taken else None)
+
+
+@given(WORLDS)
+def test_every_ending_says_what_happened(world):
+    found, _, _ = run(world)
+    for i, replies in enumerate(world):
+        name = found.taken_from.get(f"i{i}")
+        ending = found.endings[f"i{i}"]
+        if name is None:
+            assert ending == "unanswered"
+        elif name == "dear":
+            assert ending == "last"
+        else:
+            says = {True: "held", False: "unescalated", None: "unchecked"}
+            assert ending == says[replies[NAMES.index(name)][1]]
+    assert sum(found.ended.values()) == len(world)
+    assert sum(found.taken_of.values()) == len(found.results)
+
+
+def test_counts():
+    # i0: cheap holds; i1: cheap fails, mid holds; i2: all the way; i3: cheap fails, then the money is gone
+    world = [
+        ((True, True), (True, True), (True, True)),
+        ((True, False), (True, True), (True, True)),
+        ((True, None), (True, False), (True, False)),
+        ((True, False), (False, True), (False, True)),
+    ]
+    found, _, _ = run(world)
+    assert found.asked_of == {"cheap": 4, "mid": 3, "dear": 2}
+    assert found.taken_of == {"cheap": 2, "mid": 1, "dear": 1}
+    assert found.ended == {"held": 2, "last": 1, "unescalated": 1}
+
+
+def test_one_teacher_is_never_checked():
+    found, _, checked = run([((True, False),) * 3], names=("cheap",))
+    assert (found.ended, checked) == ({"last": 1}, [])
+
+
+@pytest.mark.parametrize(
+    ("answers", "holds"),
+    [
+        (["4", "4"], True),
+        (["4", "5"], False),
+        (["4", None], False),
+        ([None, None], False),
+        (["4", "4", "4"], True),
+        (["4", "4", "5"], False),
+        (["4"], None),
+        ([], None),
+    ],
+)
+def test_agree(answers, holds):
+    assert agree(answers) is holds
+
+
+@pytest.mark.parametrize(
+    ("holds", "is_last", "goes_on"),
+    [(True, False, False), (False, False, True), (None, False, True), (False, True, False)],
+)
+def test_escalates(holds, is_last, goes_on):
+    assert escalates(holds, is_last=is_last) is goes_on
+
+
+def test_order_by_price_keeps_the_tables_among_equals():
+    assert by_expected_price({"dear": 3.0, "x": 1.0, "a": 1.0, "free": 0.0}) == ["free", "x", "a", "dear"]
+
+
+def test_bad_input_is_refused():
+    def nothing(items, teacher):
+        return {}
+
+    def stranger(items, teacher):
+        return {"i9": 1}
+
+    with pytest.raises(ConfigError, match=r"escalate along are \[\]; at least one is needed"):
+        escalate(items_of(1), [], ask=nothing, check=lambda item, result: True)
+    with pytest.raises(ConfigError, match="and each once"):
+        escalate(items_of(1), ["a", "a"], ask=nothing, check=lambda item, result: True)
+    with pytest.raises(DataError, match=r"1 ids occur twice among the items: 'i0'"):
+        escalate(items_of(1) * 2, ["a"], ask=nothing, check=lambda item, result: True)
+    with pytest.raises(DataError, match=r"'a' about 1 items gave results for 1 others: 'i9'"):
+        escalate(items_of(1), ["a"], ask=stranger, check=lambda item, result: True)

@@ -1,0 +1,344 @@
+import dataclasses
+import json
+
+import pytest
+from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
+
+from tuition.annotation import AnnotationConfig, Till
+from tuition.annotation.revise import (
+    ANNOTATORS,
+    RevisionConfig,
+    expected_calls,
+    revise,
+    revision_figures,
+    revision_requests,
+)
+from tuition.core.budget import Budget
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.records import Example, Prediction
+
+ASKED = Example(id="q", question="2 + 3 + 4?", answer="9")
+BARE = dataclasses.replace(ASKED, answer=None)
+RIGHT = Prediction(example_id="q", text="First 2 + 3 = 5. Then 5 + 4 = 9. The answer is 9.", answer="9")
+WRONG = Prediction(
+    example_id="q", text="First 2 + 3 = 5. Then 5 + 4 = 8. So it is 8. The answer is 8.", answer="8"
+)
+CONFIG = AnnotationConfig(examples=0, filters=("empty",), backoff_s=0.001)
+OBJECT = json.dumps(
+    {"first_wrong_step": 2, "corrected_steps": ["Then 5 + 4 = 9.", "So it is 9."], "answer": "9"}
+)
+REST = "Then 5 + 4 = 9. So it is 9. The answer is 9."
+
+
+def wants(request):
+    """The last line of the prompt."""
+    return request.messages[0].content.rsplit("\n", 1)[1]
+
+
+def answers(**changed):
+    """A teacher who finds step 2 of three wrong, by the line a prompt ends with."""
+    said_to = {
+        "Verdict on step 1:": "Step 1 is right.",
+        "Verdict on step 2:": "Step 2 is wrong.",
+        "Corrected from step 2:": REST,
+        "First wrong step:": "The first wrong step is 2.",
+        "Final answer:": "The answer is 9.",
+        "JSON:": OBJECT,
+        "Repaired:": "First 2 + 3 = 5.\nThen 5 + 4 = 9.\nSo it is 9.\nThe answer is 9.",
+        "Explanation:": "Add two, three and four. The answer is 9.",
+        "Conclusion:": "The answer is 9.",
+        "Answer:": "The answer is 9.",
+    } | changed
+
+    def reply(request, attempt):
+        found = said_to[wants(request)]
+        return said(found) if isinstance(found, str) else found
+
+    return reply
+
+
+def named(name, **changed):
+    teacher = ScriptedTeacher(answers(**changed))
+    teacher.name, teacher.model = name, f"{name}-1"
+    return teacher
+
+
+def run(store, draft, by, teacher=None, example=ASKED, budget=None, **more):
+    given = {"train": [], "task": ToyTask(), "config": CONFIG, "parameters": {"max_tokens": 60}}
+    till = Till(store=store, place=PLACE, budget=budget or Budget())
+    drafts = draft if isinstance(draft, list) else [draft]
+    examples = {example.id: example} | more.pop("examples", {})
+    teacher = teacher or named("ada")
+    return revise(drafts, examples, by=by, teacher=teacher, till=till, **(given | more))
+
+
+def roles(teacher):
+    return [(request.role, request.prompt) for request in teacher.seen]
+
+
+MENDED = "First 2 + 3 = 5. Then 5 + 4 = 9. So it is 9."
+
+
+def test_clear_stops_at_the_first_no_and_the_teacher_writes_on_from_there(store):
+    teacher = named("ada")
+    [item] = run(store, WRONG, "clear", teacher).annotations
+    assert roles(teacher) == [("judge_step", "judge_step/1")] * 2 + [("revise", "revise/1")]
+    assert (item.rationale, item.answer, item.kind) == (MENDED, "9", "revision")
+    assert (item.parent, item.first_wrong, item.teacher) == (WRONG.id, 1, "ada")
+    assert item.said_by == ("ada: step 2 wrong", "ada: mended from step 2")
+    assert item.request_keys == tuple(request.key for request in teacher.seen)
+    judged = teacher.seen[1].messages[0].content.split("\n\n")[1]
+    assert judged == (
+        "Question: 2 + 3 + 4?\nStep 1: First 2 + 3 = 5.\nStep 2: Then 5 + 4 = 8.\nVerdict on step 2:"
+    )
+    assert [request.parameters["max_tokens"] for request in teacher.seen] == [60, 60, 60]
+
+
+def test_no_revising_prompt_of_clear_shows_the_label(store):
+    secret = dataclasses.replace(ASKED, answer="xyzzy")
+    for by in ("clear", "clear_one_call", "clear_panel", "chain", "answer_only"):
+        teacher, second = named("ada"), named("bela")
+        run(store, WRONG, by, teacher, secret, panel=[second])
+        assert not any("xyzzy" in request.messages[0].content for request in teacher.seen + second.seen)
+
+
+def test_right_steps_keep_the_text_and_the_answer_is_confirmed_or_corrected(store):
+    sure = {"Verdict on step 2:": "Step 2 is right."}
+    teacher = named("ada", **sure)
+    [item] = run(store, RIGHT, "clear", teacher).annotations
+    assert (item.rationale, item.answer, item.first_wrong) == ("First 2 + 3 = 5. Then 5 + 4 = 9.", "9", None)
+    assert item.said_by == ("ada: every step right", "ada: answer confirmed")
+    assert roles(teacher)[-1] == ("confirm", "confirm/1")
+    assert "Stated answer: 9\nFinal answer:" in teacher.seen[-1].messages[0].content
+    slip = dataclasses.replace(RIGHT, answer="7")
+    [item] = run(store, slip, "clear", teacher, revision=RevisionConfig(when_right="drop")).annotations
+    assert (item.answer, item.first_wrong, item.said_by[-1]) == ("9", 2, "ada: answer corrected")
+
+
+def test_when_all_is_right_the_policy_decides(store):
+    sure = {"Verdict on step 2:": "Step 2 is right."}
+    [item] = run(
+        store, RIGHT, "clear", named("ada", **sure), revision=RevisionConfig(when_right="chain")
+    ).annotations
+    assert (item.kind, item.rationale, item.parent) == ("chain", "Add two, three and four.", RIGHT.id)
+    assert item.said_by[-1] == "ada: wrote anew"
+    found = run(store, RIGHT, "clear", named("ada", **sure), revision=RevisionConfig(when_right="drop"))
+    assert (found.annotations, [failure.kind for failure in found.failures]) == ((), ["unneeded"])
+    assert revision_figures(found).right == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "line", "draft"),
+    [
+        ("clear", "Verdict on step 1:", WRONG),
+        ("clear_panel", "First wrong step:", WRONG),
+        ("clear", "Final answer:", dataclasses.replace(RIGHT, text="First 2 + 3 = 5. The answer is 9.")),
+        ("repair", "Explanation:", WRONG),
+    ],
+)
+def test_what_cannot_be_read_is_neither_yes_nor_no(store, by, line, draft):
+    teachers = [named(name, **{line: "Who knows?"}) for name in ("ada", "bela")]
+    found = run(store, draft, by, teachers[0], BARE, panel=teachers)
+    assert found.annotations == found.dropped == ()
+    assert [(failure.kind, failure.example_id) for failure in found.failures] == [("malformed", "q")]
+    assert revision_figures(found).unreadable == 1
+
+
+def test_one_call_mends_and_says_where(store):
+    teacher = named("ada")
+    [item] = run(store, WRONG, "clear_one_call", teacher).annotations
+    assert roles(teacher) == [("revise", "clear/1")]
+    assert (item.rationale, item.answer, item.first_wrong) == (MENDED, "9", 1)
+    assert item.said_by == ("ada: step 2 wrong", "ada: mended from step 2")
+
+
+def test_broken_json_is_repaired_and_what_is_beyond_repair_is_written_anew_and_counted(store):
+    found = run(store, WRONG, "clear_one_call", named("ada", **{"JSON:": OBJECT[:-1]}))
+    assert found.annotations[0].rationale == MENDED
+    assert revision_figures(found).repaired_json == 1
+    found = run(store, WRONG, "clear_one_call", named("bela", **{"JSON:": OBJECT[:40]}))
+    [item] = found.annotations
+    assert (item.kind, item.rationale, item.first_wrong) == ("chain", "Add two, three and four.", None)
+    assert item.said_by == ("bela: JSON unreadable", "bela: wrote anew")
+    assert len(item.request_keys) == 2
+    assert revision_figures(found).fallbacks == 1
+
+
+def test_the_panel_locates_by_majority_the_first_mends_the_second_verifies(store):
+    late = {"First wrong step:": "The first wrong step is 3."}
+    ada, bela, chen = named("ada", **late), named("bela"), named("chen")
+    [item] = run(store, WRONG, "clear_panel", ada, panel=[ada, bela, chen]).annotations
+    assert (item.rationale, item.first_wrong, item.teacher) == (MENDED, 1, "ada")
+    assert item.said_by == (
+        "ada: step 3 wrong",
+        "bela: step 2 wrong",
+        "chen: step 2 wrong",
+        "ada: mended from step 2",
+        "bela: verified",
+    )
+    assert roles(bela) == [("judge_step", "locate/1"), ("verify", "verify/1")]
+    assert len(item.request_keys) == 5
+
+
+def test_a_tie_of_the_panel_goes_to_the_one_that_mends(store):
+    late = {"First wrong step:": "The first wrong step is 1.", "Corrected from step 1:": REST}
+    [item] = run(store, WRONG, "clear_panel", named("ada", **late), panel=[named("bela")]).annotations
+    assert item.first_wrong == 0
+
+
+@pytest.mark.parametrize("conclusion", ["The answer is 8.", "It leads nowhere."])
+def test_what_the_second_does_not_come_to_is_dropped_whatever_the_filters(store, conclusion):
+    doubts = named("bela", **{"Conclusion:": conclusion})
+    found = run(store, WRONG, "clear_panel", panel=[doubts])
+    assert found.annotations == ()
+    assert "unverified" in found.dropped[0].faults
+    assert found.dropped[0].said_by[-1] == "bela: unverified"
+    assert revision_figures(found).unverified == 1
+
+
+def test_a_verifier_that_fails_leaves_no_half_made_revision(store):
+    broken = named("bela", **{"Conclusion:": failed(is_retryable=False)})
+    found = run(store, WRONG, "clear_panel", panel=[broken])
+    assert (found.annotations, found.dropped) == ((), ())
+    assert [(failure.teacher, failure.kind) for failure in found.failures] == [("bela", "server")]
+
+
+def test_a_panel_goes_on_without_one_who_fails_to_vote(store):
+    mute = named("bela", **{"First wrong step:": failed(is_retryable=False)})
+    [item] = run(store, WRONG, "clear_panel", panel=[mute]).annotations
+    assert item.first_wrong == 1
+
+
+@pytest.mark.parametrize(("example", "is_forced"), [(ASKED, True), (BARE, False)])
+def test_repair_changes_least_towards_the_label_or_the_teachers_own_answer(store, example, is_forced):
+    teacher = named("ada")
+    [item] = run(store, WRONG, "repair", teacher, example).annotations
+    assert item.rationale == "First 2 + 3 = 5.\nThen 5 + 4 = 9.\nSo it is 9."
+    assert (item.first_wrong, item.is_forced, item.answer, item.parent) == (1, is_forced, "9", WRONG.id)
+    assert item.said_by[-1] == "ada: changed step 2"
+    assert "Answer: 9\nStep 1: First" in teacher.seen[-1].messages[0].content
+    hinted = [("solve", "solve/1")] if example is BARE else []
+    assert roles(teacher) == [*hinted, ("revise", "repair/1")]
+    assert (item.said_by[0] == "ada: own answer as hint") == (example is BARE)
+
+
+def test_blind_annotators_look_at_the_question_alone(store):
+    [item] = run(store, WRONG, "answer_only").annotations
+    assert (item.kind, item.rationale, item.answer, item.faults) == ("answer", "", "9", ())
+    [item] = run(store, WRONG, "chain").annotations
+    assert (item.kind, item.rationale, item.is_forced) == ("chain", "Add two, three and four.", False)
+    [item] = run(store, WRONG, "chain_gold").annotations
+    assert (item.kind, item.is_forced) == ("rationale", True)
+    found = run(store, WRONG, "answer_only", named("bela", **{"Answer:": "Well."}))
+    assert [item.faults for item in found.dropped] == [("unreadable",)]
+
+
+def test_a_draft_without_a_step_is_written_anew(store):
+    empty = dataclasses.replace(WRONG, text="The answer is 8.")
+    for by in ("clear", "clear_one_call", "repair"):
+        found = run(store, empty, by)
+        [item] = found.annotations
+        assert (item.kind, item.first_wrong, item.said_by) == (
+            "chain",
+            0,
+            ("ada: no steps", "ada: wrote anew"),
+        )
+        assert revision_figures(found).first_step_wrong == 1
+
+
+def test_steps_beyond_the_bound_are_taken_as_one(store):
+    teacher = named("ada")
+    run(store, WRONG, "clear", teacher, revision=RevisionConfig(max_steps=2))
+    assert "Step 2: Then 5 + 4 = 8. So it is 8.\nVerdict" in teacher.seen[1].messages[0].content
+
+
+def test_a_text_in_lines_stays_in_lines(store):
+    lines = dataclasses.replace(WRONG, text=WRONG.text.replace(". ", ".\n"))
+    [item] = run(store, lines, "clear").annotations
+    assert item.rationale == "First 2 + 3 = 5.\nThen 5 + 4 = 9. So it is 9."
+
+
+def test_running_again_asks_nothing_and_gives_the_same(store):
+    for by in ANNOTATORS:
+        teacher, second = named("ada"), named("bela")
+        first = run(store, WRONG, by, teacher, panel=[second])
+        again = named("ada"), named("bela")
+        assert run(store, WRONG, by, again[0], panel=[again[1]]) == first
+        assert again[0].seen == again[1].seen == []
+
+
+def test_the_end_of_the_budget_leaves_failures_and_a_restart_finishes_them(store):
+    pool = {f"q{i}": dataclasses.replace(ASKED, id=f"q{i}", question=f"{i}: 2 + 3 + 4?") for i in range(4)}
+    drafts = [dataclasses.replace(WRONG, example_id=id_) for id_ in pool]
+    short = run(store, drafts, "clear", budget=Budget(calls=10), examples=pool)
+    assert short.spent
+    assert len(short.annotations) == 2
+    assert all(len(item.request_keys) == 3 for item in short.annotations)
+    assert {failure.kind for failure in short.failures} == {"unpaid"}
+    assert len(short.annotations) + len(short.failures) == 4
+    whole = run(store, drafts, "clear", examples=pool)
+    assert (len(whole.annotations), whole.spent, sums(store)[2]) == (4, False, 12)
+
+
+def test_what_cannot_be_asked_is_refused_before_anything_is_spent(store):
+    with pytest.raises(ConfigError, match="unknown annotator 'cleer'; did you mean 'clear'"):
+        run(store, WRONG, "cleer")
+    with pytest.raises(ConfigError, match="needs a second teacher beside the one that mends"):
+        run(store, WRONG, "clear_panel", panel=[named("ada")])
+    with pytest.raises(ConfigError, match="'toy' replays recorded replies, whatever it is shown"):
+        run(store, WRONG, "clear", ScriptedTeacher(reads_prompt=False))
+    with pytest.raises(DataError, match="1 drafted examples have more than one draft: 'q'"):
+        run(store, [WRONG, RIGHT], "clear")
+    with pytest.raises(DataError, match="1 drafted examples are not among the examples: 'z'"):
+        run(store, dataclasses.replace(WRONG, example_id="z"), "clear")
+    assert sums(store)[2] == 0
+
+
+def plan(by, draft=WRONG, example=ASKED, **more):
+    return revision_requests(
+        [draft], {"q": example}, by=by, teacher=named("ada"), panel=[named("bela")],
+        train=[], config=CONFIG, parameters={"max_tokens": 60}, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ANNOTATORS)
+def test_the_plan_holds_every_request_but_those_that_rest_on_a_reply(store, by):
+    teacher, second = named("ada"), named("bela")
+    run(store, WRONG, by, teacher, panel=[second])
+    planned = {item.request.key for item in plan(by)}
+    assert {request.key for request in teacher.seen + second.seen if request.role != "verify"} <= planned
+
+
+def test_calls_of_clear_by_hand():
+    # Three steps, so four places for the first wrong one; step 1 is always asked about, step 2 in 3 of 4
+    # cases, step 3 in 2 of 4.
+    calls = expected_calls("clear", 3)
+    assert calls["judge_step"].expected == pytest.approx(1 + 0.75 + 0.5)
+    assert (calls["judge_step"].least, calls["judge_step"].most) == (1, 3)
+    assert (calls["revise"].least, calls["revise"].expected, calls["revise"].most) == (1, 0.75, 1)
+    assert calls["confirm"].expected == 0.25
+    assert set(calls) == {"judge_step", "revise", "confirm"}
+
+
+@pytest.mark.parametrize(
+    ("by", "roles", "total"),
+    [
+        ("answer_only", {"solve"}, 1),
+        ("chain", {"solve"}, 1),
+        ("chain_gold", {"rationale"}, 1),
+        ("clear_one_call", {"revise", "solve"}, 1.05),
+        ("clear_panel", {"judge_step", "revise", "confirm", "verify"}, 2 + 1 + 1),
+        ("repair", {"revise"}, 1),
+    ],
+)
+def test_expected_calls_of_the_others(by, roles, total):
+    calls = expected_calls(by, 3)
+    assert set(calls) == roles
+    assert sum(part.expected for part in calls.values()) == pytest.approx(total)
+    assert all(part.least <= part.most for part in calls.values())
+
+
+def test_calls_without_a_step_a_label_or_a_policy():
+    assert set(expected_calls("clear", 0)) == {"solve"}
+    assert set(expected_calls("repair", 2, has_label=False)) == {"solve", "revise"}
+    assert expected_calls("clear", 3, when_right="chain")["solve"].expected == 0.25

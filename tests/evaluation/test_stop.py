@@ -1,0 +1,175 @@
+import math
+
+import numpy as np
+import pytest
+
+from tuition.core.config import parse
+from tuition.core.errors import ConfigError
+from tuition.evaluation.stop import (
+    StopConfig,
+    certain,
+    extrapolation,
+    plateau,
+    predicted_gain,
+    should_stop,
+    upper_gain,
+)
+
+
+def rounds(*rights, n=1000):
+    """One row of hits a round: the first so many items are right."""
+    return [[1] * right + [0] * (n - right) for right in rights]
+
+
+def test_the_upper_bound_of_a_gain_by_hand():
+    # won 3, lost 1 of 8: total 10, difference 2, variance (5 - 0.4) / 100, bound 0.2 + 1.64485 * sqrt(0.046)
+    assert upper_gain(3, 1, n=8) == pytest.approx(0.2 + 1.6448536 * math.sqrt(0.046))
+    # nothing changed: 0 + 1.64485 * 1 / total
+    assert upper_gain(0, 0, n=98) == pytest.approx(0.016448536)
+    assert upper_gain(8, 0, n=8) == 1.0
+
+
+def test_a_plateau_holds_once_the_bound_is_below_the_points():
+    # the last two rounds: 600 → 600 of 1000, none changed sides: 100 * 1.64485 / 1002
+    found = plateau(rounds(500, 600, 600, 600), last=2, points=2.0)
+    assert found.holds
+    assert found.value == pytest.approx(164.48536 / 1002)
+    assert found.numbers == {"rounds": 2, "n": 1000, "won": 0, "lost": 0, "gain_points": 0.0}
+    assert "the last 2 rounds gained +0.0 points on 1000 items, at most 0.2 at 95 %" in found.because
+    assert not plateau(rounds(500, 580, 590, 600), last=2, points=2.0).holds
+
+
+def test_few_items_without_change_are_no_certainty():
+    found = plateau(rounds(5, 5, 5, 5, n=10), last=2, points=2.0)
+    assert found.value == pytest.approx(164.48536 / 12)
+    assert not found.holds
+
+
+def test_the_gain_is_paired_by_item():
+    before, now = [1, 1, 0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 0, 0, 0]
+    found = plateau([before, now], last=1, points=5)
+    assert (found.numbers["won"], found.numbers["lost"]) == (3, 1)
+    assert found.value == pytest.approx(100 * (0.2 + 1.6448536 * math.sqrt(0.046)))
+
+
+def test_the_default_speaks_as_its_docstring_says():
+    small = [[1] * 100 + [0] * 100, [0] * 10 + [1] * 100 + [0] * 90]
+    assert not plateau(small, last=1, points=2.0).holds
+    large = [[1] * 500 + [0] * 500, [0] * 50 + [1] * 500 + [0] * 450]
+    assert plateau(large, last=1, points=2.0).holds
+
+
+@pytest.mark.parametrize("n_rounds", [1, 2])
+def test_a_plateau_needs_a_round_to_be_held_against(n_rounds):
+    found = plateau(rounds(*[600] * n_rounds), last=2, points=100)
+    assert (found.holds, found.value) == (False, None)
+    assert found.because == f"not decided: {n_rounds} rounds, and a gain over 2 needs 3"
+
+
+def test_the_curve_is_found_again_and_carried_on():
+    # u = 1, 2, 4, 8 and 0.9 - 0.4 / u; eight times the first sum more: u = 16, gain 0.4 * (1/8 - 1/16)
+    shares = np.array([[0.5, 0.7, 0.8, 0.85]])
+    found = predicted_gain([0.0, 2.0, 6.0, 14.0], shares, next_usd=16.0)
+    assert found == pytest.approx([0.025])
+
+
+def test_the_unit_of_money_changes_nothing():
+    shares = np.array([[0.41, 0.66, 0.79, 0.81], [0.3, 0.5, 0.4, 0.6]])
+    dollars = predicted_gain([1.0, 2.0, 3.0, 4.0], shares, next_usd=1.0)
+    assert predicted_gain([100.0, 200.0, 300.0, 400.0], shares, next_usd=100.0) == pytest.approx(dollars)
+    assert (dollars > 0).all()
+
+
+def test_a_falling_curve_gains_nothing_and_none_ends_above_one():
+    shares = np.array([[0.8, 0.7, 0.6, 0.5], [0.1, 0.4, 0.7, 1.0]])
+    falling, rising = predicted_gain([1.0, 2.0, 3.0, 4.0], shares, next_usd=1000.0)
+    assert falling == 0
+    assert 0 < rising < 0.9
+
+
+def test_a_bounded_fit_by_hand():
+    # u = 1, 2 and 4: through (1, 0), (2, 0.5), (4, 0.75) goes 1 - 1 / u, which ends at 1 exactly
+    shares = np.array([[0.0, 0.5, 0.75]])
+    assert predicted_gain([0.0, 1.0, 3.0], shares, next_usd=4.0) == pytest.approx([1 / 4 - 1 / 8])
+
+
+def test_extrapolation_holds_on_a_flat_curve_and_not_on_a_rising_one():
+    usd = [1.0, 2.0, 3.0, 4.0, 5.0]
+    flat = extrapolation(rounds(600, 800, 800, 800, 800), usd, points=1.0)
+    assert flat.holds
+    assert flat.numbers["next_usd"] == 1.0
+    rising = extrapolation(rounds(100, 250, 400, 550, 700), usd, points=1.0)
+    assert not rising.holds
+    assert rising.value > rising.numbers["gain_points"] > 1
+    assert rising.because.startswith("the next $1 buys ")
+
+
+def test_the_bound_is_above_what_the_curve_says_and_repeats_with_the_seed():
+    hits, usd = rounds(500, 700, 800, 850), [0.0, 2.0, 6.0, 14.0]
+    one, again = (extrapolation(hits, usd, points=1, next_usd=16.0, seed=3) for _ in range(2))
+    assert one == again
+    assert one.numbers["gain_points"] == pytest.approx(2.5)
+    assert one.value > 2.5
+
+
+def test_extrapolation_says_what_it_does_not_know():
+    usd = [1.0, 2.0, 3.0]
+    three = extrapolation(rounds(5, 5, 5, n=10), usd, points=100)
+    assert (three.holds, three.value) == (False, None)
+    assert "3 rounds, and a curve of 3 parameters needs 4" in three.because
+    unpriced = extrapolation(rounds(5, 5, 5, 5, n=10), [1.0, None, None, None], points=100)
+    assert (unpriced.holds, unpriced.because) == (False, "not decided: the price of an answer is unknown")
+    free = extrapolation(rounds(5, 5, 5, 5, n=10), [1.0, 2.0, 3.0, 3.0], points=100)
+    assert (free.holds, "the last round cost nothing" in free.because) == (False, True)
+    gift = extrapolation(rounds(5, 5, 5, 5, n=10), [0.0] * 4, points=100, next_usd=1.0)
+    assert (gift.holds, "no round cost anything" in gift.because) == (False, True)
+    with pytest.raises(ValueError, match="must not fall nor stay 0"):
+        extrapolation(rounds(5, 5, 5, 5, n=10), [1.0, 2.0, 3.0, 2.5], points=100, next_usd=1.0)
+
+
+def test_certain_compares_and_does_not_guess():
+    assert certain(0.19, below=0.2).holds
+    assert not certain(0.2, below=0.2).holds
+    for unknown in (None, math.nan):
+        found = certain(unknown, below=0.2)
+        assert (found.holds, found.value) == (False, None)
+
+
+def test_the_first_rule_that_holds_is_named_and_all_are_told():
+    config = StopConfig(extrapolation_points=1.0, certain_below=0.5)
+    usd = [1.0, 2.0, 3.0, 4.0]
+    found = should_stop(config, hits=rounds(600, 800, 800, 800), usd=usd, largest_score=0.1)
+    assert found.rule == "plateau"
+    assert [finding.rule for finding in found.findings] == ["plateau", "extrapolation", "certain"]
+    assert found.to_json()["findings"][2]["value"] == 0.1
+    rising = should_stop(config, hits=rounds(200, 400, 600, 800), usd=usd, largest_score=0.1)
+    assert rising.rule == "certain"
+    assert [finding.holds for finding in rising.findings] == [False, False, True]
+
+
+def test_no_rule_ends_the_first_rounds():
+    config = StopConfig(certain_below=0.5, plateau_rounds=1, least_rounds=3)
+    early = should_stop(config, hits=rounds(800, 800), usd=[1.0, 2.0], largest_score=0.0)
+    assert (early.rule, [finding.holds for finding in early.findings]) == (None, [True, True])
+    late = should_stop(config, hits=rounds(800, 800, 800), usd=[1.0, 2.0, 3.0], largest_score=0.0)
+    assert late.rule == "plateau"
+
+
+def test_a_rule_without_a_number_is_off():
+    off = StopConfig(plateau_points=None)
+    assert should_stop(off, hits=rounds(800, 800, 800), usd=[1, 2, 3]).findings == ()
+    only = should_stop(StopConfig(), hits=rounds(800, 800, 800), usd=[None] * 3)
+    assert [finding.rule for finding in only.findings] == ["plateau"]
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match=r"unequal numbers of items, \[2, 3\]"):
+        plateau([[1, 0], [1, 0, 1]], last=1, points=1)
+    with pytest.raises(ValueError, match="a hit is 0 or 1"):
+        plateau([[1, 0], [1, 2]], last=1, points=1)
+    with pytest.raises(ValueError, match="needs validation items"):
+        plateau([], last=1, points=1)
+    with pytest.raises(ValueError, match="1 sums of money for 2 rounds"):
+        should_stop(StopConfig(), hits=rounds(1, 2, n=3), usd=[1.0])
+    with pytest.raises(ConfigError, match="plateau_points"):
+        parse(StopConfig, {"plateau_points": 0}, where="[stop]")

@@ -1,0 +1,87 @@
+import re
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from tuition.core.errors import ConfigError, MissingExtra
+from tuition.report.chart import Line, curve_chart, write_chart
+
+
+def line(name="egss", *, n=3):
+    shares = tuple(0.4 + 0.1 * i for i in range(n))
+    return Line(
+        name=name,
+        usd=tuple(0.01 * i for i in range(n)),
+        accuracy=shares,
+        low=tuple(share - 0.05 for share in shares),
+        high=tuple(share + 0.05 for share in shares),
+    )
+
+
+def texts(svg):
+    return [node.text for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")]
+
+
+class TestDrawn:
+    @pytest.fixture(autouse=True)
+    def _library(self):
+        pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+
+    def test_it_is_one_element_that_needs_nothing_but_itself(self):
+        svg = curve_chart([line()], title="Curves")
+        assert svg.startswith('<svg role="img" aria-label="Curves" ')
+        assert svg.rstrip().endswith("</svg>")
+        found = re.findall(r"https?://[^\"'<> ]+", svg)
+        assert set(found) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+        assert not re.search(r"<script|<image|<link|@import|@font-face|href=\"(?!#)", svg)
+        assert len(svg) < 60_000
+
+    def test_axes_names_and_title_are_text(self):
+        found = texts(curve_chart([line("egss"), line("random")], title="Curves", split="test"))
+        assert {"egss", "random", "Curves", "right on test", "cost of the answers used, US dollars"} <= set(
+            found
+        )
+
+    def test_a_name_is_neither_markup_nor_a_formula(self):
+        svg = curve_chart([line("<b>$x^2$ & \u4e2d")], title='"><script>')
+        assert "<b>" not in svg
+        assert "<script" not in svg
+        assert "<b>$x^2$ & \u4e2d" in texts(svg)
+
+    def test_equal_lines_give_equal_text_and_other_lines_other_identifiers(self):
+        assert curve_chart([line()]) == curve_chart([line()])
+        left, right = (
+            set(re.findall(r'id="(m\w{8,}|\w{8,}clip\w*)"', curve_chart([line(name)]))) for name in "ab"
+        )
+        assert left and not left & right
+
+    def test_a_single_point_is_a_mark_and_ten_lines_have_ten_handles(self):
+        found = texts(curve_chart([line(f"s{i}", n=1 + i % 2) for i in range(10)]))
+        assert {f"s{i}" for i in range(10)} <= set(found)
+
+    def test_an_image_and_a_page(self, tmp_path):
+        svg = curve_chart([line()])
+        image = write_chart(tmp_path / "new" / "curve.svg", svg, title="<Curves>")
+        assert ElementTree.parse(image).getroot().tag.endswith("svg")
+        page = write_chart(tmp_path / "curve.html", svg, title="<Curves>").read_text()
+        assert page.startswith("<!doctype html>")
+        assert "<title>&lt;Curves&gt;</title>" in page
+        assert svg in page
+
+
+def test_without_the_library_the_pip_line_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtra, match=r"'matplotlib' is not installed; .*pip install 'tuition\[plot\]'"):
+        curve_chart([line()])
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"ends in '\.png'; a chart is \.svg or \.html"):
+        write_chart(tmp_path / "curve.png", "<svg></svg>", title="x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_to_draw_is_refused():
+    with pytest.raises(ValueError, match="there is no line to draw"):
+        curve_chart([])
