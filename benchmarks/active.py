@@ -8,10 +8,12 @@ difference lies above minus the margin.
 """
 
 import copy
+import dataclasses
 import multiprocessing
 import tempfile
+import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import active_pool
@@ -27,7 +29,7 @@ ESCALATION = {"escalate": True, "check": "sample"}
 """The cheap teacher first; the dear one where two of its samples disagree."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Arm:
     """One way of spending, on one pool."""
 
@@ -37,6 +39,8 @@ class Arm:
     priced: bool = False
     """Whether the score is divided by the expected price."""
     escalates: bool = False
+    rehearses: bool = False
+    """Whether the student repeats what it is sure of, in its own words."""
     is_full: bool = False
     """Whether the whole pool is asked about."""
     money: float = 1.0
@@ -45,6 +49,7 @@ class Arm:
     @property
     def name(self):
         parts = ["full pool" if self.is_full else self.strategy]
+        parts += ["rehearsing"] * self.rehearses
         parts += ["per dollar"] * self.priced + ["escalating"] * self.escalates
         parts += [self.annotator] * (self.annotator != "chain")
         parts += [f"{self.money:g} times the money"] * (self.money != 1)
@@ -57,22 +62,30 @@ class Arm:
 
 
 def arms_of(constants):
-    """Every arm; annotators, other sums of money and what escalation alone does on the headline pool only."""
+    """Every arm, the most telling first: strategies, other pools, annotators, other sums of money."""
     best, headline = constants["headline"]["best"], constants["headline"]["pool"]
-    arms = []
+    ours = {"rehearses": True}
+    arms = [Arm(headline, strategy) for strategy in STRATEGIES]
+    arms += [
+        Arm(headline, "random", is_full=True),
+        Arm(headline, "random", **ours),
+        Arm(headline, best, **ours),
+    ]
+    arms += [Arm(headline, best, **ours, priced=True)]
+    arms += [
+        Arm(headline, best, **ours, priced=True, escalates=True),
+        Arm(headline, "random", escalates=True),
+    ]
     for pool in constants["pools"]:
-        arms += [Arm(pool, strategy) for strategy in STRATEGIES]
-        arms += [Arm(pool, best, priced=True), Arm(pool, best, priced=True, escalates=True)]
-        arms.append(Arm(pool, "random", is_full=True))
-    arms += [Arm(headline, "random", escalates=True, is_full=is_full) for is_full in (False, True)]
+        if pool != headline:
+            arms += [Arm(pool, "random"), Arm(pool, best, **ours), Arm(pool, "random", is_full=True)]
     for annotator in ANNOTATORS:
         if annotator != "chain":
             arms += [Arm(headline, strategy, annotator) for strategy in ("random", best)]
-            arms.append(Arm(headline, "random", annotator, is_full=True))
+    for times in constants["money"]["times"]:
+        arms += [Arm(headline, best, money=times, **ours), Arm(headline, "random", money=times)]
     arms += [
-        Arm(headline, strategy, money=times)
-        for times in constants["money"]["times"]
-        for strategy in ("random", best)
+        Arm(headline, "random", annotator, is_full=True) for annotator in ANNOTATORS if annotator != "chain"
     ]
     return arms
 
@@ -82,11 +95,13 @@ def main():
         __doc__,
         work="folder for start students, pools and runs; finished ones in it are not made again",
         jobs="processes at once; 2 where not given",
+        minutes="begin no further run after so many; the table is made of what every seed has finished",
     )
     constants = quick(active_pool.CONSTANTS) if arguments.quick else active_pool.CONSTANTS
     with tempfile.TemporaryDirectory(prefix="active-") as spare:
         folder = Path(arguments.work or spare).absolute()
-        runs = all_runs(folder, constants, jobs=int(arguments.jobs or 2))
+        until = time.time() + 60 * float(arguments.minutes) if arguments.minutes else float("inf")
+        runs = all_runs(folder, constants, jobs=int(arguments.jobs or 2), until=until)
     frame.write(
         "active",
         __doc__,
@@ -105,25 +120,30 @@ def quick(constants):
     small["sizes"] = {"train": 120, "valid": 20, "test": 40}
     small["pools"] = {small["headline"]["pool"]: small["pools"][small["headline"]["pool"]]}
     small["start"] |= {"examples": 200, "steps": 40}
-    small["money"] = {"total": 0.02, "cold": 0.01, "each": 0.01, "times": []}
+    small["money"] = {"total": 0.02, "rounds": 2, "times": []}
     small["look"] |= {"candidates": 40, "samples": 2, "prefix_samples": 1}
-    small["rounds"] = {"most": 2, "steps": 5, "full_steps": 10}
+    small["rounds"] |= {"steps": 5, "full_steps": 10}
     return small
 
 
-def all_runs(folder, constants, *, jobs):
-    """Seeds' pools first, then every arm of every seed; the first error is raised when all are through."""
+def all_runs(folder, constants, *, jobs, until):
+    """Seeds' pools first, then every arm of every seed; the first error is raised when all are through.
+
+    An arm that not every seed has finished is left out.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as processes:
         seeds = constants["seeds"]
         made = [processes.submit(active_pool.prepare, folder, seed, constants) for seed in seeds]
         places = {seed: place.result() for seed, place in zip(seeds, made, strict=True)}
         work = [
-            processes.submit(one_run, places[seed], arm, seed, constants)
-            for seed in seeds
+            processes.submit(one_run, places[seed], arm, seed=seed, constants=constants, until=until)
             for arm in arms_of(constants)
+            for seed in seeds
         ]
-        return [future.result() for future in work]
+        runs = [run for future in work if (run := future.result()) is not None]
+    finished = Counter((run["pool"], run["arm"]) for run in runs)
+    return [run for run in runs if finished[run["pool"], run["arm"]] == len(seeds)]
 
 
 def tables(place, arm, seed, constants):
@@ -132,9 +152,8 @@ def tables(place, arm, seed, constants):
     names = ["ada", "chen"] if arm.escalates or arm.annotator == "clear_panel" else ["chen"]
     look, pool = constants["look"], place / arm.pool
     selection = {"strategy": arm.strategy, "candidates": look["candidates"], "per_dollar": arm.priced}
-    if arm.strategy == "random":
+    if arm.strategy == "random" and not arm.rehearses:
         del selection["candidates"]
-    steps = constants["rounds"]["full_steps" if arm.is_full else "steps"]
     return {
         "recipe": "elad",
         "out": str(out),
@@ -148,17 +167,23 @@ def tables(place, arm, seed, constants):
         # Where one teacher writes alone, it is the one that the start student learnt from.
         "teacher": [teacher(name, arm, constants) for name in names],
         "selection": selection,
-        "explanation": {key: look[key] for key in ("samples", "prefix_samples", "max_tokens")},
+        "explanation": {
+            "calibrate": 0,
+            **{key: look[key] for key in ("samples", "prefix_samples", "max_tokens")},
+        },
         "annotator": arm.annotator,
         "annotation": {"examples": 0},
         "allocation": ESCALATION if arm.escalates else {},
         "rounds": rounds_of(arm, constants),
-        # Every arm spends its money; when to stop is another question.
-        "stop": {"least_rounds": 99},
-        "calibrate": False,
         "student": active_pool.student(str(place / "start" / "student"), constants),
-        "training": {**constants["training"], "steps": steps},
+        "training": {**constants["training"], "steps": steps_of(arm, constants)},
     }
+
+
+def steps_of(arm, constants):
+    """More money buys more to learn, and so more steps; all rounds together never more than the full pool."""
+    steps, full = constants["rounds"]["steps"], constants["rounds"]["full_steps"]
+    return full if arm.is_full else min(round(arm.money * steps), full // constants["money"]["rounds"])
 
 
 def teacher(name, arm, constants):
@@ -170,16 +195,22 @@ def teacher(name, arm, constants):
 
 
 def rounds_of(arm, constants):
+    # Every arm spends its money; when to stop is another question.
+    common = {"cold": {"items": 0}, "begin": "last", "stop": {"least_rounds": 99}}
     if arm.is_full:
-        size = constants["sizes"]["train"]
-        return {"most": 1, "cold": {"items": 0}, "each": {"items": size}, "begin": "last"}
-    money = {name: arm.money * constants["money"][name] for name in ("cold", "each", "total")}
-    limits = {name: {"usd": round(usd, 6)} for name, usd in money.items()}
-    return {"most": constants["rounds"]["most"], "begin": "last", **limits}
+        return {**common, "most": 1, "each": {"items": constants["sizes"]["train"]}}
+    usd, most = arm.money * constants["money"]["total"], constants["money"]["rounds"]
+    rehearse = constants["rounds"]["rehearse"] if arm.rehearses else 0.0
+    each, total = {"usd": round(usd / most, 6)}, {"usd": round(usd, 6)}
+    return {**common, "most": most, "each": each, "total": total, "rehearse": rehearse}
 
 
-def one_run(place, arm, seed, constants):
-    finished = execute(resolve(tables(place, arm, seed, constants), where=arm.name))
+def one_run(place, arm, *, seed, constants, until):
+    """One run, or what it came to before; None: it is too late to begin it."""
+    told = tables(place, arm, seed, constants)
+    if time.time() > until and not (Path(told["out"]) / "done").exists():
+        return None
+    finished = execute(resolve(told, where=arm.name))
     rows = [row for row in read_rows(finished.path / "predictions.jsonl") if row["split"] == "test"]
     hits = "".join("1" if row["grade"] == "right" else "0" for row in rows)
     order = [row["id"] for row in read_rows(place / arm.pool / "test.jsonl")]
@@ -228,21 +259,26 @@ def beyond_reach(run, pool):
 
 
 def summary_of(runs, constants):
-    pools, headline = list(constants["pools"]), constants["headline"]["pool"]
+    headline = constants["headline"]["pool"]
+    pools = [pool for pool in constants["pools"] if any(run["pool"] == pool for run in runs)]
     by_arm = {
-        pool: {arm.name: _of(runs, pool, arm.name) for arm in arms_of(constants) if arm.pool == pool}
+        pool: {
+            arm.name: found
+            for arm in arms_of(constants)
+            if arm.pool == pool and (found := _of(runs, pool, arm.name))
+        }
         for pool in pools
     }
     over = {pool: over_random(by_arm[pool], constants, pool) for pool in pools}
     to_full = {pool: to_full_pool(by_arm[pool], constants, pool) for pool in pools}
-    best = constants["headline"]["best"]
+    ours = Arm(headline, constants["headline"]["best"], rehearses=True).name
     paid = [
         row["money_share"]
         for name, row in to_full[headline].items()
-        if row["reaches"] and not name.startswith("random")
+        if row["reaches"] and name.startswith(ours)
     ]
     return {
-        "points_over_random": over[headline][best],
+        "points_over_random": over[headline].get(ours),
         "money_share_to_full_pool_accuracy": min(paid, default=None),
         "accuracy": {
             pool: {name: means(rows) for name, rows in arms.items()} for pool, arms in by_arm.items()
@@ -266,19 +302,20 @@ def over_random(by_arm, constants, pool):
     random with the same."""
     found = {}
     for arm in arms_of(constants):
-        if arm.pool == pool and arm.strategy != "random" and not arm.is_full:
-            plain = Arm(pool, "random", money=arm.money)
-            same = Arm(pool, "random", arm.annotator, escalates=arm.escalates, money=arm.money)
-            found[arm.name] = frame.gain(by_arm[arm.name], by_arm[plain.name])
-            if same != plain and same.name in by_arm:
-                found[f"{arm.name}; random the same way"] = frame.gain(by_arm[arm.name], by_arm[same.name])
+        plain = Arm(pool, "random", money=arm.money)
+        if arm.is_full or arm == plain or arm.name not in by_arm or plain.name not in by_arm:
+            continue
+        same = dataclasses.replace(arm, strategy="random", priced=False)
+        found[arm.name] = frame.gain(by_arm[arm.name], by_arm[plain.name])
+        if same not in (plain, arm) and same.name in by_arm:
+            found[f"{arm.name}; random the same way"] = frame.gain(by_arm[arm.name], by_arm[same.name])
     return found
 
 
 def to_full_pool(by_arm, constants, pool):
     """For every arm: points against the full pool by the same annotator and teachers, where there is one; its
     share of that money; whether it reaches it."""
-    arms = [arm for arm in arms_of(constants) if arm.pool == pool]
+    arms = [arm for arm in arms_of(constants) if arm.pool == pool and arm.name in by_arm]
     bounds = {arm.policy: by_arm[arm.name] for arm in arms if arm.is_full}
     found = {}
     for arm in arms:
