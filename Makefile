@@ -49,7 +49,7 @@ $(VENV)/.torch:
 	touch $@
 
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[train]'
+	$(BIN)/pip install --quiet --editable '.[train,plot]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.train pyproject.toml

@@ -116,7 +116,7 @@ def test_run_with_a_spent_budget_ends_with_3_and_keeps_its_result(tuition, write
     said = tuition("run", write(), "budget.calls=20", "--json")
     assert said.code == 3
     assert said.json == {"metrics": "run/metrics.json", "is_new": True}
-    assert "the budget was spent before every teacher was asked about every example" in said.error
+    assert "the budget was spent before everything was asked that was to be asked" in said.error
     assert attempts(tmp_path / "tuition.db") == 20
     assert tuition("run", "tiny.toml", "budget.calls=20").code == 3
 
@@ -198,7 +198,7 @@ def test_list_shows_runs_and_names_and_passes_over_strange_files(tuition, runs, 
 def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
     said = tuition("list")
     assert said.code == 0
-    assert "recipes: ask_teacher, label_only" in said.out
+    assert "recipes: ask_teacher, elad, label_only" in said.out
     assert tuition("list", "--json").json["runs"] == []
 
 
@@ -283,4 +283,68 @@ def test_the_cost_of_an_ablation_is_confirmed_too(tuition, write):
 def test_an_ablation_of_another_recipe_is_refused(tuition, write):
     said = tuition("run", write(recipe="zero_shot"), "--ablate")
     assert said.code == 2
-    assert "an ablation takes recipe = 'tinyllm' apart, this one is 'zero_shot'" in said.error
+    assert "an ablation takes recipe = 'tinyllm' or 'elad' apart, this one is 'zero_shot'" in said.error
+
+
+ELAD = {
+    "recipe": "elad",
+    "teacher": teachers("ada"),
+    "explanation": {"max_tokens": 12, "calibrate": 0},
+    "selection": {"strategy": "mean_token_entropy"},
+    "rounds": {"most": 2, "cold": {"items": 4}, "each": {"items": 3}},
+    "training": {"steps": 1},
+}
+
+
+def test_check_shows_the_rounds_and_writes_nothing(tuition, write, tmp_path):
+    said = tuition("check", write(**ELAD))
+    assert said.code == 0, said.err
+    assert "rounds: what would be asked of ada, low / expected / high" in said.out
+    [cold] = [line for line in said.out.splitlines() if "0, cold start" in line]
+    assert "chain" in cold and " 4 " in cold and "/ $0.00" in cold
+    assert "note: the rounds are priced on 12 of 12 questions of the pool" in said.out
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+    plan = tuition("check", "tiny.toml", "--json").json
+    assert plan["rounds"]["total"]["items"] == {"low": 7, "expected": 7, "high": 7}
+    assert plan["rounds"]["total"]["usd"]["expected"] == plan["expected_usd"] > 0
+
+
+def test_the_cost_of_rounds_is_confirmed(tuition, write, tmp_path):
+    said = tuition("run", write(**ELAD), "budget.confirm_above_usd=0")
+    assert said.code == 2
+    assert "the expected cost, $0.00, is above budget.confirm_above_usd = 0; nothing was spent" in said.error
+    assert "what would be asked of ada" in said.out
+    assert attempts(tmp_path / "tuition.db") == 0
+    assert tuition("run", "tiny.toml", "budget.confirm_above_usd=0", "--yes").code == 0
+    assert attempts(tmp_path / "tuition.db") == 7
+
+
+def test_rounds_of_unknown_price_are_confirmed(tuition, write):
+    far = [{"kind": "chat", "name": "far", "model": "no-such", "base_url": "http://127.0.0.1:9/v1"}]
+    said = tuition("run", write(**{**ELAD, "teacher": far}))
+    assert said.code == 2
+    assert "nobody can say what this costs: the price of 'far' is unknown" in said.error
+
+
+def test_check_looks_over_the_ablations(tuition, write, tmp_path):
+    said = tuition("check", write(**ELAD), "--ablate")
+    assert said.code == 0, said.err
+    assert "ablations: what each would ask, beside the run" in " ".join(said.out.split())
+    [row] = [line for line in said.out.splitlines() if "zero_shot" in line]
+    assert "nothing new" in row
+    assert "left out: without_revision: annotator = 'chain' revises nothing" in said.out
+    assert said.out.endswith("Next: tuition run tiny.toml --ablate\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+    rows = tuition("check", "tiny.toml", "--ablate", "--json").json["ablations"]
+    assert list(rows) == ["without_selection", "whole_pool", "zero_shot", "teacher-ada"]
+    assert rows["whole_pool"]["rounds"]["total"]["items"]["expected"] == 12
+
+
+def test_run_takes_an_active_run_apart(tuition, write, tmp_path):
+    said = tuition("run", write(**ELAD), "--ablate")
+    assert said.code == 0, said.err
+    table = json.loads((tmp_path / "run" / "ablation.json").read_text())
+    names = ["run", "without_selection", "whole_pool", "zero_shot", "teacher-ada"]
+    assert [row["name"] for row in table["rows"]] == names
+    assert set(table["left_out"]) == {"without_revision", "intra_only", "inter_only"}
+    assert "upper bound" in said.out and "over the main run" in said.out

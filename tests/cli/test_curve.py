@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tuition.cli.curve import show_courses
+
 ROUNDS = [(0.01, 0.40), (0.02, 0.55), (0.03, 0.70)]
 
 
@@ -22,7 +24,13 @@ def rounds(tmp_path):
         folder.mkdir()
         (folder / "config.toml").write_text(f'recipe = "elad"\nseed = {seed}\nout = "{name}"\n')
         rows = [
-            {"round": i, "usd": usd, "valid_accuracy": share + lift, "ci95": [share - 0.1, share + 0.1]}
+            {
+                "round": i,
+                "asked": 10,
+                "usd": usd,
+                "valid_accuracy": share + lift,
+                "ci95": [share - 0.1, share + 0.1],
+            }
             for i, (usd, share) in enumerate(ROUNDS)
         ]
         if not is_done:
@@ -114,3 +122,32 @@ def test_a_wrong_folder_or_split_is_the_users_mistake(tuition, tmp_path):
     assert (said.code, "holds no run" in said.error) == (2, True)
     assert tuition("curve", "empty", "--split", "train").code == 2
     assert tuition("curve", "empty", "--at", 1.5).code == 2
+
+
+@pytest.fixture
+def group(rounds, tmp_path, monkeypatch):
+    """A folder as the demo leaves it: one run in rounds."""
+    monkeypatch.chdir(tmp_path)
+    rounds("elad", seed=0)
+    path = tmp_path / "elad" / "metrics.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "student": {"model": "base"}}))
+    return tmp_path
+
+
+def test_a_group_of_runs_shows_its_rounds_and_gets_its_chart(group, capsys):
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    assert show_courses(group) == group / "curve.svg"
+    assert ElementTree.parse(group / "curve.svg").getroot().get("role") == "img"
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "elad: what each round reached, and what it had cost by then" in shown
+    assert "$0.0200" in shown
+    assert "55.0 [45.0, 65.0]" in shown
+
+
+def test_a_group_without_the_library_shows_its_rounds_and_says_what_is_missing(group, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert show_courses(group) is None
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "70.0 [60.0, 80.0]" in shown
+    assert "No chart was drawn: 'matplotlib' is not installed" in shown
+    assert not (group / "curve.svg").exists()

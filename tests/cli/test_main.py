@@ -29,7 +29,7 @@ def process(*arguments, folder):
 
 
 def test_the_commands_are_these():
-    known = "check compare demo init list pilot playground report resume run show"
+    known = "check compare curve demo init list pilot playground report resume run show"
     assert " ".join(COMMANDS) == known
 
 

@@ -74,9 +74,9 @@ def test_a_share_has_its_interval_and_a_zero_no_sign():
 
 def test_an_ablation_holds_every_row_against_the_first(capsys):
     whole = {"name": "run", "split": "test", "n": 6, "labels": "gold", "accuracy": 0.5, "ci95": [0.25, 0.75]}
-    whole |= {"difference": None, "difference_ci95": None, "p": None, "remark": ""}
+    whole |= {"difference": None, "difference_ci95": None, "p": None, "usd": 0.125, "remark": ""}
     less = {**whole, "name": "without_ada", "difference": -0.0, "difference_ci95": [-0.5, 0.5], "p": 1.0}
     print_ablation("parts", [whole, less])
     first, second = [line for line in capsys.readouterr().out.splitlines() if "gold" in line]
-    assert "50.0 [25.0, 75.0]" in first and "+" not in first
+    assert "50.0 [25.0, 75.0]" in first and "$0.1250" in first and "+" not in first
     assert "+0.0 [-50.0, +50.0]" in second and "1.000" in second

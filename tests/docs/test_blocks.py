@@ -105,6 +105,28 @@ def test_every_link_leads_to_a_file():
                 assert (page.parent / target).exists(), f"{name_of(page)}: {target}"
 
 
+_NAMED = re.compile(r"`([\w/]*/\w+\.py)(?:(::?)(\w+)(…?))?`")
+_TEST = re.compile(r"`…(?:::)?(test_\w+)(…?)`")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "recipes").glob("*.md")), ids=name_of)
+def test_functions_and_tests_that_a_page_names_are_there(page):
+    text = page.read_text()
+    found = _NAMED.findall(text)
+    assert len(found) > 5
+    for path, _, name, is_cut in found:
+        file = next(
+            (base / path for base in (ROOT, ROOT / "src" / "tuition") if (base / path).exists()), None
+        )
+        assert file is not None, path
+        if name:
+            end = r"\w*\b" if is_cut else r"\b"
+            assert re.search(rf"^\s*(?:def|class) {name}{end}", file.read_text(), re.MULTILINE), (path, name)
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for name, is_cut in _TEST.findall(text):
+        assert re.search(rf"def {name}{'' if is_cut else '[(]'}", tests), name
+
+
 def tree_of(text):
     """Paths and remarks of a tree: two blanks of indentation a floor, `name  # remark`."""
     found, folders = {}, []

@@ -6,22 +6,39 @@ from pathlib import Path
 
 import pytest
 
-from tuition.core.config import override
+from tuition.annotation.allocation import ALLOCATIONS, AllocationConfig
+from tuition.annotation.revise import ANNOTATORS, RevisionConfig
+from tuition.core.config import override, read_toml
+from tuition.core.errors import ConfigError
+from tuition.evaluation.stop import StopConfig
 from tuition.recipes.config import Experiment, resolve
+from tuition.recipes.rounds.config import RoundsConfig
+from tuition.recipes.rounds.doubt.evidence import ExplanationConfig
 from tuition.recipes.starters import STARTERS
+from tuition.selection import STRATEGIES, SelectionConfig
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_SETTING = re.compile(r"`((?:[a-z_0-9]+\.)*[a-z_]+=[^`\s]+)`")
+_KEY = r"(?:[a-z_0-9]+\.)*[a-z_]+=[^`\s]+"
+_SETTING = re.compile(rf"`({_KEY}(?: {_KEY})*)`")
+"""One setting, or several that belong together."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_setting_that_is_shown_is_accepted(page):
-    base = tomllib.loads(STARTERS["playground"])
     for setting in _SETTING.findall(page.read_text()):
-        if setting.startswith(("rate_limit", "key=")):
-            continue
-        resolve(override({**base, "training": {}}, [setting]), where=setting)
+        if not setting.startswith(("rate_limit", "key=")):
+            accepted(setting.split())
+
+
+def accepted(settings):
+    """Some recipe takes them: the starter's, or the one in rounds."""
+    starter = {**tomllib.loads(STARTERS["playground"]), "training": {}}
+    in_rounds = read_toml(ROOT / "configs" / "elad-playground.toml")
+    try:
+        resolve(override(starter, settings), where=" ".join(settings))
+    except ConfigError:
+        resolve(override(in_rounds, settings), where=" ".join(settings))
 
 
 def test_the_readme_shows_settings():
@@ -33,3 +50,30 @@ def test_the_configuration_page_has_every_table():
     tables = set(re.findall(r"^\| `\[+(\w+)\]+`", text, re.MULTILINE))
     scalars = {"recipe", "out", "seed", "store", "preset"}
     assert tables | scalars == set(Experiment.model_fields)
+
+
+def test_the_page_of_elad_has_every_switch():
+    text = (ROOT / "docs" / "recipes" / "elad.md").read_text()
+    known = {
+        "selection.strategy": STRATEGIES,
+        "annotator": ANNOTATORS,
+        "allocation.allocation": ALLOCATIONS,
+    }
+    absent = [
+        f"{key}={name}" for key, names in known.items() for name in names if f"`{key}={name}" not in text
+    ]
+    sections = {
+        "selection": SelectionConfig.model_fields,
+        "explanation": ExplanationConfig.model_fields,
+        "revision": RevisionConfig.model_fields,
+        "allocation": AllocationConfig.model_fields,
+        "rounds": RoundsConfig.model_fields.keys() - {"stop"},
+        "rounds.stop": StopConfig.model_fields,
+    }
+    absent += [
+        f"{table}.{field}"
+        for table, fields in sections.items()
+        for field in fields
+        if not re.search(rf"[` ]{re.escape(table)}\.{field}\b", text)
+    ]
+    assert absent == []

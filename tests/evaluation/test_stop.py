@@ -156,7 +156,7 @@ def test_no_rule_ends_the_first_rounds():
 
 
 def test_a_rule_without_a_number_is_off():
-    off = StopConfig(plateau_points=None)
+    off = StopConfig(plateau_points=0)
     assert should_stop(off, hits=rounds(800, 800, 800), usd=[1, 2, 3]).findings == ()
     only = should_stop(StopConfig(), hits=rounds(800, 800, 800), usd=[None] * 3)
     assert [finding.rule for finding in only.findings] == ["plateau"]
@@ -172,4 +172,4 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="1 sums of money for 2 rounds"):
         should_stop(StopConfig(), hits=rounds(1, 2, n=3), usd=[1.0])
     with pytest.raises(ConfigError, match="plateau_points"):
-        parse(StopConfig, {"plateau_points": 0}, where="[stop]")
+        parse(StopConfig, {"plateau_points": -1}, where="[stop]")

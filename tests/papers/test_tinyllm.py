@@ -21,8 +21,7 @@ from tuition.student.batches import Item, plan_steps, shares
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
 from tuition.student.load import load_student
-from tuition.student.student import _item
-from tuition.student.train import Steps
+from tuition.student.train import Steps, item_of
 from tuition.tasks import make_task
 
 
@@ -130,7 +129,7 @@ def student(shape, instruction):
 def program_loss(learner, targets, normaliser):
     """What one optimizer step sums up, over several forward passes."""
     rows = learner._encoder.rows(targets)
-    items = [_item(target, row) for target, row in zip(targets, rows, strict=True)]
+    items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
     plan = plan_steps(items, batch_examples=len(EXAMPLES), steps=1, epochs=None, seed=0)
     config = TrainingConfig(token_budget=150, normaliser=normaliser)
     family = FAMILIES[learner.family]

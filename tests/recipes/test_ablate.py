@@ -5,9 +5,16 @@ import pytest
 from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import ConfigError
-from tuition.recipes.ablate import ablation_table, ablations, left_out, new_calls
+from tuition.recipes.ablate import (
+    ABLATIONS_ELAD,
+    ablation_rows,
+    ablation_table,
+    ablations,
+    left_out,
+    new_calls,
+)
 from tuition.recipes.config import dump, resolve
-from tuition.recipes.execute import execute_all
+from tuition.recipes.execute import baselines, execute_all
 
 OWN = {"without_examples", "without_diverse_teachers", "without_forcing"}
 
@@ -132,7 +139,9 @@ def test_a_teacher_named_like_a_part_and_one_with_a_slash_have_rows_of_their_own
 
 
 def test_a_recipe_without_those_parts_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="an ablation takes recipe = 'tinyllm' apart, this one is 'label"):
+    with pytest.raises(
+        ConfigError, match="an ablation takes recipe = 'tinyllm' or 'elad' apart, this one is 'label"
+    ):
         ablations(experiment(tmp_path, recipe="label_only"))
 
 
@@ -167,3 +176,109 @@ def test_a_row_that_the_budget_left_nothing_for_is_missing_and_the_others_are_th
 def test_the_configurations_of_the_rows_can_be_written_and_read(tmp_path):
     for row in ablations(experiment(tmp_path)).values():
         assert resolve(tomllib.loads(dump(row)), where="row") == row
+
+
+ROUNDS = {"most": 2, "cold": {"items": 4}, "each": {"items": 3}, "total": {"items": 7}}
+LOOK = {"max_tokens": 12, "samples": 2, "prefix_samples": 1, "max_steps": 2, "calibrate": 0}
+ROWS = ["without_selection", "without_revision", "intra_only", "inter_only", "whole_pool", "zero_shot"]
+
+
+def elad(folder, *settings, **changed):
+    whole = {"recipe": "elad", "annotator": "clear", "selection": {"strategy": "egss"}, "rounds": ROUNDS}
+    return experiment(folder, *settings, **{**whole, "explanation": LOOK, **changed})
+
+
+def test_every_part_of_an_active_run_is_left_out_once(tmp_path):
+    main = elad(tmp_path, "seed=3", "selection.examples=9", "selection.candidates=6", "rounds.begin=last")
+    rows = ablations(main)
+    assert list(rows) == [*ROWS, "teacher-ada", "teacher-bela"]
+    assert left_out(main) == {}
+    strategies = {name: rows[name].selection.strategy for name in rows}
+    assert strategies == dict.fromkeys(rows, "random") | {
+        "without_revision": "egss",
+        "intra_only": "egss_intra",
+        "inter_only": "egss_inter",
+    }
+    assert {name for name in ROWS[:5] if rows[name].annotator != "clear"} == {"without_revision"}
+    assert rows["without_revision"].annotator == "chain"
+    assert rows["without_selection"].selection.candidates == 6
+    whole = rows["whole_pool"]
+    assert whole.rounds.each.items > 10**6 and whole.rounds.total.is_open
+    assert (whole.rounds.cold, whole.rounds.begin) == (main.rounds.cold, "last")
+    assert (whole.selection.candidates, whole.selection.examples) == (None, 9)
+    for name, row in rows.items():
+        assert (row.seed, row.out, row.selection.examples) == (3, f"{main.out}/{name}", 9)
+        assert (row.task, row.student, row.training) == (main.task, main.student, main.training)
+    assert [rows[f"teacher-{name}"].teacher[0].name for name in ("ada", "bela")] == ["ada", "bela"]
+    assert set(new_calls(rows)) == set(rows) - {"zero_shot"}
+    assert {row.budget.scope for row in rows.values()} == {(tmp_path / "run" / "run_id").read_text()}
+
+
+def test_rows_that_would_change_nothing_are_left_out_with_a_reason(tmp_path):
+    main = elad(tmp_path, "selection.strategy=random", "annotator=answer_only")
+    assert list(ablations(main)) == ["whole_pool", "zero_shot", "teacher-ada", "teacher-bela"]
+    part = "selection.strategy = 'random' is no sum of two scores; 'egss' is"
+    assert left_out(main) == {
+        "without_selection": "the run chooses at random",
+        "without_revision": "annotator = 'answer_only' revises nothing",
+        "intra_only": part,
+        "inter_only": part,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("without_selection", "selection"),
+        ("without_revision", "annotator"),
+        ("intra_only", "selection"),
+        ("inter_only", "selection"),
+        ("whole_pool", "rounds"),
+    ],
+)
+def test_every_row_is_one_setting(tmp_path, name, field):
+    rounds = {**ROUNDS, "total": {}}
+    row = ablation_rows(elad(tmp_path, rounds=rounds))[name]
+    assert getattr(elad(tmp_path, ABLATIONS_ELAD[name], rounds=rounds), field) == getattr(row, field)
+
+
+def test_the_rows_beside_a_run_are_those_of_its_baselines(tmp_path):
+    rows = ablations(elad(tmp_path))
+    for name in ("zero_shot", "teachers"):
+        found = baselines(elad(tmp_path, ABLATIONS_ELAD[name]))
+        assert found and found == {row: rows[row] for row in found}
+    assert set(ABLATIONS_ELAD) == {*ROWS, "teachers"}
+
+
+def test_rows_can_be_looked_at_without_writing(tmp_path):
+    main = elad(tmp_path)
+    rows = ablation_rows(main)
+    assert not (tmp_path / "run").exists()
+    for row in rows.values():
+        assert row.budget.scope == main.budget.scope
+        assert resolve(tomllib.loads(dump(row)), where="row") == row
+
+
+def test_the_rows_of_an_active_run_are_held_against_it(tmp_path):
+    main = elad(tmp_path, "training.steps=1", teacher=teachers("ada"))
+    finished = execute_all({"run": main, **ablations(main)}, jobs=1)
+    table = ablation_table(main, finished)
+    assert [row["name"] for row in table] == ["run", *ROWS, "teacher-ada"]
+    assert all((row["split"], row["n"]) == ("test", 6) for row in table)
+    rows = {row["name"]: row for row in table}
+    assert rows["zero_shot"]["usd"] == 0 < rows["run"]["usd"] < rows["whole_pool"]["usd"]
+    assert rows["whole_pool"]["remark"] == "upper bound: every example of the pool is asked about"
+    assert rows["teacher-ada"]["remark"] == "reference"
+    asked = {name: [done["asked"] for done in finished[name].metrics["rounds"]] for name in ROWS[:5]}
+    assert asked == {name: [4, 3] for name in ROWS[:4]} | {"whole_pool": [4, 8]}
+    assert finished["whole_pool"].metrics["stopped_by"] == "pool"
+    by = {name: finished[name].metrics["rounds"][1]["annotator"] for name in ROWS[:5]}
+    assert by == dict.fromkeys(ROWS[:5], "clear") | {"without_revision": "chain"}
+
+
+def test_a_row_that_the_budget_ended_says_so(tmp_path):
+    main = elad(tmp_path, "training.steps=1", "budget.calls=9", teacher=teachers("ada"))
+    rows = {name: row for name, row in ablations(main).items() if name == "whole_pool"}
+    table = ablation_table(main, execute_all({"run": main, **rows}, jobs=1))
+    assert table[1]["remark"].endswith("; the budget ended it early")
+    assert table[0]["remark"] == ""

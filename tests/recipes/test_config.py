@@ -61,7 +61,9 @@ def test_an_unknown_recipe_gets_a_near_name():
 
 
 def test_a_missing_recipe_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"mine\.toml: `recipe` is missing; one of ask_teacher, label_only"):
+    with pytest.raises(
+        ConfigError, match=r"mine\.toml: `recipe` is missing; one of ask_teacher, elad, label_only"
+    ):
         resolve({"out": "x"}, where="mine.toml")
 
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tuition.core.errors import ConfigError, MissingExtra
-from tuition.report.chart import Line, curve_chart, write_chart
+from tuition.report.chart import Line, curve_chart, folder_chart, lines_of, write_chart
 
 
 def line(name="egss", *, n=3):
@@ -85,3 +85,39 @@ def test_another_ending_is_refused(tmp_path):
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ValueError, match="there is no line to draw"):
         curve_chart([])
+
+
+def reached(usd, right, **more):
+    return {"usd": usd, "valid_accuracy": right, "ci95": [right - 0.1, right + 0.1]} | more
+
+
+def a_run(*, rounds=(), usd=0.5, valid=0.5, student=True):
+    figures = None if valid is None else {"accuracy": valid, "ci95": [0.25, 0.75]}
+    return {
+        "student": {"model": "base"} if student else None,
+        "rounds": list(rounds),
+        "valid": figures,
+        "spend": {"usd": usd},
+    }
+
+
+class TestLinesOf:
+    def test_a_run_in_rounds_is_a_line_by_rising_money_and_a_student_a_mark_behind_it(self):
+        rounds = [reached(0.0, 0.25), reached(0.25, 0.5), reached(0.25, 0.75)]
+        found = lines_of({"once": a_run(), "elad": a_run(rounds=rounds)})
+        assert [line.name for line in found] == ["elad", "once"]
+        # Two rounds of one cost: the later student counts.
+        assert (found[0].usd, found[0].accuracy) == ((0.0, 0.25), (0.25, 0.75))
+        assert found[1].usd == (0.5,) and found[1].low == (0.25,) and found[1].high == (0.75,)
+
+    @pytest.mark.parametrize(
+        "other",
+        [a_run(student=False), a_run(usd=None), a_run(valid=None), a_run(rounds=[reached(None, 0.5)])],
+    )
+    def test_who_has_no_place_is_left_out(self, other):
+        lines = lines_of({"elad": a_run(rounds=[reached(0.0, 0.25)]), "other": other})
+        assert [line.name for line in lines] == ["elad"]
+
+    def test_without_a_run_in_rounds_there_is_nothing_to_draw(self, run):
+        assert lines_of({"once": a_run()}) == []
+        assert folder_chart(run("once").parent) is None

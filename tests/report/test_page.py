@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import pytest
 
@@ -123,3 +124,36 @@ def test_with_gold_alone_the_page_says_gold_and_no_more(run):
     assert "<td>gold<td" in text
     assert "Not all of these figures" not in text
     assert "Labels: one" not in text
+
+
+def a_round(number, *, usd, right, **more):
+    return {
+        "round": number,
+        "asked": 10,
+        "usd": usd,
+        "valid_accuracy": right,
+        "ci95": [right - 0.1, right + 0.1],
+    } | more
+
+
+def test_a_run_in_rounds_brings_its_chart_with_the_other_students_beside_it(run):
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    rounds = [a_round(0, usd=0.1, right=0.3), a_round(1, usd=0.2, right=0.6)]
+    run("<b>in rounds", "elad", rounds=rounds, is_simulated=True)
+    run("teacher-ada", "ask_teacher")
+    text = page(run("once").parent)
+    [chart] = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert "Accuracy on valid against money (simulated)" in chart
+    assert ">once<" in chart and "&lt;b&gt;in rounds" in chart
+    assert "teacher-ada" not in chart
+    assert "<b>in" not in text
+
+
+def test_without_rounds_there_is_no_chart_and_without_the_library_the_page_says_so(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    folder = run("once").parent
+    assert "What the money bought" not in page(folder)
+    run("in rounds", "elad", rounds=[a_round(0, usd=0.1, right=0.3)])
+    text = page(folder)
+    assert "<svg" not in text
+    assert "There is no chart here: &#39;matplotlib&#39; is not installed; it comes with: pip install" in text

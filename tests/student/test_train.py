@@ -10,8 +10,7 @@ from tuition.student.batches import plan_steps
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Encoder
 from tuition.student.families import FAMILIES
-from tuition.student.student import _item
-from tuition.student.train import Steps, StepTrainer, last_checkpoint, rate_at
+from tuition.student.train import Steps, StepTrainer, item_of, last_checkpoint, rate_at
 
 SPLITS = [1, 90, 10**6]
 """Token budgets: every target alone, a few together, all in one pass."""
@@ -56,7 +55,7 @@ def one_step(student, targets, *, normaliser, token_budget, tmp_path):
     )
     family = FAMILIES[student.family]
     rows = student._encoder.rows(targets)
-    items = [_item(target, row) for target, row in zip(targets, rows, strict=True)]
+    items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
     plan = plan_steps(items, batch_examples=100, steps=1, epochs=None, seed=0)
     assert sorted(plan[0]) == list(range(len(targets)))
     steps = Steps(family, rows, items, plan=plan, config=config, pad_id=student.tokenizer.pad_token_id)
@@ -110,7 +109,7 @@ def test_every_gradient_equals_the_plain_loop(name, normaliser, student, targets
     expected = {key: weight.grad.clone() for key, weight in learner.model.named_parameters()}
     learner.model.zero_grad()
     rows = learner._encoder.rows(targets)
-    items = [_item(target, row) for target, row in zip(targets, rows, strict=True)]
+    items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
     config = TrainingConfig(token_budget=90, normaliser=normaliser)
     family = FAMILIES[learner.family]
     plan = [list(range(len(rows)))]

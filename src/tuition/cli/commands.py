@@ -13,19 +13,29 @@ from typing import Any
 from rich.prompt import Confirm
 
 from tuition.annotation.route import ROUTES
-from tuition.cli.show import per_cent, print_ablation, print_json, print_rows, print_table, progress_bars, say
+from tuition.cli.curve import show_courses
+from tuition.cli.show import (
+    per_cent,
+    print_ablation,
+    print_json,
+    print_round_plans,
+    print_rows,
+    print_table,
+    progress_bars,
+    say,
+)
 from tuition.core.config import override, parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
 from tuition.core.rows import read_rows
 from tuition.recipes import RECIPES
-from tuition.recipes.ablate import ablation_table, ablations, left_out, new_calls
+from tuition.recipes.ablate import ablation_rows, ablation_table, ablations, left_out, new_calls
 from tuition.recipes.compare import compare_runs, compare_with
 from tuition.recipes.config import Experiment, resolve, source_types
 from tuition.recipes.demo import demo_configs
 from tuition.recipes.execute import Finished, baselines, execute_all, reread, why_not_blind
 from tuition.recipes.plan.plan import Plan, plan_of
 from tuition.recipes.starters import STARTERS
-from tuition.report import rows_of, run_folders, write_card, write_page
+from tuition.report import money, rows_of, run_folders, write_card, write_page
 
 __all__ = [
     "check_config",
@@ -55,8 +65,9 @@ def run_demo(out: Path, *, as_json: bool) -> None:
         print_json({"metrics": [str(run.path / "metrics.json") for run in finished.values()]})
         return
     _show_rows(out)
+    curve = show_courses(out)
     say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")
-    say(f"Wrote {out}/*/metrics.json and {out / 'report.html'}.")
+    say(f"Wrote {out}/*/metrics.json{f', {curve}' if curve else ''} and {out / 'report.html'}.")
     say("Next: tuition init, then tuition run tuition.toml")
 
 
@@ -82,24 +93,37 @@ def write_starter(path: Path, kind: str, *, as_json: bool) -> None:
         say(f"Wrote {path}. Next: tuition check {path}")
 
 
-def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool) -> None:
+def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
     """Check a configuration and its data, and say what it would cost.
 
     Args:
         path: The configuration file.
         settings: Overrides.
         as_json: Print JSON instead of tables.
+        is_ablated: Whether the runs without one of its parts at a time are looked over too.
     """
     config = resolve(read_toml(path), settings, where=str(path))
     plan = plan_of(config)
+    parts = ablation_rows(config) if is_ablated else {}
+    plans = {name: plan_of(one) for name, one in parts.items()}
     if as_json:
-        print_json(plan.to_json())
+        also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
+        print_json({**plan.to_json(), **also})
         return
     say(f"{path}: recipe {config.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
     for finding in plan.findings:
         say(f"  data: {finding}")
     _show_plan(plan)
-    say(f"Nothing was spent. Next: {shlex.join(['tuition', 'run', str(path), *settings])}")
+    if plans:
+        anew = new_calls(parts)
+        costs = [
+            {"row": name, "expected": money(one.expected_usd) if name in anew else "nothing new"}
+            for name, one in plans.items()
+        ]
+        print_table("ablations: what each would ask, beside the run", costs)
+        _say_left_out(config, is_ablated=True)
+    ablate = ["--ablate"] if is_ablated else []
+    say(f"Nothing was spent. Next: {shlex.join(['tuition', 'run', str(path), *settings, *ablate])}")
 
 
 def run_config(
@@ -164,7 +188,7 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool, is_ablated: b
         )
     if main.metrics["stopped_by"] == "budget":
         raise BudgetSpent(
-            "the budget was spent before every teacher was asked about every example; the student learnt "
+            "the budget was spent before everything was asked that was to be asked; the student learnt "
             "from what there is. For more, raise [budget] and choose another `out`: what is paid is reused."
         )
 
@@ -196,7 +220,7 @@ def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
         finding = f"the expected cost, ${known:.2f}, is above budget.confirm_above_usd = {limit:g}"
         way_out = "raise confirm_above_usd"
     elif any(plan.expected_usd is None for plan in plans) and not budget.allow_unknown_price:
-        asked = sorted({row.teacher for plan in plans for row in plan.teachers if row.expected_usd is None})
+        asked = sorted({name for plan in plans for name in plan.unpriced})
         finding = f"nobody can say what this costs: the price of {some_of(asked)} is unknown"
         way_out = "set price_prompt and price_completion, or budget.allow_unknown_price = true"
     else:
@@ -211,6 +235,8 @@ def _show_plan(plan: Plan) -> None:
     if plan.teachers:
         title = "plan: all calls, those kept already, and what the others would cost"
         print_table(title, [teacher.to_json() for teacher in plan.teachers])
+    if plan.rounds:
+        print_round_plans(plan.rounds)
     if plan.routes:
         print_table("routes: what the rationales would cost by each", [row.to_json() for row in plan.routes])
     for note in plan.notes:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from tuition.cli.show import per_cent, print_json, print_table, say
+from tuition.core.errors import MissingExtra
 from tuition.recipes.curves import Curves, Setting, curves_of
-from tuition.report import money
-from tuition.report.chart import Line, curve_chart, write_chart
+from tuition.report import money, run_folders
+from tuition.report.chart import Line, curve_chart, folder_chart, write_chart
+from tuition.report.rows import read_json
 
-__all__ = ["show_curves"]
+__all__ = ["show_courses", "show_curves"]
 
 
 def show_curves(
@@ -47,6 +49,38 @@ def show_curves(
     else:
         words = shlex.join(["tuition", "curve", *map(str, folders), "--split", split, "--out", "curve.svg"])
         say(f"Next: {words}")
+
+
+def show_courses(folder: Path) -> Path | None:
+    """Show what the runs in rounds of a folder reached for their money, and draw it where that can be done.
+
+    Args:
+        folder: Holds finished runs; the chart is written into it, as `curve.svg`.
+
+    Returns:
+        The chart; None: no run has rounds, or the plotting library is not there, which is said.
+    """
+    for name, path in run_folders(folder).items():
+        rounds = read_json(path / "metrics.json").get("rounds") or []
+        rows = [
+            {
+                "round": row["round"],
+                "asked": row["asked"],
+                "cost so far": money(row["usd"]),
+                "right on valid %": per_cent(row["valid_accuracy"], row["ci95"]),
+            }
+            for row in rounds
+        ]
+        if rows:
+            print_table(f"{name}: what each round reached, and what it had cost by then", rows)
+    try:
+        chart = folder_chart(folder)
+    except MissingExtra as error:
+        say(f"No chart was drawn: {error}")
+        return None
+    if chart is None:
+        return None
+    return write_chart(folder / "curve.svg", chart, title="Accuracy against money")
 
 
 def _lines(found: Curves) -> list[Line]:

@@ -57,7 +57,7 @@ def demo(
 def init(
     path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("tuition.toml"),
     kind: Annotated[
-        str, typer.Option(help="playground (works offline) or files (your data, your teachers).")
+        str, typer.Option(help="playground or elad (both work offline), or files (your data, your teachers).")
     ] = "playground",
     json: Json = False,
 ) -> None:
@@ -68,11 +68,19 @@ def init(
 
 
 @app.command()
-def check(config: Config, settings: Settings = None, json: Json = False) -> None:
+def check(
+    config: Config,
+    settings: Settings = None,
+    *,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also look over the runs without one of its parts at a time.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Check a configuration and its data, and say what a run would cost; spend nothing."""
     from tuition.cli.commands import check_config
 
-    check_config(config, tuple(settings or ()), as_json=json)
+    check_config(config, tuple(settings or ()), is_ablated=ablate, as_json=json)
 
 
 @app.command()

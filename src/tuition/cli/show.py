@@ -18,9 +18,19 @@ from rich.table import Table
 
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
+from tuition.recipes.plan.rounds import RoundPlan, RoundsPlan, Span
 from tuition.report import Row, money
 
-__all__ = ["per_cent", "print_ablation", "print_json", "print_rows", "print_table", "progress_bars", "say"]
+__all__ = [
+    "per_cent",
+    "print_ablation",
+    "print_json",
+    "print_round_plans",
+    "print_rows",
+    "print_table",
+    "progress_bars",
+    "say",
+]
 
 _WIDTH = None if sys.stdout.isatty() else 160
 """A pipe has no width of its own; tables are then as wide as they need to be, within reason."""
@@ -125,11 +135,40 @@ def print_ablation(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
                 "right %": per_cent(row["accuracy"], row["ci95"]),
                 "over the main run": per_cent(row["difference"], row["difference_ci95"], sign="+"),
                 "p": "" if row["p"] is None else f"{row['p']:.3f}",
+                "cost": money(row["usd"]),
                 "remark": row["remark"],
             }
             for row in rows
         ],
     )
+
+
+def print_round_plans(plan: RoundsPlan) -> None:
+    """Print what the rounds of an active run would ask: low, expected, high.
+
+    Args:
+        plan: Of the run.
+    """
+    rows = [_planned(str(number), row) for number, row in enumerate(plan.rounds)]
+    print_table(
+        f"rounds: what would be asked of {plan.teachers}, low / expected / high",
+        [*rows, _planned("all", plan.total)],
+    )
+
+
+def _planned(name: str, row: RoundPlan) -> dict[str, object]:
+    return {
+        "round": f"{name}, cold start" if row.is_cold else name,
+        "annotator": row.annotator,
+        **{kind: _span(getattr(row, kind)) for kind in ("items", "calls", "tokens")},
+        "cost": _span(row.usd, is_money=True),
+    }
+
+
+def _span(span: Span, *, is_money: bool = False) -> str:
+    ends = (span.low, span.expected, span.high)
+    told = [money(end) if is_money else f"{end:,.0f}" for end in ends]
+    return " / ".join(told) if len(set(told)) > 1 else told[0]
 
 
 def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: str = "") -> str:

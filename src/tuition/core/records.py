@@ -261,7 +261,8 @@ class Annotation(Record):
     example_id: str
     teacher: str
     kind: str
-    """rationale (gold answer shown), chain (not shown), revision, answer (no rationale at all)."""
+    """rationale (gold answer shown), chain (not shown), revision, answer (no rationale at all), rehearsal
+    (the student's own)."""
     rationale: str
     answer: str | None
     """What the teacher concludes, read from its reply; None: unreadable."""

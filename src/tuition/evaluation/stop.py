@@ -51,9 +51,9 @@ class StopConfig(Section):
     means something else for every score: both are yours to turn on.
     """
 
-    plateau_points: Annotated[float, Field(gt=0, le=100)] | None = 2.0
+    plateau_points: Annotated[float, Field(ge=0, le=100)] = 2.0
     """Stop when the last `plateau_rounds` rounds together surely gained less than this, in points of
-    validation accuracy (upper 95 % bound of the paired gain). None: off."""
+    validation accuracy (upper 95 % bound of the paired gain). 0: off."""
     plateau_rounds: Annotated[int, Field(ge=1)] = 2
     """How many rounds together must have gained so little."""
     extrapolation_points: Annotated[float, Field(gt=0, le=100)] | None = None
@@ -125,7 +125,7 @@ def should_stop(
     if len(usd) != len(table):
         raise ValueError(f"{len(usd)} sums of money for {len(table)} rounds; give one a round")
     findings: list[Finding] = []
-    if config.plateau_points is not None:
+    if config.plateau_points:
         findings.append(plateau(hits, last=config.plateau_rounds, points=config.plateau_points))
     if config.extrapolation_points is not None:
         points, more = config.extrapolation_points, config.extrapolation_usd

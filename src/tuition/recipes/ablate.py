@@ -1,9 +1,10 @@
-"""Take TinyLLM apart: the same run without one of its parts at a time, each held against the whole.
+"""Take TinyLLM or ELAD apart: the same run without one of its parts at a time, each held against the whole.
 
 Source: TinyLLM (arXiv 2402.04616), its ablations: without in-context examples, without one teacher, without
-diverse teachers, without teacher forcing.
+diverse teachers, without teacher forcing. After ELAD (arXiv 2402.13098): without its selection, without its
+revision, and one aspect of the selection alone; which rows there are is ours.
 
-Differs: the paper does not say what stands in for diverse teachers; ours is one teacher, with as many
+Differs: the first paper does not say what stands in for diverse teachers; ours is one teacher, with as many
 rationales an example as the run has teachers.
 """
 
@@ -14,17 +15,42 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tuition.annotation.revise import BLIND
 from tuition.core.errors import ConfigError, TeacherError
 from tuition.core.records import Json
 from tuition.recipes.compare import compare_with
 from tuition.recipes.config import Experiment, beside, folder_name, rationale_form, route_of
 from tuition.recipes.execute import Finished, within_one_budget
+from tuition.recipes.rounds.config import Allowance, Elad
+from tuition.selection import SelectionConfig
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["ablation_table", "ablations", "left_out", "new_calls"]
+__all__ = ["ABLATIONS_ELAD", "ablation_rows", "ablation_table", "ablations", "left_out", "new_calls"]
 
-_READING = {"without_diverse_teachers": "our reading: all rationales from one teacher, as many as before"}
+_EVERYTHING = 1_000_000_000
+"""Examples; more than any pool has."""
+ABLATIONS_ELAD: Mapping[str, str] = {
+    "without_selection": 'selection.strategy="random"',
+    "without_revision": 'annotator="chain"',
+    "intra_only": 'selection.strategy="egss_intra"',
+    "inter_only": 'selection.strategy="egss_inter"',
+    "whole_pool": f"rounds.each.items={_EVERYTHING}",
+    "zero_shot": 'evaluation.baselines=["zero_shot"]',
+    "teachers": 'evaluation.baselines=["teachers"]',
+}
+"""The rows of `elad`, and the one setting by which a file has each by itself.
+
+The whole pool has the run's cold start and then asks about all the rest at once, with the same annotator and
+teachers. It does without `rounds.total`, and without scores, `selection.candidates` and the wrappers: where
+everything is asked about, an order decides nothing. The last two are rows beside a run, one for each teacher.
+"""
+
+_READING = {
+    "without_diverse_teachers": "our reading: all rationales from one teacher, as many as before",
+    "whole_pool": "upper bound: every example of the pool is asked about",
+    "zero_shot": "reference: the student as it is, nothing learnt",
+}
 """What a reader must know of a row."""
 _OWN = ("without_examples", "without_diverse_teachers", "without_forcing")
 """The rows of no teacher's name; they ask what the main run does not ask."""
@@ -45,7 +71,22 @@ def ablations(config: Experiment) -> dict[str, Experiment]:
         Configurations by row name; `left_out` says which rows are missing, and why.
 
     Raises:
-        ConfigError: The recipe is not tinyllm, or the run folder has the name of a row.
+        ConfigError: The recipe is neither tinyllm nor elad, or the run folder has the name of a row.
+    """
+    return within_one_budget(config, ablation_rows(config))
+
+
+def ablation_rows(config: Experiment) -> dict[str, Experiment]:
+    """Make the same configurations for a look at them alone: nothing is written, no budget is shared.
+
+    Args:
+        config: The main run's.
+
+    Returns:
+        Configurations by row name.
+
+    Raises:
+        ConfigError: As for `ablations`.
     """
     changes, _ = _changes(config)
     found = {name: beside(config, name, **changed) for name, changed in changes.items()}
@@ -53,7 +94,7 @@ def ablations(config: Experiment) -> dict[str, Experiment]:
         raise ConfigError(
             f"the run folder {config.out!r} is named like one of its ablations; choose another `out`."
         )
-    return within_one_budget(config, found)
+    return found
 
 
 def left_out(config: Experiment) -> dict[str, str]:
@@ -72,7 +113,7 @@ def new_calls(rows: Mapping[str, Experiment]) -> dict[str, Experiment]:
     """Pick the rows that may ask something the main run does not ask.
 
     Where every teacher is asked about everything, a row with fewer of them asks nothing new. By any other
-    route other teachers are asked, or shown to the judge.
+    route other teachers are asked, or shown to the judge; and in rounds, about other examples.
 
     Args:
         rows: From `ablations`.
@@ -80,7 +121,11 @@ def new_calls(rows: Mapping[str, Experiment]) -> dict[str, Experiment]:
     Returns:
         Those whose cost comes on top of the main run's.
     """
-    return {name: config for name, config in rows.items() if name in _OWN or route_of(config)[0] != "all"}
+    return {
+        name: row
+        for name, row in rows.items()
+        if name in _OWN or route_of(row)[0] != "all" or (row.recipe != "tinyllm" and row.teacher)
+    }
 
 
 def ablation_table(config: Experiment, finished: Mapping[str, Finished]) -> list[dict[str, Json]]:
@@ -106,6 +151,9 @@ def ablation_table(config: Experiment, finished: Mapping[str, Finished]) -> list
 def _row(name: str, run: Finished, *, difference: Mapping[str, Any]) -> dict[str, Json]:
     split = "test" if run.metrics["test"] else "valid"
     figures: Any = run.metrics[split] or {}
+    spend: Any = run.metrics["spend"]
+    reading = "reference" if run.metrics["recipe"] == "ask_teacher" else _READING.get(name, "")
+    spent = "the budget ended it early" if run.metrics["stopped_by"] == "budget" else ""
     return {
         "name": name,
         "split": split,
@@ -116,15 +164,19 @@ def _row(name: str, run: Finished, *, difference: Mapping[str, Any]) -> dict[str
         "difference": difference.get("difference"),
         "difference_ci95": difference.get("ci95"),
         "p": difference.get("p"),
-        "remark": difference.get("refused") or _READING.get(name, ""),
+        "usd": spend["usd"],
+        "remark": difference.get("refused") or "; ".join(part for part in (reading, spent) if part),
     }
 
 
 def _changes(config: Experiment) -> tuple[_Rows, dict[str, str]]:
     """What each row changes; and why a row is left out."""
+    if isinstance(config, Elad):
+        return _of_rounds(config)
     if config.recipe != "tinyllm":
         raise ConfigError(
-            f"an ablation takes recipe = 'tinyllm' apart, this one is {config.recipe!r}; leave --ablate out."
+            f"an ablation takes recipe = 'tinyllm' or 'elad' apart, this one is {config.recipe!r}; leave "
+            "--ablate out."
         )
     writers = config.writers
     rows, reasons = _of_prompts(config, writers)
@@ -141,6 +193,36 @@ def _changes(config: Experiment) -> tuple[_Rows, dict[str, str]]:
         reasons["without_diverse_teachers"] = reason
     else:
         rows["without_diverse_teachers"] = {"teacher": _one_for_all(config, first, writers)}
+    return rows, reasons
+
+
+def _of_rounds(config: Elad) -> tuple[_Rows, dict[str, str]]:
+    """The rows of an active run; `ABLATIONS_ELAD` has them as settings."""
+    rows: _Rows = {}
+    reasons: dict[str, str] = {}
+    selection, strategy = config.selection, config.selection.strategy
+    if strategy == "random":
+        reasons["without_selection"] = "the run chooses at random"
+    else:
+        rows["without_selection"] = {"selection": selection.model_copy(update={"strategy": "random"})}
+    if config.annotator in BLIND:
+        reasons["without_revision"] = f"annotator = {config.annotator!r} revises nothing"
+    else:
+        rows["without_revision"] = {"annotator": "chain"}
+    for name, part in (("intra_only", "egss_intra"), ("inter_only", "egss_inter")):
+        if strategy == "egss":
+            rows[name] = {"selection": selection.model_copy(update={"strategy": part})}
+        else:
+            reasons[name] = f"selection.strategy = {strategy!r} is no sum of two scores; 'egss' is"
+    each = Allowance(items=_EVERYTHING)
+    rows["whole_pool"] = {
+        "rounds": config.rounds.model_copy(update={"each": each, "total": Allowance()}),
+        "selection": SelectionConfig(examples=selection.examples, share=selection.share),
+    }
+    # As `baselines` makes them, so that a run which has both has them once.
+    rows["zero_shot"] = {"recipe": "zero_shot", "teacher": ()}
+    for table in config.teacher:
+        rows[folder_name(f"teacher-{table.name}")] = {"recipe": "ask_teacher", "teacher": (table,)}
     return rows, reasons
 
 

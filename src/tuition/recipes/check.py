@@ -80,7 +80,7 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
             f"{config.student.max_output_tokens}, for which the student keeps room. Raise that one, or lower "
             "this."
         )
-    if config.student.update == "none" and "rationale_as" in type(config).model_fields:
+    if config.student.update == "none" and hasattr(config, "rationale_as"):
         raise ConfigError(
             f"student.update = 'none' trains nothing, so {config.recipe} would pay teachers for nothing; set "
             "it to 'full' or 'lora', or recipe = 'zero_shot' for the student as it is."

@@ -303,6 +303,10 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
         # Whoever learns no rationale can be asked in one way alone.
         evaluation["answer_by"] = "auto"
     carried = {field: getattr(config, field) for field in kind.model_fields if hasattr(config, field)}
+    if config.selects_in_rounds and not kind.selects_in_rounds:
+        # What chooses among the pool in rounds cannot choose beforehand; the pool itself is the same.
+        selection = config.selection
+        carried["selection"] = SelectionConfig(examples=selection.examples, share=selection.share)
     labels = config.labels.by(config.teacher)
     # How many rationales a teacher writes, and what they weigh, changes no label; its table must stay one.
     now = {teacher.name: teacher for teacher in changed.get("teacher", config.teacher)}

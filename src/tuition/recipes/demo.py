@@ -1,14 +1,29 @@
-"""The demo: one pool, three simulated teachers, every recipe at the same examples and steps, in one table."""
+"""The demo: one pool, three simulated teachers, one student, every recipe, in one table."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from tuition.recipes.config import Experiment, beside, resolve
 from tuition.recipes.starters import STARTERS
+from tuition.student.config import TrainingConfig
+from tuition.teachers.config import TeacherConfig
 
 __all__ = ["demo_configs"]
+
+_ELAD = {
+    "annotator": "chain",
+    "selection": {"strategy": "mean_token_entropy", "candidates": 200},
+    "explanation": {"max_tokens": 96, "calibrate": 0},
+    "allocation": {"escalate": True, "check": "sample"},
+    "rounds": {"most": 3, "begin": "last", "cold": {"items": 100}, "each": {"items": 100}},
+}
+"""The row in rounds: half of the pool is asked about, without its labels, the cheaper teacher first."""
+_ELAD_TEACHERS = ("ada", "chen")
+_ELAD_STEPS = 50
+"""Of each of its rounds, which goes on from the last one's student; together fewer than other rows have."""
 
 
 def demo_configs(out: Path) -> dict[str, Experiment]:
@@ -19,12 +34,20 @@ def demo_configs(out: Path) -> dict[str, Experiment]:
 
     Returns:
         Configurations by row name: the students without rationales, one teacher at a time, all of them, each
-        as a second task and as a chain, and the teachers themselves.
+        as a second task and as a chain, the student that is taught in rounds, and the teachers themselves.
     """
     tables = {**tomllib.loads(STARTERS["playground"]), "out": str(out), "store": str(out / "tuition.db")}
     main = resolve(tables, where="the demo")
     rows = {
         "tinyllm-chain": beside(main, "tinyllm-chain", rationale_as="chain", route="all"),
+        "elad": beside(
+            main,
+            "elad",
+            recipe="elad",
+            teacher=_named(main, _ELAD_TEACHERS),
+            training=_with_steps(main, _ELAD_STEPS),
+            **_ELAD,
+        ),
         "tinyllm-chain-random": beside(main, "tinyllm-chain-random", rationale_as="chain", route="random"),
         "tinyllm": beside(main, "tinyllm", rationale_as="task", route="all"),
         "label_only": beside(main, "label_only", recipe="label_only", teacher=()),
@@ -39,3 +62,11 @@ def demo_configs(out: Path) -> dict[str, Experiment]:
         name = f"teacher-{table.name}"
         rows[name] = beside(main, name, recipe="ask_teacher", teacher=(table,))
     return rows
+
+
+def _named(config: Experiment, names: Sequence[str]) -> tuple[TeacherConfig, ...]:
+    return tuple(table for table in config.teacher if table.name in names)
+
+
+def _with_steps(config: Experiment, steps: int) -> TrainingConfig:
+    return config.training.model_copy(update={"steps": steps})

@@ -52,7 +52,7 @@ def elad(config: Elad, run: Run) -> dict[str, Json]:
             taught = ask_round(course, asking, ranked.order, draft=drafter(course, student, ranked))
 
             # 4. The student learns from everything annotated so far.
-            student = train_round(course, taught)
+            student = train_round(course, taught, ranked=ranked)
 
             # 5. Validation; then stop, or go on.
             close_round(course, student, ranked=ranked, taught=taught, asking=asking)

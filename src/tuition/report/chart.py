@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -16,13 +16,18 @@ from typing import Any
 
 from tuition.core.errors import ConfigError, MissingExtra
 from tuition.core.records import Record
+from tuition.report.rows import read_json, run_folders
 
-__all__ = ["Line", "curve_chart", "write_chart"]
+__all__ = ["Line", "curve_chart", "folder_chart", "lines_of", "write_chart"]
 
 _SUFFIXES = (".svg", ".html")
 _COLOURS = ("#3b7dd8", "#d1652c", "#2a8a4a", "#8e5bb5", "#b07d00", "#c0392b", "#3a8f96", "#777777")
 _DASHES = ("-", "--", ":", "-.")
 """Lines beyond the colours differ by their dashes."""
+_MARKS = ("o", "s", "^", "D")
+"""Single points beyond the colours differ by their marks."""
+_LINES_INSIDE = 6
+"""With more lines the legend stands beside the chart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +86,72 @@ def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_title(title)
         axes.grid(alpha=0.25)
-        axes.legend(handles, [line.name for line in lines], loc="best", fontsize="small")
+        names = [line.name for line in lines]
+        if len(lines) > _LINES_INSIDE:
+            figure.legend(handles, names, loc="outside right upper", fontsize="small")
+        else:
+            axes.legend(handles, names, loc="best", fontsize="small")
         figure.savefig(
             file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
     return _element(file.getvalue(), name=title or f"Accuracy on {split} against money")
+
+
+def lines_of(runs: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+    """Lay out what runs in rounds reached on validation for their money, and the other students beside them.
+
+    Args:
+        runs: The metrics of each by name.
+
+    Returns:
+        A line a run in rounds, then a mark a student without; a run of unknown price, or without figures on
+        validation, is left out. Empty: no run has a line.
+    """
+    found = {name: _points(metrics) for name, metrics in runs.items() if metrics["student"]}
+    courses = [name for name in found if runs[name].get("rounds") and found[name]]
+    others = [name for name in found if name not in courses and found[name]]
+    return [_line(name, found[name]) for name in (*courses, *others)] if courses else []
+
+
+def _points(metrics: Mapping[str, Any]) -> list[tuple[float, float, float, float]]:
+    """Dollars, accuracy and the ends of its interval, by rising dollars; of equal sums the later counts."""
+    valid, rounds = metrics.get("valid"), metrics.get("rounds")
+    rows = rounds or (
+        [{"usd": metrics["spend"]["usd"], "valid_accuracy": valid["accuracy"], "ci95": valid["ci95"]}]
+        if valid
+        else []
+    )
+    if any(row.get("usd") is None or row.get("valid_accuracy") is None for row in rows):
+        return []
+    last = {row["usd"]: (row["usd"], row["valid_accuracy"], *row["ci95"]) for row in rows}
+    return [last[usd] for usd in sorted(last)]
+
+
+def _line(name: str, points: Sequence[tuple[float, float, float, float]]) -> Line:
+    usd, accuracy, low, high = zip(*points, strict=True)
+    return Line(name=name, usd=usd, accuracy=accuracy, low=low, high=high)
+
+
+def folder_chart(folder: Path) -> str | None:
+    """Draw what the runs of a folder reached on validation for how much money.
+
+    Args:
+        folder: A run folder, or one that holds some.
+
+    Returns:
+        One `<svg>` element, as of `curve_chart`; None: no run in it has rounds of known price.
+
+    Raises:
+        DataError: There is no finished run.
+        MissingExtra: There is something to draw, and matplotlib is not installed.
+    """
+    runs = {name: read_json(path / "metrics.json") for name, path in run_folders(folder).items()}
+    lines = lines_of(runs)
+    if not lines:
+        return None
+    is_simulated = any(metrics.get("is_simulated") for metrics in runs.values())
+    title = "Accuracy on valid against money" + (" (simulated)" if is_simulated else "")
+    return curve_chart(lines, title=title)
 
 
 def write_chart(path: Path, chart: str, *, title: str) -> Path:
@@ -117,8 +183,9 @@ def _draw(axes: Any, line: Line, *, place: int) -> Any:
         # An end may miss the mean it equals by a rounding.
         below = max(0.0, line.accuracy[0] - line.low[0])
         above = max(0.0, line.high[0] - line.accuracy[0])
+        mark = _MARKS[place // len(_COLOURS) % len(_MARKS)]
         return axes.errorbar(
-            line.usd, line.accuracy, yerr=[[below], [above]], fmt="o", color=colour, capsize=3
+            line.usd, line.accuracy, yerr=[[below], [above]], fmt=mark, color=colour, capsize=3
         )
     axes.fill_between(line.usd, line.low, line.high, step="post", alpha=0.15, color=colour, linewidth=0)
     [drawn] = axes.step(

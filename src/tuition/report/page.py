@@ -10,8 +10,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_rows
 from tuition.report.active import calibration_table, rounds_table
+from tuition.report.chart import folder_chart
 from tuition.report.rows import money, read_json, rows_of, run_folders
 
 __all__ = ["write_page"]
@@ -21,7 +23,7 @@ _ITEMS_SHOWN = 12
 
 
 def write_page(folder: Path) -> Path:
-    """Write `report.html` into a folder of runs.
+    """Write `report.html` into a folder of runs; with a chart where one has rounds, and matplotlib is there.
 
     Args:
         folder: A run folder, or one that holds some.
@@ -30,6 +32,7 @@ def write_page(folder: Path) -> Path:
         The page's path.
     """
     runs = [_run(name, path) for name, path in run_folders(folder).items()]
+    chart, without_chart = _chart(folder)
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
     environment.filters["usd"] = money
@@ -37,12 +40,22 @@ def write_page(folder: Path) -> Path:
         title=folder.resolve().name,
         rows=rows_of(folder),
         runs=runs,
+        chart=chart,
+        without_chart=without_chart,
         findings=next((run["findings"] for run in runs if run["findings"]), []),
         domains=sorted({domain for run in runs for domain in run["by_domain"]}),
     )
     path = folder / "report.html"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _chart(folder: Path) -> tuple[str, str]:
+    """The chart, with its names escaped, and why there is none where there could be one."""
+    try:
+        return folder_chart(folder) or "", ""
+    except MissingExtra as error:
+        return "", str(error)
 
 
 def _run(name: str, path: Path) -> dict[str, Any]:

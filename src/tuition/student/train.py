@@ -383,6 +383,8 @@ def train_model(
     )
     checkpoint = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # Else the model would go on computing in bf16 here, and in fp32 once it is loaded from its folder.
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
 
 

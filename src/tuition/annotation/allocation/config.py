@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -43,6 +44,19 @@ class AllocationConfig(Section):
     teachers agree)."""
     order: Literal["price", "tables"] = "price"
     """escalate: who comes after whom: by expected price, or as the tables stand."""
+
+    def in_turn(self, names: Sequence[str], *, has_drafts: bool) -> Sequence[str]:
+        """Say who is asked one after the other where replies are checked.
+
+        Args:
+            names: Of the teachers, the first asked first.
+            has_drafts: Whether the student has explained the questions.
+
+        Returns:
+            All of them; only the last where the student is to check and has nothing to say yet, for every
+            cheaper reply would be paid for nothing.
+        """
+        return names if has_drafts or self.check != "student" else names[-1:]
 
     @model_validator(mode="after")
     def _teacher_is_read(self) -> Self:

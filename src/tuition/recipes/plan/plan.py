@@ -20,7 +20,9 @@ from tuition.recipes.config import Experiment, route_of, task_of
 from tuition.recipes.labels.labeller import panel_of
 from tuition.recipes.labels.labels import check_labellers, demonstrated, look_at_asked, stood_in
 from tuition.recipes.plan.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
+from tuition.recipes.plan.rounds import RoundsPlan, plan_rounds
 from tuition.recipes.plan.routes import RoutePlan, RoutePricer, asked_for_certain
+from tuition.recipes.rounds.config import Elad
 from tuition.recipes.routing import assemble
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
@@ -39,6 +41,8 @@ class Plan(Record):
     """A row a teacher, and one for each kind of call that is not certain yet."""
     routes: tuple[RoutePlan, ...]
     """What each route would cost; empty where there is no choice of routes."""
+    rounds: RoundsPlan | None
+    """What the rounds of an active run would ask, beside the teachers' rows; None: it has none."""
     findings: tuple[str, ...]
     """What the data check found."""
     notes: tuple[str, ...]
@@ -46,14 +50,22 @@ class Plan(Record):
 
     @property
     def expected_usd(self) -> float | None:
-        """The guess over all teachers; None: a teacher that is to be asked has an unknown price."""
-        is_known = all(teacher.expected_usd is not None for teacher in self.teachers)
-        return self.known_usd if is_known else None
+        """The guess over all that is asked; None: a teacher that is to be asked has an unknown price."""
+        return None if self.unpriced else self.known_usd
 
     @property
     def known_usd(self) -> float:
-        """The guess over the teachers of known price."""
-        return sum(teacher.expected_usd or 0.0 for teacher in self.teachers)
+        """The guess over what is still to be asked of teachers of known price."""
+        rounds = 0.0 if self.rounds is None else self.rounds.expected_usd or 0.0
+        return rounds + sum(teacher.expected_usd or 0.0 for teacher in self.teachers)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The rows whose price is unknown."""
+        names = [teacher.teacher for teacher in self.teachers if teacher.expected_usd is None]
+        if self.rounds is not None and self.rounds.expected_usd is None:
+            names.append(self.rounds.teachers)
+        return tuple(names)
 
     def to_json(self) -> dict[str, Json]:
         """Give the plan as JSON.
@@ -84,30 +96,40 @@ def plan_of(config: Experiment) -> Plan:
         calls = _calls(config, splits, table=table, teacher=teacher)
         plans.append(plan_calls(table.name, calls, kept=kept_in(config.store, list(calls))))
     routes: list[RoutePlan] = []
-    if RECIPES[config.recipe].asks:
+    rounds: RoundsPlan | None = None
+    if isinstance(config, Elad):
+        rounds = plan_rounds(config, _stood_for(config, splits), has_valid=bool(splits.valid))
+        plans = [plan for plan in plans if plan.calls]
+    elif RECIPES[config.recipe].asks:
         route, routing = route_of(config)
         assemble(config, route=route, routing=routing)
-        shown = stood_in(config, splits.train)
-        chosen = choose_train(config, dataclasses.replace(splits, train=shown))
-        pricer = RoutePricer(config, chosen, shown)
+        pricer = RoutePricer(config, _stood_for(config, splits), stood_in(config, splits.train))
         is_wide = _has_singles(config) and route in ("random", "similarity")
         # With a baseline for each teacher everybody is asked about everything, whatever the route.
         plans = [plan for plan in plans if plan.calls] + pricer.extra("all" if is_wide else route)
         routes = pricer.plans(route) if len(config.writers) > 1 else []
-    return Plan(
+    plan = Plan(
         train=len(train),
         valid=len(splits.valid),
         test=0 if splits.test is None else len(splits.test),
         teachers=tuple(plans),
         routes=tuple(routes),
+        rounds=rounds,
         findings=tuple(str(finding["sentence"]) for finding in findings),
-        notes=(*_notes(config, train, plans), *blind_notes(config, splits)),
+        notes=(),
     )
+    notes = (*_notes(config, train, plan), *blind_notes(config, splits))
+    return dataclasses.replace(plan, notes=notes)
+
+
+def _stood_for(config: Experiment, splits: Splits) -> tuple[Example, ...]:
+    """The examples the run works with, marks standing for labels that are not made yet."""
+    return choose_train(config, dataclasses.replace(splits, train=stood_in(config, splits.train)))
 
 
 def _certain(config: Experiment, examples: Sequence[Example], table: TeacherConfig) -> list[Example]:
     """The examples one teacher will be asked about; a baseline of its own asks it about all."""
-    if _has_singles(config) or not RECIPES[config.recipe].asks:
+    if _has_singles(config) or config.selects_in_rounds or not RECIPES[config.recipe].asks:
         return list(examples) if table in config.writers else []
     route, routing = route_of(config)
     return asked_for_certain(examples, table.name, route=route, routing=routing, config=config)
@@ -118,7 +140,9 @@ def _has_singles(config: Experiment) -> bool:
 
 
 def _annotates(config: Experiment) -> bool:
-    return RECIPES[config.recipe].asks or _has_singles(config)
+    """Whether teachers write about the whole of training; a run in rounds does not by itself."""
+    asks = RECIPES[config.recipe].asks and not config.selects_in_rounds
+    return asks or _has_singles(config)
 
 
 def _examines_teachers(config: Experiment) -> bool:
@@ -158,8 +182,7 @@ def _calls(
     rows: list[str] = []
     if _annotates(config) and table in config.teacher:
         how = annotation_of(config, table, teacher)
-        chosen = choose_train(config, dataclasses.replace(splits, train=train))
-        calls += priced(_certain(config, chosen, table), how=how, samples=table.samples)
+        calls += priced(_certain(config, _stood_for(config, splits), table), how=how, samples=table.samples)
     if _examines_teachers(config) and table in config.teacher:
         rows += look(splits.valid) + (splits.test.check(look) if splits.test is not None else [])
     if table in panel_of(config):
@@ -168,25 +191,27 @@ def _calls(
     return {call.key: call for call in calls}
 
 
-def _notes(config: Experiment, train: Sequence[Example], plans: Sequence[TeacherPlan]) -> list[str]:
-    notes: list[str] = []
-    unknown = [plan.teacher for plan in plans if plan.expected_usd is None]
-    if unknown:
+def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:
+    notes = [] if plan.rounds is None else list(plan.rounds.notes)
+    if plan.unpriced:
         notes.append(
-            f"the price of {', '.join(unknown)} is unknown, and so is the cost; set price_prompt and "
+            f"the price of {', '.join(plan.unpriced)} is unknown, and so is the cost; set price_prompt and "
             "price_completion"
         )
-    if config.annotation.verify or route_of(config)[0] == "judge":
+    if (config.annotation.verify and plan.rounds is None) or route_of(config)[0] == "judge":
         notes.append(
             "second looks and verdicts are priced on texts of a guessed length, for what they look at is not "
             "written yet; those that are paid for already are counted once more"
         )
-    expected = sum(plan.expected_usd or 0.0 for plan in plans)
+    expected = plan.known_usd
     if config.budget.usd is not None and expected > config.budget.usd:
+        last, way_out = ("teachers hardly asked", "take fewer examples (selection.share)")
+        if plan.rounds is not None:
+            last, way_out = ("rounds cut short", "allow less in [rounds]")
         notes.append(
             f"budget.usd = {config.budget.usd:g} covers about {100 * config.budget.usd / expected:.0f} % of "
-            f"the expected ${expected:.2f}: the asking would end early, the last teachers hardly asked, and "
-            "the student would learn from what there is. Raise it, or take fewer examples (selection.share)"
+            f"the expected ${expected:.2f}: the asking would end early, the last {last}, and "
+            f"the student would learn from what there is. Raise it, or {way_out}"
         )
     by = [f"{split} by {source}" for split, source in config.labels.sources().items() if source != "gold"]
     if by:
@@ -199,6 +224,7 @@ def _notes(config: Experiment, train: Sequence[Example], plans: Sequence[Teacher
             "who reasons rightly; name a verifier, or set annotation.forced = false"
         )
     unlabelled = sum(example.answer is None for example in train)
-    if unlabelled and config.labels.train == "gold":
+    reads_labels = not isinstance(config, Elad) or config.uses_labels
+    if unlabelled and config.labels.train == "gold" and reads_labels:
         notes.append(f"{unlabelled} of {len(train)} training examples have no label")
     return notes

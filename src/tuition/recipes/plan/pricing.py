@@ -63,6 +63,10 @@ class PricedCall(Record):
     """A guess, in the middle."""
     high: int | None
     """A bound."""
+    low_tokens: int
+    """A guess."""
+    high_tokens: int
+    """A bound."""
 
 
 def price_call(request: Request, teacher: Teacher) -> PricedCall:
@@ -77,10 +81,15 @@ def price_call(request: Request, teacher: Teacher) -> PricedCall:
     """
     low, expected = (_guess(request, teacher, share) for share in (LOW_SHARE, EXPECTED_SHARE))
     high = worst_cost(request, teacher.price)
-    if not teacher.abilities.is_paid:
-        return PricedCall(key=request.key, tokens=expected.tokens, low=0, expected=0, high=0)
+    is_paid = teacher.abilities.is_paid
     return PricedCall(
-        key=request.key, tokens=expected.tokens, low=low.nano, expected=expected.nano, high=high.nano
+        key=request.key,
+        tokens=expected.tokens,
+        low=low.nano if is_paid else 0,
+        expected=expected.nano if is_paid else 0,
+        high=high.nano if is_paid else 0,
+        low_tokens=low.tokens,
+        high_tokens=high.tokens,
     )
 
 

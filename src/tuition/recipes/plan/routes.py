@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -268,8 +269,13 @@ class RoutePricer:
             texts = [make(example, "x" * size) for size in sizes]
             requests = [request_to(who.teacher, text, parameters=who.table.parameters()) for text in texts]
             low, expected, high = (price_call(request, who.teacher) for request in requests)
-            found[str(i)] = PricedCall(
-                key=str(i), tokens=expected.tokens, low=low.low, expected=expected.expected, high=high.high
+            found[str(i)] = dataclasses.replace(
+                expected,
+                key=str(i),
+                low=low.low,
+                high=high.high,
+                low_tokens=low.low_tokens,
+                high_tokens=high.high_tokens,
             )
         return found
 

@@ -13,8 +13,8 @@ from tuition.annotation.revise import revise
 from tuition.core.records import Annotation, Example, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.recipes.asking import annotation_of
-from tuition.recipes.rounds.checks import Checked, look_again
 from tuition.recipes.rounds.course import Course
+from tuition.recipes.rounds.second_look import Checked, look_again
 from tuition.recipes.rounds.staff import Asking
 
 __all__ = ["Taught", "ask_round"]
@@ -50,8 +50,10 @@ class Taught:
     def first_step_wrong(self) -> float | None:
         """Share of the drafts looked at whose very first step was wrong; None: none was looked at."""
         # Whatever was written in the place of a draft names it; a draft without a step has no right one.
-        looked_at = [item for item in (*self.kept, *self.dropped) if item.parent]
-        return sum(item.first_wrong == 0 for item in looked_at) / len(looked_at) if looked_at else None
+        looked_at = [item for item in (*self.kept, *self.dropped) if item.parent and item.kind != "answer"]
+        # A draft that nothing was wrong with may be left as it is, and then it stands among the failures.
+        n = len(looked_at) + sum(n for name, n in self.failures.items() if name.endswith(": unneeded"))
+        return sum(item.first_wrong == 0 for item in looked_at) / n if n else None
 
 
 def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
@@ -129,6 +131,7 @@ def _ask_part(
     if allocation.escalate:
         if allocation.order == "price":
             names = by_expected_price(asking.costs_of(part[0]))
+        names = list(allocation.in_turn(names, has_drafts=not course.is_cold))
         taken = escalate(part, names, ask=ask, check=check)
         kept = list(taken.results.values())
         endings.update(taken.endings.values())

@@ -62,9 +62,7 @@ def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Tau
     used = course.used(course.used_before.items + taught.asked)
     figures, hits = _on_valid(course, student)
     share = taught.first_step_wrong
-    switches = (
-        asking.revises and rounds.blind_above is not None and share is not None and share > rounds.blind_above
-    )
+    switches = asking.revises and share is not None and share > rounds.blind_above
     if switches:
         course.bench.run.event("switched_to_blind", round=course.number, first_step_wrong=share)
     row: dict[str, Any] = {
@@ -190,8 +188,9 @@ def _health(course: Course) -> list[dict[str, Json]]:
     missing = {table.name: 0 for table in course.config.writers}
     for row in course.rounds:
         for name, n in row["failures"].items():
-            teacher = name.rpartition(": ")[0]
-            missing[teacher] = missing.get(teacher, 0) + n
+            teacher, _, kind = name.rpartition(": ")
+            # A right draft that is left out had its reply.
+            missing[teacher] = missing.get(teacher, 0) + (n if kind != "unneeded" else 0)
     rows = [row.to_json() for row in health_table(found, missing)]
     course.bench.run.write_json("health.json", {"teachers": rows})
     return rows

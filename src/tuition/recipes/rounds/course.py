@@ -32,11 +32,12 @@ class Course:
             bench: Of the run; its training part is the pool.
             config: Of the run.
         """
-        self.bench = bench
         self.config = config
         bare = {} if config.uses_labels else {"answer": None, "label_source": ""}
         self.pool = {example.id: dataclasses.replace(example, **bare) for example in bench.train}
         """The examples that may be asked about, by id, without their labels unless those are used."""
+        # A tokenizer that is made for the run must not see the labels either.
+        self.bench = dataclasses.replace(bench, train=tuple(self.pool.values()))
         self.rounds: list[dict[str, Any]] = []
         """What `round.json` says of every round that is over."""
         self.stop: dict[str, Json] | None = None

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from random import Random
 
-from tuition.core.errors import DataError
+from tuition.annotation import without_closing
+from tuition.core.errors import BudgetSpent, DataError
 from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Target
 from tuition.recipes.common import train_student, untrained_student
 from tuition.recipes.rounds.ask import Taught
 from tuition.recipes.rounds.course import Course
+from tuition.recipes.rounds.doubt.rank import Ranked
 from tuition.recipes.targets import answer_targets_of, chain_targets
 
-__all__ = ["student_of", "train_round"]
+__all__ = ["rehearsed", "student_of", "train_round"]
+
+_STUDENT = "(student)"
+"""Who wrote what is rehearsed; no teacher may be called so, for its folder would have no name."""
 
 
-def train_round(course: Course, taught: Taught) -> Learner:
+def train_round(course: Course, taught: Taught, *, ranked: Ranked) -> Learner:
     """Train the student of the round that is due.
 
     Source: ELAD (arXiv 2402.13098), step 4: cross-entropy on q → r* ⊕ a* over everything annotated so far.
 
-    Differs: a round may go on from the last one's student, with a share of the earlier annotations.
+    Differs: a round may go on from the last one's student, with a share of the earlier annotations; what it
+    is sure of may be rehearsed in its own words.
 
     Args:
         course: Its round's folder gets `student/`; a student that lies there is loaded.
         taught: What the round's asking came to.
+        ranked: What the student wrote when it was looked at; the surest of it may be rehearsed.
 
     Returns:
         The student.
 
     Raises:
+        BudgetSpent: The budget ended before anything could be learnt.
         DataError: Nothing was annotated that could be learnt.
     """
     rounds = course.config.rounds
@@ -38,15 +47,54 @@ def train_round(course: Course, taught: Taught) -> Learner:
     earlier = course.annotations
     if goes_on:
         earlier = _replayed(earlier, rounds.replay, seed=course.bench.config.seed + course.number)
-    targets = _targets(course, [*earlier, *taught.kept])
+    learnt = [*earlier, *taught.kept]
+    targets = _targets(course, learnt)
+    if not targets and taught.is_spent:
+        raise BudgetSpent("the budget was spent before a single annotation; raise [budget].")
     if not targets:
         raise DataError(
             f"round {course.number} asked about {taught.asked} examples, and nothing is left to learn from "
             f"({_counted(taught)}). rounds/{course.number:02d}/annotations.jsonl in the run folder has what "
             "came, with the faults it was dropped for."
         )
+    targets += _targets(course, rehearsed(ranked, taught, n=round(rounds.rehearse * len(learnt))))
     start = course.folder_of(course.number - 1) / "student" if goes_on else None
     return train_student(course.bench, targets, name=f"rounds/{course.number:02d}/student", start=start)
+
+
+def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:
+    """Pick what the student repeats in its own words: the explanations it was surest of.
+
+    Surest is the lowest mean entropy over the tokens of a greedy explanation that ends in an answer.
+
+    Source: ours; self-training on confident examples is old, and here it keeps what is known.
+
+    Args:
+        ranked: What the student wrote.
+        taught: What was asked about in this round, which is left out.
+        n: How many, at most; never more than half of what was looked at.
+
+    Returns:
+        Its explanations as annotations of kind `rehearsal`, surest first.
+    """
+    asked = {*taught.gone}
+    fit = [
+        (statistics.fmean(item.entropies), ranked.drafts[id_])
+        for id_, item in ranked.evidence.items()
+        if id_ not in asked and item.entropies and ranked.drafts[id_].answer is not None
+    ]
+    fit.sort(key=lambda pair: (pair[0], pair[1].example_id))
+    return [
+        Annotation(
+            example_id=draft.example_id,
+            teacher=_STUDENT,
+            kind="rehearsal",
+            rationale=without_closing(draft.text),
+            answer=draft.answer,
+            parent=draft.id,
+        )
+        for _, draft in fit[: min(n, len(ranked.evidence) // 2)]
+    ]
 
 
 def student_of(course: Course) -> Learner:
@@ -65,7 +113,7 @@ def student_of(course: Course) -> Learner:
 
 def _targets(course: Course, annotations: Sequence[Annotation]) -> list[Target]:
     form = course.bench.config.student.answer_form
-    weights = {table.name: table.weight for table in course.bench.config.teacher}
+    weights = {table.name: table.weight for table in course.bench.config.teacher} | {_STUDENT: 1.0}
     if course.config.rationale_as == "chain":
         return chain_targets(course.pool, annotations, weights=weights, form=form)
     return answer_targets_of(course.pool, annotations, form=form)

@@ -69,12 +69,14 @@ def _count(row: object, name: str) -> int:
 def affordable(limits: Sequence[tuple[Allowance, Used]], *, asked: Used) -> int | None:
     """Say about how many more examples to ask at once.
 
-    The mean cost of the examples of this round so far stands for the next ones; of what they seem to allow,
-    nine tenths are asked, until not one more is affordable. So a limit is met to within about one example.
+    The mean cost of the examples of this round so far stands for the next ones, or of those before it; of
+    what they seem to allow, nine tenths are asked, until not one more is affordable. So a limit is met to
+    within about one example, but for one that ends among the very first four, whose cost nobody knows yet.
 
     Args:
         limits: Each allowance with what was used of it.
-        asked: What this round has used so far; with no items, the cost of one is unknown.
+        asked: What this round has used so far; with no items, the cost of one is that of what was used of an
+            allowance, or unknown.
 
     Returns:
         A number of examples, 0: the allowance is used up; None: nothing is limited.
@@ -86,7 +88,7 @@ def affordable(limits: Sequence[tuple[Allowance, Used]], *, asked: Used) -> int 
     if any(share < 1 for share in shares):
         return 0
     if shares and asked.items == 0:
-        counts.append(PROBE)
+        counts.append(math.floor(min(PROBE, *shares)))
     elif shares and min(shares) < math.inf:
         counts.append(max(1, math.floor(_PART * min(shares))))
     return min(counts) if counts else None
@@ -94,16 +96,17 @@ def affordable(limits: Sequence[tuple[Allowance, Used]], *, asked: Used) -> int 
 
 def _left(allowance: Allowance, used: Used, asked: Used) -> list[float]:
     """How many examples each limit but that on examples leaves room for, at the mean cost so far."""
+    known = asked if asked.items else used
     pairs = (
-        (allowance.calls, used.calls, asked.calls),
-        (allowance.tokens, used.tokens, asked.tokens),
-        (allowance.usd, used.usd, asked.usd),
+        (allowance.calls, used.calls, known.calls),
+        (allowance.tokens, used.tokens, known.tokens),
+        (allowance.usd, used.usd, known.usd),
     )
     found: list[float] = []
-    for limit, spent, of_round in pairs:
-        if limit is None or spent is None or of_round is None:
+    for limit, spent, cost in pairs:
+        if limit is None or spent is None or cost is None:
             continue
-        mean = of_round / asked.items if asked.items else 0.0
+        mean = cost / known.items if known.items else 0.0
         left = limit - spent
         found.append(left / mean if mean > 0 else math.inf if left > 0 else 0.0)
     return found

@@ -7,13 +7,14 @@ from functools import cached_property
 
 from tuition.annotation import RoutingConfig, annotation_requests
 from tuition.annotation.allocation import History, Look
-from tuition.annotation.revise import BLIND, check_annotator
+from tuition.annotation.revise import BLIND
 from tuition.core.budget import to_usd
 from tuition.core.errors import ConfigError
 from tuition.core.records import Example
 from tuition.recipes.asking import Panelist, annotation_of
 from tuition.recipes.check import check_student, check_terms
 from tuition.recipes.plan.pricing import price_call
+from tuition.recipes.rounds.check import check_rounds
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.routing import Panel, assemble
 from tuition.recipes.targets import question_text
@@ -114,22 +115,7 @@ def asking_of(course: Course) -> Asking:
     by = config.annotator
     if by not in BLIND and (course.is_cold or course.is_blind):
         by = "chain"
-    _check(course, panel)
+    teachers = {who.table.name: who.teacher for who in panel.everyone}
+    check_rounds(config, teachers, has_valid=bool(course.bench.splits.valid))
     check_student(config, [question_text(example) for example in course.pool.values()])
     return Asking(course, panel, by=by)
-
-
-def _check(course: Course, panel: Panel) -> None:
-    config = course.config
-    check_annotator(config.annotator, [who.teacher for who in panel.everyone])
-    limits = (config.rounds.cold, config.rounds.each, config.rounds.total)
-    unpriced = [
-        name
-        for name, who in panel.writers.items()
-        if who.teacher.price is None and who.teacher.abilities.is_paid
-    ]
-    if unpriced and any(limit.usd is not None for limit in limits):
-        raise ConfigError(
-            f"the price of teacher {unpriced[0]!r} is unknown, and rounds are limited in dollars; set "
-            "price_prompt and price_completion in its table, or limit items, calls or tokens."
-        )

@@ -31,6 +31,8 @@ class Ranked:
     """Best first."""
     drafts: Mapping[str, Prediction]
     """The student's explanations, by example id, as far as it was looked at."""
+    evidence: Mapping[str, Evidence]
+    """What those show, by example id."""
     highest: float | None
     """The highest score in what was left of the pool; None: nothing was scored."""
     student_tokens: int
@@ -56,7 +58,10 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
     selection = SelectionConfig() if course.is_cold else course.config.selection
     seed, left = course.seed, course.left
     examples = [left[i] for i in candidates_of(Pool(size=len(left)), selection, seed=seed)]
-    drafts, evidence = _explained(course, student, examples, needs=needs_of(selection))
+    rehearses = course.config.rounds.rehearse > 0 and not course.is_cold
+    also: frozenset[EvidenceKind] = frozenset({"greedy"}) if rehearses else frozenset()
+    needs = needs_of(selection) | also
+    drafts, evidence = _explained(course, student, examples, needs=needs)
     wants_vectors = selection.diversity != "none"
     asked = questions(examples, answer_prefix(course.config))
     pool = Pool(
@@ -66,15 +71,17 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
         costs=[asking.cost_of(example) for example in examples] if selection.per_dollar else (),
         vectors=student.embed(asked) if wants_vectors else (),
     )
-    scores = [float(score) for score in scores_of(pool, selection)] if evidence else []
+    is_scored = bool(needs_of(selection) and examples)
+    scores = [float(score) for score in scores_of(pool, selection)] if is_scored else []
     order = rank(pool, selection, n=_wanted(course, asking, examples), seed=seed)
     found = Ranked(
         order=tuple(examples[i] for i in order),
         drafts={draft.example_id: draft for draft in drafts},
+        evidence={item.example_id: item for item in evidence},
         highest=max(scores) if scores else None,
         student_tokens=sum(sum(item.student_tokens.values()) for item in evidence),
     )
-    _write_down(course, found, evidence=evidence, scores=scores)
+    _write_down(course, found, scores=scores)
     return found
 
 
@@ -137,12 +144,14 @@ def _wanted(course: Course, asking: Asking, examples: Sequence[Example]) -> int:
     return min(len(examples), math.ceil(_ROOM * allowance.usd / usd)) if usd else len(examples)
 
 
-def _write_down(
-    course: Course, found: Ranked, *, evidence: Sequence[Evidence], scores: Sequence[float]
-) -> None:
+def _write_down(course: Course, found: Ranked, *, scores: Sequence[float]) -> None:
     rows: list[dict[str, Json]] = [
-        {"score": score, "prediction": draft.to_json(), "evidence": item.to_json()}
-        for score, draft, item in zip(scores, found.drafts.values(), evidence, strict=True)
+        {
+            "score": scores[i] if scores else None,
+            "prediction": draft.to_json(),
+            "evidence": found.evidence[draft.example_id].to_json(),
+        }
+        for i, draft in enumerate(found.drafts.values())
     ]
     course.write_rows("looked.jsonl", rows)
     order = [example.id for example in found.order]
@@ -158,9 +167,11 @@ def _read_back(course: Course) -> Ranked | None:
         return None
     rows: list[dict[str, Any]] = list(read_rows(course.folder / "looked.jsonl"))
     drafts = [Prediction.from_json(row["prediction"]) for row in rows]
+    found = [Evidence.from_json(row["evidence"]) for row in rows]
     return Ranked(
         order=tuple(course.pool[id_] for id_ in chosen["order"]),
         drafts={draft.example_id: draft for draft in drafts},
+        evidence={item.example_id: item for item in found},
         highest=chosen["highest"],
         student_tokens=chosen["student_tokens"],
     )

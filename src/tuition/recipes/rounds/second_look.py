@@ -17,6 +17,7 @@ from tuition.core.errors import ConfigError
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction
 from tuition.recipes.asking import Panelist, annotation_of, ask_panelist
+from tuition.recipes.rounds.check import dearness
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.routing import Panel
 
@@ -90,7 +91,7 @@ def _another(panel: Panel, name: str, check: str) -> Panelist:
             f"allocation.check = {check!r} wants a second teacher beside {name!r}; add a [[teacher]] table, "
             "or set check = 'sample' or 'student'."
         )
-    return others[0]
+    return min(others, key=lambda who: dearness(who.teacher))
 
 
 def _asked_again(course: Course, who: Panelist, replies: Sequence[Annotation], *, sample: int) -> LookedAgain:

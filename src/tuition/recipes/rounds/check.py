@@ -1,0 +1,127 @@
+"""What would end an active run after its first calls were paid, looked for before. Asks no teacher."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from tuition.annotation.revise import check_annotator
+from tuition.core.errors import ConfigError, near_name, some_of
+from tuition.core.protocols import Teacher
+from tuition.recipes.rounds.config import Elad
+from tuition.selection import needs_of
+
+__all__ = ["check_rounds", "dearness"]
+
+
+def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bool) -> None:
+    """Refuse rounds that would end in an error after their first calls were paid.
+
+    Args:
+        config: Of the active run.
+        teachers: Everyone it may ask, by name, in the order of the tables: writers first, then who verifies.
+        has_valid: Whether there is a validation part to examine a round's student on.
+
+    Raises:
+        ConfigError: There is no such strategy, annotator or teacher; one of them cannot do what is wanted of
+            it; a price is missing; or the best student is to be kept, and nothing tells which it is. All
+            faults are told at once.
+    """
+    faults: list[str] = []
+    try:
+        needs_of(config.selection)
+    except ConfigError as error:
+        faults.append(str(error))
+    try:
+        check_annotator(config.annotator, list(teachers.values()))
+    except ConfigError as error:
+        faults.append(str(error))
+    free = [table.name for table in config.writers if not dearness(teachers[table.name])]
+    if config.selection.per_dollar and len(free) == len(config.writers):
+        faults.append(
+            f"selection.per_dollar divides by what asking costs, and {some_of(free)} costs nothing; leave it "
+            "out."
+        )
+    faults += [*_bad_allocation(config, teachers), *_unpriced(config, teachers), *_told(config, teachers)]
+    if config.rounds.keep == "best" and not has_valid:
+        faults.append(
+            "rounds.keep = 'best' chooses among the rounds' students on validation, and there is none; name "
+            "a validation file, set task.valid_share above 0, or keep = 'last'."
+        )
+    if faults:
+        raise ConfigError(" ".join(faults))
+
+
+def dearness(teacher: Teacher) -> float:
+    """Order teachers by price.
+
+    Args:
+        teacher: Whom.
+
+    Returns:
+        Nano-dollars of a million tokens read and a million written; infinite where a price is unknown.
+    """
+    if not teacher.abilities.is_paid:
+        return 0.0
+    return math.inf if teacher.price is None else teacher.price.prompt + teacher.price.completion
+
+
+def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
+    allocation, writers = config.allocation, {table.name: table for table in config.writers}
+    faults: list[str] = []
+    if allocation.teacher and allocation.teacher not in writers:
+        faults.append(near_name(allocation.teacher, writers, kind="teacher in allocation.teacher"))
+    has_history = allocation.allocation in ("cheapest", "bandit")
+    if not has_history and not (allocation.escalate and len(writers) > 1):
+        return faults
+    check = f"allocation.check = {allocation.check!r}"
+    if allocation.check in ("verify", "panel") and len(teachers) < 2:
+        faults.append(
+            f"{check} wants a second teacher beside {next(iter(writers))!r}; add a [[teacher]] table, or set "
+            "check = 'sample' or 'student'."
+        )
+    # Whoever writes is looked at by the cheapest of the others, so that the two cheapest of all look.
+    looking = sorted(teachers, key=lambda name: dearness(teachers[name]))[:2]
+    deaf = [name for name in looking if not teachers[name].abilities.reads_prompt]
+    if allocation.check == "verify" and deaf:
+        faults.append(
+            f"{check} shows a teacher another one's reply, and {some_of(deaf)} replays recorded replies, "
+            "whatever it is shown; set check = 'panel' or 'student'."
+        )
+    greedy = [name for name, table in writers.items() if table.temperature == 0]
+    greedy += [name for name, table in writers.items() if (table.kind, table.temperature) == ("local", None)]
+    if allocation.check == "sample" and greedy:
+        faults.append(
+            f"{check} asks a teacher a second time, and {some_of(greedy)} answers at temperature 0, so that "
+            "the second answer is a copy and every reply would hold; set its temperature, or another check."
+        )
+    return faults
+
+
+def _told(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
+    saw = [table.name for table in config.teacher if table.saw_answers and table.name in teachers]
+    recorded = [name for name in saw if not teachers[name].abilities.reads_prompt]
+    if config.uses_labels or not recorded:
+        return []
+    return [
+        f"the replies of {some_of(recorded)} were recorded with the pool's labels in view (saw_answers = "
+        "true), and the loop sees none of them; take other replies, or set uses_labels = true."
+    ]
+
+
+def _unpriced(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
+    unknown = [name for name, who in teachers.items() if who.price is None and who.abilities.is_paid]
+    limits = (config.rounds.cold, config.rounds.each, config.rounds.total)
+    allocation = config.allocation
+    reasons = {
+        "rounds are limited in dollars": any(limit.usd is not None for limit in limits),
+        "examples are chosen or given out by their price": config.selection.per_dollar
+        or allocation.escalate
+        or allocation.allocation in ("cheapest", "bandit"),
+    }
+    return [
+        f"the price of teacher {unknown[0]!r} is unknown, and {reason}; set price_prompt and "
+        "price_completion in its table, or do without."
+        for reason, holds in reasons.items()
+        if unknown and holds
+    ]

@@ -1,0 +1,82 @@
+"""The smallest active runs: two rounds over twelve playground questions; and a course without its loop."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from tiny import experiment, teachers
+
+from tuition.core.records import Annotation, Prediction
+from tuition.core.run import Run
+from tuition.recipes.common import open_bench
+from tuition.recipes.config import dump
+from tuition.recipes.rounds.course import Course
+from tuition.recipes.rounds.doubt.rank import Ranked
+
+SMALL = {
+    "recipe": "elad",
+    "annotator": "chain",
+    "teacher": teachers("ada", "bela"),
+    "rounds": {"most": 2, "cold": {"items": 4}, "each": {"items": 4}},
+    "explanation": {"max_tokens": 12, "samples": 2, "prefix_samples": 1, "calibrate": 3},
+}
+"""Tables that make the tiny run an active one."""
+
+UNSEEN = Ranked(order=(), drafts={}, evidence={}, highest=None, student_tokens=0)
+"""A look at nothing."""
+
+
+def active(folder, *settings, **changed):
+    """The configuration of a small active run."""
+    return experiment(folder, *settings, **{**SMALL, **changed})
+
+
+@contextmanager
+def course_of(config):
+    """A course on an open bench, as the recipe begins; again with the same configuration it goes on."""
+    run = Run(Path(config.out), config_text=dump(config))
+    try:
+        with open_bench(config, run) as bench:
+            yield Course(bench, config)
+    finally:
+        run.close()
+
+
+def drafts_of(answers, text="First this. Then that."):
+    """Explanations as a student might have written them, by example id."""
+    return {
+        id_: Prediction(example_id=id_, text=f"{text} The answer is {answer}.", answer=answer)
+        for id_, answer in answers.items()
+    }
+
+
+def closed(number, **changed):
+    """A round that is over, as `round.json` has it."""
+    nothing = {"items": 0, "calls": 0, "tokens": 0, "usd": 0.0}
+    row = {
+        "round": number,
+        "asked": 4,
+        "usd": 0.0,
+        "usd_of_round": 0.0,
+        "gone": [],
+        "looks": [],
+        "hits": [],
+        "failures": {},
+        "used": nothing,
+        "used_before": nothing,
+        "stop": None,
+        "switched_to_blind": False,
+    }
+    return {**row, **changed}
+
+
+def chains(ids, text="Add one. So it is right."):
+    """Chains as a teacher might have written them."""
+    return tuple(
+        Annotation(example_id=id_, teacher="ada", kind="chain", rationale=text, answer="7") for id_ in ids
+    )
+
+
+def written(course, annotations, **more):
+    """Write a round's annotations as asking does, and close it."""
+    course.write_rows("annotations.jsonl", [{**item.to_json(), "is_used": True} for item in annotations])
+    course.close(closed(course.number, gone=[item.example_id for item in annotations], **more))
