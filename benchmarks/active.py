@@ -62,28 +62,24 @@ class Arm:
 
 
 def arms_of(constants):
-    """Every arm, the most telling first: strategies, other pools, annotators, other sums of money."""
+    """Every arm, the most telling first: an interrupted benchmark has those."""
     best, headline = constants["headline"]["best"], constants["headline"]["pool"]
-    ours = {"rehearses": True}
-    arms = [Arm(headline, strategy) for strategy in STRATEGIES]
-    arms += [
-        Arm(headline, "random", is_full=True),
-        Arm(headline, "random", **ours),
-        Arm(headline, best, **ours),
-    ]
-    arms += [Arm(headline, best, **ours, priced=True)]
-    arms += [
-        Arm(headline, best, **ours, priced=True, escalates=True),
-        Arm(headline, "random", escalates=True),
-    ]
-    for pool in constants["pools"]:
-        if pool != headline:
-            arms += [Arm(pool, "random"), Arm(pool, best, **ours), Arm(pool, "random", is_full=True)]
+    ours, sums = {"rehearses": True}, sorted(constants["money"]["times"], reverse=True)
+    arms = [Arm(headline, "random"), Arm(headline, best), Arm(headline, best, **ours)]
+    arms.append(Arm(headline, "random", is_full=True))
+    arms += [Arm(headline, best, **ours, money=times) for times in sums]
+    arms += [Arm(headline, strategy) for strategy in STRATEGIES if strategy not in ("random", best)]
+    arms.append(Arm(headline, "random", **ours))
     for annotator in ANNOTATORS:
         if annotator != "chain":
             arms += [Arm(headline, strategy, annotator) for strategy in ("random", best)]
-    for times in constants["money"]["times"]:
-        arms += [Arm(headline, best, money=times, **ours), Arm(headline, "random", money=times)]
+    for pool in constants["pools"]:
+        if pool != headline:
+            arms += [Arm(pool, "random"), Arm(pool, best, **ours), Arm(pool, "random", is_full=True)]
+    arms += [Arm(headline, best, **ours, priced=True)]
+    arms.append(Arm(headline, best, **ours, priced=True, escalates=True))
+    arms.append(Arm(headline, "random", escalates=True))
+    arms += [Arm(headline, "random", money=times) for times in sums]
     arms += [
         Arm(headline, "random", annotator, is_full=True) for annotator in ANNOTATORS if annotator != "chain"
     ]
