@@ -9,6 +9,7 @@ difference lies above minus the margin.
 
 import copy
 import dataclasses
+import json
 import multiprocessing
 import tempfile
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 import active_pool
 import frame
 
+from tuition.core.records import content_id
 from tuition.core.rows import read_rows
 from tuition.recipes.config import resolve
 from tuition.recipes.execute import execute
@@ -64,21 +66,22 @@ class Arm:
 def arms_of(constants):
     """Every arm, the most telling first: an interrupted benchmark has those."""
     best, headline = constants["headline"]["best"], constants["headline"]["pool"]
-    ours, sums = {"rehearses": True}, sorted(constants["money"]["times"], reverse=True)
-    arms = [Arm(headline, "random"), Arm(headline, best), Arm(headline, best, **ours)]
+    sums = sorted(constants["money"]["times"], reverse=True)
+    others = [pool for pool in constants["pools"] if pool != headline]
+    arms = [Arm(headline, "random"), Arm(headline, best), Arm(headline, best, rehearses=True)]
     arms.append(Arm(headline, "random", is_full=True))
-    arms += [Arm(headline, best, **ours, money=times) for times in sums]
-    arms += [Arm(headline, strategy) for strategy in STRATEGIES if strategy not in ("random", best)]
-    arms.append(Arm(headline, "random", **ours))
+    arms += [Arm(pool, strategy) for pool in others for strategy in ("random", best)]
+    arms.append(Arm(headline, "entropy"))
+    arms += [Arm(headline, best, money=times) for times in sums]
+    arms += [
+        Arm(headline, strategy) for strategy in STRATEGIES if strategy not in ("random", best, "entropy")
+    ]
     for annotator in ANNOTATORS:
         if annotator != "chain":
             arms += [Arm(headline, strategy, annotator) for strategy in ("random", best)]
-    for pool in constants["pools"]:
-        if pool != headline:
-            arms += [Arm(pool, "random"), Arm(pool, best, **ours), Arm(pool, "random", is_full=True)]
-    arms += [Arm(headline, best, **ours, priced=True)]
-    arms.append(Arm(headline, best, **ours, priced=True, escalates=True))
-    arms.append(Arm(headline, "random", escalates=True))
+    arms += [Arm(pool, "random", is_full=True) for pool in others]
+    arms += [Arm(headline, best, priced=True), Arm(headline, best, priced=True, escalates=True)]
+    arms += [Arm(headline, "random", escalates=True), Arm(headline, "random", rehearses=True)]
     arms += [Arm(headline, "random", money=times) for times in sums]
     arms += [
         Arm(headline, "random", annotator, is_full=True) for annotator in ANNOTATORS if annotator != "chain"
@@ -92,12 +95,14 @@ def main():
         work="folder for start students, pools and runs; finished ones in it are not made again",
         jobs="processes at once; 2 where not given",
         minutes="begin no further run after so many; the table is made of what every seed has finished",
+        keep="yes: take the arms that the results file has of these very constants, and run the others",
     )
     constants = quick(active_pool.CONSTANTS) if arguments.quick else active_pool.CONSTANTS
     with tempfile.TemporaryDirectory(prefix="active-") as spare:
         folder = Path(arguments.work or spare).absolute()
         until = time.time() + 60 * float(arguments.minutes) if arguments.minutes else float("inf")
-        runs = all_runs(folder, constants, jobs=int(arguments.jobs or 2), until=until)
+        kept = kept_runs(constants) if arguments.keep == "yes" else []
+        runs = all_runs(folder, constants, jobs=int(arguments.jobs or 2), until=until, kept=kept)
     frame.write(
         "active",
         __doc__,
@@ -122,7 +127,14 @@ def quick(constants):
     return small
 
 
-def all_runs(folder, constants, *, jobs, until):
+def kept_runs(constants):
+    """What an earlier benchmark of the same constants has finished."""
+    path = frame.RESULTS / "active.json"
+    rows = json.loads(path.read_text())["runs"] if path.exists() else []
+    return [row for row in rows if row["constants"] == content_id(constants)]
+
+
+def all_runs(folder, constants, *, jobs, until, kept):
     """Seeds' pools first, then every arm of every seed; the first error is raised when all are through.
 
     An arm that not every seed has finished is left out.
@@ -136,10 +148,11 @@ def all_runs(folder, constants, *, jobs, until):
             processes.submit(one_run, places[seed], arm, seed=seed, constants=constants, until=until)
             for arm in arms_of(constants)
             for seed in seeds
+            if not any((row["pool"], row["arm"]) == (arm.pool, arm.name) for row in kept)
         ]
         runs = [run for future in work if (run := future.result()) is not None]
     finished = Counter((run["pool"], run["arm"]) for run in runs)
-    return [run for run in runs if finished[run["pool"], run["arm"]] == len(seeds)]
+    return kept + [run for run in runs if finished[run["pool"], run["arm"]] == len(seeds)]
 
 
 def tables(place, arm, seed, constants):
@@ -215,6 +228,7 @@ def one_run(place, arm, *, seed, constants, until):
     reach = (place / arm.pool / "test-within-reach.txt").read_text()
     rounds = finished.metrics["rounds"]
     return {
+        "constants": content_id(constants),
         "seed": seed,
         "pool": arm.pool,
         "arm": arm.name,
@@ -267,11 +281,11 @@ def summary_of(runs, constants):
     }
     over = {pool: over_random(by_arm[pool], constants, pool) for pool in pools}
     to_full = {pool: to_full_pool(by_arm[pool], constants, pool) for pool in pools}
-    ours = Arm(headline, constants["headline"]["best"], rehearses=True).name
+    ours = Arm(headline, constants["headline"]["best"]).name
     paid = [
         row["money_share"]
         for name, row in to_full[headline].items()
-        if row["reaches"] and name.startswith(ours)
+        if row["reaches"] and name.startswith(ours) and "rehearsing" not in name
     ]
     return {
         "points_over_random": over[headline].get(ours),

@@ -10,7 +10,7 @@ from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.recipes.common import open_bench
 from tuition.recipes.rounds.ask import ask_round
-from tuition.recipes.rounds.close import close_round, examine_last, is_certain
+from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.rank import drafter, rank_pool
@@ -45,7 +45,7 @@ def elad(config: Elad, run: Run) -> dict[str, Json]:
             # 1. and 2. The student answers the pool with explanations; their uncertainty ranks it.
             asking = asking_of(course)
             ranked = rank_pool(course, student, asking)
-            if is_certain(course, ranked):
+            if stop_if_certain(course, ranked):
                 break
 
             # 3. Teachers annotate the first of them, or mend what the student wrote, within the allowance.

@@ -8,7 +8,7 @@ from tiny_rounds import UNSEEN, active, chains, closed, course_of, written
 from tuition.core.records import Annotation
 from tuition.recipes.execute import execute
 from tuition.recipes.rounds.ask import Taught
-from tuition.recipes.rounds.close import close_round, examine_last, is_certain
+from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
 from tuition.recipes.rounds.learn import student_of, train_round
 from tuition.recipes.rounds.staff import asking_of
 from tuition.selection import STRATEGIES
@@ -123,17 +123,17 @@ def test_certainty_ends_it_before_anybody_is_asked(tmp_path):
     rounds = {"each": {"items": 4}, "stop": {"certain_below": 0.2, "least_rounds": 1}}
     low, high = (dataclasses.replace(UNSEEN, highest=score) for score in (0.1, 0.2))
     with course_of(active(tmp_path, rounds=rounds)) as course:
-        assert not is_certain(course, low)
+        assert not stop_if_certain(course, low)
         course.close(closed(0, hits=NONE_RIGHT))
-        assert not is_certain(course, high)
-        assert not is_certain(course, UNSEEN)
+        assert not stop_if_certain(course, high)
+        assert not stop_if_certain(course, UNSEEN)
         assert course.stop is None
-        assert is_certain(course, low)
+        assert stop_if_certain(course, low)
         assert course.stop["by"] == "certain"
         assert course.stop["findings"][0]["numbers"] == {"largest_score": 0.1}
     with course_of(active(tmp_path, rounds={"each": {"items": 4}}, out=str(tmp_path / "other"))) as course:
         course.close(closed(0))
-        assert not is_certain(course, low)
+        assert not stop_if_certain(course, low)
 
 
 def test_a_certain_run_says_so_and_asks_nothing_more(tmp_path):

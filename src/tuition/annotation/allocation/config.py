@@ -45,6 +45,16 @@ class AllocationConfig(Section):
     order: Literal["price", "tables"] = "price"
     """escalate: who comes after whom: by expected price, or as the tables stand."""
 
+    @property
+    def has_history(self) -> bool:
+        """Whether the choice reads the history of verified replies."""
+        return self.allocation in ("cheapest", "bandit")
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether replies are held against a second answer, and prices say who is asked."""
+        return self.escalate or self.has_history
+
     def in_turn(self, names: Sequence[str], *, has_drafts: bool) -> Sequence[str]:
         """Say who is asked one after the other where replies are checked.
 

@@ -10,13 +10,13 @@ from typing import Final, Literal, Self
 from tuition.annotation.allocation import by_expected_price
 from tuition.annotation.prompts import request_to, verify_messages
 from tuition.annotation.revise import BLIND, Planned, revision_requests
-from tuition.core.budget import NANO, Price
+from tuition.core.budget import NANO, to_usd
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction
 from tuition.recipes.asking import Panelist, annotation_of
 from tuition.recipes.plan.pricing import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, PricedCall, price_call
-from tuition.recipes.rounds.check import dearness
 from tuition.recipes.rounds.config import Elad
+from tuition.recipes.rounds.staff import cheapest_other
 
 __all__ = ["GOES_ON", "SAMPLE", "STEPS", "ExamplePrice", "ExamplePricer", "Use", "sample_of"]
 
@@ -65,11 +65,10 @@ class Use:
         Returns:
             The use.
         """
-        usd = [use.usd for use in uses if use.usd is not None]
         return cls(
             calls=how([use.calls for use in uses]),
             tokens=how([use.tokens for use in uses]),
-            usd=how(usd) if len(usd) == len(uses) else None,
+            usd=_of([use.usd for use in uses], how),
         )
 
 
@@ -103,8 +102,8 @@ class ExamplePrice:
             low=self.low.plus(other.low, share=least),
             expected=self.expected.plus(other.expected, share=expected),
             high=self.high.plus(other.high),
-            call_usd=_most([self.call_usd, other.call_usd]),
-            token_usd=_most([self.token_usd, other.token_usd]),
+            call_usd=_of([self.call_usd, other.call_usd], max),
+            token_usd=_of([self.token_usd, other.token_usd], max),
         )
 
     @classmethod
@@ -121,8 +120,8 @@ class ExamplePrice:
             low=Use.of([price.low for price in prices], min),
             expected=Use.of([price.expected for price in prices], _mean),
             high=Use.of([price.high for price in prices], max),
-            call_usd=_most([price.call_usd for price in prices]),
-            token_usd=_most([price.token_usd for price in prices]),
+            call_usd=_of([price.call_usd for price in prices], max),
+            token_usd=_of([price.token_usd for price in prices], max),
         )
 
 
@@ -130,9 +129,10 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _most(amounts: Sequence[float | None]) -> float | None:
+def _of(amounts: Sequence[float | None], how: Callable[[list[float]], float]) -> float | None:
+    """Make one amount of several; None: one of them is unknown."""
     known = [amount for amount in amounts if amount is not None]
-    return max(known) if len(known) == len(amounts) else None
+    return how(known) if len(known) == len(amounts) else None
 
 
 def sample_of(pool: Sequence[Example], *, seed: int) -> list[Example]:
@@ -174,11 +174,6 @@ class ExamplePricer:
         """How many questions were priced."""
         return len(self._sample)
 
-    @property
-    def looks_again(self) -> bool:
-        """Whether replies are held against a second answer."""
-        return self._has_history or (self._config.allocation.escalate and len(self._writers) > 1)
-
     def teachers(self) -> str:
         """Name who is asked.
 
@@ -206,21 +201,17 @@ class ExamplePricer:
         asked = {name: self._written(name, by) for name in names}
         looked = {
             name: asked[name].plus(self._look(name))
-            if self._has_history or i < len(names) - 1
+            if allocation.has_history or i < len(names) - 1
             else asked[name]
             for i, name in enumerate(names)
         }
         if not allocation.escalate:
-            ways = looked if self._has_history else asked
+            ways = looked if allocation.has_history else asked
             return ExamplePrice.one_of(list(ways.values()))
         total = ExamplePrice()
         for i, name in enumerate(allocation.in_turn(names, has_drafts=not is_cold)):
             total = total.plus(looked[name], least=float(i == 0), expected=GOES_ON**i)
         return total
-
-    @property
-    def _has_history(self) -> bool:
-        return self._config.allocation.allocation in ("cheapest", "bandit")
 
     def _names(self) -> list[str]:
         """The teachers that may write, the first asked first."""
@@ -278,8 +269,10 @@ class ExamplePricer:
             low=[Use.of(uses, min) for uses in zip(*least, strict=True)],
             expected=self._used(expected, "expected"),
             high=[Use.of(uses, max) for uses in zip(*most, strict=True)],
-            call_usd=_most([_usd(self._price(one).high) for calls in high for row in calls for one in row]),
-            token_usd=_most([_token_usd(who.teacher) for who in self._everyone.values()]),
+            call_usd=_of(
+                [to_usd(self._price(one).high) for calls in high for row in calls for one in row], max
+            ),
+            token_usd=_of([_token_usd(who.teacher) for who in self._everyone.values()], max),
         )
 
     def _used(self, calls: _Calls, end: _End) -> list[Use]:
@@ -303,13 +296,12 @@ class ExamplePricer:
             return ExamplePrice()
         if check == "sample":
             return self._written(name, "chain")
-        others = [who for who in self._everyone if who != name]
-        other = min(others, key=lambda who: dearness(self._everyone[who].teacher))
-        return self._written(other, "chain") if check == "panel" else self._verified(name, other)
+        other = cheapest_other(list(self._everyone.values()), name)
+        return self._written(other.table.name, "chain") if check == "panel" else self._verified(name, other)
 
-    def _verified(self, name: str, other: str) -> ExamplePrice:
+    def _verified(self, name: str, who: Panelist) -> ExamplePrice:
         """Calls that show a reply which is not written yet; a text of a guessed length stands for it."""
-        who, longest = self._everyone[other], self._everyone[name].table.max_tokens
+        longest = self._everyone[name].table.max_tokens
         sizes = [round(share * longest * LETTERS_PER_TOKEN) for share in (LOW_SHARE, EXPECTED_SHARE, 1.0)]
         found: list[list[Use]] = []
         ends: tuple[_End, ...] = ("low", "expected", "high")
@@ -322,7 +314,7 @@ class ExamplePricer:
             low=low,
             expected=expected,
             high=high,
-            call_usd=_most([use.usd for use in high]),
+            call_usd=_of([use.usd for use in high], max),
             token_usd=_token_usd(who.teacher),
         )
 
@@ -350,20 +342,16 @@ def _one(price: PricedCall, end: _End) -> Use:
     """One call."""
     match end:
         case "low":
-            return Use(calls=1, tokens=price.low_tokens, usd=_usd(price.low))
+            return Use(calls=1, tokens=price.low_tokens, usd=to_usd(price.low))
         case "expected":
-            return Use(calls=1, tokens=price.tokens, usd=_usd(price.expected))
+            return Use(calls=1, tokens=price.tokens, usd=to_usd(price.expected))
         case "high":
-            return Use(calls=1, tokens=price.high_tokens, usd=_usd(price.high))
-
-
-def _usd(nano: int | None) -> float | None:
-    return None if nano is None else nano / NANO
+            return Use(calls=1, tokens=price.high_tokens, usd=to_usd(price.high))
 
 
 def _token_usd(teacher: Teacher) -> float | None:
     """Dollars of a teacher's dearest token."""
     if not teacher.abilities.is_paid:
         return 0.0
-    price: Price | None = teacher.price
+    price = teacher.price
     return None if price is None else max(price.prompt, price.completion, price.cached or 0) / 1e6 / NANO

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuition.annotation import RoutingConfig
 from tuition.annotation.revise import BLIND
 from tuition.core.records import Example, Record
 from tuition.core.store import Store
-from tuition.recipes.check import check_terms
 from tuition.recipes.plan.example import GOES_ON, STEPS, ExamplePrice, ExamplePricer, Use
-from tuition.recipes.rounds.check import check_rounds
 from tuition.recipes.rounds.config import Allowance, Elad
 from tuition.recipes.rounds.purse import PROBE
-from tuition.recipes.routing import assemble
+from tuition.recipes.rounds.staff import panel_of
 from tuition.selection import needs_of
 
 __all__ = ["RoundPlan", "RoundsPlan", "Span", "plan_rounds"]
@@ -93,19 +90,15 @@ def plan_rounds(config: Elad, pool: Sequence[Example], *, has_valid: bool) -> Ro
         ConfigError: What is configured could not be done; see `check_rounds`.
         TeacherError: The terms of a teacher forbid learning from it.
     """
-    check_terms(config.writers)
-    panel = assemble(config, route="all", routing=RoutingConfig())
-    teachers = {who.table.name: who.teacher for who in panel.everyone}
-    check_rounds(config, teachers, has_valid=has_valid)
-    bare = {} if config.uses_labels else {"answer": None, "label_source": ""}
-    shown = [dataclasses.replace(example, **bare) for example in pool]
+    panel = panel_of(config, has_valid=has_valid)
+    shown = config.shown(pool)
     pricer = ExamplePricer(config, panel.everyone, shown)
     begun = _begun(config)
-    course = _Course(config, pricer, n=len(shown), last_sure=_last_sure(config, has_valid=has_valid))
+    reach = _Reach(config, pricer, n=len(shown), last_sure=_last_sure(config, has_valid=has_valid))
     return RoundsPlan(
         teachers=pricer.teachers(),
-        rounds=tuple(course.round(number) for number in range(config.rounds.most)),
-        total=course.total(),
+        rounds=tuple(reach.round(number) for number in range(config.rounds.most)),
+        total=reach.total(),
         begun_usd=begun,
         notes=tuple(_notes(config, pricer, n=len(shown), has_valid=has_valid, begun=begun)),
     )
@@ -134,7 +127,7 @@ def _last_sure(config: Elad, *, has_valid: bool) -> int:
     return min(config.rounds.most, max(stop.least_rounds, min(earliest)))
 
 
-class _Course:
+class _Reach:
     """How far the allowances reach, at the least, the expected and the greatest price of an example."""
 
     def __init__(self, config: Elad, pricer: ExamplePricer, *, n: int, last_sure: int) -> None:

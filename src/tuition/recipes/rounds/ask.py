@@ -14,7 +14,7 @@ from tuition.core.records import Annotation, Example, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.recipes.asking import annotation_of
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.second_look import Checked, look_again
+from tuition.recipes.rounds.second_look import look_again
 from tuition.recipes.rounds.staff import Asking
 
 __all__ = ["Taught", "ask_round"]
@@ -91,8 +91,7 @@ def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft
 
 def _is_checked_by_student(course: Course) -> bool:
     allocation = course.config.allocation
-    is_checked = allocation.escalate or allocation.allocation in ("cheapest", "bandit")
-    return is_checked and allocation.check == "student" and not course.is_cold
+    return allocation.is_checked and allocation.check == "student" and not course.is_cold
 
 
 def _size(course: Course, items: int, left: int) -> int:
@@ -107,24 +106,22 @@ def _ask_part(
     course: Course, asking: Asking, part: Sequence[Example], *, drafts: Mapping[str, Prediction]
 ) -> Taught:
     found: list[Annotated] = []
-    checked: dict[str, Checked] = {}
+    holds: dict[tuple[str, str], bool | None] = {}
     allocation = course.config.allocation
-    wants_history = allocation.allocation in ("cheapest", "bandit")
 
     def ask(items: Sequence[Example], name: str) -> dict[str, Annotation]:
         came = _annotate(course, asking, items, drafts=drafts, name=name)
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
-        if wants_history or (allocation.escalate and name != names[-1]):
+        if allocation.has_history or (allocation.escalate and name != names[-1]):
             second = look_again(course, asking.panel, given, drafts=drafts, check=allocation.check)
-            checked.update({f"{name}/{id_}": look for id_, look in second.looks.items()})
+            holds.update({(name, id_): said for id_, said in second.holds.items()})
             if second.is_spent:
                 found.append(Annotated(annotations=(), dropped=(), failures=(), spent=True))
         return given
 
     def check(item: Example, result: Annotation) -> bool | None:
-        look = checked.get(f"{result.teacher}/{item.id}")
-        return None if look is None else look.holds
+        return holds.get((result.teacher, item.id))
 
     names = list(asking.panel.writers)
     endings: Counter[str] = Counter()
@@ -139,7 +136,7 @@ def _ask_part(
         kept = []
         for name, items in _allocated(course, asking, part).items():
             kept += ask(items, name).values()
-    return _taught(part, found, kept=kept, looks=_looks(part, checked, asking), endings=endings)
+    return _taught(part, found, kept=kept, looks=_looks(part, holds, asking), endings=endings)
 
 
 def _allocated(course: Course, asking: Asking, part: Sequence[Example]) -> dict[str, list[Example]]:
@@ -184,18 +181,20 @@ def _annotate(
     )
 
 
-def _looks(part: Sequence[Example], checked: Mapping[str, Checked], asking: Asking) -> tuple[Look, ...]:
+def _looks(
+    part: Sequence[Example], holds: Mapping[tuple[str, str], bool | None], asking: Asking
+) -> tuple[Look, ...]:
     """Replies that a check could look at, as the history of their teachers has them."""
     by_id = {item.id: item for item in part}
     return tuple(
         Look(
-            teacher=look.teacher,
-            domain=by_id[look.example_id].domain,
-            is_adequate=look.holds,
-            usd=asking.costs_of(by_id[look.example_id])[look.teacher],
+            teacher=name,
+            domain=by_id[id_].domain,
+            is_adequate=is_adequate,
+            usd=asking.costs_of(by_id[id_])[name],
         )
-        for look in checked.values()
-        if look.holds is not None
+        for (name, id_), is_adequate in holds.items()
+        if is_adequate is not None
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from tuition.annotation.revise import check_annotator
 from tuition.core.errors import ConfigError, near_name, some_of
 from tuition.core.protocols import Teacher
 from tuition.recipes.rounds.config import Elad
+from tuition.recipes.routing import price_rank
 from tuition.selection import needs_of
 
-__all__ = ["check_rounds", "dearness"]
+__all__ = ["check_rounds"]
 
 
 def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bool) -> None:
@@ -36,7 +36,7 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
         check_annotator(config.annotator, list(teachers.values()))
     except ConfigError as error:
         faults.append(str(error))
-    free = [table.name for table in config.writers if not dearness(teachers[table.name])]
+    free = [table.name for table in config.writers if not price_rank(teachers[table.name])]
     if config.selection.per_dollar and len(free) == len(config.writers):
         faults.append(
             f"selection.per_dollar divides by what asking costs, and {some_of(free)} costs nothing; leave it "
@@ -52,27 +52,12 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
         raise ConfigError(" ".join(faults))
 
 
-def dearness(teacher: Teacher) -> float:
-    """Order teachers by price.
-
-    Args:
-        teacher: Whom.
-
-    Returns:
-        Nano-dollars of a million tokens read and a million written; infinite where a price is unknown.
-    """
-    if not teacher.abilities.is_paid:
-        return 0.0
-    return math.inf if teacher.price is None else teacher.price.prompt + teacher.price.completion
-
-
 def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
     allocation, writers = config.allocation, {table.name: table for table in config.writers}
     faults: list[str] = []
     if allocation.teacher and allocation.teacher not in writers:
         faults.append(near_name(allocation.teacher, writers, kind="teacher in allocation.teacher"))
-    has_history = allocation.allocation in ("cheapest", "bandit")
-    if not has_history and not (allocation.escalate and len(writers) > 1):
+    if not allocation.has_history and not (allocation.escalate and len(writers) > 1):
         return faults
     check = f"allocation.check = {allocation.check!r}"
     if allocation.check in ("verify", "panel") and len(teachers) < 2:
@@ -81,7 +66,7 @@ def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
             "check = 'sample' or 'student'."
         )
     # Whoever writes is looked at by the cheapest of the others, so that the two cheapest of all look.
-    looking = sorted(teachers, key=lambda name: dearness(teachers[name]))[:2]
+    looking = sorted(teachers, key=lambda name: price_rank(teachers[name]))[:2]
     deaf = [name for name in looking if not teachers[name].abilities.reads_prompt]
     if allocation.check == "verify" and deaf:
         faults.append(
@@ -112,12 +97,10 @@ def _told(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
 def _unpriced(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
     unknown = [name for name, who in teachers.items() if who.price is None and who.abilities.is_paid]
     limits = (config.rounds.cold, config.rounds.each, config.rounds.total)
-    allocation = config.allocation
     reasons = {
         "rounds are limited in dollars": any(limit.usd is not None for limit in limits),
         "examples are chosen or given out by their price": config.selection.per_dollar
-        or allocation.escalate
-        or allocation.allocation in ("cheapest", "bandit"),
+        or config.allocation.is_checked,
     }
     return [
         f"the price of teacher {unknown[0]!r} is unknown, and {reason}; set price_prompt and "

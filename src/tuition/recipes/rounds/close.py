@@ -21,14 +21,14 @@ from tuition.recipes.rounds.doubt.rank import Ranked
 from tuition.recipes.rounds.purse import Used
 from tuition.recipes.rounds.staff import Asking, asking_of
 
-__all__ = ["close_round", "examine_last", "is_certain"]
+__all__ = ["close_round", "examine_last", "stop_if_certain"]
 
 _FOR_RESUMING = ("gone", "looks", "hits", "used", "used_before", "stop")
 """What `round.json` holds for whoever goes on, and `metrics.json` does not repeat."""
 
 
-def is_certain(course: Course, ranked: Ranked) -> bool:
-    """Say whether nothing is left in the pool that the student is unsure of; then the rounds are over.
+def stop_if_certain(course: Course, ranked: Ranked) -> bool:
+    """End the rounds where nothing is left in the pool that the student is unsure of.
 
     Source: ELAD (arXiv 2402.13098) stops when transfer suffices; a threshold τ on the score is our reading.
 
@@ -37,7 +37,7 @@ def is_certain(course: Course, ranked: Ranked) -> bool:
         ranked: The pool as it was just looked at.
 
     Returns:
-        Whether to end before anything is asked.
+        Whether it ended them, before anything was asked.
     """
     below = course.config.rounds.stop.certain_below
     if below is None or course.number < course.config.rounds.stop.least_rounds:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +12,7 @@ from tuition.annotation.allocation import AllocationConfig
 from tuition.annotation.revise import ANNOTATORS, RevisionConfig
 from tuition.core.config import Section
 from tuition.core.errors import near_name
+from tuition.core.records import Example
 from tuition.evaluation.stop import StopConfig
 from tuition.recipes.config import Experiment, RationaleAs
 from tuition.recipes.rounds.doubt.evidence import ExplanationConfig
@@ -119,6 +121,18 @@ class Elad(Experiment):
     def rationale_as(self) -> RationaleAs:
         """What the student learns: chains, or with `answer_only` answers alone."""
         return "task" if self.annotator == "answer_only" else "chain"
+
+    def shown(self, pool: Sequence[Example]) -> list[Example]:
+        """Show examples as the loop sees them.
+
+        Args:
+            pool: With their labels.
+
+        Returns:
+            In the same order, without their labels unless those are used.
+        """
+        bare = {} if self.uses_labels else {"answer": None, "label_source": ""}
+        return [dataclasses.replace(example, **bare) for example in pool]
 
     @field_validator("selection", mode="before")
     @classmethod

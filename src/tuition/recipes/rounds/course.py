@@ -33,8 +33,7 @@ class Course:
             config: Of the run.
         """
         self.config = config
-        bare = {} if config.uses_labels else {"answer": None, "label_source": ""}
-        self.pool = {example.id: dataclasses.replace(example, **bare) for example in bench.train}
+        self.pool = {example.id: example for example in config.shown(bench.train)}
         """The examples that may be asked about, by id, without their labels unless those are used."""
         # A tokenizer that is made for the run must not see the labels either.
         self.bench = dataclasses.replace(bench, train=tuple(self.pool.values()))

@@ -13,34 +13,22 @@ from tuition.annotation.allocation import SecondLook, agree
 from tuition.annotation.annotate import annotate
 from tuition.annotation.route import is_same_answer
 from tuition.annotation.verify import verifiable, verifications, verify_requests
-from tuition.core.errors import ConfigError
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction
 from tuition.recipes.asking import Panelist, annotation_of, ask_panelist
-from tuition.recipes.rounds.check import dearness
 from tuition.recipes.rounds.course import Course
+from tuition.recipes.rounds.staff import cheapest_other
 from tuition.recipes.routing import Panel
 
-__all__ = ["Checked", "LookedAgain", "look_again"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What a second look at one reply came to."""
-
-    example_id: str
-    teacher: str
-    """Whose reply was looked at."""
-    holds: bool | None
-    """None: there was no second look."""
+__all__ = ["LookedAgain", "look_again"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedAgain:
-    """What second looks at several replies came to."""
+    """What second looks at replies of one teacher came to."""
 
-    looks: Mapping[str, Checked]
-    """By example id."""
+    holds: Mapping[str, bool | None]
+    """By example id; None, or no entry: there was no second look."""
     is_spent: bool = False
     """Whether the budget ended first."""
 
@@ -63,35 +51,20 @@ def look_again(
         check: Whose answer is the second one.
 
     Returns:
-        One look a reply.
-
-    Raises:
-        ConfigError: Another teacher is to look, and there is none.
+        Which replies hold.
     """
     replies = list(given.values())
     if not replies:
-        return LookedAgain(looks={})
+        return LookedAgain(holds={})
     if check == "student":
         answers = {id_: drafts[id_].answer for id_ in given if id_ in drafts}
         return _compared(course, replies, answers)
     if check == "sample":
         return _asked_again(course, panel.writers[replies[0].teacher], replies, sample=1)
-    other = _another(panel, replies[0].teacher, check)
-    return (
-        _verified(course, other, replies)
-        if check == "verify"
-        else _asked_again(course, other, replies, sample=0)
-    )
-
-
-def _another(panel: Panel, name: str, check: str) -> Panelist:
-    others = [who for who in panel.everyone if who.table.name != name]
-    if not others:
-        raise ConfigError(
-            f"allocation.check = {check!r} wants a second teacher beside {name!r}; add a [[teacher]] table, "
-            "or set check = 'sample' or 'student'."
-        )
-    return min(others, key=lambda who: dearness(who.teacher))
+    other = cheapest_other(panel.everyone, replies[0].teacher)
+    if check == "verify":
+        return _verified(course, other, replies)
+    return _asked_again(course, other, replies, sample=0)
 
 
 def _asked_again(course: Course, who: Panelist, replies: Sequence[Annotation], *, sample: int) -> LookedAgain:
@@ -119,15 +92,8 @@ def _verified(course: Course, who: Panelist, replies: Sequence[Annotation]) -> L
     requests = verify_requests(asked, course.pool, who.teacher, parameters=who.table.parameters())
     came = ask_panelist(bench, who, requests)
     found = verifications(asked, came.replies, course.pool, task=bench.task, verifier=who.table.name)
-    looks = {
-        check.example_id: Checked(
-            example_id=check.example_id,
-            teacher=check.teacher,
-            holds=None if check.outcome == "unanswered" else check.outcome == "leads",
-        )
-        for check in found
-    }
-    return LookedAgain(looks=looks, is_spent=came.refused is not None)
+    holds = {one.example_id: one.outcome == "leads" for one in found if one.outcome != "unanswered"}
+    return LookedAgain(holds=holds, is_spent=came.refused is not None)
 
 
 def _compared(
@@ -137,14 +103,14 @@ def _compared(
     *,
     is_spent: bool = False,
 ) -> LookedAgain:
-    looks: dict[str, Checked] = {}
+    holds: dict[str, bool | None] = {}
     for item in replies:
         said = [item.answer]
         if item.example_id in answers:
             example = course.pool[item.example_id]
             said.append(_as_said(answers[item.example_id], item.answer, example, task=course.bench.task))
-        looks[item.example_id] = Checked(example_id=item.example_id, teacher=item.teacher, holds=agree(said))
-    return LookedAgain(looks=looks, is_spent=is_spent)
+        holds[item.example_id] = agree(said)
+    return LookedAgain(holds=holds, is_spent=is_spent)
 
 
 def _as_said(answer: str | None, first: str | None, example: Example, *, task: Task) -> str | None:

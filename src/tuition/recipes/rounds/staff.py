@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tuition.annotation import RoutingConfig, annotation_requests
 from tuition.annotation.allocation import History, Look
 from tuition.annotation.revise import BLIND
 from tuition.core.budget import to_usd
-from tuition.core.errors import ConfigError
 from tuition.core.records import Example
 from tuition.recipes.asking import Panelist, annotation_of
 from tuition.recipes.check import check_student, check_terms
 from tuition.recipes.plan.pricing import price_call
 from tuition.recipes.rounds.check import check_rounds
+from tuition.recipes.rounds.config import Elad
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.routing import Panel, assemble
+from tuition.recipes.routing import Panel, assemble, price_rank
 from tuition.recipes.targets import question_text
 
-__all__ = ["Asking", "asking_of"]
+__all__ = ["Asking", "asking_of", "cheapest_other", "panel_of"]
 
 
 class Asking:
@@ -42,12 +42,6 @@ class Asking:
         """Whether the annotator mends the student's own explanation."""
         return self.by not in BLIND
 
-    @property
-    def is_priced(self) -> bool:
-        """Whether it matters what each teacher is expected to cost."""
-        allocation = self._course.config.allocation
-        return allocation.escalate or allocation.allocation in ("cheapest", "bandit")
-
     @cached_property
     def history(self) -> History:
         """The verified replies of the rounds that are over."""
@@ -63,8 +57,9 @@ class Asking:
         Returns:
             Dollars of one chain by teacher, in the order of the tables; 0 where prices do not matter.
         """
-        names = self.panel.writers
-        return {name: self._price(example, who) if self.is_priced else 0.0 for name, who in names.items()}
+        is_priced = self._course.config.allocation.is_checked
+        writers = self.panel.writers
+        return {name: self._price(example, who) if is_priced else 0.0 for name, who in writers.items()}
 
     def cost_of(self, example: Example) -> float:
         """Guess what asking about an example costs, in the mean over the teachers.
@@ -88,11 +83,7 @@ class Asking:
             parameters=who.table.parameters(),
         )
         price = to_usd(price_call(request, who.teacher).expected)
-        if price is None:
-            raise ConfigError(
-                f"the price of teacher {who.table.name!r} is unknown, and examples are to be chosen or given "
-                "out by their price; set price_prompt and price_completion in its table."
-            )
+        assert price is not None  # `check_rounds` refuses unknown prices where they matter.
         return price
 
 
@@ -110,12 +101,44 @@ def asking_of(course: Course) -> Asking:
             in dollars.
     """
     config = course.config
-    check_terms(config.writers)
-    panel = assemble(config, route="all", routing=RoutingConfig())
+    panel = panel_of(config, has_valid=bool(course.bench.splits.valid))
     by = config.annotator
     if by not in BLIND and (course.is_cold or course.is_blind):
         by = "chain"
-    teachers = {who.table.name: who.teacher for who in panel.everyone}
-    check_rounds(config, teachers, has_valid=bool(course.bench.splits.valid))
     check_student(config, [question_text(example) for example in course.pool.values()])
     return Asking(course, panel, by=by)
+
+
+def panel_of(config: Elad, *, has_valid: bool) -> Panel:
+    """Make the teachers of an active run, and refuse what could not be done.
+
+    Args:
+        config: Of the run.
+        has_valid: Whether there is a validation part.
+
+    Returns:
+        The teachers; nobody was asked.
+
+    Raises:
+        ConfigError: What is configured could not be done; see `check_rounds`.
+        TeacherError: The terms of a teacher forbid learning from it.
+    """
+    check_terms(config.writers)
+    panel = assemble(config, route="all", routing=RoutingConfig())
+    teachers = {who.table.name: who.teacher for who in panel.everyone}
+    check_rounds(config, teachers, has_valid=has_valid)
+    return panel
+
+
+def cheapest_other(everyone: Sequence[Panelist], name: str) -> Panelist:
+    """Say who looks at the replies of a teacher where another one is to look.
+
+    Args:
+        everyone: Two or more, which `check_rounds` sees to.
+        name: Whose replies.
+
+    Returns:
+        Of equally cheap ones the first.
+    """
+    others = [who for who in everyone if who.table.name != name]
+    return min(others, key=lambda who: price_rank(who.teacher))

@@ -79,7 +79,7 @@ class _Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asking:
+class _Explaining:
     """How the student is asked and read; the same for all kinds of evidence."""
 
     student: Learner
@@ -135,20 +135,20 @@ def evidence_of(
         One prediction and one row of numbers an example, in order. A student that writes the answer alone has
         no steps: nothing is left out, and the empty prefix is the only one.
     """
-    asking = _Asking(student=student, task=task, config=config, form=form, seed=seed)
+    explaining = _Explaining(student=student, task=task, config=config, form=form, seed=seed)
     asked = questions(examples, prefix)
     greedy = student.explain(asked, samples=1, temperature=0.0, max_tokens=config.max_tokens, seed=seed)
     written = [first for [first] in greedy]
-    drafts = [_draft(asking, *pair) for pair in zip(asked, written, strict=True)]
+    drafts = [_draft(explaining, *pair) for pair in zip(asked, written, strict=True)]
     rows = [_greedy(draft, item, needs) for draft, item in zip(drafts, written, strict=True)]
     if "samples" in needs:
-        rows = _with_samples(asking, drafts, rows)
+        rows = _with_samples(explaining, drafts, rows)
     if "confidence" in needs or "removal" in needs:
-        rows = _with_scores(asking, drafts, rows, needs=needs)
+        rows = _with_scores(explaining, drafts, rows, needs=needs)
     if "removal" in needs:
-        rows = _with_changes(asking, drafts, rows)
+        rows = _with_changes(explaining, drafts, rows)
     if "prefixes" in needs:
-        rows = _with_prefixes(asking, drafts, rows)
+        rows = _with_prefixes(explaining, drafts, rows)
     predictions = [
         Prediction(
             example_id=draft.example.id, text=draft.text, answer=draft.answer, output_tokens=item.tokens
@@ -206,11 +206,11 @@ def step_logprobs(generation: Generation) -> tuple[float, ...]:
     return tuple(sums)
 
 
-def _draft(asking: _Asking, question: Target, written: Generation) -> _Draft:
+def _draft(explaining: _Explaining, question: Target, written: Generation) -> _Draft:
     text, example = written.text, question.example
-    answer = asking.read(text, example)
+    answer = explaining.read(text, example)
     body = without_closing(text)
-    is_bare = answer is not None and text.strip().rstrip(".") == _words(example, answer, asking.form)
+    is_bare = answer is not None and text.strip().rstrip(".") == _words(example, answer, explaining.form)
     return _Draft(
         question=question,
         text=text,
@@ -237,18 +237,22 @@ def _greedy(draft: _Draft, written: Generation, needs: Set[EvidenceKind]) -> Evi
     )
 
 
-def _with_samples(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence]) -> list[Evidence]:
-    config = asking.config
-    sampled = asking.student.explain(
+def _with_samples(
+    explaining: _Explaining, drafts: Sequence[_Draft], rows: Sequence[Evidence]
+) -> list[Evidence]:
+    config = explaining.config
+    sampled = explaining.student.explain(
         [draft.question for draft in drafts],
         samples=config.samples,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
-        seed=asking.seed,
+        seed=explaining.seed,
     )
     return [
         _counted(
-            dataclasses.replace(row, votes=votes_of(asking.read(item.text, draft.example) for item in texts)),
+            dataclasses.replace(
+                row, votes=votes_of(explaining.read(item.text, draft.example) for item in texts)
+            ),
             "samples",
             sum(item.tokens for item in texts),
         )
@@ -257,7 +261,7 @@ def _with_samples(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evid
 
 
 def _with_scores(
-    asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence], *, needs: Set[EvidenceKind]
+    explaining: _Explaining, drafts: Sequence[_Draft], rows: Sequence[Evidence], *, needs: Set[EvidenceKind]
 ) -> list[Evidence]:
     """Add what the greedy answer is worth behind all steps and behind all but one, each read once."""
     result = [_unscored(row, needs) for row in rows]
@@ -269,7 +273,7 @@ def _with_scores(
     prefixes = [
         [
             *([draft.behind(draft.steps)] if "confidence" in needs else []),
-            *(_without_each(draft, asking.config) if "removal" in needs else []),
+            *(_without_each(draft, explaining.config) if "removal" in needs else []),
         ]
         for _, draft, _ in readable
     ]
@@ -278,11 +282,11 @@ def _with_scores(
         draft.example.choices if draft.is_closed and "removal" in needs else (answer,)
         for _, draft, answer in readable
     ]
-    scored = asking.student.scores_from_prefixes(
+    scored = explaining.student.scores_from_prefixes(
         [draft.question for _, draft, _ in readable],
         prefixes,
         [
-            [draft.ending(option, asking.form) for option in options]
+            [draft.ending(option, explaining.form) for option in options]
             for (_, draft, _), options in zip(readable, offered, strict=True)
         ],
     )
@@ -322,9 +326,11 @@ def _scored(
     return row
 
 
-def _with_changes(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence]) -> list[Evidence]:
+def _with_changes(
+    explaining: _Explaining, drafts: Sequence[_Draft], rows: Sequence[Evidence]
+) -> list[Evidence]:
     """Add whether an open answer changes without a step; one that could not be read always does."""
-    config = asking.config
+    config = explaining.config
     result = [
         dataclasses.replace(row, changed=tuple(True for _ in _without_each(draft, config)))
         if draft.answer is None
@@ -333,19 +339,19 @@ def _with_changes(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evid
     ]
     places = [i for i, draft in enumerate(drafts) if draft.answer is not None and not draft.is_closed]
     prefixes = [_without_each(drafts[i], config) for i in places]
-    found = asking.student.answers_from_prefixes(
+    found = explaining.student.answers_from_prefixes(
         [drafts[i].question for i in places],
         prefixes,
         samples=1,
         temperature=0.0,
         max_tokens=config.answer_tokens,
-        seed=asking.seed,
+        seed=explaining.seed,
     )
     for i, before, written in zip(places, prefixes, found, strict=True):
         example = drafts[i].example
         answers = [
             # A student may leave the blank in front of the answer out.
-            asking.read(f"{start} {answer.text.strip()}", example)
+            explaining.read(f"{start} {answer.text.strip()}", example)
             for start, [answer] in zip(before, written, strict=True)
         ]
         changed = tuple(answer != drafts[i].answer for answer in answers)
@@ -354,24 +360,26 @@ def _with_changes(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evid
     return result
 
 
-def _with_prefixes(asking: _Asking, drafts: Sequence[_Draft], rows: Sequence[Evidence]) -> list[Evidence]:
-    config = asking.config
+def _with_prefixes(
+    explaining: _Explaining, drafts: Sequence[_Draft], rows: Sequence[Evidence]
+) -> list[Evidence]:
+    config = explaining.config
     prefixes = [
         [draft.between.join(draft.steps[:i]) for i in range(min(len(draft.steps), config.max_steps) + 1)]
         for draft in drafts
     ]
-    found = asking.student.answers_from_prefixes(
+    found = explaining.student.answers_from_prefixes(
         [draft.question for draft in drafts],
         prefixes,
         samples=config.prefix_samples,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
-        seed=asking.seed,
+        seed=explaining.seed,
     )
     result = []
     for draft, row, before, written in zip(drafts, rows, prefixes, found, strict=True):
         votes = tuple(
-            votes_of(asking.read(start + item.text, draft.example) for item in texts)
+            votes_of(explaining.read(start + item.text, draft.example) for item in texts)
             for start, texts in zip(before, written, strict=True)
         )
         tokens = sum(item.tokens for texts in written for item in texts)
