@@ -3,8 +3,9 @@
 Pools of 3,000 playground questions with 50, 70 and 90 % already within the start student's reach, and a test
 set of the same composition for each; all constants stand in active_pool.toml. The teachers are programs, not
 language models, and their prices are simulated. Full-pool annotation by the same annotator and teachers is
-the upper bound; its student takes as many steps in all. "Reaches" means: the paired lower 95 % bound of the
-difference lies above minus the margin.
+the upper bound; its student takes more steps than one of the usual money, for it has more to learn.
+"Reaches" means: the paired lower 95 % bound of the difference lies above minus the margin. Every interval is
+the wider of two: a bootstrap over seeds and their items, and Student's t over the seeds' differences.
 """
 
 import copy
@@ -22,6 +23,8 @@ import frame
 
 from tuition.core.records import content_id
 from tuition.core.rows import read_rows
+from tuition.core.run import code_revision
+from tuition.evaluation.curve import mean_interval
 from tuition.recipes.config import resolve
 from tuition.recipes.execute import execute
 
@@ -81,7 +84,8 @@ def arms_of(constants):
             arms += [Arm(headline, strategy, annotator) for strategy in ("random", best)]
     arms += [Arm(pool, "random", is_full=True) for pool in others]
     arms += [Arm(headline, best, priced=True), Arm(headline, best, priced=True, escalates=True)]
-    arms += [Arm(headline, "random", escalates=True), Arm(headline, "random", rehearses=True)]
+    arms += [Arm(headline, "random", escalates=True, is_full=is_full) for is_full in (False, True)]
+    arms.append(Arm(headline, "random", rehearses=True))
     arms += [Arm(headline, "random", money=times) for times in sums]
     arms += [
         Arm(headline, "random", annotator, is_full=True) for annotator in ANNOTATORS if annotator != "chain"
@@ -95,7 +99,7 @@ def main():
         work="folder for start students, pools and runs; finished ones in it are not made again",
         jobs="processes at once; 2 where not given",
         minutes="begin no further run after so many; the table is made of what every seed has finished",
-        keep="yes: take the arms that the results file has of these very constants, and run the others",
+        keep="yes: take the arms that the results file has of these constants and this code; run the others",
     )
     constants = quick(active_pool.CONSTANTS) if arguments.quick else active_pool.CONSTANTS
     with tempfile.TemporaryDirectory(prefix="active-") as spare:
@@ -131,7 +135,8 @@ def kept_runs(constants):
     """What an earlier benchmark of the same constants has finished."""
     path = frame.RESULTS / "active.json"
     rows = json.loads(path.read_text())["runs"] if path.exists() else []
-    return [row for row in rows if row["constants"] == content_id(constants)]
+    now = [content_id(constants), code_revision()]
+    return [row for row in rows if [row["constants"], row["code"]] == now]
 
 
 def all_runs(folder, constants, *, jobs, until, kept):
@@ -158,7 +163,8 @@ def all_runs(folder, constants, *, jobs, until, kept):
 def tables(place, arm, seed, constants):
     """What `elad` is told of an arm."""
     out = place / "runs" / f"{arm.pool}, {arm.name}"
-    names = ["ada", "chen"] if arm.escalates or arm.annotator == "clear_panel" else ["chen"]
+    # The first mends and the second verifies; one that escalates goes by price, whatever stands first.
+    names = ["chen", "ada"] if arm.escalates or arm.annotator == "clear_panel" else ["chen"]
     look, pool = constants["look"], place / arm.pool
     selection = {"strategy": arm.strategy, "candidates": look["candidates"], "per_dollar": arm.priced}
     if arm.strategy == "random" and not arm.rehearses:
@@ -198,14 +204,15 @@ def steps_of(arm, constants):
 def teacher(name, arm, constants):
     prompt, completion = constants["prices"][name]
     table = {"kind": "playground", "name": name, "max_tokens": 128}
-    if arm.annotator == "clear_panel" and name == "ada":
-        table["weight"] = 0.0
     return {**table, "price_prompt": prompt, "price_completion": completion}
 
 
 def rounds_of(arm, constants):
     # Every arm spends its money; when to stop is another question.
     common = {"cold": {"items": 0}, "begin": "last", "stop": {"least_rounds": 99}}
+    if arm.annotator.startswith("clear"):
+        # An annotator is measured as it is, and not as what takes its place.
+        common["blind_above"] = 1.0
     if arm.is_full:
         return {**common, "most": 1, "each": {"items": constants["sizes"]["train"]}}
     usd, most = arm.money * constants["money"]["total"], constants["money"]["rounds"]
@@ -229,6 +236,7 @@ def one_run(place, arm, *, seed, constants, until):
     rounds = finished.metrics["rounds"]
     return {
         "constants": content_id(constants),
+        "code": finished.metrics["versions"]["code"],
         "seed": seed,
         "pool": arm.pool,
         "arm": arm.name,
@@ -281,12 +289,10 @@ def summary_of(runs, constants):
     }
     over = {pool: over_random(by_arm[pool], constants, pool) for pool in pools}
     to_full = {pool: to_full_pool(by_arm[pool], constants, pool) for pool in pools}
-    ours = Arm(headline, constants["headline"]["best"]).name
-    paid = [
-        row["money_share"]
-        for name, row in to_full[headline].items()
-        if row["reaches"] and name.startswith(ours) and "rehearsing" not in name
-    ]
+    plain = Arm(headline, constants["headline"]["best"])
+    ours = plain.name
+    sums = [dataclasses.replace(plain, money=times).name for times in (1.0, *constants["money"]["times"])]
+    paid = [row["money_share"] for name, row in to_full[headline].items() if row["reaches"] and name in sums]
     return {
         "points_over_random": over[headline].get(ours),
         "money_share_to_full_pool_accuracy": min(paid, default=None),
@@ -300,6 +306,17 @@ def summary_of(runs, constants):
 
 def _of(runs, pool, name):
     return [run for run in runs if run["pool"] == pool and run["arm"] == name]
+
+
+def points(mine, others):
+    """By how many points one arm is better than another, paired; with few seeds a bootstrap is too narrow."""
+    drawn = frame.gain(mine, others)
+    by_seed = {run["seed"]: run["accuracy"] for run in others}
+    differences = [100 * (run["accuracy"] - by_seed[run["seed"]]) for run in mine]
+    if len(differences) < 2:
+        return drawn
+    _, low, high = mean_interval(differences)
+    return {**drawn, "low": round(min(drawn["low"], low), 2), "high": round(max(drawn["high"], high), 2)}
 
 
 def means(rows):
@@ -316,9 +333,9 @@ def over_random(by_arm, constants, pool):
         if arm.is_full or arm == plain or arm.name not in by_arm or plain.name not in by_arm:
             continue
         same = dataclasses.replace(arm, strategy="random", priced=False)
-        found[arm.name] = frame.gain(by_arm[arm.name], by_arm[plain.name])
+        found[arm.name] = points(by_arm[arm.name], by_arm[plain.name])
         if same not in (plain, arm) and same.name in by_arm:
-            found[f"{arm.name}; random the same way"] = frame.gain(by_arm[arm.name], by_arm[same.name])
+            found[f"{arm.name}; random the same way"] = points(by_arm[arm.name], by_arm[same.name])
     return found
 
 
@@ -331,10 +348,10 @@ def to_full_pool(by_arm, constants, pool):
     for arm in arms:
         if not arm.is_full and arm.policy in bounds:
             mine, whole = by_arm[arm.name], bounds[arm.policy]
-            points = frame.gain(mine, whole)
+            difference = points(mine, whole)
             money = sum(run["usd"] for run in mine) / sum(run["usd"] for run in whole)
-            is_there = points["low"] > -constants["headline"]["margin"]
-            found[arm.name] = {"points": points, "money_share": round(money, 4), "reaches": is_there}
+            is_there = difference["low"] > -constants["headline"]["margin"]
+            found[arm.name] = {"points": difference, "money_share": round(money, 4), "reaches": is_there}
     return found
 
 

@@ -162,7 +162,7 @@ def parsed(rows):
         text, n = row.draft.text, len(row.steps)
         reply = json.dumps({"first_wrong_step": 1, "corrected_steps": row.steps, "answer": row.draft.answer})
         for part in (text, text[: len(text) // 2], reply, reply[: len(reply) // 2], reply[:-1]):
-            read_verdict(part), read_location(part, n), read_suffix(part), read_revision(part, n)
+            read_verdict(part, step=1), read_location(part, n), read_suffix(part), read_revision(part, n)
             count += 1
         if row.draft.answer and row.steps and read_revision(reply, n) is None:
             raise ValueError(f"the object of row {row.example.id!r} cannot be read back")

@@ -133,7 +133,7 @@ def test_steps_and_explanations_are_misread_at_about_the_declared_rate(program):
     for example in right:
         steps = steps_of(example)
         verdicts = [
-            read_verdict(ask(program, prompts.judge_step_messages(example, steps[: i + 1])))
+            read_verdict(ask(program, prompts.judge_step_messages(example, steps[: i + 1])), step=i + 1)
             for i in range(len(steps))
         ]
         stopped += False in verdicts

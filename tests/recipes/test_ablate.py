@@ -179,7 +179,7 @@ def test_the_configurations_of_the_rows_can_be_written_and_read(tmp_path):
 
 
 ROUNDS = {"most": 2, "cold": {"items": 4}, "each": {"items": 3}, "total": {"items": 7}}
-LOOK = {"max_tokens": 12, "samples": 2, "prefix_samples": 1, "max_steps": 2, "calibrate": 0}
+LOOK = {"max_tokens": 12, "samples": 2, "prefix_samples": 2, "max_steps": 2, "calibrate": 0}
 ROWS = ["without_selection", "without_revision", "intra_only", "inter_only", "whole_pool", "zero_shot"]
 
 

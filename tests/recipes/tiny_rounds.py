@@ -17,7 +17,7 @@ SMALL = {
     "annotator": "chain",
     "teacher": teachers("ada", "bela"),
     "rounds": {"most": 2, "cold": {"items": 4}, "each": {"items": 4}},
-    "explanation": {"max_tokens": 12, "samples": 2, "prefix_samples": 1, "calibrate": 3},
+    "explanation": {"max_tokens": 12, "samples": 2, "prefix_samples": 2, "calibrate": 3},
 }
 """Tables that make the tiny run an active one."""
 

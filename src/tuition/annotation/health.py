@@ -71,6 +71,7 @@ _FINAL_MARK = re.compile(r"""[.!?…]["'”’)\]*]*$""")
 _STATED = re.compile(rf"(?:^|(?<=[.!?,\n]))\s*{_STATEMENT}[^.!?\n]*[.!?]?", re.I)
 _CLOSING = re.compile(rf"(?:^|(?<=[.!?])[ \t]+|\n)\s*{_STATEMENT}(?:[^.!?\n]|[.!?](?!\s|$))*[.!?]?\s*$", re.I)
 """The last sentence, where it states the answer; a mark inside a number ends no sentence."""
+_WORKING = re.compile(r"=|\b(?:because|since)\b", re.I)
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _RUN = 8
@@ -305,4 +306,6 @@ def without_closing(rationale: str) -> str:
     Returns:
         The steps before it.
     """
-    return _CLOSING.sub("", rationale).strip()
+    found = _CLOSING.search(rationale)
+    # A last sentence that works the answer out is a step, whatever it begins with.
+    return rationale.strip() if found and _WORKING.search(found[0]) else _CLOSING.sub("", rationale).strip()

@@ -11,7 +11,7 @@ from tuition.cli.show import per_cent, print_json, print_table, say
 from tuition.core.errors import MissingExtra
 from tuition.recipes.curves import Curves, Setting, curves_of
 from tuition.report import money, run_folders
-from tuition.report.chart import Line, curve_chart, folder_chart, write_chart
+from tuition.report.chart import Line, curve_chart, curve_title, folder_chart, write_chart
 from tuition.report.rows import read_json
 
 __all__ = ["show_courses", "show_curves"]
@@ -36,7 +36,7 @@ def show_curves(
     """
     found = curves_of(folders, split=split, at=at)
     if out is not None:
-        title = f"Accuracy on {split} against money" + (" (simulated)" if found.is_simulated else "")
+        title = curve_title(split, is_simulated=found.is_simulated)
         write_chart(out, curve_chart(_lines(found), title=title, split=split), title=title)
     if as_json:
         print_json({**found.to_json(), "chart": None if out is None else str(out)})

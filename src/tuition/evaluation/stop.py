@@ -46,9 +46,9 @@ class StopConfig(Section):
 
     Each rule that has a number is on; the first that holds ends it. Only the plateau is on by default: it
     looks at what was measured, and where the validation part is small its bound is wide, so that it errs
-    towards going on. With 200 items of which 20 changed sides it cannot hold; with 1,000 of which 100 did it
-    holds at a measured gain of 0. The extrapolation trusts a family of curves, and a score below a threshold
-    means something else for every score: both are yours to turn on.
+    towards going on. With 200 items of which 20 changed sides it holds only after a loss; with 1,000 of
+    which 100 did it holds at a measured gain of 0. The extrapolation trusts a family of curves, and a score
+    below a threshold means something else for every score: both are yours to turn on.
     """
 
     plateau_points: Annotated[float, Field(ge=0, le=100)] = 2.0

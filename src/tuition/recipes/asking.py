@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.annotation import Annotated, Asked, Verification, annotate, ask_all, sifted
+from tuition.annotation import Annotated, Asked, Till, Verification, annotate, ask_all, sifted
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.verify import verifiable, verifications, verify_requests
 from tuition.core.protocols import Teacher
@@ -41,18 +41,21 @@ def annotation_of(config: Experiment, table: TeacherConfig, teacher: Teacher) ->
     return config.annotation.model_copy(update={"forced": forced})
 
 
-def ask_panelist(bench: Bench, panelist: Panelist, requests: Sequence[Request]) -> Asked:
+def ask_panelist(
+    bench: Bench, panelist: Panelist, requests: Sequence[Request], *, till: Till | None = None
+) -> Asked:
     """Ask a teacher, within the run's budget, what is no rationale: a second look, a verdict.
 
     Args:
         bench: Of the run.
         panelist: Whom.
         requests: What.
+        till: Where it is paid; None: the run's, in no round.
 
     Returns:
         One reply a request.
     """
-    till = bench.till.telling(panelist.table.name)
+    till = (till or bench.till).telling(panelist.table.name)
     return ask_all(requests, panelist.teacher, till=till, config=bench.config.annotation)
 
 

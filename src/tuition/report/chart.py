@@ -18,7 +18,7 @@ from tuition.core.errors import ConfigError, MissingExtra
 from tuition.core.records import Record
 from tuition.report.rows import read_json, run_folders
 
-__all__ = ["Line", "curve_chart", "folder_chart", "lines_of", "write_chart"]
+__all__ = ["Line", "curve_chart", "curve_title", "folder_chart", "lines_of", "write_chart"]
 
 _SUFFIXES = (".svg", ".html")
 _COLOURS = ("#3b7dd8", "#d1652c", "#2a8a4a", "#8e5bb5", "#b07d00", "#c0392b", "#3a8f96", "#777777")
@@ -42,6 +42,19 @@ class Line(Record):
     low: tuple[float, ...]
     """Lower end of the 95 % interval."""
     high: tuple[float, ...]
+
+
+def curve_title(split: str, *, is_simulated: bool) -> str:
+    """Say what a chart shows.
+
+    Args:
+        split: What the accuracy was measured on.
+        is_simulated: Whether any run's money is play money.
+
+    Returns:
+        A title.
+    """
+    return f"Accuracy on {split} against money" + (" (simulated)" if is_simulated else "")
 
 
 def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid") -> str:
@@ -94,7 +107,7 @@ def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid")
         figure.savefig(
             file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
-    return _element(file.getvalue(), name=title or f"Accuracy on {split} against money")
+    return _element(file.getvalue(), name=title or curve_title(split, is_simulated=False))
 
 
 def lines_of(runs: Mapping[str, Mapping[str, Any]]) -> list[Line]:
@@ -150,8 +163,7 @@ def folder_chart(folder: Path) -> str | None:
     if not lines:
         return None
     is_simulated = any(metrics.get("is_simulated") for metrics in runs.values())
-    title = "Accuracy on valid against money" + (" (simulated)" if is_simulated else "")
-    return curve_chart(lines, title=title)
+    return curve_chart(lines, title=curve_title("valid", is_simulated=is_simulated))
 
 
 def write_chart(path: Path, chart: str, *, title: str) -> Path:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tuition.annotation.allocation import (
     ALLOCATIONS,
     AllocationConfig,
+    Choice,
     History,
     Tally,
     allocate,
@@ -27,9 +28,13 @@ def known(**counts):
     return History(Tally(teacher=name, domain="d", adequate=m, looked=n) for name, (m, n) in counts.items())
 
 
+def one(history, costs=COSTS, *, domain="d", item="i", seed=0, **more):
+    return Choice(item=item, domain=domain, costs=costs, history=history, seed=seed, **more)
+
+
 def chosen(choose, history, costs, *, n=1, seed=0, **config):
     own = AllocationConfig(**config)
-    return Counter(choose(history, "d", costs, item=f"i{i}", seed=seed, config=own) for i in range(n))
+    return Counter(choose(one(history, costs, item=f"i{i}", seed=seed, config=own)) for i in range(n))
 
 
 class TestLowerBound:
@@ -71,10 +76,10 @@ class TestCheapestAdequate:
 
     def test_other_domains_say_nothing(self):
         history = known(dear=(20, 20), mid=(20, 20), cheap=(20, 20))
-        other = cheapest_adequate(history, "e", COSTS, item="i", seed=0)
+        other = cheapest_adequate(one(history, domain="e"))
         assert chosen(cheapest_adequate, history, COSTS) == {"cheap": 1}
         assert other in COSTS
-        picks = {cheapest_adequate(history, "e", COSTS, item=f"i{i}", seed=0) for i in range(50)}
+        picks = {cheapest_adequate(one(history, domain="e", item=f"i{i}")) for i in range(50)}
         assert picks == set(COSTS)  # all are unknown there
 
     def test_explores_the_unknown_alone_and_by_seed(self):
@@ -86,7 +91,7 @@ class TestCheapestAdequate:
 
     def test_what_is_promised_counts_as_known(self):
         history = known(dear=(30, 30), mid=(25, 30), cheap=(3, 19))
-        pick = cheapest_adequate(history, "d", COSTS, item="i", seed=0, promised={"cheap": 1})
+        pick = cheapest_adequate(one(history, promised={"cheap": 1}))
         assert pick == "dear"
 
 
@@ -112,8 +117,8 @@ class TestBandit:
     def test_is_fixed_by_seed_and_item_alone(self):
         turned = dict(reversed(COSTS.items()))
         for i in range(50):
-            once = bandit(History(), "d", COSTS, item=f"i{i}", seed=3)
-            assert once == bandit(History(), "d", turned, item=f"i{i}", seed=3)
+            once = bandit(one(History(), item=f"i{i}", seed=3))
+            assert once == bandit(one(History(), turned, item=f"i{i}", seed=3))
         assert len(chosen(bandit, History(), dict.fromkeys(COSTS, 1.0), n=60)) == 3
 
     def test_the_free_come_first_without_a_value(self):
@@ -136,17 +141,17 @@ class TestPlain:
 class TestEveryAllocation:
     def test_gives_a_known_name_and_the_same_again(self, name):
         history = known(dear=(30, 30), mid=(25, 30), cheap=(3, 19))
-        picks = [ALLOCATIONS[name](history, "d", COSTS, item="i7", seed=5) for _ in range(2)]
+        picks = [ALLOCATIONS[name](one(history, item="i7", seed=5)) for _ in range(2)]
         assert picks[0] == picks[1] in COSTS
 
     def test_alone_is_chosen(self, name):
-        assert ALLOCATIONS[name](History(), "", {"ada": 0.0}, item="i", seed=0) == "ada"
+        assert ALLOCATIONS[name](one(History(), {"ada": 0.0}, domain="")) == "ada"
 
     def test_bad_input_is_refused(self, name):
         with pytest.raises(ConfigError, match="no teacher to choose from"):
-            ALLOCATIONS[name](History(), "d", {}, item="i", seed=0)
+            ALLOCATIONS[name](one(History(), {}))
         with pytest.raises(DataError, match=r"'ada' is expected to cost -1 dollars; .* Give the teacher"):
-            ALLOCATIONS[name](History(), "d", {"ada": -1}, item="i", seed=0)
+            ALLOCATIONS[name](one(History(), {"ada": -1}))
 
     def test_is_a_choice_of_the_configuration(self, name):
         assert AllocationConfig(allocation=name).allocation == name

@@ -19,6 +19,9 @@ from tuition.annotation.revise.read import (
         ("Step 2 is right.", True),
         ("Step 2 is wrong.", False),
         ("Step 1 is right, as said. Step 2 is incorrect.", False),
+        ("Step 2 is wrong since step 1 is right.", False),
+        ("Step 2 is incorrect because the previous value is correct.", False),
+        ("Step 1 is right.", None),
         ("It is not correct.", False),
         ("Yes, it follows.", True),
         ("No.", False),
@@ -30,8 +33,8 @@ from tuition.annotation.revise.read import (
         ("", None),
     ],
 )
-def test_a_verdict_is_the_one_stated_last_or_a_bare_word(text, verdict):
-    assert read_verdict(text) is verdict
+def test_a_verdict_is_that_of_the_step_or_the_one_stated_last_or_a_bare_word(text, verdict):
+    assert read_verdict(text, step=2) is verdict
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_one_object_is_read_repaired_or_refused(text, found):
 
 @given(st.text(max_size=80) | st.text('{}[]":,null123', max_size=60))
 def test_no_text_breaks_a_reader(text):
-    assert read_verdict(text) in (True, False, None)
+    assert read_verdict(text, step=2) in (True, False, None)
     assert read_location(text, 3) in (0, 1, 2, 3, None)
     found = read_revision("{" + text, 3)
     assert found is None or found.first_wrong in (None, 0, 1, 2, 3)

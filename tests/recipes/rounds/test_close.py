@@ -261,5 +261,5 @@ def test_every_score_is_held_against_wrong_answers_and_wrong_steps(tmp_path):
 
 
 def test_calibration_may_be_left_out(tmp_path):
-    explanation = {"max_tokens": 12, "samples": 2, "prefix_samples": 1, "calibrate": 0}
+    explanation = {"max_tokens": 12, "samples": 2, "prefix_samples": 2, "calibrate": 0}
     assert execute(active(tmp_path, explanation=explanation)).metrics["calibration"] == []

@@ -95,9 +95,9 @@ def test_a_course_reads_its_rounds_back(tmp_path):
 
 def test_each_round_draws_with_a_seed_of_its_own(tmp_path):
     with course_of(active(tmp_path, seed=5)) as course:
-        assert course.seed == 5
+        assert course.seed == 50_000
         course.close(closed(0))
-        assert course.seed == 6
+        assert course.seed == 50_001
 
 
 def test_the_cold_start_is_the_first_round_and_may_be_left_out(tmp_path):
@@ -144,8 +144,9 @@ def test_rows_are_written_whole_and_only_the_used_are_learnt(tmp_path):
     with course_of(active(tmp_path, teacher=teachers("emil"))) as course:
         assert isinstance(course, Course)
         assert course.number == 2
-        assert course.annotations == [*course.annotations_of(0), *course.annotations_of(1)]
+        assert course.annotations == [*course.replies_of(0)[0], *course.replies_of(1)[0]]
         kept = {item.example_id for item in course.annotations}
-        written = [row for number in (0, 1) for row in lines(course.folder_of(number) / "annotations.jsonl")]
+        places = [tmp_path / "run" / course.place_of(number) for number in (0, 1)]
+        written = [row for place in places for row in lines(place / "annotations.jsonl")]
         assert kept == {row["example_id"] for row in written if row["is_used"]}
         assert {row["example_id"] for row in written} == set(course.pool) - {item.id for item in course.left}

@@ -45,7 +45,7 @@ def test_a_round_begins_with_the_first_student_or_the_last_rounds(begin, expecte
         first = chains(ids[:4])
         train_round(course, Taught(kept=first), ranked=UNSEEN)
         written(course, first)
-        shifted(course.folder_of(0) / "student", 0.5)
+        shifted(course.bench.run.path / course.place_of(0) / "student", 0.5)
         train_round(course, Taught(kept=chains(ids[4:8])), ranked=UNSEEN)
         assert mean_weight(course.folder / "student") == pytest.approx(expected, abs=0.05)
     assert trained(tmp_path) == [4, 8]
@@ -81,7 +81,7 @@ def test_the_pool_is_answered_by_the_start_student_then_by_the_last_rounds(tmp_p
         first = chains(list(course.pool)[:4])
         train_round(course, Taught(kept=first), ranked=UNSEEN)
         written(course, first)
-        shifted(course.folder_of(0) / "student", 0.5)
+        shifted(course.bench.run.path / course.place_of(0) / "student", 0.5)
         last = student_of(course)
     means = [one.model.get_input_embeddings().weight.detach().mean().item() for one in (start, last)]
     assert means == pytest.approx([0.0, 0.5], abs=0.05)

@@ -11,7 +11,7 @@ def asked_for(costs, *limits):
     """Ask part by part, as a round does; each example is one call, its cost in tokens and in dollars."""
     parts, used = [], Used()
     while True:
-        n = affordable([(limit, used) for limit in limits], asked=used)
+        n = affordable([(limit, used) for limit in limits], so_far=used)
         left = costs[used.items :]
         part = left if n is None else left[:n]
         if not part:
@@ -25,61 +25,68 @@ def asked_for(costs, *limits):
         )
 
 
-def test_a_probe_then_nine_tenths_then_one_by_one():
-    # Ten each of 100: 4 leave room for 6, of which 5.4; then 1; then nothing.
+def test_a_probe_then_as_many_as_before_then_nine_tenths_then_one_by_one():
+    # Ten each of 100: 4 leave room for 6, of which 5.4, yet no more than before; then 1.8 of 2; then 1.
     assert asked_for([10] * 50, Allowance(tokens=100)) == (
-        [4, 5, 1],
+        [4, 4, 1, 1],
         Used(items=10, calls=10, tokens=100, usd=100),
     )
     # Of 105 the last 5 are half an example.
-    assert asked_for([10] * 50, Allowance(tokens=105))[0] == [4, 5, 1]
+    assert asked_for([10] * 50, Allowance(tokens=105))[0] == [4, 4, 2]
+
+
+def test_four_that_cost_nothing_do_not_lift_the_limit():
+    """Calls that failed cost nothing, and say nothing of those that will not."""
+    parts, used = asked_for([0] * 4 + [10] * 500, Allowance(tokens=100))
+    assert parts[:2] == [4, 4]
+    assert used.tokens <= 100 + 10 * 4
 
 
 def test_the_first_examples_are_asked_for_their_price():
-    assert affordable([(Allowance(usd=1000.0), Used())], asked=Used()) == PROBE == 4
-    assert affordable([(Allowance(usd=1000.0, items=2), Used())], asked=Used()) == 2
-    assert affordable([(Allowance(items=70), Used())], asked=Used()) == 70
+    assert affordable([(Allowance(usd=1000.0), Used())], so_far=Used()) == PROBE == 4
+    assert affordable([(Allowance(usd=1000.0, items=2), Used())], so_far=Used()) == 2
+    assert affordable([(Allowance(items=70), Used())], so_far=Used()) == 70
 
 
 def test_nothing_is_asked_where_nothing_is_allowed():
     for limit in (Allowance(items=0), Allowance(usd=0.0), Allowance(tokens=0), Allowance(calls=0)):
-        assert affordable([(limit, Used())], asked=Used()) == 0
+        assert affordable([(limit, Used())], so_far=Used()) == 0
 
 
 def test_nothing_limits_an_open_allowance():
-    assert affordable([(Allowance(), Used())], asked=Used()) is None
-    assert affordable([], asked=Used(items=3)) is None
+    assert affordable([(Allowance(), Used())], so_far=Used()) is None
+    assert affordable([], so_far=Used(items=3)) is None
 
 
 def test_the_narrower_of_two_allowances_counts():
-    this_round, all_rounds = Used(items=4, calls=8), Used(items=24, calls=100)
-    # Two calls each: room for 8 of the round's 24 calls, and for 2 of all rounds' 104.
-    limits = [(Allowance(calls=24), this_round), (Allowance(calls=104), all_rounds)]
-    assert affordable(limits[:1], asked=this_round) == 7
-    assert affordable(limits, asked=this_round) == 1
-    assert affordable([(Allowance(items=25), all_rounds), *limits], asked=this_round) == 1
-    assert affordable([(Allowance(items=24), all_rounds)], asked=this_round) == 0
+    this_round, all_rounds = Used(items=4, calls=8), Used(items=24, calls=48)
+    # Two calls each: room for 8 of the round's 24 calls, and for 1 of all rounds' 50.
+    limits = [(Allowance(calls=24), this_round), (Allowance(calls=50), all_rounds)]
+    assert affordable(limits[:1], so_far=all_rounds) == 7
+    assert affordable(limits, so_far=all_rounds) == 1
+    assert affordable([(Allowance(items=25), all_rounds), *limits], so_far=all_rounds) == 1
+    assert affordable([(Allowance(items=24), all_rounds)], so_far=all_rounds) == 0
 
 
 def test_a_new_round_knows_what_examples_cost_before():
     # 98 examples at a cent each: two are left of the dollar, and no four are tried.
     used = Used(items=98, usd=0.98)
-    assert affordable([(Allowance(), Used()), (Allowance(usd=1.0), used)], asked=Used()) == 2
-    assert affordable([(Allowance(usd=9.0), Used()), (Allowance(usd=1.0), used)], asked=Used()) == 2
-    assert affordable([(Allowance(usd=0.985), used)], asked=Used()) == 0
+    assert affordable([(Allowance(), Used()), (Allowance(usd=1.0), used)], so_far=used) == 1
+    assert affordable([(Allowance(usd=9.0), Used()), (Allowance(usd=1.1), used)], so_far=used) == 10
+    assert affordable([(Allowance(usd=0.985), used)], so_far=used) == 0
 
 
 def test_free_teachers_are_asked_everything_after_the_probe():
     parts, used = asked_for([0] * 30, Allowance(usd=0.01))
-    assert parts == [4, 26]
+    assert parts == [4, 4, 8, 14]
     assert used.usd == 0
 
 
 def test_an_unknown_price_limits_nothing_but_other_limits_hold():
     unknown = Used(items=4, calls=4, usd=None)
-    assert affordable([(Allowance(usd=1.0), unknown)], asked=unknown) is None
-    assert affordable([(Allowance(usd=1.0, items=9), unknown)], asked=unknown) == 5
-    assert affordable([(Allowance(usd=1.0, calls=6), unknown)], asked=unknown) == 1
+    assert affordable([(Allowance(usd=1.0), unknown)], so_far=unknown) is None
+    assert affordable([(Allowance(usd=1.0, items=9), unknown)], so_far=unknown) == 5
+    assert affordable([(Allowance(usd=1.0, calls=6), unknown)], so_far=unknown) == 1
 
 
 @given(st.integers(0, 60), st.lists(st.integers(1, 50), max_size=60), st.integers(1, 2000))

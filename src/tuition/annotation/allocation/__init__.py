@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tuition.annotation.allocation.choose import (
     ALLOCATIONS,
+    Choice,
     Chooser,
     allocate,
     bandit,
@@ -22,7 +23,6 @@ from tuition.annotation.allocation.escalate import (
     agree,
     by_expected_price,
     escalate,
-    escalates,
 )
 from tuition.annotation.allocation.history import History, Look, Tally
 
@@ -30,6 +30,7 @@ __all__ = [
     "ALLOCATIONS",
     "Allocation",
     "AllocationConfig",
+    "Choice",
     "Chooser",
     "Ending",
     "Escalated",
@@ -43,7 +44,6 @@ __all__ = [
     "by_expected_price",
     "cheapest_adequate",
     "escalate",
-    "escalates",
     "fixed",
     "lower_bound",
     "random",

@@ -1,15 +1,16 @@
 """One teacher for one item, from history and expected cost: fixed, random, cheapest adequate, bandit.
 
-All four have one signature, so that one dictionary holds them. Numbers in, a name out.
+Numbers in, a name out.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 from tuition.annotation.allocation.config import AllocationConfig
 from tuition.annotation.allocation.history import History
@@ -18,6 +19,7 @@ from tuition.core.records import Example
 
 __all__ = [
     "ALLOCATIONS",
+    "Choice",
     "Chooser",
     "allocate",
     "bandit",
@@ -30,42 +32,47 @@ __all__ = [
 _CONFIG = AllocationConfig()
 _Z = 1.959963984540054
 """Standard normal quantile of 0.975."""
-_NOBODY: Mapping[str, int] = {}
 
 
-class Chooser(Protocol):
-    """Chooses one teacher for one item."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is known when a teacher is chosen for one item."""
 
-    def __call__(
-        self,
-        history: History,
-        domain: str,
-        costs: Mapping[str, float],
-        *,
-        item: str,
-        seed: int,
-        config: AllocationConfig = _CONFIG,
-        promised: Mapping[str, int] = _NOBODY,
-    ) -> str:
-        """Choose.
+    item: str
+    """Its id, which enters every draw."""
+    domain: str
+    """Of the item; other domains say nothing about it."""
+    costs: Mapping[str, float]
+    """Expected dollars of asking each teacher about it, in the order of the tables, 0 or more."""
+    history: History
+    """Verified replies."""
+    seed: int
+    """Equal seeds choose equal teachers for equal items."""
+    config: AllocationConfig = _CONFIG
+    promised: Mapping[str, int] = field(default_factory=dict)
+    """By teacher, replies in the domain that are on their way and will be verified."""
 
-        Args:
-            history: Verified replies.
-            domain: Of the item.
-            costs: Expected dollars of asking each teacher about it, in the order of the tables, 0 or more.
-            item: Its id.
-            seed: Equal seeds choose equal teachers for equal items.
-            config: What the choice wants to know.
-            promised: By teacher, replies in the domain that are on their way and will be verified.
-
-        Returns:
-            The teacher's name.
+    @property
+    def names(self) -> list[str]:
+        """The teachers, in the order of the tables.
 
         Raises:
-            ConfigError: There is no teacher, or none of that name.
+            ConfigError: There is none.
             DataError: A cost is negative or not finite.
         """
-        ...
+        if not self.costs:
+            raise ConfigError("there is no teacher to choose from; add a [[teacher]] table")
+        odd = [name for name, cost in self.costs.items() if not 0 <= cost < math.inf]
+        if odd:
+            raise DataError(
+                f"asking teacher {odd[0]!r} is expected to cost {self.costs[odd[0]]} dollars; expected a "
+                "finite number of 0 or more. Give the teacher a price."
+            )
+        return list(self.costs)
+
+
+Chooser = Callable[[Choice], str]
+"""Chooses one teacher for one item, by name."""
 
 
 def lower_bound(adequate: int, looked: int, *, prior: tuple[float, float] = (1.0, 1.0)) -> float:
@@ -92,26 +99,11 @@ def lower_bound(adequate: int, looked: int, *, prior: tuple[float, float] = (1.0
     return max(0.0, (share + slack / 2 - half) / (1 + slack))
 
 
-def fixed(
-    history: History,
-    domain: str,
-    costs: Mapping[str, float],
-    *,
-    item: str,
-    seed: int,
-    config: AllocationConfig = _CONFIG,
-    promised: Mapping[str, int] = _NOBODY,
-) -> str:
+def fixed(choice: Choice) -> str:
     """Choose the same teacher always: `config.teacher`, or the first of the tables.
 
     Args:
-        history: Not read.
-        domain: Not read.
-        costs: By teacher; the first is the default.
-        item: Not read.
-        seed: Not read.
-        config: Names the teacher.
-        promised: Not read.
+        choice: Its costs name the teachers, its configuration one of them.
 
     Returns:
         The teacher's name.
@@ -119,49 +111,25 @@ def fixed(
     Raises:
         ConfigError: There is no teacher, or none of that name.
     """
-    names = _checked(costs)
-    if config.teacher and config.teacher not in costs:
-        raise ConfigError(near_name(config.teacher, costs, kind="teacher"))
-    return config.teacher or names[0]
+    names, teacher = choice.names, choice.config.teacher
+    if teacher and teacher not in names:
+        raise ConfigError(near_name(teacher, names, kind="teacher"))
+    return teacher or names[0]
 
 
-def random(
-    history: History,
-    domain: str,
-    costs: Mapping[str, float],
-    *,
-    item: str,
-    seed: int,
-    config: AllocationConfig = _CONFIG,
-    promised: Mapping[str, int] = _NOBODY,
-) -> str:
+def random(choice: Choice) -> str:
     """Draw a teacher, each as likely as every other.
 
     Args:
-        history: Not read.
-        domain: Not read.
-        costs: By teacher; only the names matter.
-        item: Its id enters the draw.
-        seed: Equal seeds draw equal teachers.
-        config: Not read.
-        promised: Not read.
+        choice: Its costs name the teachers; item and seed enter the draw.
 
     Returns:
         The teacher's name.
     """
-    return Random(f"{seed}/{item}").choice(sorted(_checked(costs)))
+    return Random(f"{choice.seed}/{choice.item}").choice(sorted(choice.names))
 
 
-def cheapest_adequate(
-    history: History,
-    domain: str,
-    costs: Mapping[str, float],
-    *,
-    item: str,
-    seed: int,
-    config: AllocationConfig = _CONFIG,
-    promised: Mapping[str, int] = _NOBODY,
-) -> str:
+def cheapest_adequate(choice: Choice) -> str:
     """Choose the cheapest teacher that is surely almost as good as the best one of the domain.
 
     The rule. (1) While a teacher has fewer than `looks` verified replies in the domain, those promised
@@ -173,22 +141,16 @@ def cheapest_adequate(
     Source: ours; neither TinyLLM (arXiv 2402.04616) nor ELAD (arXiv 2402.13098) chooses a teacher by item.
 
     Args:
-        history: Verified replies.
-        domain: Of the item; other domains say nothing about it.
-        costs: Expected dollars by teacher.
-        item: Its id enters the draw of rule 1.
-        seed: Equal seeds draw equal teachers.
-        config: Gives `looks`, `floor` and `prior`.
-        promised: By teacher, replies in the domain that will be verified.
+        choice: All of it; its configuration gives `looks`, `floor` and `prior`.
 
     Returns:
         The teacher's name.
     """
-    names = sorted(_checked(costs))
-    tallies = {name: history.tally(name, domain) for name in names}
+    names, costs, config, promised = sorted(choice.names), choice.costs, choice.config, choice.promised
+    tallies = {name: choice.history.tally(name, choice.domain) for name in names}
     unknown = [name for name in names if tallies[name].looked + promised.get(name, 0) < config.looks]
     if unknown:
-        return Random(f"{seed}/{item}/unknown").choice(unknown)
+        return Random(f"{choice.seed}/{choice.item}/unknown").choice(unknown)
     a, b = config.prior
     mean = {name: (tallies[name].adequate + a) / (tallies[name].looked + a + b) for name in names}
     best = min(names, key=lambda name: (-mean[name], costs[name], name))
@@ -202,16 +164,7 @@ def cheapest_adequate(
     return min(fit, key=lambda name: (costs[name], -mean[name], name))
 
 
-def bandit(
-    history: History,
-    domain: str,
-    costs: Mapping[str, float],
-    *,
-    item: str,
-    seed: int,
-    config: AllocationConfig = _CONFIG,
-    promised: Mapping[str, int] = _NOBODY,
-) -> str:
+def bandit(choice: Choice) -> str:
     """Draw each teacher's adequacy from what is known of it, and choose the best for the dollar.
 
     θ ~ Beta(a + m, b + n - m) for each teacher of the domain, one draw an item. With `value` v the objective
@@ -223,26 +176,21 @@ def bandit(
     Differs: costs are known and enter the objective; one independent bandit a domain.
 
     Args:
-        history: Verified replies.
-        domain: Of the item; other domains say nothing about it.
-        costs: Expected dollars by teacher.
-        item: Its id enters the draw, so that items of one batch differ.
-        seed: Equal seeds draw equal teachers for equal items.
-        config: Gives `prior` and `value`.
-        promised: Not read; the draws explore by themselves.
+        choice: All but what is promised, for the draws explore by themselves; its configuration gives `prior`
+            and `value`.
 
     Returns:
         The teacher's name; of equals the first by name. Without a value a teacher who costs nothing comes
         before all who do, and of several such the highest draw.
     """
-    draws = Random(f"{seed}/{item}/bandit")
-    a, b = config.prior
+    draws, value = Random(f"{choice.seed}/{choice.item}/bandit"), choice.config.value
+    a, b = choice.config.prior
     worth: dict[str, tuple[bool, float]] = {}
-    for name in sorted(_checked(costs)):
-        tally, cost = history.tally(name, domain), costs[name]
+    for name in sorted(choice.names):
+        tally, cost = choice.history.tally(name, choice.domain), choice.costs[name]
         theta = draws.betavariate(a + tally.adequate, b + tally.looked - tally.adequate)
-        if config.value is not None:
-            worth[name] = (True, theta * config.value - cost)
+        if value is not None:
+            worth[name] = (True, theta * value - cost)
         else:
             worth[name] = (cost == 0, theta if cost == 0 else theta / cost)
     return max(worth, key=lambda name: worth[name])
@@ -293,19 +241,17 @@ def allocate(
     chosen: dict[str, str] = {}
     for item, prices in zip(items, costs, strict=True):
         waiting = promised.setdefault(item.domain, Counter())
-        name = choose(history, item.domain, prices, item=item.id, seed=seed, config=config, promised=waiting)
+        name = choose(
+            Choice(
+                item=item.id,
+                domain=item.domain,
+                costs=prices,
+                history=history,
+                seed=seed,
+                config=config,
+                promised=waiting,
+            )
+        )
         waiting[name] += 1
         chosen[item.id] = name
     return chosen
-
-
-def _checked(costs: Mapping[str, float]) -> list[str]:
-    if not costs:
-        raise ConfigError("there is no teacher to choose from; add a [[teacher]] table")
-    odd = [name for name, cost in costs.items() if not 0 <= cost < math.inf]
-    if odd:
-        raise DataError(
-            f"asking teacher {odd[0]!r} is expected to cost {costs[odd[0]]} dollars; expected a finite "
-            "number of 0 or more. Give the teacher a price."
-        )
-    return list(costs)

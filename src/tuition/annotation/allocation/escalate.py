@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 from tuition.core.errors import ConfigError, DataError, some_of
 from tuition.core.records import Example
 
-__all__ = ["Ending", "Escalated", "agree", "by_expected_price", "escalate", "escalates"]
+__all__ = ["Ending", "Escalated", "agree", "by_expected_price", "escalate"]
 
 Result = TypeVar("Result")
 
@@ -25,27 +25,8 @@ class Escalated(Generic[Result]):
 
     results: Mapping[str, Result]
     """The result taken, by item id; an unanswered item is missing."""
-    taken_from: Mapping[str, str]
-    """Whose result it is, by item id; an unanswered item is missing."""
-    asked: Mapping[str, tuple[str, ...]]
-    """Which teachers were asked about the item, in order; also those who gave nothing."""
     endings: Mapping[str, Ending]
     """How it ended, by item id."""
-
-    @property
-    def asked_of(self) -> dict[str, int]:
-        """Items that each teacher was asked about."""
-        return dict(Counter(name for names in self.asked.values() for name in names))
-
-    @property
-    def taken_of(self) -> dict[str, int]:
-        """Items for which each teacher's result was taken."""
-        return dict(Counter(self.taken_from.values()))
-
-    @property
-    def ended(self) -> dict[str, int]:
-        """Items by ending."""
-        return dict(Counter(self.endings.values()))
 
 
 def by_expected_price(costs: Mapping[str, float]) -> list[str]:
@@ -78,19 +59,6 @@ def agree(answers: Sequence[str | None]) -> bool | None:
     return None not in answers and len(set(answers)) == 1
 
 
-def escalates(holds: bool | None, *, is_last: bool) -> bool:
-    """Decide whether the next teacher is asked.
-
-    Args:
-        holds: What the check says; None: it could not be made, which spares nobody.
-        is_last: Whether there is no teacher after this one.
-
-    Returns:
-        Whether to go on.
-    """
-    return not is_last and holds is not True
-
-
 def escalate(
     items: Sequence[Example],
     teachers: Sequence[str],
@@ -114,10 +82,11 @@ def escalate(
         teachers: Names, the first asked first; see `by_expected_price`.
         ask: Asks one teacher about some items and gives results by item id; what is missing gave none. A
             check that costs calls is best asked here too, for all items at once, and looked up by `check`.
-        check: Says whether a result stands; None: it could not be looked at. Asked once a result.
+        check: Says whether a result stands; None: it could not be looked at, which spares nobody. Asked once
+            a result.
 
     Returns:
-        The result taken for each item, whose it is, who was asked, and how it ended.
+        The result taken for each item, and how it ended.
 
     Raises:
         ConfigError: There is no teacher, or one is named twice.
@@ -125,8 +94,6 @@ def escalate(
     """
     _check_input(items, teachers)
     results: dict[str, Result] = {}
-    taken_from: dict[str, str] = {}
-    asked: dict[str, tuple[str, ...]] = {item.id: () for item in items}
     endings: dict[str, Ending] = {item.id: "unanswered" for item in items}
     open_ = list(items)
     for place, name in enumerate(teachers):
@@ -137,18 +104,15 @@ def escalate(
         _check_given(given, open_, name=name)
         still: list[Example] = []
         for item in open_:
-            asked[item.id] += (name,)
             if item.id not in given:
                 still.append(item)
                 continue
-            result = given[item.id]
-            holds = None if is_last else check(item, result)
-            results[item.id], taken_from[item.id] = result, name
-            endings[item.id] = "last" if is_last else _ENDINGS[holds]
-            if escalates(holds, is_last=is_last):
+            results[item.id] = given[item.id]
+            endings[item.id] = "last" if is_last else _ENDINGS[check(item, given[item.id])]
+            if endings[item.id] not in ("last", "held"):
                 still.append(item)
         open_ = still
-    return Escalated(results=results, taken_from=taken_from, asked=asked, endings=endings)
+    return Escalated(results=results, endings=endings)
 
 
 _ENDINGS: Mapping[bool | None, Ending] = {True: "held", False: "unescalated", None: "unchecked"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from tuition.annotation.annotate import annotation_requests
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.revise.prompts import ANSWER, REPAIR, answer_messages, repair_messages
 from tuition.annotation.revise.session import Case, Session, lumped
@@ -79,15 +78,7 @@ def _hints(cases: Sequence[Case], session: Session) -> dict[str, Example]:
     """Each question with the answer to show, by example id."""
     hints = {case.example.id: case.example for case in cases if case.example.answer is not None}
     bare = [case for case in cases if case.example.id not in hints]
-    requests = annotation_requests(
-        [case.example for case in bare],
-        session.teacher,
-        train=session.train,
-        config=session.config.model_copy(update={"forced": False}),
-        seed=session.seed,
-        parameters=session.parameters,
-    )
-    for case, reply in session.ask(bare, requests, what="hint"):
+    for case, reply in session.ask(bare, session.chains(bare), what="hint"):
         answer = session.read(reply, case.example)
         if answer is None:
             session.give_up(case, "malformed", "the teacher's own answer, which is the hint, cannot be read")

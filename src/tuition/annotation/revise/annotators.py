@@ -29,6 +29,7 @@ Annotator = Callable[[Sequence[Case], Session], Annotated]
 
 _REVISION = RevisionConfig()
 _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
+_NONE: Mapping[str, Mapping[str, Json]] = {}
 _OF_ANSWERS = frozenset({"wrong", "unreadable"})
 """The faults that an answer without a text can have."""
 
@@ -153,6 +154,7 @@ def revise(
     revision: RevisionConfig = _REVISION,
     seed: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
+    panel_parameters: Mapping[str, Mapping[str, Json]] = _NONE,
 ) -> Annotated:
     """Have a teacher annotate what a student wrote.
 
@@ -173,6 +175,7 @@ def revise(
         revision: What a revising annotator does.
         seed: Of the demonstrations.
         parameters: Sampling parameters; `max_tokens` must be among them.
+        panel_parameters: The same for the others, by name; whoever is missing has those of the first.
 
     Returns:
         What to train on, what a filter dropped, and the drafts that were left: with a call that failed, a
@@ -207,5 +210,6 @@ def revise(
         revision=revision,
         seed=seed,
         parameters=parameters,
+        panel_parameters=panel_parameters,
     )
     return ANNOTATORS[by](cases, session)

@@ -70,7 +70,7 @@ def _judge(cases: Sequence[Case], i: int, session: Session) -> None:
         for case in cases
     ]
     for case, reply in session.ask(cases, requests, what=f"step {i + 1}"):
-        is_right = read_verdict(reply.text)
+        is_right = read_verdict(reply.text, step=i + 1)
         if is_right is None:
             session.give_up(case, _UNREADABLE, f"no verdict on step {i + 1} can be read")
         elif not is_right:
@@ -250,7 +250,7 @@ def _verify(cases: Sequence[Case], session: Session) -> None:
     examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
     by_id = {case.example.id: case for case in cases if case.made is not None}
     asked = verifiable([case.made for case in by_id.values() if case.made], examples, task=session.task)
-    requests = verify_requests(asked, examples, second, parameters=session.parameters)
+    requests = verify_requests(asked, examples, second, parameters=session.parameters_for(second))
     waiting = [by_id[item.example_id] for item in asked]
     answered = session.ask(waiting, requests, what="verification", teacher=second)
     made = [case.made for case, _ in answered if case.made is not None]

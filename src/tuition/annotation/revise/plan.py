@@ -12,25 +12,10 @@ from tuition.annotation.annotate import annotation_requests
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.prompts import VERIFY, request_to, verify_messages
+from tuition.annotation.revise import prompts
 from tuition.annotation.revise.annotators import check_annotator
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.prompts import (
-    ANSWER,
-    CLEAR,
-    CONFIRM,
-    JUDGE_STEP,
-    LOCATE,
-    REPAIR,
-    REVISE,
-    answer_messages,
-    clear_messages,
-    confirm_messages,
-    judge_step_messages,
-    locate_messages,
-    repair_messages,
-    revise_messages,
-)
-from tuition.annotation.revise.session import SHORT, draft_steps, draft_text, short_of
+from tuition.annotation.revise.session import draft_steps, draft_text, parameters_of
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Json, Message, Prediction, Request
 
@@ -115,7 +100,7 @@ _ONCE = _calls(1, 1, 1)
 
 def _ways(by: str, steps: int, *, others: int, has_label: bool, rule: str) -> Iterator[_Way]:
     if by == "answer_only":
-        yield _Way("solve", ANSWER, _ONCE)
+        yield _Way("solve", prompts.ANSWER, _ONCE)
     elif by == "chain_gold":
         yield _Way("rationale", "", _ONCE)
     elif by == "chain":
@@ -127,9 +112,9 @@ def _ways(by: str, steps: int, *, others: int, has_label: bool, rule: str) -> It
     elif by == "repair":
         if not has_label:
             yield _Way("solve", "", _ONCE)
-        yield _Way("revise", REPAIR, _ONCE)
+        yield _Way("revise", prompts.REPAIR, _ONCE)
     elif by == "clear_one_call":
-        yield _Way("revise", CLEAR, _ONCE)
+        yield _Way("revise", prompts.CLEAR, _ONCE)
         right = _anew(steps, rule)
         yield _Way("solve", "", _calls(0, _UNREADABLE + (1 - _UNREADABLE) * right, 1))
     else:
@@ -144,12 +129,12 @@ def _anew(steps: int, rule: str) -> float:
 
 def _located(by: str, steps: int, *, others: int) -> Iterator[_Way]:
     if by == "clear_panel":
-        yield from (_Way("judge_step", LOCATE, _ONCE, teacher=i) for i in range(others + 1))
+        yield from (_Way("judge_step", prompts.LOCATE, _ONCE, teacher=i) for i in range(others + 1))
         return
     for i in range(steps):
         # Step i is asked about where none of the i before it is the first wrong one.
         share = (steps + 1 - i) / (steps + 1)
-        yield _Way("judge_step", JUDGE_STEP, _calls(float(i == 0), share, 1), k=i + 1)
+        yield _Way("judge_step", prompts.JUDGE_STEP, _calls(float(i == 0), share, 1), k=i + 1)
 
 
 def _finished(by: str, steps: int, *, rule: str) -> Iterator[_Way]:
@@ -162,9 +147,12 @@ def _finished(by: str, steps: int, *, rule: str) -> Iterator[_Way]:
     for i in range(steps):
         is_last = i == steps - 1
         yield _Way(
-            "revise", REVISE, _calls(float(i == 0), 1 / (steps + 1), float(is_last and not writes)), k=i + 1
+            "revise",
+            prompts.REVISE,
+            _calls(float(i == 0), 1 / (steps + 1), float(is_last and not writes)),
+            k=i + 1,
         )
-    yield _Way("confirm", CONFIRM, _calls(0, 1 / (steps + 1), float(writes)))
+    yield _Way("confirm", prompts.CONFIRM, _calls(0, 1 / (steps + 1), float(writes)))
     if writes:
         yield _Way("solve", "", _calls(0, _anew(steps, rule), 1))
     if by == "clear_panel":
@@ -228,12 +216,10 @@ def revision_requests(
             if not way.prompt:
                 request = chains[way.role == "rationale"][i]
             else:
-                messages = _messages(way, draft, example, steps=steps, shown=shown)
-                bound = short_of(parameters, revision) if way.prompt in SHORT else parameters
                 request = request_to(
                     [teacher, *others][way.teacher],
-                    messages,
-                    parameters=bound,
+                    _messages(way, draft, example, steps=steps, shown=shown),
+                    parameters=parameters_of(way.prompt, parameters, revision),
                     role=way.role,
                     prompt=way.prompt,
                     example_id=example.id,
@@ -246,20 +232,20 @@ def _messages(
     way: _Way, draft: Prediction, example: Example, *, steps: tuple[str, ...], shown: Demonstrations
 ) -> tuple[Message, ...]:
     match way.prompt:
-        case "answer/1":
-            return answer_messages(example, shown.draw(example))
-        case "judge_step/1":
-            return judge_step_messages(example, steps[: way.k])
-        case "revise/1":
-            return revise_messages(example, steps[: way.k])
-        case "confirm/1":
-            return confirm_messages(example, steps, draft.answer)
-        case "locate/1":
-            return locate_messages(example, steps)
-        case "clear/1":
-            return clear_messages(example, steps)
-        case "repair/1":
+        case prompts.ANSWER:
+            return prompts.answer_messages(example, shown.draw(example))
+        case prompts.JUDGE_STEP:
+            return prompts.judge_step_messages(example, steps[: way.k])
+        case prompts.REVISE:
+            return prompts.revise_messages(example, steps[: way.k])
+        case prompts.CONFIRM:
+            return prompts.confirm_messages(example, steps, draft.answer)
+        case prompts.LOCATE:
+            return prompts.locate_messages(example, steps)
+        case prompts.CLEAR:
+            return prompts.clear_messages(example, steps)
+        case prompts.REPAIR:
             hint = example.answer if example.answer is not None else draft.answer
-            return repair_messages(dataclasses.replace(example, answer=hint), steps)
+            return prompts.repair_messages(dataclasses.replace(example, answer=hint), steps)
         case _:
             return verify_messages(example, draft_text(draft))

@@ -10,7 +10,10 @@ from tuition.core.steps import before_spill
 
 __all__ = ["Revision", "read_location", "read_revision", "read_suffix", "read_verdict"]
 
-_SAID = re.compile(r"\bis\s+(not\s+)?(right|correct|wrong|incorrect)\b", re.I)
+_EDGE = r"\b"
+_SAID = re.compile(_EDGE + r"is\s+(not\s+)?(right|correct|wrong|incorrect)\b", re.I)
+_OF_A_STEP = re.compile(r"\bstep \d+\s+is\b", re.I)
+_WRONG_STEP = re.compile(r"\bstep (\d+) is (?:the first wrong (?:step|one)|wrong|incorrect)\b", re.I)
 _BARE = re.compile(r"^\W*(?:step \d+\W+)?(yes|no|right|correct|wrong|incorrect)\b(?=\W|$)", re.I)
 _GOOD = frozenset({"yes", "right", "correct"})
 _FIRST = re.compile(
@@ -37,17 +40,22 @@ class Revision:
     """Whether the text was no JSON as it came."""
 
 
-def read_verdict(text: str) -> bool | None:
+def read_verdict(text: str, *, step: int) -> bool | None:
     """Read whether a step is right.
 
     Args:
         text: A teacher's reply, such as `Step 2 is wrong.`; a reply that only begins with yes or no counts.
+        step: Number of the step that was asked about, from 1.
 
     Returns:
-        The verdict stated last; None: none can be read.
+        What is said last of this very step; where it is not named, the verdict stated last. None: none can
+        be read, or only other steps are judged.
     """
     body = before_spill(text)
-    said = list(_SAID.finditer(body))
+    of_step = re.compile(rf"\bstep {step}\s+{_SAID.pattern.removeprefix(_EDGE)}", re.I)
+    said = list(of_step.finditer(body))
+    if not said and not _OF_A_STEP.search(body):
+        said = list(_SAID.finditer(body))
     if said:
         return (said[-1][2].lower() in _GOOD) != bool(said[-1][1])
     bare = _BARE.match(body)
@@ -64,10 +72,11 @@ def read_location(text: str, steps: int) -> int | None:
     Returns:
         The 0-based index; the number of steps where none is wrong; None: unreadable, or no such step.
     """
-    found = list(_FIRST.finditer(before_spill(text).strip()))
-    if not found:
+    body = before_spill(text).strip()
+    found, named = list(_FIRST.finditer(body)), _WRONG_STEP.search(body)
+    if not found and named is None:
         return None
-    number = found[-1][1] or found[-1][4]
+    number = named[1] if not found and named is not None else found[-1][1] or found[-1][4]
     if number is None:
         return steps
     return int(number) - 1 if 1 <= int(number) <= steps else None

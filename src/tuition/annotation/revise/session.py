@@ -22,22 +22,27 @@ from tuition.core.protocols import Task, Teacher
 from tuition.core.records import Annotation, Example, Json, Message, Prediction, Reply, Request
 from tuition.core.steps import before_spill, join_steps, split_steps
 
-__all__ = ["SHORT", "Case", "Session", "draft_steps", "draft_text", "lumped", "short_of"]
+__all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped", "parameters_of"]
 
-SHORT: Final = frozenset({ANSWER, CONFIRM, JUDGE_STEP, LOCATE})
+_SHORT: Final = frozenset({ANSWER, CONFIRM, JUDGE_STEP, LOCATE})
 """Prompts whose reply is one sentence."""
 
 
-def short_of(parameters: Mapping[str, Json], revision: RevisionConfig) -> dict[str, Json]:
-    """Bound a reply of one sentence.
+def parameters_of(
+    prompt: str, parameters: Mapping[str, Json], revision: RevisionConfig
+) -> Mapping[str, Json]:
+    """Bound the reply where a prompt asks for one sentence.
 
     Args:
+        prompt: Name and version.
         parameters: Sampling parameters of the teacher.
         revision: Holds the bound; a smaller one among the parameters stands.
 
     Returns:
-        The parameters with that bound.
+        The parameters of the call.
     """
+    if prompt not in _SHORT:
+        return parameters
     bound, most = parameters.get("max_tokens"), revision.verdict_tokens
     return {**parameters, "max_tokens": min(most, bound) if isinstance(bound, int) else most}
 
@@ -148,8 +153,22 @@ class Session:
     revision: RevisionConfig
     seed: int
     parameters: Mapping[str, Json]
+    """Of whoever mends."""
+    panel_parameters: Mapping[str, Mapping[str, Json]]
+    """Of the others, by name; whoever is missing is asked with those of whoever mends."""
     spent: bool = False
     """Whether a call was refused for want of money."""
+
+    def parameters_for(self, teacher: Teacher) -> Mapping[str, Json]:
+        """Give the sampling parameters of whoever is asked.
+
+        Args:
+            teacher: Who.
+
+        Returns:
+            Its own, where they are known.
+        """
+        return self.panel_parameters.get(teacher.name, self.parameters)
 
     def request(
         self,
@@ -172,11 +191,11 @@ class Session:
         Returns:
             The request.
         """
-        is_short = prompt in SHORT
+        asked = teacher or self.teacher
         return request_to(
-            teacher or self.teacher,
+            asked,
             messages,
-            parameters=short_of(self.parameters, self.revision) if is_short else self.parameters,
+            parameters=parameters_of(prompt, self.parameters_for(asked), self.revision),
             role=role,
             prompt=prompt,
             example_id=case.example.id,
@@ -298,13 +317,16 @@ class Session:
         """
         return without_closing(read_suffix(reply.text))
 
-    def write_anew(self, cases: Sequence[Case]) -> None:
-        """Have the teacher write blind chains of its own in the place of drafts.
+    def chains(self, cases: Sequence[Case]) -> list[Request]:
+        """Make the calls for blind chains, the drafts not looked at.
 
         Args:
-            cases: The drafts; each chain has the draft as parent, and says that it was written anew.
+            cases: The drafts.
+
+        Returns:
+            One request each, in order.
         """
-        requests = annotation_requests(
+        return annotation_requests(
             [case.example for case in cases],
             self.teacher,
             train=self.train,
@@ -312,7 +334,14 @@ class Session:
             seed=self.seed,
             parameters=self.parameters,
         )
-        for case, reply in self.ask(cases, requests, what="chain"):
+
+    def write_anew(self, cases: Sequence[Case]) -> None:
+        """Have the teacher write blind chains of its own in the place of drafts.
+
+        Args:
+            cases: The drafts; each chain has the draft as parent, and says that it was written anew.
+        """
+        for case, reply in self.ask(cases, self.chains(cases), what="chain"):
             self.says(case, "wrote anew")
             answer = self.read(reply, case.example)
             self.close(case, reply.text.strip(), answer, kind="chain", finish=reply.finish)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tuition.annotation import Annotated
-from tuition.annotation.allocation import Look, allocate, by_expected_price, escalate
+from tuition.annotation.allocation import History, Look, allocate, by_expected_price, escalate
 from tuition.annotation.revise import revise
 from tuition.core.records import Annotation, Example, Json, Prediction
-from tuition.core.rows import read_rows
 from tuition.recipes.asking import annotation_of
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.second_look import look_again
@@ -84,8 +82,12 @@ def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft
             break
         part, queue = queue[:n], queue[n:]
         drafts = draft(part) if asking.revises or _is_checked_by_student(course) else {}
-        taught = _together(taught, _ask_part(course, asking, part, drafts=drafts), asked=n)
-    _write_down(course, taught)
+        history = asking.history.plus(taught.looks)
+        came = _ask_part(course, asking, part, drafts=drafts, history=history)
+        taught = _together(taught, came, asked=n)
+    if taught.gone:
+        # Where nobody answered at all, the same parts are asked again when the run is gone on with.
+        _write_down(course, taught)
     return taught
 
 
@@ -103,7 +105,12 @@ def _size(course: Course, items: int, left: int) -> int:
 
 
 def _ask_part(
-    course: Course, asking: Asking, part: Sequence[Example], *, drafts: Mapping[str, Prediction]
+    course: Course,
+    asking: Asking,
+    part: Sequence[Example],
+    *,
+    drafts: Mapping[str, Prediction],
+    history: History,
 ) -> Taught:
     found: list[Annotated] = []
     holds: dict[tuple[str, str], bool | None] = {}
@@ -134,15 +141,17 @@ def _ask_part(
         endings.update(taken.endings.values())
     else:
         kept = []
-        for name, items in _allocated(course, asking, part).items():
+        for name, items in _allocated(course, asking, part, history=history).items():
             kept += ask(items, name).values()
     return _taught(part, found, kept=kept, looks=_looks(part, holds, asking), endings=endings)
 
 
-def _allocated(course: Course, asking: Asking, part: Sequence[Example]) -> dict[str, list[Example]]:
+def _allocated(
+    course: Course, asking: Asking, part: Sequence[Example], *, history: History
+) -> dict[str, list[Example]]:
     chosen = allocate(
         part,
-        asking.history,
+        history,
         [asking.costs_of(item) for item in part],
         seed=course.config.seed,
         config=course.config.allocation,
@@ -178,6 +187,7 @@ def _annotate(
         revision=course.config.revision,
         seed=bench.config.seed,
         parameters=who.table.parameters(),
+        panel_parameters={other.table.name: other.table.parameters() for other in asking.panel.everyone},
     )
 
 
@@ -257,10 +267,10 @@ def _read_back(course: Course) -> Taught | None:
     facts = course.read_json("asked.json")
     if facts is None:
         return None
-    rows: list[dict[str, Any]] = list(read_rows(course.folder / "annotations.jsonl"))
+    kept, dropped = course.replies_of(course.number)
     return Taught(
-        kept=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),
-        dropped=tuple(Annotation.from_json(row) for row in rows if not row["is_used"]),
+        kept=tuple(kept),
+        dropped=tuple(dropped),
         asked=facts["asked"],
         gone=tuple(facts["gone"]),
         failures=facts["failures"],

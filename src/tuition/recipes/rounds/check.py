@@ -42,7 +42,12 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
             f"selection.per_dollar divides by what asking costs, and {some_of(free)} costs nothing; leave it "
             "out."
         )
-    faults += [*_bad_allocation(config, teachers), *_unpriced(config, teachers), *_told(config, teachers)]
+    faults += [
+        *_unread(config),
+        *_bad_allocation(config, teachers),
+        *_unpriced(config, teachers),
+        *_told(config, teachers),
+    ]
     if config.rounds.keep == "best" and not has_valid:
         faults.append(
             "rounds.keep = 'best' chooses among the rounds' students on validation, and there is none; name "
@@ -50,6 +55,36 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
         )
     if faults:
         raise ConfigError(" ".join(faults))
+
+
+def _unread(config: Elad) -> list[str]:
+    """Settings of other recipes that rounds do not read, and numbers that would make a score say nothing."""
+    settings = {
+        "annotation.verify": (bool(config.annotation.verify), "annotator = 'clear_panel' verifies revisions"),
+        "annotation.redraws": (config.annotation.redraws > 0, "a dropped reply is not asked for again"),
+        "samples in a [[teacher]] table": (
+            any(table.samples > 1 for table in config.teacher),
+            "one reply an example is learnt from",
+        ),
+    }
+    faults = [
+        f"elad does not read {name}: {why}; leave it out."
+        for name, (is_set, why) in settings.items()
+        if is_set
+    ]
+    try:
+        needs = needs_of(config.selection)
+    except ConfigError:
+        return faults
+    votes = {"samples": config.explanation.samples, "prefixes": config.explanation.prefix_samples}
+    names = {"samples": "explanation.samples", "prefixes": "explanation.prefix_samples"}
+    for kind, n in votes.items():
+        if kind in needs and n < 2:
+            faults.append(
+                f"{names[kind]} = {n} leaves nothing to disagree, so that selection.strategy = "
+                f"{config.selection.strategy!r} would score all examples alike; set it to 2 or more."
+            )
+    return faults
 
 
 def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:

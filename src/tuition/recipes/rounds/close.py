@@ -7,8 +7,7 @@ from typing import Any
 
 from tuition.annotation import health_table
 from tuition.core.protocols import Learner
-from tuition.core.records import Annotation, Json
-from tuition.core.rows import read_rows
+from tuition.core.records import Json
 from tuition.evaluation.stop import certain, should_stop
 from tuition.recipes.check import answer_way
 from tuition.recipes.common import finish, train_student
@@ -18,7 +17,7 @@ from tuition.recipes.rounds.ask import Taught
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.calibrate import calibrate
 from tuition.recipes.rounds.doubt.rank import Ranked
-from tuition.recipes.rounds.purse import Used
+from tuition.recipes.rounds.purse import PROBE, Used
 from tuition.recipes.rounds.staff import Asking, asking_of
 
 __all__ = ["close_round", "examine_last", "stop_if_certain"]
@@ -62,7 +61,8 @@ def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Tau
     used = course.used(course.used_before.items + taught.asked)
     figures, hits = _on_valid(course, student)
     share = taught.first_step_wrong
-    switches = asking.revises and share is not None and share > rounds.blind_above
+    # Fewer than a first part say nothing of the next rounds.
+    switches = asking.revises and share is not None and share > rounds.blind_above and taught.asked >= PROBE
     if switches:
         course.bench.run.event("switched_to_blind", round=course.number, first_step_wrong=share)
     row: dict[str, Any] = {
@@ -147,12 +147,11 @@ def examine_last(course: Course, student: Learner) -> dict[str, Json]:
     bench, config = course.bench, course.config
     kept = _kept_round(course)
     if kept != course.number - 1:
-        student = train_student(bench, (), name=f"rounds/{kept:02d}/student")
+        student = train_student(bench, (), name=f"{course.place_of(kept)}/student")
     if not (bench.run.path / "student").exists():
         bench.run.write_folder("student", student.save)
-    prefix = answer_prefix(config)
-    calibration = calibrate(course, student, prefix=prefix)
-    figures = examine(bench, student_answers(bench, student, prefix=prefix))
+    calibration = calibrate(course, student)
+    figures = examine(bench, student_answers(bench, student, prefix=answer_prefix(config)))
     stop = course.stop or {}
     rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in course.rounds]
     return finish(
@@ -181,10 +180,7 @@ def _kept_round(course: Course) -> int:
 
 
 def _health(course: Course) -> list[dict[str, Json]]:
-    found: list[Annotation] = []
-    for number in range(course.number):
-        path = course.folder_of(number) / "annotations.jsonl"
-        found += [Annotation.from_json(row) for row in read_rows(path)]
+    found = [item for i in range(course.number) for part in course.replies_of(i) for item in part]
     missing = {table.name: 0 for table in course.config.writers}
     for row in course.rounds:
         for name, n in row["failures"].items():

@@ -14,12 +14,14 @@ from typing import Any
 from tuition.annotation import Till
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import read_rows
-from tuition.core.store import Place
 from tuition.recipes.common import Bench
 from tuition.recipes.rounds.config import Allowance, Elad
 from tuition.recipes.rounds.purse import Used, affordable
 
 __all__ = ["Course"]
+
+_SEEDS_A_RUN = 10_000
+"""So that no round of one seed draws what another round of the next seed draws."""
 
 
 class Course:
@@ -56,23 +58,23 @@ class Course:
     @property
     def folder(self) -> Path:
         """Of the round that is due."""
-        return self.folder_of(self.number)
+        return self.bench.run.path / self.place_of(self.number)
 
-    def folder_of(self, number: int) -> Path:
-        """Say where a round lies.
+    def place_of(self, number: int) -> str:
+        """Name the folder of a round.
 
         Args:
             number: Of the round.
 
         Returns:
-            Its folder, which may not exist yet.
+            Such as `rounds/00`, within the run's folder; it may not exist yet.
         """
-        return self.bench.run.path / "rounds" / f"{number:02d}"
+        return f"rounds/{number:02d}"
 
     @property
     def seed(self) -> int:
         """Of everything that is drawn in the round that is due."""
-        return self.config.seed + self.number
+        return _SEEDS_A_RUN * self.config.seed + self.number
 
     @property
     def is_cold(self) -> bool:
@@ -93,8 +95,7 @@ class Course:
     def till(self) -> Till:
         """Where the round that is due is paid."""
         till = self.bench.till
-        place = Place(run=till.place.run, round=self.number, group=till.place.group)
-        return dataclasses.replace(till, place=place)
+        return dataclasses.replace(till, place=dataclasses.replace(till.place, round=self.number))
 
     @property
     def left(self) -> list[Example]:
@@ -104,22 +105,25 @@ class Course:
 
     # ---- what was learnt from ----
 
-    def annotations_of(self, number: int) -> list[Annotation]:
-        """Read the annotations of a round that its student learnt from.
+    def replies_of(self, number: int) -> tuple[list[Annotation], list[Annotation]]:
+        """Read what a round's asking came to.
 
         Args:
-            number: Of the round.
+            number: Of the round, which has been asked.
 
         Returns:
-            Those that no filter dropped, in the order they were asked for.
+            The annotations that are learnt from, and those that are not, each in the order of asking.
         """
-        rows = read_rows(self.folder_of(number) / "annotations.jsonl")
-        return [Annotation.from_json(row) for row in rows if row["is_used"]]
+        kept: list[Annotation] = []
+        dropped: list[Annotation] = []
+        for row in read_rows(self.bench.run.path / self.place_of(number) / "annotations.jsonl"):
+            (kept if row["is_used"] else dropped).append(Annotation.from_json(row))
+        return kept, dropped
 
     @property
     def annotations(self) -> list[Annotation]:
-        """Those of all rounds that are over."""
-        return [item for number in range(self.number) for item in self.annotations_of(number)]
+        """What the student learnt from in all rounds that are over."""
+        return [item for number in range(self.number) for item in self.replies_of(number)[0]]
 
     # ---- money ----
 
@@ -160,7 +164,7 @@ class Course:
             (self.allowance, this_round),
             (self.config.rounds.total, all_rounds),
         )
-        return affordable(limits, asked=this_round)
+        return affordable(limits, so_far=all_rounds)
 
     def is_used_up(self, now: Used) -> bool:
         """Say whether all rounds together may ask not one more example.
@@ -169,10 +173,10 @@ class Course:
             now: What the run has used, the round that is due included.
 
         Returns:
-            Whether the allowance of all rounds is used up, at the mean cost of this round's examples.
+            Whether the allowance of all rounds is used up, at the mean cost of the examples so far.
         """
-        this_round = now.since(self.used_before)
-        return affordable([(self.config.rounds.total, now.since(self._used_first))], asked=this_round) == 0
+        all_rounds = now.since(self._used_first)
+        return affordable([(self.config.rounds.total, all_rounds)], so_far=all_rounds) == 0
 
     @property
     def _used_first(self) -> Used:
@@ -200,7 +204,7 @@ class Course:
             rows: One a line.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.bench.run.write_rows(f"{self._place}/{name}", rows)
+        self.bench.run.write_rows(f"{self.place_of(self.number)}/{name}", rows)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file into the round's folder, whole or not at all.
@@ -210,7 +214,19 @@ class Course:
             value: What to write.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.bench.run.write_json(f"{self._place}/{name}", value)
+        self.bench.run.write_json(f"{self.place_of(self.number)}/{name}", value)
+
+    def read_rows(self, name: str) -> list[dict[str, Any]]:
+        """Read a JSONL file of the round's folder.
+
+        Args:
+            name: File name.
+
+        Returns:
+            One entry a line; none where it is not written yet.
+        """
+        path = self.folder / name
+        return list(read_rows(path)) if path.exists() else []
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file of the round's folder.
@@ -223,10 +239,6 @@ class Course:
         """
         path = self.folder / name
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-    @property
-    def _place(self) -> str:
-        return f"rounds/{self.number:02d}"
 
     # ---- the end of a round ----
 

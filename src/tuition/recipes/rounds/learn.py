@@ -25,7 +25,8 @@ _STUDENT = "(student)"
 def train_round(course: Course, taught: Taught, *, ranked: Ranked) -> Learner:
     """Train the student of the round that is due.
 
-    Source: ELAD (arXiv 2402.13098), step 4: cross-entropy on q → r* ⊕ a* over everything annotated so far.
+    Source: after ELAD (arXiv 2402.13098), step 4; the loss is ours: cross-entropy on q → r* ⊕ a* over
+    everything annotated so far.
 
     Differs: a round may go on from the last one's student, with a share of the earlier annotations; what it
     is sure of may be rehearsed in its own words.
@@ -54,12 +55,13 @@ def train_round(course: Course, taught: Taught, *, ranked: Ranked) -> Learner:
     if not targets:
         raise DataError(
             f"round {course.number} asked about {taught.asked} examples, and nothing is left to learn from "
-            f"({_counted(taught)}). rounds/{course.number:02d}/annotations.jsonl in the run folder has what "
-            "came, with the faults it was dropped for."
+            f"({_counted(taught)}). {course.place_of(course.number)}/annotations.jsonl in the run folder has "
+            "what came, with the faults it was dropped for."
         )
     targets += _targets(course, rehearsed(ranked, taught, n=round(rounds.rehearse * len(learnt))))
-    start = course.folder_of(course.number - 1) / "student" if goes_on else None
-    return train_student(course.bench, targets, name=f"rounds/{course.number:02d}/student", start=start)
+    start = course.bench.run.path / course.place_of(course.number - 1) / "student" if goes_on else None
+    name = f"{course.place_of(course.number)}/student"
+    return train_student(course.bench, targets, name=name, start=start)
 
 
 def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:
@@ -108,7 +110,7 @@ def student_of(course: Course) -> Learner:
     """
     if not course.rounds:
         return untrained_student(course.bench)
-    return train_student(course.bench, (), name=f"rounds/{course.number - 1:02d}/student")
+    return train_student(course.bench, (), name=f"{course.place_of(course.number - 1)}/student")
 
 
 def _targets(course: Course, annotations: Sequence[Annotation]) -> list[Target]:

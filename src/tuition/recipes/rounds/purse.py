@@ -66,17 +66,17 @@ def _count(row: object, name: str) -> int:
     return int(row.get(name, 0)) if isinstance(row, dict) else 0
 
 
-def affordable(limits: Sequence[tuple[Allowance, Used]], *, asked: Used) -> int | None:
+def affordable(limits: Sequence[tuple[Allowance, Used]], *, so_far: Used) -> int | None:
     """Say about how many more examples to ask at once.
 
-    The mean cost of the examples of this round so far stands for the next ones, or of those before it; of
-    what they seem to allow, nine tenths are asked, until not one more is affordable. So a limit is met to
-    within about one example, but for one that ends among the very first four, whose cost nobody knows yet.
+    The mean cost of the run's examples so far stands for the next ones; of what it seems to allow nine tenths
+    are asked, yet never more at once than were asked before, for few examples say little of what others
+    cost, and failures that cost nothing say nothing. So a limit is met to within about one example where the
+    examples cost alike, but for one that ends among the very first four, whose cost nobody knows yet.
 
     Args:
         limits: Each allowance with what was used of it.
-        asked: What this round has used so far; with no items, the cost of one is that of what was used of an
-            allowance, or unknown.
+        so_far: What all rounds have used so far; with no items, the cost of one is unknown.
 
     Returns:
         A number of examples, 0: the allowance is used up; None: nothing is limited.
@@ -84,29 +84,27 @@ def affordable(limits: Sequence[tuple[Allowance, Used]], *, asked: Used) -> int 
     counts = [
         max(0, allowance.items - used.items) for allowance, used in limits if allowance.items is not None
     ]
-    shares = [share for allowance, used in limits for share in _left(allowance, used, asked)]
+    shares = [share for allowance, used in limits for share in _left(allowance, used, so_far)]
     if any(share < 1 for share in shares):
         return 0
-    if shares and asked.items == 0:
-        counts.append(math.floor(min(PROBE, *shares)))
-    elif shares and min(shares) < math.inf:
-        counts.append(max(1, math.floor(_PART * min(shares))))
+    if shares:
+        at_most = max(PROBE, so_far.items)
+        counts.append(math.floor(min(at_most, max(1.0, _PART * min(shares)))))
     return min(counts) if counts else None
 
 
-def _left(allowance: Allowance, used: Used, asked: Used) -> list[float]:
+def _left(allowance: Allowance, used: Used, so_far: Used) -> list[float]:
     """How many examples each limit but that on examples leaves room for, at the mean cost so far."""
-    known = asked if asked.items else used
     pairs = (
-        (allowance.calls, used.calls, known.calls),
-        (allowance.tokens, used.tokens, known.tokens),
-        (allowance.usd, used.usd, known.usd),
+        (allowance.calls, used.calls, so_far.calls),
+        (allowance.tokens, used.tokens, so_far.tokens),
+        (allowance.usd, used.usd, so_far.usd),
     )
     found: list[float] = []
     for limit, spent, cost in pairs:
         if limit is None or spent is None or cost is None:
             continue
-        mean = cost / known.items if known.items else 0.0
+        mean = cost / so_far.items if so_far.items else 0.0
         left = limit - spent
         found.append(left / mean if mean > 0 else math.inf if left > 0 else 0.0)
     return found

@@ -90,7 +90,7 @@ def _verified(course: Course, who: Panelist, replies: Sequence[Annotation]) -> L
     bench = course.bench
     asked = verifiable(replies, course.pool, task=bench.task)
     requests = verify_requests(asked, course.pool, who.teacher, parameters=who.table.parameters())
-    came = ask_panelist(bench, who, requests)
+    came = ask_panelist(bench, who, requests, till=course.till)
     found = verifications(asked, came.replies, course.pool, task=bench.task, verifier=who.table.name)
     holds = {one.example_id: one.outcome == "leads" for one in found if one.outcome != "unanswered"}
     return LookedAgain(holds=holds, is_spent=came.refused is not None)

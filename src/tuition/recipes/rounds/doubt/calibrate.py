@@ -12,26 +12,25 @@ from tuition.core.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
 from tuition.recipes.config import source_types
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.doubt.evidence import evidence_of
+from tuition.recipes.rounds.doubt.rank import explained
 from tuition.selection import STRATEGIES, SelectionConfig, needs_of, scores_of
 
 __all__ = ["calibrate"]
 
 
-def calibrate(course: Course, student: Learner, *, prefix: str) -> list[dict[str, Json]]:
+def calibrate(course: Course, student: Learner) -> list[dict[str, Json]]:
     """Ask of every score how well it knows the student's wrong answers, and its wrong steps where those show.
 
     Args:
         course: Says on how many validation examples; the test split stays sealed.
         student: Whose doubts are measured: the one the run ends with.
-        prefix: The instruction by which it explains.
 
     Returns:
         One row a score and kind of wrongness, `of` being `answers` or `steps`; empty where there is nothing
         to look at. See `evaluation.calibration` for the other entries.
     """
-    config, bench = course.config, course.bench
-    examples = bench.splits.valid[: config.explanation.calibrate]
+    config = course.config
+    examples = course.bench.splits.valid[: config.explanation.calibrate]
     if not examples or not student.abilities.generates:
         return []
     wanted = {
@@ -40,18 +39,9 @@ def calibrate(course: Course, student: Learner, *, prefix: str) -> list[dict[str
         if needs_of(SelectionConfig(strategy=name))
     }
     needs: frozenset[EvidenceKind] = frozenset().union(*(needs_of(one) for one in wanted.values()))
-    bench.run.progress("calibrate scores", 0, len(examples))
-    drafts, evidence = evidence_of(
-        student,
-        examples,
-        needs=needs,
-        task=bench.task,
-        prefix=prefix,
-        form=config.student.answer_form,
-        config=config.explanation,
-        seed=config.seed,
+    drafts, evidence = explained(
+        course, student, examples, needs=needs, seed=config.seed, what="calibrate scores"
     )
-    bench.run.progress("calibrate scores", len(examples), len(examples))
     pool = Pool(size=len(examples), evidence=evidence)
     scores = {name: [float(score) for score in scores_of(pool, one)] for name, one in wanted.items()}
     tokens = {name: _tokens(evidence, needs_of(one)) for name, one in wanted.items()}

@@ -17,8 +17,9 @@ from tuition.recipes.rounds.staff import Asking
 from tuition.recipes.targets import questions
 from tuition.selection import SelectionConfig, candidates_of, needs_of, rank, scores_of
 
-__all__ = ["Ranked", "drafter", "rank_pool"]
+__all__ = ["Ranked", "drafter", "explained", "rank_pool"]
 
+_DRAFTS = "drafts.jsonl"
 _ROOM = 1.5
 """How many times as many examples are ranked as a sum of money is expected to buy."""
 
@@ -61,7 +62,7 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
     rehearses = course.config.rounds.rehearse > 0 and not course.is_cold
     also: frozenset[EvidenceKind] = frozenset({"greedy"}) if rehearses else frozenset()
     needs = needs_of(selection) | also
-    drafts, evidence = _explained(course, student, examples, needs=needs)
+    drafts, evidence = explained(course, student, examples, needs=needs, seed=seed)
     wants_vectors = selection.diversity != "none"
     asked = questions(examples, answer_prefix(course.config))
     pool = Pool(
@@ -91,7 +92,7 @@ def drafter(
     """Make what gives the student's explanations of the chosen examples.
 
     Args:
-        course: Of the run.
+        course: Its round's folder gets `drafts.jsonl`.
         student: Who explains what it has not explained yet, greedily.
         ranked: Holds what it wrote while it was looked at.
 
@@ -100,19 +101,44 @@ def drafter(
     """
 
     def draft(examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        missing = [example for example in examples if example.id not in ranked.drafts]
-        written, _ = _explained(course, student, missing, needs=frozenset({"greedy"}))
-        return {**ranked.drafts, **{item.example_id: item for item in written}}
+        kept = course.read_rows(_DRAFTS)
+        known = {**ranked.drafts, **{row["example_id"]: Prediction.from_json(row) for row in kept}}
+        missing = [example for example in examples if example.id not in known]
+        greedy: frozenset[EvidenceKind] = frozenset({"greedy"})
+        written, _ = explained(course, student, missing, needs=greedy, seed=course.seed)
+        if written:
+            # What a teacher was shown stays, so that nothing is bought anew for the last digit of a number.
+            course.write_rows(_DRAFTS, [*kept, *(item.to_json() for item in written)])
+        return {**known, **{item.example_id: item for item in written}}
 
     return draft
 
 
-def _explained(
-    course: Course, student: Learner, examples: Sequence[Example], *, needs: frozenset[EvidenceKind]
+def explained(
+    course: Course,
+    student: Learner,
+    examples: Sequence[Example],
+    *,
+    needs: frozenset[EvidenceKind],
+    seed: int,
+    what: str = "student explains",
 ) -> tuple[Sequence[Prediction], Sequence[Evidence]]:
+    """Have the student explain examples as the run configures it.
+
+    Args:
+        course: Of the run.
+        student: Who explains.
+        examples: Their labels are not looked at.
+        needs: Kinds of evidence; none: nobody explains anything.
+        seed: Equal seeds draw equal explanations.
+        what: What is going on, for whoever hears of progress.
+
+    Returns:
+        One prediction and one row of numbers an example, in order; none where nothing is needed.
+    """
     if not needs or not examples:
         return (), ()
-    course.bench.run.progress("student explains", 0, len(examples))
+    course.bench.run.progress(what, 0, len(examples))
     found = evidence_of(
         student,
         examples,
@@ -121,9 +147,9 @@ def _explained(
         prefix=answer_prefix(course.config),
         form=course.config.student.answer_form,
         config=course.config.explanation,
-        seed=course.seed,
+        seed=seed,
     )
-    course.bench.run.progress("student explains", len(examples), len(examples))
+    course.bench.run.progress(what, len(examples), len(examples))
     return found
 
 
