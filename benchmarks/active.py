@@ -166,7 +166,9 @@ def tables(place, arm, seed, constants):
     # The first mends and the second verifies; one that escalates goes by price, whatever stands first.
     names = ["chen", "ada"] if arm.escalates or arm.annotator == "clear_panel" else ["chen"]
     look, pool = constants["look"], place / arm.pool
-    selection = {"strategy": arm.strategy, "candidates": look["candidates"], "per_dollar": arm.priced}
+    # Whoever may ask about more looks at more.
+    candidates = round(arm.money * look["candidates"])
+    selection = {"strategy": arm.strategy, "candidates": candidates, "per_dollar": arm.priced}
     if arm.strategy == "random" and not arm.rehearses:
         del selection["candidates"]
     return {

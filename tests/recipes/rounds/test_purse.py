@@ -25,14 +25,14 @@ def asked_for(costs, *limits):
         )
 
 
-def test_a_probe_then_as_many_as_before_then_nine_tenths_then_one_by_one():
-    # Ten each of 100: 4 leave room for 6, of which 5.4, yet no more than before; then 1.8 of 2; then 1.
+def test_a_probe_then_half_of_what_is_left_then_one_by_one():
+    # Ten each of 100: 4 leave room for 6, of which half; then half of 3, which is 1; and on one by one.
     assert asked_for([10] * 50, Allowance(tokens=100)) == (
-        [4, 4, 1, 1],
+        [4, 3, 1, 1, 1],
         Used(items=10, calls=10, tokens=100, usd=100),
     )
     # Of 105 the last 5 are half an example.
-    assert asked_for([10] * 50, Allowance(tokens=105))[0] == [4, 4, 2]
+    assert asked_for([10] * 50, Allowance(tokens=105))[0] == [4, 3, 1, 1, 1]
 
 
 def test_four_that_cost_nothing_do_not_lift_the_limit():
@@ -62,7 +62,7 @@ def test_the_narrower_of_two_allowances_counts():
     this_round, all_rounds = Used(items=4, calls=8), Used(items=24, calls=48)
     # Two calls each: room for 8 of the round's 24 calls, and for 1 of all rounds' 50.
     limits = [(Allowance(calls=24), this_round), (Allowance(calls=50), all_rounds)]
-    assert affordable(limits[:1], so_far=all_rounds) == 7
+    assert affordable(limits[:1], so_far=all_rounds) == 4
     assert affordable(limits, so_far=all_rounds) == 1
     assert affordable([(Allowance(items=25), all_rounds), *limits], so_far=all_rounds) == 1
     assert affordable([(Allowance(items=24), all_rounds)], so_far=all_rounds) == 0
@@ -72,7 +72,7 @@ def test_a_new_round_knows_what_examples_cost_before():
     # 98 examples at a cent each: two are left of the dollar, and no four are tried.
     used = Used(items=98, usd=0.98)
     assert affordable([(Allowance(), Used()), (Allowance(usd=1.0), used)], so_far=used) == 1
-    assert affordable([(Allowance(usd=9.0), Used()), (Allowance(usd=1.1), used)], so_far=used) == 10
+    assert affordable([(Allowance(usd=9.0), Used()), (Allowance(usd=1.1), used)], so_far=used) == 6
     assert affordable([(Allowance(usd=0.985), used)], so_far=used) == 0
 
 

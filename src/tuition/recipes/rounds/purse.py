@@ -15,8 +15,8 @@ __all__ = ["PROBE", "Used", "affordable"]
 
 PROBE = 4
 """Examples asked about first, to learn what one costs, where more than their number is limited."""
-_PART = 0.9
-"""Share of what seems affordable that is asked at once: examples differ in price."""
+_PART = 0.5
+"""Share of what seems affordable that is asked at once: prices differ, and the rest is asked knowing more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ def _count(row: object, name: str) -> int:
 def affordable(limits: Sequence[tuple[Allowance, Used]], *, so_far: Used) -> int | None:
     """Say about how many more examples to ask at once.
 
-    The mean cost of the run's examples so far stands for the next ones; of what it seems to allow nine tenths
-    are asked, yet never more at once than were asked before, for few examples say little of what others
-    cost, and failures that cost nothing say nothing. So a limit is met to within about one example where the
-    examples cost alike, but for one that ends among the very first four, whose cost nobody knows yet.
+    The mean cost of the run's examples so far stands for the next ones; of what it seems to allow one half is
+    asked, yet never more at once than were asked before, for few examples say little of what others cost,
+    and failures that cost nothing say nothing. So a limit is met to within about one example, of the dear
+    ones where they differ, but for one that ends among the very first four, whose cost nobody knows yet.
 
     Args:
         limits: Each allowance with what was used of it.
