@@ -332,7 +332,7 @@ def over_random(by_arm, constants, pool):
     found = {}
     for arm in arms_of(constants):
         plain = Arm(pool, "random", money=arm.money)
-        if arm.is_full or arm == plain or arm.name not in by_arm or plain.name not in by_arm:
+        if arm.pool != pool or arm.is_full or arm == plain or not {arm.name, plain.name} <= by_arm.keys():
             continue
         same = dataclasses.replace(arm, strategy="random", priced=False)
         found[arm.name] = points(by_arm[arm.name], by_arm[plain.name])
