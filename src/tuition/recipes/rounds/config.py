@@ -21,8 +21,8 @@ from tuition.selection import SelectionConfig
 __all__ = ["Allowance", "Elad", "RoundsConfig"]
 
 _STRATEGY = "mean_token_entropy"
-"""What is asked next where nothing else is said: no surely worse than answer entropy, at a quarter of its cost
-in tokens of the student; docs/recipes/elad.md has the measurement."""
+"""What is asked next where nothing else is said: not surely worse than answer entropy, at a quarter of the
+student's tokens; docs/recipes/elad.md has the measurement."""
 
 
 class Allowance(Section):
