@@ -317,7 +317,7 @@ def test_interrupt_from_the_keyboard(tmp_path):
     assert [process.stdout.readline() for _ in range(4)] == ["calling\n"] * 4
     with Store(path) as store:
         process.send_signal(signal.SIGINT)
-        said_last, _ = process.communicate(timeout=20)
+        said_last, _ = process.communicate(timeout=60)
         assert said_last == "interrupted\n"
         assert states(store) == ["unknown"] * 4
 
