@@ -44,8 +44,6 @@ class Arm:
     priced: bool = False
     """Whether the score is divided by the expected price."""
     escalates: bool = False
-    rehearses: bool = False
-    """Whether the student repeats what it is sure of, in its own words."""
     is_full: bool = False
     """Whether the whole pool is asked about."""
     money: float = 1.0
@@ -54,7 +52,6 @@ class Arm:
     @property
     def name(self):
         parts = ["full pool" if self.is_full else self.strategy]
-        parts += ["rehearsing"] * self.rehearses
         parts += ["per dollar"] * self.priced + ["escalating"] * self.escalates
         parts += [self.annotator] * (self.annotator != "chain")
         parts += [f"{self.money:g} times the money"] * (self.money != 1)
@@ -71,26 +68,20 @@ def arms_of(constants):
     best, headline = constants["headline"]["best"], constants["headline"]["pool"]
     sums = sorted(constants["money"]["times"], reverse=True)
     others = [pool for pool in constants["pools"] if pool != headline]
-    arms = [Arm(headline, "random"), Arm(headline, best), Arm(headline, best, rehearses=True)]
+    cheap = "mean_token_entropy"
+    common = ("random", best, cheap)
+    changed = [annotator for annotator in ANNOTATORS if annotator != "chain"]
+    arms = [Arm(headline, strategy) for strategy in common]
     arms.append(Arm(headline, "random", is_full=True))
-    arms += [Arm(pool, strategy) for pool in others for strategy in ("random", best)]
-    arms.append(Arm(headline, "entropy"))
     arms += [Arm(headline, best, money=times) for times in sums]
-    arms += [
-        Arm(headline, strategy) for strategy in STRATEGIES if strategy not in ("random", best, "entropy")
-    ]
-    for annotator in ANNOTATORS:
-        if annotator != "chain":
-            arms += [Arm(headline, strategy, annotator) for strategy in ("random", best)]
-    arms += [Arm(pool, "random", is_full=True) for pool in others]
+    arms += [Arm(pool, strategy) for pool in others for strategy in common]
+    arms += [Arm(headline, strategy) for strategy in STRATEGIES if strategy not in common]
+    arms += [Arm(headline, strategy, annotator) for annotator in changed for strategy in ("random", best)]
     arms += [Arm(headline, best, priced=True), Arm(headline, best, priced=True, escalates=True)]
     arms += [Arm(headline, "random", escalates=True, is_full=is_full) for is_full in (False, True)]
-    arms.append(Arm(headline, "random", rehearses=True))
-    arms += [Arm(headline, "random", money=times) for times in sums]
-    arms += [
-        Arm(headline, "random", annotator, is_full=True) for annotator in ANNOTATORS if annotator != "chain"
-    ]
-    return arms
+    arms += [Arm(pool, "random", is_full=True) for pool in others]
+    arms += [Arm(headline, "random", annotator, is_full=True) for annotator in changed]
+    return arms + [Arm(headline, "random", money=times) for times in sums]
 
 
 def main():
@@ -169,7 +160,7 @@ def tables(place, arm, seed, constants):
     # Whoever may ask about more looks at more.
     candidates = round(arm.money * look["candidates"])
     selection = {"strategy": arm.strategy, "candidates": candidates, "per_dollar": arm.priced}
-    if arm.strategy == "random" and not arm.rehearses:
+    if arm.strategy == "random":
         del selection["candidates"]
     return {
         "recipe": "elad",
@@ -218,9 +209,8 @@ def rounds_of(arm, constants):
     if arm.is_full:
         return {**common, "most": 1, "each": {"items": constants["sizes"]["train"]}}
     usd, most = arm.money * constants["money"]["total"], constants["money"]["rounds"]
-    rehearse = constants["rounds"]["rehearse"] if arm.rehearses else 0.0
     each, total = {"usd": round(usd / most, 6)}, {"usd": round(usd, 6)}
-    return {**common, "most": most, "each": each, "total": total, "rehearse": rehearse}
+    return {**common, "most": most, "each": each, "total": total}
 
 
 def one_run(place, arm, *, seed, constants, until):

@@ -207,13 +207,16 @@ def mean_curves(points):
 # ---- what they come to ----
 
 
-def lean(rows):
-    """Leave out what another market repeats: the hits of single teachers are those of the list prices."""
-    return [{key: value for key, value in row.items() if key != "hits" or not repeats(row)} for row in rows]
+def parts_of(runs):
+    """Share the rows among three files: the list prices, other price tables, and price ratios."""
 
+    def name(market):
+        return "teachers_ratios" if market.startswith("ratio") else "teachers_markets"
 
-def repeats(row):
-    return row["market"] != "list" and row["strategy"].startswith("single:")
+    parts = {"teachers": [], "teachers_markets": [], "teachers_ratios": []}
+    for run in runs:
+        parts["teachers" if run["market"] == "list" else name(run["market"])].append(run)
+    return {name: rows for name, rows in parts.items() if rows}
 
 
 def mask(items, n):
@@ -224,10 +227,9 @@ def mask(items, n):
 def summary_of(runs):
     """Work everything out from the runs as they are written down."""
     tables, curves = {}, {}
-    hits = {(r["data"], r["strategy"]): r["hits"] for r in runs if "hits" in r and not r["calibration"]}
     for data, market in dict.fromkeys((run["data"], run["market"]) for run in runs):
         own = [run for run in runs if (run["data"], run["market"]) == (data, market)]
-        rows = [{"hits": hits.get((data, r["strategy"]))} | r for r in own if "strategy" in r]
+        rows = [run for run in own if "strategy" in run]
         n = rows[0]["n"]
         places = {(r["calibration"], r["seed"]): np.arange(n) for r in rows}
         for run in own:
@@ -239,7 +241,13 @@ def summary_of(runs):
         lines = table.lines()
         show(f"{data}, {market}", table, lines)
         tables[f"{data}/{market}"] = table_of(table, lines, data)
-    return headline(tables) | {"router_curves": curves, "tables": tables}
+    by_market = {
+        "frozen": {name: table["frozen"] for name, table in tables.items()},
+        "within_a_point": {name: short(table["cheapest_within_a_point"]) for name, table in tables.items()},
+        "always_cheapest": {name: table["always_cheapest"] for name, table in tables.items()},
+    }
+    first = headline(tables) if all(f"{data}/list" in tables for data in FILES) else {}
+    return first | by_market | {"router_curves": curves, "tables": tables}
 
 
 def table_of(table, lines, data):
@@ -271,14 +279,10 @@ def headline(tables):
         for which in ("cheapest_within_a_point", "cheapest_that_reaches", "cheapest_with_added")
     }
     learnt_, fixed, added = found.values()
-    elsewhere = {name: short(table["cheapest_within_a_point"]) for name, table in tables.items()}
     return {
         "money_share_to_best_teacher": column(learnt_, "share_without_calibration"),
         "money_share_to_best_teacher_with_calibration": column(learnt_, "share"),
         "by": column(learnt_, "strategy"),
-        "frozen": {name: table["frozen"] for name, table in tables.items()},
-        "within_a_point": elsewhere,
-        "always_cheapest": {name: table["always_cheapest"] for name, table in tables.items()},
         "earlier_methods": {
             "money_share_to_best_teacher": column(fixed, "share"),
             "money_share_to_best_teacher_without_calibration": column(fixed, "share_without_calibration"),
@@ -299,7 +303,7 @@ def main():
     runs = []
     for market, data in itertools.product(MARKETS[:1] if quick else MARKETS, FILES):
         rows, places, curves = runs_of(data, market, seeds)
-        runs += lean(rows + learnt_runs_of(data, market, seeds))
+        runs += rows + learnt_runs_of(data, market, seeds)
         runs.append({"data": data, "market": market, "curves": curves})
         for (size, seed), items in places.items():
             if len(items) < rows[0]["n"]:
@@ -307,9 +311,9 @@ def main():
                 runs.append({"data": data, "market": market} | shown)
     for market, data in itertools.product(() if quick else MORE_MARKETS, FILES):
         if (data, market) != ("gsm8k", "open"):
-            runs += lean(learnt_runs_of(data, market, seeds))
-    runs = rounded(runs, digits=12)
-    frame.write("teachers", __doc__, runs=runs, ratios={}, summary=rounded(summary_of(runs)), quick=quick)
+            runs += learnt_runs_of(data, market, seeds)
+    for name, part in parts_of(rounded(runs, digits=12)).items():
+        frame.write(name, __doc__, runs=part, ratios={}, summary=rounded(summary_of(part)), quick=quick)
 
 
 if __name__ == "__main__":

@@ -292,8 +292,11 @@ def test_call_that_was_reserved_and_not_sent_is_given_back(store):
 
 def test_interrupt_from_the_keyboard(tmp_path):
     script = """
+        import signal
         import sys
         from pathlib import Path
+        # Whoever runs this in the background of a shell has it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.path.insert(0, sys.argv[2])
         from toys import PLACE, ScriptedTeacher, requests
         from tuition.annotation import Till, ask_all

@@ -12,8 +12,7 @@ from tuition.core.config import override, read_toml
 from tuition.core.errors import ConfigError
 from tuition.evaluation.stop import StopConfig
 from tuition.recipes.config import Experiment, resolve
-from tuition.recipes.rounds.config import RoundsConfig
-from tuition.recipes.rounds.doubt.evidence import ExplanationConfig
+from tuition.recipes.rounds.config import ExplanationConfig, RoundsConfig
 from tuition.recipes.starters import STARTERS
 from tuition.selection import STRATEGIES, SelectionConfig
 

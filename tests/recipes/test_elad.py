@@ -64,6 +64,10 @@ def test_the_figures_of_a_run_agree_with_each_other(annotator, runs):
     for number, row in enumerate(rounds):
         assert sum(row["by_teacher"].values()) == row["annotated"] <= row["asked"]
         assert (row["first_step_wrong"] is None) == (blind or number == 0)
+        assert (row["revision"] is None) == (blind or number == 0)
+        if row["revision"] is not None:
+            # Every draft is counted, whatever came of it.
+            assert row["revision"]["drafts"] == row["asked"]
         kept = [item for item in lines(run / f"rounds/{number:02d}/annotations.jsonl") if item["is_used"]]
         assert len(kept) == row["annotated"]
         chosen = json.loads((run / f"rounds/{number:02d}/chosen.json").read_text())

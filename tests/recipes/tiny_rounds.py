@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tiny import experiment, teachers
 
+from tuition.annotation import Unanswered
 from tuition.core.records import Annotation, Prediction
 from tuition.core.run import Run
 from tuition.recipes.common import open_bench
@@ -67,6 +68,11 @@ def closed(number, **changed):
         "switched_to_blind": False,
     }
     return {**row, **changed}
+
+
+def unanswered(teacher, kind):
+    """An example that a teacher left without an annotation."""
+    return Unanswered(example_id="e", teacher=teacher, sample=0, kind=kind, message="")
 
 
 def chains(ids, text="Add one. So it is right."):

@@ -336,6 +336,8 @@ class Evidence(Record):
     """Natural log-probability of each token of the greedy explanation. (`greedy`)"""
     entropies: tuple[float, ...] = ()
     """Entropy of the student's distribution at each of its tokens, in nats. (`greedy`)"""
+    step_logprobs: tuple[float, ...] = ()
+    """The sum of `logprobs` over the tokens of each step. (`greedy`)"""
     votes: tuple[int, ...] = ()
     """How many sampled explanations end in each distinct answer, most first. (`samples`)"""
     confidence: float | None = None

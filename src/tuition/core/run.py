@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -25,7 +26,7 @@ from tuition.core.protocols import Listener
 from tuition.core.records import Json, content_id
 from tuition.core.rows import write_rows
 
-__all__ = ["Run", "code_revision", "run_id", "versions"]
+__all__ = ["Run", "code_revision", "essentials", "run_id", "versions"]
 
 _FREE = ("budget.", "evaluation.jobs", "evaluation.baselines", "out ", "store ")
 """What may differ when a run is gone on with: how much may be spent, and where things lie."""
@@ -57,7 +58,7 @@ class Run:
         self._lock = _lock(path)
         if not self.is_done:
             _write_text(path / "config.toml", config_text)
-        self.config_hash = _config_hash(config_text)
+        self.config_hash = content_id(essentials(tomllib.loads(config_text)))[:16]
         self.id = run_id(path)
         if not self.is_done:
             self.event("resumed" if self.is_resumed else "started", config_hash=self.config_hash)
@@ -203,14 +204,19 @@ def run_id(path: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _config_hash(config_text: str) -> str:
-    """Name what a result follows from: equal wherever the run lies and whatever it may spend."""
-    tables = tomllib.loads(config_text)
-    for name in ("out", "store", "budget"):
-        tables.pop(name, None)
-    for name in ("jobs", "baselines"):
-        tables.get("evaluation", {}).pop(name, None)
-    return content_id(tables)[:16]
+def essentials(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a configuration what its result does not follow from: where it lies, what it may spend.
+
+    Args:
+        tables: Of a run's `config.toml`.
+
+    Returns:
+        The tables, without `out`, `store`, `budget` and what is made beside the run.
+    """
+    beside = ("jobs", "baselines")
+    evaluation = {key: value for key, value in tables.get("evaluation", {}).items() if key not in beside}
+    kept = {key: value for key, value in tables.items() if key not in ("out", "store", "budget")}
+    return {**kept, "evaluation": evaluation} if "evaluation" in tables else kept
 
 
 def _check_folder(path: Path, config_text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from tuition.core.config import read_toml
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Record, canonical_json
+from tuition.core.run import essentials
 from tuition.evaluation.curve import (
     Curve,
     Point,
@@ -34,7 +35,7 @@ Split = Literal["valid", "test"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting(Record):
-    """Runs whose configurations are equal but for the seed, and where they and their store lie."""
+    """Runs whose configurations are equal but for the seed, where they lie, and what they may spend."""
 
     name: str
     """The recipe, and what tells the setting from the others of that recipe."""
@@ -189,12 +190,8 @@ def _run_folders(folders: Sequence[Path]) -> list[Path]:
 
 
 def _read(folder: Path, split: Split) -> _Run:
-    config: dict[str, Any] = read_toml(folder / "config.toml")
+    config = essentials(read_toml(folder / "config.toml"))
     seed = int(config.pop("seed", 0))
-    for name in ("out", "store"):
-        config.pop(name, None)
-    for name in ("jobs", "baselines"):
-        config.get("evaluation", {}).pop(name, None)
     is_program = any(teacher.get("kind") == "playground" for teacher in config.get("teacher", []))
     return _Run(
         folder=folder,

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from tiny import attempts, lines, rows, teachers
-from tiny_rounds import active, closed, course_of, drafts_of
+from tiny_rounds import active, closed, course_of, drafts_of, unanswered
 
 from tuition.core.errors import ConfigError
 from tuition.core.records import Annotation
@@ -227,15 +227,15 @@ def test_how_often_the_first_step_is_wrong():
         draft = {"teacher": "t", "kind": "revision", "rationale": "r", "answer": "1", "parent": "p"}
         return Annotation(example_id="e", first_wrong=first_wrong, **{**draft, **more})
 
-    assert Taught().first_step_wrong is None
-    assert Taught(kept=(mended(0), mended(2), mended(None), mended(1))).first_step_wrong == 0.25
-    assert Taught(kept=(mended(0),), dropped=(mended(0), mended(1))).first_step_wrong == 2 / 3
+    assert Taught().revision.first_step_share is None
+    assert Taught(kept=(mended(0), mended(2), mended(None), mended(1))).revision.first_step_share == 0.25
+    assert Taught(kept=(mended(0),), dropped=(mended(0), mended(1))).revision.first_step_share == 2 / 3
     # Whoever writes blind has looked at no draft.
-    assert Taught(kept=(mended(None, kind="chain", parent=""),)).first_step_wrong is None
-    assert Taught(kept=(mended(None, kind="answer"),)).first_step_wrong is None
+    assert Taught(kept=(mended(None, kind="chain", parent=""),)).revision.first_step_share is None
+    assert Taught(kept=(mended(None, kind="answer"),)).revision.first_step_share is None
     # A right draft that is left out was looked at, and a call that failed was not.
-    left_out = {"t: unneeded": 2, "t: server": 5}
-    assert Taught(kept=(mended(0), mended(1)), failures=left_out).first_step_wrong == 0.25
+    left_out = tuple(unanswered("t", kind) for kind in ["unneeded"] * 2 + ["server"] * 5)
+    assert Taught(kept=(mended(0), mended(1)), unanswered=left_out).revision.first_step_share == 0.25
 
 
 def test_mending_a_draft_keeps_it_as_the_parent(tmp_path):
@@ -244,7 +244,7 @@ def test_mending_a_draft_keeps_it_as_the_parent(tmp_path):
         drafts = drafts_of({example.id: "nobody knows" for example in course.pool.values()})
         taught = asked(course, draft=lambda examples: {e.id: drafts[e.id] for e in examples})
     assert {item.parent for item in taught.kept} == {draft.id for draft in drafts.values()}
-    assert taught.first_step_wrong is not None
+    assert taught.revision.first_step_share is not None
 
 
 def test_a_draft_that_nobody_looked_at_is_written_when_it_is_to_be_mended(tmp_path):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from tiny import lines
-from tiny_rounds import UNSEEN, active, chains, course_of, written
+from tiny_rounds import UNSEEN, active, chains, course_of, unanswered, written
 
 from tuition.core.errors import DataError
 from tuition.core.records import Evidence, Prediction
@@ -88,7 +88,7 @@ def test_the_pool_is_answered_by_the_start_student_then_by_the_last_rounds(tmp_p
 
 
 def test_nothing_to_learn_says_what_came_of_the_asking(tmp_path):
-    taught = Taught(dropped=chains(["coins-000001"]), asked=5, failures={"ada: unpaid": 4})
+    taught = Taught(dropped=chains(["coins-000001"]), asked=5, unanswered=(unanswered("ada", "unpaid"),) * 4)
     with (
         course_of(active(tmp_path)) as course,
         pytest.raises(

@@ -21,8 +21,6 @@ class Look(Record):
     teacher: str
     domain: str = ""
     is_adequate: bool
-    usd: float = 0.0
-    """What the reply was expected to cost, in dollars; 0 where prices decide nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,18 +36,24 @@ class RevisionFigures(Record):
     failed: int
     """Drafts left because a call failed or was not paid."""
 
+    @property
+    def first_step_share(self) -> float | None:
+        """Share of `first_step_wrong` among the drafts whose verdict is known; None: there is none."""
+        judged = self.drafts - self.unreadable - self.failed
+        return self.first_step_wrong / judged if judged else None
+
 
 def revision_figures(found: Annotated) -> RevisionFigures:
     """Count what came of drafts.
 
     Args:
-        found: From `revise`.
+        found: From `revise`; what was annotated without a look at a draft counts for nothing.
 
     Returns:
-        The counts. The share of `first_step_wrong` among `drafts` says when a blind chain is as good and
-        cheaper.
+        The counts.
     """
-    items = (*found.annotations, *found.dropped)
+    # Whatever was written in the place of a draft names it; an answer alone says nothing of its steps.
+    items = [item for item in (*found.annotations, *found.dropped) if item.parent and item.kind != "answer"]
     left = Counter(failure.kind for failure in found.failures)
     said = [{what.partition(": ")[2] for what in item.said_by} for item in items]
     unread = {"JSON unreadable", "answer unreadable"}

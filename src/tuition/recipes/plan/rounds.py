@@ -13,9 +13,9 @@ from tuition.annotation.revise import BLIND
 from tuition.core.records import Example, Record
 from tuition.core.store import Store
 from tuition.recipes.plan.example import GOES_ON, STEPS, ExamplePrice, ExamplePricer, Use
+from tuition.recipes.rounds.check import open_panel
 from tuition.recipes.rounds.config import Allowance, Elad
 from tuition.recipes.rounds.purse import PROBE
-from tuition.recipes.rounds.staff import panel_of
 from tuition.selection import needs_of
 
 __all__ = ["RoundPlan", "RoundsPlan", "Span", "plan_rounds"]
@@ -90,7 +90,7 @@ def plan_rounds(config: Elad, pool: Sequence[Example], *, has_valid: bool) -> Ro
         ConfigError: What is configured could not be done; see `check_rounds`.
         TeacherError: The terms of a teacher forbid learning from it.
     """
-    panel = panel_of(config, has_valid=has_valid)
+    panel = open_panel(config, has_valid=has_valid)
     shown = config.shown(pool)
     pricer = ExamplePricer(config, panel.everyone, shown)
     begun = _begun(config)

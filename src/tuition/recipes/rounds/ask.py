@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuition.annotation import Annotated
+from tuition.annotation import Annotated, Unanswered
 from tuition.annotation.allocation import History, Look, allocate, by_expected_price, escalate
-from tuition.annotation.revise import revise
+from tuition.annotation.revise import RevisionFigures, revise, revision_figures
 from tuition.core.records import Annotation, Example, Json, Prediction
 from tuition.recipes.asking import annotation_of
 from tuition.recipes.rounds.course import Course
@@ -35,8 +35,8 @@ class Taught:
     """Examples asked about."""
     gone: tuple[str, ...] = ()
     """Ids that are not asked about again: answered, refused by a teacher, or found in no need of it."""
-    failures: Mapping[str, int] = field(default_factory=dict)
-    """Counted as `teacher: kind`."""
+    unanswered: tuple[Unanswered, ...] = ()
+    """Examples that a teacher left without an annotation."""
     endings: Mapping[str, int] = field(default_factory=dict)
     """How escalation ended, by ending; empty: nothing escalates."""
     looks: tuple[Look, ...] = ()
@@ -45,19 +45,24 @@ class Taught:
     """Whether `[budget]` ended first."""
 
     @property
-    def first_step_wrong(self) -> float | None:
-        """Share of the drafts looked at whose very first step was wrong; None: none was looked at."""
-        # Whatever was written in the place of a draft names it; a draft without a step has no right one.
-        looked_at = [item for item in (*self.kept, *self.dropped) if item.parent and item.kind != "answer"]
-        # A draft that nothing was wrong with may be left as it is, and then it stands among the failures.
-        n = len(looked_at) + sum(n for name, n in self.failures.items() if name.endswith(": unneeded"))
-        return sum(item.first_wrong == 0 for item in looked_at) / n if n else None
+    def failures(self) -> dict[str, int]:
+        """The unanswered, counted as `teacher: kind`."""
+        return dict(Counter(f"{one.teacher}: {one.kind}" for one in self.unanswered))
+
+    @property
+    def revision(self) -> RevisionFigures:
+        """What came of the drafts that were looked at."""
+        return revision_figures(
+            Annotated(
+                annotations=self.kept, dropped=self.dropped, failures=self.unanswered, spent=self.is_spent
+            )
+        )
 
 
 def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
     """Ask about the best-scored examples until the round's allowance, or all rounds', is used up.
 
-    Source: ELAD (arXiv 2402.13098), step 3 of its loop, under the annotation budget.
+    Source: after ELAD (arXiv 2402.13098), step 3 of its loop, under the annotation budget.
 
     Differs: the allowance may be in items, calls, tokens or dollars; which teacher is asked is chosen item by
     item.
@@ -114,17 +119,17 @@ def _ask_part(
 ) -> Taught:
     found: list[Annotated] = []
     holds: dict[tuple[str, str], bool | None] = {}
-    allocation = course.config.allocation
+    allocation, is_spent = course.config.allocation, False
 
     def ask(items: Sequence[Example], name: str) -> dict[str, Annotation]:
+        nonlocal is_spent
         came = _annotate(course, asking, items, drafts=drafts, name=name)
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
         if allocation.has_history or (allocation.escalate and name != names[-1]):
             second = look_again(course, asking.panel, given, drafts=drafts, check=allocation.check)
             holds.update({(name, id_): said for id_, said in second.holds.items()})
-            if second.is_spent:
-                found.append(Annotated(annotations=(), dropped=(), failures=(), spent=True))
+            is_spent = is_spent or second.is_spent
         return given
 
     def check(item: Example, result: Annotation) -> bool | None:
@@ -143,7 +148,8 @@ def _ask_part(
         kept = []
         for name, items in _allocated(course, asking, part, history=history).items():
             kept += ask(items, name).values()
-    return _taught(part, found, kept=kept, looks=_looks(part, holds, asking), endings=endings)
+    looks = _looks(part, holds)
+    return _taught(part, found, kept=kept, looks=looks, endings=endings, is_spent=is_spent)
 
 
 def _allocated(
@@ -191,18 +197,11 @@ def _annotate(
     )
 
 
-def _looks(
-    part: Sequence[Example], holds: Mapping[tuple[str, str], bool | None], asking: Asking
-) -> tuple[Look, ...]:
+def _looks(part: Sequence[Example], holds: Mapping[tuple[str, str], bool | None]) -> tuple[Look, ...]:
     """Replies that a check could look at, as the history of their teachers has them."""
-    by_id = {item.id: item for item in part}
+    domains = {item.id: item.domain for item in part}
     return tuple(
-        Look(
-            teacher=name,
-            domain=by_id[id_].domain,
-            is_adequate=is_adequate,
-            usd=asking.costs_of(by_id[id_])[name],
-        )
+        Look(teacher=name, domain=domains[id_], is_adequate=is_adequate)
         for (name, id_), is_adequate in holds.items()
         if is_adequate is not None
     )
@@ -215,6 +214,7 @@ def _taught(
     kept: Sequence[Annotation],
     looks: tuple[Look, ...],
     endings: Mapping[str, int],
+    is_spent: bool,
 ) -> Taught:
     failures = [failure for came in found for failure in came.failures]
     answered = {item.example_id for came in found for item in (*came.annotations, *came.dropped)}
@@ -225,10 +225,10 @@ def _taught(
         kept=tuple(kept),
         dropped=(*(item for came in found for item in came.dropped), *given_up),
         gone=tuple(item.id for item in part if item.id not in may_come),
-        failures=Counter(f"{failure.teacher}: {failure.kind}" for failure in failures),
+        unanswered=tuple(failures),
         endings=endings,
         looks=looks,
-        is_spent=any(came.spent for came in found),
+        is_spent=is_spent or any(came.spent for came in found),
     )
 
 
@@ -238,7 +238,7 @@ def _together(first: Taught, second: Taught, *, asked: int) -> Taught:
         dropped=first.dropped + second.dropped,
         asked=first.asked + asked,
         gone=first.gone + second.gone,
-        failures=Counter(first.failures) + Counter(second.failures),
+        unanswered=first.unanswered + second.unanswered,
         endings=Counter(first.endings) + Counter(second.endings),
         looks=first.looks + second.looks,
         is_spent=first.is_spent or second.is_spent,
@@ -254,7 +254,7 @@ def _write_down(course: Course, taught: Taught) -> None:
         {
             "asked": taught.asked,
             "gone": list(taught.gone),
-            "failures": dict(taught.failures),
+            "unanswered": [one.to_json() for one in taught.unanswered],
             "endings": dict(taught.endings),
             "looks": [look.to_json() for look in taught.looks],
             "is_spent": taught.is_spent,
@@ -273,7 +273,7 @@ def _read_back(course: Course) -> Taught | None:
         dropped=tuple(dropped),
         asked=facts["asked"],
         gone=tuple(facts["gone"]),
-        failures=facts["failures"],
+        unanswered=tuple(Unanswered.from_json(row) for row in facts["unanswered"]),
         endings=facts["endings"],
         looks=tuple(Look.from_json(row) for row in facts["looks"]),
         is_spent=facts["is_spent"],

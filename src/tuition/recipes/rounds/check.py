@@ -1,17 +1,40 @@
-"""What would end an active run after its first calls were paid, looked for before. Asks no teacher."""
+"""The teachers of an active run, and what would end it after its first calls were paid. Asks nobody."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuition.annotation import RoutingConfig
 from tuition.annotation.revise import check_annotator
 from tuition.core.errors import ConfigError, near_name, some_of
 from tuition.core.protocols import Teacher
+from tuition.recipes.check import check_terms
 from tuition.recipes.rounds.config import Elad
-from tuition.recipes.routing import price_rank
+from tuition.recipes.routing import Panel, assemble, price_rank
 from tuition.selection import needs_of
 
-__all__ = ["check_rounds"]
+__all__ = ["check_rounds", "open_panel"]
+
+
+def open_panel(config: Elad, *, has_valid: bool) -> Panel:
+    """Make the teachers of an active run, and refuse what could not be done.
+
+    Args:
+        config: Of the run.
+        has_valid: Whether there is a validation part.
+
+    Returns:
+        The teachers; nobody was asked.
+
+    Raises:
+        ConfigError: What is configured could not be done; see `check_rounds`.
+        TeacherError: The terms of a teacher forbid learning from it.
+    """
+    check_terms(config.writers)
+    panel = assemble(config, route="all", routing=RoutingConfig())
+    teachers = {who.table.name: who.teacher for who in panel.everyone}
+    check_rounds(config, teachers, has_valid=has_valid)
+    return panel
 
 
 def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bool) -> None:

@@ -18,7 +18,7 @@ from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.calibrate import calibrate
 from tuition.recipes.rounds.doubt.rank import Ranked
 from tuition.recipes.rounds.purse import PROBE, Used
-from tuition.recipes.rounds.staff import Asking, asking_of
+from tuition.recipes.rounds.staff import Asking
 
 __all__ = ["close_round", "examine_last", "stop_if_certain"]
 
@@ -29,7 +29,7 @@ _FOR_RESUMING = ("gone", "looks", "hits", "used", "used_before", "stop")
 def stop_if_certain(course: Course, ranked: Ranked) -> bool:
     """End the rounds where nothing is left in the pool that the student is unsure of.
 
-    Source: ELAD (arXiv 2402.13098) stops when transfer suffices; a threshold τ on the score is our reading.
+    Source: after ELAD (arXiv 2402.13098), which stops when the transfer suffices; a threshold τ is ours.
 
     Args:
         course: Its `stop` is set where it is so.
@@ -60,9 +60,10 @@ def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Tau
     rounds, config = course.config.rounds, course.config
     used = course.used(course.used_before.items + taught.asked)
     figures, hits = _on_valid(course, student)
-    share = taught.first_step_wrong
+    revision = taught.revision if asking.revises else None
+    share = None if revision is None else revision.first_step_share
     # Fewer than a first part say nothing of the next rounds.
-    switches = asking.revises and share is not None and share > rounds.blind_above and taught.asked >= PROBE
+    switches = share is not None and share > rounds.blind_above and taught.asked >= PROBE
     if switches:
         course.bench.run.event("switched_to_blind", round=course.number, first_step_wrong=share)
     row: dict[str, Any] = {
@@ -82,8 +83,9 @@ def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Tau
         "highest": ranked.highest,
         "student_tokens": ranked.student_tokens,
         "first_step_wrong": share,
+        "revision": None if revision is None else revision.to_json(),
         "switched_to_blind": switches,
-        "failures": dict(taught.failures),
+        "failures": taught.failures,
         "endings": dict(taught.endings),
         "gone": list(taught.gone),
         "looks": [look.to_json() for look in taught.looks],
@@ -165,7 +167,7 @@ def examine_last(course: Course, student: Learner) -> dict[str, Json]:
         calibration=calibration,
         health=_health(course),
         failures=dict(sum((Counter(row["failures"]) for row in course.rounds), Counter())),
-        is_simulated=asking_of(course).panel.is_simulated,
+        is_simulated=course.panel.is_simulated,
         answer_by=answer_way(config),
         teachers=[teacher.name for teacher in config.teacher],
     )

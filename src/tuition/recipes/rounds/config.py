@@ -15,10 +15,9 @@ from tuition.core.errors import near_name
 from tuition.core.records import Example
 from tuition.evaluation.stop import StopConfig
 from tuition.recipes.config import Experiment, RationaleAs
-from tuition.recipes.rounds.doubt.evidence import ExplanationConfig
 from tuition.selection import SelectionConfig
 
-__all__ = ["Allowance", "Elad", "RoundsConfig"]
+__all__ = ["Allowance", "Elad", "ExplanationConfig", "RoundsConfig"]
 
 _STRATEGY = "mean_token_entropy"
 """What is asked next where nothing else is said: not surely worse than answer entropy, at a quarter of the
@@ -94,6 +93,26 @@ class RoundsConfig(Section):
                 "see them; set rounds.begin = 'last'"
             )
         return self
+
+
+class ExplanationConfig(Section):
+    """How the student is made to explain where its reasoning is looked at."""
+
+    max_tokens: Annotated[int, Field(ge=1)] = 128
+    """Upper bound of an explanation, and of a continuation behind a prefix."""
+    samples: Annotated[int, Field(ge=1)] = 5
+    """k: explanations sampled a question, whose answers vote."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """T: of samples and continuations."""
+    max_steps: Annotated[int, Field(ge=1)] = 8
+    """n_max: only so many steps are left out one by one, and only prefixes of so many are continued."""
+    prefix_samples: Annotated[int, Field(ge=1)] = 3
+    """K: continuations sampled behind each prefix."""
+    calibrate: Annotated[int, Field(ge=0)] = 100
+    """On how many validation examples every selection score is held against the student's errors, at the
+    end of the run; 0: none."""
+    answer_tokens: Annotated[int, Field(ge=1)] = 16
+    """Upper bound of an open answer that is written behind an explanation without one of its steps."""
 
 
 class Elad(Experiment):

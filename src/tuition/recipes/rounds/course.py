@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from tuition.annotation import Till
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import read_rows
 from tuition.recipes.common import Bench
+from tuition.recipes.rounds.check import open_panel
 from tuition.recipes.rounds.config import Allowance, Elad
 from tuition.recipes.rounds.purse import Used, affordable
+from tuition.recipes.routing import Panel
 
 __all__ = ["Course"]
 
@@ -47,6 +50,11 @@ class Course:
             self.rounds.append(row)
         if self.rounds:
             self.stop = self.rounds[-1]["stop"]
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The teachers; what could not be done is refused when they are first wanted."""
+        return open_panel(self.config, has_valid=bool(self.bench.splits.valid))
 
     # ---- the round that is due ----
 

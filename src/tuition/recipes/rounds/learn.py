@@ -18,8 +18,8 @@ from tuition.recipes.targets import answer_targets_of, chain_targets
 
 __all__ = ["rehearsed", "student_of", "train_round"]
 
-_STUDENT = "(student)"
-"""Who wrote what is rehearsed; no teacher may be called so, for its folder would have no name."""
+_STUDENT = ""
+"""Who wrote what is rehearsed: no teacher, and every teacher has a name."""
 
 
 def train_round(course: Course, taught: Taught, *, ranked: Ranked) -> Learner:

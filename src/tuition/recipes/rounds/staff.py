@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from tuition.annotation import RoutingConfig, annotation_requests
+from tuition.annotation import annotation_requests
 from tuition.annotation.allocation import History, Look
 from tuition.annotation.revise import BLIND
 from tuition.core.budget import to_usd
 from tuition.core.records import Example
 from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.check import check_student, check_terms
+from tuition.recipes.check import check_student
 from tuition.recipes.plan.pricing import price_call
-from tuition.recipes.rounds.check import check_rounds
-from tuition.recipes.rounds.config import Elad
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.routing import Panel, assemble, price_rank
+from tuition.recipes.routing import Panel, price_rank
 from tuition.recipes.targets import question_text
 
-__all__ = ["Asking", "asking_of", "cheapest_other", "panel_of"]
+__all__ = ["Asking", "asking_of", "cheapest_other"]
 
 
 class Asking:
@@ -97,37 +95,15 @@ def asking_of(course: Course) -> Asking:
         The teachers and the annotator: blind in a cold start, and where mending was given up.
 
     Raises:
-        ConfigError: A teacher cannot do what the annotator wants of it, or has no price under an allowance
-            in dollars.
+        ConfigError: What is configured could not be done; see `open_panel`.
     """
     config = course.config
-    panel = panel_of(config, has_valid=bool(course.bench.splits.valid))
     by = config.annotator
     if by not in BLIND and (course.is_cold or course.is_blind):
         by = "chain"
-    check_student(config, [question_text(example) for example in course.pool.values()])
-    return Asking(course, panel, by=by)
-
-
-def panel_of(config: Elad, *, has_valid: bool) -> Panel:
-    """Make the teachers of an active run, and refuse what could not be done.
-
-    Args:
-        config: Of the run.
-        has_valid: Whether there is a validation part.
-
-    Returns:
-        The teachers; nobody was asked.
-
-    Raises:
-        ConfigError: What is configured could not be done; see `check_rounds`.
-        TeacherError: The terms of a teacher forbid learning from it.
-    """
-    check_terms(config.writers)
-    panel = assemble(config, route="all", routing=RoutingConfig())
-    teachers = {who.table.name: who.teacher for who in panel.everyone}
-    check_rounds(config, teachers, has_valid=has_valid)
-    return panel
+    if course.number == 0:
+        check_student(config, [question_text(example) for example in course.pool.values()])
+    return Asking(course, course.panel, by=by)
 
 
 def cheapest_other(everyone: Sequence[Panelist], name: str) -> Panelist:

@@ -5,7 +5,8 @@ import pytest
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Evidence, Example
 from tuition.recipes.check import make_student
-from tuition.recipes.rounds.doubt.evidence import ExplanationConfig, evidence_of, step_logprobs, votes_of
+from tuition.recipes.rounds.config import ExplanationConfig
+from tuition.recipes.rounds.doubt.evidence import evidence_of, step_logprobs, votes_of
 from tuition.recipes.targets import RATIONALE_PREFIX, chain_targets
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task

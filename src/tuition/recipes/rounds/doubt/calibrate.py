@@ -83,6 +83,7 @@ def _wrong_steps(
             checker.first_wrong_step(example, split_steps(without_closing(draft.text)))
             for example, draft in zip(examples, drafts, strict=True)
         ]
-    except DataError:
+    except DataError as error:
+        course.bench.run.event("steps_not_checked", because=str(error))
         return None
     return [int(place is not None) for place in found]

@@ -7,41 +7,18 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from tuition.annotation import without_closing
-from tuition.core.config import Section
 from tuition.core.protocols import Generation, Learner, Task
 from tuition.core.records import Evidence, EvidenceKind, Example, Prediction, Target
 from tuition.core.steps import split_steps
+from tuition.recipes.rounds.config import ExplanationConfig
 from tuition.recipes.targets import AnswerForm, answer_text, questions, read_answer
 
-__all__ = ["ExplanationConfig", "evidence_of", "step_logprobs", "votes_of"]
+__all__ = ["evidence_of", "step_logprobs", "votes_of"]
 
 _CLOSING = "The answer is"
 """How `chain_targets` closes; what follows is a blank, the answer and a full stop."""
-
-
-class ExplanationConfig(Section):
-    """How the student is made to explain where its reasoning is looked at."""
-
-    max_tokens: Annotated[int, Field(ge=1)] = 128
-    """Upper bound of an explanation, and of a continuation behind a prefix."""
-    samples: Annotated[int, Field(ge=1)] = 5
-    """k: explanations sampled a question, whose answers vote."""
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    """T: of samples and continuations."""
-    max_steps: Annotated[int, Field(ge=1)] = 8
-    """n_max: only so many steps are left out one by one, and only prefixes of so many are continued."""
-    prefix_samples: Annotated[int, Field(ge=1)] = 3
-    """K: continuations sampled behind each prefix."""
-    calibrate: Annotated[int, Field(ge=0)] = 100
-    """On how many validation examples every selection score is held against the student's errors, at the
-    end of the run; 0: none."""
-    answer_tokens: Annotated[int, Field(ge=1)] = 16
-    """Upper bound of an open answer that is written behind an explanation without one of its steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +210,7 @@ def _greedy(draft: _Draft, written: Generation, needs: Set[EvidenceKind]) -> Evi
         steps=len(draft.steps),
         logprobs=written.logprobs if wanted else (),
         entropies=written.entropies if wanted else (),
+        step_logprobs=step_logprobs(written) if wanted else (),
         student_tokens={"greedy": written.tokens},
     )
 

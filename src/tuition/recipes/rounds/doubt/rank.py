@@ -43,7 +43,7 @@ class Ranked:
 def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
     """Have the student explain the examples that are left, and put them into the order of asking.
 
-    Source: ELAD (arXiv 2402.13098), steps 1 and 2 of its loop; in the cold start the order is random.
+    Source: after ELAD (arXiv 2402.13098), steps 1 and 2 of its loop; in the cold start the order is random.
 
     Args:
         course: Its round's folder gets `looked.jsonl` and `chosen.json`, and is read back where it has them.
