@@ -293,3 +293,10 @@ def test_redraws_of_a_teacher_at_temperature_nought_are_refused(tmp_path):
     ):
         execute(experiment(tmp_path, "annotation.redraws=1", teacher=cold))
     assert attempts(tmp_path / "tuition.db") == 0
+
+
+def test_the_licence_of_a_teacher_stands_in_its_annotations(tmp_path):
+    two = [*teachers("ada", licence="Terms of ada"), *teachers("bela")]
+    execute(experiment(tmp_path, teacher=two))
+    found = {(row["teacher"], row["licence"]) for row in lines(tmp_path / "run" / "annotations.jsonl")}
+    assert found == {("ada", "Terms of ada"), ("bela", "")}

@@ -26,6 +26,7 @@ __all__ = [
     "Json",
     "Message",
     "Prediction",
+    "RateLimits",
     "Record",
     "Reply",
     "Request",
@@ -187,6 +188,9 @@ class Request(Record):
     prompt: str = ""
     """Name and version of the prompt, such as `rationale/1`. Not part of the key."""
     example_id: str = ""
+    tag: str = ""
+    """Name of one attempt, sent along so that a provider's list of charges can be held against the ledger.
+    Not part of the key; empty outside an attempt."""
 
     @property
     def key(self) -> str:
@@ -221,14 +225,29 @@ class Failure(Record):
     """Why a call gave no answer. Failure is data."""
 
     kind: str
-    """absent, timeout, connection, rate_limit, server, bad_request, auth, unusable, refused, malformed,
-    empty, exception, unknown_outcome, unpaid."""
+    """absent, timeout, connection, rate_limit, quota, server, bad_request, auth, unusable, refused,
+    filtered, truncated, malformed, empty, expired, exception, unknown_outcome, unpaid."""
     message: str
     is_retryable: bool = False
     retry_after_s: float | None = None
     """What the server asked for; None: it did not say."""
     is_paid: bool | None = False
     """Whether the provider charged for the attempt; None: nobody can tell, so it counts at its worst."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits(Record):
+    """What an endpoint's headers say of its limits; None: it did not say."""
+
+    requests: int | None = None
+    """Requests a minute."""
+    requests_left: int | None = None
+    requests_reset_s: float | None = None
+    """Seconds until all requests are there again."""
+    tokens: int | None = None
+    """Tokens a minute, prompt and completion together."""
+    tokens_left: int | None = None
+    tokens_reset_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +269,8 @@ class Reply(Record):
     """The body as it came."""
     headers: str = ""
     """The response headers as JSON."""
+    limits: RateLimits | None = None
+    """What the headers say of the endpoint's limits; heeded, and not kept."""
     failure: Failure | None = None
     """None: the call succeeded."""
 

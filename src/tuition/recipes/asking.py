@@ -10,12 +10,12 @@ from tuition.annotation import Annotated, Asked, Till, Verification, annotate, a
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.verify import verifiable, verifications, verify_requests
 from tuition.core.protocols import Teacher
-from tuition.core.records import Annotation, Example, Request
+from tuition.core.records import Annotation, Example, Json, Request
 from tuition.recipes.common import Bench
 from tuition.recipes.config import Experiment
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["Panelist", "Writer", "annotation_of", "ask_panelist"]
+__all__ = ["Panelist", "Writer", "annotation_of", "annotation_row", "ask_panelist"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,21 @@ def annotation_of(config: Experiment, table: TeacherConfig, teacher: Teacher) ->
     """
     forced = config.annotation.forced if teacher.abilities.reads_prompt else table.saw_answers
     return config.annotation.model_copy(update={"forced": forced})
+
+
+def annotation_row(config: Experiment, annotation: Annotation, **marks: Json) -> dict[str, Json]:
+    """Make the row that `annotations.jsonl` has of an annotation.
+
+    Args:
+        config: Of the run; says under which licence or terms its teachers write.
+        annotation: By one of them.
+        **marks: What the run made of it.
+
+    Returns:
+        The annotation, the licence of its teacher (empty: none is stated), and the marks.
+    """
+    licences = {table.name: table.licence for table in config.teacher}
+    return {**annotation.to_json(), "licence": licences.get(annotation.teacher, ""), **marks}
 
 
 def ask_panelist(

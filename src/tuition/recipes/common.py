@@ -22,6 +22,7 @@ from tuition.core.store import Place, Store
 from tuition.recipes.check import check_abilities, check_examination, make_student
 from tuition.recipes.config import Experiment, source_types, task_of
 from tuition.recipes.labels.labels import label_splits
+from tuition.recipes.plan.estimates import estimates_of
 from tuition.recipes.targets import question_text
 from tuition.selection import SelectionConfig, choose
 from tuition.tasks.check import check_labels, check_splits
@@ -242,6 +243,7 @@ def finish(
         "valid": figures["valid"],
         "test": figures["test"],
         "spend": bench.till.store.spend(run.id).to_json(),
+        "estimates": [row.to_json() for row in estimates_of(bench.till.store, run.id)],
         "rounds": [],
         "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,

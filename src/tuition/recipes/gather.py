@@ -16,7 +16,7 @@ from tuition.core.errors import BudgetSpent, TeacherError
 from tuition.core.records import Annotation, Json
 from tuition.core.rows import read_rows
 from tuition.core.run import Run
-from tuition.recipes.asking import Writer, ask_panelist
+from tuition.recipes.asking import Writer, annotation_row, ask_panelist
 from tuition.recipes.check import check_student, check_terms
 from tuition.recipes.common import Bench
 from tuition.recipes.routing import Routed, ask_by_route, assemble, choose_used
@@ -85,7 +85,7 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     _refuse_silence(found)
     routed = choose_used(bench, found, panel, route=route, orders=orders)
     figures = _figures(writers, found, routed, route=route, n=len(bench.train))
-    return _write_down(run, writers, found, routed=routed, figures=figures, is_simulated=panel.is_simulated)
+    return _write_down(bench, writers, found, routed=routed, figures=figures, is_simulated=panel.is_simulated)
 
 
 def _figures(
@@ -113,7 +113,7 @@ def _figures(
 
 
 def _write_down(
-    run: Run,
+    bench: Bench,
     writers: Mapping[str, Writer],
     found: Mapping[str, Annotated],
     *,
@@ -122,19 +122,16 @@ def _write_down(
     is_simulated: bool,
 ) -> Gathered:
     """Write what came of the asking; the event is last, and says that all of it is there."""
+    run = bench.run
     kept = [annotation for result in found.values() for annotation in result.annotations]
     dropped = [annotation for result in found.values() for annotation in result.dropped]
     checks = [check for writer in writers.values() for check in writer.verifications]
     looked_at = Counter(check.teacher for check in checks if check.outcome != "unanswered")
     missing = {name: writer.missing for name, writer in writers.items()}
     health = [row.to_json() for row in health_table([*kept, *dropped], missing, verified=looked_at)]
-    used = {(item.example_id, item.teacher, item.sample) for item in routed.used}
+    used = {item.id for item in routed.used}
     rows = [
-        {
-            **item.to_json(),
-            "is_kept": is_kept,
-            "is_used": (item.example_id, item.teacher, item.sample) in used,
-        }
+        annotation_row(bench.config, item, is_kept=is_kept, is_used=item.id in used)
         for is_kept, items in ((True, kept), (False, dropped))
         for item in items
     ]

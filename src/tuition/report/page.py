@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 
 from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_rows
-from tuition.report.active import calibration_table, rounds_table
+from tuition.report.active import Table, calibration_table, rounds_table
 from tuition.report.chart import folder_chart
 from tuition.report.rows import money, read_json, rows_of, run_folders
 
@@ -70,9 +70,24 @@ def _run(name: str, path: Path) -> dict[str, Any]:
         "checks": health.get("checks", {}),
         "findings": read_json(path / "data.json").get("findings", []),
         "items": _items(path),
+        "estimates": _estimates(metrics.get("estimates") or []),
         "rounds": rounds_table(metrics.get("rounds") or []),
         "calibration": calibration_table(metrics.get("calibration") or []),
     }
+
+
+def _estimates(rows: list[dict[str, Any]]) -> Table | None:
+    """What the calls of each teacher were guessed to cost, and at most, beside what they did."""
+    if not rows:
+        return None
+    heads = ("teacher", "calls paid", "guessed", "at most", "paid", "guessed ÷ paid", "at most ÷ paid")
+    return Table(heads=heads, rows=tuple(_estimate(row) for row in rows))
+
+
+def _estimate(row: dict[str, Any]) -> tuple[str, ...]:
+    sums = [row[f"{name}_usd"] for name in ("guessed", "bound", "paid")]
+    ratios = [f"{estimate / sums[2]:.2f}" if sums[2] else "" for estimate in sums[:2]]
+    return (row["teacher"], f"{row['calls']:,}", *map(money, sums), *ratios)
 
 
 def _items(path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuition.core.budget import Cost, to_usd, worst_cost
+from tuition.core.budget import Cost, Price, to_usd, worst_cost
 from tuition.core.protocols import Teacher
 from tuition.core.records import Record, Request, Usage
 from tuition.core.store import Store
@@ -17,6 +17,7 @@ __all__ = [
     "LOW_SHARE",
     "PricedCall",
     "TeacherPlan",
+    "guess",
     "kept_in",
     "plan_calls",
     "price_call",
@@ -79,7 +80,7 @@ def price_call(request: Request, teacher: Teacher) -> PricedCall:
     Returns:
         The price, and how many tokens to expect.
     """
-    low, expected = (_guess(request, teacher, share) for share in (LOW_SHARE, EXPECTED_SHARE))
+    low, expected = (guess(request, teacher.price, share) for share in (LOW_SHARE, EXPECTED_SHARE))
     high = worst_cost(request, teacher.price)
     is_paid = teacher.abilities.is_paid
     return PricedCall(
@@ -93,12 +94,22 @@ def price_call(request: Request, teacher: Teacher) -> PricedCall:
     )
 
 
-def _guess(request: Request, teacher: Teacher, share: float) -> Cost:
+def guess(request: Request, price: Price | None, share: float) -> Cost:
+    """Guess what a call costs from the letters of its prompt.
+
+    Args:
+        request: With its `max_tokens`.
+        price: None: unknown.
+        share: Of `max_tokens`, that the answer will use.
+
+    Returns:
+        The guess; its cost is None where the price is unknown.
+    """
     letters = sum(len(message.content) for message in request.messages)
     bound = request.parameters["max_tokens"]
     assert isinstance(bound, int)
     usage = Usage(prompt_tokens=round(letters / LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
-    return Cost.of(usage, teacher.price)
+    return Cost.of(usage, price)
 
 
 def kept_in(path: str, keys: Sequence[str]) -> Collection[str]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from tuition.annotation import Annotated, Unanswered
 from tuition.annotation.allocation import History, Look, allocate, by_expected_price, escalate
 from tuition.annotation.revise import RevisionFigures, revise, revision_figures
-from tuition.core.records import Annotation, Example, Json, Prediction
-from tuition.recipes.asking import annotation_of
+from tuition.core.records import Annotation, Example, Prediction
+from tuition.recipes.asking import annotation_of, annotation_row
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.second_look import look_again
 from tuition.recipes.rounds.staff import Asking
@@ -246,8 +246,9 @@ def _together(first: Taught, second: Taught, *, asked: int) -> Taught:
 
 
 def _write_down(course: Course, taught: Taught) -> None:
-    rows: list[dict[str, Json]] = [{**item.to_json(), "is_used": True} for item in taught.kept]
-    rows += [{**item.to_json(), "is_used": False} for item in taught.dropped]
+    config = course.bench.config
+    rows = [annotation_row(config, item, is_used=True) for item in taught.kept]
+    rows += [annotation_row(config, item, is_used=False) for item in taught.dropped]
     course.write_rows("annotations.jsonl", rows)
     course.write_json(
         "asked.json",

@@ -1,162 +1,16 @@
-"""The doors for a stranger's code: what a task, a teacher and a student must be able to do, and a pool is.
-
-A task kind or a teacher can be named in a configuration as `package.module:Name`; what fits another of these
-protocols joins its craft's dictionary, or is handed over in code.
-"""
+"""What a student must be able to do, what it shows of its reasoning, and what a pool is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from tuition.core.budget import Price
-from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request, Target
-from tuition.core.splits import Splits
+from tuition.core.protocols.progress import Progress
+from tuition.core.records import Evidence, Json, Target
 
-__all__ = [
-    "Generation",
-    "Learner",
-    "Listener",
-    "Pool",
-    "Progress",
-    "Source",
-    "StepChecker",
-    "StudentAbilities",
-    "Task",
-    "Teacher",
-    "TeacherAbilities",
-]
-
-Progress = Callable[[str, int, int], None]
-"""Told `(stage, done, total)` while long work goes on."""
-
-
-class Listener(Protocol):
-    """Who hears how a run goes while it goes."""
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Hear that a part of long work is done.
-
-        Args:
-            stage: What is being done.
-            done: How much of it.
-            total: Of how much.
-        """
-        ...
-
-    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
-        """Hear something that a person should see before the run goes on.
-
-        Args:
-            title: What it is.
-            rows: Each with the same entries.
-        """
-        ...
-
-
-class Task(Protocol):
-    """What is asked and what is right: reads an answer out of a text, and grades it."""
-
-    name: str
-    version: str
-    """Changes whenever the same text could be read or graded differently."""
-
-    def read(self, text: str, example: Example) -> str | None:
-        """Read the answer out of a text.
-
-        Args:
-            text: The whole of what a teacher or a student wrote; see `core.steps.before_spill`.
-            example: The question; the form of its label may be looked at, such as a number, never its value.
-
-        Returns:
-            In the form of labels: an option's text, a plain number, a string. None: unreadable.
-        """
-        ...
-
-    def grade(self, answer: str | None, example: Example) -> Grade:
-        """Say what an answer is worth.
-
-        Args:
-            answer: What `read` gave, or a label.
-            example: The question; its answer is not None.
-
-        Returns:
-            UNREADABLE for None, else RIGHT or WRONG.
-        """
-        ...
-
-
-class Source(Protocol):
-    """Where the examples come from: a user's files, shared data, a generator."""
-
-    def load(self) -> Splits:
-        """Read or make the splits.
-
-        Returns:
-            Train, valid and a sealed test; the test may be absent.
-        """
-        ...
-
-
-@runtime_checkable
-class StepChecker(Protocol):
-    """Knows which step of an explanation is wrong, where that can be known; a source may be one too."""
-
-    def first_wrong_step(self, example: Example, steps: Sequence[str]) -> int | None:
-        """Find the first wrong step.
-
-        Args:
-            example: The question.
-            steps: Of an explanation, its closing sentence left out.
-
-        Returns:
-            The 0-based index; the number of steps where all are right and the last step is missing; None:
-            every step is right and none is missing.
-
-        Raises:
-            DataError: The question is none it knows.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherAbilities:
-    """What a teacher can do and what asking it means."""
-
-    reads_prompt: bool = True
-    """False for recorded replies: the prompt changes nothing."""
-    is_paid: bool = True
-    """False where a call moves no money, such as a recorded reply."""
-    is_simulated: bool = False
-    """True for a program that stands in for a language model; said wherever its name is shown."""
-    has_temperature: bool = True
-    concurrency: int = 8
-    """Calls in flight at most."""
-
-
-class Teacher(Protocol):
-    """Who answers, one attempt at a time. Retrying is not its business."""
-
-    name: str
-    endpoint: str
-    model: str
-    price: Price | None
-    """None: unknown, and therefore an unknown cost."""
-    abilities: TeacherAbilities
-
-    async def complete(self, request: Request) -> Reply:
-        """Make one attempt.
-
-        Args:
-            request: What to ask.
-
-        Returns:
-            The answer, or a reply whose `failure` says why there is none. Raises nothing for one call's
-            failure.
-        """
-        ...
+__all__ = ["Generation", "Learner", "Pool", "StudentAbilities"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

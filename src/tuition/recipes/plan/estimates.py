@@ -1,0 +1,65 @@
+"""How good the estimates before the calls were: guess, bound and bill of each teacher, from the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuition.core.budget import Price, to_usd
+from tuition.core.records import Record, Request
+from tuition.core.store import Store
+from tuition.recipes.plan.pricing import EXPECTED_SHARE, guess
+
+__all__ = ["Estimate", "estimates_of"]
+
+_ATTEMPTS = (
+    "SELECT teacher, request, price, worst_nano, paid_nano FROM attempts "
+    "WHERE run = ? AND state = 'kept' AND price IS NOT NULL AND worst_nano > 0 ORDER BY teacher, id"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate(Record):
+    """What one teacher's answered calls were thought to cost before they were made, and what they cost."""
+
+    teacher: str
+    calls: int
+    """Those this run made and paid at a known price."""
+    guessed_usd: float | None
+    """The guess that `tuition check` shows as expected."""
+    bound_usd: float | None
+    """What was set aside: no call may cost more."""
+    paid_usd: float | None
+
+
+def estimates_of(store: Store, run: str) -> list[Estimate]:
+    """Hold guess and bound against the bill.
+
+    Args:
+        store: Where the run paid.
+        run: Its id.
+
+    Returns:
+        One row for each teacher that was paid, by name.
+    """
+    sums: dict[str, list[int]] = {}
+    with store.read() as connection:
+        for row in connection.execute(_ATTEMPTS, (run,)):
+            request = Request.from_json(json.loads(row["request"]))
+            expected = guess(request, Price.from_json(json.loads(row["price"])), EXPECTED_SHARE)
+            _add(sums.setdefault(row["teacher"], [0] * 4), (1, expected.nano or 0, *row[3:5]))
+    return [
+        Estimate(
+            teacher=name,
+            calls=calls,
+            guessed_usd=to_usd(guessed),
+            bound_usd=to_usd(bound),
+            paid_usd=to_usd(paid),
+        )
+        for name, (calls, guessed, bound, paid) in sums.items()
+    ]
+
+
+def _add(sums: list[int], more: Sequence[int]) -> None:
+    sums[:] = [total + one for total, one in zip(sums, more, strict=True)]

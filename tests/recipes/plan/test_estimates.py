@@ -1,0 +1,25 @@
+import pytest
+from tiny import experiment, rows, teachers
+
+from tuition.recipes.execute import execute
+from tuition.recipes.plan.plan import plan_of
+
+
+def test_guess_and_bound_are_those_of_the_plan_and_the_bill_that_of_the_ledger(tmp_path):
+    priced = teachers("ada", "bela", price_prompt=0.5, price_completion=2.0)
+    config = experiment(tmp_path, teacher=[*priced, *teachers("chen", price_prompt=0, price_completion=0)])
+    planned = {row.teacher: row for row in plan_of(config).teachers}
+    found = {row["teacher"]: row for row in execute(config).metrics["estimates"]}
+    assert list(found) == ["ada", "bela"]  # who costs nothing has no estimate to be judged
+    for name, row in found.items():
+        assert row["calls"] == planned[name].calls == 12
+        assert row["guessed_usd"] == pytest.approx(planned[name].expected_usd)
+        assert row["bound_usd"] == pytest.approx(planned[name].high_usd)
+        query = "SELECT SUM(cost_nano) FROM attempts WHERE teacher = ?"
+        assert rows(tmp_path / "tuition.db", query, name) == [(round(row["paid_usd"] * 1e9),)]
+
+
+def test_what_another_run_has_paid_is_no_call_of_this_one(tmp_path):
+    execute(experiment(tmp_path))
+    again = experiment(tmp_path, out=str(tmp_path / "again"))
+    assert execute(again).metrics["estimates"] == []
