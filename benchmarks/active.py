@@ -73,12 +73,14 @@ def arms_of(constants):
     changed = [annotator for annotator in ANNOTATORS if annotator != "chain"]
     arms = [Arm(headline, strategy) for strategy in common]
     arms.append(Arm(headline, "random", is_full=True))
-    arms += [Arm(headline, best, money=times) for times in sums]
+    arms += [Arm(headline, best, money=times) for times in sums[:1]]
     arms += [Arm(pool, strategy) for pool in others for strategy in common]
+    arms += [Arm(headline, best, priced=True), Arm(headline, best, priced=True, escalates=True)]
+    arms.append(Arm(headline, "random", escalates=True))
     arms += [Arm(headline, strategy) for strategy in STRATEGIES if strategy not in common]
     arms += [Arm(headline, strategy, annotator) for annotator in changed for strategy in ("random", best)]
-    arms += [Arm(headline, best, priced=True), Arm(headline, best, priced=True, escalates=True)]
-    arms += [Arm(headline, "random", escalates=True, is_full=is_full) for is_full in (False, True)]
+    arms += [Arm(headline, best, money=times) for times in sums[1:]]
+    arms.append(Arm(headline, "random", escalates=True, is_full=True))
     arms += [Arm(pool, "random", is_full=True) for pool in others]
     arms += [Arm(headline, "random", annotator, is_full=True) for annotator in changed]
     return arms + [Arm(headline, "random", money=times) for times in sums]

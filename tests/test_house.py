@@ -15,7 +15,7 @@ from tuition.core.config import Section
 
 ROOT = Path(tuition.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-CRAFTS = {"tasks", "teachers", "annotation", "selection", "student", "evaluation", "playground"}
+CRAFTS = {"tasks", "teachers", "annotation", "selection", "student", "evaluation", "playground", "exchange"}
 BELOW = {
     "core": {"core"},
     **{craft: {"core", craft} for craft in CRAFTS},

@@ -49,6 +49,19 @@ def test_plan_makes_the_very_requests(store):
     assert {request.key for request in planned} == set(teacher.calls)
 
 
+def test_a_longer_reply_stands_under_its_own_key(store):
+    def reply(request, attempt):
+        is_short = request.parameters["max_tokens"] == 512
+        return said("It must be a0, for", finish="length") if is_short else explain(request, attempt)
+
+    teacher = ScriptedTeacher(reply)
+    for _ in range(2):
+        [item] = run(store, examples(1), teacher).annotations
+        assert (item.rationale, item.finish) == ("Of the two it must be a0, for it comes first.", "stop")
+        assert item.request_keys == (teacher.seen[1].key,)
+    assert len(teacher.seen) == 2
+
+
 def test_running_again_asks_nothing_and_gives_the_same(store):
     pool, teacher = examples(5), ScriptedTeacher(explain)
     assert run(store, pool, teacher) == run(store, pool, teacher)

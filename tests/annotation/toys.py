@@ -37,6 +37,18 @@ class ScriptedTeacher:
             self.in_flight -= 1
 
 
+class SamplingTeacher(ScriptedTeacher):
+    """Writes several samples in one call, and remembers which were asked for together."""
+
+    def __init__(self, reply=None, *, samples_per_call=8, **more):
+        super().__init__(reply, samples_per_call=samples_per_call, **more)
+        self.together = []
+
+    async def complete_all(self, requests):
+        self.together.append([request.sample for request in requests])
+        return [await self.complete(request) for request in requests]
+
+
 class ToyTask:
     """Reads what follows `The answer is`."""
 

@@ -228,13 +228,18 @@ def test_demo_as_json(tuition, tmp_path, monkeypatch):
 
 
 def test_the_server_is_told_its_faults_and_address(tuition, monkeypatch):
-    from tuition.playground import server
+    from tuition.cli.commands import serve_playground
+    from tuition.playground import serving
 
     told = {}
-    monkeypatch.setattr(server, "serve", lambda **values: told.update(values))
+    monkeypatch.setattr(serving, "serve", lambda **values: told.update(values))
     assert tuition("playground", "serve", "--port", "0", "--fault", "rate_limit=0.5").code == 0
     assert (told["host"], told["port"]) == ("127.0.0.1", 0)
-    assert told["faults"].rate_limit == 0.5
+    assert told["faults"].shares == {"rate_limit": 0.5}
+    settings = ("requests_per_minute=600", 'refuses=["temperature"]')
+    serve_playground("127.0.0.1", 0, faults=(), ledger=None, settings=settings)
+    assert told["config"].requests_per_minute == 600
+    assert told["config"].refuses == ("temperature",)
 
 
 def test_a_configuration_written_by_hand_is_the_one_that_runs(tuition, tmp_path):

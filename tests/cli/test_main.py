@@ -20,6 +20,9 @@ from tuition.core.errors import (
 )
 
 COMMANDS = sorted(typer.main.get_command(app).commands)
+GROUPS = {name: sorted(typer.main.get_command(app).commands[name].commands) for name in ("batch", "store")}
+ENDING = [[name] for name in COMMANDS if name not in ("playground", *GROUPS)]
+ENDING += [[group, name] for group, names in GROUPS.items() for name in names]
 
 
 def process(*arguments, folder):
@@ -29,8 +32,8 @@ def process(*arguments, folder):
 
 
 def test_the_commands_are_these():
-    known = "check compare curve demo init list pilot playground report resume run show"
-    assert " ".join(COMMANDS) == known
+    known = "batch check compare curve demo export import init list pilot playground probe report resume run"
+    assert " ".join(COMMANDS) == f"{known} show store"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["playground", "serve"]])
@@ -41,9 +44,9 @@ def test_every_command_has_help(tuition, command):
     assert said.err == ""
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "playground"])
+@pytest.mark.parametrize("command", ENDING, ids=" ".join)
 def test_every_command_that_ends_takes_json(tuition, command):
-    assert "--json" in tuition(command, "--help").out
+    assert "--json" in tuition(*command, "--help").out
 
 
 def test_the_version(tuition):

@@ -1,4 +1,5 @@
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -129,3 +130,15 @@ def test_versions_name_the_source():
     assert versions()["code"] == code_revision()
     assert len(code_revision()) == 12
     assert "pydantic" in versions()
+
+
+def test_what_is_warned_of_while_a_run_is_open_is_an_event_of_it(tmp_path):
+    log = logging.getLogger("tuition.anywhere")
+    log.warning("before")
+    run = Run(tmp_path / "r", config_text=CONFIG)
+    log.warning("the endpoint takes no %s", "temperature")
+    log.info("not worth a word")
+    run.close()
+    log.warning("after")
+    events = [event for event in run.events() if event["event"] == "warning"]
+    assert [event["message"] for event in events] == ["the endpoint takes no temperature"]

@@ -4,8 +4,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
-import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,68 +11,25 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledgers import (
+    PLACE,
+    PRICE,
+    REPLY,
+    WORST,
+    buy,
+    failed,
+    request,
+    reserve,
+    run_script,
+    settle,
+    states,
+    sums,
+)
 
-from tuition.core.budget import Cost, Price, worst_cost
+from tuition.core.budget import Cost, worst_cost
 from tuition.core.errors import StoreError
-from tuition.core.records import Failure, Message, Reply, Request, Usage
-from tuition.core.store import Busy, Cap, Kept, Left, Place, Refused, Reserved, Store, ledger
-
-PLACE = Place(run="r1")
-PRICE = Price(prompt=1_000_000, completion=2_000_000)  # one and two nano-dollars a token
-WORST = Cost(nano=100, tokens=60)
-REPLY = Reply(text="because", usage=Usage(prompt_tokens=10, completion_tokens=20), raw="{}", headers="{}")
-
-
-def request(name="a", teacher="t", sample=0):
-    return Request(
-        endpoint="http://x/v1",
-        model="m",
-        messages=(Message(role="user", content=name),),
-        parameters={"max_tokens": 20},
-        sample=sample,
-        teacher=teacher,
-        role="rationale",
-        example_id=name,
-    )
-
-
-def failed(kind="server", is_retryable=False, is_paid=False):
-    return Reply(failure=Failure(kind=kind, message="no", is_retryable=is_retryable, is_paid=is_paid))
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "tuition.db") as opened:
-        yield opened
-
-
-def reserve(store, name="a", *, worst=WORST, place=PLACE, caps=(), teacher="t", asks_again=True):
-    future = store.reserve(
-        request(name, teacher), worst, place=place, caps=caps, price=PRICE, asks_again=asks_again
-    )
-    return future.result(10)
-
-
-def settle(store, attempt_id, reply=REPLY, is_paid=True):
-    store.settle(attempt_id, reply, cost=Cost.of(reply.usage, PRICE), is_paid=is_paid).result(10)
-
-
-def buy(store, name="a", **kwargs):
-    outcome = reserve(store, name, **kwargs)
-    assert isinstance(outcome, Reserved)
-    settle(store, outcome.attempt_id)
-    return outcome.attempt_id
-
-
-def sums(store, scope="r1"):
-    with store.read() as connection:
-        row = connection.execute("SELECT nano, tokens, calls FROM sums WHERE scope = ?", (scope,)).fetchone()
-    return tuple(row) if row else (0, 0, 0)
-
-
-def states(path):
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        return [row[0] for row in connection.execute("SELECT state FROM attempts ORDER BY id")]
+from tuition.core.records import Failure, Reply
+from tuition.core.store import Busy, Cap, Kept, Left, Place, Refused, Reserved, Store, leases
 
 
 def test_reserve_attempt_settle(store):
@@ -455,7 +410,7 @@ def test_schema_of_another_version_is_refused(tmp_path):
     Store(path).close()
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(StoreError, match="schema version 99 found, this program reads 1; use the version"):
+    with pytest.raises(StoreError, match="schema version 99 found, this program reads 2; use the version"):
         Store(path)
 
 
@@ -470,15 +425,6 @@ def test_store_that_may_not_be_written(tmp_path):
             Store(path)
     finally:
         tmp_path.chmod(0o755)
-
-
-def run_script(script, *arguments, **kwargs):
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        text=True,
-        **kwargs,
-    )
 
 
 def test_full_disk_is_said_and_loses_nothing(tmp_path):
@@ -511,7 +457,7 @@ def test_full_disk_is_said_and_loses_nothing(tmp_path):
     process = run_script(script, tmp_path / "tuition.db")
     said, _ = process.communicate(timeout=60)
     assert "the store could not be written: " in said
-    assert "What was settled before is safe; make room" in said
+    assert "What was settled before is safe. Make room" in said
     assert process.returncode == 0
     assert states(tmp_path / "tuition.db")[0] == "kept"
 
@@ -565,9 +511,9 @@ def test_killed_process_is_seen_at_the_next_opening(tmp_path):
 
 def test_silent_owner_of_another_host_is_dead_after_its_lease(store, monkeypatch):
     reserve(store)
-    monkeypatch.setattr(ledger.socket, "gethostname", lambda: "elsewhere")
+    monkeypatch.setattr(leases.socket, "gethostname", lambda: "elsewhere")
     assert isinstance(reserve(store), Busy), "a fresh heartbeat from another host"
-    monkeypatch.setattr(ledger.time, "time", lambda now=time.time: now() + 3600)
+    monkeypatch.setattr(leases.time, "time", lambda now=time.time: now() + 3600)
     assert isinstance(reserve(store, asks_again=False), Left)
 
 

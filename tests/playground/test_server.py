@@ -1,42 +1,13 @@
 import json
-import socket
 import sys
-import threading
-import time
-from contextlib import contextmanager
 
 import httpx2
 import pytest
-import uvicorn
+from served import BODY, running
 
-from tuition.core.config import parse
+from tuition.core.config import override, parse
 from tuition.core.errors import ConfigError, MissingExtra
-from tuition.playground.server import Faults, app, serve
-
-BODY = {
-    "model": "program-chen-1",
-    "messages": [{"role": "user", "content": "Question: Today is March 14. Which date is 10 days from now?"}],
-    "max_tokens": 100,
-    "temperature": 0,
-}
-
-
-@contextmanager
-def running(application):
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=5) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
+from tuition.playground.serving import Faults, app, serve
 
 
 def post(client, **changes):
@@ -146,6 +117,29 @@ def test_faults_come_at_their_shares_and_by_their_seed():
 def test_shares_above_one_are_refused():
     with pytest.raises(ConfigError, match=r"shares of faults add up to 1.2, at most 1"):
         parse(Faults, {"cut": 0.6, "slow": 0.6}, where="here")
+    with pytest.raises(ConfigError, match=r"'shares.cut' is 2"):
+        parse(Faults, {"cut": 2}, where="here")
+
+
+def test_unknown_faults_are_told_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"unknown key 'cuts'; did you mean 'cut'\?"):
+        parse(Faults, {"cuts": 0.1}, where="here")
+    with pytest.raises(ConfigError, match=r"unknown fault 'cuts'; did you mean 'cut'\?"):
+        parse(Faults, {"shares": {"cuts": 0.1}}, where="here")
+
+
+def test_faults_of_batches_have_a_place_of_their_own():
+    faults = parse(Faults, override({}, ["batch.expired=0.5", "cut=0.1"]), where="--fault")
+    assert (faults.batch.expired, faults.shares) == (0.5, {"cut": 0.1})
+    with pytest.raises(ConfigError, match=r"unknown key 'batch.expires'; did you mean 'expired'"):
+        parse(Faults, {"batch": {"expires": 1}}, where="here")
+
+
+def test_a_plan_goes_before_the_shares():
+    faults = Faults(server_error=1, plan=("", "cut", ""))
+    assert [faults.draw(call) for call in range(5)] == ["", "cut", "", "server_error", "server_error"]
+    with pytest.raises(ConfigError, match=r"unknown fault 'cuts'; did you mean 'cut'\?"):
+        parse(Faults, {"plan": ["cuts"]}, where="here")
 
 
 def test_a_missing_package_names_its_extra(monkeypatch):

@@ -149,7 +149,7 @@ def test_a_second_look_drops_what_does_not_lead_to_the_answer_and_says_how_much(
 
 
 def test_a_look_that_no_filter_asks_for_is_counted_and_drops_nothing(tmp_path):
-    how = {"examples": 1, "filters": ["empty"], "verify": "self"}
+    how = {"examples": 1, "filters": ["empty"], "verify": "self", "longer": 1}
     found = gathered(experiment(tmp_path, "task.train=40", teacher=teachers("emil"), annotation=how))
     assert calls(tmp_path / "tuition.db", "verify") == {"emil": 40}
     assert len(found.annotations) == 40
@@ -157,7 +157,7 @@ def test_a_look_that_no_filter_asks_for_is_counted_and_drops_nothing(tmp_path):
 
 
 def test_what_was_dropped_is_asked_again(tmp_path):
-    how = {"examples": 1, "filters": ["empty", "unverified"], "verify": "chen", "redraws": 2}
+    how = {"examples": 1, "filters": ["empty", "unverified"], "verify": "chen", "redraws": 2, "longer": 1}
     two = [*teachers("emil"), *teachers("chen", weight=0)]
     once = experiment(tmp_path, "task.train=40", "annotation.redraws=0", teacher=two, annotation=how)
     first = gathered(once)

@@ -3,103 +3,23 @@ import json
 import socket
 import threading
 import time
-from contextlib import contextmanager
 from email.utils import formatdate
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
+from endpoints import SECRET, USAGE, ask, ask_all, choice, completion, everything_kept, fault, request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from tuition.core.errors import TeacherError
-from tuition.core.records import Message, Request, Usage
+from tuition.core.records import Message, RateLimits, Request, Usage
 from tuition.teachers import TeacherConfig, make_teacher
-
-SECRET = "sk-very-secret-1"
-USAGE = {
-    "prompt_tokens": 12,
-    "completion_tokens": 7,
-    "prompt_tokens_details": {"cached_tokens": 4},
-    "completion_tokens_details": {"reasoning_tokens": 5},
-}
-
-
-def completion(content="Because. ", finish="stop", usage=USAGE, **message):
-    return {
-        "model": "m-2026",
-        "choices": [
-            {"message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
-        ],
-        "usage": usage,
-    }
-
-
-class Script:
-    """A server that answers with what the test put into it, and remembers what it was asked."""
-
-    def __init__(self):
-        self.asked = []
-        self.ports = set()
-        self.answer = JSONResponse(completion())
-        self.wait_s = 0.0
-
-    async def respond(self, request):
-        self.asked.append((await request.json(), dict(request.headers)))
-        self.ports.add(request.client.port)
-        await asyncio.sleep(self.wait_s)
-        return self.answer
-
-
-@contextmanager
-def served(application):
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="module")
-def server():
-    script = Script()
-    application = Starlette(routes=[Route("/v1/chat/completions", script.respond, methods=["POST"])])
-    with served(application) as url:
-        script.url = url
-        yield script
 
 
 @pytest.fixture
 def teacher(server, monkeypatch):
-    server.__init__()
     monkeypatch.setenv("TEACHER_KEY", SECRET)
     return make_teacher(
         TeacherConfig(name="a", model="m", base_url=server.url, api_key_env="TEACHER_KEY", timeout_s=5)
     )
-
-
-def ask(teacher, **parameters):
-    request = Request(
-        endpoint=teacher.endpoint,
-        model=teacher.model,
-        messages=(Message(role="user", content="Why?"),),
-        parameters={"max_tokens": 50, **parameters},
-    )
-    return asyncio.run(teacher.complete(request))
 
 
 def test_one_call_there_and_back(server, teacher):
@@ -127,6 +47,26 @@ def test_reasoning_is_kept_apart(server, teacher, name):
     assert (reply.text, reply.reasoning) == ("So 4.", "2 and 2")
 
 
+@pytest.mark.parametrize(
+    ("content", "text", "reasoning"),
+    [
+        ("<think>\n2 and 2\n</think>\n\nSo 4.", "So 4.", "2 and 2"),
+        ("2 and 2 </think> So 4.", "So 4.", "2 and 2"),
+        ("So <think>4</think>.", "So <think>4</think>.", ""),
+        (
+            [{"type": "thinking", "thinking": [{"type": "text", "text": "2 and 2"}]}, {"text": "So 4."}],
+            "So 4.",
+            "2 and 2",
+        ),
+        (["So ", "4."], "So 4.", ""),
+    ],
+)
+def test_reasoning_within_the_content_is_kept_apart(server, teacher, content, text, reasoning):
+    server.answer = JSONResponse(completion(content))
+    reply = ask(teacher)
+    assert (reply.text, reply.reasoning) == (text, reasoning)
+
+
 def test_text_in_parts_is_joined(server, teacher):
     server.answer = JSONResponse(
         completion([{"type": "text", "text": "So "}, {"type": "text", "text": "4."}])
@@ -149,8 +89,19 @@ def test_uncounted_usage_is_estimated(server, teacher):
     ("answer", "kind", "is_retryable", "is_paid"),
     [
         (JSONResponse({"error": {"message": "slow down"}}, 429), "rate_limit", True, False),
-        (JSONResponse({"error": {"code": "insufficient_quota"}}, 429), "rate_limit", False, False),
+        (JSONResponse({"error": {"code": "insufficient_quota"}}, 429), "quota", False, False),
+        (fault("You exceeded your current quota, see billing", 429), "rate_limit", True, False),
+        (fault("no money", 402), "quota", False, False),
+        (fault("limit", 400, code="billing_hard_limit_reached"), "quota", False, False),
+        (fault("Your credit balance is too low to go on"), "quota", False, False),
+        (fault("flagged", 400, code="content_filter"), "filtered", False, False),
         (JSONResponse({"error": "down"}, 500), "server", True, False),
+        (Response("", 504), "server", True, None),
+        (fault("overloaded", 529), "server", True, False),
+        (fault("router: slow down", 200, code=429), "rate_limit", True, False),
+        (JSONResponse([{"error": {"message": "slow", "code": 429}}], 429), "rate_limit", True, False),
+        (JSONResponse({"error": {"message": "broke off"}, "usage": USAGE}), "server", True, True),
+        (fault("too long", 413), "bad_request", False, False),
         (Response("<html>bad gateway</html>", 502), "server", True, False),
         (Response("", 503), "server", True, False),
         (Response("", 408), "server", True, False),
@@ -167,8 +118,13 @@ def test_uncounted_usage_is_estimated(server, teacher):
         (Response("[" * 100_000, 200), "malformed", True, None),
         (JSONResponse(completion(" ")), "empty", True, True),
         (JSONResponse(completion(None)), "empty", True, True),
-        (JSONResponse(completion(None, finish="length")), "empty", False, True),
-        (JSONResponse(completion("", finish="content_filter")), "refused", False, True),
+        (JSONResponse(completion(None, finish="length")), "truncated", False, True),
+        (JSONResponse(completion("", finish="content_filter")), "filtered", False, True),
+        (JSONResponse(completion("", finish="SAFETY")), "filtered", False, True),
+        (JSONResponse(completion("<think>hm", finish="length")), "truncated", False, True),
+        (JSONResponse(completion(None, refusal="I will not.")), "refused", False, True),
+        (JSONResponse(completion([{"type": "refusal", "refusal": "No."}])), "refused", False, True),
+        (JSONResponse(completion("", finish="error")), "server", True, True),
     ],
 )
 def test_failures_by_kind(server, teacher, answer, kind, is_retryable, is_paid):
@@ -176,6 +132,106 @@ def test_failures_by_kind(server, teacher, answer, kind, is_retryable, is_paid):
     failure = ask(teacher).failure
     assert (failure.kind, failure.is_retryable, failure.is_paid) == (kind, is_retryable, is_paid)
     assert len(server.asked) == 1, "one attempt, whatever comes"
+
+
+def test_a_refusal_is_told_in_the_models_words(server, teacher):
+    server.answer = JSONResponse(completion(None, refusal="I will not."))
+    assert ask(teacher).failure.message == "the model refused to answer: I will not."
+
+
+def test_name_of_the_attempt_goes_along(server, teacher):
+    asyncio.run(teacher.complete(request(teacher, tag="run-7/3")))
+    ask(teacher)
+    [(_, tagged), (_, plain)] = server.asked
+    assert tagged["x-client-request-id"] == "run-7/3"
+    assert "x-client-request-id" not in plain
+
+
+def test_further_fields_go_into_the_body_and_the_key(server):
+    wire = {"extra": {"reasoning_effort": "low", "top_k": 20}, "max_tokens_name": "max_completion_tokens"}
+    config = TeacherConfig(name="a", base_url=server.url, max_tokens=9, wire=wire)
+    teacher = make_teacher(config)
+    asked = Request(endpoint="e", model="a", messages=(), parameters=config.parameters())
+    plain = Request(endpoint="e", model="a", messages=(), parameters={"max_tokens": 9})
+    asyncio.run(teacher.complete(asked))
+    [body] = server.bodies
+    assert body == {
+        "model": "a",
+        "messages": [],
+        "reasoning_effort": "low",
+        "top_k": 20,
+        "max_completion_tokens": 9,
+    }
+    assert asked.key != plain.key
+
+
+def test_limits_in_the_headers_come_with_the_reply_and_are_not_kept(server, teacher):
+    headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0"}
+    server.answer = JSONResponse(completion(), headers={**headers, "x-ratelimit-reset-requests": "6m0s"})
+    limits = RateLimits(requests=60, requests_left=0, requests_reset_s=360.0)
+    assert ask(teacher).limits == limits
+    server.answer = fault("slow down", 429)
+    server.answer.headers.update(headers)
+    assert ask(teacher).limits == RateLimits(requests=60, requests_left=0)
+
+
+def declared(server, **wire):
+    return make_teacher(TeacherConfig(name="a", model="m", base_url=server.url, timeout_s=5, wire=wire))
+
+
+def test_several_samples_in_one_call_share_its_usage(server):
+    teacher = declared(server, has_n=True)
+    texts = ["x" * 10, "", "y" * 20]
+    server.answer = JSONResponse({**completion(), "choices": [choice(text) for text in texts]})
+    replies = ask_all(teacher, 3, temperature=1.0)
+    [(body, headers)] = server.asked
+    assert teacher.abilities.samples_per_call == 8
+    assert (body["n"], headers["x-client-request-id"]) == (3, "t0")
+    assert [reply.text for reply in replies] == texts
+    assert [reply.failure and reply.failure.kind for reply in replies] == [None, "empty", None]
+    assert [reply.usage.prompt_tokens for reply in replies] == [12, 0, 0]
+    assert [reply.usage.cached_tokens for reply in replies] == [4, 0, 0]
+    assert [reply.usage.completion_tokens for reply in replies] == [3, 0, 4]
+    assert sum(reply.usage.reasoning_tokens for reply in replies) == 5
+    assert len(json.loads(replies[0].raw)["choices"]) == 3
+    assert json.loads(replies[2].raw) == choice("y" * 20)
+
+
+@pytest.mark.parametrize(("usage", "is_paid"), [(USAGE, False), (None, None)])
+def test_samples_that_did_not_come_are_failures_and_the_next_are_asked_one_by_one(
+    server, usage, is_paid, caplog
+):
+    teacher = declared(server, has_n=True)
+    server.answer = JSONResponse(completion("x", usage=usage))
+    first, second = ask_all(teacher, 2)
+    assert (first.failure, second.failure.kind) == (None, "malformed")
+    assert (second.failure.is_retryable, second.failure.is_paid) == (True, is_paid)
+    assert (first.usage.completion_tokens, second.usage) == (7 if usage else 1, Usage())
+    assert (teacher.lacks, teacher.abilities.samples_per_call) == (("n",), 1)
+    assert "takes no n, and brought 1 of 2 samples" in caplog.text
+    assert [reply.text for reply in ask_all(teacher, 2)] == ["x", "x"]
+    assert sorted(headers["x-client-request-id"] for _, headers in server.asked) == ["t0", "t0", "t1"]
+
+
+def test_failure_of_a_call_for_several_stands_in_each_and_is_charged_once(server):
+    teacher = declared(server, has_n=True)
+    server.answer = JSONResponse({"choices": [], "usage": USAGE})
+    replies = ask_all(teacher, 2)
+    assert [(reply.failure.kind, reply.failure.is_paid) for reply in replies] == [("malformed", True)] * 2
+    assert [reply.usage.prompt_tokens for reply in replies] == [12, 0]
+    server.answer = Response("", 500)
+    assert [reply.failure.kind for reply in ask_all(teacher, 2)] == ["server"] * 2
+    assert teacher.abilities.samples_per_call == 8, "a passing fault says nothing of abilities"
+
+
+def test_uncounted_samples_are_estimated_with_one_prompt(server):
+    teacher = declared(server, has_n=True)
+    server.answer = JSONResponse({"choices": [choice("x" * 8), choice("y" * 4)]})
+    usages = [reply.usage for reply in ask_all(teacher, 2)]
+    assert usages == [
+        Usage(prompt_tokens=1, completion_tokens=2, is_estimated=True),
+        Usage(completion_tokens=1, is_estimated=True),
+    ]
 
 
 def test_message_of_the_server_is_kept(server, teacher):
@@ -208,6 +264,35 @@ def test_silence_after_sending_is_an_unknown_outcome(server, teacher):
     failure = ask(slow).failure
     assert (failure.kind, failure.is_retryable, failure.is_paid) == ("timeout", True, None)
     assert "after the request was sent, limit 0.2 s" in failure.message
+
+
+def test_silence_has_a_limit_of_its_own(server):
+    server.wait_s = 1.0
+    teacher = make_teacher(
+        TeacherConfig(name="a", base_url=server.url, timeout_s=5, wire={"read_s": 0.2, "connect_s": 3})
+    )
+    failure = ask(teacher).failure
+    assert (failure.kind, failure.is_paid) == ("timeout", None)
+    assert "after the request was sent, limit 0.2 s" in failure.message
+
+
+def test_no_connection_in_time_costs_nothing(monkeypatch):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        # A queue of waiting connections that is full lets nobody in.
+        waiting = [socket.socket() for _ in range(2)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        url = f"http://127.0.0.1:{port}/v1"
+        config = TeacherConfig(name="a", base_url=url, timeout_s=5, wire={"connect_s": 0.2})
+        failure = ask(make_teacher(config)).failure
+        for one in waiting:
+            one.close()
+    assert (failure.kind, failure.is_paid) == ("timeout", False)
+    assert "before the request was sent, limit 0.2 s" in failure.message
 
 
 def test_nobody_listening_costs_nothing():
@@ -243,7 +328,7 @@ def test_key_appears_nowhere_in_what_is_kept(server, teacher):
     headers = {"set-cookie": "session=1", "x-echo": SECRET}
     server.answer = JSONResponse(completion(f"your key is {SECRET}", reasoning=SECRET), headers=headers)
     reply = ask(teacher)
-    assert SECRET not in json.dumps(reply.to_json())
+    assert SECRET not in everything_kept(reply)
     assert json.loads(reply.headers)["set-cookie"] == "***"
     assert reply.text == "your key is ***"
     server.answer = JSONResponse({"error": {"message": f"bad key {SECRET}"}}, 401)
@@ -293,6 +378,18 @@ def test_password_in_the_address_is_refused_unshown():
     with pytest.raises(TeacherError, match="holds a user name or password") as caught:
         make_teacher(TeacherConfig(name="a", base_url="http://me:hidden@127.0.0.1/v1"))
     assert "hidden" not in str(caught.value)
+
+
+def test_a_query_in_the_address_is_refused_unshown():
+    with pytest.raises(TeacherError, match="or a query") as caught:
+        make_teacher(TeacherConfig(name="a", base_url="http://127.0.0.1/v1?key=hidden"))
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_redirect_is_not_followed_with_the_key(server, teacher):
+    server.answer = Response("", 307, headers={"location": server.url + "/messages"})
+    assert ask(teacher).failure.kind == "bad_request"
+    assert len(server.asked) == 1
 
 
 def test_price_of_the_table_in_the_config_goes_first():

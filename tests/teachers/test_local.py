@@ -213,7 +213,7 @@ def test_thoughts_stand_apart(monkeypatch, folders):
     replies = complete(teacher, *(request(teacher, text, max_tokens=1) for text in said))
     assert [reply.text for reply in replies] == ["It is 7.", "It is 8.", "", "It is 9."]
     assert [reply.reasoning for reply in replies] == ["hm", "hm", "hm", ""]
-    assert replies[2].failure.kind == "empty"
+    assert replies[2].failure.kind == "truncated"
     assert "max_tokens ran out before the answer began" in replies[2].failure.message
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import tuition.teachers
 from tuition.core.errors import ConfigError
-from tuition.core.protocols import TeacherAbilities
+from tuition.core.protocols import BatchTeacher, Sampler, TeacherAbilities
 from tuition.teachers import TEACHERS, TeacherConfig, make_teacher
 
 
@@ -48,3 +48,13 @@ def test_unknown_kind_is_told_with_its_neighbour():
 def test_absent_code_is_told(place):
     with pytest.raises(ConfigError, match=f"no teacher at '{place}': .*Expected 'package.module:Name'"):
         make_teacher(TeacherConfig(kind=place, name="a"))
+
+
+def test_who_is_asked_in_batches_pays_their_price_and_takes_no_single_calls():
+    url = "https://api.openai.com/v1"
+    table = {"name": "a", "model": "gpt-4o-mini", "base_url": url, "wire": {"in_batches": True}}
+    batched, plain = make_teacher(TeacherConfig(**table)), make_teacher(TeacherConfig(**table | {"wire": {}}))
+    assert (isinstance(batched, BatchTeacher), isinstance(batched, Sampler)) == (True, False)
+    assert (isinstance(plain, BatchTeacher), isinstance(plain, Sampler)) == (False, True)
+    assert batched.abilities.in_batches
+    assert batched.price.prompt * 2 == plain.price.prompt

@@ -81,8 +81,10 @@ def annotate(
     requests = [call.request for call in calls]
     asked = ask_all(requests, teacher, till=till, config=config)
     answered = [
-        _annotation(call, reply, task=task, is_forced=config.forced)
-        for call, reply in zip(calls, asked.replies, strict=True)
+        _annotation(
+            call, reply, task=task, is_forced=config.forced, key=asked.longer.get(i, call.request.key)
+        )
+        for i, (call, reply) in enumerate(zip(calls, asked.replies, strict=True))
         if reply.failure is None
     ]
     found = Annotated(
@@ -240,7 +242,7 @@ def _request(
     )
 
 
-def _annotation(call: _Call, reply: Reply, *, task: Task, is_forced: bool) -> Annotation:
+def _annotation(call: _Call, reply: Reply, *, task: Task, is_forced: bool, key: str) -> Annotation:
     request, text = call.request, reply.text.strip()
     return Annotation(
         example_id=call.example.id,
@@ -250,7 +252,7 @@ def _annotation(call: _Call, reply: Reply, *, task: Task, is_forced: bool) -> An
         rationale=text if is_forced else without_closing(text),
         answer=_read(reply, call.example, task),
         is_forced=is_forced,
-        request_keys=(request.key,),
+        request_keys=(key,),
         sample=request.sample,
         demonstrations=tuple(item.id for item in call.demonstrations),
         finish=reply.finish,

@@ -44,7 +44,13 @@ class AnnotationConfig(Section):
     backoff_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     """The first pause between attempts is a random part of this; each further one of twice as much."""
     backoff_most_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
-    """Longest pause, whatever the server asks for."""
+    """Longest such pause; a server that asks for a longer one gets it."""
+    deadline_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 600.0
+    """Seconds from the first attempt at a call after which no further one begins, and the longest pause of
+    an endpoint that is waited for; None: no limit. Waiting for a turn before the first is not counted."""
+    longer: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    """A reply that `max_tokens` cut off is asked for once more with so many times as many, after everything
+    else and if the budget allows; 1: never."""
 
     @property
     def dropping(self) -> frozenset[str]:

@@ -370,15 +370,25 @@ def list_folder(folder: Path, *, as_json: bool) -> None:
         say(f"{kind}: {', '.join(found)}")
 
 
-def serve_playground(host: str, port: int, *, faults: tuple[str, ...], ledger: Path | None) -> None:
+def serve_playground(
+    host: str,
+    port: int,
+    *,
+    faults: tuple[str, ...],
+    ledger: Path | None,
+    settings: tuple[str, ...] = (),
+) -> None:
     """Serve the simulated teachers until interrupted.
 
     Args:
         host: Address to bind.
         port: Port to bind.
-        faults: Such as `rate_limit=0.1`.
+        faults: Such as `rate_limit=0.1`, `slow_s=5` or `batch.expired=0.5`.
         ledger: Where to write one line a payment; None: nowhere.
+        settings: Such as `requests_per_minute=600`, `latency_s=0.2` or `refuses=["temperature"]`.
     """
-    from tuition.playground.server import Faults, serve
+    from tuition.playground.serving import Faults, ServerConfig, serve
 
-    serve(host=host, port=port, faults=parse(Faults, override({}, faults), where="--fault"), ledger=ledger)
+    spoilt = parse(Faults, override({}, faults), where="--fault")
+    config = parse(ServerConfig, override({}, settings), where="--set")
+    serve(host=host, port=port, faults=spoilt, config=config, ledger=ledger)

@@ -7,13 +7,18 @@ Exit codes: 0 done, 2 the user's mistake, 3 the budget was spent before the end,
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from tuition import __version__
+from tuition.cli.batch import batch
+from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 
 __all__ = ["app", "main"]
@@ -28,6 +33,8 @@ playground = typer.Typer(
     help="The offline world: tasks, simulated teachers, their server.", no_args_is_help=True
 )
 app.add_typer(playground, name="playground")
+app.add_typer(store, name="store")
+app.add_typer(batch, name="batch")
 
 Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
 Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
@@ -172,6 +179,55 @@ def report(folder: Folder, json: Json = False) -> None:
     write_report(folder, as_json=json)
 
 
+@app.command("import")
+def import_replies(
+    files: Annotated[list[Path], typer.Argument(help="Files, folders of data sets, or hub:NAME:SPLIT.")],
+    *,
+    form: Annotated[str, typer.Option(help="How they are written; docs/exchange.md has all forms.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("replies.jsonl"),
+    teacher: Annotated[str, typer.Option(help="Who replied, in place of the models the files name.")] = "",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="List rows that cannot be used in a file, and leave them out.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Turn completions of other tools into replies of a recorded teacher."""
+    from tuition.cli import exchange
+
+    exchange.import_replies(files, out, form=form, teacher=teacher, skips_bad=skip_bad, as_json=json)
+
+
+@app.command("export")
+def export_replies(
+    folder: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    *,
+    form: Annotated[str, typer.Option(help="How it is to be written; docs/exchange.md has all forms.")],
+    out: Annotated[Path, typer.Option(help="The file to write, or the folder of a data set.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Take along what the student did not learn from.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write what the teachers of a run wrote as other trainers read it, with a data card."""
+    from tuition.cli import exchange
+
+    exchange.export_replies(folder, out, form=form, uses_all=everything, as_json=json)
+
+
+@app.command()
+def probe(
+    config: Config,
+    settings: Settings = None,
+    *,
+    teacher: Annotated[str, typer.Option(help="Whom to try; else every teacher behind an endpoint.")] = "",
+    json: Json = False,
+) -> None:
+    """Find out what the teachers' endpoints can do, with at most seven small calls each, which are paid."""
+    from tuition.cli.probe import probe_teachers
+
+    probe_teachers(config, tuple(settings or ()), only=teacher, as_json=json)
+
+
 @app.command("list")
 def list_runs(
     folder: Annotated[Path, typer.Argument(help="Where the runs lie.")] = Path("runs"), json: Json = False
@@ -192,18 +248,22 @@ def serve(
     fault: Annotated[
         list[str] | None, typer.Option(help="Such as rate_limit=0.1: a share of all calls.")
     ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Such as latency_s=0.2 or requests_per_minute=60.")
+    ] = None,
     ledger: Annotated[Path | None, typer.Option(help="Write one line a payment to this file.")] = None,
 ) -> None:
     """Serve the simulated teachers over HTTP, as an OpenAI-compatible endpoint."""
     from tuition.cli.commands import serve_playground
 
-    serve_playground(host, port, faults=tuple(fault or ()), ledger=ledger)
+    serve_playground(host, port, faults=tuple(fault or ()), settings=tuple(setting or ()), ledger=ledger)
 
 
 def main() -> None:
     """Run the command line; an expected error is one clear text and an exit code."""
     try:
-        app()
+        with _showing_warnings():
+            app()
     except TuitionError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(_exit_code(error))
@@ -216,6 +276,18 @@ def main() -> None:
     ) as fault:
         typer.echo(f"error: {fault.strerror}: {str(fault.filename)!r}", err=True)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _showing_warnings() -> Generator[None]:
+    """Show what the package warns of on stderr, as long as a command runs."""
+    shown, log = logging.StreamHandler(), logging.getLogger("tuition")
+    shown.setFormatter(logging.Formatter("warning: %(message)s"))
+    log.addHandler(shown)
+    try:
+        yield
+    finally:
+        log.removeHandler(shown)
 
 
 def _exit_code(error: TuitionError) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import platform
 import re
@@ -60,8 +61,10 @@ class Run:
             _write_text(path / "config.toml", config_text)
         self.config_hash = content_id(essentials(tomllib.loads(config_text)))[:16]
         self.id = run_id(path)
+        self._warnings = _Warnings(self)
         if not self.is_done:
             self.event("resumed" if self.is_resumed else "started", config_hash=self.config_hash)
+            logging.getLogger("tuition").addHandler(self._warnings)
 
     @property
     def is_done(self) -> bool:
@@ -180,7 +183,20 @@ class Run:
 
     def close(self) -> None:
         """Let go of the folder, so that another process may go on with it."""
+        logging.getLogger("tuition").removeHandler(self._warnings)
         self._lock.release()
+
+
+class _Warnings(logging.Handler):
+    """Makes what the package warns of while a run is open an event of that run."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(logging.WARNING)
+        self._run = run
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one warning down."""
+        self._run.event("warning", message=record.getMessage())
 
 
 def run_id(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Who answers, one attempt at a time: chat endpoints, recorded replies, models here, whatever is plugged in.
+"""Who answers, one attempt at a time: endpoints, recorded replies, models here, whatever is plugged in.
 
 Retrying, budgets and prompts are the annotation room's. A new teacher is one file and one line in `TEACHERS`.
 """
@@ -22,7 +22,11 @@ Factory = Callable[[TeacherConfig], Teacher]
 
 def _chat(config: TeacherConfig) -> Teacher:
     # Here, for the HTTP client takes a tenth of a second to import.
-    from tuition.teachers.chat import ChatTeacher
+    if config.wire.in_batches:
+        from tuition.teachers.wire.batch import BatchedTeacher
+
+        return BatchedTeacher(config)
+    from tuition.teachers.wire.chat import ChatTeacher
 
     return ChatTeacher(config)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tuition.core.budget import Price, price_of
 from tuition.core.config import Section
 from tuition.core.records import Json
+from tuition.teachers.wire.config import WireConfig
 
 __all__ = ["TeacherConfig"]
 
@@ -26,7 +27,8 @@ class TeacherConfig(Section):
     base_url: str = ""
     """Where an OpenAI-compatible endpoint answers, such as `http://127.0.0.1:8000/v1`."""
     api_key_env: str = ""
-    """Name of the environment variable that holds the key; empty: the endpoint needs none."""
+    """Name of the environment variable that holds the key, or with `_FILE` behind it the path of a file that
+    does; empty: the endpoint needs none."""
     file: str | tuple[str, ...] = ()
     """Recorded replies: one file or several, JSONL; `data:` begins a path in the shared data."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -42,7 +44,7 @@ class TeacherConfig(Section):
     concurrency: Annotated[int, Field(ge=1)] = 8
     """Calls in flight at most; so many a local teacher writes at once."""
     timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
-    """Seconds to wait for an endpoint's answer."""
+    """Seconds an endpoint's whole answer may take."""
     licence: str = ""
     """Licence or terms of its texts; travels to the cards."""
     saw_answers: bool = False
@@ -55,6 +57,33 @@ class TeacherConfig(Section):
     """The student's instruction for its rationales; None: `explain: `."""
     samples: Annotated[int, Field(ge=1)] = 1
     """Independent rationales for each example."""
+    wire: WireConfig = WireConfig()
+    """How its endpoint is reached: form, limits, time-outs, abilities, further fields of the body."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> TeacherConfig:
+        wire = self.wire
+        if self.temperature is not None and not self.has_temperature:
+            known = "wire.has_temperature is false" if wire.has_temperature is False else "of the native form"
+            raise ValueError(
+                f"teacher {self.name!r} has a temperature, and its endpoint takes none ({known}). Leave the "
+                "temperature out, or set wire.has_temperature = true if its model does take one."
+            )
+        if wire.form == "anthropic" and wire.has_n:
+            raise ValueError(
+                f"teacher {self.name!r}: the native form brings one sample a call; leave wire.has_n out."
+            )
+        if wire.form == "anthropic" and wire.in_batches:
+            raise ValueError(
+                f"teacher {self.name!r}: batches have the OpenAI form; leave wire.in_batches out."
+            )
+        return self
+
+    @property
+    def has_temperature(self) -> bool:
+        """Whether a temperature is sent at all, as far as the table says."""
+        known = self.wire.has_temperature
+        return self.wire.form == "openai" if known is None else known
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -72,7 +101,7 @@ class TeacherConfig(Section):
         """Give the sampling parameters that every request to this teacher carries.
 
         Returns:
-            `max_tokens` always, `temperature` where one is set.
+            `max_tokens` always, `temperature` where one is set, and what `wire.extra` adds.
         """
-        values: dict[str, Json] = {"max_tokens": self.max_tokens}
+        values: dict[str, Json] = {**self.wire.extra, "max_tokens": self.max_tokens}
         return values if self.temperature is None else values | {"temperature": self.temperature}

@@ -275,7 +275,9 @@ class _Engine:
         thought, mark, text = whole.rpartition(_THOUGHT_END)
         if not mark and whole.startswith(_THOUGHT):
             thought, text = whole, ""
-        empty = "max_tokens ran out before the answer began" if finish == "length" else "the text is empty"
+        failure = Failure(kind="empty", message="the text is empty")
+        if finish == "length":
+            failure = Failure(kind="truncated", message="max_tokens ran out before the answer began")
         return Reply(
             text=text.strip(),
             reasoning=thought.removeprefix(_THOUGHT).strip(),
@@ -283,7 +285,7 @@ class _Engine:
             usage=Usage(prompt_tokens=len(prompt), completion_tokens=len(tokens)),
             model=self._name,
             latency_s=latency_s,
-            failure=None if text.strip() else Failure(kind="empty", message=empty),
+            failure=None if text.strip() else failure,
         )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from tuition.core.budget import Price, price_of
 from tuition.core.records import Json, Request, Usage
+from tuition.teachers.config import TeacherConfig
 
-__all__ = ["estimate_usage", "known_price", "read_usage"]
+__all__ = ["count_of", "estimate_usage", "known_price", "price_for", "read_usage", "split_usage"]
 
+_MOST_TOKENS = 10**9
+"""A count beyond this is no count."""
 _LETTERS_PER_TOKEN = 4
 """English text in the vocabularies of 2024 has about this many letters a token."""
 
@@ -38,6 +42,9 @@ def estimate_usage(request: Request, text: str) -> Usage:
 def read_usage(value: Json) -> Usage | None:
     """Read the `usage` object of a Chat Completions body.
 
+    Where the total is more than prompt and completion, the rest is reasoning that was counted apart and is
+    charged all the same (Google, xAI).
+
     Args:
         value: As it came.
 
@@ -46,22 +53,96 @@ def read_usage(value: Json) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
-    prompt, completion = _count(value, "prompt_tokens"), _count(value, "completion_tokens")
+    prompt, completion = count_of(value, "prompt_tokens"), count_of(value, "completion_tokens")
+    apart = max(0, count_of(value, "total_tokens") - prompt - completion)
     if prompt + completion == 0:
         return None
-    cached = _count(value.get("prompt_tokens_details"), "cached_tokens")
-    reasoning = _count(value.get("completion_tokens_details"), "reasoning_tokens")
+    cached = count_of(value.get("prompt_tokens_details"), "cached_tokens")
+    reasoning = count_of(value.get("completion_tokens_details"), "reasoning_tokens")
     return Usage(
         prompt_tokens=prompt,
-        cached_tokens=min(cached, prompt),
-        completion_tokens=completion,
-        reasoning_tokens=min(reasoning, completion),
+        cached_tokens=min(max(cached, count_of(value, "prompt_cache_hit_tokens")), prompt),
+        completion_tokens=completion + apart,
+        reasoning_tokens=min(max(reasoning, apart), completion + apart),
     )
 
 
-def _count(table: Any, name: str) -> int:
+def count_of(table: object, name: str) -> int:
+    """Read one count of tokens out of what may be anything.
+
+    Args:
+        table: Where it should stand.
+        name: Under which name.
+
+    Returns:
+        A whole number, at least 0; 0 where there is none, or none that can be meant.
+    """
     value = table.get(name) if isinstance(table, Mapping) else None
-    return max(0, int(value)) if isinstance(value, int | float) else 0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 <= value <= _MOST_TOKENS else 0
+
+
+def split_usage(usage: Usage, lengths: Sequence[int]) -> list[Usage]:
+    """Share the tokens of one call out over the answers it brought.
+
+    Args:
+        usage: Of the whole call.
+        lengths: Letters of each answer, reasoning included; at least one answer.
+
+    Returns:
+        One usage an answer. The first has the prompt; what was written is shared by length, the rest that
+        whole numbers leave goes to the first; every column adds up to the call's.
+    """
+    written = _shares(usage.completion_tokens, lengths)
+    thought = _shares(usage.reasoning_tokens, written)
+    return [
+        Usage(
+            prompt_tokens=usage.prompt_tokens if i == 0 else 0,
+            cached_tokens=usage.cached_tokens if i == 0 else 0,
+            completion_tokens=written[i],
+            reasoning_tokens=thought[i],
+            is_estimated=usage.is_estimated,
+        )
+        for i in range(len(lengths))
+    ]
+
+
+def _shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole shares, from the last to the first, so that the first takes what is left over.
+
+    Each is rounded down behind those that follow it: none of them exceeds its weight where the total does not
+    exceed the sum of the weights.
+    """
+    whole, behind, shares = sum(weights), 0, [0] * len(weights)
+    for i in reversed(range(len(weights))):
+        before = total * behind // whole if whole else 0
+        behind += weights[i]
+        after = total * behind // whole if whole else 0
+        shares[i] = after - before
+    shares[0] += total - sum(shares)
+    return shares
+
+
+def price_for(config: TeacherConfig) -> Price | None:
+    """Say what a teacher's tokens cost: by its table, else by the maintained one.
+
+    Args:
+        config: Where it is asked in batches, a token costs `batch_share` of its price.
+
+    Returns:
+        The price, rounded up to a whole nano-dollar a million tokens; None: unknown.
+    """
+    price = config.price or known_price(config.model or config.name, config.base_url)
+    if price is None or not config.wire.in_batches:
+        return price
+    share = Decimal(str(config.wire.batch_share))
+
+    def shared(nano: int) -> int:
+        return int((nano * share).to_integral_value(ROUND_CEILING))
+
+    cached = None if price.cached is None else shared(price.cached)
+    return Price(prompt=shared(price.prompt), completion=shared(price.completion), cached=cached)
 
 
 def known_price(model: str, base_url: str) -> Price | None:

@@ -164,6 +164,44 @@ def test_broken_json_is_repaired_and_what_is_beyond_repair_is_written_anew_and_c
     assert revision_figures(found).fallbacks == 1
 
 
+def test_a_teacher_that_holds_itself_to_a_schema_is_given_one_and_read_as_tolerantly(store):
+    def holding(**changed):
+        teacher = named("ada", **changed)
+        teacher.abilities = dataclasses.replace(teacher.abilities, has_json=True)
+        return teacher
+
+    teacher = holding()
+    [item] = run(store, WRONG, "clear_one_call", teacher).annotations
+    form = teacher.seen[0].parameters["response_format"]
+    assert (form["type"], form["json_schema"]["strict"]) == ("json_schema", True)
+    schema = form["json_schema"]["schema"]
+    assert set(schema["properties"]) == set(schema["required"]) == set(json.loads(OBJECT))
+    assert item.request_keys == (teacher.seen[0].key,)
+    planned = revision_requests(
+        [WRONG], {"q": ASKED}, by="clear_one_call", teacher=teacher,
+        train=[], config=CONFIG, parameters={"max_tokens": 60},
+    )  # fmt: skip
+    assert teacher.seen[0].key in {item.request.key for item in planned}
+    late = dataclasses.replace(WRONG, text=WRONG.text.replace("Then", "And then"))
+    [item] = run(store, late, "clear_one_call", holding(**{"JSON:": OBJECT[:-1]})).annotations
+    assert item.rationale == MENDED
+    for by, asked in (("clear", holding()), ("clear_one_call", named("ada"))):
+        run(store, RIGHT, by, asked)
+        assert all("response_format" not in request.parameters for request in asked.seen)
+
+
+def test_a_reply_that_was_cut_off_stands_on_the_longer_one(store):
+    def reply(request, attempt):
+        if request.parameters["max_tokens"] == 60:
+            return said(OBJECT[:30], finish="length")
+        return said(OBJECT)
+
+    teacher = ScriptedTeacher(reply)
+    [item] = run(store, WRONG, "clear_one_call", teacher).annotations
+    assert (item.rationale, item.finish) == (MENDED, "stop")
+    assert item.request_keys == (teacher.seen[1].key,)
+
+
 def test_the_panel_locates_by_majority_the_first_mends_the_second_verifies(store):
     late = {"First wrong step:": "The first wrong step is 3."}
     ada, bela, chen = named("ada", **late), named("bela"), named("chen")

@@ -216,10 +216,13 @@ def revision_requests(
             if not way.prompt:
                 request = chains[way.role == "rationale"][i]
             else:
+                asked = [teacher, *others][way.teacher]
                 request = request_to(
-                    [teacher, *others][way.teacher],
+                    asked,
                     _messages(way, draft, example, steps=steps, shown=shown),
-                    parameters=parameters_of(way.prompt, parameters, revision),
+                    parameters=parameters_of(
+                        way.prompt, parameters, revision, has_json=asked.abilities.has_json
+                    ),
                     role=way.role,
                     prompt=way.prompt,
                     example_id=example.id,

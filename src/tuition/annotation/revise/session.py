@@ -16,7 +16,7 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import Unanswered, without_closing
 from tuition.annotation.prompts import request_to
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.prompts import ANSWER, CONFIRM, JUDGE_STEP, LOCATE
+from tuition.annotation.revise.prompts import ANSWER, CLEAR, CONFIRM, JUDGE_STEP, LOCATE
 from tuition.annotation.revise.read import read_suffix
 from tuition.core.protocols import Task, Teacher
 from tuition.core.records import Annotation, Example, Json, Message, Prediction, Reply, Request
@@ -26,21 +26,42 @@ __all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped", "parameters
 
 _SHORT: Final = frozenset({ANSWER, CONFIRM, JUDGE_STEP, LOCATE})
 """Prompts whose reply is one sentence."""
+_FORMAT: Final[Mapping[str, Json]] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "revision",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {
+                "first_wrong_step": {"type": ["integer", "null"]},
+                "corrected_steps": {"type": "array", "items": {"type": "string"}},
+                "answer": {"type": "string"},
+            },
+            "required": ["first_wrong_step", "corrected_steps", "answer"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""The one object that `CLEAR` asks for, as an endpoint is told that holds itself to a schema."""
 
 
 def parameters_of(
-    prompt: str, parameters: Mapping[str, Json], revision: RevisionConfig
+    prompt: str, parameters: Mapping[str, Json], revision: RevisionConfig, *, has_json: bool = False
 ) -> Mapping[str, Json]:
-    """Bound the reply where a prompt asks for one sentence.
+    """Bound the reply where a prompt asks for one sentence, and give it a form where it asks for an object.
 
     Args:
         prompt: Name and version.
         parameters: Sampling parameters of the teacher.
         revision: Holds the bound; a smaller one among the parameters stands.
+        has_json: Whether the teacher holds itself to a JSON schema; elsewhere the prompt alone asks for it.
 
     Returns:
         The parameters of the call.
     """
+    if prompt == CLEAR and has_json:
+        return {**parameters, "response_format": _FORMAT}
     if prompt not in _SHORT:
         return parameters
     bound, most = parameters.get("max_tokens"), revision.verdict_tokens
@@ -195,7 +216,12 @@ class Session:
         return request_to(
             asked,
             messages,
-            parameters=parameters_of(prompt, self.parameters_for(asked), self.revision),
+            parameters=parameters_of(
+                prompt,
+                self.parameters_for(asked),
+                self.revision,
+                has_json=asked.abilities.has_json,
+            ),
             role=role,
             prompt=prompt,
             example_id=case.example.id,
@@ -228,9 +254,9 @@ class Session:
         asked = ask_all(requests, whom, till=self.till.telling(f"{whom.name}, {what}"), config=self.config)
         self.spent = self.spent or asked.refused is not None
         answered: list[tuple[Case, Reply]] = []
-        for case, request, reply in zip(cases, requests, asked.replies, strict=True):
+        for i, (case, request, reply) in enumerate(zip(cases, requests, asked.replies, strict=True)):
             if reply.failure is None:
-                case.keys.append(request.key)
+                case.keys.append(asked.longer.get(i, request.key))
                 answered.append((case, reply))
             elif needs or reply.failure.kind == "unpaid":
                 self.give_up(case, reply.failure.kind, reply.failure.message, teacher=whom)

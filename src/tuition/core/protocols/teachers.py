@@ -89,8 +89,14 @@ class BatchState:
 
 
 @runtime_checkable
-class BatchTeacher(Protocol):
-    """A teacher that is handed many requests at once and answers them in its own time."""
+class BatchTeacher(Teacher, Protocol):
+    """A teacher that is handed many requests at once and answers them in its own time.
+
+    A fault that may pass is a ConnectionError: whoever asks waits, and asks again.
+    """
+
+    poll_s: float
+    """Seconds between two looks at a batch."""
 
     async def submit(self, name: str, requests: Sequence[Request]) -> str:
         """Hand a batch over.
@@ -104,6 +110,7 @@ class BatchTeacher(Protocol):
 
         Raises:
             TeacherError: It was not taken; nothing of it will be charged.
+            ConnectionError: Nobody saw whether it was taken; `find` tells.
         """
         ...
 

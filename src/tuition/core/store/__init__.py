@@ -19,12 +19,26 @@ from pathlib import Path
 from tuition.core.budget import Cost, Price
 from tuition.core.errors import StoreError
 from tuition.core.records import Reply, Request
-from tuition.core.store import ledger
+from tuition.core.store import batches, leases, ledger
+from tuition.core.store.batches import Batch
 from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved
+from tuition.core.store.schema import set_up
 from tuition.core.store.spend import Spend, spend_of
-from tuition.core.store.writer import Writer, connect
+from tuition.core.store.writer import Act, Result, Writer, connect, remedy
 
-__all__ = ["Busy", "Cap", "Kept", "Left", "Outcome", "Place", "Refused", "Reserved", "Spend", "Store"]
+__all__ = [
+    "Batch",
+    "Busy",
+    "Cap",
+    "Kept",
+    "Left",
+    "Outcome",
+    "Place",
+    "Refused",
+    "Reserved",
+    "Spend",
+    "Store",
+]
 
 
 class Store:
@@ -44,9 +58,10 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(connect(path)) as connection:
-                ledger.set_up(connection)
+                set_up(connection)
         except (sqlite3.Error, OSError, StoreError) as error:
-            raise StoreError(f"the store {str(path)!r} cannot be opened: {error}") from None
+            text = f"the store {str(path)!r} cannot be opened: {error}"
+            raise StoreError(f"{text}. {advice}" if (advice := remedy(error)) else text) from None
         self._writer = Writer(path, beat=self._beat, last=self._leave)
 
     def __enter__(self) -> Store:
@@ -68,6 +83,7 @@ class Store:
         caps: Sequence[Cap] = (),
         price: Price | None = None,
         asks_again: bool = True,
+        batch: str = "",
     ) -> Future[Outcome]:
         """Set the worst cost of a call aside under every cap, or say why the call must not be made.
 
@@ -78,22 +94,24 @@ class Store:
             caps: The limits that hold for it.
             price: What it will be settled with; kept beside the attempt.
             asks_again: Whether a call whose end nobody saw may be made once more.
+            batch: The batch it is part of, from `open_batch` and not yet handed over; empty: none.
 
         Returns:
             A future: Reserved, Kept, Busy, Left or Refused; on disk before the future is done.
         """
+        key = request.key
 
         def act(connection: sqlite3.Connection) -> Outcome:
-            found = ledger.earlier(connection, request.key, place, asks_again=asks_again)
+            found = ledger.earlier(connection, key, place, asks_again=asks_again)
             if isinstance(found, Kept) and found.reply.failure is None:
-                ledger.note_use(connection, request, place)
+                ledger.note_use(connection, key, place, teacher=request.teacher, role=request.role)
             if found is not None:
                 return found
             refused = ledger.refusal(connection, worst, caps)
             if refused is not None:
                 return refused
             attempt_id = ledger.insert_attempt(
-                connection, request, worst, place=place, price=price, owner=self._owner
+                connection, request, worst, place=place, price=price, owner=self._owner, batch=batch
             )
             return Reserved(attempt_id=attempt_id)
 
@@ -115,6 +133,82 @@ class Store:
         def act(connection: sqlite3.Connection) -> None:
             ledger.close_attempt(connection, attempt_id, reply, cost=cost, is_paid=is_paid)
 
+        return self._writer.submit(act)
+
+    def open_batch(self, name: str, *, place: Place, teacher: str, endpoint: str) -> Future[None]:
+        """Make a batch, for which calls can then be reserved; they stay busy until it is over.
+
+        Args:
+            name: Ours, and new in this store; the provider keeps it beside the batch.
+            place: Whose it is.
+            teacher: Who is asked.
+            endpoint: Where.
+
+        Returns:
+            A future that is done when it is on disk; a StoreError in it where the name is taken.
+        """
+
+        def act(connection: sqlite3.Connection) -> None:
+            batches.open_batch(connection, name, place=place, teacher=teacher, endpoint=endpoint)
+
+        return self._writer.submit(act)
+
+    def sent_batch(self, name: str, remote: str) -> Future[None]:
+        """Note that a provider took a batch; it takes no further call.
+
+        Args:
+            name: Ours.
+            remote: The provider's id of it.
+
+        Returns:
+            A future that is done when it is on disk.
+        """
+        return self._writer.submit(lambda connection: batches.sent_batch(connection, name, remote))
+
+    def end_batch(self, name: str) -> Future[None]:
+        """Close a batch; its attempts still open become unknown outcomes.
+
+        Args:
+            name: Ours; ending one that is over changes nothing.
+
+        Returns:
+            A future that is done when it is on disk.
+        """
+        return self._writer.submit(lambda connection: batches.end_batch(connection, name))
+
+    def batches(self, run: str | None = None) -> list[Batch]:
+        """List batches in the order they were made.
+
+        Args:
+            run: Those of one run; None: all of them.
+
+        Returns:
+            Those that are over included.
+        """
+        with self.read() as connection:
+            return batches.batches_of(connection, run)
+
+    def waiting(self, batch: str) -> list[tuple[int, Request]]:
+        """List the calls of a batch that are not settled.
+
+        Args:
+            batch: Its name.
+
+        Returns:
+            Attempt ids with their requests, tags included, in the order they were reserved.
+        """
+        with self.read() as connection:
+            return batches.waiting_of(connection, batch)
+
+    def write(self, act: Act[Result]) -> Future[Result]:
+        """Do something to the rows that has no method of its own, as the upkeep of a store does.
+
+        Args:
+            act: Done inside a transaction, all of it or nothing.
+
+        Returns:
+            A future of its result, done once that is on disk.
+        """
         return self._writer.submit(act)
 
     @contextlib.contextmanager
@@ -158,8 +252,8 @@ class Store:
             return spend_of(connection, run)
 
     def _beat(self, connection: sqlite3.Connection) -> None:
-        ledger.announce(connection, self._owner)
-        ledger.forget_dead(connection)
+        leases.announce(connection, self._owner)
+        leases.forget_dead(connection)
 
     def _leave(self, connection: sqlite3.Connection) -> None:
-        ledger.forget_dead(connection, self._owner)
+        leases.forget_dead(connection, self._owner)

@@ -1,168 +1,33 @@
-"""The tables of the store and the acts on them, each done inside one transaction of the writer.
+"""What is done to the attempts, replies and sums of the store, each inside one transaction of the writer.
 
-Rows are never deleted. Knows no thread and no teacher; docs/store.md describes the tables.
+Rows are never deleted. Knows no thread and no teacher.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sqlite3
 import time
 from collections.abc import Sequence
 
 from tuition.core.budget import Cost, Price
-from tuition.core.errors import StoreError, some_of
-from tuition.core.records import Failure, Reply, Request, canonical_json
+from tuition.core.errors import StoreError
+from tuition.core.records import Failure, Reply, Request, Usage, canonical_json
+from tuition.core.store.batches import check_is_made
+from tuition.core.store.leases import forget_dead, is_alive
 from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Place, Refused
 
 __all__ = [
-    "SCHEMA_VERSION",
-    "announce",
+    "add_to_sums",
     "close_attempt",
+    "count_attempt",
     "earlier",
-    "forget_dead",
+    "free_attempt",
     "insert_attempt",
+    "lose_attempt",
     "note_use",
     "refusal",
-    "set_up",
 ]
-
-SCHEMA_VERSION = 1
-_LEASE_S = 60.0
-"""An owner silent for this long is taken for dead; one whose process is gone from this host, at once."""
-_OPENING_S = 20.0
-"""How long to try to open a file that other processes open at the same moment."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS owners (
-  owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, heartbeat REAL NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS attempts (
-  id INTEGER PRIMARY KEY, key TEXT NOT NULL, sample INTEGER NOT NULL,
-  run TEXT NOT NULL, round INTEGER NOT NULL, run_group TEXT NOT NULL,
-  teacher TEXT NOT NULL, role TEXT NOT NULL,
-  prompt TEXT NOT NULL, example_id TEXT NOT NULL, endpoint TEXT NOT NULL, model TEXT NOT NULL,
-  request TEXT NOT NULL, owner TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('open', 'kept', 'failed', 'unknown')),
-  price TEXT, worst_nano INTEGER, worst_tokens INTEGER NOT NULL,
-  cost_nano INTEGER, paid_nano INTEGER, tokens INTEGER,
-  prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER, reasoning_tokens INTEGER,
-  is_estimated INTEGER,
-  failure TEXT, returned_model TEXT, latency_s REAL, headers TEXT, raw TEXT,
-  started_at REAL NOT NULL, ended_at REAL
-) STRICT;
-CREATE INDEX IF NOT EXISTS attempts_key ON attempts (key);
-CREATE INDEX IF NOT EXISTS attempts_run ON attempts (run);
-CREATE INDEX IF NOT EXISTS attempts_open ON attempts (run, owner) WHERE state = 'open';
-CREATE TABLE IF NOT EXISTS replies (
-  key TEXT PRIMARY KEY, sample INTEGER NOT NULL,
-  attempt_id INTEGER NOT NULL REFERENCES attempts (id), reply TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS uses (
-  run TEXT NOT NULL, key TEXT NOT NULL, round INTEGER NOT NULL, teacher TEXT NOT NULL, role TEXT NOT NULL,
-  PRIMARY KEY (run, key)
-) STRICT;
-CREATE TABLE IF NOT EXISTS sums (
-  scope TEXT PRIMARY KEY, nano INTEGER NOT NULL, tokens INTEGER NOT NULL, calls INTEGER NOT NULL
-) STRICT
-"""
-
-
-def set_up(connection: sqlite3.Connection) -> None:
-    """Make the tables where there are none, and check that they are ours.
-
-    A file of another program, or of another version of the schema, is a StoreError.
-
-    Args:
-        connection: Outside any transaction.
-    """
-    _check_owner(connection)
-    _use_wal(connection)
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA.split(";\n"):
-        connection.execute(statement)
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
-    connection.execute("COMMIT")
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch the journal; SQLite does not wait by itself where several processes open a new file at once."""
-    deadline = time.monotonic() + _OPENING_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.01)
-
-
-def _check_owner(connection: sqlite3.Connection) -> None:
-    """Look before touching: a stranger's file must not gain our tables."""
-    tables = {
-        row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
-    if not tables:
-        return
-    if not {"meta", "attempts", "replies"} <= tables:
-        raise StoreError(
-            f"it is an SQLite file of another program, with the tables {some_of(sorted(tables))}; "
-            "name a file that does not exist yet."
-        )
-    row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
-    found = None if row is None else row["value"]
-    if found != str(SCHEMA_VERSION):
-        raise StoreError(
-            f"schema version {found} found, this program reads {SCHEMA_VERSION}; "
-            "use the version of tuition that made it, or begin a new store."
-        )
-
-
-def announce(connection: sqlite3.Connection, owner: str) -> None:
-    """Say that an owner is alive.
-
-    Args:
-        connection: In a transaction.
-        owner: Names one open store of one process.
-    """
-    connection.execute(
-        "INSERT INTO owners VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (owner) DO UPDATE SET heartbeat = excluded.heartbeat",
-        (owner, socket.gethostname(), os.getpid(), time.time()),
-    )
-
-
-def forget_dead(connection: sqlite3.Connection, owner: str | None = None) -> None:
-    """Turn the open attempts of the dead into unknown outcomes, charged at their worst.
-
-    Args:
-        connection: In a transaction.
-        owner: This owner is leaving, whether alive or not; None: look at all of them.
-    """
-    rows = connection.execute("SELECT DISTINCT owner FROM attempts WHERE state = 'open'").fetchall()
-    dead = [row["owner"] for row in rows if row["owner"] == owner or not _is_alive(connection, row["owner"])]
-    connection.executemany(
-        "UPDATE attempts SET state = 'unknown' WHERE state = 'open' AND owner = ?", [(name,) for name in dead]
-    )
-
-
-def _is_alive(connection: sqlite3.Connection, owner: str) -> bool:
-    row = connection.execute("SELECT * FROM owners WHERE owner = ?", (owner,)).fetchone()
-    if row is None or time.time() - row["heartbeat"] > _LEASE_S:
-        return False
-    if row["host"] != socket.gethostname():
-        return True
-    try:
-        os.kill(row["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def earlier(
@@ -184,16 +49,16 @@ def earlier(
     if row is not None:
         return Kept(reply=Reply.from_json(json.loads(row["reply"])))
     unknown: int | None = None
-    query = "SELECT id, run, owner, state, failure FROM attempts WHERE key = ? ORDER BY id"
+    query = "SELECT id, run, owner, batch, state, failure FROM attempts WHERE key = ? ORDER BY id"
     for attempt in connection.execute(query, (key,)).fetchall():
         if attempt["state"] == "open":
-            if _is_alive(connection, attempt["owner"]):
-                return Busy(owner=attempt["owner"])
+            if attempt["batch"] or is_alive(connection, attempt["owner"]):
+                return Busy(owner=attempt["owner"], batch=attempt["batch"])
             forget_dead(connection)
             unknown = attempt["id"]
         elif attempt["state"] == "unknown":
             unknown = attempt["id"]
-        else:
+        elif attempt["state"] == "failed":
             failure = Failure.from_json(json.loads(attempt["failure"]))
             if not failure.is_retryable and (failure.is_paid or attempt["run"] == place.run):
                 return Kept(reply=Reply(failure=failure))
@@ -227,10 +92,10 @@ def refusal(connection: sqlite3.Connection, worst: Cost, caps: Sequence[Cap]) ->
 
 
 def _has_open(connection: sqlite3.Connection, scope: str) -> bool:
-    """Whether a call in flight counts in this very scope."""
+    """Whether a call in flight counts in this very scope; a batch's is not, for it takes hours."""
     forget_dead(connection)
     rows = connection.execute(
-        "SELECT DISTINCT run, round, run_group, teacher FROM attempts WHERE state = 'open'"
+        "SELECT DISTINCT run, round, run_group, teacher FROM attempts WHERE state = 'open' AND batch = ''"
     ).fetchall()
     return any(scope in _place(row).scopes(row["teacher"]) for row in rows)
 
@@ -247,6 +112,7 @@ def insert_attempt(
     place: Place,
     price: Price | None,
     owner: str,
+    batch: str = "",
 ) -> int:
     """Set the worst cost aside and take the lease on the call.
 
@@ -257,12 +123,15 @@ def insert_attempt(
         place: Whose call it is.
         price: What it will be settled with.
         owner: Who makes it.
+        batch: The batch it is part of; empty: it is made by itself.
 
     Returns:
         The attempt's id.
     """
-    _add(connection, place.scopes(request.teacher), nano=worst.nano or 0, tokens=worst.tokens, calls=1)
-    columns = ("sample", "teacher", "role", "prompt", "example_id", "endpoint", "model")
+    if batch:
+        check_is_made(connection, batch)
+    add_to_sums(connection, place.scopes(request.teacher), nano=worst.nano or 0, tokens=worst.tokens, calls=1)
+    columns = ("sample", "teacher", "role", "prompt", "example_id", "endpoint", "model", "tag")
     values: dict[str, object] = {name: getattr(request, name) for name in columns} | {
         "key": request.key,
         "run": place.run,
@@ -270,6 +139,7 @@ def insert_attempt(
         "run_group": place.group,
         "request": canonical_json(request.to_json()),
         "owner": owner,
+        "batch": batch,
         "state": "open",
         "price": None if price is None else canonical_json(price.to_json()),
         "worst_nano": worst.nano,
@@ -304,17 +174,28 @@ def close_attempt(
         raise StoreError(f"attempt {attempt_id} is not open; a reservation is settled once.")
     state, charged = _charge(reply, cost)
     paid = charged if is_paid or charged is None else Cost(nano=0, tokens=charged.tokens)
+    if is_paid and charged is not None and charged.tokens and reply.usage.is_estimated:
+        # An estimate may lie below the bill, and a limit holds whatever the bill says.
+        paid = Cost(nano=row["worst_nano"], tokens=row["worst_tokens"])
     place = _place(row)
     if paid is not None:
-        more = (paid.nano or 0) - (row["worst_nano"] or 0)
-        _add(connection, place.scopes(row["teacher"]), nano=more, tokens=paid.tokens - row["worst_tokens"])
+        held = _held(row)
+        more = (paid.nano or 0) - (held.nano or 0)
+        add_to_sums(connection, place.scopes(row["teacher"]), nano=more, tokens=paid.tokens - held.tokens)
     _write_outcome(connection, attempt_id, reply, state=state, charged=charged, paid=paid)
     if state == "kept":
         connection.execute(
             "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
             (row["key"], row["sample"], attempt_id, _reply_text(reply)),
         )
-        note_use(connection, Request.from_json(json.loads(row["request"])), place)
+        note_use(connection, row["key"], place, teacher=row["teacher"], role=row["role"])
+
+
+def _held(row: sqlite3.Row) -> Cost:
+    """What an attempt takes out of the sums as it stands."""
+    if row["state"] in ("open", "unknown"):
+        return Cost(nano=row["worst_nano"], tokens=row["worst_tokens"])
+    return Cost(nano=row["paid_nano"], tokens=row["tokens"])
 
 
 def _charge(reply: Reply, cost: Cost) -> tuple[str, Cost | None]:
@@ -339,7 +220,7 @@ def _write_outcome(
         "state": state,
         "cost_nano": None if charged is None else charged.nano,
         "paid_nano": None if paid is None else paid.nano,
-        "tokens": None if charged is None else charged.tokens,
+        "tokens": None if paid is None else paid.tokens,
         "prompt_tokens": reply.usage.prompt_tokens,
         "cached_tokens": reply.usage.cached_tokens,
         "completion_tokens": reply.usage.completion_tokens,
@@ -362,25 +243,123 @@ def _reply_text(reply: Reply) -> str:
     return canonical_json({name: value for name, value in row.items() if name not in ("raw", "headers")})
 
 
-def _add(
-    connection: sqlite3.Connection, scopes: Sequence[str], *, nano: int, tokens: int, calls: int = 0
-) -> None:
-    connection.executemany(
-        "INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT (scope) DO UPDATE SET nano = nano + excluded.nano, "
-        "tokens = tokens + excluded.tokens, calls = calls + excluded.calls",
-        [(scope, nano, tokens, calls) for scope in scopes],
-    )
-
-
-def note_use(connection: sqlite3.Connection, request: Request, place: Place) -> None:
+def note_use(connection: sqlite3.Connection, key: str, place: Place, *, teacher: str, role: str) -> None:
     """Remember that a run uses the answer to a call, whoever paid for it.
 
     Args:
         connection: In a transaction.
-        request: The call.
+        key: The request's.
         place: Who uses it.
+        teacher: Who answered.
+        role: What for.
     """
     connection.execute(
-        "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)",
-        (place.run, request.key, place.round, request.teacher, request.role),
+        "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)", (place.run, key, place.round, teacher, role)
+    )
+
+
+def lose_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) -> bool:
+    """Turn an unknown outcome into a charged call whose answer is lost, as the provider's list says.
+
+    Args:
+        connection: In a transaction.
+        attempt_id: The attempt's.
+        usage: What the list says was charged.
+
+    Returns:
+        Whether it was an unknown outcome; any other attempt stays as it is.
+    """
+    row = _unknown(connection, attempt_id)
+    if row is None:
+        return False
+    _recount(connection, row, usage, state="lost")
+    return True
+
+
+def count_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) -> bool:
+    """Put the provider's count in the place of an estimate, and its cost in the place of the worst.
+
+    Args:
+        connection: In a transaction.
+        attempt_id: The attempt's.
+        usage: What the provider's list says was charged.
+
+    Returns:
+        Whether it was settled by an estimate; any other attempt stays as it is.
+    """
+    row = connection.execute(
+        "SELECT * FROM attempts WHERE id = ? AND state IN ('kept', 'failed') AND is_estimated", (attempt_id,)
+    ).fetchone()
+    if row is None:
+        return False
+    _recount(connection, row, usage, state=row["state"])
+    return True
+
+
+def _recount(connection: sqlite3.Connection, row: sqlite3.Row, usage: Usage, *, state: str) -> None:
+    """Charge an attempt what a list says in the place of what it holds."""
+    price = None if row["price"] is None else Price.from_json(json.loads(row["price"]))
+    cost, held = Cost.of(usage, price), _held(row)
+    scopes = _place(row).scopes(row["teacher"])
+    more = (cost.nano or 0) - (held.nano or 0)
+    add_to_sums(connection, scopes, nano=more, tokens=cost.tokens - held.tokens)
+    connection.execute(
+        "UPDATE attempts SET state = ?, cost_nano = ?, paid_nano = ?, tokens = ?, prompt_tokens = ?, "
+        "cached_tokens = ?, completion_tokens = ?, is_estimated = 0 WHERE id = ?",
+        (
+            *(state, cost.nano, cost.nano, cost.tokens),
+            *(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, row["id"]),
+        ),
+    )
+
+
+def free_attempt(connection: sqlite3.Connection, attempt_id: int) -> bool:
+    """Turn an unknown outcome into a failure that cost nothing, for the provider's list does not have it.
+
+    Args:
+        connection: In a transaction.
+        attempt_id: The attempt's.
+
+    Returns:
+        Whether it was an unknown outcome; any other attempt stays as it is.
+    """
+    row = _unknown(connection, attempt_id)
+    if row is None:
+        return False
+    message = "nobody saw the end of the call, and the provider's list of charges does not have it"
+    failure = Failure(kind="unknown_outcome", message=message, is_retryable=True)
+    if row["failure"] is not None:
+        failure = Failure.from_json({**json.loads(row["failure"]), "is_retryable": True, "is_paid": False})
+    scopes = _place(row).scopes(row["teacher"])
+    add_to_sums(connection, scopes, nano=-(row["worst_nano"] or 0), tokens=-row["worst_tokens"])
+    connection.execute(
+        "UPDATE attempts SET state = 'failed', cost_nano = 0, paid_nano = 0, tokens = 0, failure = ? "
+        "WHERE id = ?",
+        (canonical_json(failure.to_json()), attempt_id),
+    )
+    return True
+
+
+def _unknown(connection: sqlite3.Connection, attempt_id: int) -> sqlite3.Row | None:
+    return connection.execute(
+        "SELECT * FROM attempts WHERE id = ? AND state = 'unknown'", (attempt_id,)
+    ).fetchone()
+
+
+def add_to_sums(
+    connection: sqlite3.Connection, scopes: Sequence[str], *, nano: int, tokens: int, calls: int = 0
+) -> None:
+    """Change what counts against the limits.
+
+    Args:
+        connection: In a transaction.
+        scopes: The sums to change.
+        nano: Nano-dollars more, or less where negative.
+        tokens: Tokens more.
+        calls: Attempts more.
+    """
+    connection.executemany(
+        "INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT (scope) DO UPDATE SET nano = nano + excluded.nano, "
+        "tokens = tokens + excluded.tokens, calls = calls + excluded.calls",
+        [(scope, nano, tokens, calls) for scope in scopes],
     )

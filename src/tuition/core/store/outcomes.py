@@ -60,6 +60,8 @@ class Busy:
     """Somebody else is making this very call; ask again in a moment."""
 
     owner: str
+    batch: str = ""
+    """The batch it is part of, which may take hours; empty: it is made by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class Refused:
     spent: int
     """Settled and reserved together."""
     may_free: bool
-    """Whether calls in flight could still give back a part of what they reserved."""
+    """Whether calls in flight could still give back a part of what they reserved; a batch's do not count."""
 
 
 Outcome = Reserved | Kept | Busy | Left | Refused

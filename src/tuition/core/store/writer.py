@@ -18,14 +18,14 @@ from typing import Generic, TypeVar
 
 from tuition.core.errors import StoreError
 
-__all__ = ["Act", "Writer", "connect"]
+__all__ = ["Act", "Result", "Writer", "connect", "remedy"]
 
 _GROUP_S = 0.002
 """How long the writer waits for company before it commits."""
 _GROUP_SIZE = 512
 _HEARTBEAT_S = 5.0
-_LOCK_S = 60.0
-"""How long to wait for another process's transaction."""
+_LOCK_S = 45.0
+"""How long to wait for another process's transaction: with a heartbeat, less than a lease lasts."""
 
 _REFUSALS = (
     StoreError,
@@ -41,6 +41,7 @@ _REFUSALS = (
 """Faults of one write alone; whatever else SQLite says is about the file, and concerns all of them."""
 
 Result = TypeVar("Result")
+"""What an act gives back."""
 Act = Callable[[sqlite3.Connection], Result]
 """What is done inside a transaction."""
 
@@ -58,6 +59,23 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def remedy(error: Exception) -> str:
+    """Say what helps against an error of the file.
+
+    Args:
+        error: As SQLite or the system gave it.
+
+    Returns:
+        A sentence; empty where nothing in particular helps.
+    """
+    said = str(error)
+    if "locked" in said or "busy" in said:
+        return "Another process is writing to it: wait until that ends, or end it, then start again."
+    if "full" in said or "I/O" in said or "No space" in said:
+        return "Make room on its disk, then start again."
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,10 @@ class Writer:
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._is_closed = False
         self._lock = threading.Lock()
+        try:
+            self._connection = connect(path)
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {str(path)!r} cannot be written: {error}.") from None
         self._thread = threading.Thread(target=self._write_all, name="tuition-store", daemon=True)
         self._thread.start()
         try:
@@ -124,7 +146,7 @@ class Writer:
         self._thread.join()
 
     def _write_all(self) -> None:
-        with contextlib.closing(connect(self._path)) as connection:
+        with contextlib.closing(self._connection) as connection:
             beat_at = time.monotonic()
             is_open = True
             while is_open:
@@ -164,10 +186,8 @@ def _commit(connection: sqlite3.Connection, group: list[_Write]) -> None:
     except sqlite3.Error as error:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-        failure = StoreError(
-            f"the store could not be written: {error}. What was settled before is safe; "
-            "make room or end the other process, then start again."
-        )
+        text = f"the store could not be written: {error}. What was settled before is safe. {remedy(error)}"
+        failure = StoreError(text.strip())
         answers = [lambda write=write: write.future.set_exception(failure) for write in group]
     for answer in answers:
         answer()

@@ -15,7 +15,8 @@ __all__ = ["Estimate", "estimates_of"]
 
 _ATTEMPTS = (
     "SELECT teacher, request, price, worst_nano, paid_nano FROM attempts "
-    "WHERE run = ? AND state = 'kept' AND price IS NOT NULL AND worst_nano > 0 ORDER BY teacher, id"
+    "WHERE run = ? AND state = 'kept' AND price IS NOT NULL AND worst_nano > 0 AND NOT is_estimated "
+    "ORDER BY teacher, id"
 )
 
 
@@ -25,7 +26,7 @@ class Estimate(Record):
 
     teacher: str
     calls: int
-    """Those this run made and paid at a known price."""
+    """Those this run made and paid at a known price, and whose tokens the provider counted."""
     guessed_usd: float | None
     """The guess that `tuition check` shows as expected."""
     bound_usd: float | None

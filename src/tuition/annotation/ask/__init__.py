@@ -1,0 +1,238 @@
+"""Ask a teacher many things within a budget: pace, reserve, attempt, settle, retry; one way for everyone.
+
+Every attempt is on disk before it starts and again when it ends. Knows no prompt and no task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tuition.annotation.ask.desk import Desk, unpaid
+from tuition.annotation.ask.till import Till
+from tuition.annotation.config import AnnotationConfig
+from tuition.core.budget import to_usd
+from tuition.core.errors import TeacherError
+from tuition.core.protocols import BatchTeacher, Sampler, Teacher
+from tuition.core.records import Message, Reply, Request, canonical_json
+from tuition.core.store import Refused
+
+if TYPE_CHECKING:
+    from tuition.annotation.batches import BatchDesk
+
+__all__ = ["Asked", "Till", "ask", "ask_all", "check_price"]
+
+_CONFIG = AnnotationConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What came of a list of requests."""
+
+    replies: tuple[Reply, ...]
+    """One a request, in order; a failure stands inside."""
+    longer: Mapping[int, str] = field(default_factory=dict)
+    """By position: keys of requests whose reply stands in the place of the one asked for, which were the same
+    with a larger `max_tokens`."""
+    refused: Refused | None = None
+    """The refusal that ended the asking; None: the budget lasted."""
+
+
+def ask_all(
+    requests: Sequence[Request], teacher: Teacher, *, till: Till, config: AnnotationConfig = _CONFIG
+) -> Asked:
+    """Ask, and wait for everything: `ask` for callers that are not asynchronous.
+
+    Args:
+        requests: What to ask.
+        teacher: Whom.
+        till: Where it is paid and kept, within which limits.
+        config: How often and with what pauses to retry.
+
+    Returns:
+        One reply a request, in order.
+    """
+
+    def run() -> Asked:
+        return asyncio.run(ask(requests, teacher, till=till, config=config))
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    # A notebook has a loop of its own running, and a second one needs a thread of its own.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
+
+
+async def ask(
+    requests: Sequence[Request], teacher: Teacher, *, till: Till, config: AnnotationConfig = _CONFIG
+) -> Asked:
+    """Ask a teacher everything, as many calls at once as it allows, and pay for nothing twice.
+
+    A refused reservation waits while calls in flight may free money; where none can, asking ends, what is in
+    flight finishes and is kept, and what is kept from earlier still comes free. Replies that `max_tokens` cut
+    off are asked for once more with a larger one, when everything else is answered; where that brings
+    nothing, the first stands.
+
+    Args:
+        requests: What to ask; each names `max_tokens`.
+        teacher: Whom.
+        till: Where it is paid and kept, within which limits.
+        config: How often and with what pauses to retry, and whether to ask for longer replies.
+
+    Returns:
+        One reply a request, in order.
+
+    Raises:
+        TeacherError: The price is unknown under a limit in dollars, or the endpoint does not accept the key.
+    """
+    check_price(teacher, till)
+    desk = _desk_for(teacher, requests, till=till, config=config)
+    longer: dict[int, Request] = {}
+    again: list[Reply] = []
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(teacher, contextlib.AbstractAsyncContextManager):
+            await stack.enter_async_context(teacher)
+        replies = await _answer(requests, teacher, desk=desk, till=till)
+        if config.longer > 1 and not desk.fault and teacher.abilities.reads_prompt and desk.is_paid:
+            cut_off = [i for i, reply in enumerate(replies) if _is_cut_off(reply)]
+            longer = {i: _longer(requests[i], config.longer) for i in cut_off}
+            desk.ends_on_refusal = False
+            again = await _answer(list(longer.values()), teacher, desk=desk, till=till, more=", longer")
+    if desk.fault:
+        raise TeacherError(f"teacher {teacher.name!r} accepts no call: {desk.fault}")
+    came = {i: reply for i, reply in zip(longer, again, strict=True) if reply.failure is None}
+    return Asked(
+        replies=tuple(came.get(i, reply) for i, reply in enumerate(replies)),
+        longer={i: longer[i].key for i in came},
+        refused=desk.refused,
+    )
+
+
+def _desk_for(
+    teacher: Teacher, requests: Sequence[Request], *, till: Till, config: AnnotationConfig
+) -> Desk | BatchDesk:
+    # Here, for that room stands on this one.
+    from tuition.annotation.batches import BatchDesk, refuse_batched
+
+    if teacher.abilities.in_batches and isinstance(teacher, BatchTeacher):
+        return BatchDesk(teacher, till=till, config=config)
+    refuse_batched(requests, till.store)
+    return Desk(teacher, till=till, config=config)
+
+
+async def _answer(
+    requests: Sequence[Request], teacher: Teacher, *, desk: Desk | BatchDesk, till: Till, more: str = ""
+) -> list[Reply]:
+    """Answer a list, call by call or in batches."""
+    if isinstance(desk, Desk):
+        return await _work(requests, teacher, desk=desk, told=_telling(till, requests, more))
+    return await desk.answer_all(requests, stage=f"{requests[0].role}{more}" if requests else "")
+
+
+def check_price(teacher: Teacher, till: Till) -> None:
+    """Refuse to ask at an unknown price under a limit in dollars, which could not be held.
+
+    Args:
+        teacher: Who would be asked.
+        till: With the limits.
+
+    Raises:
+        TeacherError: The price is unknown, there is such a limit, and the budget does not allow that.
+    """
+    if teacher.price is not None or not teacher.abilities.is_paid or till.budget.allow_unknown_price:
+        return
+    capped = next((cap for cap in till.caps if cap.nano is not None), None)
+    if capped is not None:
+        raise TeacherError(
+            f"the price of teacher {teacher.name!r} (model {teacher.model!r}) is unknown, and "
+            f"{capped.scope!r} has a limit of {to_usd(capped.nano)} dollars that could not be held. Set "
+            "price_prompt and price_completion in its table, or budget.allow_unknown_price = true."
+        )
+
+
+def _telling(till: Till, requests: Sequence[Request], more: str = "") -> Callable[[int], None]:
+    """Count answers up for whoever hears of progress, by their place in the list."""
+    done = 0
+
+    def tell(i: int) -> None:
+        nonlocal done
+        done += 1
+        if till.progress is not None:
+            till.progress(f"{requests[i].role}{more}", done, len(requests))
+
+    return tell
+
+
+async def _work(
+    requests: Sequence[Request], teacher: Teacher, *, desk: Desk, told: Callable[[int], None]
+) -> list[Reply]:
+    """Answer a list, many at once; the first error that is no call's own ends it."""
+    replies: list[Reply] = [unpaid(None)] * len(requests)
+    groups = _groups(requests, teacher)
+    waiting = iter(groups)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        for group in waiting:
+            if desk.fault:
+                break
+            for i, reply in zip(group, await desk.answer([requests[i] for i in group]), strict=True):
+                replies[i] = reply
+                told(i)
+        if desk.fault:
+            # What is under way is finished and kept; who only waits need wait no longer.
+            for task in tasks:
+                if task not in desk.calling:
+                    task.cancel()
+
+    # Twice as many as may be in flight, so that the next is ready when one ends.
+    tasks += [asyncio.create_task(work()) for _ in range(min(2 * teacher.abilities.concurrency, len(groups)))]
+    if not tasks:
+        return replies
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in ended:
+            if not task.cancelled():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return replies
+
+
+def _groups(requests: Sequence[Request], teacher: Teacher) -> list[list[int]]:
+    """Which requests one call can bring: those that differ in their sample, where the teacher can do that."""
+    most = teacher.abilities.samples_per_call if isinstance(teacher, Sampler) else 1
+    if most <= 1:
+        return [[i] for i in range(len(requests))]
+    groups: list[list[int]] = []
+    last: dict[tuple[str, str, tuple[Message, ...], str], list[int]] = {}
+    for i, request in enumerate(requests):
+        alike = (request.endpoint, request.model, request.messages, canonical_json(dict(request.parameters)))
+        group = last.get(alike)
+        if group is None or len(group) >= most or any(requests[k].sample == request.sample for k in group):
+            group = last[alike] = []
+            groups.append(group)
+        group.append(i)
+    return groups
+
+
+def _is_cut_off(reply: Reply) -> bool:
+    return reply.finish == "length" if reply.failure is None else reply.failure.kind == "truncated"
+
+
+def _longer(request: Request, times: float) -> Request:
+    bound = request.parameters["max_tokens"]
+    assert isinstance(bound, int)
+    return dataclasses.replace(
+        request, parameters={**request.parameters, "max_tokens": math.ceil(bound * times)}
+    )

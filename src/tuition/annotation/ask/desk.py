@@ -1,0 +1,370 @@
+"""Carry requests through the pace, the store and the teacher, with retries. Knows no order among them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import math
+import random
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from tuition.annotation.ask.advice import advised
+from tuition.annotation.ask.pace import Turn, pace_of
+from tuition.annotation.ask.till import Till
+from tuition.annotation.config import AnnotationConfig
+from tuition.core.budget import Cost, to_usd, worst_cost
+from tuition.core.errors import StoreError
+from tuition.core.protocols import Sampler, Teacher
+from tuition.core.records import Failure, Reply, Request
+from tuition.core.store import Busy, Cap, Kept, Left, Outcome, Refused, Reserved
+
+__all__ = ["FATAL", "Desk", "mendable", "storable", "unpaid"]
+
+_POLL_S = 0.02
+_POLL_MOST_S = 0.5
+"""First and longest pause while another process makes the call, or calls in flight may free money."""
+FATAL = {
+    "auth": " Its key may be wrong or expired.",
+    "quota": " Its account has nothing left; add to it and start again: what was answered is kept.",
+    "unusable": "",
+}
+"""Kinds of failure after which no call to this teacher can succeed, and what may help."""
+_CUT_OFF = Failure(
+    kind="unknown_outcome", message="the asking was broken off while the call was under way", is_paid=None
+)
+_NOT_SENT = Failure(
+    kind="unpaid", message="the asking was broken off before the call was sent", is_retryable=True
+)
+
+
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """One request on its way."""
+
+    request: Request
+    worst: Cost
+    reply: Reply | None = None
+    """The last one."""
+    blocked: Busy | Refused | None = None
+    """What the last asking found in the way; waiting can help."""
+    is_done: bool = False
+    tries: int = 0
+    until: float = math.inf
+    """Time of the pace's clock after which no further attempt begins; known when the first one does."""
+
+    def stands(self, reply: Reply) -> None:
+        """Take a reply for the last."""
+        self.reply, self.is_done = reply, True
+
+
+class Desk:
+    """Carries requests through the store and the teacher."""
+
+    def __init__(self, teacher: Teacher, *, till: Till, config: AnnotationConfig) -> None:
+        """Ask nothing yet.
+
+        Args:
+            teacher: Whom to ask.
+            till: Where it is paid and kept, within which limits.
+            config: How often and with what pauses to retry.
+        """
+        self.refused: Refused | None = None
+        """The refusal that ended the asking."""
+        self.ends_on_refusal = True
+        """False: what is refused from here on leaves the others alone."""
+        self.fault = ""
+        """Why the teacher accepts no call at all; empty: it does."""
+        self.calling: set[asyncio.Task[None] | None] = set()
+        """Tasks with a call under way, which must not be cut off."""
+        self.is_paid = teacher.abilities.is_paid
+        self._teacher = teacher
+        self._sampler = teacher if isinstance(teacher, Sampler) else None
+        self._pace = pace_of(teacher)
+        self._store = till.store
+        self._place = till.place
+        self._caps = till.caps
+        self._asks_again = till.budget.on_unknown == "ask_again"
+        self._config = config
+        # Unlike any other's; one system call for all attempts.
+        self._name, self._tags = uuid.uuid4().hex[:24], 0
+        self._patience_s = math.inf if config.deadline_s is None else config.deadline_s
+        # Whoever waits for money goes first, or small calls would for ever take what a large one waits for.
+        self._gate = asyncio.Lock()
+        self._settled = asyncio.Event()
+
+    async def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """Get the replies to what one call can bring: kept, bought with retries, or failures.
+
+        Args:
+            requests: One, or several that differ in their sample.
+
+        Returns:
+            One a request, in order.
+        """
+        wanted = [_Wanted(request, self._worst(request)) for request in requests]
+        while (left := [item for item in wanted if not item.is_done]) and not self.fault:
+            await self._find(left)
+            pauses = [self._pause(item) for item in left if not item.is_done and item.blocked is None]
+            if any(pauses) and not self.fault:
+                await asyncio.sleep(max(pauses))
+        return [item.reply or unpaid(None) for item in wanted]
+
+    async def _find(self, wanted: Sequence[_Wanted]) -> None:
+        """Ask once, waiting as long as waiting can help."""
+        async with self._gate:
+            pass
+        await self._try(wanted)
+        if not self._is_stuck(wanted):
+            return
+        waits_for_money = any(isinstance(item.blocked, Refused) for item in wanted)
+        async with self._gate if waits_for_money else contextlib.nullcontext():
+            await self._poll(wanted)
+
+    async def _poll(self, wanted: Sequence[_Wanted]) -> None:
+        pause_s = _POLL_S
+        while self._is_stuck(wanted):
+            try:
+                await asyncio.wait_for(self._settled.wait(), pause_s)
+            except TimeoutError:
+                pause_s = min(2 * pause_s, _POLL_MOST_S)
+            self._settled.clear()
+            await self._try(wanted)
+
+    def _is_stuck(self, wanted: Sequence[_Wanted]) -> bool:
+        return not self.fault and all(item.blocked is not None for item in wanted)
+
+    async def _try(self, wanted: Sequence[_Wanted]) -> None:
+        """Take a turn, reserve, and make the call; nothing is held by whoever waits for a turn."""
+        if self.refused is not None:
+            # Nothing new is bought, and what is kept needs no turn.
+            await self._book(wanted)
+            return
+        tokens = sum(item.worst.tokens for item in wanted)
+        async with self._pace.turn(tokens, patience_s=self._patience_left(wanted)) as turn:
+            now = self._pace.clock()
+            for item in wanted:
+                if not turn.is_granted or now > item.until:
+                    item.stands(self._too_late(item))
+            in_time = [item for item in wanted if not item.is_done]
+            if self.fault or not in_time:
+                return
+            sent = await self._book(in_time)
+            if sent:
+                for item, _, _ in sent:
+                    item.until = min(item.until, now + self._patience_s)
+                await self._call(sent, turn)
+
+    async def _book(self, wanted: Sequence[_Wanted]) -> list[_Sent]:
+        """Reserve each by itself; give those that may be sent."""
+        # One call goes under its first tag alone; the others tell by theirs that they were part of it.
+        tag = self._next_tag()
+        tags = [tag, *(f"{tag}.{i}" for i in range(1, len(wanted)))]
+        tagged = [dataclasses.replace(item.request, tag=tag) for item, tag in zip(wanted, tags, strict=True)]
+        futures = [self._reserve(request, item.worst) for request, item in zip(tagged, wanted, strict=True)]
+        outcomes: list[Outcome] = []
+        try:
+            for future in futures:
+                outcomes.append(await asyncio.wrap_future(future))
+        finally:
+            if len(outcomes) < len(futures):
+                for future in futures:
+                    future.add_done_callback(self._give_back)
+        for item, outcome in zip(wanted, outcomes, strict=True):
+            self._note(item, outcome)
+        return [
+            (item, request, outcome.attempt_id)
+            for item, request, outcome in zip(wanted, tagged, outcomes, strict=True)
+            if isinstance(outcome, Reserved)
+        ]
+
+    def _next_tag(self) -> str:
+        self._tags += 1
+        return f"{self._name}{self._tags:08x}"
+
+    def _note(self, item: _Wanted, outcome: Outcome) -> None:
+        """Write down what came of a reservation, where it is not a call to be made."""
+        item.blocked = None
+        match outcome:
+            case Kept():
+                item.stands(outcome.reply)
+            case Left():
+                message = (
+                    f"nobody saw how attempt {outcome.attempt_id} ended, and budget.on_unknown is 'leave'"
+                )
+                item.stands(Reply(failure=Failure(kind="unknown_outcome", message=message, is_paid=None)))
+            case Busy() | Refused(may_free=True):
+                item.blocked = outcome
+            case Refused():
+                if self.ends_on_refusal and self.refused is None:
+                    self.refused = outcome
+                item.stands(unpaid(self.refused or outcome))
+
+    def _reserve(self, request: Request, worst: Cost) -> Future[Outcome]:
+        # Once refused, nothing new is bought, but what the store has still comes.
+        caps = self._caps if self.refused is None else (Cap(scope=self._place.run, calls=0),)
+        return self._store.reserve(
+            request,
+            worst,
+            place=self._place,
+            caps=caps,
+            price=self._teacher.price,
+            asks_again=self._asks_again,
+        )
+
+    def _give_back(self, future: Future[Outcome]) -> None:
+        """Free what was reserved for a call that will not be sent."""
+        if future.exception() is None and isinstance(outcome := future.result(), Reserved):
+            # Once the store is closed the attempt counts as unknown, which is the careful side.
+            with contextlib.suppress(StoreError):
+                self._settle(outcome.attempt_id, Reply(failure=_NOT_SENT))
+
+    async def _call(self, sent: Sequence[_Sent], turn: Turn) -> None:
+        """Make one call, and settle what each of its requests came to."""
+        task = asyncio.current_task()
+        self.calling.add(task)
+        try:
+            heard = [storable(reply) for reply in await self._complete(sent)]
+            # Limits are news, and nothing to keep.
+            replies = [
+                reply if reply.limits is None else dataclasses.replace(reply, limits=None) for reply in heard
+            ]
+            for (item, _, _), reply in zip(sent, replies, strict=True):
+                item.tries += 1
+                self._judge(item, reply)
+            # Queued before the next one's reservation, which then finds what this call left of its worst.
+            settled = [self._settle(id_, reply) for (_, _, id_), reply in zip(sent, replies, strict=True)]
+            turn.heard(heard)
+            for future in settled:
+                await asyncio.wrap_future(future)
+        finally:
+            self.calling.discard(task)
+        self._settled.set()
+
+    async def _complete(self, sent: Sequence[_Sent]) -> list[Reply]:
+        requests = [request for _, request, _ in sent]
+        try:
+            if self._sampler is None or len(requests) == 1:
+                replies = [await self._teacher.complete(request) for request in requests]
+            else:
+                replies = await self._sampler.complete_all(requests)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            with contextlib.suppress(StoreError):
+                for _, _, attempt_id in sent:
+                    self._settle(attempt_id, Reply(failure=_CUT_OFF))
+            raise
+        # The one place where any fault is caught: a stranger's teacher may raise what it likes, and one
+        # broken call must neither end the others nor leave its reservation without an outcome.
+        except Exception as error:
+            return [_raised(f"the teacher raised {type(error).__name__}: {error}")] * len(requests)
+        if len(replies) != len(requests):
+            return [_raised(f"the teacher gave {len(replies)} replies to {len(requests)} requests")] * len(
+                requests
+            )
+        return [advised(mendable(reply)) for reply in replies]
+
+    def _judge(self, item: _Wanted, reply: Reply) -> None:
+        """Say whether a reply is the last; why a passing failure is not asked again stands in its message."""
+        item.reply, failure = reply, reply.failure
+        if failure is not None and failure.kind in FATAL:
+            self.fault = self.fault or f"{failure.message}.{FATAL[failure.kind]}"
+        if failure is None or not failure.is_retryable or item.tries >= self._config.max_attempts:
+            item.is_done = True
+        elif self._pace.clock() + (failure.retry_after_s or 0.0) > item.until:
+            item.stands(self._too_late(item))
+
+    def _too_late(self, item: _Wanted) -> Reply:
+        """The failure that stands because the next attempt would begin behind the deadline."""
+        allowed = f"annotation.deadline_s = {self._patience_s:g} allows"
+        failure = item.reply.failure if item.reply is not None else None
+        if item.reply is None or failure is None:
+            wish = f"not asked: the endpoint pauses for {self._pace.pause_s:.0f} s, more than {allowed}."
+            return Reply(failure=Failure(kind="rate_limit", message=wish, is_retryable=True))
+        said = failure.message.rstrip(".")
+        message = f"{said}. It is not asked again, for that would be later than {allowed}."
+        return dataclasses.replace(item.reply, failure=dataclasses.replace(failure, message=message))
+
+    def _settle(self, attempt_id: int, reply: Reply) -> Future[None]:
+        cost = Cost.of(reply.usage, self._teacher.price)
+        return self._store.settle(attempt_id, reply, cost=cost, is_paid=self.is_paid)
+
+    def _worst(self, request: Request) -> Cost:
+        worst = worst_cost(request, self._teacher.price)
+        return worst if self.is_paid else Cost(nano=0, tokens=worst.tokens)
+
+    def _patience_left(self, wanted: Sequence[_Wanted]) -> float:
+        return min(self._patience_s, min(item.until for item in wanted) - self._pace.clock())
+
+    def _pause(self, item: _Wanted) -> float:
+        """Full jitter over a doubling span; what the server asked for is the pace's to hold."""
+        span = min(self._config.backoff_s * 2 ** (item.tries - 1), self._config.backoff_most_s)
+        return random.uniform(0.0, span)
+
+
+_Sent = tuple[_Wanted, Request, int]
+"""What is called, its request with the attempt's tag, and the attempt's id."""
+
+
+def unpaid(refused: Refused | None) -> Reply:
+    """Give the reply to a call that was not made.
+
+    Args:
+        refused: Why; None: the asking ended first.
+
+    Returns:
+        A failure of kind `unpaid`.
+    """
+    if refused is None:
+        return Reply(failure=Failure(kind="unpaid", message="the call was not made"))
+    limit, spent = ((to_usd(n) if refused.what == "usd" else n) for n in (refused.limit, refused.spent))
+    message = (
+        f"the limit of {limit} {refused.what} on {refused.scope!r} is reached: {spent} spent or set aside"
+    )
+    return Reply(failure=Failure(kind="unpaid", message=message, is_retryable=True))
+
+
+def _raised(message: str) -> Reply:
+    return advised(Reply(failure=Failure(kind="exception", message=message, is_paid=None)))
+
+
+def mendable(reply: Reply) -> Reply:
+    """Let what makes every call fail be asked again: once it is mended, the same call succeeds.
+
+    Args:
+        reply: What came of an attempt.
+
+    Returns:
+        The same; a failure of a kind in `FATAL` is retryable, so that the store does not remember it.
+    """
+    failure = reply.failure
+    if failure is None or failure.is_retryable or failure.kind not in FATAL:
+        return reply
+    return dataclasses.replace(reply, failure=dataclasses.replace(failure, is_retryable=True))
+
+
+def storable(reply: Reply) -> Reply:
+    """Replace halves of surrogate pairs, which JSON may bring and no file holds: a paid answer is kept.
+
+    Args:
+        reply: What came of an attempt.
+
+    Returns:
+        The same, in letters that UTF-8 has.
+    """
+    texts = ("text", "reasoning", "finish", "model", "raw", "headers", "answer")
+    found = {name: value for name in texts if isinstance(value := getattr(reply, name), str)}
+    failure = reply.failure
+    if all(map(str.isascii, found.values())) and (failure is None or failure.message.isascii()):
+        return reply
+    if failure is not None:
+        failure = dataclasses.replace(failure, message=_whole(failure.message))
+    return dataclasses.replace(
+        reply, failure=failure, **{name: _whole(value) for name, value in found.items()}
+    )
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

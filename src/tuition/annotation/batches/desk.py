@@ -1,0 +1,378 @@
+"""Ask a teacher in batches: reserve, hand over, wait, settle; what a process left behind is taken up again.
+
+A batch is named and every call of it reserved before anything is handed over, so that a kill at any moment
+leaves something to find: nothing handed over is bought again. Knows no provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from tuition.annotation.ask.desk import FATAL, unpaid
+from tuition.annotation.ask.till import Till
+from tuition.annotation.batches.lines import (
+    is_written,
+    left,
+    not_handed_over,
+    refuse_written,
+    reserve_all,
+    settle_lines,
+    tagged,
+    waiting_in,
+)
+from tuition.annotation.config import AnnotationConfig
+from tuition.core.errors import StoreError, TeacherError
+from tuition.core.protocols import BatchTeacher
+from tuition.core.records import Failure, Reply, Request, canonical_json
+from tuition.core.store import Batch, Busy, Cap, Kept, Left, Refused, Reserved
+from tuition.core.store.leases import is_alive
+
+__all__ = ["BatchDesk"]
+
+_MOST_CALLS = 50_000
+_MOST_BYTES = 190_000_000
+"""What providers take in one batch: so many calls, and a file of 200 MB."""
+_ENVELOPE_BYTES = 200
+"""What a line holds beside its request."""
+_LOOKS = 2
+"""How often a batch is looked for before it counts as not handed over; a list may lag behind."""
+_PATIENCE = 20
+"""Faults in a row after which a question about a batch is given up."""
+_FORSAKEN_S = 60.0
+"""Age of a batch without calls that nobody can be filling any more."""
+_PAUSE_S = 0.2
+"""Longest pause between two looks at what another process is doing."""
+_CARRIED: set[str] = set()
+"""Batches that this process is carrying; any other of its own was broken off."""
+
+Value = TypeVar("Value")
+
+
+class _NotTaken(Exception):
+    """A batch that the provider does not have, and why."""
+
+    def __init__(self, failure: Failure, error: TeacherError | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.error = error
+        """Why no batch would be taken; None: the next one may be."""
+
+
+class BatchDesk:
+    """Carries requests through the store and the teacher, many at a time."""
+
+    def __init__(self, teacher: BatchTeacher, *, till: Till, config: AnnotationConfig) -> None:
+        """Ask nothing yet.
+
+        Args:
+            teacher: Whom to ask.
+            till: Where it is paid and kept, within which limits.
+            config: How many batches a call that fails in passing may be part of, and the pauses between them.
+        """
+        self.refused: Refused | None = None
+        """The refusal that ended the asking."""
+        self.ends_on_refusal = True
+        """False: what is refused from here on is not the end of the asking."""
+        self.fault = ""
+        """Why the teacher accepts no call at all; empty: it does."""
+        self.is_paid = teacher.abilities.is_paid
+        self._teacher = teacher
+        self._till = till
+        self._store = till.store
+        self._config = config
+        self._replies: dict[str, Reply] = {}
+        """By key: what stands."""
+        self._tries: Counter[str] = Counter()
+        self._most = _MOST_CALLS
+        self._begun: set[str] = set()
+        """Batches that this asking began or took up."""
+        self._seen: dict[str, int] = {}
+        """By batch under way: how many of its calls the provider says it has answered."""
+        self._stage, self._total = "", 0
+
+    async def answer_all(self, requests: Sequence[Request], *, stage: str = "") -> list[Reply]:
+        """Get a reply to everything: kept, bought in as few batches as may be, or a failure.
+
+        What an earlier process of the run handed over is waited for first of all. Where the limits do not
+        cover the worst cost of everything, the first part is asked; what is freed when that is settled buys
+        the next.
+
+        Args:
+            requests: What to ask.
+            stage: What is told of progress.
+
+        Returns:
+            One reply a request, in order.
+
+        Raises:
+            TeacherError: No batch is taken, or one that was handed over cannot be asked after; it stays open,
+                and the same asking goes on from there.
+        """
+        try:
+            await self._answer({request.key: request for request in requests}, stage)
+        finally:
+            # Whoever asks next may take up what was broken off.
+            _CARRIED.difference_update(self._begun)
+        return [self._replies.get(request.key, unpaid(None)) for request in requests]
+
+    async def _answer(self, todo: dict[str, Request], stage: str) -> None:
+        self._stage, self._total = stage, len(todo)
+        held = self._left_behind()
+        turn = 0
+        while (todo or held) and not self.fault:
+            turn += 1
+            buyable, busy = await self._sort(todo.values())
+            refuse_written(busy, self._store)
+            held |= {call.batch for call in busy if call.batch}
+            names, refused = await self._fill(buyable)
+            if refused is not None and not names and not held:
+                # Nothing under way can free money any more.
+                self._end(buyable, refused)
+            await self._carry_all(names, held)
+            todo = {key: request for key, request in todo.items() if key not in self._replies}
+            if todo and not self.fault:
+                await asyncio.sleep(self._pause(turn) if names else min(_PAUSE_S, self._teacher.poll_s))
+            held = set()
+
+    async def _sort(self, requests: Iterable[Request]) -> tuple[list[Request], list[Busy]]:
+        """Take what the store has; give what must be bought, and what somebody else is buying."""
+        asked = list(requests)
+        # A limit of no calls at all: what is kept comes, and nothing is reserved.
+        nothing = (Cap(scope=self._till.place.run, calls=0),)
+        outcomes = await reserve_all(asked, self._teacher, till=self._till, caps=nothing)
+        buyable: list[Request] = []
+        busy: list[Busy] = []
+        for request, outcome in zip(asked, outcomes, strict=True):
+            if isinstance(outcome, Kept):
+                self._replies[request.key] = outcome.reply
+            elif isinstance(outcome, Left):
+                self._replies[request.key] = left(outcome)
+            elif isinstance(outcome, Busy):
+                busy.append(outcome)
+            else:
+                buyable.append(request)
+        self._tell()
+        return buyable, busy
+
+    async def _fill(self, requests: Sequence[Request]) -> tuple[list[str], Refused | None]:
+        """Reserve calls in batches, until all are or a limit refuses one; gives the batches that hold any."""
+        till, teacher = self._till, self._teacher
+        names: list[str] = []
+        for part in _parts(requests, most=self._most):
+            name = uuid.uuid4().hex
+            self._take(name)
+            opened = self._store.open_batch(
+                name, place=till.place, teacher=teacher.name, endpoint=teacher.endpoint
+            )
+            await asyncio.wrap_future(opened)
+            outcomes = await reserve_all(tagged(part, name), teacher, till=till, caps=till.caps, batch=name)
+            if any(isinstance(outcome, Reserved) for outcome in outcomes):
+                names.append(name)
+            else:
+                await asyncio.wrap_future(self._store.end_batch(name))
+            refused = next((outcome for outcome in outcomes if isinstance(outcome, Refused)), None)
+            if refused is not None:
+                return names, refused
+        return names, None
+
+    def _end(self, requests: Sequence[Request], refused: Refused) -> None:
+        if self.ends_on_refusal and self.refused is None:
+            self.refused = refused
+        self._replies |= {request.key: unpaid(refused) for request in requests}
+
+    async def _carry_all(self, names: Sequence[str], held: Iterable[str]) -> None:
+        """Bring batches to their ends, side by side; nothing under way is cut off where one fails."""
+        begun = [self._carry_own(name) for name in names] + [self._take_up(name) for name in held]
+        for outcome in await asyncio.gather(*begun, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _carry_own(self, name: str) -> None:
+        """Bring a batch of this asking to its end, and note which of its replies stand."""
+        came = await self._carry(name)
+        failures = [reply.failure for _, reply in came]
+        if len(came) > 1 and all(
+            failure is not None and failure.kind == "rate_limit" for failure in failures
+        ):
+            # More than may wait in line at the provider: a smaller one is taken, and this was no try.
+            self._most = max(1, len(came) // 2)
+            return
+        for request, reply in came:
+            self._tries[request.key] += 1
+            failure = reply.failure
+            if failure is not None and failure.kind in FATAL:
+                self.fault = self.fault or f"{failure.message}.{FATAL[failure.kind]}"
+            is_final = failure is None or not failure.is_retryable
+            if is_final or self._tries[request.key] >= self._config.max_attempts:
+                self._replies[request.key] = reply
+
+    async def _take_up(self, name: str) -> None:
+        """Go on with a batch that this asking did not begin; its replies are then found in the store."""
+        batch = self._batch(name)
+        waiting = waiting_in(self._store, name)
+        if batch.state == "over" or name in _CARRIED or self._is_being_made(batch, waiting.owner):
+            return
+        if not waiting.calls:
+            if batch.state == "sent" or time.time() - batch.made_at > _FORSAKEN_S:
+                await asyncio.wrap_future(self._store.end_batch(name))
+            return
+        remote = batch.remote or await self._look_for(name)
+        if remote:
+            await self._carry(name, remote)
+        else:
+            why = "the asking was broken off before the batch was handed over"
+            await self._settle(name, waiting.calls, [not_handed_over(why)] * len(waiting.calls))
+
+    def _left_behind(self) -> set[str]:
+        """The batches of this run and teacher that an earlier process did not bring to their ends."""
+        mine = (self._teacher.name, self._teacher.endpoint)
+        return {
+            batch.name
+            for batch in self._store.batches(self._till.place.run)
+            if (batch.teacher, batch.endpoint) == mine and batch.state != "over" and not is_written(batch)
+        }
+
+    def _is_being_made(self, batch: Batch, owner: str) -> bool:
+        """Whether a living process may still hand a batch over."""
+        if batch.state != "made" or not owner:
+            return False
+        if owner.startswith(f"{socket.gethostname()}:{os.getpid()}:"):
+            # This very process would be carrying it.
+            return False
+        with self._store.read() as connection:
+            return is_alive(connection, owner)
+
+    async def _carry(self, name: str, remote: str = "") -> list[tuple[Request, Reply]]:
+        """Bring a batch to its end: hand it over where it is not, wait, fetch, settle."""
+        self._take(name)
+        calls = self._store.waiting(name)
+        if not calls:
+            # Somebody else settled it meanwhile, taking this process for dead.
+            return await self._settle(name, (), ())
+        requests = [request for _, request in calls]
+        try:
+            remote = remote or await self._hand_over(name, requests)
+        except _NotTaken as fault:
+            came = await self._settle(name, calls, [Reply(failure=fault.failure)] * len(calls))
+            if fault.error is not None:
+                raise fault.error from None
+            return came
+        await self._note(name, remote)
+        await self._until_over(name, remote)
+        replies = await self._patiently(name, lambda: self._teacher.collect(remote, requests))
+        return await self._settle(name, calls, replies)
+
+    def _take(self, name: str) -> None:
+        self._begun.add(name)
+        _CARRIED.add(name)
+
+    async def _note(self, name: str, remote: str) -> None:
+        """Write down under which id the provider has a batch, unless somebody else has ended it by now."""
+        try:
+            await asyncio.wrap_future(self._store.sent_batch(name, remote))
+        except StoreError:
+            if self._batch(name).state != "over":
+                raise
+
+    def _batch(self, name: str) -> Batch:
+        return next(batch for batch in self._store.batches() if batch.name == name)
+
+    async def _hand_over(self, name: str, requests: Sequence[Request]) -> str:
+        """Hand a batch over once, however many attempts that takes; gives the provider's id."""
+        said = ""
+        for attempt in range(1, self._config.max_attempts + 1):
+            try:
+                return await self._teacher.submit(name, requests)
+            except TeacherError as error:
+                raise _NotTaken(_not_taken("unusable", str(error)), error) from None
+            except ConnectionError as error:
+                said = str(error)
+            # Nobody saw whether it was taken.
+            remote = await self._look_for(name)
+            if remote:
+                return remote
+            await asyncio.sleep(self._pause(attempt))
+        raise _NotTaken(_not_taken("connection", f"the batch could not be handed over: {said}"))
+
+    async def _look_for(self, name: str) -> str:
+        """Find a batch at the provider; empty: it is not there."""
+        for look in range(_LOOKS):
+            if look:
+                await asyncio.sleep(self._teacher.poll_s)
+            remote = await self._patiently(name, lambda: self._teacher.find(name))
+            if remote:
+                return remote
+        return ""
+
+    async def _until_over(self, name: str, remote: str) -> None:
+        while True:
+            state = await self._patiently(name, lambda: self._teacher.poll(remote))
+            self._seen[name] = state.done
+            self._tell()
+            if state.is_over:
+                return
+            await asyncio.sleep(self._teacher.poll_s)
+
+    async def _patiently(self, name: str, ask: Callable[[], Awaitable[Value]]) -> Value:
+        """Ask about a batch again and again, as long as what goes wrong may pass."""
+        said = ""
+        for _ in range(_PATIENCE):
+            try:
+                return await ask()
+            except ConnectionError as error:
+                said = str(error)
+            except TeacherError as error:
+                said = str(error).rstrip(".")
+                break
+            await asyncio.sleep(self._teacher.poll_s)
+        raise TeacherError(
+            f"teacher {self._teacher.name!r} could not be asked about batch {name!r}: {said}. It stays "
+            "open and nothing of it is lost: start again to go on with it, or give it up with: tuition batch "
+            f"drop {self._store.path} {name}"
+        )
+
+    async def _settle(
+        self, name: str, calls: Sequence[tuple[int, Request]], replies: Sequence[Reply]
+    ) -> list[tuple[Request, Reply]]:
+        """Settle the calls of a batch, and end it."""
+        came = [(*call, reply) for call, reply in zip(calls, replies, strict=True)]
+        settled = await settle_lines(self._store, came, is_paid=self.is_paid)
+        await asyncio.wrap_future(self._store.end_batch(name))
+        self._seen.pop(name, None)
+        return settled
+
+    def _tell(self) -> None:
+        if self._till.progress is not None:
+            done = min(self._total, len(self._replies) + sum(self._seen.values()))
+            self._till.progress(self._stage, done, self._total)
+
+    def _pause(self, turn: int) -> float:
+        span = min(self._config.backoff_s * 2 ** (turn - 1), self._config.backoff_most_s)
+        return random.uniform(0.0, span)
+
+
+def _not_taken(kind: str, message: str) -> Failure:
+    return Failure(kind=kind, message=message, is_retryable=True)
+
+
+def _parts(requests: Sequence[Request], *, most: int) -> Iterator[list[Request]]:
+    """Cut a list into what one batch may hold."""
+    part: list[Request] = []
+    size = 0
+    for request in requests:
+        line = len(canonical_json(request.to_json()).encode("utf-8", "replace")) + _ENVELOPE_BYTES
+        if part and (len(part) >= most or size + line > _MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(request)
+        size += line
+    if part:
+        yield part

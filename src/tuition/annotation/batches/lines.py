@@ -1,0 +1,253 @@
+"""The calls of a batch in the store: reserve them, list those that wait, settle what came."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuition.annotation.ask.advice import advised
+from tuition.annotation.ask.desk import mendable, storable
+from tuition.annotation.ask.till import Till
+from tuition.core.budget import Cost, Price, worst_cost
+from tuition.core.errors import StoreError, TeacherError
+from tuition.core.protocols import Teacher
+from tuition.core.records import Failure, Reply, Request
+from tuition.core.store import Batch, Busy, Cap, Left, Outcome, Store
+
+__all__ = [
+    "Waiting",
+    "is_written",
+    "left",
+    "not_handed_over",
+    "refuse_batched",
+    "refuse_written",
+    "reserve_all",
+    "settle_lines",
+    "tagged",
+    "waiting_in",
+    "written_as",
+]
+
+_FILE = "file:"
+"""Begins the remote name of a batch that was written to a file, to be answered elsewhere."""
+_NOT_OPEN = "is settled once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What of a batch is not settled."""
+
+    calls: tuple[tuple[int, Request], ...]
+    """Attempt ids with their requests, in the order of the batch."""
+    owner: str
+    """The open store that reserved them; empty: there are none."""
+
+
+def waiting_in(store: Store, name: str) -> Waiting:
+    """List what of a batch is not settled.
+
+    Args:
+        store: Where it was reserved.
+        name: The batch's.
+
+    Returns:
+        Its calls, and who reserved them.
+    """
+    calls = tuple(store.waiting(name))
+    with store.read() as connection:
+        row = connection.execute(
+            "SELECT owner FROM attempts WHERE batch = ? AND state = 'open' LIMIT 1", (name,)
+        ).fetchone()
+    return Waiting(calls=calls, owner="" if row is None else row["owner"])
+
+
+def _price_of(store: Store, attempt_id: int) -> Price | None:
+    """The price an attempt was reserved at, which is that of its batch; None: unknown."""
+    with store.read() as connection:
+        row = connection.execute("SELECT price FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
+    return None if row["price"] is None else Price.from_json(json.loads(row["price"]))
+
+
+def tagged(requests: Sequence[Request], name: str) -> list[Request]:
+    """Name the attempts of a batch.
+
+    Args:
+        requests: In the order of the batch.
+        name: The batch's, with which every tag begins.
+
+    Returns:
+        The same requests, each with a tag of its own.
+    """
+    return [dataclasses.replace(request, tag=f"{name}-{i}") for i, request in enumerate(requests)]
+
+
+async def reserve_all(
+    requests: Sequence[Request], teacher: Teacher, *, till: Till, caps: Sequence[Cap], batch: str = ""
+) -> list[Outcome]:
+    """Reserve many calls, in order.
+
+    Args:
+        requests: What to reserve.
+        teacher: Its price is what they may cost at worst.
+        till: Where.
+        caps: The limits that hold.
+        batch: What they are part of; empty: they are not to be made, only looked up.
+
+    Returns:
+        One outcome a request, all on disk.
+    """
+    asks_again = till.budget.on_unknown == "ask_again"
+    futures = []
+    for request in requests:
+        worst = worst_cost(request, teacher.price)
+        if not teacher.abilities.is_paid:
+            worst = Cost(nano=0, tokens=worst.tokens)
+        future = till.store.reserve(
+            request,
+            worst,
+            place=till.place,
+            caps=caps,
+            price=teacher.price,
+            asks_again=asks_again,
+            batch=batch,
+        )
+        futures.append(asyncio.wrap_future(future))
+    return list(await asyncio.gather(*futures))
+
+
+async def settle_lines(
+    store: Store, came: Sequence[tuple[int, Request, Reply]], *, is_paid: bool = True
+) -> list[tuple[Request, Reply]]:
+    """Settle calls of one batch with what came of them, at the price they were reserved at.
+
+    A call that another process settled meanwhile is left as it is: both fetched the same answer.
+
+    Args:
+        store: Where they were reserved.
+        came: Attempt ids with their requests and replies.
+        is_paid: Whether the teacher's calls move money at all.
+
+    Returns:
+        Requests and replies, as they were settled.
+
+    Raises:
+        StoreError: The store could not be written.
+    """
+    price = _price_of(store, came[0][0]) if came else None
+    stored = [
+        (attempt_id, request, advised(mendable(storable(reply)))) for attempt_id, request, reply in came
+    ]
+    futures = [
+        store.settle(attempt_id, reply, cost=Cost.of(reply.usage, price), is_paid=is_paid)
+        for attempt_id, _, reply in stored
+    ]
+    outcomes = await asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, StoreError) and _NOT_OPEN in str(outcome):
+            continue
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [(request, reply) for _, request, reply in stored]
+
+
+def left(outcome: Left) -> Reply:
+    """Give the reply to a call whose earlier attempt nobody saw the end of.
+
+    Args:
+        outcome: Of the reservation.
+
+    Returns:
+        A failure of kind `unknown_outcome`.
+    """
+    message = f"nobody saw how attempt {outcome.attempt_id} ended, and budget.on_unknown is 'leave'"
+    return Reply(failure=Failure(kind="unknown_outcome", message=message, is_paid=None))
+
+
+def not_handed_over(why: str) -> Reply:
+    """Give the reply to every call of a batch that was never handed over.
+
+    Args:
+        why: For the message.
+
+    Returns:
+        A failure of kind `unpaid`; the calls may be made in another batch.
+    """
+    return Reply(failure=Failure(kind="unpaid", message=why, is_retryable=True))
+
+
+def written_as(path: str) -> str:
+    """Give the remote name of a batch that was written to a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The name.
+    """
+    return _FILE + path
+
+
+def is_written(batch: Batch) -> bool:
+    """Say whether a batch was written to a file, to be answered elsewhere.
+
+    Args:
+        batch: From the store.
+
+    Returns:
+        False where a provider has it, or nobody yet.
+    """
+    return (batch.remote or "").startswith(_FILE)
+
+
+def refuse_written(busy: Sequence[Busy], store: Store) -> None:
+    """End an asking that would wait for a file nobody may ever read.
+
+    Args:
+        busy: What it waits for.
+        store: Where that was reserved.
+
+    Raises:
+        TeacherError: Some of it stands in a batch that was written to a file.
+    """
+    named = {call.batch for call in busy}
+    for batch in store.batches() if any(named) else ():
+        if batch.name in named and is_written(batch):
+            raise TeacherError(_told(batch, store, sum(call.batch == batch.name for call in busy)))
+
+
+def refuse_batched(requests: Sequence[Request], store: Store) -> None:
+    """End an asking call by call that would wait for a batch, which may take hours or for ever.
+
+    Args:
+        requests: What would be asked.
+        store: Where batches are reserved.
+
+    Raises:
+        TeacherError: Some of it stands in a batch that is not over.
+    """
+    endpoints = {request.endpoint for request in requests}
+    found = [batch for batch in store.batches() if batch.state != "over" and batch.endpoint in endpoints]
+    keys = {request.key for request in requests} if found else set()
+    for batch in found:
+        n = sum(request.key in keys for _, request in store.waiting(batch.name))
+        if n:
+            raise TeacherError(_told(batch, store, n))
+
+
+def _told(batch: Batch, store: Store, n: int) -> str:
+    """What keeps calls from being asked, and what to do."""
+    stand = f"{n} of the calls stand{'s' if n == 1 else ''} in batch {batch.name!r}"
+    give_up = f"give it up with: tuition batch drop {store.path} {batch.name}"
+    if is_written(batch):
+        path = (batch.remote or "").removeprefix(_FILE)
+        return (
+            f"{stand}, which was written to {path!r} to be answered elsewhere. Bring its answers in with: "
+            f"tuition batch import {store.path} RESULTS, or {give_up}"
+        )
+    return (
+        f"{stand} of run {batch.run!r} with teacher {batch.teacher!r}, which is not over. Go on with that "
+        f"run, with wire.in_batches = true, or {give_up}"
+    )

@@ -1,0 +1,237 @@
+"""Batches without a provider: written to a file, answered elsewhere, brought in. Knows no form of lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tuition.annotation.ask import check_price
+from tuition.annotation.ask.till import Till
+from tuition.annotation.batches.lines import (
+    is_written,
+    not_handed_over,
+    refuse_written,
+    reserve_all,
+    settle_lines,
+    tagged,
+    written_as,
+)
+from tuition.core.errors import DataError, near_name
+from tuition.core.protocols import Teacher
+from tuition.core.records import Json, Record, Reply, Request
+from tuition.core.store import Busy, Cap, Refused, Reserved, Store
+
+__all__ = ["Imported", "Written", "drop_batch", "import_batch", "write_batch"]
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Record):
+    """What went into a file."""
+
+    name: str
+    """The batch's, with which every `custom_id` of the file begins; empty: there was nothing to write."""
+    calls: int
+    kept: int
+    """Calls that need no answer any more, and are not in the file."""
+    busy: int
+    """Calls that somebody else is making, and that are not in the file."""
+    refused: int
+    """Calls that the budget does not allow, and that are not in the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported(Record):
+    """What came of a file of answers."""
+
+    answered: int
+    failed: dict[str, int] = field(default_factory=dict)
+    """Lines that hold a failure, by its kind."""
+    strangers: int
+    """Lines of no call in this store."""
+    known: int
+    """Lines of calls that were settled before, and are left as they are."""
+    waiting: dict[str, int] = field(default_factory=dict)
+    """By batch: how many of its calls have no line yet."""
+
+
+def write_batch(
+    requests: Sequence[Request],
+    teacher: Teacher,
+    path: Path,
+    *,
+    till: Till,
+    line: Callable[[Request], Mapping[str, object]],
+) -> Written:
+    """Write what is still to be asked to a file, and reserve it, so that nobody else buys it meanwhile.
+
+    Args:
+        requests: What to ask.
+        teacher: Whom the answers will be from.
+        path: The file to write, JSONL, a line a call.
+        till: Where the calls are reserved, within which limits.
+        line: Writes a request, with its tag, as a line.
+
+    Returns:
+        What was written; the file is not made where there is nothing.
+
+    Raises:
+        DataError: There is such a file already.
+        TeacherError: The price is unknown under a limit in dollars, or some of it stands in another file.
+    """
+    check_price(teacher, till)
+    if path.exists():
+        raise DataError(f"{str(path)!r} exists, and may be a batch that is waited for; name another file.")
+    return _wait_for(_write(requests, teacher, path, till=till, line=line))
+
+
+def _wait_for(work: Coroutine[Any, Any, Value]) -> Value:
+    # A notebook has a loop of its own running, and a second one needs a thread of its own.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work)).result()
+
+
+async def _write(
+    requests: Sequence[Request],
+    teacher: Teacher,
+    path: Path,
+    *,
+    till: Till,
+    line: Callable[[Request], Mapping[str, object]],
+) -> Written:
+    asked = list({request.key: request for request in requests}.values())
+    nothing = (Cap(scope=till.place.run, calls=0),)
+    first = await reserve_all(asked, teacher, till=till, caps=nothing)
+    busy = [outcome for outcome in first if isinstance(outcome, Busy)]
+    refuse_written(busy, till.store)
+    todo = [request for request, outcome in zip(asked, first, strict=True) if isinstance(outcome, Refused)]
+    kept = len(asked) - len(busy) - len(todo)
+    if not todo:
+        return Written(name="", calls=0, kept=kept, busy=len(busy), refused=0)
+    name = uuid.uuid4().hex
+    store = till.store
+    opened = store.open_batch(name, place=till.place, teacher=teacher.name, endpoint=teacher.endpoint)
+    await asyncio.wrap_future(opened)
+    named = tagged(todo, name)
+    outcomes = await reserve_all(named, teacher, till=till, caps=till.caps, batch=name)
+    reserved = [
+        request for request, outcome in zip(named, outcomes, strict=True) if isinstance(outcome, Reserved)
+    ]
+    if reserved:
+        draft = path.with_name(f".{path.name}.draft")
+        with draft.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line(request)) + "\n" for request in reserved)
+        # A file that is there is always one the store knows of.
+        await asyncio.wrap_future(store.sent_batch(name, written_as(str(path))))
+        draft.rename(path)
+    else:
+        await asyncio.wrap_future(store.end_batch(name))
+    return Written(
+        name=name if reserved else "",
+        calls=len(reserved),
+        kept=kept,
+        busy=len(busy),
+        refused=len(todo) - len(reserved),
+    )
+
+
+def import_batch(
+    lines: Mapping[str, tuple[Mapping[str, Json], str]],
+    store: Store,
+    *,
+    read: Callable[[Mapping[str, Json], str, Request], Reply],
+) -> Imported:
+    """Bring answers in: the same rows as if they had been asked for call by call.
+
+    Args:
+        lines: By `custom_id` the line and its text.
+        store: Where the calls were reserved.
+        read: Makes a reply of a line, its text and the request it answers.
+
+    Returns:
+        What came of it. A batch is over when each of its calls has its line; until then the rest is waited
+        for.
+    """
+    open_, known = _attempts(store, lines)
+    came = {
+        batch: [(id_, request, read(*lines[request.tag], request)) for id_, request in calls]
+        for batch, calls in open_.items()
+    }
+
+    async def settle() -> None:
+        for batch, answered in came.items():
+            await settle_lines(store, answered)
+            if not store.waiting(batch):
+                await asyncio.wrap_future(store.end_batch(batch))
+
+    _wait_for(settle())
+    replies = [reply for answered in came.values() for _, _, reply in answered]
+    failed = Counter(reply.failure.kind for reply in replies if reply.failure is not None)
+    return Imported(
+        answered=len(replies) - failed.total(),
+        failed=dict(failed),
+        strangers=len(lines) - len(replies) - known,
+        known=known,
+        waiting={batch: n for batch in open_ if (n := len(store.waiting(batch)))},
+    )
+
+
+def _attempts(
+    store: Store, lines: Mapping[str, tuple[Mapping[str, Json], str]]
+) -> tuple[dict[str, list[tuple[int, Request]]], int]:
+    """The attempts that lines answer and nobody has settled, by batch; and how many are settled."""
+    found: dict[str, list[tuple[int, Request]]] = {}
+    known = 0
+    with store.read() as connection:
+        for tag in lines:
+            row = connection.execute(
+                "SELECT id, batch, state, request FROM attempts WHERE tag = ? AND batch != ''", (tag,)
+            ).fetchone()
+            if row is None:
+                continue
+            if row["state"] in ("open", "unknown"):
+                request = Request.from_json(json.loads(row["request"]))
+                found.setdefault(row["batch"], []).append((row["id"], request))
+            else:
+                known += 1
+    return found, known
+
+
+def drop_batch(store: Store, name: str) -> tuple[int, bool]:
+    """Give a batch up: one that was written to a file as never run, any other as of unknown outcome.
+
+    Args:
+        store: Where it was reserved.
+        name: The batch's.
+
+    Returns:
+        How many calls of it were open, and whether they count as charged, each at its worst.
+
+    Raises:
+        DataError: There is none of that name, or it is over.
+    """
+    batches = {batch.name: batch for batch in store.batches()}
+    if name not in batches:
+        raise DataError(near_name(name, batches, kind="batch"))
+    if batches[name].state == "over":
+        raise DataError(f"batch {name!r} is over; there is nothing to give up.")
+    calls = store.waiting(name)
+    # What a provider may have is charged at its worst; what stood in a file was asked of nobody.
+    reply = not_handed_over("the batch was written to a file and given up")
+    is_charged = not is_written(batches[name])
+    came = [] if is_charged else [(*call, reply) for call in calls]
+
+    async def settle() -> None:
+        await settle_lines(store, came)
+        await asyncio.wrap_future(store.end_batch(name))
+
+    _wait_for(settle())
+    return len(calls), is_charged

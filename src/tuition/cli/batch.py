@@ -1,0 +1,241 @@
+"""The commands for batches without a provider: `tuition batch`.
+
+Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuition.core.errors import ConfigError, DataError, near_name, some_of
+
+if TYPE_CHECKING:
+    from tuition.core.protocols import Teacher
+    from tuition.core.records import Request
+    from tuition.recipes.config import Experiment
+    from tuition.teachers.config import TeacherConfig
+
+__all__ = ["batch"]
+
+batch = typer.Typer(
+    help="Calls in files: write them down, have them answered elsewhere, bring the answers in.",
+    no_args_is_help=True,
+)
+
+Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
+Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+@batch.command()
+def write(
+    config: Config,
+    out: Annotated[Path, typer.Argument(help="The file to write, JSONL.")],
+    settings: Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3.")] = None,
+    *,
+    teacher: Annotated[str, typer.Option(help="Whose calls, where there are several teachers.")] = "",
+    json: Json = False,
+) -> None:
+    """Write the rationales a run would ask for first, as lines of a batch, and reserve them."""
+    from tuition.annotation import Till
+    from tuition.annotation.batches import write_batch
+    from tuition.cli.show import print_json, say
+    from tuition.core.config import read_toml
+    from tuition.core.run import run_id
+    from tuition.core.store import Place, Store
+    from tuition.recipes.check import check_terms
+    from tuition.recipes.config import resolve
+    from tuition.teachers.wire.batch import BatchedTeacher
+
+    resolved = resolve(read_toml(config), tuple(settings or ()), where=str(config))
+    check_terms(resolved.writers)
+    table = _table(resolved, teacher)
+    asked = BatchedTeacher(table)
+    requests = _first_requests(resolved, table, asked)
+    place = Place(run=run_id(Path(resolved.out)), group=resolved.budget.scope)
+    with Store(Path(resolved.store)) as store:
+        till = Till(store=store, place=place, budget=resolved.budget)
+        written = write_batch(requests, asked, out, till=till, line=asked.line)
+    if json:
+        print_json({**written.to_json(), "file": str(out) if written.calls else None})
+        return
+    for n, what in (
+        (written.kept, "are answered already"),
+        (written.busy, "are being made by somebody else"),
+        (written.refused, "are beyond the budget"),
+    ):
+        if n:
+            say(f"  {n} of {len(requests)} calls {what}.")
+    if not written.calls:
+        say("Nothing was written.")
+        return
+    say(f"Wrote {out}: {written.calls} calls of {table.name}, reserved as batch {written.name}.")
+    results = out.with_name(f"{out.stem}-results.jsonl")
+    say(f"  Have it answered, such as with: vllm run-batch -i {out} -o {results} --model {asked.model}")
+    say(f"Next: {shlex.join(['tuition', 'batch', 'import', resolved.store, str(results)])}")
+
+
+@batch.command("import")
+def bring_in(
+    store: Annotated[Path, typer.Argument(help="The store, or a configuration that names it.")],
+    results: Annotated[Path, typer.Argument(help="Lines of answers, JSONL.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Bring answers in that were made elsewhere; a run then finds them kept."""
+    from tuition.annotation.batches import import_batch
+    from tuition.cli.show import print_json, say
+    from tuition.core.store import Store
+    from tuition.teachers.wire.batch import read_line, rows_of
+
+    path = _store_of(store)
+    lines = rows_of(results.read_text(encoding="utf-8", errors="replace"))
+    if not lines:
+        raise DataError(
+            f"{str(results)!r} holds no line with a custom_id; expected lines as OpenAI's batches and "
+            "`vllm run-batch` write them."
+        )
+    with Store(path) as opened:
+        found = import_batch(lines, opened, read=read_line)
+    if json:
+        print_json(found.to_json())
+        return
+    failed = "".join(f", {n} {kind}" for kind, n in found.failed.items())
+    say(f"{path}: {found.answered} answers{failed}.")
+    if found.known:
+        say(f"  {found.known} lines were settled before, and are left as they are.")
+    if found.strangers:
+        say(f"  {found.strangers} lines answer no call of this store.")
+    for name, n in found.waiting.items():
+        say(f"  {n} calls of batch {name} have no line yet: import the rest, or give them up with:")
+        say(f"  tuition batch drop {path} {name}")
+    say("Next: tuition run, with the configuration the batch was written for.")
+
+
+@batch.command("list")
+def show(store: Database = Path("tuition.db"), *, json: Json = False) -> None:
+    """List the batches of a store, and how many of their calls are waited for."""
+    from tuition.annotation.batches.lines import is_written
+    from tuition.cli.show import print_json, print_table, say
+    from tuition.core.store import Store
+
+    path = _store_of(store)
+    with Store(path) as opened:
+        rows = [
+            {
+                "batch": item.name,
+                "run": item.run,
+                "teacher": item.teacher,
+                "state": "written" if item.state == "sent" and is_written(item) else item.state,
+                "where": item.remote or "",
+                "waiting": len(opened.waiting(item.name)),
+                "made": datetime.datetime.fromtimestamp(item.made_at).isoformat(" ", "seconds"),
+            }
+            for item in opened.batches()
+        ]
+    if json:
+        print_json([dict(row) for row in rows])
+        return
+    if not rows:
+        say(f"{path}: no batches.")
+        return
+    n = sum(row["state"] != "over" for row in rows)
+    print_table(f"{path}: {len(rows)} batches, {n} under way", rows)
+    if n:
+        say("Next: go on with the run, or tuition batch import, or tuition batch drop.")
+
+
+@batch.command()
+def drop(
+    store: Database, name: Annotated[str, typer.Argument(help="The batch's.")], *, json: Json = False
+) -> None:
+    """Give a batch up: one in a file costs nothing, any other counts at its worst until it is reconciled."""
+    from tuition.annotation.batches import drop_batch
+    from tuition.cli.show import print_json, say
+    from tuition.core.store import Store
+
+    path = _store_of(store)
+    with Store(path) as opened:
+        n, is_charged = drop_batch(opened, name)
+    if json:
+        print_json({"batch": name, "calls": n, "is_charged": is_charged})
+        return
+    charge = "each counts at its worst" if is_charged else "nothing is paid"
+    say(f"Gave up {n} calls of batch {name}; {charge}.")
+    if n and is_charged:
+        say(f"Next: tuition store reconcile {path} LIST, with the provider's list of charges.")
+
+
+def _store_of(path: Path) -> Path:
+    """A store, or the one a configuration names."""
+    from tuition.core.config import read_toml
+
+    found = path
+    if path.suffix == ".toml":
+        found = Path(str(read_toml(path).get("store", "tuition.db")))
+    if not found.exists():
+        raise DataError(f"there is no store {str(found)!r}; name the one that the batch was reserved in.")
+    return found
+
+
+def _table(config: Experiment, name: str) -> TeacherConfig:
+    """The teacher whose calls are written: one, and one of an endpoint."""
+    tables = {table.name: table for table in config.writers}
+    if not tables:
+        raise ConfigError(
+            "no [[teacher]] of this configuration writes rationales, so there is nothing to write."
+        )
+    if name and name not in tables:
+        raise ConfigError(near_name(name, tables, kind="teacher"))
+    if not name and len(tables) > 1:
+        raise ConfigError(f"a file holds the calls of one teacher; choose with --teacher: {some_of(tables)}.")
+    table = tables[name or next(iter(tables))]
+    if table.kind != "chat" or table.wire.form != "openai":
+        raise ConfigError(
+            f"teacher {table.name!r} is of kind {table.kind!r} and form {table.wire.form!r}, and a batch is "
+            "for endpoints of OpenAI's form: kind = 'chat'."
+        )
+    return table
+
+
+def _first_requests(config: Experiment, table: TeacherConfig, teacher: Teacher) -> list[Request]:
+    """What a run asks a teacher first of all, whatever others answer."""
+    from tuition.annotation import annotation_requests
+    from tuition.recipes import RECIPES
+    from tuition.recipes.asking import annotation_of
+    from tuition.recipes.check import check_examination
+    from tuition.recipes.common import choose_train, load_splits
+    from tuition.recipes.config import route_of
+    from tuition.recipes.plan.routes import asked_for_certain
+
+    if not RECIPES[config.recipe].asks or config.selects_in_rounds:
+        raise ConfigError(
+            f"recipe {config.recipe!r} asks for no rationales beforehand, so there is nothing to write; "
+            "tinyllm and step_by_step do. With wire.in_batches = true its teachers are asked in batches as "
+            "it goes."
+        )
+    if config.labels.train != "gold":
+        raise ConfigError(
+            f"labels.train = {config.labels.train!r} is made while the run goes, and the rationales stand on "
+            "it; write the labels into the data first, or set the teacher's wire.in_batches = true."
+        )
+    splits, findings = load_splits(config)
+    check_examination(config, splits, findings)
+    route, routing = route_of(config)
+    examples = asked_for_certain(
+        choose_train(config, splits), table.name, route=route, routing=routing, config=config
+    )
+    return annotation_requests(
+        examples,
+        teacher,
+        train=splits.train,
+        config=annotation_of(config, table, teacher),
+        seed=config.seed,
+        samples=table.samples,
+        parameters=table.parameters(),
+    )

@@ -1,0 +1,228 @@
+"""The commands that look after a store: `tuition store`.
+
+Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+__all__ = ["store"]
+
+store = typer.Typer(
+    help="What was paid and what came of it: look, check, settle, carry, make smaller.", no_args_is_help=True
+)
+
+Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+@store.command()
+def info(path: Database = Path("tuition.db"), json: Json = False) -> None:
+    """Say what a store holds: calls and money by teacher, runs, batches under way."""
+    from tuition.cli.show import print_json, print_table, say
+    from tuition.core.store.upkeep import store_info
+
+    found = store_info(path)
+    if json:
+        print_json(found.to_json())
+        return
+    rows = [_with_money(teacher.to_json()) for teacher in found.teachers]
+    print_table(f"{path}: {found.attempts} calls, {found.replies} answers", rows)
+    say(f"  {_size(found.bytes)}, schema {found.schema}, {len(found.runs)} runs.")
+    say(f"  Used: {_dollars(found.used_usd)}; paid: {_dollars(found.paid_usd)}.")
+    for batch in found.batches:
+        remote = batch["remote"] or "no id"
+        say(f"  Batch {batch['name']} of {batch['teacher']} is {batch['state']} ({remote}).")
+    say(f"Next: tuition store verify {path}")
+
+
+@store.command()
+def verify(
+    path: Database = Path("tuition.db"),
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Recompute the sums; nothing else.")] = False,
+    json: Json = False,
+) -> None:
+    """Hold a store against its promises; exit code 1 where something is wrong."""
+    from tuition.cli.show import print_json, say
+    from tuition.core.store.upkeep import verify_store
+
+    found = verify_store(path, repair=repair)
+    if json:
+        print_json(found.to_json())
+    else:
+        for fault in found.repaired:
+            say(f"  mended: {fault.what}: {_list(fault.where, fault.count)}.")
+        for fault in found.faults:
+            say(f"  {fault.count} {fault.what}: {_list(fault.where, fault.count)}. {fault.remedy}")
+        if found.bought_twice:
+            say(f"  {found.bought_twice} answers were bought more than once: late replies, or stores merged.")
+        counted = "?" if found.attempts is None else found.attempts
+        say(f"{path}: {counted} calls, {len(found.faults)} kinds of fault.")
+    if found.faults:
+        raise typer.Exit(1)
+
+
+@store.command()
+def reconcile(
+    path: Database,
+    listed: Annotated[
+        Path, typer.Argument(metavar="LIST", help="Charges, one row a call: JSONL, CSV or Parquet.")
+    ],
+    *,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The list has every charge: what it lacks cost nothing.")
+    ] = False,
+    endpoint: Annotated[
+        str | None, typer.Option(help="With --complete: the one endpoint that it is complete for.")
+    ] = None,
+    since: Annotated[
+        datetime.datetime | None, typer.Option(help="With --complete: from when on, in UTC.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Settle calls whose end nobody saw against a list of what was charged."""
+    from tuition.cli.show import print_json, print_table, say
+    from tuition.core.store.upkeep import reconcile_store
+
+    start = None if since is None else since.replace(tzinfo=datetime.UTC).timestamp()
+    found = reconcile_store(path, listed, is_complete=complete, endpoint=endpoint, since=start)
+    if json:
+        print_json(found.to_json())
+        return
+    say(f"{listed}: {found.rows} charges, {found.tokens} tokens{_span(found.first, found.last)}.")
+    say(f"  {found.lost} unknown outcomes were charged: their answers are lost, their cost is known now.")
+    say(f"  {found.freed} were not charged; {found.unknown} remain unknown.")
+    if found.counted:
+        say(f"  {found.counted} had been estimated, and are counted now.")
+    say(f"  {found.agreed} settled calls agree, {found.differing} differ; {found.under_way} are under way.")
+    if found.strange or found.untagged:
+        say(
+            f"  {found.strange} charges name no call of this store and {found.untagged} name none at all: "
+            f"{found.strange_tokens} tokens that it knows nothing of."
+        )
+    if found.doubled:
+        say(f"  {found.doubled} calls stand more than once in the list; their tokens were added up.")
+    if found.differences:
+        rows = [_with_money(difference.to_json()) for difference in found.differences]
+        print_table("settled calls that differ, left as they are", rows)
+    say(f"  Money in the store: {_dollars(found.usd_before)} before, {_dollars(found.usd_after)} now.")
+    say(f"Next: tuition store info {path}")
+
+
+@store.command("export")
+def export_rows(
+    path: Database,
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    *,
+    form: Annotated[Literal["jsonl", "parquet"], typer.Option(help="jsonl, or parquet.")] = "jsonl",
+    json: Json = False,
+) -> None:
+    """Write every call, with its answer, into one file."""
+    from tuition.cli.show import print_json, say
+    from tuition.core.store.upkeep import export_store
+
+    n = export_store(path, out, form=form)
+    if json:
+        print_json({"path": str(out), "rows": n})
+        return
+    say(f"Wrote {out}: {n} calls. Prompts and answers stand in it as they were.")
+    say(f"Next: tuition store import other.db {out}")
+
+
+@store.command("import")
+def import_file(
+    path: Annotated[Path, typer.Argument(help="The store; made when absent.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="What `tuition store export` wrote.")],
+    json: Json = False,
+) -> None:
+    """Add the calls of an exported file; what is there already is passed over."""
+    from tuition.core.store.upkeep import import_rows
+
+    _show_carried(path, import_rows(path, source).to_json(), as_json=json)
+
+
+@store.command()
+def merge(
+    left: Annotated[Path, typer.Argument(metavar="A", help="A store.")],
+    right: Annotated[Path, typer.Argument(metavar="B", help="Another; it stays as it is.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="A new file for both; else A takes what B has.")] = None,
+    json: Json = False,
+) -> None:
+    """Bring two stores together; equal rows are not doubled."""
+    from tuition.core.store.upkeep import merge_stores
+
+    carried = merge_stores(left, right, out=out)
+    _show_carried(left if out is None else out, carried.to_json(), as_json=json)
+
+
+@store.command()
+def compact(
+    path: Database = Path("tuition.db"),
+    *,
+    drop_raw: Annotated[
+        bool, typer.Option("--drop-raw", help="Also empty the raw bodies and headers of settled calls.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make a store smaller; no call and no answer goes."""
+    from tuition.cli.show import print_json, say
+    from tuition.core.store.upkeep import compact_store
+
+    found = compact_store(path, drop_raw=drop_raw)
+    if json:
+        print_json(found.to_json())
+        return
+    if drop_raw:
+        say(f"  {found.emptied} raw bodies dropped.")
+    say(f"{path}: {_size(found.bytes_before)} before, {_size(found.bytes_after)} now.")
+
+
+def _show_carried(path: Path, carried: Mapping[str, Any], *, as_json: bool) -> None:
+    from tuition.cli.show import print_json, say
+
+    if as_json:
+        print_json({"path": str(path), **carried})
+        return
+    say(
+        f"{path}: {carried['attempts']} calls and {carried['replies']} answers added, "
+        f"{carried['known']} were there already."
+    )
+    if carried["unknown"]:
+        say(f"  {carried['unknown']} of them were open and count as unknown outcomes now.")
+    say(f"Next: tuition store verify {path}")
+
+
+def _with_money(row: Mapping[str, Any]) -> dict[str, object]:
+    return {name: _dollars(value) if name.endswith("usd") else value for name, value in row.items()}
+
+
+def _dollars(usd: float | None) -> str:
+    return "unknown" if usd is None else f"${usd:.6f}"
+
+
+def _size(n: int) -> str:
+    return f"{n / 1e6:.1f} MB"
+
+
+def _span(first: float | None, last: float | None) -> str:
+    if first is None or last is None:
+        return ""
+    start, end = (
+        datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(sep=" ", timespec="seconds")
+        for moment in (first, last)
+    )
+    return f", from {start} to {end}"
+
+
+def _list(where: Iterable[str], count: int) -> str:
+    shown = list(where)
+    rest = count - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")

@@ -1,0 +1,34 @@
+"""Look after a store: say what it holds, hold it against its promises, settle, carry, merge, make smaller.
+
+Knows no command line; each verb is a function that gives a record.
+"""
+
+from __future__ import annotations
+
+from tuition.core.store.upkeep.compact import Compacted, compact_store
+from tuition.core.store.upkeep.info import StoreInfo, TeacherInfo, store_info
+from tuition.core.store.upkeep.merge import merge_stores
+from tuition.core.store.upkeep.opening import open_store
+from tuition.core.store.upkeep.reconcile import Difference, Reconciled, reconcile_store
+from tuition.core.store.upkeep.transfer import Carried, Form, export_store, import_rows
+from tuition.core.store.upkeep.verify import Fault, Verdict, verify_store
+
+__all__ = [
+    "Carried",
+    "Compacted",
+    "Difference",
+    "Fault",
+    "Form",
+    "Reconciled",
+    "StoreInfo",
+    "TeacherInfo",
+    "Verdict",
+    "compact_store",
+    "export_store",
+    "import_rows",
+    "merge_stores",
+    "open_store",
+    "reconcile_store",
+    "store_info",
+    "verify_store",
+]

@@ -1,0 +1,125 @@
+"""Say what a store holds. Reads only."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuition.core.budget import to_usd
+from tuition.core.records import Json, Record
+from tuition.core.store.schema import SCHEMA_VERSION
+from tuition.core.store.upkeep.opening import HELD_NANO, money_of, open_store, size_of
+
+__all__ = ["StoreInfo", "TeacherInfo", "store_info"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherInfo(Record):
+    """What a store holds of one teacher."""
+
+    teacher: str
+    calls: int
+    """Attempts, the failed ones included."""
+    kept: int
+    failed: int
+    unknown: int
+    """Calls whose end nobody saw."""
+    lost: int
+    """Calls that were charged and whose answer never came, as the provider's list says."""
+    open: int
+    """Calls under way."""
+    used_usd: float | None
+    """Cost of its kept answers, each once; None: a price is unknown."""
+    paid_usd: float | None
+    """What was newly paid, unknown outcomes at their worst; None: a price is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreInfo(Record):
+    """What a store holds."""
+
+    path: str
+    schema: int
+    bytes: int
+    """On disk, the journal included."""
+    attempts: int
+    replies: int
+    runs: tuple[str, ...]
+    used_usd: float | None
+    """Cost of all kept answers, each once; None: a price is unknown."""
+    paid_usd: float | None
+    """What was newly paid, unknown outcomes at their worst; None: a price is unknown."""
+    teachers: tuple[TeacherInfo, ...]
+    batches: tuple[dict[str, Json], ...]
+    """Those that are not over."""
+
+
+def store_info(path: Path) -> StoreInfo:
+    """Count what a store holds.
+
+    Args:
+        path: The file; one of an older version is brought up to this one, as by every opening.
+
+    Returns:
+        The counts.
+
+    Raises:
+        DataError: There is no store.
+    """
+    with open_store(path) as store, store.read() as connection:
+        connection.execute("BEGIN")
+        teachers = _teachers(connection)
+        return StoreInfo(
+            path=str(path),
+            schema=SCHEMA_VERSION,
+            bytes=size_of(path),
+            attempts=sum(teacher.calls for teacher in teachers),
+            replies=connection.execute("SELECT COUNT(*) FROM replies").fetchone()[0],
+            runs=_runs(connection),
+            used_usd=_sum_of([teacher.used_usd for teacher in teachers]),
+            paid_usd=money_of(connection),
+            teachers=teachers,
+            batches=tuple(batch.to_json() for batch in store.batches() if batch.state != "over"),
+        )
+
+
+def _runs(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The runs that made calls or used answers, each found by one step along an index."""
+    query = """
+        WITH RECURSIVE found (run) AS (
+          SELECT min(run) FROM {table}
+          UNION ALL
+          SELECT (SELECT min(run) FROM {table} WHERE run > found.run) FROM found WHERE run IS NOT NULL
+        ) SELECT run FROM found WHERE run IS NOT NULL
+    """
+    names = {
+        row[0] for table in ("attempts", "uses") for row in connection.execute(query.format(table=table))
+    }
+    return tuple(sorted(names))
+
+
+def _teachers(connection: sqlite3.Connection) -> tuple[TeacherInfo, ...]:
+    rows = connection.execute(
+        "SELECT teacher, COUNT(*) AS calls, SUM(state = 'kept') AS kept, SUM(state = 'failed') AS failed, "
+        "SUM(state = 'unknown') AS unknown, SUM(state = 'lost') AS lost, SUM(state = 'open') AS open, "
+        "SUM(iif(state = 'kept', cost_nano, 0)) AS used, "
+        "SUM(state = 'kept' AND cost_nano IS NULL) AS unpriced, "
+        "SUM(held) AS paid, SUM(held IS NULL) AS unpaid "
+        f"FROM (SELECT teacher, state, cost_nano, {HELD_NANO} AS held FROM attempts) "
+        "GROUP BY teacher ORDER BY teacher"
+    )
+    counts = ("teacher", "calls", "kept", "failed", "unknown", "lost", "open")
+    return tuple(
+        TeacherInfo(
+            **{name: row[name] for name in counts},
+            used_usd=None if row["unpriced"] else to_usd(row["used"]),
+            paid_usd=None if row["unpaid"] else to_usd(row["paid"]),
+        )
+        for row in rows
+    )
+
+
+def _sum_of(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -1,0 +1,72 @@
+"""Bring two stores together: every attempt, reply and use of both, each once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tuition.core.errors import DataError, StoreError
+from tuition.core.store import Store
+from tuition.core.store.upkeep.opening import open_store
+from tuition.core.store.upkeep.transfer import Carried, adopt_rows, stored_rows
+
+__all__ = ["merge_stores"]
+
+
+def merge_stores(left: Path, right: Path, *, out: Path | None = None) -> Carried:
+    """Bring two stores together.
+
+    Breaking off does no harm: what is there already is passed over by the next attempt.
+
+    Args:
+        left: A store.
+        right: Another; it stays as it is.
+        out: A new file that gets both; None: `left` takes what `right` has.
+
+    Returns:
+        What was added.
+
+    Raises:
+        DataError: One is absent, `out` exists, or both are the same.
+        StoreError: Calls are under way in a store that is read.
+    """
+    if left.resolve() == right.resolve():
+        raise DataError(f"{str(left)!r} is both of the two stores; name another one.")
+    if out is None:
+        with open_store(left) as store:
+            return _bring(store, right)
+    if out.exists():
+        raise DataError(f"{str(out)!r} exists already; name a file that does not.")
+    for path in (left, right):
+        _check_is_quiet(path)
+    with Store(out) as store:
+        both = [_bring(store, path) for path in (left, right)]
+    names = Carried.__dataclass_fields__
+    return Carried(**{name: sum(getattr(one, name) for one in both) for name in names})
+
+
+def _check_is_quiet(path: Path) -> None:
+    """Refuse to read a store whose calls are under way: their ends would be missed."""
+    with open_store(path) as store:
+        with store.read() as connection:
+            row = connection.execute(
+                "SELECT owner, COUNT(*) AS n FROM attempts WHERE state = 'open' AND batch = '' GROUP BY owner"
+            ).fetchone()
+        if row is not None:
+            raise StoreError(
+                f"{row['n']} calls are under way in {str(path)!r}, of {row['owner']!r}; "
+                "let that run end first."
+            )
+        batches = [batch.name for batch in store.batches() if batch.state != "over"]
+        if batches:
+            raise StoreError(f"batch {batches[0]!r} is under way in {str(path)!r}; let it end first.")
+
+
+def _bring(store: Store, path: Path) -> Carried:
+    _check_is_quiet(path)
+    with open_store(path) as source, source.read() as connection:
+        connection.execute("BEGIN")
+        carried = adopt_rows(store, stored_rows(connection), place=str(path))
+        rows = [tuple(row) for row in connection.execute("SELECT * FROM batches ORDER BY rowid")]
+    marks = "INSERT OR IGNORE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    store.write(lambda to: to.executemany(marks, rows).rowcount).result()
+    return carried

@@ -1,0 +1,250 @@
+"""Carry the rows of a store out into a file, and from a file or another store in.
+
+A row is one attempt, with its reply and the runs that used it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tuition.core.errors import DataError, MissingExtra
+from tuition.core.records import Json, Record, Request, canonical_json
+from tuition.core.rows import read_rows, write_rows
+from tuition.core.store import Store
+from tuition.core.store.ledger import add_to_sums
+from tuition.core.store.outcomes import Place
+from tuition.core.store.upkeep.opening import open_store
+
+__all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "stored_rows"]
+
+Form = Literal["jsonl", "parquet"]
+"""How an exported file is written."""
+
+_AT_ONCE = 500
+_NESTED = ("request", "price", "failure", "reply", "uses")
+"""Columns that hold JSON: values of their own in JSON Lines, texts in Parquet."""
+_NUMBERS = (
+    *("sample", "round", "worst_nano", "worst_tokens", "cost_nano", "paid_nano", "tokens", "prompt_tokens"),
+    *("cached_tokens", "completion_tokens", "reasoning_tokens", "is_estimated", "id"),
+)
+_MOMENTS = ("latency_s", "started_at", "ended_at")
+_QUERY = """
+  SELECT a.*, r.reply, iif(r.reply IS NULL, NULL, (
+    SELECT json_group_array(json_object('run', run, 'round', round, 'teacher', teacher, 'role', role))
+    FROM uses WHERE uses.key = a.key)) AS uses
+  FROM attempts a LEFT JOIN replies r ON r.key = a.key AND r.attempt_id = a.id ORDER BY a.id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried(Record):
+    """What came of carrying rows into a store."""
+
+    attempts: int
+    """Rows that were added."""
+    replies: int
+    """Answers that were added."""
+    known: int
+    """Rows that were there already."""
+    unknown: int
+    """Rows that were open and are unknown outcomes now, for nobody here will see their end."""
+
+
+def export_store(path: Path, out: Path, *, form: Form = "jsonl") -> int:
+    """Write every attempt, with its reply and its uses, into one file.
+
+    Args:
+        path: The store.
+        out: The file, which is there whole or not at all; one of that name is not replaced.
+        form: jsonl or parquet.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        DataError: There is no store; or the file exists, its name does not fit the form, or it cannot be
+            written.
+        MissingExtra: Parquet is asked for and its library is not installed.
+    """
+    if out.exists():
+        raise DataError(f"{str(out)!r} exists already; name a file that does not, or remove it")
+    if form == "parquet" and out.suffix != ".parquet":
+        raise DataError(f"{str(out)!r} should hold Parquet; end its name in .parquet, or drop --form parquet")
+    with open_store(path) as store, store.read() as connection:
+        rows = stored_rows(connection)
+        if form == "parquet":
+            return _write_parquet(out, rows)
+        return write_rows(out, ({**row, **_told(row)} for row in rows))
+
+
+def import_rows(path: Path, source: Path) -> Carried:
+    """Add the rows of an exported file to a store; ids are given anew, what is there already is passed over.
+
+    Args:
+        path: The store; made when absent.
+        source: From `export_store`.
+
+    Returns:
+        What was added.
+
+    Raises:
+        StoreError: The store cannot be opened or written.
+        DataError: The file is not of that form; the rows before the fault have been added.
+    """
+    rows = ({**row, **_folded(row)} for row in read_rows(source))
+    with Store(path) as store:
+        return adopt_rows(store, rows, place=str(source))
+
+
+def stored_rows(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+    """Read every attempt, with its reply and its uses.
+
+    Args:
+        connection: To the store.
+
+    Yields:
+        The columns of `attempts`, and `reply` and `uses`; JSON as text.
+    """
+    for row in connection.execute(_QUERY):
+        yield dict(row)
+
+
+def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -> Carried:
+    """Add rows to a store, some hundreds in a transaction; the sums grow with them.
+
+    A row is there already where an attempt has its tag, or, of rows without one, its key and its beginning.
+
+    Args:
+        store: Where to.
+        rows: As `stored_rows` gives them.
+        place: Where from, for errors.
+
+    Returns:
+        What was added.
+
+    Raises:
+        DataError: A row is no row of a store.
+    """
+    counts = dict.fromkeys(("attempts", "replies", "known", "unknown"), 0)
+    waiting = enumerate(rows, start=1)
+    while part := list(itertools.islice(waiting, _AT_ONCE)):
+
+        def adopt(
+            connection: sqlite3.Connection, part: list[tuple[int, Mapping[str, Any]]] = part
+        ) -> dict[str, int]:
+            added = dict.fromkeys(counts, 0)
+            for number, row in part:
+                try:
+                    _adopt(connection, row, added)
+                except (KeyError, TypeError, ValueError, AttributeError, sqlite3.IntegrityError) as error:
+                    raise DataError(
+                        f"{place!r} row {number} is no row of a store ({type(error).__name__}: {error}); "
+                        "expected what 'tuition store export' writes"
+                    ) from None
+            return added
+
+        for name, n in store.write(adopt).result().items():
+            counts[name] += n
+    return Carried(**counts)
+
+
+def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[str, int]) -> None:
+    request = Request.from_json(json.loads(row["request"]))
+    if request.key != row["key"]:
+        raise ValueError(f"key {row['key']!r} is not its request's")
+    if _is_known(connection, row):
+        added["known"] += 1
+        return
+    columns = [info["name"] for info in connection.execute("PRAGMA table_info(attempts)")]
+    values = {name: row.get(name) for name in columns if name != "id"}
+    if values["state"] == "open":
+        values["state"] = "unknown"
+        added["unknown"] += 1
+    marks = ", ".join(f":{name}" for name in values)
+    cursor = connection.execute(f"INSERT INTO attempts ({', '.join(values)}) VALUES ({marks})", values)
+    is_at_worst = values["state"] == "unknown"
+    place = Place(run=row["run"], round=row["round"], group=row["run_group"])
+    add_to_sums(
+        connection,
+        place.scopes(row["teacher"]),
+        nano=row["worst_nano" if is_at_worst else "paid_nano"] or 0,
+        tokens=row["worst_tokens" if is_at_worst else "tokens"],
+        calls=1,
+    )
+    added["attempts"] += 1
+    if row.get("reply") is None:
+        return
+    made = connection.execute(
+        "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
+        (row["key"], row["sample"], cursor.lastrowid, row["reply"]),
+    )
+    added["replies"] += made.rowcount
+    _add_uses(connection, row)
+
+
+def _is_known(connection: sqlite3.Connection, row: Mapping[str, Any]) -> bool:
+    query, values = "key = ? AND tag = '' AND started_at = ?", (row["key"], row["started_at"])
+    if row.get("tag"):
+        query, values = "tag = ? AND tag != '' AND key = ?", (row["tag"], row["key"])
+    return connection.execute(f"SELECT 1 FROM attempts WHERE {query}", values).fetchone() is not None
+
+
+def _add_uses(connection: sqlite3.Connection, row: Mapping[str, Any]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)",
+        [
+            (use["run"], row["key"], use["round"], use["teacher"], use["role"])
+            for use in json.loads(row.get("uses") or "[]")
+        ],
+    )
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Json]:
+    """The nested columns as values."""
+    return {name: None if row[name] is None else json.loads(row[name]) for name in _NESTED}
+
+
+def _folded(row: Mapping[str, Json]) -> dict[str, Json]:
+    """The nested columns as texts, whichever form they had."""
+    return {
+        name: canonical_json(value) if isinstance(value := row.get(name), dict | list) else value
+        for name in _NESTED
+    }
+
+
+def _write_parquet(out: Path, rows: Iterator[dict[str, Any]]) -> int:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "data") from None
+    first = next(rows, None)
+    names = [] if first is None else list(first)
+    kinds = {
+        **dict.fromkeys(names, pyarrow.string()),
+        **dict.fromkeys(_NUMBERS, pyarrow.int64()),
+        **dict.fromkeys(_MOMENTS, pyarrow.float64()),
+    }
+    schema = pyarrow.schema([(name, kinds[name]) for name in names])
+    waiting = itertools.chain(() if first is None else (first,), rows)
+    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
+    n = 0
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with parquet.ParquetWriter(draft, schema) as writer:
+            while part := list(itertools.islice(waiting, _AT_ONCE)):
+                writer.write_table(pyarrow.Table.from_pylist(part, schema=schema))
+                n += len(part)
+        os.replace(draft, out)
+    except OSError as error:
+        raise DataError(f"{str(out)!r} cannot be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return n

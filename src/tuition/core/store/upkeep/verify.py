@@ -1,0 +1,199 @@
+"""Hold a store against its own promises, and mend the one thing that can be counted anew: its sums."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuition.core.records import Record, Request
+from tuition.core.store.outcomes import Place
+from tuition.core.store.upkeep.opening import HELD_NANO, HELD_TOKENS, open_store
+
+__all__ = ["Fault", "Verdict", "verify_store"]
+
+_SHOWN = 3
+"""How many rows a fault names."""
+_RESTORE = "Take the newest good copy, or save what can be read: tuition store export."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(Record):
+    """One thing that is not as it should be."""
+
+    what: str
+    count: int
+    """In how many rows."""
+    where: tuple[str, ...]
+    """The first three of them."""
+    remedy: str
+    """What to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(Record):
+    """What became of holding a store against its promises."""
+
+    path: str
+    attempts: int | None
+    """None: the file is too damaged to count them."""
+    faults: tuple[Fault, ...]
+    """What is wrong now; empty: all is well."""
+    repaired: tuple[Fault, ...]
+    """What was wrong and has been mended."""
+    bought_twice: int
+    """Keys with more than one kept attempt, which a late answer or the merging of two stores brings. It is
+    no fault: the money was spent."""
+
+
+def verify_store(path: Path, *, repair: bool = False) -> Verdict:
+    """Hold a store against its promises.
+
+    Args:
+        path: The file.
+        repair: Recompute the sums that are wrong. Nothing else is altered.
+
+    Returns:
+        Every fault, with what to do.
+
+    Raises:
+        DataError: There is no store.
+    """
+    with open_store(path) as store:
+        with store.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                faults = [*_broken(connection), *_rows(connection)]
+                wrong_sums = _fault(_SUMS, _wrong_sums(connection), _REPAIR_SUMS)
+                attempts, bought_twice = connection.execute(_COUNTS).fetchone()
+            except sqlite3.DatabaseError as error:
+                return _unreadable(path, error)
+        repaired = wrong_sums if repair else []
+        if repaired:
+            store.write(_recompute_sums).result()
+        return Verdict(
+            path=str(path),
+            attempts=attempts,
+            faults=(*faults, *(() if repair else wrong_sums)),
+            repaired=tuple(repaired),
+            bought_twice=bought_twice,
+        )
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> Verdict:
+    damage = Fault(what="damage to the file", count=1, where=(str(error),), remedy=_RESTORE)
+    return Verdict(path=str(path), attempts=None, faults=(damage,), repaired=(), bought_twice=0)
+
+
+_REPAIR_SUMS = "Limits are held against the sums: tuition store verify --repair recomputes them."
+_SUMS = "sums that are not those of the attempts"
+_COUNTS = (
+    "SELECT (SELECT COUNT(*) FROM attempts), "
+    "(SELECT COUNT(*) FROM (SELECT key FROM attempts WHERE state = 'kept' GROUP BY key HAVING COUNT(*) > 1))"
+)
+
+_QUERIES = (
+    (
+        "kept attempts without a reply under their key",
+        "SELECT 'attempt ' || id FROM attempts WHERE state = 'kept' AND NOT EXISTS "
+        "(SELECT 1 FROM replies WHERE replies.key = attempts.key)",
+        "The answer is in the attempt's column `raw`; the call will be made once more when it is asked for.",
+    ),
+    (
+        "replies whose attempt is not a kept one of the same key",
+        "SELECT 'reply ' || r.key FROM replies r LEFT JOIN attempts a ON a.id = r.attempt_id "
+        "WHERE a.id IS NULL OR a.key != r.key OR a.state != 'kept'",
+        _RESTORE,
+    ),
+    (
+        "uses of a reply that is not there",
+        "SELECT 'run ' || run || ', key ' || key FROM uses WHERE key NOT IN (SELECT key FROM replies)",
+        _RESTORE,
+    ),
+    (
+        "settled attempts without a count of tokens",
+        "SELECT 'attempt ' || id FROM attempts WHERE state IN ('kept', 'failed', 'lost') AND tokens IS NULL",
+        _RESTORE,
+    ),
+    (
+        "failed attempts that do not say why",
+        "SELECT 'attempt ' || id FROM attempts WHERE state = 'failed' AND failure IS NULL",
+        _RESTORE,
+    ),
+    (
+        "open attempts of a batch that is over or was never made",
+        "SELECT 'attempt ' || id FROM attempts WHERE state = 'open' AND batch != '' "
+        "AND batch NOT IN (SELECT name FROM batches WHERE state != 'over')",
+        "They stay busy for ever. Export the store and import it into a new one, where they are unknown.",
+    ),
+)
+
+
+def _broken(connection: sqlite3.Connection) -> Iterator[Fault]:
+    """What SQLite itself finds."""
+    said = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+    yield from _fault("damage to the file", (text for text in said if text != "ok"), _RESTORE)
+    found = (f"{row['table']} row {row['rowid']}" for row in connection.execute("PRAGMA foreign_key_check"))
+    yield from _fault("rows that refer to a row that is not there", found, _RESTORE)
+
+
+def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
+    for what, query, remedy in _QUERIES:
+        yield from _fault(what, (row[0] for row in connection.execute(query)), remedy)
+    yield from _fault("attempts whose key is not their request's", _wrong_keys(connection), _RESTORE)
+
+
+def _wrong_keys(connection: sqlite3.Connection) -> Iterator[str]:
+    for row in connection.execute("SELECT id, key, request FROM attempts"):
+        try:
+            is_right = Request.from_json(json.loads(row["request"])).key == row["key"]
+        except (ValueError, TypeError, AttributeError):
+            is_right = False
+        if not is_right:
+            yield f"attempt {row['id']}"
+
+
+def _fault(what: str, rows: Iterable[str], remedy: str) -> list[Fault]:
+    first, count = [], 0
+    for row in rows:
+        count += 1
+        if count <= _SHOWN:
+            first.append(row)
+    return [Fault(what=what, count=count, where=tuple(first), remedy=remedy)] if count else []
+
+
+def _true_sums(connection: sqlite3.Connection) -> dict[str, list[int]]:
+    """Add the attempts up, for each scope they count in."""
+    sums: dict[str, list[int]] = {}
+    rows = connection.execute(
+        "SELECT run, round, run_group, teacher, COUNT(*) AS calls, "
+        f"coalesce(SUM({HELD_NANO}), 0) AS nano, coalesce(SUM({HELD_TOKENS}), 0) AS tokens "
+        "FROM attempts GROUP BY run, round, run_group, teacher"
+    )
+    for row in rows:
+        place = Place(run=row["run"], round=row["round"], group=row["run_group"])
+        for scope in place.scopes(row["teacher"]):
+            so_far = sums.setdefault(scope, [0, 0, 0])
+            for i, name in enumerate(("nano", "tokens", "calls")):
+                so_far[i] += row[name]
+    return sums
+
+
+def _wrong_sums(connection: sqlite3.Connection) -> list[str]:
+    noted = {row["scope"]: [*row][1:] for row in connection.execute("SELECT * FROM sums")}
+    true = _true_sums(connection)
+    return [
+        f"{scope}: {noted.get(scope, [0, 0, 0])} noted, {true.get(scope, [0, 0, 0])} counted"
+        for scope in sorted(noted.keys() | true.keys())
+        if noted.get(scope, [0, 0, 0]) != true.get(scope, [0, 0, 0])
+    ]
+
+
+def _recompute_sums(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM sums")
+    connection.executemany(
+        "INSERT INTO sums VALUES (?, ?, ?, ?)",
+        [(scope, *values) for scope, values in _true_sums(connection).items()],
+    )

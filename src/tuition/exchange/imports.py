@@ -1,0 +1,137 @@
+"""Turn foreign completions into the replies of a recorded teacher, and into examples where they have them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tuition.core.errors import ConfigError, DataError, near_name
+from tuition.core.records import Record
+from tuition.core.rows import write_rows
+from tuition.exchange.columns import (
+    read_curator,
+    read_distilabel,
+    read_llama_factory,
+    read_recorded,
+    read_trl,
+)
+from tuition.exchange.openai import read_batch, read_messages, read_stored
+from tuition.exchange.rows import BadRow, Found
+from tuition.exchange.shelf import Shelf
+from tuition.exchange.tinyllm import read_tinyllm
+
+__all__ = ["IMPORTS", "Import", "Imported", "import_files"]
+
+Import = Callable[[Sequence[Path], str], Iterator[Found]]
+"""Reads files of one form: the files, and who replied where the files do not say, or not as one likes."""
+
+IMPORTS: dict[str, Import] = {
+    "curator": read_curator,
+    "distilabel": read_distilabel,
+    "llama-factory": read_llama_factory,
+    "openai-batch": read_batch,
+    "openai-messages": read_messages,
+    "openai-stored": read_stored,
+    "recorded": read_recorded,
+    "tinyllm-cot": read_tinyllm,
+    "trl": read_trl,
+}
+"""Forms that can be read, by name."""
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported(Record):
+    """What an import came to."""
+
+    out: str
+    """The file that was written."""
+    examples: int
+    """Questions, a row each."""
+    labelled: int
+    """Those whose label is known."""
+    replies: Mapping[str, int] = field(default_factory=dict)
+    """By teacher."""
+    skipped: int = 0
+    """Rows that could not be used."""
+    skipped_list: str = ""
+    """The file that lists them; empty: there are none."""
+
+
+def import_files(
+    paths: Sequence[Path], out: Path, *, form: str, teacher: str = "", skips_bad: bool = False
+) -> Imported:
+    """Write the replies of foreign files as recorded replies.
+
+    Replies to one question stand in one row, several of one teacher as its samples. Where rows have choices
+    and a label, the file is a file of examples too.
+
+    Args:
+        paths: Files, folders of data sets, or `hub:NAME:SPLIT`.
+        out: The file to write, .jsonl or .jsonl.gz.
+        form: One of `IMPORTS`.
+        teacher: Who replied; empty: whatever model the rows name.
+        skips_bad: Whether rows that are no replies are listed in a file beside `out` instead of refusing the
+            files.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        ConfigError: The form is unknown, or a file to be written exists.
+        DataError: A file cannot be read, or has rows that are no replies.
+    """
+    if form not in IMPORTS:
+        raise ConfigError(near_name(form, IMPORTS, kind="form"))
+    skipped_list = out.with_name(f"{out.name.removesuffix('.gz').removesuffix('.jsonl')}.skipped.jsonl")
+    for path in (out, skipped_list):
+        if path.exists():
+            raise ConfigError(f"{str(path)!r} exists; name another file with --out.")
+    with Shelf() as shelf:
+        for found in IMPORTS[form](paths, teacher):
+            _put(shelf, found)
+        if shelf.skipped and not skips_bad:
+            raise DataError(_told(shelf))
+        if not shelf.replies:
+            raise DataError(f"no reply in {', '.join(str(path) for path in paths)}{_first_fault(shelf)}")
+        if shelf.skipped:
+            write_rows(skipped_list, shelf.faults())
+        n = write_rows(out, shelf.rows())
+        return Imported(
+            out=str(out),
+            examples=n,
+            labelled=shelf.labelled,
+            replies=dict(shelf.replies),
+            skipped=shelf.skipped,
+            skipped_list=str(skipped_list) if shelf.skipped else "",
+        )
+
+
+def _put(shelf: Shelf, found: Found) -> None:
+    try:
+        if found.row is not None:
+            shelf.add(found.row)
+        else:
+            shelf.set_aside(found.place, found.fault)
+    except BadRow as bad:
+        shelf.set_aside(found.place, str(bad))
+
+
+def _told(shelf: Shelf) -> str:
+    shown = [f"{row['place']} {row['fault']}" for row in itertools.islice(shelf.faults(), _SHOWN)]
+    rest = f"; and {shelf.skipped - _SHOWN} more" if shelf.skipped > _SHOWN else ""
+    n = shelf.skipped
+    return (
+        f"{n} row{'s' if n > 1 else ''} cannot be used: {'; '.join(shown)}{rest}. Mend them, or add "
+        "--skip-bad to have them listed in a file and left out."
+    )
+
+
+def _first_fault(shelf: Shelf) -> str:
+    first = next(shelf.faults(), None)
+    return (
+        f"; {shelf.skipped} rows were skipped, the first: {first['place']} {first['fault']}" if first else "."
+    )

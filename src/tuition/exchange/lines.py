@@ -1,0 +1,197 @@
+"""Read foreign files line by line, so that one broken line is a finding and not the end.
+
+Knows JSON Lines, JSON arrays, and through `core` the tables; nothing of what a row means.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from tuition.core.errors import DataError
+from tuition.core.records import Json
+from tuition.core.rows import read_rows
+from tuition.exchange.rows import BadRow, Found, Row
+
+__all__ = ["found", "numbered", "read_each", "sound"]
+
+_LINES = (".jsonl", ".ndjson", ".json-lines")
+_CHUNK = 1 << 20
+"""Characters of a JSON array that are read at once."""
+_TOKEN = 16
+"""Characters that a word of JSON, cut by the end of a chunk, can have at most."""
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+def numbered(path: Path) -> Iterator[tuple[str, Json | BadRow]]:
+    """Read the values of a file, each with its place. Blank lines are passed over.
+
+    Args:
+        path: JSON Lines or a JSON array, plain or gzip; CSV; Parquet; a folder that `save_to_disk` of the
+            library `datasets` wrote; or `hub:NAME:SPLIT`, a data set.
+
+    Yields:
+        File and line, or row; and the value, or why the line is none.
+
+    Raises:
+        DataError: The file cannot be read at all.
+    """
+    if path.is_dir():
+        path = Path(f"hub:{path.resolve()}:train")
+    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if ending not in (*_LINES, ".json"):
+        for n, row in enumerate(read_rows(path), start=1):
+            yield f"{str(path)!r} row {n}", row
+        return
+    try:
+        with _opened(path) as file:
+            yield from (_lines if ending in _LINES else _items)(file, path)
+    except FileNotFoundError:
+        raise DataError(f"no file {str(path)!r}; correct the path") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{str(path)!r} is not UTF-8 ({error.reason}); save it as UTF-8, such as with: iconv -t utf-8"
+        ) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{str(path)!r} is no whole gzip file: {error}; fetch it again, or drop .gz from its name"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
+
+
+def read_each(paths: Sequence[Path], read: Callable[[Json], Row]) -> Iterator[Found]:
+    """Read every value of some files, one at a time.
+
+    Args:
+        paths: The files, in order.
+        read: Makes a row of the recorded form; a BadRow it raises is a finding.
+
+    Yields:
+        What each value came to.
+    """
+    for path in paths:
+        for place, value in numbered(path):
+            yield found(place, value, read)
+
+
+def found(place: str, value: Json | BadRow, read: Callable[[Json], Row]) -> Found:
+    """Read one value.
+
+    Args:
+        place: Where it stands.
+        value: From `numbered`.
+        read: Makes a row of the recorded form; a BadRow it raises is a finding.
+
+    Returns:
+        What it came to.
+    """
+    try:
+        return Found(place=place, row=read(sound(value)))
+    except BadRow as fault:
+        return Found(place=place, fault=str(fault))
+
+
+def sound(value: Json | BadRow) -> Json:
+    """Take a value for one that could be read.
+
+    Args:
+        value: From `numbered`.
+
+    Returns:
+        The same.
+
+    Raises:
+        BadRow: It could not.
+    """
+    if isinstance(value, BadRow):
+        raise value
+    return value
+
+
+def _opened(path: Path) -> IO[str]:
+    # utf-8-sig forgives the mark that some editors put first; lines end in \n alone, as JSON Lines has it
+    if path.name.endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
+    return path.open(encoding="utf-8-sig", newline="\n")
+
+
+def _lines(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
+    for n, line in enumerate(file, start=1):
+        if line.strip():
+            yield f"{str(path)!r} line {n}", _value(line)
+
+
+def _value(line: str) -> Json | BadRow:
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        return BadRow(f"is no JSON: {error}")
+    return _whole(value, line)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _whole(value: Json, source: str) -> Json | BadRow:
+    """Refuse half of a surrogate pair, which parses, and fails when something is to be written."""
+    if "\\ud" in source.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return BadRow("holds half of a two-part Unicode escape (\\ud…)")
+    return value
+
+
+def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
+    """Read the items of an array as they come; an object is one item, a page of a list its data."""
+    text = file.read(_CHUNK)
+    start = _behind(text, 0)
+    if text[start : start + 1] != "[":
+        value: Any = _value(text + file.read())
+        is_page = isinstance(value, dict) and isinstance(value.get("data"), list)
+        for n, item in enumerate(value["data"] if is_page else [value], start=1):
+            yield f"{str(path)!r} item {n}", item
+        return
+    decoder, n, start = json.JSONDecoder(parse_constant=_refuse_constant), 0, start + 1
+    while True:
+        start = _behind(text, start)
+        if text[start : start + 1] == "]":
+            return
+        item, end = _next(decoder, text, start)
+        if end is None or end == len(text):
+            more = file.read(_CHUNK)
+            if not more:
+                raise DataError(
+                    f"{str(path)!r} is no whole JSON array: it breaks off in item {n + 1}; fetch it again"
+                )
+            text, start = text[start:] + more, 0
+            continue
+        n += 1
+        yield f"{str(path)!r} item {n}", item if isinstance(item, BadRow) else _whole(item, text[start:end])
+        if isinstance(item, BadRow):
+            raise DataError(f"{str(path)!r} item {n} {item}; nothing behind it can be read, so mend it first")
+        start = end
+
+
+def _behind(text: str, start: int) -> int:
+    """Where blanks and commas end."""
+    blanks = _BETWEEN.match(text, start)
+    return blanks.end() if blanks else start
+
+
+def _next(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Json | BadRow, int | None]:
+    """The item that begins here and where it ends; no end: more must be read to tell."""
+    try:
+        return decoder.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - _TOKEN
+        return (None, None) if is_cut else (BadRow(f"is no JSON: {error.msg}"), start)
+    except (ValueError, RecursionError) as error:
+        return BadRow(f"is no JSON: {error}"), start

@@ -1,0 +1,133 @@
+"""Bring the replies to one question together, however far apart they stand in the files.
+
+What is laid down goes to a temporary file, so that memory stays flat; the file is gone when the shelf is
+closed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from tuition.core.records import Json
+from tuition.exchange.rows import BadRow, Row
+
+__all__ = ["Shelf"]
+
+_TABLES = """
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    CREATE TABLE heads (n INTEGER PRIMARY KEY, id BLOB UNIQUE, head TEXT);
+    CREATE TABLE samples (head INTEGER, n INTEGER, teacher TEXT, sample TEXT, PRIMARY KEY (head, n))
+        WITHOUT ROWID;
+    CREATE TABLE faults (n INTEGER PRIMARY KEY, place TEXT, fault TEXT);
+"""
+_SAME = ("question", "context", "choices")
+
+
+class Shelf:
+    """Rows of the recorded form, laid down one by one, given back with all replies to a question in one."""
+
+    def __init__(self) -> None:
+        """Begin an empty shelf."""
+        # an empty name is a temporary file of sqlite's own, outside of memory once it grows
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.executescript(_TABLES)
+        self._db.execute("BEGIN")
+        self.replies: Counter[str] = Counter()
+        """How many were laid down, by teacher."""
+        self.labelled = 0
+        """Questions whose label is known."""
+        self.skipped = 0
+        """How many faults were set aside."""
+
+    def __enter__(self) -> Shelf:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def __len__(self) -> int:
+        return self._db.execute("SELECT COUNT(*) FROM heads").fetchone()[0]
+
+    def add(self, row: Row) -> None:
+        """Lay a row down.
+
+        Args:
+            row: Of the recorded form; `rationales` may have several teachers, each with several samples.
+
+        Raises:
+            BadRow: An earlier row has the same id and another question or another label.
+        """
+        head = {name: value for name, value in row.items() if name != "rationales"}
+        n = self._place(head)
+        rationales: Any = row["rationales"]
+        for teacher, entry in rationales.items():
+            for sample in entry.get("samples") or [entry]:
+                self.replies[teacher] += 1
+                values = (n, self.replies.total(), json.dumps(teacher), json.dumps(sample))
+                self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", values)
+
+    def _place(self, head: Row) -> int:
+        key = str(head["id"]).encode()
+        found = self._db.execute("SELECT n, head FROM heads WHERE id = ?", (key,)).fetchone()
+        if found is None:
+            self.labelled += head.get("answer") is not None
+            cursor = self._db.execute("INSERT INTO heads (id, head) VALUES (?, ?)", (key, json.dumps(head)))
+            return int(cursor.lastrowid or 0)
+        n, before = found[0], json.loads(found[1])
+        if any((before.get(name) or None) != (head.get(name) or None) for name in _SAME):
+            raise BadRow(f"has the id {head['id']!r} of an earlier row, and another question")
+        old, new = before.get("answer"), head.get("answer")
+        if old is not None and new is not None and old != new:
+            raise BadRow(f"labels {head['id']!r} {new!r}, and an earlier row labels it {old!r}")
+        if old is None and new is not None:
+            self.labelled += 1
+            self._db.execute("UPDATE heads SET head = ? WHERE n = ?", (json.dumps({**before, **head}), n))
+        return n
+
+    def set_aside(self, place: str, fault: str) -> None:
+        """Note a row that cannot be used.
+
+        Args:
+            place: Where it stands.
+            fault: Why.
+        """
+        self.skipped += 1
+        self._db.execute("INSERT INTO faults (place, fault) VALUES (?, ?)", (place, fault))
+
+    def faults(self) -> Iterator[Row]:
+        """Give what was set aside.
+
+        Yields:
+            `place` and `fault`, in order.
+        """
+        for place, fault in self._db.execute("SELECT place, fault FROM faults ORDER BY n"):
+            yield {"place": place, "fault": fault}
+
+    def rows(self) -> Iterator[Row]:
+        """Give the rows back.
+
+        Yields:
+            One row a question, in the order of their first appearance; a teacher's samples by their number
+            where they have one, else in the order in which they came.
+        """
+        for n, head in self._db.execute("SELECT n, head FROM heads ORDER BY n"):
+            said: dict[str, list[dict[str, Json]]] = {}
+            query = "SELECT teacher, sample FROM samples WHERE head = ? ORDER BY n"
+            for teacher, sample in self._db.execute(query, (n,)):
+                said.setdefault(json.loads(teacher), []).append(json.loads(sample))
+            yield {**json.loads(head), "rationales": {name: _entry(all) for name, all in said.items()}}
+
+
+def _entry(samples: list[dict[str, Any]]) -> Row:
+    numbers = [sample.get("sample") for sample in samples]
+    if all(isinstance(number, int) for number in numbers):
+        samples.sort(key=lambda sample: sample["sample"])
+    return samples[0] if len(samples) == 1 else {**samples[0], "samples": samples}

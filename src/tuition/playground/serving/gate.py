@@ -1,0 +1,96 @@
+"""The server's own limits: requests and tokens a minute as buckets that fill, calls in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Generator
+
+from tuition.playground.serving.config import ServerConfig
+from tuition.playground.serving.faults import Refusal
+
+__all__ = ["Gate"]
+
+
+class _Bucket:
+    """Fills at a rate a minute; holds what may be used at once."""
+
+    def __init__(self, per_minute: float, burst_s: float) -> None:
+        self.per_minute = per_minute
+        self.size = max(1.0, per_minute * burst_s / 60)
+        self.level = self.size
+        self._seen = time.monotonic()
+
+    def fill(self) -> None:
+        now = time.monotonic()
+        self.level = min(self.size, self.level + (now - self._seen) * self.per_minute / 60)
+        self._seen = now
+
+    def wait_s(self, amount: float) -> float:
+        """Seconds until an amount is there; 0: it is."""
+        return max(0.0, min(amount, self.size) - self.level) * 60 / self.per_minute
+
+
+class Gate:
+    """Lets calls in while the limits allow it."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        """Begin with full buckets.
+
+        Args:
+            config: The limits.
+        """
+        self._in_flight = 0
+        self._concurrency = config.concurrency
+        rates = {"requests": config.requests_per_minute, "tokens": config.tokens_per_minute}
+        self._buckets = {name: _Bucket(rate, config.burst_s) for name, rate in rates.items() if rate}
+
+    def refusal(self, tokens: Callable[[], int]) -> Refusal | None:
+        """Take what a call needs out of the buckets, or say why not.
+
+        Args:
+            tokens: Counts prompt and bound of the answer.
+
+        Returns:
+            None where the call may go on.
+        """
+        if self._concurrency is not None and self._in_flight >= self._concurrency:
+            message = f"too many calls at once, at most {self._concurrency}"
+            return Refusal(status=429, code="rate_limit_exceeded", message=message)
+        needs = {name: tokens() if name == "tokens" else 1 for name in self._buckets}
+        for name, bucket in self._buckets.items():
+            bucket.fill()
+            wait_s = bucket.wait_s(needs[name])
+            if wait_s > 0:
+                message = f"limit of {bucket.per_minute:g} {name} a minute reached"
+                headers = {"Retry-After": f"{wait_s:.3f}"}
+                return Refusal(status=429, code="rate_limit_exceeded", message=message, headers=headers)
+        for name, bucket in self._buckets.items():
+            bucket.level -= min(needs[name], bucket.size)
+        return None
+
+    @contextlib.contextmanager
+    def inside(self) -> Generator[None]:
+        """Count a call as in flight.
+
+        Yields:
+            Nothing; it is in flight until the block ends.
+        """
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    def left(self) -> dict[str, tuple[float, float, float]]:
+        """Say what is left.
+
+        Returns:
+            For each limit its size a minute, what is left, and seconds until it is full.
+        """
+        for bucket in self._buckets.values():
+            bucket.fill()
+        return {
+            name: (bucket.per_minute, bucket.level, bucket.wait_s(bucket.size))
+            for name, bucket in self._buckets.items()
+        }

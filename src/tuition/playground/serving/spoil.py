@@ -1,0 +1,187 @@
+"""Do to an answer what a fault declares: to its contents, to its bytes, to the connection it goes over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tuition.core.records import Json
+from tuition.playground.serving.calls import Answer, Choice
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["PAGE", "Cut", "Drop", "drops", "reachable", "spoil_answer", "spoil_body", "until_gone"]
+
+PAGE = "<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+"""What a proxy says that has lost its server."""
+_NO = "I'm sorry, but I can't help with that."
+_GARBAGE = "\ud83d \x00\x07\x1b[31m \ufeff\u202e "
+"""Half a surrogate pair, control characters, a byte order mark, one that turns the direction of writing."""
+_PIECES = 20
+_SENT_WITH = "tuition.playground.send"
+
+
+def spoil_answer(answer: Answer, fault: str) -> Answer:
+    """Change what an answer says; what was charged for it stays.
+
+    Args:
+        answer: A good one.
+        fault: A name in `FAULTS`, or empty.
+
+    Returns:
+        The spoilt one; where the fault is none of contents, the same.
+    """
+    choices = answer.choices
+    changed: Mapping[str, Choice] = {
+        "null_content": Choice(text=None),
+        "exhausted": Choice(text="", finish="length"),
+        "filtered": Choice(text="", finish="content_filter"),
+        "refusal": Choice(text=None, finish="refusal", refusal=_NO),
+    }
+    if fault in changed:
+        return replace(answer, choices=(changed[fault],) * len(choices))
+    match fault:
+        case "empty":
+            choices = tuple(replace(choice, text="") for choice in choices)
+            return replace(
+                answer, choices=choices, completion_tokens=0, shown_usage=(answer.prompt_tokens, 0)
+            )
+        case "truncated":
+            choices = tuple(replace(choice, text=_half(choice.text), finish="length") for choice in choices)
+        case "garbage":
+            choices = tuple(replace(choice, text=_GARBAGE + (choice.text or "")) for choice in choices)
+        case "no_choices":
+            choices = ()
+        case "extra_choice":
+            choices = (choices[0], *choices)
+        case "missing_choice":
+            choices = choices[:-1]
+        case "no_usage":
+            return replace(answer, shown_usage=None)
+        case "zero_usage":
+            return replace(answer, shown_usage=(0, 0))
+        case "other_model":
+            return replace(answer, model="program-other-9")
+    return replace(answer, choices=choices)
+
+
+def _half(text: str | None) -> str:
+    return (text or "")[: len(text or "") // 2]
+
+
+def spoil_body(body: dict[str, Json], fault: str) -> bytes:
+    """Write a body down, as a fault has it.
+
+    Args:
+        body: A good one.
+        fault: A name in `FAULTS`, or empty.
+
+    Returns:
+        What goes over the connection.
+    """
+    written = json.dumps(body).encode()
+    match fault:
+        case "broken_json":
+            return written[:-20]
+        case "wrong_type":
+            return json.dumps([body]).encode()
+        case "page":
+            return PAGE.encode()
+        case "bad_bytes":
+            return json.dumps(_marked(body), ensure_ascii=False).encode().replace(b"\x7f", b"\xff\xfe\xe9")
+    return written
+
+
+def _marked(value: Any) -> Any:
+    """A copy with a mark at the end of every longer text, to be made into bytes that are no UTF-8."""
+    if isinstance(value, dict):
+        return {key: _marked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item) for item in value]
+    return value + " \x7f" if isinstance(value, str) and " " in value else value
+
+
+async def drops(body: bytes, over_s: float) -> AsyncIterator[bytes]:
+    """Give a body piece by piece.
+
+    Args:
+        body: The whole of it.
+        over_s: Seconds it takes altogether.
+
+    Yields:
+        A piece.
+    """
+    step = -(-len(body) // _PIECES)
+    for start in range(0, len(body), step):
+        await asyncio.sleep(over_s / _PIECES)
+        yield body[start : start + step]
+
+
+async def until_gone(receive: Receive, wait_s: float) -> None:
+    """Wait, and stop waiting when the client goes.
+
+    Args:
+        receive: The connection's, its body read.
+        wait_s: Seconds at most.
+    """
+    try:
+        async with asyncio.timeout(wait_s):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        pass
+
+
+def reachable(application: ASGIApp) -> ASGIApp:
+    """Let `Drop` reach the connection, which Starlette wraps.
+
+    Args:
+        application: What answers.
+
+    Returns:
+        The same, which remembers for each call what it is sent with.
+    """
+
+    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, _SENT_WITH: send}, receive, send)
+
+    return outermost
+
+
+class Cut:
+    """A response that promises its whole body and sends half; uvicorn then closes the connection."""
+
+    def __init__(self, body: bytes) -> None:
+        """Take the body.
+
+        Args:
+            body: All that is promised.
+        """
+        self.body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send half."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self.body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        half = self.body[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+class Drop:
+    """A response that sends no byte: the connection ends."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """End the connection."""
+        # ASGI has no word for this; uvicorn's `send` belongs to an object that holds the connection.
+        cycle = getattr(scope[_SENT_WITH], "__self__", None)
+        transport = getattr(cycle, "transport", None)
+        if transport is None:
+            raise RuntimeError(
+                "a connection can be dropped under uvicorn alone; serve the application with it."
+            )
+        transport.abort()
+        await until_gone(receive, 5.0)

@@ -1,0 +1,1 @@
+"""Teachers behind HTTP endpoints: one call an attempt, read with care, whatever comes back."""

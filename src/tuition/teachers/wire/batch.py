@@ -1,0 +1,371 @@
+"""OpenAI's batches, and whoever has them in that form: a file of lines goes up, hours later files come down.
+
+A line is answered, read and charged as a single call is. A fault that may pass is a ConnectionError, one that
+will not a TeacherError, and what concerns one line alone is its reply. Knows no store and no retry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+
+from tuition.core.errors import TeacherError
+from tuition.core.protocols import BatchState, TeacherAbilities
+from tuition.core.records import Failure, Json, Reply, Request
+from tuition.teachers.config import TeacherConfig
+from tuition.teachers.usage import estimate_usage, price_for
+from tuition.teachers.wire.capabilities import Capabilities
+from tuition.teachers.wire.faults import cut_off, json_of, malformed, refusal
+from tuition.teachers.wire.http import Answer, Connections
+from tuition.teachers.wire.keys import read_key
+from tuition.teachers.wire.openai import OpenAIForm
+
+__all__ = ["BatchedTeacher", "read_line", "rows_of"]
+
+_URL = "/v1/chat/completions"
+_MOST_BYTES = 200_000_000
+_OVER = ("completed", "failed", "expired", "cancelled")
+_PAGE = 100
+_NO_BATCHES = (404, 405, 501)
+_TOO_LARGE = ("token_limit_exceeded", "request_limit_exceeded")
+_EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached")
+_SHOWN = 300
+_NAMED = re.compile(r'"custom_id"\s*:\s*"([^"\\]+)"')
+_FORM = OpenAIForm()
+
+
+class BatchedTeacher:
+    """A language model that is asked in batches, and in no other way."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        """Read the key and the price, which is the batch's; nothing is sent.
+
+        Args:
+            config: Names the endpoint; `wire.in_batches` is true.
+        """
+        self.name = config.name
+        self.model = config.model or config.name
+        self.price = price_for(config)
+        self.abilities = TeacherAbilities(
+            has_temperature=config.has_temperature,
+            concurrency=config.concurrency,
+            has_json=config.wire.has_json is True,
+            in_batches=True,
+        )
+        self.poll_s = config.wire.batch_poll_s
+        """Seconds between two looks at a batch."""
+        key = read_key(config)
+        self._connections = Connections(config, headers=_FORM.headers(key), key=key)
+        self.endpoint = self._connections.address
+        self._can = Capabilities(config, key=key)
+
+    async def __aenter__(self) -> BatchedTeacher:
+        await self._connections.__aenter__()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._connections.__aexit__(*exception)
+
+    async def complete(self, request: Request) -> Reply:
+        """Refuse a single call: this teacher's price is that of batches.
+
+        Args:
+            request: Not sent.
+
+        Returns:
+            A failure of kind `unusable`.
+        """
+        message = f"teacher {self.name!r} is asked in batches alone (wire.in_batches = true)"
+        return Reply(failure=Failure(kind="unusable", message=message, is_retryable=True))
+
+    async def submit(self, name: str, requests: Sequence[Request]) -> str:
+        """Send the file of lines up, and have it answered.
+
+        Args:
+            name: Ours, kept by the provider as `metadata.tuition`.
+            requests: Each with a tag of its own, which becomes its line's `custom_id`.
+
+        Returns:
+            The provider's id of the batch.
+
+        Raises:
+            TeacherError: It was not taken, and will not be; nothing is charged.
+            ConnectionError: Nobody saw whether it was taken; `find` tells.
+        """
+        content = "".join(json.dumps(self.line(request)) + "\n" for request in requests).encode()
+        if len(content) > _MOST_BYTES:
+            raise TeacherError(
+                f"a batch of {len(requests)} calls has {len(content):,} bytes, more than the "
+                f"{_MOST_BYTES:,} that are taken; ask in several."
+            )
+        file = await self._ask("/files", file=content)
+        body: dict[str, Json] = {
+            "input_file_id": _id_of(file),
+            "endpoint": _URL,
+            "completion_window": "24h",
+            "metadata": {"tuition": name},
+        }
+        return _id_of(await self._ask("/batches", body=body))
+
+    async def find(self, name: str) -> str | None:
+        """Look through the provider's batches for one of ours.
+
+        Args:
+            name: As it was submitted.
+
+        Returns:
+            The provider's id; None: it has none of that name.
+
+        Raises:
+            TeacherError: The batches cannot be listed.
+            ConnectionError: They cannot be listed just now.
+        """
+        path = f"/batches?limit={_PAGE}"
+        after = ""
+        while True:
+            page = await self._ask(path + (f"&after={after}" if after else ""))
+            rows = page.get("data")
+            rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+            for row in rows:
+                metadata = row.get("metadata")
+                if isinstance(metadata, dict) and metadata.get("tuition") == name:
+                    return _id_of(row)
+            last = rows[-1].get("id") if rows else None
+            # A list that names its last one again would never end.
+            if not page.get("has_more") or not isinstance(last, str) or last == after:
+                return None
+            after = last
+
+    async def poll(self, remote: str) -> BatchState:
+        """Ask how far a batch is.
+
+        Args:
+            remote: The provider's id.
+
+        Returns:
+            Its state.
+
+        Raises:
+            TeacherError: The provider does not know it.
+            ConnectionError: It cannot be asked just now.
+        """
+        batch = await self._ask(f"/batches/{remote}")
+        counts = batch.get("request_counts")
+        counts = counts if isinstance(counts, dict) else {}
+        completed, failed, total = (_whole(counts.get(key)) for key in ("completed", "failed", "total"))
+        said = str(batch.get("status"))
+        return BatchState(is_over=said in _OVER, said=said, done=completed + failed, total=total)
+
+    async def collect(self, remote: str, requests: Sequence[Request]) -> list[Reply]:
+        """Fetch the answers of a batch that is over.
+
+        Args:
+            remote: The provider's id.
+            requests: As they were handed over.
+
+        Returns:
+            One a request, in order. What an expired batch did not get to is `expired`; what a completed one
+            has no line for is of unknown outcome.
+
+        Raises:
+            TeacherError: The provider does not know it.
+            ConnectionError: Its files cannot be fetched just now.
+        """
+        batch = await self._ask(f"/batches/{remote}")
+        rows: dict[str, tuple[Mapping[str, Any], str]] = {}
+        for field in ("output_file_id", "error_file_id"):
+            file = batch.get(field)
+            if isinstance(file, str) and file:
+                answer = await self._fetch(f"/files/{file}/content", is_file=True)
+                rows = rows_of(answer.text) | rows
+        replies = [
+            self._read(*rows[request.tag], request)
+            if request.tag in rows
+            else Reply(failure=_without_line(batch, i, len(requests)))
+            for i, request in enumerate(requests)
+        ]
+        return [self._connections.masked(reply) for reply in replies]
+
+    def line(self, request: Request) -> dict[str, object]:
+        """Write one line of a batch.
+
+        Args:
+            request: Its tag becomes the line's `custom_id`.
+
+        Returns:
+            The line, as JSON values.
+        """
+        body = _FORM.body(request, self._can.fit(request.parameters))
+        return {"custom_id": request.tag, "method": "POST", "url": _URL, "body": body}
+
+    def _read(self, row: Mapping[str, Any], text: str, request: Request) -> Reply:
+        """Read a line, and learn from it what the endpoint does not take."""
+        reply = read_line(row, text, request)
+        status, body = _answer_of(row)
+        if reply.failure is None or not isinstance(status, int) or status < 400:
+            return reply
+        answer = Answer(status=status, text=json.dumps(body), headers={})
+        if self._can.learn(answer, _FORM.body(request, self._can.fit(request.parameters))):
+            return dataclasses.replace(reply, failure=dataclasses.replace(reply.failure, is_retryable=True))
+        return reply
+
+    async def _ask(
+        self, path: str, *, body: Mapping[str, Json] | None = None, file: bytes | None = None
+    ) -> Mapping[str, Any]:
+        answer = await self._fetch(path, body=body, file=file)
+        found = json_of(answer.text)
+        if not isinstance(found, dict):
+            raise ConnectionError(self._hide(f"{path}: the body is no JSON object: {answer.text[:120]!r}"))
+        return found
+
+    async def _fetch(
+        self,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        file: bytes | None = None,
+        is_file: bool = False,
+    ) -> Answer:
+        connections = self._connections
+        try:
+            if file is not None or is_file:
+                answer = await connections.transfer(path, file)
+            else:
+                answer = await connections.send(path, body)
+        except (httpx2.HTTPError, TimeoutError) as error:
+            failure = cut_off(error, limit=connections.limit_of(error))
+            raise ConnectionError(self._hide(f"{path}: {failure.message}")) from None
+        if 200 <= answer.status < 300:
+            return answer
+        failure = refusal(answer.status, answer.text, answer.headers)
+        said = self._hide(f"{path}: {failure.message}")
+        # A file of answers may be listed before it can be fetched.
+        if (failure.is_retryable and failure.kind != "auth") or (is_file and answer.status == 404):
+            raise ConnectionError(said)
+        hint = "Mend its table, or its key"
+        if answer.status in _NO_BATCHES and (body is not None or file is not None):
+            hint = (
+                "This endpoint seems to have no batches: leave wire.in_batches out, or write a file to be "
+                "answered elsewhere with: tuition batch write"
+            )
+        raise TeacherError(f"teacher {self.name!r} answers no such call: {said}. {hint}.")
+
+    def _hide(self, text: str) -> str:
+        return str(self._connections.hide(text))
+
+
+def rows_of(text: str) -> dict[str, tuple[Mapping[str, Any], str]]:
+    """Read a file of answers; a line that names no `custom_id` is left out.
+
+    Args:
+        text: JSONL, in any order.
+
+    Returns:
+        By `custom_id` the line and its text; of two with one id the first. A line that is no JSON is an empty
+        one.
+    """
+    found: dict[str, tuple[Mapping[str, Any], str]] = {}
+    for line in text.split("\n"):
+        row = json_of(line) if line.strip() else None
+        named = row.get("custom_id") if isinstance(row, dict) else None
+        if row is None and (broken := _NAMED.search(line)):
+            row, named = {}, broken[1]
+        if isinstance(row, dict) and isinstance(named, str):
+            found.setdefault(named, (row, line))
+    return found
+
+
+def read_line(row: Mapping[str, Any], text: str, request: Request) -> Reply:
+    """Read the answer to one line, as providers and `vllm run-batch` write it.
+
+    Args:
+        row: The line.
+        text: The same as it came.
+        request: What was asked.
+
+    Returns:
+        The answer, or a reply whose failure says why there is none.
+    """
+    status, body = _answer_of(row)
+    if status == 200 and not (isinstance(body, dict) and body.get("error")):
+        [reply] = _FORM.read(body, text, [request])
+        return reply
+    if status is None:
+        failure = _without_answer(row.get("error"), text)
+    else:
+        failure = refusal(status, json.dumps(body), {})
+    return Reply(failure=failure, usage=estimate_usage(request, ""), raw=text)
+
+
+def _answer_of(row: Mapping[str, Any]) -> tuple[int | None, Any]:
+    """The status and body of a line's answer; None: it has none."""
+    response = row.get("response")
+    if not isinstance(response, dict):
+        return None, None
+    if "choices" in response:
+        # Some write the body itself where the response belongs.
+        return 200, response
+    body = response.get("body")
+    status = response.get("status_code", 200)
+    if not isinstance(status, int) or (body is None and status == 200):
+        return None, None
+    return status, {"error": row.get("error")} if body is None else body
+
+
+def _without_answer(error: Any, text: str) -> Failure:
+    """Name the fault of a line that was never put to the model."""
+    code, said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
+    if code in ("batch_expired", "batch_cancelled"):
+        return Failure(kind="expired", message=str(said)[:_SHOWN], is_retryable=True)
+    if not said:
+        return malformed(text, wanted="a line with an answer or an error", is_paid=None)
+    return Failure(kind="server", message=str(said)[:_SHOWN], is_retryable=True)
+
+
+def _without_line(batch: Mapping[str, Any], i: int, n: int) -> Failure:
+    """Name the fault of a request that no line answers."""
+    status = str(batch.get("status"))
+    if status == "failed":
+        return _invalid(batch, i)
+    if status in ("expired", "cancelled"):
+        return Failure(kind="expired", message=f"the batch is {status}", is_retryable=True)
+    message = (
+        f"the batch of {n} calls is {status} and has no line for this one, which may have been charged; "
+        "`tuition store reconcile` settles it by the provider's list"
+    )
+    return Failure(kind="unknown_outcome", message=message, is_retryable=True, is_paid=None)
+
+
+def _invalid(batch: Mapping[str, Any], i: int) -> Failure:
+    """Name the fault of a batch that was refused whole: what was wrong with this line, or with others."""
+    errors = batch.get("errors")
+    data = errors.get("data") if isinstance(errors, dict) else None
+    faults = [fault for fault in data if isinstance(fault, dict)] if isinstance(data, list) else []
+    lines = [fault.get("line") for fault in faults if isinstance(fault.get("line"), int)]
+    # Lines are counted from 1.
+    mine = [fault for fault in faults if fault.get("line") == i + 1]
+    said = next((str(fault.get("message")) for fault in [*mine, *faults]), "no reason was given")[:_SHOWN]
+    codes = [fault.get("code") for fault in faults]
+    if mine or not lines:
+        if any(code in _TOO_LARGE for code in codes):
+            return Failure(kind="rate_limit", message=f"the batch was refused: {said}", is_retryable=True)
+        kind = "quota" if any(code in _EMPTY_ACCOUNT for code in codes) else "bad_request"
+        return Failure(kind=kind, message=f"the batch was refused: {said}")
+    message = f"the batch was refused for other lines of it, the first is {min(lines)}: {said}"
+    return Failure(kind="server", message=message, is_retryable=True)
+
+
+def _id_of(row: Mapping[str, Any]) -> str:
+    found = row.get("id")
+    if not isinstance(found, str) or not found:
+        raise ConnectionError(f"what came back has no id: {str(dict(row))[:120]}")
+    return found
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,193 @@
+"""The form of OpenAI's Chat Completions, which most endpoints speak: the body, and what comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuition.core.records import Failure, Json, Reply, Request, Usage
+from tuition.teachers.usage import estimate_usage, read_usage, split_usage
+from tuition.teachers.wire.faults import emptiness, malformed
+from tuition.teachers.wire.keys import Secret
+
+__all__ = ["OpenAIForm", "parts_of"]
+
+_FINISHES = {
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
+    "model_length": "length",
+    "SAFETY": "content_filter",
+    "safety": "content_filter",
+}
+"""Words of endpoints that say it in their own way."""
+_THOUGHT, _THOUGHT_END = "<think>", "</think>"
+
+
+class OpenAIForm:
+    """How a request is written and a reply read, Chat Completions."""
+
+    path = "/chat/completions"
+
+    def headers(self, key: Secret) -> dict[str, str]:
+        """Give the headers of every request.
+
+        Args:
+            key: Empty: the endpoint needs none.
+
+        Returns:
+            One entry a header.
+        """
+        return {"Authorization": f"Bearer {key.show()}"} if key else {}
+
+    def body(self, request: Request, sent: Mapping[str, Json], *, n: int = 1) -> dict[str, object]:
+        """Write the body of one call.
+
+        Args:
+            request: What is asked.
+            sent: Its parameters, as this endpoint takes them.
+            n: How many answers the call is to bring.
+
+        Returns:
+            The body.
+        """
+        messages = [message.to_json() for message in request.messages]
+        body = {"model": request.model, "messages": messages, **sent}
+        return body if n == 1 else {**body, "n": n}
+
+    def read(self, body: Any, text: str, requests: Sequence[Request]) -> list[Reply]:
+        """Read the body of a call that succeeded.
+
+        Args:
+            body: As JSON; None where it is none.
+            text: As it came.
+            requests: What was asked in this call: at least one.
+
+        Returns:
+            One reply a request. Their usages add up to the call's; an answer that is missing is a failure.
+        """
+        table: Mapping[str, Any] = body if isinstance(body, dict) else {}
+        usage = read_usage(table.get("usage"))
+        found = _choices(table.get("choices"), len(requests))
+        read = [None if choice is None else _Choice(choice) for choice in found]
+        usages = _usages(usage, requests, read)
+        model = table.get("model")
+        replies = []
+        for i, (request, choice) in enumerate(zip(requests, read, strict=True)):
+            if choice is None:
+                # Without the provider's count nobody can tell what a broken answer cost; what others of the
+                # same call were charged stands with them.
+                is_paid = None if usage is None else not any(read)
+                wanted = "a chat completion" if not any(read) else f"{len(requests)} answers"
+                failure: Failure | None = malformed(text, wanted=wanted, is_paid=is_paid)
+            else:
+                failure = choice.failure
+            replies.append(
+                Reply(
+                    text=choice.text if choice else "",
+                    reasoning=choice.reasoning if choice else "",
+                    finish=choice.finish if choice else "stop",
+                    usage=usages[i],
+                    model=model if isinstance(model, str) and model else request.model,
+                    raw=text if i == 0 else _dumped(found[i]),
+                    failure=failure,
+                )
+            )
+        return replies
+
+
+class _Choice:
+    """One answer of a completion."""
+
+    def __init__(self, choice: Mapping[str, Any]) -> None:
+        message = choice["message"]
+        content, self.reasoning, refused = parts_of(message.get("content"))
+        for name in ("reasoning", "reasoning_content"):
+            apart = message.get(name)
+            self.reasoning = self.reasoning or (apart if isinstance(apart, str) else "")
+        self.text, thought = _thought_apart(content)
+        self.reasoning = self.reasoning or thought
+        finish = choice.get("finish_reason")
+        finish = finish if isinstance(finish, str) and finish else "stop"
+        self.finish = _FINISHES.get(finish, finish)
+        words = message.get("refusal")
+        refused = words if isinstance(words, str) and words else refused
+        self.failure = None if self.text.strip() else emptiness(self.finish, refused=refused)
+
+
+def _choices(value: Any, n: int) -> list[Mapping[str, Any] | None]:
+    """The first n answers, None for each that is not there or is none."""
+    entries = value[:n] if isinstance(value, list) else []
+    checked = [
+        entry if isinstance(entry, dict) and isinstance(entry.get("message"), dict) else None
+        for entry in entries
+    ]
+    return checked + [None] * (n - len(checked))
+
+
+def _usages(usage: Usage | None, requests: Sequence[Request], read: Sequence[_Choice | None]) -> list[Usage]:
+    there = [i for i, choice in enumerate(read) if choice is not None]
+    usages = [Usage()] * len(requests)
+    if not there:
+        usages[0] = usage or Usage()
+        return usages
+    texts = {i: choice.text + choice.reasoning for i, choice in enumerate(read) if choice is not None}
+    if usage is not None:
+        shares = split_usage(usage, [len(texts[i]) for i in there])
+    else:
+        # The prompt is read once for all the answers.
+        guesses = [estimate_usage(requests[i], texts[i]) for i in there]
+        shares = [
+            guess if k == 0 else Usage(completion_tokens=guess.completion_tokens, is_estimated=True)
+            for k, guess in enumerate(guesses)
+        ]
+    for i, share in zip(there, shares, strict=True):
+        usages[i] = share
+    return usages
+
+
+def _dumped(choice: Mapping[str, Any] | None) -> str:
+    """An answer by itself; the whole body stands with the first."""
+    try:
+        return "" if choice is None else json.dumps(choice)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def parts_of(content: Any) -> tuple[str, str, str]:
+    """Take a message's content apart, which some endpoints send in parts.
+
+    Args:
+        content: A text, or a list of parts, or anything.
+
+    Returns:
+        Text, reasoning, and the words of a refusal.
+    """
+    if isinstance(content, str):
+        return content, "", ""
+    text, reasoning, refused = [], [], []
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, str):
+            text.append(part)
+        elif isinstance(part, dict):
+            inner = part.get("thinking")
+            reasoning.append(parts_of(inner)[0] if isinstance(inner, list) else _plain(inner))
+            text.append(_plain(part.get("text")))
+            refused.append(_plain(part.get("refusal")))
+    return "".join(text), "".join(reasoning), "".join(refused)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _thought_apart(content: str) -> tuple[str, str]:
+    """Text and reasoning, where a model writes its reasoning before the text; templates may open the mark."""
+    begun = content.lstrip()
+    if begun.startswith(_THOUGHT):
+        thought, _, text = begun.removeprefix(_THOUGHT).partition(_THOUGHT_END)
+        return text.lstrip(), thought.strip()
+    thought, mark, text = content.partition(_THOUGHT_END)
+    if mark and _THOUGHT not in thought:
+        return text.lstrip(), thought.strip()
+    return content, ""

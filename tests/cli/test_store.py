@@ -1,0 +1,150 @@
+"""`tuition store` as a person types it."""
+
+import contextlib
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tuition.core.budget import Cost, Price
+from tuition.core.records import Failure, Message, Reply, Request, Usage
+from tuition.core.store import Place, Store
+
+PRICE = Price(prompt=1_000_000, completion=2_000_000)
+USAGE = Usage(prompt_tokens=10, completion_tokens=20)
+CUT = Failure(kind="timeout", message="no answer", is_retryable=True, is_paid=None)
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A store with two answers and a call whose end nobody saw."""
+    with Store(tmp_path / "tuition.db") as store:
+        for name, failure in (("a", None), ("b", None), ("c", CUT)):
+            request = Request(
+                endpoint="http://x/v1",
+                model="m",
+                messages=(Message(role="user", content=name),),
+                teacher="ada",
+                role="rationale",
+                tag=f"tag-{name}",
+            )
+            outcome = store.reserve(
+                request, Cost(nano=100, tokens=60), place=Place(run="r1"), price=PRICE
+            ).result(10)
+            reply = Reply(text="because", usage=USAGE, raw="body" * 5000, failure=failure)
+            store.settle(outcome.attempt_id, reply, cost=Cost.of(USAGE, PRICE), is_paid=True).result(10)
+    (tmp_path / "server.jsonl").write_text(
+        "".join(
+            json.dumps({"tag": f"tag-{name}", "prompt_tokens": 10, "completion_tokens": n, "time": 0}) + "\n"
+            for name, n in (("a", 20), ("b", 25), ("c", 1), ("x", 1))
+        )
+    )
+    return Path("tuition.db")
+
+
+def words(said):
+    return " ".join(said.out.split())
+
+
+def test_info(tuition, filled):
+    said = tuition("store", "info")
+    assert said.code == 0
+    assert "tuition.db: 3 calls, 2 answers" in words(said)
+    assert "schema 2, 1 runs." in words(said)
+    assert "Used: $0.000000; paid: $0.000000." in words(said)
+    assert "Next: tuition store verify tuition.db" in words(said)
+    found = tuition("store", "info", filled, "--json").json
+    assert (found["attempts"], found["paid_usd"]) == (3, 2e-7)
+    assert found["teachers"][0] | {"kept": 2, "unknown": 1, "lost": 0} == found["teachers"][0]
+
+
+def test_verify_and_repair(tuition, filled):
+    assert tuition("store", "verify").code == 0
+    with contextlib.closing(sqlite3.connect(filled)) as connection, connection:
+        connection.execute("UPDATE sums SET nano = 1 WHERE scope = 'r1'")
+    said = tuition("store", "verify", filled)
+    assert said.code == 1
+    assert (
+        "1 sums that are not those of the attempts: r1: [1, 120, 3] noted, [200, 120, 3] counted."
+        in words(said)
+    )
+    assert "tuition store verify --repair recomputes them." in words(said)
+    found = tuition("store", "verify", filled, "--json")
+    assert (found.code, found.json["faults"][0]["count"]) == (1, 1)
+    mended = tuition("store", "verify", filled, "--repair")
+    assert mended.code == 0
+    assert "mended: sums that are not those of the attempts" in words(mended)
+    assert tuition("store", "verify", filled, "--json").json["faults"] == []
+
+
+def test_reconcile(tuition, filled):
+    said = tuition("store", "reconcile", filled, "server.jsonl")
+    assert said.code == 0
+    for sentence in (
+        "server.jsonl: 4 charges, 87 tokens, from 1970-01-01 00:00:00+00:00 to 1970-01-01 00:00:00+00:00.",
+        "1 unknown outcomes were charged",
+        "0 were not charged; 0 remain unknown.",
+        "1 settled calls agree, 1 differ; 0 are under way.",
+        "1 charges name no call of this store and 0 name none at all: 11 tokens",
+        "tag-b",
+        "Money in the store: $0.000000 before, $0.000000 now.",
+    ):
+        assert sentence in words(said)
+    again = tuition("store", "reconcile", filled, "server.jsonl", "--complete", "--json").json
+    assert (again["lost"], again["agreed"], again["differing"], again["strange"]) == (0, 2, 1, 1)
+    assert again["usd_before"] == again["usd_after"] == pytest.approx(112e-9)
+
+
+def test_reconcile_with_a_list_that_is_complete_since(tuition, filled):
+    Path("list.csv").write_text("tag,prompt_tokens,completion_tokens\ntag-a,10,20\ntag-b,10,20\n")
+    asked = ("store", "reconcile", filled, "list.csv", "--complete", "--json")
+    assert tuition(*asked, "--since", "2999-01-01").json["freed"] == 0
+    assert tuition(*asked, "--since", "2000-01-01T00:00:00", "--endpoint", "http://x/v1").json["freed"] == 1
+
+
+def test_export_import_and_merge(tuition, filled):
+    for form in ("jsonl", "parquet"):
+        out = f"rows.{form}"
+        said = tuition("store", "export", filled, out, "--form", form)
+        assert f"Wrote {out}: 3 calls." in words(said)
+        added = tuition("store", "import", f"{form}.db", out)
+        assert f"{form}.db: 3 calls and 2 answers added, 0 were there already." in words(added)
+        assert tuition("store", "import", f"{form}.db", out, "--json").json["known"] == 3
+    merged = tuition("store", "merge", filled, "jsonl.db", "--out", "both.db", "--json").json
+    assert (merged["path"], merged["attempts"], merged["known"]) == ("both.db", 3, 3)
+    assert tuition("store", "verify", "both.db").code == 0
+    refused = tuition("store", "export", filled, "rows.jsonl")
+    assert refused.code == 2
+    assert "'rows.jsonl' exists already; name a file that does not, or remove it" in refused.error
+    assert tuition("store", "export", filled, "more.jsonl", "--json").json == {
+        "path": "more.jsonl",
+        "rows": 3,
+    }
+
+
+def test_compact(tuition, filled):
+    said = tuition("store", "compact", filled, "--drop-raw")
+    assert "2 raw bodies dropped." in words(said)
+    assert "MB before" in words(said)
+    found = tuition("store", "compact", filled, "--json").json
+    assert found["emptied"] == 0
+    assert found["bytes_after"] <= found["bytes_before"]
+
+
+@pytest.mark.parametrize("verb", ["info", "verify", "compact"])
+def test_a_store_that_is_not_there(tuition, verb):
+    said = tuition("store", verb, "absent.db")
+    assert said.code == 2
+    assert "there is no store 'absent.db'; correct the path" in said.error
+    assert not Path("absent.db").exists()
+
+
+def test_a_list_that_cannot_be_read(tuition, filled):
+    said = tuition("store", "reconcile", filled, "absent.jsonl")
+    assert said.code == 2
+    assert "no file 'absent.jsonl'" in said.error
+    Path("sums.csv").write_text("day,amount\nMonday,3\n")
+    said = tuition("store", "reconcile", filled, "sums.csv")
+    assert said.code == 2
+    assert "row 1 says no tokens" in said.error
