@@ -8,17 +8,11 @@ from __future__ import annotations
 import datetime
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tuition.core.errors import ConfigError, DataError, near_name, some_of
-
-if TYPE_CHECKING:
-    from tuition.core.protocols import Teacher
-    from tuition.core.records import Request
-    from tuition.recipes.config import Experiment
-    from tuition.teachers.config import TeacherConfig
+from tuition.core.errors import DataError
 
 __all__ = ["batch"]
 
@@ -50,13 +44,14 @@ def write(
     from tuition.core.store import Place, Store
     from tuition.recipes.check import check_terms
     from tuition.recipes.config import resolve
+    from tuition.recipes.plan.first import batch_table, first_requests
     from tuition.teachers.wire.batch import BatchedTeacher
 
     resolved = resolve(read_toml(config), tuple(settings or ()), where=str(config))
     check_terms(resolved.writers)
-    table = _table(resolved, teacher)
+    table = batch_table(resolved, teacher)
     asked = BatchedTeacher(table)
-    requests = _first_requests(resolved, table, asked)
+    requests = first_requests(resolved, table, asked)
     place = Place(run=run_id(Path(resolved.out)), group=resolved.budget.scope)
     with Store(Path(resolved.store)) as store:
         till = Till(store=store, place=place, budget=resolved.budget)
@@ -181,61 +176,3 @@ def _store_of(path: Path) -> Path:
     if not found.exists():
         raise DataError(f"there is no store {str(found)!r}; name the one that the batch was reserved in.")
     return found
-
-
-def _table(config: Experiment, name: str) -> TeacherConfig:
-    """The teacher whose calls are written: one, and one of an endpoint."""
-    tables = {table.name: table for table in config.writers}
-    if not tables:
-        raise ConfigError(
-            "no [[teacher]] of this configuration writes rationales, so there is nothing to write."
-        )
-    if name and name not in tables:
-        raise ConfigError(near_name(name, tables, kind="teacher"))
-    if not name and len(tables) > 1:
-        raise ConfigError(f"a file holds the calls of one teacher; choose with --teacher: {some_of(tables)}.")
-    table = tables[name or next(iter(tables))]
-    if table.kind != "chat" or table.wire.form != "openai":
-        raise ConfigError(
-            f"teacher {table.name!r} is of kind {table.kind!r} and form {table.wire.form!r}, and a batch is "
-            "for endpoints of OpenAI's form: kind = 'chat'."
-        )
-    return table
-
-
-def _first_requests(config: Experiment, table: TeacherConfig, teacher: Teacher) -> list[Request]:
-    """What a run asks a teacher first of all, whatever others answer."""
-    from tuition.annotation import annotation_requests
-    from tuition.recipes import RECIPES
-    from tuition.recipes.asking import annotation_of
-    from tuition.recipes.check import check_examination
-    from tuition.recipes.common import choose_train, load_splits
-    from tuition.recipes.config import route_of
-    from tuition.recipes.plan.routes import asked_for_certain
-
-    if not RECIPES[config.recipe].asks or config.selects_in_rounds:
-        raise ConfigError(
-            f"recipe {config.recipe!r} asks for no rationales beforehand, so there is nothing to write; "
-            "tinyllm and step_by_step do. With wire.in_batches = true its teachers are asked in batches as "
-            "it goes."
-        )
-    if config.labels.train != "gold":
-        raise ConfigError(
-            f"labels.train = {config.labels.train!r} is made while the run goes, and the rationales stand on "
-            "it; write the labels into the data first, or set the teacher's wire.in_batches = true."
-        )
-    splits, findings = load_splits(config)
-    check_examination(config, splits, findings)
-    route, routing = route_of(config)
-    examples = asked_for_certain(
-        choose_train(config, splits), table.name, route=route, routing=routing, config=config
-    )
-    return annotation_requests(
-        examples,
-        teacher,
-        train=splits.train,
-        config=annotation_of(config, table, teacher),
-        seed=config.seed,
-        samples=table.samples,
-        parameters=table.parameters(),
-    )

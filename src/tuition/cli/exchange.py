@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from tuition.cli.show import print_json, say
-from tuition.core.records import Annotation, Example
-from tuition.core.rows import read_rows
-from tuition.exchange import export_run, import_files
-from tuition.exchange.lessons import read_terms
-from tuition.recipes.common import choose_train, load_splits
-from tuition.recipes.config import Experiment
-from tuition.recipes.execute import reread
-from tuition.recipes.labels.labeller import LABELS_FILE
-from tuition.recipes.labels.tally import Tally
-from tuition.recipes.rounds.config import Elad
-from tuition.recipes.targets import AnswerForm, answer_text, chain_targets, question_text
+from tuition.exchange import import_files
+from tuition.recipes.hand_over import hand_over
 
-__all__ = ["export_replies", "import_replies", "taught_examples", "word"]
+__all__ = ["export_replies", "import_replies"]
 
 
 def import_replies(
@@ -63,11 +52,7 @@ def export_replies(folder: Path, out: Path, *, form: str, uses_all: bool, as_jso
         uses_all: Whether replies come along that the student did not learn from.
         as_json: Print JSON instead of sentences.
     """
-    read_terms(folder)
-    config = reread(folder)
-    examples = {example.id: example for example in taught_examples(config, folder)}
-    wording = partial(word, form=config.student.answer_form)
-    made = export_run(folder, out, examples, form=form, wording=wording, uses_all=uses_all)
+    made = hand_over(folder, out, form=form, uses_all=uses_all)
     if as_json:
         print_json(made.to_json())
         return
@@ -75,52 +60,3 @@ def export_replies(folder: Path, out: Path, *, form: str, uses_all: bool, as_jso
     say(f"Wrote {', '.join(files)}: {made.rows:,} replies. {card} says whose they are, and under what terms.")
     if made.without_text:
         say(f"Left out, for there was nothing to learn from: {made.without_text:,}.")
-
-
-def taught_examples(config: Experiment, folder: Path) -> list[Example]:
-    """Read the training examples of a run, labelled as its student saw them.
-
-    Args:
-        config: Of the run.
-        folder: Its folder; has `labels.jsonl` where teachers or people labelled.
-
-    Returns:
-        The examples.
-    """
-    splits, _ = load_splits(config)
-    train = choose_train(config, splits)
-    path = folder / LABELS_FILE
-    rows = [Tally.from_json(row) for row in read_rows(path)] if path.exists() else []
-    labels = {row.example_id: row for row in rows if row.split == "train"}
-    known = [_labelled(example, labels.get(example.id)) for example in train]
-    return config.shown(known) if isinstance(config, Elad) else known
-
-
-def _labelled(example: Example, tally: Tally | None) -> Example:
-    if tally is None or tally.label is None:
-        return example
-    return dataclasses.replace(example, answer=tally.label, label_source=tally.source)
-
-
-def word(example: Example, annotation: Annotation, *, form: AnswerForm) -> tuple[str, str]:
-    """Write a reply as something to learn: context and question, then the chain that ends in the answer.
-
-    Args:
-        example: The question; its label closes the chain, where it has one.
-        annotation: The reply; its own answer closes the chain where there is no label.
-        form: How the answer is written.
-
-    Returns:
-        The prompt, and the completion; the completion is the rationale alone where nothing closes it, the
-        teacher's answer alone where it gave no rationale, and empty where it gave neither.
-    """
-    asked = question_text(example)
-    prompt = f"{example.context}\n{asked}" if example.context else asked
-    weights = {annotation.teacher: 1.0}
-    chains = chain_targets({example.id: example}, [annotation], weights=weights, form=form)
-    if chains:
-        return prompt, chains[0].output
-    if annotation.rationale.strip() or annotation.answer is None:
-        return prompt, annotation.rationale
-    lettered: AnswerForm = form if annotation.answer in example.choices else "text"
-    return prompt, f"The answer is {answer_text(example, annotation.answer, form=lettered)}."

@@ -1,0 +1,93 @@
+"""Hand what the teachers of a finished run wrote over to other tools, worded as a student would learn it."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+
+from tuition.core.records import Annotation, Example
+from tuition.core.rows import read_rows
+from tuition.exchange import Exported, export_run
+from tuition.exchange.lessons import read_terms
+from tuition.recipes.common import choose_train, load_splits
+from tuition.recipes.config import Experiment
+from tuition.recipes.execute import reread
+from tuition.recipes.labels.labeller import LABELS_FILE
+from tuition.recipes.labels.tally import Tally
+from tuition.recipes.rounds.config import Elad
+from tuition.recipes.targets import AnswerForm, answer_text, chain_targets, question_text
+
+__all__ = ["hand_over", "taught_examples", "word"]
+
+
+def hand_over(folder: Path, out: Path, *, form: str, uses_all: bool = False) -> Exported:
+    """Write what the teachers of a finished run wrote.
+
+    Args:
+        folder: The run folder.
+        out: The file or the folder to write.
+        form: How it is to be written.
+        uses_all: Whether replies come along that the student did not learn from.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ConfigError: The form is unknown, does not go with the name, or a teacher's terms forbid training.
+        DataError: The run is not finished, or there is nothing to write.
+    """
+    read_terms(folder)
+    config = reread(folder)
+    examples = {example.id: example for example in taught_examples(config, folder)}
+    wording = partial(word, form=config.student.answer_form)
+    return export_run(folder, out, examples, form=form, wording=wording, uses_all=uses_all)
+
+
+def taught_examples(config: Experiment, folder: Path) -> list[Example]:
+    """Read the training examples of a run, labelled as its student saw them.
+
+    Args:
+        config: Of the run.
+        folder: Its folder; has `labels.jsonl` where teachers or people labelled.
+
+    Returns:
+        The examples.
+    """
+    splits, _ = load_splits(config)
+    train = choose_train(config, splits)
+    path = folder / LABELS_FILE
+    rows = [Tally.from_json(row) for row in read_rows(path)] if path.exists() else []
+    labels = {row.example_id: row for row in rows if row.split == "train"}
+    known = [_labelled(example, labels.get(example.id)) for example in train]
+    return config.shown(known) if isinstance(config, Elad) else known
+
+
+def _labelled(example: Example, tally: Tally | None) -> Example:
+    if tally is None or tally.label is None:
+        return example
+    return dataclasses.replace(example, answer=tally.label, label_source=tally.source)
+
+
+def word(example: Example, annotation: Annotation, *, form: AnswerForm) -> tuple[str, str]:
+    """Write a reply as something to learn: context and question, then the chain that ends in the answer.
+
+    Args:
+        example: The question; its label closes the chain, where it has one.
+        annotation: The reply; its own answer closes the chain where there is no label.
+        form: How the answer is written.
+
+    Returns:
+        The prompt, and the completion; the completion is the rationale alone where nothing closes it, the
+        teacher's answer alone where it gave no rationale, and empty where it gave neither.
+    """
+    asked = question_text(example)
+    prompt = f"{example.context}\n{asked}" if example.context else asked
+    weights = {annotation.teacher: 1.0}
+    chains = chain_targets({example.id: example}, [annotation], weights=weights, form=form)
+    if chains:
+        return prompt, chains[0].output
+    if annotation.rationale.strip() or annotation.answer is None:
+        return prompt, annotation.rationale
+    lettered: AnswerForm = form if annotation.answer in example.choices else "text"
+    return prompt, f"The answer is {answer_text(example, annotation.answer, form=lettered)}."
