@@ -63,13 +63,12 @@ SHARES = {
     "null_content": 0.005,
     "empty": 0.01,
     "truncated": 0.01,
-    "exhausted": 0.005,
     "other_model": 0.01,
     "garbage": 0.01,
     "no_usage": 0.01,
     "zero_usage": 0.005,
 }
-"""Faults after which a call can still be answered."""
+"""Faults after which a call can still be answered; a reply that is exhausted twice is final."""
 UNSEEN = (
     *("timeout_504", "timeout_524", "drop", "cut_early", "cut", "hang"),
     *("broken_json", "wrong_type", "page", "bad_gzip"),
@@ -207,7 +206,7 @@ class Run:
         self.claim(all(row["state"] != "open" for row in attempts), "an attempt is still open")
         self.check_keys(attempts)
         unknown = [row for row in attempts if row["state"] == "unknown"]
-        # A process that ends by itself, for its disk is full, says of the calls under way that it broke them off.
+        # A process that ends by itself, its disk full, says of calls under way that it broke them off.
         orphans = [row for row in unknown if row["ended_at"] is None or "broken off" in row["failure"]]
         unseen = [row for row in unknown if row not in orphans]
         allowed = kill_child.CONCURRENCY * self.kills
@@ -231,7 +230,11 @@ class Run:
 
     def reconcile(self, payments):
         found = reconcile_store(
-            self.path, self.folder / "server.jsonl", is_complete=True, endpoint=self.server.url
+            self.path,
+            self.folder / "server.jsonl",
+            is_complete=True,
+            until=time.time(),
+            endpoint=self.server.url,
         )
         after, listed = charged(attempts_of(self.path)), owed(payments)
         self.claim(after == listed, f"after reconciling the ledger holds {after}, the server lists {listed}")

@@ -255,8 +255,12 @@ def test_broken_off_asking_leaves_the_store_consistent(store):
 
 
 def test_call_that_was_reserved_and_not_sent_is_given_back(store):
+    is_cut = threading.Event()
+
     async def interrupted():
         teacher = ScriptedTeacher()
+        # The store is busy until the asking is cut, and then finds the reservation.
+        store.write(lambda connection: is_cut.wait(10))
         task = asyncio.create_task(ask(requests(1), teacher, till=Till(store=store, place=PLACE)))
         for _ in range(4):
             await asyncio.sleep(0)
@@ -266,10 +270,13 @@ def test_call_that_was_reserved_and_not_sent_is_given_back(store):
         return teacher
 
     teacher = asyncio.run(interrupted())
-    time.sleep(0.1)
+    is_cut.set()
+    for _ in range(2):
+        # First the reservation, whose end asks for the giving back.
+        store.write(lambda connection: None).result(5)
     assert sum(teacher.calls.values()) == 0
     assert sums(store)[:2] == (0, 0)
-    assert "open" not in states(store)
+    assert states(store) == ["failed"]
 
 
 def test_interrupt_from_the_keyboard(tmp_path):

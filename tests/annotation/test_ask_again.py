@@ -325,3 +325,25 @@ class TestSeveralSamplesACall:
         run(store, samples(3), teacher)
         assert teacher.together == []
         assert sum(teacher.calls.values()) == 3
+
+    @pytest.mark.parametrize("learns", ["from the first refusal", "while others wait"])
+    def test_an_endpoint_that_brings_one_after_all_is_asked_for_each_in_a_turn_of_its_own(
+        self, store, learns
+    ):
+        class OneByOne(SamplingTeacher):
+            async def complete_all(self, asked):
+                assert self.abilities.samples_per_call > 1, "by now it is known better"
+                self.together.append([request.sample for request in asked])
+                await asyncio.sleep(
+                    0 if learns == "while others wait" and asked[0].example_id == "e0" else 0.02
+                )
+                self.abilities = dataclasses.replace(self.abilities, samples_per_call=1)
+                return [failed("bad_request") for _ in asked]
+
+        teacher = OneByOne(concurrency=2, wait_s=0.002)
+        asked = [request for example in range(6) for request in samples(4, example)]
+        found = run(store, asked, teacher)
+        assert kinds(found) == [None] * 24
+        assert teacher.together == [[0, 1, 2, 3]] * 2, "the two that were under way at once"
+        assert (teacher.most_in_flight, sum(teacher.calls.values())) == (2, 24)
+        assert sorted(states(store)) == ["failed"] * 8 + ["kept"] * 24

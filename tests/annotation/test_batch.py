@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,12 @@ from served import running
 
 from tuition.annotation import Till, ask
 from tuition.annotation.ask.advice import ADVICE
-from tuition.annotation.batches import desk, drop_batch
+from tuition.annotation.batches import desk, drop_batch, import_batch, lines, write_batch
 from tuition.core.budget import Budget, Cost, worst_cost
 from tuition.core.errors import DataError, TeacherError
-from tuition.core.records import Failure, Usage
+from tuition.core.records import Failure, Reply, Usage
 from tuition.core.store import Place, Store
-from tuition.core.store.upkeep import reconcile_store, verify_store
+from tuition.core.store.upkeep import export_store, import_rows, reconcile_store, verify_store
 from tuition.playground.serving import FAULTS, Faults, app
 
 N = 10
@@ -137,7 +138,7 @@ def test_several_batches_where_one_may_not_hold_it_all(world, monkeypatch):
     with Store(world.path) as store:
         assert kinds(run(store, teacher(world.url), N)) == {"kept": N}
     assert sorted(remote for _, remote in world.batches) == ["batch_0", "batch_1", "batch_2"]
-    monkeypatch.setattr(desk, "_MOST_BYTES", 1200)
+    monkeypatch.setattr(lines, "_MOST_BYTES", 1200)
     with Store(world.path) as store:
         assert kinds(run(store, teacher(world.url), 14)) == {"kept": 14}
     assert len(world.batches) == 3 + 2, "a line counts for some 500 bytes"
@@ -284,7 +285,7 @@ def test_killed_again_and_again_among_faults_until_it_is_done(tmp_path):
         lost = len(world.payments) - 120
         assert world.states["unknown"] == lost, "each payment beyond the kept ones is a line the server lost"
         world.check_money()
-        found = reconcile_store(world.path, world.listed, is_complete=True)
+        found = reconcile_store(world.path, world.listed, is_complete=True, until=time.time())
         assert (found.unknown, found.strange, found.doubled) == (0, 0, 0)
 
 
@@ -386,8 +387,8 @@ ENDS = {
     "timeout_524": ("server", True, None),
     "redirect": ("bad_request", False, False),
     "auth": ("auth", True, False),
-    "forbidden": ("refused", False, False),
-    "not_found": ("bad_request", False, False),
+    "forbidden": ("refused", True, False),
+    "not_found": ("bad_request", True, False),
     "too_long": ("bad_request", False, False),
     "unsupported": ("bad_request", True, False),
     "flagged": ("filtered", False, False),
@@ -408,6 +409,8 @@ ENDS = {
     "garbage": None,
 }
 """What comes of a line with a fault: kind, whether it is asked again, whether it was charged; None: kept."""
+FATAL, LATER = ("auth", "quota"), ("forbidden", "not_found")
+"""What ends the asking, and what is not asked again before the command is started again."""
 LONGER = ("truncated", "exhausted")
 """What is asked once more, with a larger max_tokens."""
 SPOILT = 2
@@ -423,7 +426,7 @@ def rows_of_page():
     for name, end in ENDS.items():
         kind, is_again, is_paid = end or ("", False, True)
         again = "once, longer" if name in LONGER else "yes" if is_again else "no"
-        again = "when the command is started again" if name in ("auth", "quota") else again
+        again = "when the command is started again" if name in (*FATAL, *LATER) else again
         charged = "a guess, marked" if name in ("no_usage", "zero_usage") else charges[is_paid]
         yield f"| `{name}` | {FAULTS[name].about} | {f'`{kind}`' if kind else 'kept'} | {again} | {charged} |"
 
@@ -455,12 +458,12 @@ def test_one_spoilt_line_among_good_ones(tmp_path, name):
         assert (failure.kind, failure.is_retryable, failure.is_paid) == ENDS[name]
         assert mine[0]["state"] == ("unknown" if failure.is_paid is None else "failed")
         helps = ADVICE.get(failure.kind, "tuition store reconcile")
-        is_fatal = name in ("auth", "quota")
+        is_fatal = name in FATAL
         assert is_fatal or helps.lower() in failure.message.lower(), "a failure says what to do next"
         if is_fatal:
             assert "'t' accepts no call: HTTP 4" in error
             return
-        is_again = failure.is_retryable or name in LONGER
+        is_again = (failure.is_retryable and name not in LATER) or name in LONGER
         assert kinds(asked)["kept"] == (5 if is_again else 4)
         assert len(mine) == (2 if is_again else 1)
 
@@ -501,3 +504,20 @@ def test_a_teacher_asked_call_by_call_does_not_wait_for_a_batch(tmp_path):
             pytest.raises(TeacherError, match=r"3 of the calls stand in batch '\w+' of run 'r1'"),
         ):
             run(store, online, 5)
+
+
+def test_answers_come_into_a_store_that_was_itself_imported(tmp_path):
+    asked = teacher("http://127.0.0.1:9/v1")
+    with Store(tmp_path / "a.db") as store:
+        till = Till(store=store, place=PLACE)
+        wanted = questions(asked, 2)
+        write_batch(wanted, asked, tmp_path / "x.jsonl", till=till, line=lambda one: {"id": one.tag})
+    export_store(tmp_path / "a.db", tmp_path / "rows.jsonl")
+    import_rows(tmp_path / "b.db", tmp_path / "rows.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    with Store(tmp_path / "b.db") as store:
+        found = import_batch(
+            {row["id"]: (row, "") for row in rows}, store, read=lambda row, text, request: Reply(text="Fine.")
+        )
+        assert (found.answered, found.waiting, store.batches()) == (2, {}, [])
+    assert verify_store(tmp_path / "b.db").faults == ()

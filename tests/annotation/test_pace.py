@@ -245,6 +245,34 @@ def test_who_waits_goes_before_who_comes_later():
     assert begun.index("large") == 11
 
 
+def test_those_who_may_go_at_one_moment_all_wake_in_the_same_turn_of_the_loop():
+    pace = Pace(TeacherAbilities(concurrency=8))
+
+    async def woken():
+        first = [pace.turn(1) for _ in range(8)]
+        for turn in first:
+            await pace.begin(turn)
+        begun = []
+
+        async def next_one(i):
+            async with pace.turn(1) as turn:
+                begun.append(i)
+                turn.heard([said("Fine.")])
+
+        tasks = [asyncio.ensure_future(next_one(i)) for i in range(8)]
+        await asyncio.sleep(0)
+        for turn in first:
+            turn.heard([said("Fine.")])
+        for _ in range(2):
+            await asyncio.sleep(0)
+        found = list(begun)
+        await asyncio.gather(*tasks)
+        return found
+
+    assert asyncio.run(woken()) == list(range(8))
+    assert pace.in_flight == 0
+
+
 def test_patience_ends_at_once_for_those_who_wait_already():
     time = Time()
     pace = paced(time, concurrency=1)

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -85,6 +86,37 @@ def test_each_error_is_one_text_and_one_code(tuition, monkeypatch, error, code):
     assert said.code == code
     assert said.err == f"error: {error}\n"
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "card.md"),
+            1,
+            "No space left on device: 'card.md'",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device"),
+        (OSError(errno.ELOOP, "Too many levels", "a"), 1, "Too many levels: 'a'"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a"), 2, "No such file: 'a'"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_one_sentence(tuition, monkeypatch, fault, code, text):
+    def broken(*_, **__):
+        raise fault
+
+    monkeypatch.setattr(commands, "check_config", broken)
+    said = tuition("check", "any.toml")
+    assert (said.code, said.err, said.out) == (code, f"error: {text}\n", "")
+
+
+def test_a_fault_that_names_no_file_keeps_its_trace(tuition, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(commands, "check_config", broken)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        tuition("check", "any.toml")
 
 
 def test_an_interruption_says_how_to_go_on(tuition, write, monkeypatch):

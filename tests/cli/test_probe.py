@@ -33,6 +33,15 @@ def test_what_an_endpoint_takes_is_found_out_and_written_as_toml(tuition, write)
     assert f"far: {found['calls']} calls with" in done.out + done.err
 
 
+def test_an_endpoint_that_answers_nothing_gives_nothing_to_write_down(tuition, write):
+    with running(app()) as client:
+        done = tuition("probe", write(teacher=[far(client, model="nobody")]))
+    said = done.out + done.err
+    assert "HTTP 404: unknown model 'nobody'. Known: program-ada-1" in said
+    assert "Nothing could be told: mend what stands above, and try again." in said
+    assert "Write down" not in said
+
+
 def test_only_endpoints_can_be_tried(tuition, write):
     nobody = tuition("probe", write())
     assert nobody.code == 2

@@ -99,8 +99,46 @@ def test_reconcile(tuition, filled):
 def test_reconcile_with_a_list_that_is_complete_since(tuition, filled):
     Path("list.csv").write_text("tag,prompt_tokens,completion_tokens\ntag-a,10,20\ntag-b,10,20\n")
     asked = ("store", "reconcile", filled, "list.csv", "--complete", "--json")
+    refused = tuition(*asked)
+    assert refused.code == 2
+    assert "'list.csv' says no times" in refused.error
+    asked = (*asked, "--until", "2999-12-31")
     assert tuition(*asked, "--since", "2999-01-01").json["freed"] == 0
-    assert tuition(*asked, "--since", "2000-01-01T00:00:00", "--endpoint", "http://x/v1").json["freed"] == 1
+    assert tuition(*asked[:-1], "2000-01-01").json["freed"] == 0
+    with contextlib.closing(sqlite3.connect(filled)) as connection, connection:
+        connection.execute("UPDATE attempts SET started_at = 1767268800")
+    assert tuition(*asked, "--since", "2026-01-01T08:00:00-05:00").json["freed"] == 0, "that is 13:00 in UTC"
+    said = tuition(*(word for word in asked if word != "--json"), "--since", "2026-01-01T06:30:00-05:00")
+    assert "1 were not charged; 0 remain unknown." in words(said)
+    assert "The list counts as complete up to 2999-12-31 00:00:00+00:00; what began later" in words(said)
+    refused = tuition(*asked, "--since", "soon")
+    assert refused.code == 2
+    assert "--since 'soon' is no time; expected such as 2026-01-31" in refused.error
+
+
+def test_charges_of_calls_that_were_thought_free(tuition, filled):
+    Path("none.jsonl").write_text('{"tag": "tag-a", "prompt_tokens": 10, "completion_tokens": 20}\n')
+    tuition("store", "reconcile", filled, "none.jsonl", "--complete", "--until", "2999-01-01")
+    said = tuition("store", "reconcile", filled, "server.jsonl")
+    assert "1 were thought to have cost nothing, and are charged now." in words(said)
+
+
+def test_times_in_milliseconds_and_counts_that_are_none(tuition, filled):
+    row = {"tag": "tag-c", "prompt_tokens": 1, "completion_tokens": 1, "time": 1732000000000}
+    Path("ms.jsonl").write_text(json.dumps(row))
+    said = tuition("store", "reconcile", filled, "ms.jsonl")
+    assert "from 2024-11-19 07:06:40+00:00" in words(said)
+    Path("much.jsonl").write_text(json.dumps(row | {"prompt_tokens": 2**63}))
+    refused = tuition("store", "reconcile", filled, "much.jsonl")
+    assert refused.code == 2
+    assert "'much.jsonl' row 1: 9223372036854775808 is no count of tokens" in refused.error
+
+
+def test_merging_says_what_was_brought_up_to_date(tuition, filled):
+    tuition("store", "export", filled, "rows.jsonl")
+    tuition("store", "import", "other.db", "rows.jsonl")
+    tuition("store", "reconcile", filled, "server.jsonl")
+    assert "1 of those have their outcome now." in words(tuition("store", "merge", "other.db", filled))
 
 
 def test_export_import_and_merge(tuition, filled):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +79,20 @@ def test_worst_cost_bounds_every_possible_usage(text, max_tokens, price, data):
     real = Cost.of(usage, price)
     assert real.nano <= worst.nano
     assert real.tokens <= worst.tokens
+
+
+def test_parameters_that_a_provider_may_write_into_the_prompt_count():
+    plain = worst_cost(request("abc"), None).tokens
+    assert worst_cost(request("abc", temperature=0.5, logprobs=True, seed=None), None).tokens == plain
+    schema = {"type": "object", "properties": {"größe": {"type": "number"}}}
+    for more in (
+        {"response_format": schema},
+        {"tools": [schema]},
+        {"stop": ("a", "b")},
+        {"system_x": "Be so."},
+    ):
+        written = len(json.dumps(more, ensure_ascii=False, separators=(",", ":")).encode())
+        assert worst_cost(request("abc", **more), None).tokens == plain + written
 
 
 def test_cached_tokens_dearer_than_others_are_within_the_worst():

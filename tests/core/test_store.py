@@ -28,8 +28,21 @@ from ledgers import (
 
 from tuition.core.budget import Cost, worst_cost
 from tuition.core.errors import StoreError
-from tuition.core.records import Failure, Reply
-from tuition.core.store import Busy, Cap, Kept, Left, Place, Refused, Reserved, Store, leases
+from tuition.core.records import Failure, Reply, Usage
+from tuition.core.store import (
+    Busy,
+    Cap,
+    Kept,
+    Left,
+    Place,
+    Refused,
+    Reserved,
+    Store,
+    leases,
+    ledger,
+    writer,
+)
+from tuition.core.store.upkeep import verify_store
 
 
 def test_reserve_attempt_settle(store):
@@ -174,6 +187,65 @@ def test_late_answer_settles_an_unknown_outcome(store):
     settle(store, outcome.attempt_id)
     assert sums(store) == (50, 30, 1)
     assert isinstance(reserve(store), Kept)
+
+
+@pytest.mark.parametrize("is_paid", [None, False])
+def test_late_failure_of_what_a_list_settled_changes_nothing(store, is_paid):
+    ids = [reserve(store, name).attempt_id for name in "ab"]
+    for attempt_id in ids:
+        settle(store, attempt_id, failed("timeout", is_paid=None))
+    usage = Usage(prompt_tokens=3, completion_tokens=2)
+    store.write(lambda connection: ledger.lose_attempt(connection, ids[0], usage)).result(10)
+    store.write(lambda connection: ledger.free_attempt(connection, ids[1])).result(10)
+    for attempt_id in ids:
+        settle(store, attempt_id, failed("timeout", is_paid=is_paid))
+    assert states(store.path) == ["lost", "failed"]
+    assert sums(store) == (7, 5, 2)
+    assert verify_store(store.path).faults == ()
+
+
+def test_late_answer_to_what_a_list_settled_is_kept(store):
+    ids = [reserve(store, name).attempt_id for name in "abc"]
+    for attempt_id in ids:
+        settle(store, attempt_id, failed("timeout", is_paid=None))
+    store.write(lambda connection: ledger.lose_attempt(connection, ids[0], Usage(prompt_tokens=1))).result(10)
+    for attempt_id in ids[1:]:
+        store.write(lambda connection, id_=attempt_id: ledger.free_attempt(connection, id_)).result(10)
+    for attempt_id in ids[:2]:
+        settle(store, attempt_id)
+    settle(store, ids[2], dataclasses.replace(REPLY, failure=failed("empty", is_paid=True).failure))
+    assert states(store.path) == ["kept", "kept", "failed"]
+    assert sums(store) == (150, 90, 3)
+    assert isinstance(reserve(store, "b"), Kept)
+    assert verify_store(store.path).faults == ()
+    with pytest.raises(StoreError, match="a reservation is settled once"):
+        settle(store, ids[1])
+
+
+@pytest.mark.parametrize("fault", [RecursionError, MemoryError, OSError, SystemExit])
+def test_any_fault_of_a_write_is_its_callers_alone(store, fault):
+    def fall(connection):
+        connection.execute("DELETE FROM sums")
+        raise fault("too much")
+
+    buy(store)
+    with pytest.raises(fault, match="too much"):
+        store.write(fall).result(10)
+    buy(store, "b")
+    assert sums(store) == (100, 60, 2)
+
+
+def test_a_fault_of_the_whole_group_is_said_to_all_who_wait(store, monkeypatch):
+    def fall(connection, write):
+        raise MemoryError
+
+    buy(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_one", fall)
+        with pytest.raises(StoreError, match="the store could not be written: MemoryError"):
+            store.write(lambda connection: None).result(10)
+    buy(store, "b")
+    assert sums(store) == (100, 60, 2)
 
 
 def test_reservation_is_settled_once(store):

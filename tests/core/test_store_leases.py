@@ -50,15 +50,33 @@ def test_process_of_another_user_lives(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(leases.os, "kill", refuse)
-    assert leases.is_running(leases.socket.gethostname(), 1)
+    assert leases.is_running(leases.here(), 1)
     assert leases.is_running("elsewhere", 2**22 + 1)
+
+
+def test_process_ids_of_another_namespace_say_nothing(store, monkeypatch):
+    reserve(store)
+    monkeypatch.setattr(leases.os, "readlink", lambda path: "pid:[1]")
+    monkeypatch.setattr(leases.os, "kill", lambda pid, number: pytest.fail("no id of this namespace"))
+    with Store(store.path) as other:
+        assert isinstance(reserve(other), Busy)
+        assert states(store.path) == ["open"]
+
+
+def test_where_there_are_no_namespaces_the_host_is_enough(monkeypatch):
+    def absent(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(leases.os, "readlink", absent)
+    assert leases.here() == leases.socket.gethostname()
+    assert leases.is_running(leases.here(), os.getpid())
 
 
 def test_process_that_is_gone_does_not(tmp_path):
     process = run_script("print(1)", tmp_path)
     process.communicate(timeout=20)
-    assert not leases.is_running(leases.socket.gethostname(), process.pid)
-    assert leases.is_running(leases.socket.gethostname(), os.getpid())
+    assert not leases.is_running(leases.here(), process.pid)
+    assert leases.is_running(leases.here(), os.getpid())
 
 
 CLOCK = """

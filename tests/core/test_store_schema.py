@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import time
 
 import pytest
@@ -176,12 +177,14 @@ def test_nothing_is_half_brought_up(tmp_path, monkeypatch):
     assert rows_of(path, "meta")[0]["value"] == "2"
 
 
-def test_a_living_process_of_version_1_is_left_in_peace(tmp_path):
+@pytest.mark.parametrize(
+    ("host", "pid"),
+    [(leases.socket.gethostname(), os.getppid()), ("elsewhere", 1), ("elsewhere", os.getpid())],
+)
+def test_a_living_process_of_version_1_is_left_in_peace(tmp_path, host, pid):
     path = tmp_path / "tuition.db"
     old_store(path, CALLS)
-    pid = os.getppid()
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        host = leases.socket.gethostname()
         connection.execute("INSERT INTO owners VALUES ('alive', ?, ?, ?)", (host, pid, time.time()))
     with pytest.raises(
         StoreError, match=rf"schema version 1 found, and process {pid} on .* end that process"
@@ -190,6 +193,17 @@ def test_a_living_process_of_version_1_is_left_in_peace(tmp_path):
     assert rows_of(path, "meta")[0]["value"] == "1"
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE owners SET heartbeat = heartbeat - 61")
+    Store(path).close()
+    assert rows_of(path, "meta")[0]["value"] == "2"
+
+
+def test_a_process_of_version_1_that_is_gone_hinders_nobody(tmp_path):
+    path = tmp_path / "tuition.db"
+    old_store(path, CALLS)
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE)
+    owner = ("gone", leases.socket.gethostname(), int(process.stdout), time.time())
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO owners VALUES (?, ?, ?, ?)", owner)
     Store(path).close()
     assert rows_of(path, "meta")[0]["value"] == "2"
 

@@ -37,6 +37,9 @@ from tuition.core.store.upkeep import (
 )
 from tuition.core.store.upkeep.usage import Charge, read_charges
 
+LATER = 4e9
+"""The lists here say no times; they were fetched after every call."""
+
 
 def ask(store, name, *, tag="", price=PRICE, worst=WORST, place=PLACE, endpoint="http://x/v1"):
     tagged = dataclasses.replace(request(name), tag=tag, endpoint=endpoint)
@@ -128,6 +131,8 @@ class TestInfo:
         with pytest.raises(DataError, match=r"did you mean 'tuitoin\.db'\?"):
             store_info(path)
         assert not path.exists()
+        with pytest.raises(DataError, match=r"is a folder; name the store in it, such as 'tuitoin\.db'"):
+            store_info(path.parent)
 
 
 class TestVerify:
@@ -286,7 +291,7 @@ class TestReconcile:
         listed = write(path.with_name("list.jsonl"), [charge("ta")])
         found = reconcile_store(path, listed)
         assert (found.agreed, found.freed, found.unknown) == (1, 0, 3)
-        found = reconcile_store(path, listed, is_complete=True)
+        found = reconcile_store(path, listed, is_complete=True, until=LATER)
         assert (found.freed, found.unknown, found.differing) == (1, 2, 0)
         assert states(path) == ["kept", "failed", "unknown", "unknown", "open"], (
             "nothing is said of other endpoints, of what has no tag, and of what is under way"
@@ -300,7 +305,7 @@ class TestReconcile:
             assert json.loads(row["failure"])["kind"] == "timeout"
             assert (row["paid_nano"], row["tokens"]) == (0, 0)
             assert isinstance(reserve(store, "b", asks_again=False), Reserved)
-        found = reconcile_store(path, listed, is_complete=True, endpoint="http://other/v1")
+        found = reconcile_store(path, listed, is_complete=True, until=LATER, endpoint="http://other/v1")
         assert found.freed == 1
         assert verify_store(path).faults == ()
 
@@ -310,8 +315,8 @@ class TestReconcile:
             lose(store, "b", tag="tb")
         listed = write(path.with_name("list.jsonl"), [charge("ta")])
         alter(path, "UPDATE attempts SET started_at = 1000")
-        assert reconcile_store(path, listed, is_complete=True, since=1000.5).freed == 0
-        assert reconcile_store(path, listed, is_complete=True, since=1000).freed == 1
+        assert reconcile_store(path, listed, is_complete=True, until=LATER, since=1000.5).freed == 0
+        assert reconcile_store(path, listed, is_complete=True, until=LATER, since=1000).freed == 1
 
     def test_killed_calls_without_a_failure_are_settled_too(self, path):
         with Store(path) as store:
@@ -319,7 +324,10 @@ class TestReconcile:
             for name in ("a", "b"):
                 ask(store, name, tag=f"t{name}")
         found = reconcile_store(
-            path, write(path.with_name("l.jsonl"), [charge("tz"), charge("ta")]), is_complete=True
+            path,
+            write(path.with_name("l.jsonl"), [charge("tz"), charge("ta")]),
+            is_complete=True,
+            until=LATER,
         )
         assert (found.lost, found.freed) == (1, 1)
         assert states(path) == ["kept", "lost", "failed"]
@@ -334,19 +342,109 @@ class TestReconcile:
             keep(store, "d", tag="td")
             before = sums(store)
         rows = [charge("ta"), charge("tb", 10, 25), charge("tc", 1, 1)]
-        found = reconcile_store(path, write(path.with_name("l.jsonl"), rows), is_complete=True)
-        assert (found.agreed, found.differing) == (1, 3)
+        found = reconcile_store(path, write(path.with_name("l.jsonl"), rows), is_complete=True, until=LATER)
+        assert (found.agreed, found.charged, found.differing) == (1, 1, 2)
         assert [
             (one.tag, one.state, one.tokens, one.listed_tokens, one.usd, one.listed_usd)
             for one in found.differences
         ] == [
             ("tb", "kept", 30, 35, 5e-8, 6e-8),
-            ("tc", "failed", 0, 2, 0.0, 3e-9),
             ("td", "kept", 30, 0, 5e-8, 0.0),
         ]
         assert states(path) == ["kept", "kept", "failed", "kept"]
         with Store(path) as store:
-            assert sums(store) == before
+            assert sums(store) == (before[0] + 3, before[1] + 2, before[2]), "a failure that was charged"
+        assert verify_store(path).faults == ()
+
+    def test_a_list_is_complete_up_to_its_last_time(self, path):
+        with Store(path) as store:
+            keep(store, "a", tag="ta")
+            lose(store, "b", tag="tb")
+            lose(store, "c", tag="tc")
+        for i, started_at in enumerate((1000, 1001, 1100), start=1):
+            alter(path, f"UPDATE attempts SET started_at = {started_at} WHERE id = {i}")
+        listed = write(path.with_name("list.jsonl"), [charge("ta", time=1050)])
+        found = reconcile_store(path, listed, is_complete=True)
+        assert (found.until, found.freed, found.unknown) == (1050.0, 1, 1)
+        assert states(path) == ["kept", "failed", "unknown"]
+        found = reconcile_store(path, listed, is_complete=True, until=1100)
+        assert (found.until, found.freed, found.unknown) == (1100, 1, 0)
+        assert reconcile_store(path, listed).until is None
+
+    def test_a_list_without_times_does_not_say_up_to_when_it_is_complete(self, path):
+        with Store(path) as store:
+            lose(store, "a", tag="ta")
+            lose(store, "b", tag="tb")
+        listed = write(path.with_name("list.jsonl"), [charge("ta")])
+        with pytest.raises(DataError, match=r"says no times, .* say when it was fetched: --until"):
+            reconcile_store(path, listed, is_complete=True)
+        assert states(path) == ["unknown", "unknown"], "nothing is changed before"
+
+    def test_a_failure_thought_free_that_was_charged_costs_what_the_list_says(self, path):
+        with Store(path) as store:
+            settle(store, ask(store, "a", tag="ta"), failed("server", is_retryable=True))
+            lose(store, "b", tag="tb")
+            keep(store, "z", tag="tz")
+        free = write(path.with_name("l.jsonl"), [charge("tz")])
+        assert reconcile_store(path, free, is_complete=True, until=LATER).freed == 1
+        listed = write(path.with_name("m.jsonl"), [charge("tz"), charge("ta", 3, 4), charge("tb", 1, 1)])
+        found = reconcile_store(path, listed)
+        assert (found.charged, found.agreed, found.differing) == (2, 1, 0)
+        again = reconcile_store(path, listed)
+        assert (again.charged, again.agreed, again.differing) == (0, 3, 0)
+        assert states(path) == ["failed", "failed", "kept"]
+        with Store(path) as store:
+            assert sums(store) == (50 + 11 + 3, 30 + 7 + 2, 3)
+            with store.read() as connection:
+                failures = connection.execute(
+                    "SELECT failure FROM attempts WHERE state = 'failed'"
+                ).fetchall()
+        assert [json.loads(row["failure"])["is_paid"] for row in failures] == [True, True]
+        assert verify_store(path).faults == ()
+
+    @pytest.mark.parametrize("kinds", ["uuu", "uee", "eue", "eee", "uke", "fke", "fff"])
+    def test_samples_of_one_call_bear_its_charge_together(self, path, kinds):
+        guess = Usage(prompt_tokens=5, completion_tokens=2, is_estimated=True)
+        known = Usage(prompt_tokens=0, completion_tokens=6)
+        with Store(path) as store:
+            for i, kind in enumerate(kinds):
+                more = {"tag": f"call.{i}" if i else "call"}
+                match kind:
+                    case "u":
+                        lose(store, f"s{i}", **more)
+                    case "e":
+                        keep(store, f"s{i}", guess, **more)
+                    case "k":
+                        keep(store, f"s{i}", known, **more)
+                    case "f":
+                        settle(store, ask(store, f"s{i}", **more), failed())
+        listed = write(path.with_name("l.jsonl"), [charge("call", 10, 15)])
+        found = reconcile_store(path, listed)
+        assert (found.unknown, found.differing) == (0, 0)
+        settled = found.lost + found.freed + found.counted + found.charged
+        assert settled == (len(kinds) - kinds.count("k") - kinds.count("f") or 1)
+        with Store(path) as store:
+            assert sums(store) == (40, 25, 3)
+        again = reconcile_store(path, listed)
+        assert (again.agreed, again.lost, again.freed, again.counted, again.charged) == (1, 0, 0, 0, 0)
+        assert verify_store(path).faults == ()
+
+    def test_samples_that_were_charged_one_by_one_bear_their_own(self, path):
+        with Store(path) as store:
+            for i in range(3):
+                lose(store, f"s{i}", tag=f"call.{i}" if i else "call")
+            keep(store, "x", tag="alone")
+            lose(store, "y", tag="alone.1")
+        rows = [charge("call", 1, 1), charge("call.2", 2, 2), charge("alone")]
+        found = reconcile_store(path, write(path.with_name("l.jsonl"), rows))
+        assert (found.lost, found.freed, found.unknown) == (2, 0, 2), (
+            "nothing says that they were not charged"
+        )
+        assert states(path) == ["lost", "unknown", "lost", "kept", "unknown"]
+        rows = [*rows, charge("alone.1", 4, 4)]
+        assert reconcile_store(path, write(path.with_name("m.jsonl"), rows)).lost == 1
+        with Store(path) as store:
+            assert sums(store) == (3 + 6 + 100 + 50 + 12, 2 + 4 + 60 + 30 + 8, 5)
 
     def test_payments_the_store_knows_nothing_of_are_said(self, path):
         with Store(path) as store:
@@ -367,7 +465,9 @@ class TestReconcile:
     def test_calls_under_way_are_left_alone(self, path):
         with Store(path) as store:
             ask(store, "a", tag="ta")
-            found = reconcile_store(path, write(path.with_name("l.jsonl"), [charge("ta")]), is_complete=True)
+            found = reconcile_store(
+                path, write(path.with_name("l.jsonl"), [charge("ta")]), is_complete=True, until=LATER
+            )
             assert (found.under_way, found.lost, found.unknown) == (1, 0, 0)
             assert states(path) == ["open"]
 
@@ -379,7 +479,7 @@ class TestReconcile:
             lose(store, "x", tag="gone")
             lose(store, "y", tag="gone.1")
         listed = write(path.with_name("l.jsonl"), [charge("call", 10, 15), charge("gone", 10, 15)])
-        found = reconcile_store(path, listed, is_complete=True)
+        found = reconcile_store(path, listed, is_complete=True, until=LATER)
         assert (found.agreed, found.differing, found.lost, found.freed) == (1, 0, 1, 1)
         with Store(path) as store:
             assert sums(store)[1] == 25 + 25, "as the list has it"
@@ -410,12 +510,12 @@ class TestReconcile:
                 )
         rows = [charge(f"t{i}", i % 7, 3) for i in range(0, 1200, 2)]
         listed = write(path.with_name("l.jsonl"), rows)
-        first = reconcile_store(path, listed, is_complete=True)
+        first = reconcile_store(path, listed, is_complete=True, until=LATER)
         assert (first.lost, first.freed, first.unknown) == (600, 600, 0)
         with Store(path) as store:
             exact = sum(row["prompt_tokens"] + 2 * row["completion_tokens"] for row in rows)
             assert sums(store) == (exact, first.tokens, 1200)
-        second = reconcile_store(path, listed, is_complete=True)
+        second = reconcile_store(path, listed, is_complete=True, until=LATER)
         assert (second.lost, second.freed, second.agreed, second.differing) == (0, 0, 600, 0)
         assert second.usd_before == second.usd_after == first.usd_after
         assert verify_store(path).faults == ()
@@ -462,12 +562,45 @@ class TestCharges:
         ]
 
     @pytest.mark.parametrize(
+        ("time", "seconds"),
+        [
+            (1732000000, 1732000000.0),
+            (1732000000000, 1732000000.0),
+            ("1732000000000", 1732000000.0),
+            (1732000000000000, 1732000000.0),
+            ("2026-01-02T03:04:05-05:00", 1767341045.0),
+        ],
+    )
+    def test_units_and_zones_of_times(self, tmp_path, time, seconds):
+        [found] = read_charges(write(tmp_path / "l.jsonl", [charge("x", time=time)]))
+        assert found.time == seconds
+
+    def test_lines_that_tell_of_an_error_are_no_charge(self, tmp_path):
+        usage = {"prompt_tokens": 1, "completion_tokens": 2}
+        rows = [
+            {"custom_id": "a", "response": {"status_code": 200, "body": {"usage": usage}}, "error": None},
+            {"custom_id": "b", "response": {"status_code": 500, "body": {"error": {}}}},
+            {"custom_id": "c", "response": None, "error": {"code": "batch_expired"}},
+            {"custom_id": "d", "response": {"status_code": 200, "body": {"error": {"message": "no"}}}},
+            {"custom_id": "e", "result": {"type": "errored", "error": {}}},
+            {"custom_id": "f", "result": {"type": "succeeded", "message": {"usage": {"input_tokens": 3}}}},
+            {"tag": "g", "usage": None},
+            {"custom_id": "h", "response": {"status_code": 400, "body": {"usage": usage}}},
+        ]
+        found = list(read_charges(write(tmp_path / "l.jsonl", rows)))
+        assert [(one.tag, one.usage.prompt_tokens) for one in found] == [("a", 1), ("f", 3), ("h", 1)]
+
+    @pytest.mark.parametrize(
         ("row", "said"),
         [
             ({"tag": "x", "amount": 3}, r"row 1 says no tokens; expected prompt_tokens or input_tokens and"),
             (charge("x", -1), r"row 1: -1 is no count of tokens; expected a whole number"),
             (charge("x", "many"), r"row 1: 'many' is no count of tokens"),
             (charge("x", 1.5), r"row 1: 1\.5 is no count of tokens"),
+            (charge("x", 2**63), r"row 1: 9223372036854775808 is no count .*, of one call, up to 1000000000"),
+            (charge("x", time=1e30), r"row 1: 1e\+30 is no time; expected such as 2026-01-31T12:00:00Z"),
+            (charge("x", time=-1), r"row 1: -1 is no time"),
+            ({"custom_id": "x", "response": {"status_code": 200, "body": {}}}, "row 1 says no tokens"),
         ],
     )
     def test_rows_that_cannot_be_read(self, tmp_path, row, said):
@@ -561,6 +694,8 @@ class TestTransfer:
             ({"worst_nano": "much"}, "IntegrityError: cannot store TEXT value"),
             ({"worst_tokens": None}, "IntegrityError: NOT NULL constraint failed"),
             ({"request": None}, "TypeError"),
+            ({"request": "[" * 100_000}, r"row 1 is no row of a store \(RecursionError"),
+            ({"worst_nano": 2**70}, "OverflowError"),
         ]:
             bad = write(path.with_name("bad.jsonl"), [{**row, **change}])
             with pytest.raises(DataError, match=said):
@@ -579,6 +714,10 @@ class TestTransfer:
             export_store(path, path.with_name("rows.json"), form="parquet")
         with pytest.raises(DataError, match="is of no known form"):
             export_store(path, path.with_name("rows.txt"))
+        for name in ("rows.csv", "rows.CSV.gz"):
+            with pytest.raises(DataError, match=r"a CSV cannot be imported again; end the name in \.jsonl"):
+                export_store(path, path.with_name(name))
+            assert not path.with_name(name).exists()
         assert out.read_text() == "mine"
 
     @settings(max_examples=10, deadline=None)
@@ -642,6 +781,69 @@ class TestMerge:
         carried = merge_stores(left, right, out=path)
         assert (carried.attempts, carried.known) == (5, 5)
         assert content(path) == content(left)
+
+    def test_a_newer_outcome_is_taken_over_whichever_way(self, path):
+        names = ("late", "lost", "free", "charged", "counted")
+        guess = Usage(prompt_tokens=9, completion_tokens=9, is_estimated=True)
+        with Store(path) as store:
+            ids = {name: lose(store, name, tag=f"t{name}") for name in names[:-1]}
+            keep(store, "counted", guess, tag="tcounted")
+        export_store(path, rows := path.with_name("r.jsonl"))
+        other = path.with_name("other.db")
+        import_rows(other, rows)
+        with Store(path) as store:
+            settle(store, ids["late"])
+            settle(store, ids["free"], failed())
+            settle(store, ids["charged"], dataclasses.replace(REPLY, failure=failed(is_paid=True).failure))
+        reconcile_store(
+            path, write(path.with_name("l.jsonl"), [charge("tlost", 1, 1), charge("tcounted", 2, 2)])
+        )
+        assert states(path) == ["kept", "lost", "failed", "failed", "kept"]
+        newest = content(path)
+        carried = merge_stores(other, path)
+        assert (carried.attempts, carried.known, carried.updated, carried.replies) == (0, 5, 5, 1)
+        assert content(other) == newest
+        assert verify_store(other).faults == ()
+        with Store(other) as store:
+            assert isinstance(reserve(store, "late", asks_again=False), Kept), (
+                "what was paid is not paid again"
+            )
+        # What is older changes nothing.
+        assert import_rows(path, rows).updated == 0
+        assert content(path) == newest
+
+    def test_uses_of_known_rows_come_along(self, path):
+        fill(path, "a")
+        export_store(path, rows := path.with_name("r.jsonl"))
+        import_rows(other := path.with_name("other.db"), rows)
+        with Store(path) as store:
+            assert isinstance(reserve(store, "a", place=Place(run="r9")), Kept)
+        merge_stores(other, path)
+        with Store(other) as store:
+            assert (store.spend("r9").reused_calls, store.spend("r9").usd) == (1, 5e-8)
+
+    def test_what_is_under_way_here_is_left_to_its_owner(self, path):
+        other = path.with_name("other.db")
+        with Store(path) as store:
+            attempt_id = ask(store, "a", tag="ta")
+            export_store(path, rows := path.with_name("r.jsonl"))
+            import_rows(other, rows)
+            with Store(other) as late:
+                settle(late, 1)
+            carried = merge_stores(path, other)
+            assert (carried.known, carried.updated, carried.replies) == (1, 0, 0)
+            assert states(path) == ["open"]
+            settle(store, attempt_id)
+        assert verify_store(path).faults == ()
+
+    def test_merging_that_is_broken_off_leaves_no_file(self, path):
+        left, right = path.with_name("a.db"), path.with_name("b.db")
+        fill(left)
+        fill(right, "d", "r2")
+        alter(right, "UPDATE attempts SET request = '{' WHERE id = 1")
+        with pytest.raises(DataError, match="row 1 is no row of a store"):
+            merge_stores(left, right, out=path)
+        assert sorted(item.name for item in path.parent.iterdir()) == ["a.db", "b.db"]
 
     def test_calls_under_way_are_refused(self, path):
         left, right = path.with_name("a.db"), path.with_name("b.db")

@@ -1,6 +1,8 @@
 """The two commands on real runs: foreign replies in, a student taught, and out again."""
 
+import errno
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,28 @@ def test_what_an_import_says(capsys):
     assert '  [[teacher]]\n  kind = "recorded"\n  name = "gpt-4o-mini"\n  file = "in.jsonl"\n' in said
     Path("in.jsonl").unlink()
     assert json.loads(brought_in(capsys, as_json=True))["replies"] == {"gpt-4o-mini": 20}
+
+
+def test_terms_stand_in_the_table_that_is_printed(capsys):
+    rows = [{**ROWS[0], "licence": 'The "M" terms', "train_on_outputs": False}]
+    write(Path("foreign.jsonl"), rows)
+    options = {"form": "distilabel", "teacher": "", "skips_bad": False, "as_json": False}
+    import_replies([Path("foreign.jsonl")], Path("in.jsonl"), **options)
+    said = capsys.readouterr().out
+    table = tomllib.loads(said[said.index("  [[teacher]]") :])["teacher"][0]
+    assert (table["licence"], table["train_on_outputs"]) == ('The "M" terms', False)
+
+
+@pytest.mark.parametrize("form", ["trl", "openai", "recorded"])
+def test_a_full_disk_names_the_export(tmp_path, monkeypatch, form):
+    run = execute(experiment(tmp_path)).path
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match=r"No space left on device: 'out\.jsonl'"):
+        export_replies(run, Path("out.jsonl"), form=form, uses_all=False, as_json=True)
 
 
 def test_what_is_skipped_is_said(capsys):

@@ -32,6 +32,9 @@ from tuition.teachers.config import TeacherConfig
 from tuition.teachers.recorded import RecordedTeacher
 
 OUT = Path("replies.jsonl")
+FRUIT = {"question": "Which is a fruit?", "prompt": "p", "completion": "c", "model": "m"}
+ARC = {"text": ["a stone", "a fig"], "label": ["A", "B"]}
+LICENSED = {"prompt": "p", "completion": "c", "model": "m", "licence": "CC-BY-NC-4.0"}
 BOTH = {question: {MODEL: [reply]} for question, reply in zip(QUESTIONS, REPLIES, strict=True)}
 
 
@@ -248,6 +251,12 @@ class TestMessages:
             imported({"messages": messages(0)}, form="openai-messages")
 
 
+def test_a_provenance_that_lost_columns_is_told():
+    write(Path("foreign.provenance.jsonl"), [{"id": "a", "teacher": "m"}])
+    with pytest.raises(DataError, match="line 1 has no whole provenance; remove its file to import"):
+        imported({"messages": messages(0)}, form="openai-messages")
+
+
 class TestBatch:
     def read(self, requests, outputs, **more):
         paths = [write(Path("output.jsonl"), outputs), write(Path("input.jsonl"), requests)]
@@ -296,6 +305,91 @@ class TestBatch:
         with pytest.raises(DataError) as error:
             self.read([request(0)], [row])
         assert f"'output.jsonl' line 1 {words}" in str(error.value) or words in str(error.value)
+
+    def test_a_custom_id_is_answered_once(self):
+        failed = output(0, response=None, error={"code": "server_error", "message": "No."})
+        found = self.read([request(0)], [failed, output(0), output(0)], skips_bad=True)
+        assert (found.replies, found.skipped) == ({MODEL: 1}, 2)
+        fault = "answers 'q-0' a second time; give the outputs of one batch"
+        assert read(Path("replies.skipped.jsonl"))[1] == {"place": "'output.jsonl' line 3", "fault": fault}
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("choices", "answer", "label"),
+        [
+            (ARC, "B", "a fig"),
+            (ARC, "a fig", "a fig"),
+            (ARC, None, None),
+            ({"text": ["a stone", "a fig"], "label": ["1", "2"]}, 2, "a fig"),
+            ([{"label": "A", "text": "a stone"}, {"label": "B", "text": "a fig"}], "B", "a fig"),
+            ({"text": ["a stone", "a fig"]}, "B", "B"),
+            (json.dumps(ARC), "B", "a fig"),
+            ('["a stone", "a fig"]', ["a fig"], "a fig"),
+            ("a stone | a fig", ["a fig", "a fig"], "a fig"),
+            (["a stone", "a fig"], [], None),
+        ],
+    )
+    def test_choices_and_labels_as_files_have_them(self, choices, answer, label):
+        found, [row] = imported({**FRUIT, "choices": choices, "answer": answer}, form="trl")
+        assert (row["choices"], row["answer"]) == (["a stone", "a fig"], label)
+        assert found.labelled == (label is not None)
+
+    @pytest.mark.parametrize(
+        ("more", "words"),
+        [
+            ({"choices": {"A": "a stone"}}, "has a object as choices; expected a list of texts, or"),
+            ({"choices": ["a", None]}, "has a list as choices"),
+            ({"choices": [["a"]]}, "has a list as choices"),
+            ({"choices": "['a', 'b']"}, "has choices that are no JSON: "),
+            ({"choices": '["\\ud83d"]'}, "has choices that are no JSON: "),
+            ({"choices": {**ARC, "label": ["A"]}}, "has 2 choices and names them otherwise"),
+            ({"choices": {**ARC, "label": ["A", "A"]}}, "has 2 choices and names them otherwise"),
+            (
+                {"choices": {"text": ["2", "1"], "label": ["1", "2"]}, "answer": "1"},
+                "has the answer '1', which is the text of one choice and the label of another",
+            ),
+            ({"answer": ["a", "b"]}, "has a list as answer; expected one text"),
+            ({"answer": {"text": ["a"]}}, "has a object as answer; expected one text"),
+            ({"context": {"a": 1}}, "has a object in 'context'; expected a text"),
+            ({"question": {"stem": "Q?"}}, "has a object in 'question'; expected a text"),
+            ({"id": [1]}, "has a list as id; expected a text"),
+        ],
+    )
+    def test_what_cannot_be_read_is_told(self, more, words):
+        with pytest.raises(DataError) as error:
+            imported({**FRUIT, **more}, form="trl")
+        assert f"line 1 {words}" in str(error.value)
+
+    def test_paragraphs_are_a_context(self):
+        assert imported({**FRUIT, "context": ["a", "b"]}, form="trl")[1][0]["context"] == "a\nb"
+
+    def test_the_alpaca_form_has_them_too(self):
+        more = {"question": "Q?", "context": "C.", "choices": ARC, "answer": "B"}
+        [row] = imported({**alpaca(0), **more}, form="llama-factory")[1]
+        assert (row["question"], row["context"], row["answer"]) == ("Q?", "C.", "a fig")
+
+
+class TestTerms:
+    def test_they_stay_with_the_replies(self):
+        found, [row] = imported({**LICENSED, "train_on_outputs": "False"}, form="trl")
+        assert row["rationales"]["m"]["train_on_outputs"] is False
+        assert (found.licences, found.barred) == ({"m": "CC-BY-NC-4.0"}, ("m",))
+
+    def test_several_files_come_together_and_the_terms_with_them(self):
+        sample = {"text": "x", "answer": None}
+        entry = {"m": {**sample, "samples": [sample, sample], "train_on_outputs": False, "licence": "Mine"}}
+        rows = [
+            {"id": "a", "question": "Q?", "rationales": entry},
+            {"id": "b", "question": "R?", "rationales": {"m": {**sample, "licence": "Ours"}, "n": sample}},
+        ]
+        found, made = imported(*rows, form="recorded")
+        assert (found.licences, found.barred) == ({"m": "Mine; Ours"}, ("m",))
+        assert [sample["train_on_outputs"] for sample in made[0]["rationales"]["m"]["samples"]] == [False] * 2
+
+    def test_terms_that_nobody_can_read(self):
+        with pytest.raises(DataError, match="has a str in 'train_on_outputs'; expected true or false"):
+            imported({**LICENSED, "train_on_outputs": "perhaps"}, form="trl")
 
 
 class TestColumns:

@@ -59,6 +59,11 @@ def test_an_object_in_a_file_of_its_own(tmp_path):
         ("[", "breaks off in item 1"),
         ('["abc', "breaks off in item 1"),
         ('[1, {"a": }, 2, "padding that is longer than a word"]', "item 2 is no JSON"),
+        (
+            '[{"a": 1}]\n[{"a": 2}]\n',
+            r"goes on behind the end of its array: '\[\{\"a\": 2\}\]'; a .json file holds one",
+        ),
+        ("[]" + " " * 99 + "x", "goes on behind the end of its array: 'x'"),
         ('[1, NaN, 2, "padding that is longer than a word"]', "item 2 is no JSON: NaN"),
     ],
 )
@@ -66,6 +71,15 @@ def test_broken_arrays_say_where(tmp_path, text, words):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(DataError, match=words):
         list(numbered(tmp_path / "a.json"))
+
+
+def test_what_stands_behind_an_array_is_found_wherever_the_chunks_are_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "_CHUNK", 4)
+    (tmp_path / "a.json").write_text("[1]" + " " * 9 + "[2]")
+    with pytest.raises(DataError, match="goes on behind the end of its array"):
+        list(numbered(tmp_path / "a.json"))
+    (tmp_path / "a.json").write_text("[1]" + "\n" * 9)
+    assert [value for _, value in numbered(tmp_path / "a.json")] == [1]
 
 
 def test_half_a_character_in_an_array(tmp_path):

@@ -5,6 +5,7 @@ from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import ConfigError, DataError, TeacherError
 from tuition.recipes.execute import execute
+from tuition.recipes.plan.plan import plan_of
 
 
 def refused(error, text, folder, *settings, **changed):
@@ -33,10 +34,48 @@ def test_terms_that_forbid_training_are_kept(tmp_path):
     )
 
 
+@pytest.mark.parametrize("recipe", ["tinyllm", "step_by_step", "elad"])
+def test_terms_that_forbid_training_are_told_before_a_run(tmp_path, recipe):
+    one = teachers("ada", train_on_outputs=False)
+    with pytest.raises(TeacherError, match="its terms forbid training"):
+        plan_of(experiment(tmp_path, recipe=recipe, teacher=one))
+
+
 def test_a_teacher_that_may_not_be_learnt_from_may_be_examined(tmp_path):
     one = teachers("ada", train_on_outputs=False)
     finished = execute(experiment(tmp_path, recipe="ask_teacher", teacher=one))
     assert finished.metrics["spend"]["calls"] == 12
+
+
+@pytest.mark.parametrize("recipe", ["tinyllm", "elad"])
+def test_terms_that_stand_with_recorded_replies_are_kept(tmp_path, recipe):
+    said = [{"text": "Two.", "answer": "2"}, {"text": "Two!", "answer": "2", "train_on_outputs": False}]
+    rows = [{**row, "id": f"q{n}"} for n, row in enumerate(labelled(12))]
+    rows[7]["rationales"] = {"zed": {**said[0], "samples": said}}
+    rows[8]["rationales"] = {"yan": said[0]}
+    task = {"train": questions(tmp_path / "train.jsonl", rows), "valid_share": 0.2}
+    table = {"kind": "recorded", "file": task["train"]}
+    two = [{**table, "name": "yan"}, {**table, "name": "late", "model": "zed"}]
+    refused(
+        TeacherError,
+        r"teacher 'late' has train_on_outputs = false \('.*train.jsonl', row 'q7'\): its terms forbid "
+        "training on them. Nothing was asked",
+        tmp_path,
+        recipe=recipe,
+        task=task,
+        teacher=two,
+    )
+
+
+def test_recorded_replies_that_may_not_be_learnt_from_may_be_examined(tmp_path):
+    said = {"zed": {"text": "Two.", "answer": "2", "train_on_outputs": False}}
+    rows = [{**row, "id": f"q{n}", "rationales": said} for n, row in enumerate(labelled(12))]
+    task = {"train": questions(tmp_path / "train.jsonl", rows), "test": questions(tmp_path / "t.jsonl", rows)}
+    one = [{"kind": "recorded", "name": "zed", "file": task["test"]}]
+    finished = execute(
+        experiment(tmp_path, recipe="ask_teacher", task={**task, "drop_overlap": False}, teacher=one)
+    )
+    assert finished.metrics["spend"]["calls"] > 0
 
 
 def test_a_model_folder_without_tokenizer_is_found_before_anybody_is_asked(tmp_path):

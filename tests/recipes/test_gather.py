@@ -148,6 +148,14 @@ def test_a_second_look_drops_what_does_not_lead_to_the_answer_and_says_how_much(
     assert {check["verifier"] for check in checks} == {"chen"}
 
 
+def test_a_second_look_that_is_cut_off_is_not_asked_for_longer(tmp_path):
+    how = {"examples": 1, "filters": ["empty"], "verify": "chen", "longer": 2}
+    two = [*teachers("emil"), *teachers("chen", weight=0, max_tokens=4)]
+    gathered(experiment(tmp_path, "task.train=12", teacher=two, annotation=how))
+    looks = "SELECT COUNT(*) FROM attempts WHERE role = 'verify'"
+    assert rows(tmp_path / "tuition.db", looks) == [(12,)]
+
+
 def test_a_look_that_no_filter_asks_for_is_counted_and_drops_nothing(tmp_path):
     how = {"examples": 1, "filters": ["empty"], "verify": "self", "longer": 1}
     found = gathered(experiment(tmp_path, "task.train=40", teacher=teachers("emil"), annotation=how))

@@ -44,6 +44,7 @@ class Script:
         self.answer = JSONResponse(completion())
         self.models = JSONResponse({"error": {"message": "no such page"}}, 404)
         self.wait_s = 0.0
+        self.under_way = self.most_under_way = 0
 
     @property
     def bodies(self):
@@ -53,7 +54,10 @@ class Script:
         body = await request.json()
         self.asked.append((body, dict(request.headers)))
         self.ports.add(request.client.port)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(self.wait_s)
+        self.under_way -= 1
         return self.answer(body) if not hasattr(self.answer, "status_code") else self.answer
 
     async def list_models(self, request):

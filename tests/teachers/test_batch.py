@@ -26,6 +26,7 @@ class Provider:
         self.file = JSONResponse({"id": "file-1"})
         self.answer = JSONResponse({"id": "batch-1", "status": "validating"})
         self.batch = {"id": "batch-1", "status": "completed", "output_file_id": "out"}
+        self.look = None
         self.pages = [{"data": [], "has_more": False}]
         self.content = {}
 
@@ -44,7 +45,8 @@ class Provider:
         return JSONResponse(self.pages[ids.index(after) + 1 if after else 0])
 
     async def show(self, http):
-        return self.batch if isinstance(self.batch, Response) else JSONResponse(self.batch)
+        batch = self.look() if self.look else self.batch
+        return batch if isinstance(batch, Response) else JSONResponse(batch)
 
     async def fetch(self, http):
         found = self.content[http.path_params["id"]]
@@ -82,7 +84,7 @@ def teacher(provider, monkeypatch):
 
 
 def made(url, **more):
-    wire = {"in_batches": True, **more.pop("wire", {})}
+    wire = {"in_batches": True, "batch_poll_s": 0.01, **more.pop("wire", {})}
     table = {"name": "a", "model": "m", "base_url": url, "wire": wire, "timeout_s": 5, "price_prompt": 1}
     return make_teacher(TeacherConfig(**table, price_completion=2, **more))
 
@@ -118,7 +120,7 @@ def test_a_table_that_wants_batches_makes_a_teacher_of_batches(teacher):
     made_teacher: Teacher = teacher
     assert made_teacher.abilities.in_batches
     assert teacher.price == Price(prompt=500_000_000, completion=1_000_000_000)
-    assert teacher.poll_s == 60.0
+    assert teacher.poll_s == 0.01
 
 
 def test_a_single_call_is_refused(teacher):
@@ -284,6 +286,40 @@ def test_a_line_that_is_missing_may_have_been_charged(provider, teacher):
     provider.content = {"out": line("b-0", completion())}
     failure = collect(teacher)[1].failure
     assert (failure.kind, failure.is_retryable, failure.is_paid) == ("unknown_outcome", True, None)
+
+
+@pytest.mark.parametrize("late", ["output_file_id", "error_file_id"])
+def test_a_file_that_is_not_named_yet_is_waited_for(provider, teacher, late):
+    whole = {"id": "batch-1", "status": "completed", "output_file_id": "out", "error_file_id": "err"}
+    provider.content = {
+        "out": line("b-0", completion()) + line("b-1", completion()),
+        "err": line("b-2", {"error": {"message": "too long"}}, 400),
+    }
+    looks = iter([{**whole, late: None}, {**whole, late: None}, whole])
+    provider.look = lambda: next(looks)
+    kinds = [reply.failure and reply.failure.kind for reply in collect(teacher)]
+    assert (kinds, next(looks, None)) == ([None, None, "bad_request"], None)
+
+
+def test_a_file_that_is_never_named_is_not_waited_for_without_end(provider, teacher):
+    looks = []
+    provider.look = lambda: looks.append(1) or {"status": "completed", "output_file_id": None}
+    assert [reply.failure.kind for reply in collect(teacher)] == ["unknown_outcome"] * 3
+    assert len(looks) == 4
+
+
+def test_no_part_of_the_key_is_in_an_error(provider, teacher):
+    provider.file = JSONResponse({"object": "x" * 90 + SECRET})
+    with pytest.raises(ConnectionError, match="what came back has no id") as caught:
+        submit(teacher)
+    provider.batch = JSONResponse("x" * 110 + SECRET)
+    with pytest.raises(ConnectionError, match="the body is no JSON object") as polled:
+        asyncio.run(teacher.poll("batch-1"))
+    assert SECRET[:6] not in f"{caught.value} {polled.value}"
+    provider.batch = {"status": "completed", "output_file_id": "out", "error_file_id": None}
+    provider.content = {"out": line("b-0", None, error={"message": "x" * 290 + SECRET})}
+    message = collect(teacher, 1)[0].failure.message
+    assert (message[:3], SECRET[:6] in message) == ("xxx", False)
 
 
 def test_a_file_that_is_not_there_yet_may_come(provider, teacher):

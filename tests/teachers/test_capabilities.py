@@ -79,6 +79,15 @@ def test_a_key_that_an_endpoint_repeats_does_not_reach_the_log(server, monkeypat
     assert SECRET not in caplog.text
 
 
+def test_nor_does_a_part_of_it(server, monkeypatch, caplog):
+    monkeypatch.setenv("TEACHER_KEY", SECRET)
+    server.answer = taking(seed=fault("no 'seed' " + "x" * 184 + SECRET))
+    config = TeacherConfig(name="a", base_url=server.url, api_key_env="TEACHER_KEY")
+    ask(make_teacher(config), seed=3)
+    assert "takes no seed" in caplog.text
+    assert SECRET[:5] not in caplog.text
+
+
 def test_nothing_is_lacked_before_it_is_refused(server):
     teacher = teacher_at(server)
     ask(teacher, temperature=0.7, seed=1)
@@ -171,7 +180,9 @@ def test_several_samples_that_are_refused_are_asked_one_by_one(server, answer):
         ("bad_request", True)
     ] * 2
     assert teacher.abilities.samples_per_call == 1
-    assert [reply.text for reply in ask_all(teacher, 2)] == ["Because."] * 2
+    assert [reply.text for reply in ask_all(teacher, 2)] == ["Because.", ""], (
+        "the second is to be asked alone"
+    )
 
 
 LOGPROBS = {"content": [{"token": "yes", "logprob": -0.1}]}
@@ -277,3 +288,20 @@ def test_a_run_goes_on_without_what_was_refused_and_its_keys_stay(server, tmp_pa
     assert len(server.asked) == sent, "what was answered without it is kept under the request as it was meant"
     assert teacher.lacks == ("temperature",)
     assert caplog.text.count("takes no temperature") == 1
+
+
+def test_samples_that_are_asked_one_by_one_keep_to_the_calls_in_flight(server, tmp_path):
+    server.answer, server.wait_s = taking(n=fault("n must be 1")), 0.02
+    wire = {"has_n": True}
+    teacher = make_teacher(
+        TeacherConfig(name="a", base_url=server.url, timeout_s=5, wire=wire, concurrency=2)
+    )
+    turns = [(Message(role="user", content=f"Why {i}?"),) for i in range(4)]
+    wanted = [request(teacher, messages=turn, sample=sample) for turn in turns for sample in range(4)]
+    with Store(tmp_path / "tuition.db") as store:
+        till = Till(store=store, place=Place(run="r1"))
+        asked = asked_of(wanted, teacher, till=till, config=AnnotationConfig(backoff_s=0.001))
+    assert [reply.text for reply in asked.replies] == ["Because."] * 16
+    assert server.most_under_way == 2
+    assert sum("n" in body for body in server.bodies) <= 2, "the two that were under way when it was learned"
+    assert len(server.bodies) <= 18

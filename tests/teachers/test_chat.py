@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -117,6 +118,8 @@ def test_uncounted_usage_is_estimated(server, teacher):
         (JSONResponse([1, 2]), "malformed", True, None),
         (Response("[" * 100_000, 200), "malformed", True, None),
         (JSONResponse(completion(" ")), "empty", True, True),
+        (JSONResponse(completion("", finish="error")), "server", True, True),
+        (JSONResponse(completion("Because the", finish="error")), "server", True, True),
         (JSONResponse(completion(None)), "empty", True, True),
         (JSONResponse(completion(None, finish="length")), "truncated", False, True),
         (JSONResponse(completion("", finish="content_filter")), "filtered", False, True),
@@ -209,8 +212,22 @@ def test_samples_that_did_not_come_are_failures_and_the_next_are_asked_one_by_on
     assert (first.usage.completion_tokens, second.usage) == (7 if usage else 1, Usage())
     assert (teacher.lacks, teacher.abilities.samples_per_call) == (("n",), 1)
     assert "takes no n, and brought 1 of 2 samples" in caplog.text
-    assert [reply.text for reply in ask_all(teacher, 2)] == ["x", "x"]
-    assert sorted(headers["x-client-request-id"] for _, headers in server.asked) == ["t0", "t0", "t1"]
+    first, second = ask_all(teacher, 2)
+    assert (first.text, second.failure.kind) == ("x", "unpaid")
+    assert [headers["x-client-request-id"] for _, headers in server.asked] == ["t0", "t0"]
+
+
+def test_once_one_sample_comes_a_call_one_call_makes_no_more_than_one(server):
+    teacher = declared(server, has_n=True)
+    server.answer = JSONResponse(completion("x"))
+    ask_all(teacher, 3)
+    first, *others = ask_all(teacher, 4)
+    assert (first.text, len(server.asked)) == ("x", 2)
+    for reply in others:
+        failure = reply.failure
+        assert (failure.kind, failure.is_retryable, failure.is_paid) == ("unpaid", True, False)
+        assert "each is asked in a call of its own" in failure.message
+        assert (reply.usage, reply.raw) == (Usage(), "")
 
 
 def test_failure_of_a_call_for_several_stands_in_each_and_is_charged_once(server):
@@ -336,6 +353,78 @@ def test_key_appears_nowhere_in_what_is_kept(server, teacher):
     assert SECRET not in repr(vars(teacher)["abilities"]) + teacher.endpoint
 
 
+@pytest.mark.parametrize("room", [250, 287, 290, 293, 299])
+def test_a_part_of_the_key_is_in_no_message_that_is_cut(server, teacher, room):
+    server.answer = fault("x" * room + SECRET, 400)
+    message = ask(teacher).failure.message
+    assert SECRET[:6] not in message
+    server.answer = Response("<html>" + "x" * (room - 190) + SECRET)
+    failure = ask(teacher).failure
+    assert (failure.kind, SECRET[:6] in failure.message) == ("malformed", False)
+
+
+def test_an_answer_that_broke_off_is_paid_and_is_no_answer(server, teacher):
+    broken = choice("Because the", finish="error") | {"error": {"code": 502, "message": "upstream died"}}
+    server.answer = JSONResponse({"choices": [broken], "usage": USAGE})
+    reply = ask(teacher)
+    assert reply.failure.message == "the endpoint broke off in the middle of the text: upstream died"
+    assert (reply.text, reply.finish, reply.usage.completion_tokens) == ("", "error", 7)
+    assert "Because the" in reply.raw
+    server.answer = JSONResponse({"choices": [broken]})
+    assert ask(teacher).usage == Usage(prompt_tokens=1, completion_tokens=3, is_estimated=True)
+
+
+def test_a_key_of_a_few_letters_shreds_no_text(server, monkeypatch):
+    monkeypatch.setenv("TEACHER_KEY", "x")
+    short = make_teacher(TeacherConfig(name="a", base_url=server.url, api_key_env="TEACHER_KEY"))
+    server.answer = JSONResponse(completion("Six boxes, exactly."))
+    assert ask(short).text == "Six boxes, exactly."
+    assert server.asked[0][1]["authorization"] == "Bearer x"
+
+
+@contextlib.contextmanager
+def a_proxy():
+    """A proxy that refuses, and what it was told."""
+    told = []
+
+    def serve():
+        while True:
+            try:
+                line, _ = listener.accept()
+            except OSError:
+                return
+            with line:
+                told.append(line.recv(65536).decode())
+                line.sendall(b"HTTP/1.1 502 no\r\ncontent-length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", told
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_proxy_of_the_environment_is_not_given_the_key_of_a_plain_address(server, teacher, monkeypatch):
+    with a_proxy() as (url, told):
+        for name in ("http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, url)
+        assert ask(teacher).text == "Because. "
+    assert (len(server.asked), told) == (1, [])
+
+
+def test_a_proxy_of_the_environment_tunnels_to_a_shut_address(monkeypatch):
+    monkeypatch.setenv("TEACHER_KEY", SECRET)
+    config = TeacherConfig(name="a", base_url="https://127.0.0.1:9/v1", api_key_env="TEACHER_KEY")
+    with a_proxy() as (url, told):
+        monkeypatch.setenv("https_proxy", url)
+        failure = ask(make_teacher(config)).failure
+    [said] = told
+    assert said.startswith("CONNECT 127.0.0.1:9 ")
+    assert SECRET not in said
+    assert (failure.kind, failure.is_retryable, failure.is_paid) == ("connection", True, False)
+
+
 def test_connections_are_kept_inside_and_closed_after(server, teacher):
     async def many():
         async with teacher, teacher:
@@ -346,6 +435,45 @@ def test_connections_are_kept_inside_and_closed_after(server, teacher):
     assert [reply.failure for reply in replies] == [None] * 3
     assert (len(server.asked), len(server.ports)) == (3, 1)
     assert ask(teacher).failure is None, "another event loop opens connections of its own"
+
+
+def test_as_many_connections_as_calls_at_once_and_all_are_used_again(server, teacher):
+    server.wait_s = 0.2
+
+    async def rounds():
+        async with teacher:
+            for n in (4, 4, 2):
+                replies = await asyncio.gather(*(teacher.complete(request(teacher)) for _ in range(n)))
+                assert [reply.failure for reply in replies] == [None] * n
+
+    asyncio.run(rounds())
+    assert (len(server.asked), len(server.ports)) == (10, 4)
+
+
+def test_a_connection_that_broke_is_replaced(server):
+    teacher = make_teacher(TeacherConfig(name="a", base_url=server.url, timeout_s=0.5))
+
+    async def twice():
+        async with teacher:
+            server.wait_s = 1.0
+            broken = await teacher.complete(request(teacher))
+            server.wait_s = 0.0
+            return broken, await teacher.complete(request(teacher))
+
+    broken, whole = asyncio.run(twice())
+    assert (broken.failure.kind, whole.failure) == ("timeout", None)
+    assert len(server.ports) == 2
+
+
+def test_a_connection_that_the_endpoint_closed_while_idle_costs_no_call(server, teacher):
+    server.answer = JSONResponse(completion(), headers={"connection": "close"})
+
+    async def twice():
+        async with teacher:
+            return [await teacher.complete(request(teacher)) for _ in range(2)]
+
+    assert [reply.failure for reply in asyncio.run(twice())] == [None, None]
+    assert (len(server.asked), len(server.ports)) == (2, 2)
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])

@@ -24,6 +24,22 @@ def test_a_key_shows_itself_to_nobody():
     assert bool(key)
 
 
+def test_a_slash_may_come_escaped():
+    assert Secret("sk/0123456").hide(r"sk\/0123456 and sk/0123456") == "*** and ***"
+
+
+def test_a_short_key_is_masked_nowhere_and_told_once(monkeypatch, caplog):
+    monkeypatch.setenv("SHORT_KEY", "ollama7")
+    config = TeacherConfig(name="a", api_key_env="SHORT_KEY")
+    keys = [read_key(config) for _ in range(3)]
+    assert keys[0].hide("ollama7 is a word") == "ollama7 is a word"
+    assert (keys[0].show(), repr(keys[0])) == ("ollama7", "Secret('***')")
+    [warning] = caplog.messages
+    assert "The key in 'SHORT_KEY' has fewer than 8 letters and is masked in no text" in warning
+    assert "ollama7" not in warning
+    assert Secret("ollama78").hide("ollama78 is a key") == "*** is a key"
+
+
 def test_no_key_hides_nothing():
     key = read_key(TeacherConfig(name="a"))
     assert (bool(key), key.hide("as it is"), repr(key)) == (False, "as it is", "Secret('')")

@@ -7,6 +7,7 @@ import pytest
 from tuition.core.errors import DataError, TeacherError
 from tuition.core.records import Message, Request
 from tuition.teachers import TeacherConfig, make_teacher
+from tuition.teachers.recorded import barred_reply
 
 ROWS = [
     {
@@ -115,6 +116,24 @@ def test_absent_llama_of_piqa(data, monkeypatch):
         TeacherError, match=r"'llama-2' has no replies in .*; teachers that are there: flan-t5-xl"
     ):
         make_teacher(TeacherConfig(kind="recorded", name="llama-2", file="data:tinyllm/piqa.valid.jsonl.gz"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_barred"),
+    [
+        ({"train_on_outputs": False}, True),
+        ({"train_on_outputs": "false"}, True),
+        ({"samples": [{}, {"train_on_outputs": False}]}, True),
+        ({"train_on_outputs": True}, False),
+        ({"train_on_outputs": None}, False),
+    ],
+)
+def test_replies_that_must_not_be_trained_on_are_found(config, tmp_path, entry, is_barred):
+    path = write(tmp_path / "b.jsonl.gz", [{"id": "v1", "rationales": {"ann": {"text": "V", **entry}}}])
+    found = barred_reply(config.model_copy(update={"file": (config.file, path)}))
+    assert found == (f"{path!r}, row 'v1'" if is_barred else "")
+    other = config.model_copy(update={"file": path, "name": "bob"})
+    assert barred_reply(other) == ""
 
 
 def test_no_file_is_named():

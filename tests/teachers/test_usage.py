@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from tuition.core.budget import Cost, Price, worst_cost
 from tuition.core.records import Message, Request, Usage
 from tuition.teachers import TeacherConfig
+from tuition.teachers import usage as usage_room
 from tuition.teachers.usage import estimate_usage, known_price, price_for, read_usage, split_usage
 
 
@@ -112,6 +115,18 @@ def test_tiered_prices_count_at_their_highest():
     price = known_price("gemini-2.5-pro", "https://generativelanguage.googleapis.com/v1beta/openai")
     assert price is not None
     assert (price.prompt, price.completion) == (2_500_000_000, 15_000_000_000)
+
+
+@pytest.mark.parametrize("hour", [0, 3, 12, 18, 23])
+def test_a_price_that_is_lower_at_night_counts_at_its_highest(monkeypatch, hour):
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 3, 1, hour, 45, tzinfo=tz)
+
+    monkeypatch.setattr(usage_room, "datetime", Then)
+    price = known_price("deepseek-chat", "https://api.deepseek.com")
+    assert price == Price(prompt=270_000_000, completion=1_100_000_000, cached=70_000_000)
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,11 @@ def import_replies(
         say(f"Skipped, for they could not be used: {found.skipped:,} rows; {found.skipped_list} lists them.")
     say("Next: name the file in a configuration, as [task] train and as the file of each teacher:")
     for name in found.replies:
-        table = (f"name = {json.dumps(name)}", f"file = {json.dumps(str(out))}")
-        say("\n".join(f"  {line}" for line in ("[[teacher]]", 'kind = "recorded"', *table)))
+        table = {"kind": "recorded", "name": name, "file": str(out)}
+        table |= {"licence": found.licences[name]} if name in found.licences else {}
+        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+        lines += ["train_on_outputs = false"] if name in found.barred else []
+        say("\n".join(f"  {line}" for line in ("[[teacher]]", *lines)))
 
 
 def export_replies(folder: Path, out: Path, *, form: str, uses_all: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ Exit codes: 0 done, 2 the user's mistake, 3 the budget was spent before the end,
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import sys
 from collections.abc import Generator
@@ -22,6 +23,11 @@ from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 
 __all__ = ["app", "main"]
+
+_OF_PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What a wrong path comes to."""
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS)
+"""What a disk comes to, whoever wrote."""
 
 app = typer.Typer(
     help="Several teachers, one small student, one budget.",
@@ -267,15 +273,14 @@ def main() -> None:
     except TuitionError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(_exit_code(error))
-    except (
-        FileNotFoundError,
-        FileExistsError,
-        IsADirectoryError,
-        NotADirectoryError,
-        PermissionError,
-    ) as fault:
-        typer.echo(f"error: {fault.strerror}: {str(fault.filename)!r}", err=True)
-        sys.exit(2)
+    except OSError as fault:
+        is_path = isinstance(fault, _OF_PATHS)
+        # one that names neither a file nor a full disk is a mistake of ours, and its trace is wanted
+        if fault.filename is None and not is_path and fault.errno not in _OF_DISKS:
+            raise
+        place = "" if fault.filename is None else f": {str(fault.filename)!r}"
+        typer.echo(f"error: {fault.strerror or fault}{place}", err=True)
+        sys.exit(2 if is_path else 1)
 
 
 @contextlib.contextmanager

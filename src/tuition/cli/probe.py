@@ -62,4 +62,7 @@ def _show(name: str, row: dict[str, Any]) -> None:
         say(f"  it lists {len(row['models'])} models")
     if row["reasoning_in"]:
         say(f"  reasoning stands in {row['reasoning_in']}")
+    if all(value is None for value in row["found"].values()):
+        say("  Nothing could be told: mend what stands above, and try again.")
+        return
     say("  Write down, below its [[teacher]] table:\n    " + "\n    ".join(row["lines"]))

@@ -83,7 +83,12 @@ def reconcile(
         str | None, typer.Option(help="With --complete: the one endpoint that it is complete for.")
     ] = None,
     since: Annotated[
-        datetime.datetime | None, typer.Option(help="With --complete: from when on, in UTC.")
+        str | None,
+        typer.Option(metavar="TIME", help="With --complete: from when on, in UTC where no zone is said."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="With --complete: up to when; else up to the list's last time."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -91,16 +96,26 @@ def reconcile(
     from tuition.cli.show import print_json, print_table, say
     from tuition.core.store.upkeep import reconcile_store
 
-    start = None if since is None else since.replace(tzinfo=datetime.UTC).timestamp()
-    found = reconcile_store(path, listed, is_complete=complete, endpoint=endpoint, since=start)
+    found = reconcile_store(
+        path,
+        listed,
+        is_complete=complete,
+        endpoint=endpoint,
+        since=_moment(since, "--since"),
+        until=_moment(until, "--until"),
+    )
     if json:
         print_json(found.to_json())
         return
     say(f"{listed}: {found.rows} charges, {found.tokens} tokens{_span(found.first, found.last)}.")
     say(f"  {found.lost} unknown outcomes were charged: their answers are lost, their cost is known now.")
     say(f"  {found.freed} were not charged; {found.unknown} remain unknown.")
+    if found.until is not None:
+        say(f"  The list counts as complete up to {_when(found.until)}; what began later is not judged.")
     if found.counted:
         say(f"  {found.counted} had been estimated, and are counted now.")
+    if found.charged:
+        say(f"  {found.charged} were thought to have cost nothing, and are charged now.")
     say(f"  {found.agreed} settled calls agree, {found.differing} differ; {found.under_way} are under way.")
     if found.strange or found.untagged:
         say(
@@ -142,7 +157,7 @@ def import_file(
     source: Annotated[Path, typer.Argument(metavar="IN", help="What `tuition store export` wrote.")],
     json: Json = False,
 ) -> None:
-    """Add the calls of an exported file; what is there already is passed over."""
+    """Add the calls of an exported file; what is there already is not doubled."""
     from tuition.core.store.upkeep import import_rows
 
     _show_carried(path, import_rows(path, source).to_json(), as_json=json)
@@ -195,8 +210,10 @@ def _show_carried(path: Path, carried: Mapping[str, Any], *, as_json: bool) -> N
         f"{path}: {carried['attempts']} calls and {carried['replies']} answers added, "
         f"{carried['known']} were there already."
     )
+    if carried["updated"]:
+        say(f"  {carried['updated']} of those have their outcome now.")
     if carried["unknown"]:
-        say(f"  {carried['unknown']} of them were open and count as unknown outcomes now.")
+        say(f"  {carried['unknown']} of the added were open and count as unknown outcomes now.")
     say(f"Next: tuition store verify {path}")
 
 
@@ -215,11 +232,23 @@ def _size(n: int) -> str:
 def _span(first: float | None, last: float | None) -> str:
     if first is None or last is None:
         return ""
-    start, end = (
-        datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(sep=" ", timespec="seconds")
-        for moment in (first, last)
-    )
-    return f", from {start} to {end}"
+    return f", from {_when(first)} to {_when(last)}"
+
+
+def _when(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(sep=" ", timespec="seconds")
+
+
+def _moment(text: str | None, option: str) -> float | None:
+    from tuition.core.errors import DataError
+    from tuition.core.store.upkeep.usage import moment_of
+
+    moment = None if text is None else moment_of(text)
+    if text is not None and moment is None:
+        raise DataError(
+            f"{option} {text!r} is no time; expected such as 2026-01-31 or 2026-01-31T12:00:00-05:00"
+        )
+    return moment
 
 
 def _list(where: Iterable[str], count: int) -> str:

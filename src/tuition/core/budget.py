@@ -7,6 +7,7 @@ does the arithmetic.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
@@ -14,7 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tuition.core.config import Section
-from tuition.core.records import Record, Request, Usage
+from tuition.core.records import Record, Request, Usage, canonical_json
 
 __all__ = ["NANO", "Budget", "Cost", "Price", "price_of", "to_nano", "to_usd", "worst_cost"]
 
@@ -25,6 +26,7 @@ _TEMPLATE_TOKENS = 64
 """Room for the chat template around the messages: role marks, begin and end."""
 _MESSAGE_TOKENS = 16
 """The same for each message."""
+_TOLD = str | list | tuple | Mapping
 
 
 def to_nano(usd: float | str | Decimal) -> int:
@@ -110,7 +112,8 @@ def worst_cost(request: Request, price: Price | None) -> Cost:
     """Bound what a call can cost before it is made.
 
     Without a tokenizer a prompt has at most as many tokens as UTF-8 bytes, plus what the chat template adds;
-    the answer has at most `max_tokens`.
+    a parameter that is a text, a list or a table, such as a schema, may be written into it. The answer has at
+    most `max_tokens`.
 
     Args:
         request: Its parameters hold `max_tokens`.
@@ -126,7 +129,9 @@ def worst_cost(request: Request, price: Price | None) -> Cost:
     if not isinstance(bound, int) or bound < 0:
         raise ValueError(f"request for {request.example_id!r} has no max_tokens, so its cost has no bound")
     letters = sum(len(message.content.encode()) + _MESSAGE_TOKENS for message in request.messages)
-    most = letters + _TEMPLATE_TOKENS
+    # Numbers and switches put nothing into a prompt.
+    told = {name: value for name, value in request.parameters.items() if isinstance(value, _TOLD)}
+    most = letters + _TEMPLATE_TOKENS + (len(canonical_json(told).encode()) if told else 0)
     plain = Cost.of(Usage(prompt_tokens=most, completion_tokens=bound), price)
     cached = Cost.of(Usage(prompt_tokens=most, cached_tokens=most, completion_tokens=bound), price)
     return max(plain, cached, key=lambda cost: cost.nano or 0)

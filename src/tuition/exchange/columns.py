@@ -19,9 +19,11 @@ from tuition.exchange.rows import (
     carried_row,
     is_carried,
     object_of,
+    options_of,
     refuse_teacher,
     reply_row,
     talk_of,
+    terms_of,
     text_of,
 )
 
@@ -36,6 +38,7 @@ __all__ = [
 _REPLIES = ("generations", "generation", "response", "completion")
 _QUESTIONS = ("instruction", "prompt", "question")
 _MODELS = ("model_name", "model_names", "generation_models", "generation_model", "model")
+_KEPT = ("id", "question", "context", "choices", "answer", "licence", "terms", "train_on_outputs")
 _REASONS = ("reasoning", "rationale", "explanation", "text")
 
 
@@ -102,21 +105,31 @@ def _optional(row: Mapping[str, Json], name: str) -> str | None:
 
 def _with_example(row: Mapping[str, Json], teacher: str, samples: list[Row], *, prompt: str) -> Row:
     """Make the row; where a bare question stands beside the prompt, the prompt goes to the samples."""
-    question = row.get("question")
-    if isinstance(question, str) and question.strip() and question != prompt:
+    question = _optional(row, "question") or ""
+    if question.strip() and question != prompt:
         samples = [{**sample, "prompt": prompt} for sample in samples]
         prompt = question
-    choices, answer, id = row.get("choices"), row.get("answer"), row.get("id")
-    has_choices = isinstance(choices, Sequence) and all(isinstance(choice, str) for choice in choices)
+    terms = terms_of(row)
+    choices, answer = options_of(row.get("choices"), row.get("answer"))
+    id = row.get("id")
+    if not isinstance(id, str | int | float | None):
+        raise BadRow(f"has a {type(id).__name__} as id; expected a text")
     return reply_row(
         teacher,
-        samples,
+        [{**sample, **terms} for sample in samples],
         question=prompt,
-        context=context if isinstance(context := row.get("context"), str) else "",
-        choices=tuple(map(str, choices)) if has_choices and not isinstance(choices, str) else (),
-        answer=answer if isinstance(answer, str | int | float) else None,
-        id=str(id) if isinstance(id, str | int) else "",
+        context=_context(row.get("context")),
+        choices=choices,
+        answer=answer,
+        id="" if id is None else str(id),
     )
+
+
+def _context(value: Json) -> str:
+    """A context may come in paragraphs."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "\n".join(text_of(part, "context") for part in value)
+    return "" if value is None else text_of(value, "context")
 
 
 def read_trl(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
@@ -172,7 +185,7 @@ def _llama_factory(value: Json, *, teacher: str) -> Row:
     if row.get("history"):
         raise BadRow("has a history; an example is one question and one reply")
     asked = [text_of(row.get("instruction"), "instruction"), _optional(row, "input") or ""]
-    kept = {name: value for name, value in row.items() if name in (*_MODELS, "id", "choices", "answer")}
+    kept = {name: value for name, value in row.items() if name in (*_MODELS, *_KEPT)}
     made = {"instruction": "\n".join(filter(None, asked)), "generation": output}
     return _distilabel({**kept, **made, "system_prompt": row.get("system")}, teacher=teacher)
 

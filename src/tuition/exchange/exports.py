@@ -327,6 +327,7 @@ def export_run(
         ConfigError: The form is unknown, does not go with the name, or a teacher's terms forbid training and
             the form is made to train on.
         DataError: The run is not finished, or there is nothing to write.
+        OSError: It cannot be written; names a file.
     """
     _check(out, form)
     terms = read_terms(folder)
@@ -339,8 +340,13 @@ def export_run(
             f"the student of {str(folder)!r} learnt from no reply that could be written; --all takes the "
             "others too"
         )
-    wrote = EXPORTS[form](out, itertools.chain([first], rows))
-    card = write_card(folder, out, wrote, form=form, terms=terms, tally=tally, uses_all=uses_all)
+    try:
+        wrote = EXPORTS[form](out, itertools.chain([first], rows))
+        card = write_card(folder, out, wrote, form=form, terms=terms, tally=tally, uses_all=uses_all)
+    except OSError as fault:
+        # a disk that is full does not say which file it has no room for
+        fault.filename = fault.filename or str(out)
+        raise
     return Exported(
         files=tuple(str(path) for path in (*wrote, card)), rows=tally.rows, without_text=tally.without_text
     )

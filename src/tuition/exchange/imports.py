@@ -55,6 +55,10 @@ class Imported(Record):
     """Those whose label is known."""
     replies: Mapping[str, int] = field(default_factory=dict)
     """By teacher."""
+    licences: Mapping[str, str] = field(default_factory=dict)
+    """By teacher, where the files state one."""
+    barred: tuple[str, ...] = ()
+    """Teachers whose terms, as the files have them, forbid training."""
     skipped: int = 0
     """Rows that could not be used."""
     skipped_list: str = ""
@@ -105,6 +109,8 @@ def import_files(
             examples=n,
             labelled=shelf.labelled,
             replies=dict(shelf.replies),
+            licences={name: "; ".join(stated) for name, stated in shelf.licences.items()},
+            barred=tuple(sorted(shelf.barred)),
             skipped=shelf.skipped,
             skipped_list=str(skipped_list) if shelf.skipped else "",
         )

@@ -163,6 +163,7 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
     while True:
         start = _behind(text, start)
         if text[start : start + 1] == "]":
+            _refuse_more(text[start + 1 :], file, path)
             return
         item, end = _next(decoder, text, start)
         if end is None or end == len(text):
@@ -178,6 +179,17 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         if isinstance(item, BadRow):
             raise DataError(f"{str(path)!r} item {n} {item}; nothing behind it can be read, so mend it first")
         start = end
+
+
+def _refuse_more(text: str, file: IO[str], path: Path) -> None:
+    """Refuse what stands behind the end of an array, for nobody would miss it."""
+    while text:
+        if text.strip():
+            raise DataError(
+                f"{str(path)!r} goes on behind the end of its array: {text.strip()[:_TOKEN]!r}; a .json file "
+                "holds one array, so cut it in two"
+            )
+        text = file.read(_CHUNK)
 
 
 def _behind(text: str, start: int) -> int:

@@ -17,7 +17,17 @@ from typing import Any
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 from tuition.exchange.lines import found, numbered, read_each, sound
-from tuition.exchange.rows import BadRow, Found, Row, carried_row, object_of, reply_row, talk_of, text_of
+from tuition.exchange.rows import (
+    BadRow,
+    Found,
+    Row,
+    carried_row,
+    is_carried,
+    object_of,
+    reply_row,
+    talk_of,
+    text_of,
+)
 
 __all__ = ["provenance_path", "read_batch", "read_messages", "read_stored"]
 
@@ -62,6 +72,8 @@ def _messages(value: Json, *, teacher: str, more: Mapping[str, Json] | None = No
     if talk.reply is None:
         raise BadRow("has no turn of an assistant")
     if more is not None:
+        if not is_carried(more):
+            raise BadRow("has no whole provenance; remove its file to import the messages alone")
         return carried_row(more, talk.reply, teacher=teacher)
     sample: Row = {"text": talk.reply, "answer": None}
     for name, text in (("system", talk.system), ("reasoning", talk.reasoning)):
@@ -166,7 +178,7 @@ def read_batch(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
     with closing(sqlite3.connect("", isolation_level=None)) as index:
         index.execute(
             "CREATE TABLE requests (id BLOB PRIMARY KEY, place TEXT, body TEXT, "
-            "is_answered INTEGER DEFAULT 0)"
+            "is_answered INTEGER DEFAULT 0, has_reply INTEGER DEFAULT 0)"
         )
         index.execute("BEGIN")
         for place, value in _values(paths):
@@ -206,12 +218,16 @@ def _output(index: sqlite3.Connection, place: str, value: Any, *, teacher: str) 
     try:
         id = text_of(value.get("custom_id"), "custom_id")
         key = (id.encode(),)
-        found = index.execute("SELECT body FROM requests WHERE id = ?", key).fetchone()
+        query = "SELECT body, has_reply FROM requests WHERE id = ?"
+        found = index.execute(query, key).fetchone()
         if found is None:
             raise BadRow(f"answers {id!r}, which is no request of the files given; give the input file too")
         index.execute("UPDATE requests SET is_answered = 1 WHERE id = ?", key)
-        asked = json.loads(found[0]).get("messages")
-        return Found(place=place, row=_completion(_body(value), asked, teacher=teacher, id=id))
+        row = _completion(_body(value), json.loads(found[0]).get("messages"), teacher=teacher, id=id)
+        if found[1]:
+            raise BadRow(f"answers {id!r} a second time; give the outputs of one batch")
+        index.execute("UPDATE requests SET has_reply = 1 WHERE id = ?", key)
+        return Found(place=place, row=row)
     except BadRow as bad:
         return Found(place=place, fault=str(bad))
 

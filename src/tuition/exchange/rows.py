@@ -6,8 +6,10 @@ teacher what was replied to it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tuition.core.errors import ConfigError
 from tuition.core.records import Json, content_id
@@ -21,9 +23,11 @@ __all__ = [
     "carried_row",
     "is_carried",
     "object_of",
+    "options_of",
     "refuse_teacher",
     "reply_row",
     "talk_of",
+    "terms_of",
     "text_of",
 ]
 
@@ -53,18 +57,10 @@ CARRIED = (
 )
 """Columns that go with every exported row, so that it can be told whose it is and read back whole."""
 
-_OF_SAMPLE = (
-    "model",
-    "kind",
-    "sample",
-    "round",
-    "is_used",
-    "faults",
-    "licence",
-    "terms",
-    "train_on_outputs",
-)
+_OF_SAMPLE = ("model", "kind", "sample", "round", "is_used", "faults")
 _OWN = {"id", "question", "teacher", "rationale", "teacher_answer"}
+_SHOWN = 40
+"""Characters of a text that a fault shows."""
 _SYSTEM = ("system", "developer")
 
 
@@ -158,6 +154,101 @@ def refuse_teacher(teacher: str, what: str) -> None:
     """
     if teacher:
         raise ConfigError(f"{what} name their teachers themselves; leave out --teacher {teacher!r}.")
+
+
+def terms_of(row: Mapping[str, Json]) -> Row:
+    """Take the terms of its teacher out of a row.
+
+    Args:
+        row: Out of any file; `train_on_outputs` is true or false, or the same as a text.
+
+    Returns:
+        `licence`, `terms` and `train_on_outputs`, each where it is known.
+
+    Raises:
+        BadRow: One of them is of another kind.
+    """
+    found: Row = {name: text_of(row[name], name) for name in ("licence", "terms") if row.get(name)}
+    stated = row.get("train_on_outputs")
+    if stated in (None, ""):
+        return found
+    may = {"true": True, "false": False}.get(str(stated).lower())
+    if may is None:
+        raise BadRow(f"has a {_kind(stated)} in 'train_on_outputs'; expected true or false")
+    return {**found, "train_on_outputs": may}
+
+
+def options_of(choices: Json, answer: Json) -> tuple[list[str], str | int | float | None]:
+    """Take what a question offers, and its label, whatever form they have.
+
+    Args:
+        choices: Texts; or texts and what the file calls them, as ARC has it,
+            `{"text": [...], "label": [...]}` or `[{"text": ..., "label": ...}]`; or either as JSON; or a text
+            split at '|'. None: an open question.
+        answer: A plain value, a list of one, or what the file calls a choice; None: no label.
+
+    Returns:
+        The texts of the choices, and the label; of a choice that the file gives a name, the text.
+
+    Raises:
+        BadRow: They are of another form, or the label could be two of the choices.
+    """
+    texts, names = _named_choices(_parsed(choices))
+    given: Any = answer
+    plain = list(dict.fromkeys(given)) if _is_plain(given) else [given]
+    if len(plain) > 1 or not all(map(_is_value, plain)):
+        raise BadRow(f"has a {_kind(answer)} as answer; expected one text, or no column 'answer'")
+    label = plain[0] if plain else None
+    if label is None or str(label) not in names:
+        return texts, label
+    meant = texts[names.index(str(label))]
+    if label in texts and label != meant:
+        raise BadRow(f"has the answer {label!r}, which is the text of one choice and the label of another")
+    return texts, meant
+
+
+def _is_value(value: Json) -> bool:
+    return isinstance(value, str | int | float | None)
+
+
+def _is_plain(value: Json) -> bool:
+    """Whether this is a list of plain values."""
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_value, value))
+
+
+def _parsed(choices: Json) -> Json:
+    """Choices that a table keeps as a text."""
+    if not isinstance(choices, str):
+        return choices
+    if not choices.strip().startswith(("[", "{")):
+        return [part.strip() for part in choices.split("|")] if choices.strip() else None
+    try:
+        value = json.loads(choices)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BadRow(f"has choices that are no JSON: {choices[:_SHOWN]!r}") from None
+    return value
+
+
+def _named_choices(choices: Json) -> tuple[list[str], list[str]]:
+    """The texts, and what the file calls each; no names: it calls them nothing."""
+    names: Any = None
+    given: Any = [] if choices is None else choices
+    if isinstance(given, Sequence) and given and all(isinstance(item, Mapping) for item in given):
+        given = {name: [item.get(name) for item in given] for name in ("text", "label")}
+    if isinstance(given, Mapping) and "text" in given:
+        given, names = given["text"], given.get("label")
+    if not _is_plain(given) or None in given:
+        raise BadRow(
+            f"has a {_kind(choices)} as choices; expected a list of texts, "
+            'or {"text": [...], "label": [...]}'
+        )
+    texts = [str(item) for item in given]
+    if names is None:
+        return texts, []
+    if not _is_plain(names) or not len({str(name) for name in names}) == len(names) == len(texts):
+        raise BadRow(f"has {len(texts)} choices and names them otherwise; expected a label for each")
+    return texts, [str(name) for name in names]
 
 
 def talk_of(messages: Json) -> Talk:
@@ -275,14 +366,14 @@ def carried_row(row: Mapping[str, Json], completion: str | None = None, *, teach
         )
     sample: Row = {"text": text_of(row["rationale"], "rationale"), "answer": row["teacher_answer"]}
     sample |= {name: row[name] for name in _OF_SAMPLE if row.get(name) not in (None, "", [])}
-    choices = row.get("choices")
+    choices, answer = options_of(row.get("choices"), row.get("answer"))
     made = reply_row(
         text_of(row["teacher"], "teacher"),
-        [sample],
+        [{**sample, **terms_of(row)}],
         question=text_of(row["question"], "question"),
         context=text_of(row.get("context") or "", "context"),
-        choices=[text_of(choice, "choices") for choice in choices] if isinstance(choices, Sequence) else (),
-        answer=row.get("answer"),
+        choices=choices,
+        answer=answer,
         id=text_of(row["id"], "id"),
     )
     if row.get("label_source"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +26,7 @@ _TABLES = """
         WITHOUT ROWID;
     CREATE TABLE faults (n INTEGER PRIMARY KEY, place TEXT, fault TEXT);
 """
+_TERMS = ("licence", "terms", "train_on_outputs")
 _SAME = ("question", "context", "choices")
 
 
@@ -40,6 +41,10 @@ class Shelf:
         self._db.execute("BEGIN")
         self.replies: Counter[str] = Counter()
         """How many were laid down, by teacher."""
+        self.licences: dict[str, dict[str, None]] = {}
+        """The licences that stand with the replies, by teacher."""
+        self.barred: set[str] = set()
+        """Teachers of whom a reply says that it must not be trained on."""
         self.labelled = 0
         """Questions whose label is known."""
         self.skipped = 0
@@ -69,10 +74,20 @@ class Shelf:
         n = self._place(head)
         rationales: Any = row["rationales"]
         for teacher, entry in rationales.items():
-            for sample in entry.get("samples") or [entry]:
+            terms = {name: entry[name] for name in _TERMS if name in entry}
+            for said in entry.get("samples") or [entry]:
+                sample = {**terms, **said}
                 self.replies[teacher] += 1
+                self._note_terms(teacher, sample)
                 values = (n, self.replies.total(), json.dumps(teacher), json.dumps(sample))
                 self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", values)
+
+    def _note_terms(self, teacher: str, sample: Mapping[str, Json]) -> None:
+        licence = sample.get("licence")
+        if isinstance(licence, str) and licence:
+            self.licences.setdefault(teacher, {})[licence] = None
+        if sample.get("train_on_outputs") not in (None, True):
+            self.barred.add(teacher)
 
     def _place(self, head: Row) -> int:
         key = str(head["id"]).encode()

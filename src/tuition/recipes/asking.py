@@ -61,6 +61,8 @@ def ask_panelist(
 ) -> Asked:
     """Ask a teacher, within the run's budget, what is no rationale: a second look, a verdict.
 
+    These are short, so that one that `max_tokens` cut off is not asked for longer.
+
     Args:
         bench: Of the run.
         panelist: Whom.
@@ -71,7 +73,8 @@ def ask_panelist(
         One reply a request.
     """
     till = (till or bench.till).telling(panelist.table.name)
-    return ask_all(requests, panelist.teacher, till=till, config=bench.config.annotation)
+    config = bench.config.annotation.model_copy(update={"longer": 1.0})
+    return ask_all(requests, panelist.teacher, till=till, config=config)
 
 
 class Writer:

@@ -18,6 +18,7 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks.blind import blind_answers
 from tuition.tasks.kinds import MultipleChoice
 from tuition.teachers.config import TeacherConfig
+from tuition.teachers.recorded import barred_reply
 
 __all__ = [
     "answer_way",
@@ -235,13 +236,15 @@ def check_terms(teachers: Sequence[TeacherConfig]) -> None:
         teachers: Those whose rationales a student is to learn.
 
     Raises:
-        TeacherError: One of them forbids it.
+        DataError: A file of recorded replies cannot be read.
+        TeacherError: One of them forbids it, by its table or by what stands with a recorded reply.
     """
     for table in teachers:
-        if not table.train_on_outputs:
+        where = barred_reply(table) if table.kind == "recorded" and table.train_on_outputs else ""
+        if where or not table.train_on_outputs:
             raise TeacherError(
-                f"teacher {table.name!r} has train_on_outputs = false: its terms forbid training on them. "
-                "Nothing was asked; take it out of the configuration."
+                f"teacher {table.name!r} has train_on_outputs = false{where and f' ({where})'}: its terms "
+                "forbid training on them. Nothing was asked; take it out of the configuration."
             )
 
 

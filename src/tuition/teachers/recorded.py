@@ -12,12 +12,12 @@ from typing import Any
 
 from tuition.core.errors import DataError, TeacherError, some_of
 from tuition.core.protocols import TeacherAbilities
-from tuition.core.records import Failure, Reply, Request
+from tuition.core.records import Failure, Json, Reply, Request
 from tuition.core.rows import read_rows, resolve_data
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import estimate_usage
 
-__all__ = ["RecordedTeacher"]
+__all__ = ["RecordedTeacher", "barred_reply"]
 
 
 class RecordedTeacher:
@@ -77,18 +77,50 @@ class RecordedTeacher:
         )
 
 
+def barred_reply(config: TeacherConfig) -> str:
+    """Find a recorded reply of which its own file says that it must not be trained on.
+
+    An export keeps the terms of a teacher with every reply, and they hold whatever the table says.
+
+    Args:
+        config: Names the files and the teacher within them.
+
+    Returns:
+        File and row of the first; empty: there is none.
+
+    Raises:
+        DataError: A file cannot be read, or is of another form.
+    """
+    teacher = config.model or config.name
+    for path in (resolve_data(name) for name in config.files):
+        for row in read_rows(path):
+            entry = _rationales(row, path).get(teacher, {})
+            if any(_is_barred(said) for said in (entry, *(entry.get("samples") or ()))):
+                return f"{str(path)!r}, row {row.get('id')!r}"
+    return ""
+
+
+def _is_barred(said: Mapping[str, Any]) -> bool:
+    return said.get("train_on_outputs") not in (None, True)
+
+
+def _rationales(row: Mapping[str, Json], path: Path) -> Mapping[str, Mapping[str, Any]]:
+    said: Any = row.get("rationales") or {}
+    if not isinstance(said, dict) or not all(isinstance(entry, dict) for entry in said.values()):
+        raise DataError(
+            f"{str(path)!r}, row {row.get('id')!r}: `rationales` is not of the form "
+            '{"teacher": {"text": ..., "answer": ...}}.'
+        )
+    return said
+
+
 def _read(paths: Sequence[Path], teacher: str) -> tuple[dict[str, list[Mapping[str, Any]]], set[str]]:
     """The samples by example, and the names of all teachers that were seen."""
     entries: dict[str, list[Mapping[str, Any]]] = {}
     known: set[str] = set()
     for path in paths:
         for row in read_rows(path):
-            rationales: Any = row.get("rationales") or {}
-            if not isinstance(rationales, dict) or not all(isinstance(e, dict) for e in rationales.values()):
-                raise DataError(
-                    f"{str(path)!r}, row {row.get('id')!r}: `rationales` is not of the form "
-                    '{"teacher": {"text": ..., "answer": ...}}.'
-                )
+            rationales = _rationales(row, path)
             known.update(rationales)
             if teacher in rationales:
                 entry = rationales[teacher]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
@@ -16,6 +17,8 @@ _MOST_TOKENS = 10**9
 """A count beyond this is no count."""
 _LETTERS_PER_TOKEN = 4
 """English text in the vocabularies of 2024 has about this many letters a token."""
+_QUARTERS = [timedelta(minutes=15 * i) for i in range(96)]
+"""The day to come; a tariff that holds for a quarter of an hour is met."""
 
 
 def estimate_usage(request: Request, text: str) -> Usage:
@@ -153,7 +156,8 @@ def known_price(model: str, base_url: str) -> Price | None:
         base_url: Where it answers, which says whose price it is.
 
     Returns:
-        The price, at its highest tier where there are tiers; None where the table does not know it.
+        The price, at its highest tier where there are tiers and at the dearest hour of the day to come where
+        nights are cheaper; None where the table does not know it.
     """
     # Here, for the table takes a moment to load and most runs need none of it.
     import genai_prices
@@ -161,18 +165,27 @@ def known_price(model: str, base_url: str) -> Price | None:
     try:
         found = genai_prices.calc_price(
             genai_prices.Usage(input_tokens=1, output_tokens=1), model, provider_api_url=base_url
-        ).model_price
+        ).model
     except LookupError:
         return None
-    prompt, completion = _highest(found, "input_mtok"), _highest(found, "output_mtok")
+    now = datetime.now(UTC)
+    hours = [found.get_prices(now + quarter) for quarter in _QUARTERS]
+    prompt, completion = _dearest(hours, "input_mtok"), _dearest(hours, "output_mtok")
     if prompt is None or completion is None:
         return None
-    return price_of(prompt=prompt, completion=completion, cached=_highest(found, "cache_read_mtok"))
+    return price_of(prompt=prompt, completion=completion, cached=_dearest(hours, "cache_read_mtok"))
 
 
-def _highest(prices: Any, unit: str) -> str | None:
+def _dearest(hours: Sequence[Any], unit: str) -> str | None:
+    """The highest price of a unit at any of the hours; None: some hour has none."""
+    prices = [_highest(prices, unit) for prices in hours]
+    known = [price for price in prices if price is not None]
+    return str(max(known)) if len(known) == len(prices) else None
+
+
+def _highest(prices: Any, unit: str) -> Decimal | None:
     price = getattr(prices, unit, None)
     if price is None:
         return None
     tiers = [tier.price for tier in getattr(price, "tiers", ())]
-    return str(max([getattr(price, "base", price), *tiers]))
+    return max([getattr(price, "base", price), *tiers])

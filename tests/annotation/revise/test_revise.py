@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from collections import Counter
 
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
@@ -200,6 +201,19 @@ def test_a_reply_that_was_cut_off_stands_on_the_longer_one(store):
     [item] = run(store, WRONG, "clear_one_call", teacher).annotations
     assert (item.rationale, item.finish) == (MENDED, "stop")
     assert item.request_keys == (teacher.seen[1].key,)
+
+
+def test_what_is_short_by_design_is_not_asked_for_longer(store):
+    answer = answers()
+
+    def cut(request, attempt):
+        return dataclasses.replace(answer(request, attempt), finish="length")
+
+    ada, bela = ScriptedTeacher(cut), ScriptedTeacher(cut)
+    ada.name, bela.name, bela.model = "ada", "bela", "bela-1"
+    run(store, WRONG, "clear_panel", ada, panel=[bela])
+    assert Counter(roles(bela)) == {("judge_step", "locate/1"): 1, ("verify", "verify/1"): 1}
+    assert Counter(roles(ada)) == {("judge_step", "locate/1"): 1, ("revise", "revise/1"): 2}
 
 
 def test_the_panel_locates_by_majority_the_first_mends_the_second_verifies(store):

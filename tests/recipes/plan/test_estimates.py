@@ -6,7 +6,7 @@ from tuition.recipes.plan.plan import plan_of
 
 
 def test_guess_and_bound_are_those_of_the_plan_and_the_bill_that_of_the_ledger(tmp_path):
-    config = experiment(tmp_path, teacher=teachers("ada", "bela"))
+    config = experiment(tmp_path, "annotation.longer=1", teacher=teachers("ada", "bela"))
     planned = {row.teacher: row for row in plan_of(config).teachers}
     found = {row["teacher"]: row for row in execute(config).metrics["estimates"]}
     assert list(found) == ["ada", "bela"]

@@ -53,6 +53,7 @@ def test_the_sample_has_the_longest_question_and_is_drawn_by_the_seed():
 
 
 def pricer(folder, *settings, names=("ada", "bela")):
+    settings = ("annotation.longer=1", *settings)
     config = experiment(folder, *settings, recipe="elad", teacher=teachers(*names))
     splits, _ = load_splits(config)
     everyone = assemble(config, route="all", routing=RoutingConfig()).everyone
@@ -86,6 +87,19 @@ def test_a_short_answer_is_cheaper_than_a_chain_and_the_dearest_call_is_known(tm
     clear = made.price("clear", is_cold=False)
     assert clear.call_usd < clear.high.usd
     assert chain.token_usd * chain.high.tokens >= chain.high.usd
+
+
+def test_replies_that_may_be_asked_for_longer_are_in_the_bound_and_short_ones_are_not(tmp_path):
+    once, again = (pricer(tmp_path, f"annotation.longer={times}") for times in (1, 3))
+    for by, (calls, dearer) in {"answer_only": (1, False), "chain": (2, True)}.items():
+        first, both = once.price(by, is_cold=False), again.price(by, is_cold=False)
+        assert (first.low, first.expected) == (both.low, both.expected)
+        assert both.high.calls == calls
+        assert (both.high.usd > 2 * first.high.usd, both.high.tokens > 2 * first.high.tokens) == (
+            dearer,
+            dearer,
+        )
+        assert both.call_usd == pytest.approx(both.high.usd - (first.high.usd if dearer else 0))
 
 
 def test_explanations_may_be_longer_than_guessed(tmp_path):

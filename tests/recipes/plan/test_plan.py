@@ -48,6 +48,18 @@ def test_the_guess_lies_under_the_bound_and_the_bound_holds(tmp_path):
     assert spend["bela"]["usd"] <= bela.high_usd
 
 
+def test_the_bound_holds_where_every_answer_is_cut_off_and_asked_for_longer(tmp_path):
+    [table] = teachers("ada")
+    how = {"teacher": [{**table, "max_tokens": 4}]}
+    config = experiment(tmp_path, "annotation.filters=[]", "annotation.longer=2", **how)
+    once = experiment(tmp_path, "annotation.filters=[]", "annotation.longer=1", **how)
+    [plan], [least] = plan_of(config).teachers, plan_of(once).teachers
+    spend = execute(config).metrics["spend"]
+    assert spend["calls"] == 2 * plan.calls, "both answers are bought, and both count"
+    assert spend["usd"] <= plan.high_usd
+    assert plan.high_usd > 2 * least.high_usd
+
+
 def test_an_unknown_price_is_none_and_not_nought(tmp_path):
     plan = plan_of(experiment(tmp_path, teacher=[FREE_PRICE, *teachers("ada")]))
     far, ada = plan.teachers

@@ -12,10 +12,10 @@ FAR = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "htt
 
 
 def elad(folder, *settings, cold=4, each=None, total=None, most=3, names=("ada",), **changed):
-    """A tiny active run; limits are tables of `[rounds]`."""
+    """A tiny active run; limits are tables of `[rounds]`; what is cut off is not asked for longer."""
     rounds = {"most": most, "cold": {"items": cold}, "each": each or {"items": 3}, "total": total or {}}
     whole = {"recipe": "elad", "teacher": teachers(*names), "explanation": LOOK, "rounds": rounds}
-    return experiment(folder, *settings, **{**whole, **changed})
+    return experiment(folder, "annotation.longer=1", *settings, **{**whole, **changed})
 
 
 def planned(folder, *settings, **changed):
@@ -198,7 +198,8 @@ def test_a_second_look_by_another_is_priced_as_the_others(tmp_path, check):
 
 @pytest.mark.parametrize("annotator", ["chain", "clear", "clear_one_call", "clear_panel", "answer_only"])
 def test_the_bound_holds_for_what_the_run_uses(tmp_path, annotator):
-    config = elad(tmp_path, f"annotator={annotator}", names=("ada", "bela"), most=2)
+    how = (f"annotator={annotator}", "annotation.longer=2")
+    config = elad(tmp_path, *how, names=("ada", "bela"), most=2)
     total = plan_of(config).rounds.total
     metrics = execute(config).metrics
     spend = metrics["spend"]

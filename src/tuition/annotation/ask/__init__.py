@@ -26,7 +26,7 @@ from tuition.core.store import Refused
 if TYPE_CHECKING:
     from tuition.annotation.batches import BatchDesk
 
-__all__ = ["Asked", "Till", "ask", "ask_all", "check_price"]
+__all__ = ["Asked", "Till", "ask", "ask_all", "check_price", "longer_of"]
 
 _CONFIG = AnnotationConfig()
 
@@ -101,12 +101,15 @@ async def ask(
         if isinstance(teacher, contextlib.AbstractAsyncContextManager):
             await stack.enter_async_context(teacher)
         replies = await _answer(requests, teacher, desk=desk, till=till)
-        if config.longer > 1 and not desk.fault and teacher.abilities.reads_prompt and desk.is_paid:
+        if not desk.fault:
             cut_off = [i for i, reply in enumerate(replies) if _is_cut_off(reply)]
-            longer = {i: _longer(requests[i], config.longer) for i in cut_off}
+            again_of = {i: longer_of(requests[i], teacher, times=config.longer) for i in cut_off}
+            longer = {i: request for i, request in again_of.items() if request is not None}
             desk.ends_on_refusal = False
             again = await _answer(list(longer.values()), teacher, desk=desk, till=till, more=", longer")
     if desk.fault:
+        if isinstance(desk, Desk) and desk.is_batched:
+            _refuse_batched([*requests, *longer.values()], till)
         raise TeacherError(f"teacher {teacher.name!r} accepts no call: {desk.fault}")
     came = {i: reply for i, reply in zip(longer, again, strict=True) if reply.failure is None}
     return Asked(
@@ -120,12 +123,18 @@ def _desk_for(
     teacher: Teacher, requests: Sequence[Request], *, till: Till, config: AnnotationConfig
 ) -> Desk | BatchDesk:
     # Here, for that room stands on this one.
-    from tuition.annotation.batches import BatchDesk, refuse_batched
+    from tuition.annotation.batches import BatchDesk
 
     if teacher.abilities.in_batches and isinstance(teacher, BatchTeacher):
         return BatchDesk(teacher, till=till, config=config)
-    refuse_batched(requests, till.store)
+    _refuse_batched(requests, till)
     return Desk(teacher, till=till, config=config)
+
+
+def _refuse_batched(requests: Sequence[Request], till: Till) -> None:
+    from tuition.annotation.batches import refuse_batched
+
+    refuse_batched(requests, till.store)
 
 
 async def _answer(
@@ -230,7 +239,20 @@ def _is_cut_off(reply: Reply) -> bool:
     return reply.finish == "length" if reply.failure is None else reply.failure.kind == "truncated"
 
 
-def _longer(request: Request, times: float) -> Request:
+def longer_of(request: Request, teacher: Teacher, *, times: float) -> Request | None:
+    """Make the request that is asked once more where `max_tokens` cuts its reply off.
+
+    Args:
+        request: What is asked first; names `max_tokens`.
+        teacher: Whom.
+        times: As `AnnotationConfig.longer`.
+
+    Returns:
+        The same with a larger `max_tokens`; None: it is not asked once more, for that is not wanted, or the
+        teacher is not paid or has one text only.
+    """
+    if times <= 1 or not teacher.abilities.reads_prompt or not teacher.abilities.is_paid:
+        return None
     bound = request.parameters["max_tokens"]
     assert isinstance(bound, int)
     return dataclasses.replace(

@@ -38,7 +38,7 @@ def advised(reply: Reply) -> Reply:
     """
     failure = reply.failure
     advice = None if failure is None else ADVICE.get(failure.kind)
-    if failure is None or advice is None or advice in failure.message:
+    if failure is None or advice is None or advice[1:] in failure.message:
         return reply
     message = f"{failure.message.rstrip('.')}. {advice[0].upper()}{advice[1:]}."
     return dataclasses.replace(reply, failure=dataclasses.replace(failure, message=message))

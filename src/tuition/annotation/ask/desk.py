@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from tuition.annotation.ask.advice import advised
+from tuition.annotation.ask.heard import FATAL, checked, mendable, raised, storable
 from tuition.annotation.ask.pace import Turn, pace_of
 from tuition.annotation.ask.till import Till
 from tuition.annotation.config import AnnotationConfig
@@ -20,19 +21,13 @@ from tuition.core.budget import Cost, to_usd, worst_cost
 from tuition.core.errors import StoreError
 from tuition.core.protocols import Sampler, Teacher
 from tuition.core.records import Failure, Reply, Request
-from tuition.core.store import Busy, Cap, Kept, Left, Outcome, Refused, Reserved
+from tuition.core.store import Busy, Cap, Kept, Left, Outcome, Refused, Reserved, Written
 
-__all__ = ["FATAL", "Desk", "mendable", "storable", "unpaid"]
+__all__ = ["Desk", "unpaid"]
 
 _POLL_S = 0.02
 _POLL_MOST_S = 0.5
 """First and longest pause while another process makes the call, or calls in flight may free money."""
-FATAL = {
-    "auth": " Its key may be wrong or expired.",
-    "quota": " Its account has nothing left; add to it and start again: what was answered is kept.",
-    "unusable": "",
-}
-"""Kinds of failure after which no call to this teacher can succeed, and what may help."""
 _CUT_OFF = Failure(
     kind="unknown_outcome", message="the asking was broken off while the call was under way", is_paid=None
 )
@@ -78,6 +73,8 @@ class Desk:
         """False: what is refused from here on leaves the others alone."""
         self.fault = ""
         """Why the teacher accepts no call at all; empty: it does."""
+        self.is_batched = False
+        """Whether that is a batch in which some of the calls stand."""
         self.calling: set[asyncio.Task[None] | None] = set()
         """Tasks with a call under way, which must not be cut off."""
         self.is_paid = teacher.abilities.is_paid
@@ -87,6 +84,8 @@ class Desk:
         self._store = till.store
         self._place = till.place
         self._caps = till.caps
+        # A limit of no calls at all: what is kept comes, and nothing is reserved.
+        self._nothing = (Cap(scope=till.place.run, calls=0),)
         self._asks_again = till.budget.on_unknown == "ask_again"
         self._config = config
         # Unlike any other's; one system call for all attempts.
@@ -107,11 +106,20 @@ class Desk:
         """
         wanted = [_Wanted(request, self._worst(request)) for request in requests]
         while (left := [item for item in wanted if not item.is_done]) and not self.fault:
-            await self._find(left)
-            pauses = [self._pause(item) for item in left if not item.is_done and item.blocked is None]
+            while left and not self.fault:
+                # An endpoint may turn out to bring fewer at a time; each call waits for a turn of its own.
+                now, left = left[: self._at_once], left[self._at_once :]
+                await self._find(now)
+            left = [item for item in wanted if not item.is_done]
+            pauses = [self._pause(item) for item in left if item.blocked is None]
             if any(pauses) and not self.fault:
                 await asyncio.sleep(max(pauses))
         return [item.reply or unpaid(None) for item in wanted]
+
+    @property
+    def _at_once(self) -> int:
+        """How many answers one call can bring, as far as is known by now."""
+        return 1 if self._sampler is None else max(1, self._teacher.abilities.samples_per_call)
 
     async def _find(self, wanted: Sequence[_Wanted]) -> None:
         """Ask once, waiting as long as waiting can help."""
@@ -146,11 +154,18 @@ class Desk:
         tokens = sum(item.worst.tokens for item in wanted)
         async with self._pace.turn(tokens, patience_s=self._patience_left(wanted)) as turn:
             now = self._pace.clock()
-            for item in wanted:
-                if not turn.is_granted or now > item.until:
+            late = [item for item in wanted if not turn.is_granted or now > item.until]
+            if late:
+                await self._look(late)
+            for item in late:
+                if not item.is_done:
                     item.stands(self._too_late(item))
             in_time = [item for item in wanted if not item.is_done]
             if self.fault or not in_time:
+                return
+            if len(in_time) > self._at_once:
+                for item in in_time:
+                    item.blocked = None
                 return
             sent = await self._book(in_time)
             if sent:
@@ -158,17 +173,30 @@ class Desk:
                     item.until = min(item.until, now + self._patience_s)
                 await self._call(sent, turn)
 
+    async def _look(self, wanted: Sequence[_Wanted]) -> None:
+        """Take what the store has, and buy nothing."""
+        found = [self._reserve(item.request, item.worst, caps=self._nothing) for item in wanted]
+        for item, future in zip(wanted, found, strict=True):
+            outcome = await future
+            if isinstance(outcome, Kept | Left):
+                self._note(item, outcome)
+
     async def _book(self, wanted: Sequence[_Wanted]) -> list[_Sent]:
         """Reserve each by itself; give those that may be sent."""
         # One call goes under its first tag alone; the others tell by theirs that they were part of it.
         tag = self._next_tag()
         tags = [tag, *(f"{tag}.{i}" for i in range(1, len(wanted)))]
         tagged = [dataclasses.replace(item.request, tag=tag) for item, tag in zip(wanted, tags, strict=True)]
-        futures = [self._reserve(request, item.worst) for request, item in zip(tagged, wanted, strict=True)]
+        # Once refused, nothing new is bought, but what the store has still comes.
+        caps = self._caps if self.refused is None else self._nothing
+        futures = [
+            self._reserve(request, item.worst, caps=caps)
+            for request, item in zip(tagged, wanted, strict=True)
+        ]
         outcomes: list[Outcome] = []
         try:
             for future in futures:
-                outcomes.append(await asyncio.wrap_future(future))
+                outcomes.append(await future)
         finally:
             if len(outcomes) < len(futures):
                 for future in futures:
@@ -196,6 +224,10 @@ class Desk:
                     f"nobody saw how attempt {outcome.attempt_id} ended, and budget.on_unknown is 'leave'"
                 )
                 item.stands(Reply(failure=Failure(kind="unknown_outcome", message=message, is_paid=None)))
+            case Busy(batch=batch) if batch:
+                # Made since the asking began; it may take hours, or for ever.
+                self.is_batched = True
+                self.fault = self.fault or f"some of its calls stand in batch {batch!r}, which is not over."
             case Busy() | Refused(may_free=True):
                 item.blocked = outcome
             case Refused():
@@ -203,9 +235,7 @@ class Desk:
                     self.refused = outcome
                 item.stands(unpaid(self.refused or outcome))
 
-    def _reserve(self, request: Request, worst: Cost) -> Future[Outcome]:
-        # Once refused, nothing new is bought, but what the store has still comes.
-        caps = self._caps if self.refused is None else (Cap(scope=self._place.run, calls=0),)
+    def _reserve(self, request: Request, worst: Cost, *, caps: Sequence[Cap]) -> Written[Outcome]:
         return self._store.reserve(
             request,
             worst,
@@ -236,10 +266,12 @@ class Desk:
                 item.tries += 1
                 self._judge(item, reply)
             # Queued before the next one's reservation, which then finds what this call left of its worst.
-            settled = [self._settle(id_, reply) for (_, _, id_), reply in zip(sent, replies, strict=True)]
+            settled = [
+                self._settle(id_, mendable(reply)) for (_, _, id_), reply in zip(sent, replies, strict=True)
+            ]
             turn.heard(heard)
             for future in settled:
-                await asyncio.wrap_future(future)
+                await future
         finally:
             self.calling.discard(task)
         self._settled.set()
@@ -259,12 +291,8 @@ class Desk:
         # The one place where any fault is caught: a stranger's teacher may raise what it likes, and one
         # broken call must neither end the others nor leave its reservation without an outcome.
         except Exception as error:
-            return [_raised(f"the teacher raised {type(error).__name__}: {error}")] * len(requests)
-        if len(replies) != len(requests):
-            return [_raised(f"the teacher gave {len(replies)} replies to {len(requests)} requests")] * len(
-                requests
-            )
-        return [advised(mendable(reply)) for reply in replies]
+            return [raised(f"the teacher raised {type(error).__name__}: {error}")] * len(requests)
+        return [advised(reply) for reply in checked(replies, len(requests))]
 
     def _judge(self, item: _Wanted, reply: Reply) -> None:
         """Say whether a reply is the last; why a passing failure is not asked again stands in its message."""
@@ -287,7 +315,7 @@ class Desk:
         message = f"{said}. It is not asked again, for that would be later than {allowed}."
         return dataclasses.replace(item.reply, failure=dataclasses.replace(failure, message=message))
 
-    def _settle(self, attempt_id: int, reply: Reply) -> Future[None]:
+    def _settle(self, attempt_id: int, reply: Reply) -> Written[None]:
         cost = Cost.of(reply.usage, self._teacher.price)
         return self._store.settle(attempt_id, reply, cost=cost, is_paid=self.is_paid)
 
@@ -300,6 +328,8 @@ class Desk:
 
     def _pause(self, item: _Wanted) -> float:
         """Full jitter over a doubling span; what the server asked for is the pace's to hold."""
+        if not item.tries:
+            return 0.0
         span = min(self._config.backoff_s * 2 ** (item.tries - 1), self._config.backoff_most_s)
         return random.uniform(0.0, span)
 
@@ -324,47 +354,3 @@ def unpaid(refused: Refused | None) -> Reply:
         f"the limit of {limit} {refused.what} on {refused.scope!r} is reached: {spent} spent or set aside"
     )
     return Reply(failure=Failure(kind="unpaid", message=message, is_retryable=True))
-
-
-def _raised(message: str) -> Reply:
-    return advised(Reply(failure=Failure(kind="exception", message=message, is_paid=None)))
-
-
-def mendable(reply: Reply) -> Reply:
-    """Let what makes every call fail be asked again: once it is mended, the same call succeeds.
-
-    Args:
-        reply: What came of an attempt.
-
-    Returns:
-        The same; a failure of a kind in `FATAL` is retryable, so that the store does not remember it.
-    """
-    failure = reply.failure
-    if failure is None or failure.is_retryable or failure.kind not in FATAL:
-        return reply
-    return dataclasses.replace(reply, failure=dataclasses.replace(failure, is_retryable=True))
-
-
-def storable(reply: Reply) -> Reply:
-    """Replace halves of surrogate pairs, which JSON may bring and no file holds: a paid answer is kept.
-
-    Args:
-        reply: What came of an attempt.
-
-    Returns:
-        The same, in letters that UTF-8 has.
-    """
-    texts = ("text", "reasoning", "finish", "model", "raw", "headers", "answer")
-    found = {name: value for name in texts if isinstance(value := getattr(reply, name), str)}
-    failure = reply.failure
-    if all(map(str.isascii, found.values())) and (failure is None or failure.message.isascii()):
-        return reply
-    if failure is not None:
-        failure = dataclasses.replace(failure, message=_whole(failure.message))
-    return dataclasses.replace(
-        reply, failure=failure, **{name: _whole(value) for name, value in found.items()}
-    )
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

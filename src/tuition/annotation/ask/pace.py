@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import random
 import threading
@@ -191,8 +192,9 @@ class Pace:
                 turn.ring()
 
     def _ring(self) -> None:
-        if self._queue:
-            self._queue[0].ring()
+        """Wake as many as may go; who wakes ahead of its turn is woken again."""
+        for turn in itertools.islice(self._queue, max(1, self.window - self.in_flight)):
+            turn.ring()
 
     async def _rest(self, bell: asyncio.Future[None], wait_s: float | None) -> None:
         if wait_s is None:

@@ -13,15 +13,18 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from tuition.annotation.ask.desk import FATAL, unpaid
+from tuition.annotation.ask.desk import unpaid
+from tuition.annotation.ask.heard import FATAL, checked
 from tuition.annotation.ask.till import Till
 from tuition.annotation.batches.lines import (
+    is_refused_whole,
     is_written,
     left,
     not_handed_over,
+    parts_of,
     refuse_written,
     reserve_all,
     settle_lines,
@@ -29,19 +32,16 @@ from tuition.annotation.batches.lines import (
     waiting_in,
 )
 from tuition.annotation.config import AnnotationConfig
-from tuition.core.errors import StoreError, TeacherError
+from tuition.core.errors import StoreError, TeacherError, TuitionError
 from tuition.core.protocols import BatchTeacher
-from tuition.core.records import Failure, Reply, Request, canonical_json
+from tuition.core.records import Failure, Reply, Request
 from tuition.core.store import Batch, Busy, Cap, Kept, Left, Refused, Reserved
 from tuition.core.store.leases import is_alive
 
 __all__ = ["BatchDesk"]
 
 _MOST_CALLS = 50_000
-_MOST_BYTES = 190_000_000
-"""What providers take in one batch: so many calls, and a file of 200 MB."""
-_ENVELOPE_BYTES = 200
-"""What a line holds beside its request."""
+"""What providers take in one batch."""
 _LOOKS = 2
 """How often a batch is looked for before it counts as not handed over; a list may lag behind."""
 _PATIENCE = 20
@@ -50,6 +50,8 @@ _FORSAKEN_S = 60.0
 """Age of a batch without calls that nobody can be filling any more."""
 _PAUSE_S = 0.2
 """Longest pause between two looks at what another process is doing."""
+_PAUSE_MOST_S = 10.0
+"""Longest pause between two tries to reserve, while calls in flight may free money."""
 _CARRIED: set[str] = set()
 """Batches that this process is carrying; any other of its own was broken off."""
 
@@ -92,6 +94,10 @@ class BatchDesk:
         """By key: what stands."""
         self._tries: Counter[str] = Counter()
         self._most = _MOST_CALLS
+        self._is_full = False
+        """Whether a batch was more than may wait in line at the provider; from then on they go one by one."""
+        self._shut: Reply | None = None
+        """What stands for all that is not answered, for no batch is taken any more."""
         self._begun: set[str] = set()
         """Batches that this asking began or took up."""
         self._seen: dict[str, int] = {}
@@ -126,20 +132,24 @@ class BatchDesk:
     async def _answer(self, todo: dict[str, Request], stage: str) -> None:
         self._stage, self._total = stage, len(todo)
         held = self._left_behind()
-        turn = 0
+        turn = idle = 0
         while (todo or held) and not self.fault:
             turn += 1
             buyable, busy = await self._sort(todo.values())
             refuse_written(busy, self._store)
             held |= {call.batch for call in busy if call.batch}
             names, refused = await self._fill(buyable)
-            if refused is not None and not names and not held:
+            idle = 0 if names else idle + 1
+            if refused is not None and not (refused.may_free or names or held):
                 # Nothing under way can free money any more.
                 self._end(buyable, refused)
             await self._carry_all(names, held)
             todo = {key: request for key, request in todo.items() if key not in self._replies}
+            if self._shut is not None:
+                self._replies |= dict.fromkeys(todo, self._shut)
+                return
             if todo and not self.fault:
-                await asyncio.sleep(self._pause(turn) if names else min(_PAUSE_S, self._teacher.poll_s))
+                await asyncio.sleep(self._pause(turn) if names else self._idle_s(idle, refused))
             held = set()
 
     async def _sort(self, requests: Iterable[Request]) -> tuple[list[Request], list[Busy]]:
@@ -166,7 +176,7 @@ class BatchDesk:
         """Reserve calls in batches, until all are or a limit refuses one; gives the batches that hold any."""
         till, teacher = self._till, self._teacher
         names: list[str] = []
-        for part in _parts(requests, most=self._most):
+        for part in parts_of(requests, most=self._most):
             name = uuid.uuid4().hex
             self._take(name)
             opened = self._store.open_batch(
@@ -179,7 +189,7 @@ class BatchDesk:
             else:
                 await asyncio.wrap_future(self._store.end_batch(name))
             refused = next((outcome for outcome in outcomes if isinstance(outcome, Refused)), None)
-            if refused is not None:
+            if refused is not None or (self._is_full and names):
                 return names, refused
         return names, None
 
@@ -190,21 +200,26 @@ class BatchDesk:
 
     async def _carry_all(self, names: Sequence[str], held: Iterable[str]) -> None:
         """Bring batches to their ends, side by side; nothing under way is cut off where one fails."""
-        begun = [self._carry_own(name) for name in names] + [self._take_up(name) for name in held]
-        for outcome in await asyncio.gather(*begun, return_exceptions=True):
+        others = list(held)
+        begun = [self._carry_own(name) for name in names] + [self._take_up(name) for name in others]
+        outcomes = await asyncio.gather(*begun, return_exceptions=True)
+        for name, outcome in zip([*names, *others], outcomes, strict=True):
+            # A stranger's teacher may raise what it likes; what it has is fetched once that is mended.
+            if isinstance(outcome, Exception) and not isinstance(outcome, TuitionError):
+                said = f"raised {type(outcome).__name__} about batch {name!r}: {outcome}"
+                raise self._stays_open(name, said) from outcome
             if isinstance(outcome, BaseException):
                 raise outcome
 
     async def _carry_own(self, name: str) -> None:
         """Bring a batch of this asking to its end, and note which of its replies stand."""
         came = await self._carry(name)
-        failures = [reply.failure for _, reply in came]
-        if len(came) > 1 and all(
-            failure is not None and failure.kind == "rate_limit" for failure in failures
-        ):
-            # More than may wait in line at the provider: a smaller one is taken, and this was no try.
-            self._most = max(1, len(came) // 2)
-            return
+        is_full = bool(came) and all(is_refused_whole(reply) for _, reply in came)
+        if is_full:
+            self._is_full, self._most = True, max(1, len(came) // 2)
+            if len(came) > 1:
+                # More than may wait in line at the provider: a smaller one is taken, and this was no try.
+                return
         for request, reply in came:
             self._tries[request.key] += 1
             failure = reply.failure
@@ -213,6 +228,8 @@ class BatchDesk:
             is_final = failure is None or not failure.is_retryable
             if is_final or self._tries[request.key] >= self._config.max_attempts:
                 self._replies[request.key] = reply
+                # Where there is no room for a single one, there is none for the others either.
+                self._shut = reply if is_full else None
 
     async def _take_up(self, name: str) -> None:
         """Go on with a batch that this asking did not begin; its replies are then found in the store."""
@@ -268,7 +285,10 @@ class BatchDesk:
         await self._note(name, remote)
         await self._until_over(name, remote)
         replies = await self._patiently(name, lambda: self._teacher.collect(remote, requests))
-        return await self._settle(name, calls, replies)
+        if not isinstance(replies, Sequence) or len(replies) != len(calls):
+            what = f"did not give one reply to each call of batch {name!r}"
+            raise self._stays_open(name, what)
+        return await self._settle(name, calls, checked(replies, len(calls)))
 
     def _take(self, name: str) -> None:
         self._begun.add(name)
@@ -333,10 +353,12 @@ class BatchDesk:
                 said = str(error).rstrip(".")
                 break
             await asyncio.sleep(self._teacher.poll_s)
-        raise TeacherError(
-            f"teacher {self._teacher.name!r} could not be asked about batch {name!r}: {said}. It stays "
-            "open and nothing of it is lost: start again to go on with it, or give it up with: tuition batch "
-            f"drop {self._store.path} {name}"
+        raise self._stays_open(name, f"could not be asked about batch {name!r}: {said}")
+
+    def _stays_open(self, name: str, what: str) -> TeacherError:
+        return TeacherError(
+            f"teacher {self._teacher.name!r} {what}. It stays open and nothing of it is lost: start again to "
+            f"go on with it, or give it up with: tuition batch drop {self._store.path} {name}"
         )
 
     async def _settle(
@@ -354,6 +376,12 @@ class BatchDesk:
             done = min(self._total, len(self._replies) + sum(self._seen.values()))
             self._till.progress(self._stage, done, self._total)
 
+    def _idle_s(self, idle: int, refused: Refused | None) -> float:
+        """Seconds until the next look at what others are doing; each try to reserve writes a batch down."""
+        if refused is None:
+            return min(_PAUSE_S, self._teacher.poll_s)
+        return min(_PAUSE_S * 2 ** min(idle, 10), _PAUSE_MOST_S)
+
     def _pause(self, turn: int) -> float:
         span = min(self._config.backoff_s * 2 ** (turn - 1), self._config.backoff_most_s)
         return random.uniform(0.0, span)
@@ -361,18 +389,3 @@ class BatchDesk:
 
 def _not_taken(kind: str, message: str) -> Failure:
     return Failure(kind=kind, message=message, is_retryable=True)
-
-
-def _parts(requests: Sequence[Request], *, most: int) -> Iterator[list[Request]]:
-    """Cut a list into what one batch may hold."""
-    part: list[Request] = []
-    size = 0
-    for request in requests:
-        line = len(canonical_json(request.to_json()).encode("utf-8", "replace")) + _ENVELOPE_BYTES
-        if part and (len(part) >= most or size + line > _MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(request)
-        size += line
-    if part:
-        yield part

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation.ask.advice import advised
-from tuition.annotation.ask.desk import mendable, storable
+from tuition.annotation.ask.heard import mendable, storable
 from tuition.annotation.ask.till import Till
 from tuition.core.budget import Cost, Price, worst_cost
 from tuition.core.errors import StoreError, TeacherError
 from tuition.core.protocols import Teacher
-from tuition.core.records import Failure, Reply, Request
+from tuition.core.records import Failure, Reply, Request, canonical_json
 from tuition.core.store import Batch, Busy, Cap, Left, Outcome, Store
 
 __all__ = [
     "Waiting",
+    "is_refused_whole",
     "is_written",
     "left",
     "not_handed_over",
+    "parts_of",
     "refuse_batched",
     "refuse_written",
     "reserve_all",
@@ -33,6 +35,10 @@ __all__ = [
 
 _FILE = "file:"
 """Begins the remote name of a batch that was written to a file, to be answered elsewhere."""
+_MOST_BYTES = 190_000_000
+"""What providers take in one batch: a file of 200 MB."""
+_ENVELOPE_BYTES = 200
+"""What a line holds beside its request."""
 _NOT_OPEN = "is settled once"
 
 
@@ -137,11 +143,9 @@ async def settle_lines(
         StoreError: The store could not be written.
     """
     price = _price_of(store, came[0][0]) if came else None
-    stored = [
-        (attempt_id, request, advised(mendable(storable(reply)))) for attempt_id, request, reply in came
-    ]
+    stored = [(attempt_id, request, advised(storable(reply))) for attempt_id, request, reply in came]
     futures = [
-        store.settle(attempt_id, reply, cost=Cost.of(reply.usage, price), is_paid=is_paid)
+        store.settle(attempt_id, mendable(reply), cost=Cost.of(reply.usage, price), is_paid=is_paid)
         for attempt_id, _, reply in stored
     ]
     outcomes = await asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
@@ -251,3 +255,38 @@ def _told(batch: Batch, store: Store, n: int) -> str:
         f"{stand} of run {batch.run!r} with teacher {batch.teacher!r}, which is not over. Go on with that "
         f"run, with wire.in_batches = true, or {give_up}"
     )
+
+
+def is_refused_whole(reply: Reply) -> bool:
+    """Whether a call failed with its batch: there is too much in line, and no line of its own says so.
+
+    Args:
+        reply: To a call of a batch.
+
+    Returns:
+        False where only the call itself failed.
+    """
+    return reply.failure is not None and reply.failure.kind == "rate_limit" and not reply.raw
+
+
+def parts_of(requests: Sequence[Request], *, most: int) -> Iterator[list[Request]]:
+    """Cut a list into what one batch may hold.
+
+    Args:
+        requests: In order.
+        most: Calls of one batch at most.
+
+    Yields:
+        The parts, none of them empty.
+    """
+    part: list[Request] = []
+    size = 0
+    for request in requests:
+        line = len(canonical_json(request.to_json()).encode("utf-8", "replace")) + _ENVELOPE_BYTES
+        if part and (len(part) >= most or size + line > _MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(request)
+        size += line
+    if part:
+        yield part

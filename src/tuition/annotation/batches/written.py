@@ -84,7 +84,7 @@ def write_batch(
         What was written; the file is not made where there is nothing.
 
     Raises:
-        DataError: There is such a file already.
+        DataError: There is such a file already, or it cannot be written; nothing is reserved then.
         TeacherError: The price is unknown under a limit in dollars, or some of it stands in another file.
     """
     check_price(teacher, till)
@@ -116,6 +116,11 @@ async def _write(
     kept = len(asked) - len(busy) - len(todo)
     if not todo:
         return Written(name="", calls=0, kept=kept, busy=len(busy), refused=0)
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        file = draft.open("w", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from error
     name = uuid.uuid4().hex
     store = till.store
     opened = store.open_batch(name, place=till.place, teacher=teacher.name, endpoint=teacher.endpoint)
@@ -123,23 +128,40 @@ async def _write(
     named = tagged(todo, name)
     outcomes = await reserve_all(named, teacher, till=till, caps=till.caps, batch=name)
     reserved = [
-        request for request, outcome in zip(named, outcomes, strict=True) if isinstance(outcome, Reserved)
+        (outcome.attempt_id, request)
+        for request, outcome in zip(named, outcomes, strict=True)
+        if isinstance(outcome, Reserved)
     ]
-    if reserved:
-        draft = path.with_name(f".{path.name}.draft")
-        with draft.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line(request)) + "\n" for request in reserved)
-        # A file that is there is always one the store knows of.
-        await asyncio.wrap_future(store.sent_batch(name, written_as(str(path))))
-        draft.rename(path)
-    else:
-        await asyncio.wrap_future(store.end_batch(name))
+    is_there = False
+    try:
+        with file:
+            file.writelines(json.dumps(line(request)) + "\n" for _, request in reserved)
+        if reserved:
+            # A file that is there is always one the store knows of.
+            await asyncio.wrap_future(store.sent_batch(name, written_as(str(path))))
+            draft.rename(path)
+            is_there = True
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        if not is_there:
+            # Nobody has the file, so nothing of it may stay reserved.
+            reply = not_handed_over("the file of the batch could not be written")
+            await settle_lines(store, [(*call, reply) for call in reserved])
+            await asyncio.wrap_future(store.end_batch(name))
+            draft.unlink(missing_ok=True)
     return Written(
         name=name if reserved else "",
         calls=len(reserved),
         kept=kept,
         busy=len(busy),
         refused=len(todo) - len(reserved),
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{str(path)!r} cannot be written: {error.strerror}. Name another file; nothing is reserved."
     )
 
 
@@ -166,10 +188,13 @@ def import_batch(
         for batch, calls in open_.items()
     }
 
+    # A store that was imported has the calls of its batches alone.
+    batches = {batch.name for batch in store.batches()}
+
     async def settle() -> None:
         for batch, answered in came.items():
             await settle_lines(store, answered)
-            if not store.waiting(batch):
+            if batch in batches and not store.waiting(batch):
                 await asyncio.wrap_future(store.end_batch(batch))
 
     _wait_for(settle())

@@ -14,7 +14,7 @@ from tuition.annotation.annotate import annotation_requests
 from tuition.annotation.ask import Till, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import Unanswered, without_closing
-from tuition.annotation.prompts import request_to
+from tuition.annotation.prompts import VERIFY, request_to
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.prompts import ANSWER, CLEAR, CONFIRM, JUDGE_STEP, LOCATE
 from tuition.annotation.revise.read import read_suffix
@@ -22,7 +22,7 @@ from tuition.core.protocols import Task, Teacher
 from tuition.core.records import Annotation, Example, Json, Message, Prediction, Reply, Request
 from tuition.core.steps import before_spill, join_steps, split_steps
 
-__all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped", "parameters_of"]
+__all__ = ["Case", "Session", "draft_steps", "draft_text", "is_short", "lumped", "parameters_of"]
 
 _SHORT: Final = frozenset({ANSWER, CONFIRM, JUDGE_STEP, LOCATE})
 """Prompts whose reply is one sentence."""
@@ -66,6 +66,18 @@ def parameters_of(
         return parameters
     bound, most = parameters.get("max_tokens"), revision.verdict_tokens
     return {**parameters, "max_tokens": min(most, bound) if isinstance(bound, int) else most}
+
+
+def is_short(prompt: str) -> bool:
+    """Say whether the reply to a prompt is short by design, so that one cut off is not asked for longer.
+
+    Args:
+        prompt: Name and version.
+
+    Returns:
+        True for one sentence and for a verification.
+    """
+    return prompt in _SHORT or prompt == VERIFY
 
 
 def draft_text(draft: Prediction) -> str:
@@ -251,7 +263,10 @@ class Session:
         whom = teacher or self.teacher
         if not requests:
             return []
-        asked = ask_all(requests, whom, till=self.till.telling(f"{whom.name}, {what}"), config=self.config)
+        # They are all of one prompt.
+        changed = {"longer": 1.0} if is_short(requests[0].prompt) else {}
+        config, till = self.config.model_copy(update=changed), self.till.telling(f"{whom.name}, {what}")
+        asked = ask_all(requests, whom, till=till, config=config)
         self.spent = self.spent or asked.refused is not None
         answered: list[tuple[Case, Reply]] = []
         for i, (case, request, reply) in enumerate(zip(cases, requests, asked.replies, strict=True)):

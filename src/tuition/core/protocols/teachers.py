@@ -68,7 +68,8 @@ class Sampler(Protocol):
         """Make one attempt at several samples of one request.
 
         Args:
-            requests: Equal but for `sample` and `tag`; at most `samples_per_call`.
+            requests: Equal but for `sample` and `tag`; at most `samples_per_call`. Where that falls before
+                the call is made, one is asked, and the others are retryable failures of kind `unpaid`.
 
         Returns:
             One a request, in order. Their usages add up to the call's; a failure of the call stands in each.

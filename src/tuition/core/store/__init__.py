@@ -24,7 +24,7 @@ from tuition.core.store.batches import Batch
 from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved
 from tuition.core.store.schema import set_up
 from tuition.core.store.spend import Spend, spend_of
-from tuition.core.store.writer import Act, Result, Writer, connect, remedy
+from tuition.core.store.writer import Act, Result, Writer, Written, connect, remedy
 
 __all__ = [
     "Batch",
@@ -38,6 +38,7 @@ __all__ = [
     "Reserved",
     "Spend",
     "Store",
+    "Written",
 ]
 
 
@@ -84,7 +85,7 @@ class Store:
         price: Price | None = None,
         asks_again: bool = True,
         batch: str = "",
-    ) -> Future[Outcome]:
+    ) -> Written[Outcome]:
         """Set the worst cost of a call aside under every cap, or say why the call must not be made.
 
         Args:
@@ -117,7 +118,7 @@ class Store:
 
         return self._writer.submit(act)
 
-    def settle(self, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool) -> Future[None]:
+    def settle(self, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool) -> Written[None]:
         """Replace a reservation by what the call really came to.
 
         Args:

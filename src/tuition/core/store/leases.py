@@ -10,10 +10,23 @@ import socket
 import sqlite3
 import time
 
-__all__ = ["LEASE_S", "announce", "forget_dead", "is_alive", "is_running"]
+__all__ = ["LEASE_S", "announce", "forget_dead", "here", "is_alive", "is_running"]
 
 LEASE_S = 60.0
 """An owner silent for this long is taken for dead; one whose process is gone from this host, at once."""
+
+
+def here() -> str:
+    """Name what the id of this process is unique in.
+
+    Returns:
+        The host, and on Linux the namespace of process ids too: a container may share its host's name and
+        still number its processes anew.
+    """
+    try:
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
 
 
 def announce(connection: sqlite3.Connection, owner: str) -> None:
@@ -26,7 +39,7 @@ def announce(connection: sqlite3.Connection, owner: str) -> None:
     connection.execute(
         "INSERT INTO owners VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (owner) DO UPDATE SET heartbeat = excluded.heartbeat, beat = excluded.beat",
-        (owner, socket.gethostname(), os.getpid(), time.time(), time.monotonic()),
+        (owner, here(), os.getpid(), time.time(), time.monotonic()),
     )
 
 
@@ -65,7 +78,7 @@ def is_alive(connection: sqlite3.Connection, owner: str) -> bool:
     row = connection.execute("SELECT * FROM owners WHERE owner = ?", (owner,)).fetchone()
     if row is None:
         return False
-    if row["host"] != socket.gethostname():
+    if row["host"] != here():
         return time.time() - row["heartbeat"] <= LEASE_S
     return 0 <= time.monotonic() - row["beat"] <= LEASE_S and is_running(row["host"], row["pid"])
 
@@ -74,13 +87,13 @@ def is_running(host: str, pid: int) -> bool:
     """Say whether a process exists.
 
     Args:
-        host: Where it runs.
+        host: Where it runs, as `here` names it.
         pid: Its id there.
 
     Returns:
         True also where nobody can tell: on another host, or another user's.
     """
-    if host != socket.gethostname():
+    if host != here():
         return True
     try:
         os.kill(pid, 0)

@@ -159,6 +159,9 @@ def close_attempt(
 ) -> None:
     """Replace a reservation by what the call came to.
 
+    What a list of charges has settled meanwhile is changed by an answer or a charge alone: of a failure that
+    comes late, the list knows more.
+
     Args:
         connection: In a transaction.
         attempt_id: From `insert_attempt`.
@@ -170,9 +173,12 @@ def close_attempt(
         StoreError: The attempt was settled before.
     """
     row = connection.execute("SELECT * FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
-    if row is None or row["state"] in ("kept", "failed"):
+    is_free = row is not None and row["state"] == "failed" and not row["tokens"]
+    if row is None or (row["state"] in ("kept", "failed") and not is_free):
         raise StoreError(f"attempt {attempt_id} is not open; a reservation is settled once.")
     state, charged = _charge(reply, cost)
+    if (is_free or row["state"] == "lost") and state != "kept" and (charged is None or not charged.tokens):
+        return
     paid = charged if is_paid or charged is None else Cost(nano=0, tokens=charged.tokens)
     if is_paid and charged is not None and charged.tokens and reply.usage.is_estimated:
         # An estimate may lie below the bill, and a limit holds whatever the bill says.
@@ -277,7 +283,7 @@ def lose_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) 
 
 
 def count_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) -> bool:
-    """Put the provider's count in the place of an estimate, and its cost in the place of the worst.
+    """Put the provider's count in the place of an estimate, or of nothing where the call was thought free.
 
     Args:
         connection: In a transaction.
@@ -285,14 +291,19 @@ def count_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage)
         usage: What the provider's list says was charged.
 
     Returns:
-        Whether it was settled by an estimate; any other attempt stays as it is.
+        Whether it was settled by an estimate, or at no cost; any other attempt stays as it is.
     """
     row = connection.execute(
-        "SELECT * FROM attempts WHERE id = ? AND state IN ('kept', 'failed') AND is_estimated", (attempt_id,)
+        "SELECT * FROM attempts WHERE id = ? "
+        "AND state IN ('kept', 'failed') AND (is_estimated OR tokens = 0)",
+        (attempt_id,),
     ).fetchone()
     if row is None:
         return False
     _recount(connection, row, usage, state=row["state"])
+    if row["failure"] is not None and usage != Usage():
+        failure = canonical_json({**json.loads(row["failure"]), "is_paid": True})
+        connection.execute("UPDATE attempts SET failure = ? WHERE id = ?", (failure, attempt_id))
     return True
 
 

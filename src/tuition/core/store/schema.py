@@ -6,11 +6,12 @@ Knows no row's meaning; docs/store.md describes the tables.
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import time
 
 from tuition.core.errors import StoreError, some_of
-from tuition.core.store.leases import LEASE_S, is_running
+from tuition.core.store.leases import LEASE_S, here, is_running
 
 __all__ = ["SCHEMA_VERSION", "set_up"]
 
@@ -109,16 +110,13 @@ def set_up(connection: sqlite3.Connection) -> None:
     # Dropping a table must not look after who refers to it: another takes its name at once.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    # Commits at the end, or takes all of it back.
+    with connection:
         if _version(connection) == 1:
             _bring_up(connection)
         for statement in _SCHEMA:
             connection.execute(statement)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -159,8 +157,13 @@ def _version(connection: sqlite3.Connection) -> int:
 def _bring_up(connection: sqlite3.Connection) -> None:
     """Go from version 1 to 2, unless a process that knows only version 1 has the file open."""
     for row in connection.execute("SELECT host, pid, heartbeat FROM owners"):
-        is_fresh = abs(time.time() - row["heartbeat"]) <= LEASE_S and row["pid"] != os.getpid()
-        if is_fresh and is_running(row["host"], row["pid"]):
+        # Version 1 wrote the bare name of the host.
+        host = here() if row["host"] == socket.gethostname() else row["host"]
+        is_fresh = abs(time.time() - row["heartbeat"]) <= LEASE_S and (host, row["pid"]) != (
+            here(),
+            os.getpid(),
+        )
+        if is_fresh and is_running(host, row["pid"]):
             raise StoreError(
                 f"schema version 1 found, and process {row['pid']} on {row['host']!r}, an older tuition, has "
                 "it open; end that process, or wait a minute after it closed the store, then start again."

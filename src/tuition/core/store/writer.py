@@ -1,16 +1,17 @@
-"""One thread that writes: gathers the acts of a few milliseconds, commits them together, answers each.
+"""One thread that writes: commits together what came during the last commit, and answers each.
 
 Knows SQLite, and nothing of what the acts mean.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,27 +19,15 @@ from typing import Generic, TypeVar
 
 from tuition.core.errors import StoreError
 
-__all__ = ["Act", "Result", "Writer", "connect", "remedy"]
+__all__ = ["Act", "Result", "Writer", "Written", "connect", "remedy"]
 
-_GROUP_S = 0.002
-"""How long the writer waits for company before it commits."""
 _GROUP_SIZE = 512
 _HEARTBEAT_S = 5.0
 _LOCK_S = 45.0
 """How long to wait for another process's transaction: with a heartbeat, less than a lease lasts."""
 
-_REFUSALS = (
-    StoreError,
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.ProgrammingError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""Faults of one write alone; whatever else SQLite says is about the file, and concerns all of them."""
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+"""What SQLite says of one write alone; whatever else it says is about the file, and concerns all of them."""
 
 Result = TypeVar("Result")
 """What an act gives back."""
@@ -61,7 +50,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def remedy(error: Exception) -> str:
+def remedy(error: BaseException) -> str:
     """Say what helps against an error of the file.
 
     Args:
@@ -78,10 +67,32 @@ def remedy(error: Exception) -> str:
     return ""
 
 
+class Written(Future[Result]):
+    """What comes of a write; to be awaited too, in any loop.
+
+    Whoever awaits is woken once for the whole group of writes, where `asyncio.wrap_future`
+    would wake the loop for each.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        super().__init__()
+        self.waiters: list[asyncio.Future[None]] = []
+        """Futures of loops, completed once this one is."""
+
+    def __await__(self) -> Generator[asyncio.Future[None], None, Result]:
+        # Hung up before the look, and looked for after the answer: one of the two sees the other.
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        if not self.done():
+            yield from waiter
+        return self.result()
+
+
 @dataclass(frozen=True, slots=True)
 class _Write(Generic[Result]):
     act: Act[Result]
-    future: Future[Result]
+    future: Written[Result]
 
 
 class Writer:
@@ -116,7 +127,7 @@ class Writer:
             self.close()
             raise
 
-    def submit(self, act: Act[Result]) -> Future[Result]:
+    def submit(self, act: Act[Result]) -> Written[Result]:
         """Queue an act.
 
         Args:
@@ -128,7 +139,7 @@ class Writer:
         Raises:
             StoreError: The writer is closed.
         """
-        future: Future[Result] = Future()
+        future: Written[Result] = Written()
         # A caller that stops waiting must not undo what it asked for: a running future cannot be cancelled.
         future.set_running_or_notify_cancel()
         with self._lock:
@@ -152,55 +163,87 @@ class Writer:
             while is_open:
                 group, is_open = self._gather()
                 if time.monotonic() - beat_at > _HEARTBEAT_S:
-                    group.append(_Write(self._beat, Future()))
+                    group.append(_Write(self._beat, Written()))
                     beat_at = time.monotonic()
                 if group:
                     _commit(connection, group)
-            _commit(connection, [_Write(self._last, Future())])
+            _commit(connection, [_Write(self._last, Written())])
 
     def _gather(self) -> tuple[list[_Write], bool]:
-        """Wait for a write, then a moment for its company; False at the closing mark."""
+        """Wait for a write and take what stands behind it; False at the closing mark.
+
+        Nobody waits for company: while one group is on its way to the disk, the next one gathers.
+        """
         group: list[_Write] = []
-        deadline = time.monotonic() + _HEARTBEAT_S
-        while len(group) < _GROUP_SIZE:
-            try:
-                write = self._writes.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if write is None:
-                return group, False
-            if not group:
-                deadline = time.monotonic() + _GROUP_S
-            group.append(write)
+        with contextlib.suppress(queue.Empty):
+            write = self._writes.get(timeout=_HEARTBEAT_S)
+            while write is not None:
+                group.append(write)
+                if len(group) == _GROUP_SIZE:
+                    return group, True
+                write = self._writes.get_nowait()
+            return group, False
         return group, True
 
 
 def _commit(connection: sqlite3.Connection, group: list[_Write]) -> None:
     """Put a group into one transaction, then answer each; a write that fails leaves the others alone."""
     answers: list[Callable[[], None]] = []
-    try:
+
+    def together(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for write in group:
             answers.append(_one(connection, write))
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
+
+    _, error = _try(together, connection)
+    if error is not None:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-        text = f"the store could not be written: {error}. What was settled before is safe. {remedy(error)}"
+        said = str(error) or type(error).__name__
+        text = f"the store could not be written: {said}. What was settled before is safe. {remedy(error)}"
         failure = StoreError(text.strip())
         answers = [lambda write=write: write.future.set_exception(failure) for write in group]
     for answer in answers:
         answer()
+    _wake_all(group)
+
+
+def _wake_all(group: list[_Write]) -> None:
+    """Wake each loop once, however many in it wait."""
+    waiters: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for write in group:
+        for waiter in write.future.waiters:
+            waiters.setdefault(waiter.get_loop(), []).append(waiter)
+    for loop, those in waiters.items():
+        # A loop that is over has nobody waiting in it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_complete, those)
+
+
+def _complete(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 def _one(connection: sqlite3.Connection, write: _Write) -> Callable[[], None]:
     """Do one write inside the group's transaction; give what answers it after the commit."""
     connection.execute("SAVEPOINT one")
-    try:
-        result = write.act(connection)
-    except _REFUSALS as error:
+    result, error = _try(write.act, connection)
+    if isinstance(error, sqlite3.Error) and not isinstance(error, _REFUSALS):
+        raise error
+    if error is not None:
         connection.execute("ROLLBACK TO one")
-        connection.execute("RELEASE one")
-        return lambda error=error: write.future.set_exception(error)
     connection.execute("RELEASE one")
+    if error is not None:
+        return lambda: write.future.set_exception(error)
     return lambda: write.future.set_result(result)
+
+
+def _try(act: Act[Result], connection: sqlite3.Connection) -> tuple[Result | None, BaseException | None]:
+    try:
+        return act(connection), None
+    # Whatever it is, it is for those who wait: with this thread they would all wait for ever.
+    except BaseException as error:
+        return None, error

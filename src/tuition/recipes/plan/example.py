@@ -10,6 +10,7 @@ from typing import Final, Literal, Self
 from tuition.annotation.allocation import by_expected_price
 from tuition.annotation.prompts import request_to, verify_messages
 from tuition.annotation.revise import BLIND, Planned, revision_requests
+from tuition.annotation.revise.session import is_short
 from tuition.core.budget import NANO, to_usd
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction
@@ -270,7 +271,7 @@ class ExamplePricer:
             expected=self._used(expected, "expected"),
             high=[Use.of(uses, max) for uses in zip(*most, strict=True)],
             call_usd=_of(
-                [to_usd(self._price(one).high) for calls in high for row in calls for one in row], max
+                [to_usd(self._price(one).dearest) for calls in high for row in calls for one in row], max
             ),
             token_usd=_of([_token_usd(who.teacher) for who in self._everyone.values()], max),
         )
@@ -287,7 +288,8 @@ class ExamplePricer:
         return found
 
     def _price(self, one: Planned) -> PricedCall:
-        return price_call(one.request, self._by_name[one.request.teacher])
+        longer = 1.0 if is_short(one.request.prompt) else self._config.annotation.longer
+        return price_call(one.request, self._by_name[one.request.teacher], longer=longer)
 
     def _look(self, name: str) -> ExamplePrice:
         """What a second look at a reply of this teacher uses."""
@@ -346,7 +348,7 @@ def _one(price: PricedCall, end: _End) -> Use:
         case "expected":
             return Use(calls=1, tokens=price.tokens, usd=to_usd(price.expected))
         case "high":
-            return Use(calls=1, tokens=price.high_tokens, usd=to_usd(price.high))
+            return Use(calls=price.high_calls, tokens=price.high_tokens, usd=to_usd(price.high))
 
 
 def _token_usd(teacher: Teacher) -> float | None:

@@ -14,7 +14,7 @@ from tuition.core.records import Example, Json, Record, canonical_json
 from tuition.core.splits import Splits
 from tuition.recipes import RECIPES
 from tuition.recipes.asking import annotation_of
-from tuition.recipes.check import blind_notes, check_examination
+from tuition.recipes.check import blind_notes, check_examination, check_terms
 from tuition.recipes.common import choose_train, load_splits
 from tuition.recipes.config import Experiment, route_of, task_of
 from tuition.recipes.labels.labeller import panel_of
@@ -101,6 +101,7 @@ def plan_of(config: Experiment) -> Plan:
         rounds = plan_rounds(config, _stood_for(config, splits), has_valid=bool(splits.valid))
         plans = [plan for plan in plans if plan.calls]
     elif RECIPES[config.recipe].asks:
+        check_terms(config.writers)
         route, routing = route_of(config)
         assemble(config, route=route, routing=routing)
         pricer = RoutePricer(config, _stood_for(config, splits), stood_in(config, splits.train))
@@ -168,7 +169,7 @@ def _calls(
             samples=samples,
             parameters=table.parameters(),
         )
-        return [price_call(request, teacher) for request in requests]
+        return [price_call(request, teacher, longer=how.longer) for request in requests]
 
     def look(examples: Sequence[Example]) -> list[str]:
         calls = priced(examples[: config.evaluation.limit], how=free, samples=1)

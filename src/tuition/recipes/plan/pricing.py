@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuition.annotation.ask import longer_of
 from tuition.core.budget import Cost, Price, to_usd, worst_cost
 from tuition.core.protocols import Teacher
 from tuition.core.records import Record, Request, Usage
@@ -47,7 +48,7 @@ class TeacherPlan(Record):
     expected_usd: float | None
     """A guess, in the middle."""
     high_usd: float | None
-    """A bound: no answer costs more."""
+    """A bound: no answer costs more, not even one that is cut off and asked for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,34 +64,44 @@ class PricedCall(Record):
     expected: int | None
     """A guess, in the middle."""
     high: int | None
-    """A bound."""
+    """A bound; where the reply may be cut off and asked for longer, of both."""
     low_tokens: int
     """A guess."""
     high_tokens: int
-    """A bound."""
+    """A bound, of both."""
+    high_calls: int = 1
+    """2 where it may be asked for longer."""
+    dearest: int | None
+    """Nano-dollars, a bound of the dearer of the two."""
 
 
-def price_call(request: Request, teacher: Teacher) -> PricedCall:
+def price_call(request: Request, teacher: Teacher, *, longer: float = 1.0) -> PricedCall:
     """Price one call.
 
     Args:
         request: With its `max_tokens`.
         teacher: Whom it would go to; one that is not paid costs nothing.
+        longer: As in `AnnotationConfig`; 1: a reply that is cut off is not asked for longer.
 
     Returns:
         The price, and how many tokens to expect.
     """
     low, expected = (guess(request, teacher.price, share) for share in (LOW_SHARE, EXPECTED_SHARE))
-    high = worst_cost(request, teacher.price)
+    again = longer_of(request, teacher, times=longer)
+    worst = [worst_cost(one, teacher.price) for one in (request, again) if one is not None]
+    highs = [cost.nano for cost in worst if cost.nano is not None]
+    is_known = len(highs) == len(worst)
     is_paid = teacher.abilities.is_paid
     return PricedCall(
         key=request.key,
         tokens=expected.tokens,
         low=low.nano if is_paid else 0,
         expected=expected.nano if is_paid else 0,
-        high=high.nano if is_paid else 0,
+        high=(sum(highs) if is_known else None) if is_paid else 0,
         low_tokens=low.tokens,
-        high_tokens=high.tokens,
+        high_tokens=sum(cost.tokens for cost in worst),
+        high_calls=len(worst),
+        dearest=(max(highs) if is_known else None) if is_paid else 0,
     )
 
 

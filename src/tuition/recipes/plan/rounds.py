@@ -76,7 +76,7 @@ def plan_rounds(config: Elad, pool: Sequence[Example], *, has_valid: bool) -> Ro
 
     Low and expected are guesses. High is a bound as far as one can be had: each example as dear as the
     dearest of the sample, and as many as the limits in items and calls let through; a limit in calls, tokens
-    or dollars is passed by about one such example. Retries are not counted.
+    or dollars is passed by about one such example. Replies asked for longer are counted, retries are not.
 
     Args:
         config: Of the run.

@@ -225,7 +225,10 @@ class RoutePricer:
                 first_sample=numbers.start,
                 parameters=who.table.parameters(),
             )
-            calls = [(request.example_id, price_call(request, who.teacher)) for request in requests]
+            calls = [
+                (request.example_id, price_call(request, who.teacher, longer=how.longer))
+                for request in requests
+            ]
             kept = kept_in(self._config.store, [call.key for _, call in calls])
             self._priced[place] = _Priced(calls, kept)
         return self._priced[place]

@@ -6,6 +6,7 @@ will not a TeacherError, and what concerns one line alone is its reply. Knows no
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import re
@@ -35,6 +36,10 @@ _NO_BATCHES = (404, 405, 501)
 _TOO_LARGE = ("token_limit_exceeded", "request_limit_exceeded")
 _EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached")
 _SHOWN = 300
+_LOOKS = 4
+"""How often a batch that is complete is looked at while a file of it may not be named yet."""
+_FILES = ("error_file_id", "output_file_id")
+"""Of two lines with one id, the one in the last of them counts."""
 _NAMED = re.compile(r'"custom_id"\s*:\s*"([^"\\]+)"')
 _FORM = OpenAIForm()
 
@@ -170,19 +175,19 @@ class BatchedTeacher:
 
         Returns:
             One a request, in order. What an expired batch did not get to is `expired`; what a completed one
-            has no line for is of unknown outcome.
+            has no line for, even after a few more looks, is of unknown outcome.
 
         Raises:
             TeacherError: The provider does not know it.
             ConnectionError: Its files cannot be fetched just now.
         """
-        batch = await self._ask(f"/batches/{remote}")
-        rows: dict[str, tuple[Mapping[str, Any], str]] = {}
-        for field in ("output_file_id", "error_file_id"):
-            file = batch.get(field)
-            if isinstance(file, str) and file:
-                answer = await self._fetch(f"/files/{file}/content", is_file=True)
-                rows = rows_of(answer.text) | rows
+        batch, rows = await self._rows(remote)
+        for _ in range(_LOOKS - 1):
+            is_whole = all(request.tag in rows for request in requests) or all(map(batch.get, _FILES))
+            if is_whole or batch.get("status") != "completed":
+                break
+            await asyncio.sleep(self.poll_s)
+            batch, rows = await self._rows(remote)
         replies = [
             self._read(*rows[request.tag], request)
             if request.tag in rows
@@ -190,6 +195,17 @@ class BatchedTeacher:
             for i, request in enumerate(requests)
         ]
         return [self._connections.masked(reply) for reply in replies]
+
+    async def _rows(self, remote: str) -> tuple[Mapping[str, Any], dict[str, tuple[Mapping[str, Any], str]]]:
+        """A batch, and the lines of the files that it names by now."""
+        batch = await self._ask(f"/batches/{remote}")
+        rows: dict[str, tuple[Mapping[str, Any], str]] = {}
+        for field in _FILES:
+            file = batch.get(field)
+            if isinstance(file, str) and file:
+                answer = await self._fetch(f"/files/{file}/content", is_file=True)
+                rows |= rows_of(answer.text)
+        return batch, rows
 
     def line(self, request: Request) -> dict[str, object]:
         """Write one line of a batch.

@@ -6,7 +6,6 @@ retry and no budget. The key goes nowhere but into the request's header.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,12 @@ from tuition.teachers.wire.keys import read_key
 from tuition.teachers.wire.limits import read_limits
 
 __all__ = ["ChatTeacher"]
+
+_NOT_ASKED = Failure(
+    kind="unpaid",
+    message="not sent: the endpoint brings one sample a call, so each is asked in a call of its own",
+    is_retryable=True,
+)
 
 
 class ChatTeacher:
@@ -87,7 +92,8 @@ class ChatTeacher:
     async def complete_all(self, requests: Sequence[Request]) -> list[Reply]:
         """Make one call that brings several samples.
 
-        Where the endpoint turned out to bring one only, it is one call each.
+        Where the endpoint turned out to bring one only, the call brings the first; the others come back
+        unpaid, to be asked one at a time.
 
         Args:
             requests: Equal but for `sample` and `tag`; the call goes under the first one's tag.
@@ -97,7 +103,8 @@ class ChatTeacher:
             the others their own part of it.
         """
         if len(requests) > 1 and self.abilities.samples_per_call == 1:
-            return list(await asyncio.gather(*(self.complete(request) for request in requests)))
+            # A call each from here would be more calls than whoever asks has been granted.
+            return [await self.complete(requests[0]), *(Reply(failure=_NOT_ASKED) for _ in requests[1:])]
         replies = await self._call(requests)
         answered = [reply.failure is None or reply.failure.kind != "malformed" for reply in replies]
         if any(answered) and not all(answered):

@@ -17,7 +17,7 @@ import httpx2
 from tuition.core.records import Failure
 from tuition.teachers.wire.limits import seconds_of
 
-__all__ = ["cut_off", "emptiness", "json_of", "malformed", "refusal", "retry_after", "said_of"]
+__all__ = ["broken_off", "cut_off", "emptiness", "json_of", "malformed", "refusal", "retry_after", "said_of"]
 
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 """Faults before the request left: nothing can have been charged."""
@@ -215,6 +215,21 @@ def malformed(text: str, *, wanted: str, is_paid: bool | None) -> Failure:
     return Failure(kind="malformed", message=message, is_retryable=True, is_paid=is_paid)
 
 
+def broken_off(said: str, *, has_text: bool) -> Failure:
+    """Name the fault of an answer whose writing ended by an error; what was written until then is charged.
+
+    Args:
+        said: What the endpoint says of it, if anything.
+        has_text: Whether it had written some.
+
+    Returns:
+        A failure that may pass.
+    """
+    where = "in the middle of the text" if has_text else "before any text"
+    message = f"the endpoint broke off {where}" + (f": {said[:_SHOWN]}" if said else "")
+    return Failure(kind="server", message=message, is_retryable=True, is_paid=True)
+
+
 def emptiness(finish: str, *, refused: str = "") -> Failure:
     """Say why a reply that was paid for has no text.
 
@@ -235,7 +250,4 @@ def emptiness(finish: str, *, refused: str = "") -> Failure:
     if finish == "length":
         message = "no text: max_tokens ran out before the answer began; raise the teacher's max_tokens"
         return Failure(kind="truncated", message=message, is_paid=True)
-    if finish == "error":
-        message = "the endpoint broke off before any text"
-        return Failure(kind="server", message=message, is_retryable=True, is_paid=True)
     return Failure(kind="empty", message="the text is empty", is_retryable=True, is_paid=True)

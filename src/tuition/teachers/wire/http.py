@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import functools
 import json
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +22,10 @@ from tuition.teachers.wire.keys import MASK, Secret
 __all__ = ["Answer", "Connections", "address_of"]
 
 _SECRET_HEADERS = ("authorization", "cookie", "set-cookie", "x-api-key", "api-key")
+_TEXTS = ("text", "reasoning", "raw", "headers", "finish", "model")
 _FILE_S = 600.0
+_url = functools.lru_cache(64)(httpx2.URL)
+"""Reads an address; those that are asked again and again, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,8 @@ class Answer:
 class Connections:
     """Connections to one endpoint, one set for each event loop that asks.
 
-    Redirects are not followed: the key goes to the address in the table and nowhere else.
+    Redirects are not followed, and a proxy of the environment serves https alone: the key goes to the address
+    in the table and nowhere else.
     """
 
     def __init__(self, config: TeacherConfig, *, headers: Mapping[str, str], key: Secret) -> None:
@@ -58,22 +65,24 @@ class Connections:
         self._total_s = config.timeout_s
         self._connect_s = min(config.wire.connect_s, config.timeout_s)
         self._read_s = min(config.wire.read_s or config.timeout_s, config.timeout_s)
-        self._kept = config.concurrency
-        self._clients: dict[asyncio.AbstractEventLoop, tuple[httpx2.AsyncClient, int]] = {}
+        self._trust: ssl.SSLContext | None = None
+        self._lines: dict[asyncio.AbstractEventLoop, _Lines] = {}
 
     async def __aenter__(self) -> Connections:
         loop = asyncio.get_running_loop()
-        client, users = self._clients.get(loop) or (self._connect(), 0)
-        self._clients[loop] = (client, users + 1)
+        lines = self._lines.get(loop)
+        if lines is None:
+            lines = self._lines[loop] = _Lines(self._connect)
+        lines.users += 1
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         loop = asyncio.get_running_loop()
-        client, users = self._clients.pop(loop)
-        if users > 1:
-            self._clients[loop] = (client, users - 1)
-        else:
-            await client.aclose()
+        lines = self._lines[loop]
+        lines.users -= 1
+        if not lines.users:
+            del self._lines[loop]
+            await lines.close()
 
     async def send(self, path: str, body: Mapping[str, object] | None = None, *, tag: str = "") -> Answer:
         """Make one attempt.
@@ -109,11 +118,16 @@ class Connections:
 
     async def _request(self, method: str, path: str, *, limit_s: float, **sent: Any) -> Answer:
         async with self:
-            client, _ = self._clients[asyncio.get_running_loop()]
-            async with asyncio.timeout(limit_s):
-                response = await client.request(method, f"{self.address}{path}", **sent)
+            lines = self._lines[asyncio.get_running_loop()]
+            client = lines.take()
+            try:
+                async with asyncio.timeout(limit_s):
+                    response = await client.request(method, _url(f"{self.address}{path}"), **sent)
+            finally:
+                lines.give_back(client)
             held = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(status=response.status_code, text=response.text, headers=held)
+            # Before anything is made of it: once a text is cut, a part of the key is not found in it.
+            return Answer(status=response.status_code, text=self._key.hide(response.text), headers=held)
 
     def limit_of(self, error: Exception) -> str:
         """Say which time-out an error tells of.
@@ -141,9 +155,11 @@ class Connections:
         failure, hide = reply.failure, self._key.hide
         if failure is not None:
             failure = dataclasses.replace(failure, message=hide(failure.message))
-        texts = ("text", "reasoning", "raw", "headers", "finish", "model")
-        changed = {name: hide(getattr(reply, name)) for name in texts}
-        return dataclasses.replace(reply, failure=failure, **changed)
+        texts = {name: getattr(reply, name) for name in _TEXTS}
+        hidden = {name: hide(text) for name, text in texts.items()}
+        if failure is None and hidden == texts:
+            return reply
+        return dataclasses.replace(reply, failure=failure, **hidden)
 
     def hide(self, text: str) -> str:
         """Take the key out of a text that is no reply.
@@ -157,10 +173,42 @@ class Connections:
         return self._key.hide(text)
 
     def _connect(self) -> httpx2.AsyncClient:
-        # How many calls are in flight is the asker's business; a limit here would only hide their waiting.
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=self._kept)
         timeout = httpx2.Timeout(self._total_s, connect=self._connect_s, read=self._read_s)
-        return httpx2.AsyncClient(headers=dict(self._headers), limits=limits, timeout=timeout)
+        # Read once for all of them: it takes longer than making all of them.
+        self._trust = self._trust or httpx2.create_ssl_context()
+        # Through https a proxy of the environment sees bytes; through http it would be given the key.
+        is_shut = httpx2.URL(self.address).scheme == "https"
+        return httpx2.AsyncClient(
+            headers=dict(self._headers), timeout=timeout, verify=self._trust, trust_env=is_shut
+        )
+
+
+class _Lines:
+    """The connections of one event loop, each in a client of its own: as many as were in flight at most.
+
+    One client for all looks at every idle connection at each request, which took a third of a call's work.
+    How many are in flight is the asker's business.
+    """
+
+    def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
+        self.users = 0
+        """Who has the connections open; each request counts as one."""
+        self._connect = connect
+        self._idle: list[httpx2.AsyncClient] = []
+
+    def take(self) -> httpx2.AsyncClient:
+        """Lend a client; the last one back goes first, for its connection most likely stands still."""
+        return self._idle.pop() if self._idle else self._connect()
+
+    def give_back(self, client: httpx2.AsyncClient) -> None:
+        """Take a client back, whatever came of its request."""
+        self._idle.append(client)
+
+    async def close(self) -> None:
+        """Close all of them, of which none is lent once there is no user."""
+        async with contextlib.AsyncExitStack() as stack:
+            for client in self._idle:
+                stack.push_async_callback(client.aclose)
 
 
 def address_of(config: TeacherConfig) -> str:

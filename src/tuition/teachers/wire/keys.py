@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +17,9 @@ __all__ = ["MASK", "Secret", "read_key"]
 MASK = "***"
 """What stands where a key stood."""
 _IN_FILE = "_FILE"
+_LEAST = 8
+"""Letters of a key that is masked; a shorter one guards nothing, and stands in many a text by chance."""
+_LOG = logging.getLogger(__name__)
 
 
 class Secret:
@@ -24,11 +29,12 @@ class Secret:
         """Keep the key.
 
         Args:
-            value: Empty: the endpoint needs none.
+            value: Empty: the endpoint needs none. One below eight letters is masked in no text.
         """
         self._value = value
-        forms = {value, json.dumps(value)[1:-1], quote(value, safe="")} - {""}
-        self._forms = sorted(forms, key=len, reverse=True)
+        as_json = json.dumps(value)[1:-1]
+        forms = {value, as_json, as_json.replace("/", "\\/"), quote(value, safe="")}
+        self._forms = sorted(forms, key=len, reverse=True) if len(value) >= _LEAST else []
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -45,6 +51,7 @@ class Secret:
 
         Args:
             text: Whatever came back, in which an endpoint may have repeated it: plain, as JSON, or quoted.
+                One that holds a part of the key alone is not noticed: cut a text after this.
 
         Returns:
             The text with a mask in its place.
@@ -62,7 +69,8 @@ def read_key(config: TeacherConfig) -> Secret:
             the file whose path is the variable NAME_FILE.
 
     Returns:
-        The key; an empty one where the table names none.
+        The key; an empty one where the table names none. Of one that is too short to be masked there is a
+        warning, once.
 
     Raises:
         TeacherError: Neither variable is set, the file cannot be read, or what is there is no key.
@@ -72,10 +80,22 @@ def read_key(config: TeacherConfig) -> Secret:
         return Secret()
     key, path = os.environ.get(name, "").strip(), os.environ.get(name + _IN_FILE, "").strip()
     if not key and path:
-        return Secret(
-            _checked(_content(path, config), config, place=f"the file that {name + _IN_FILE!r} names")
-        )
-    return Secret(_checked(key, config, place=f"the environment variable {name!r}"))
+        place = f"the file that {name + _IN_FILE!r} names"
+        key = _checked(_content(path, config), config, place=place)
+    else:
+        key = _checked(key, config, place=f"the environment variable {name!r}")
+    if len(key) < _LEAST:
+        _warn(name)
+    return Secret(key)
+
+
+@functools.cache
+def _warn(name: str) -> None:
+    _LOG.warning(
+        "The key in %r has fewer than %d letters and is masked in no text, for it may stand in any by "
+        "chance. If the server needs no key, leave api_key_env out.",
+        *(name, _LEAST),
+    )
 
 
 def _content(path: str, config: TeacherConfig) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuition.core.records import Failure, Json, Reply, Request, Usage
 from tuition.teachers.usage import estimate_usage, read_usage, split_usage
-from tuition.teachers.wire.faults import emptiness, malformed
+from tuition.teachers.wire.faults import broken_off, emptiness, malformed, said_of
 from tuition.teachers.wire.keys import Secret
 
 __all__ = ["OpenAIForm", "parts_of"]
@@ -84,7 +84,7 @@ class OpenAIForm:
                 failure = choice.failure
             replies.append(
                 Reply(
-                    text=choice.text if choice else "",
+                    text=choice.text if choice and choice.failure is None else "",
                     reasoning=choice.reasoning if choice else "",
                     finish=choice.finish if choice else "stop",
                     usage=usages[i],
@@ -112,7 +112,11 @@ class _Choice:
         self.finish = _FINISHES.get(finish, finish)
         words = message.get("refusal")
         refused = words if isinstance(words, str) and words else refused
-        self.failure = None if self.text.strip() else emptiness(self.finish, refused=refused)
+        if self.finish == "error":
+            # Some routers give what there was until then; it is charged, and is no answer.
+            self.failure: Failure | None = broken_off(next(said_of(choice), ""), has_text=bool(self.text))
+        else:
+            self.failure = None if self.text.strip() else emptiness(self.finish, refused=refused)
 
 
 def _choices(value: Any, n: int) -> list[Mapping[str, Any] | None]:

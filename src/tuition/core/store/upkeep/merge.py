@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tuition.core.errors import DataError, StoreError
@@ -15,7 +16,8 @@ __all__ = ["merge_stores"]
 def merge_stores(left: Path, right: Path, *, out: Path | None = None) -> Carried:
     """Bring two stores together.
 
-    Breaking off does no harm: what is there already is passed over by the next attempt.
+    Breaking off does no harm: what is there already is not doubled by the next attempt, and `out` is there
+    whole or not at all.
 
     Args:
         left: A store.
@@ -38,8 +40,15 @@ def merge_stores(left: Path, right: Path, *, out: Path | None = None) -> Carried
         raise DataError(f"{str(out)!r} exists already; name a file that does not.")
     for path in (left, right):
         _check_is_quiet(path)
-    with Store(out) as store:
-        both = [_bring(store, path) for path in (left, right)]
+    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
+    try:
+        with Store(draft) as store:
+            both = [_bring(store, path) for path in (left, right)]
+        # Whoever closes a store last empties its journal into it.
+        os.replace(draft, out)
+    finally:
+        for ending in ("", "-wal", "-shm"):
+            draft.with_name(f"{draft.name}{ending}").unlink(missing_ok=True)
     names = Carried.__dataclass_fields__
     return Carried(**{name: sum(getattr(one, name) for one in both) for name in names})
 

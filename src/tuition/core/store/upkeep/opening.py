@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from tuition.core.budget import to_usd
-from tuition.core.errors import DataError, nearest
+from tuition.core.errors import DataError, nearest, some_of
 from tuition.core.store import Store
 
 __all__ = ["HELD_NANO", "HELD_TOKENS", "money_of", "open_store", "size_of"]
@@ -29,6 +29,9 @@ def open_store(path: Path) -> Store:
         DataError: There is no such file.
         StoreError: It is no store.
     """
+    if path.is_dir():
+        stores = sorted(item.name for item in path.glob("*.db")) or ["tuition.db"]
+        raise DataError(f"{str(path)!r} is a folder; name the store in it, such as {some_of(stores)}")
     if not path.is_file():
         known = [item.name for item in path.parent.glob("*.db")] if path.parent.is_dir() else []
         raise DataError(f"there is no store {str(path)!r}{nearest(path.name, known) or '; correct the path'}")

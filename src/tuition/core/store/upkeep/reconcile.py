@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuition.core.budget import Cost, Price, to_usd
+from tuition.core.errors import DataError
 from tuition.core.records import Record, Usage
 from tuition.core.store import Store
 from tuition.core.store.ledger import count_attempt, free_attempt, lose_attempt
@@ -56,11 +57,17 @@ class Reconciled(Record):
     lost: int
     """Unknown outcomes that were charged: the answer is lost, the cost is known now."""
     freed: int
-    """Unknown outcomes that were not charged, for a list said to be complete does not have them."""
+    """Unknown outcomes that were not charged: a list said to be complete does not have them, or another
+    sample of the same call bears all of it."""
     counted: int
     """Settled attempts whose tokens nobody had counted: the list's counts stand in the place of estimates."""
+    charged: int
+    """Settled attempts, failures most of all, that were thought to have cost nothing: they cost what the list
+    says."""
     unknown: int
     """Unknown outcomes that remain."""
+    until: float | None
+    """Seconds since 1970: calls that began later were not judged by their absence; None: no call was."""
     under_way: int
     """Charges of calls that are still open."""
     agreed: int
@@ -99,12 +106,14 @@ def reconcile_store(
     is_complete: bool = False,
     endpoint: str | None = None,
     since: float | None = None,
+    until: float | None = None,
 ) -> Reconciled:
     """Settle the unknown outcomes of a store against a list of charges, matched by tag.
 
     An unknown outcome that the list has becomes `lost`, at the list's tokens. One that the list does not have
     becomes a failure that cost nothing, but only where the list is said to be complete. What was settled
-    before is compared; it is changed only where its tokens were an estimate, charged at the worst.
+    before is compared; it is changed only where its tokens were an estimate, charged at the worst, and where
+    a failure that was thought to have cost nothing stands in the list.
 
     Args:
         path: The store.
@@ -112,23 +121,27 @@ def reconcile_store(
         is_complete: The list holds every charge, so that a call which is not in it was not charged.
         endpoint: The only one that it is complete for; None: every one that it has charges of.
         since: From when on the list is complete, in seconds since 1970; None: from the beginning.
+        until: Up to when it is complete, such as the moment it was fetched; None: up to its last time.
 
     Returns:
         The counts, the differences, and the money before and after.
 
     Raises:
-        DataError: There is no store, or the list cannot be read.
+        DataError: There is no store, or the list cannot be read; or it is said to be complete, and neither it
+            nor `until` says up to when.
     """
     tally = _Tally()
     with contextlib.closing(Charges(read_charges(listed))) as charges, open_store(path) as store:
+        rows, tokens, first, last = charges.totals()
+        span = _span(listed, since, last if until is None else until) if is_complete else None
         with store.read() as connection:
             before = money_of(connection)
         waiting = iter(charges)
         while part := list(itertools.islice(waiting, _AT_ONCE)):
             store.write(lambda to, part=part: _match(to, part, charges=charges, tally=tally)).result()
-        for place in _whole(tally, endpoint) if is_complete else ():
-            _look_for_absent(store, charges, tally, endpoint=place, since=since or 0.0)
-        rows, tokens, first, last = charges.totals()
+        if span is not None:
+            for place in sorted(tally.endpoints) if endpoint is None else [endpoint]:
+                _look_for_absent(store, charges, tally, endpoint=place, span=span)
         counts = tally.counts
         with store.read() as connection:
             return Reconciled(
@@ -139,31 +152,30 @@ def reconcile_store(
                 **{name: counts[name] for name in _COUNTS},
                 unknown=connection.execute(_UNKNOWN).fetchone()[0],
                 differences=tuple(tally.differences),
+                until=None if span is None else span[1],
                 usd_before=before,
                 usd_after=money_of(connection),
             )
 
 
 _COUNTS = (
-    *("lost", "freed", "counted", "under_way", "agreed", "differing"),
+    *("lost", "freed", "counted", "charged", "under_way", "agreed", "differing"),
     *("strange", "untagged", "strange_tokens", "doubled"),
 )
 # An index of rows that have a tag is of use only where the question says that it wants such a one.
 _BY_TAG = "SELECT * FROM attempts WHERE tag = ? AND tag != '' ORDER BY state != 'unknown', id"
-_BY_CALL = (
-    "SELECT COUNT(*) AS n, SUM(prompt_tokens) AS prompt_tokens, SUM(cached_tokens) AS cached_tokens, "
-    "SUM(completion_tokens) AS completion_tokens FROM attempts WHERE (tag = ? OR tag >= ? AND tag < ?) "
-    "AND tag != '' AND state IN ('kept', 'failed', 'lost') AND tokens > 0"
-)
-_ESTIMATED = (
-    "SELECT id FROM attempts WHERE tag >= ? AND tag < ? AND tag != '' AND id != ? AND is_estimated "
-    "AND state IN ('kept', 'failed')"
-)
+_BY_CALL = "SELECT * FROM attempts WHERE (tag = ? OR tag >= ? AND tag < ?) AND tag != '' ORDER BY id"
 _UNKNOWN = "SELECT COUNT(*) FROM attempts WHERE state = 'unknown'"
 
 
-def _whole(tally: _Tally, endpoint: str | None) -> list[str]:
-    return sorted(tally.endpoints) if endpoint is None else [endpoint]
+def _span(listed: Path, since: float | None, until: float | None) -> tuple[float, float]:
+    """From when to when a list is complete."""
+    if until is None:
+        raise DataError(
+            f"{str(listed)!r} says no times, so that nobody can tell up to when it is complete; "
+            "say when it was fetched: --until"
+        )
+    return since or 0.0, until
 
 
 def _match(connection: sqlite3.Connection, part: list[Charge], *, charges: Charges, tally: _Tally) -> None:
@@ -178,44 +190,92 @@ def _match(connection: sqlite3.Connection, part: list[Charge], *, charges: Charg
             continue
         tally.endpoints.add(row["endpoint"])
         tally.counts["doubled"] += charge.rows > 1
-        if row["state"] == "unknown":
-            tally.counts["lost"] += lose_attempt(connection, row["id"], charge.usage)
-        elif row["state"] == "open":
-            tally.counts["under_way"] += 1
-        elif row["is_estimated"] and row["tokens"]:
-            tally.counts["counted"] += _count(connection, row, charge)
+        rows = [row]
+        if charges.is_alone(charge.tag):
+            rows = _call(connection, charge.tag)
+            if rows[0]["tag"] != charge.tag:
+                # Whatever was sent together goes under the first tag of it.
+                rows = [row]
+        _settle(connection, rows, charge, charges=charges, tally=tally)
+
+
+def _call(connection: sqlite3.Connection, tag: str) -> list[sqlite3.Row]:
+    """All samples of a call, in the order they were reserved."""
+    call = call_of(tag)
+    return connection.execute(_BY_CALL, (call, f"{call}.", f"{call}/")).fetchall()
+
+
+def _settle(
+    connection: sqlite3.Connection,
+    rows: list[sqlite3.Row],
+    charge: Charge,
+    *,
+    charges: Charges,
+    tally: _Tally,
+) -> None:
+    """Charge attempts that bear one charge together; the first that is not known well bears what is left."""
+    if any(row["state"] == "open" for row in rows):
+        tally.counts["under_way"] += 1
+        return
+    loose = [row for row in rows if _is_loose(row)]
+    known = [row for row in rows if not _is_loose(row) and row["tokens"]]
+    rest = _less(charge, known)
+    free = [row for row in rows if row["state"] in ("kept", "failed") and not row["tokens"]]
+    is_left = bool(rest.prompt_tokens + rest.completion_tokens)
+    bearer = next(iter(loose or free), None)
+    if bearer is None or not (is_left or (loose and bearer is rows[0])):
+        _compare(connection, rows[0], charge, charges=charges, tally=tally)
+        return
+    for row in (bearer, *loose[1:]):
+        usage = rest if row is bearer else Usage()
+        if row["state"] != "unknown":
+            name, is_done = "counted" if loose else "charged", count_attempt(connection, row["id"], usage)
+        elif row is bearer:
+            name, is_done = "lost", lose_attempt(connection, row["id"], usage)
         else:
-            _compare(connection, row, charge, charges=charges, tally=tally)
+            name, is_done = "freed", free_attempt(connection, row["id"])
+        tally.counts[name] += is_done
 
 
-def _count(connection: sqlite3.Connection, row: sqlite3.Row, charge: Charge) -> int:
-    """Take over the list's count; of a call that brought several answers, the first bears all of it."""
-    call = call_of(row["tag"])
-    rest = connection.execute(_ESTIMATED, (f"{call}.", f"{call}/", row["id"])).fetchall()
-    for other in rest:
-        count_attempt(connection, other["id"], Usage())
-    return int(count_attempt(connection, row["id"], charge.usage)) + len(rest)
+def _is_loose(row: sqlite3.Row) -> bool:
+    """Whether nobody has counted what an attempt cost."""
+    return row["state"] == "unknown" or bool(row["is_estimated"] and row["tokens"])
+
+
+def _less(charge: Charge, known: list[sqlite3.Row]) -> Usage:
+    """What a charge leaves beyond the counts of some attempts; never less than nothing."""
+    usage, ours = charge.usage, _sum_of(known)
+    return Usage(
+        prompt_tokens=max(0, usage.prompt_tokens - ours[0]),
+        cached_tokens=max(0, usage.cached_tokens - ours[1]),
+        completion_tokens=max(0, usage.completion_tokens - ours[2]),
+    )
 
 
 def _compare(
     connection: sqlite3.Connection, row: sqlite3.Row, charge: Charge, *, charges: Charges, tally: _Tally
 ) -> None:
     """Hold a settled attempt against its charge; of a call that brought several, all against all."""
-    is_charged = row["state"] != "failed" or (row["tokens"] or 0) > 0
     ours, theirs = _counts(row), charge
-    if is_charged and ours != _listed(theirs, ours):
-        call = call_of(row["tag"])
-        samples = connection.execute(_BY_CALL, (call, f"{call}.", f"{call}/")).fetchone()
-        whole = charges.call(call)
-        if samples["n"] > 1 and whole is not None:
-            ours, theirs = _counts(samples), whole
-    if is_charged and ours == _listed(theirs, ours):
+    if ours != _listed(theirs, ours):
+        samples = [sample for sample in _call(connection, row["tag"]) if sample["tokens"]]
+        whole = charges.call(row["tag"])
+        if len(samples) > 1 and whole is not None:
+            ours, theirs = _sum_of(samples), whole
+    if ours == _listed(theirs, ours):
         tally.counts["agreed"] += 1
     else:
         _note_difference(tally, row, _listed(charge, _counts(row)))
 
 
+def _sum_of(rows: list[sqlite3.Row]) -> tuple[int, int, int]:
+    counts = [_counts(row) for row in rows]
+    return sum(one[0] for one in counts), sum(one[1] for one in counts), sum(one[2] for one in counts)
+
+
 def _counts(row: sqlite3.Row) -> tuple[int, int, int]:
+    if not row["tokens"]:
+        return (0, 0, 0)
     return (row["prompt_tokens"] or 0, row["cached_tokens"] or 0, row["completion_tokens"] or 0)
 
 
@@ -248,19 +308,21 @@ def _difference(row: sqlite3.Row, theirs: tuple[int, int, int]) -> Difference:
     )
 
 
-def _look_for_absent(store: Store, charges: Charges, tally: _Tally, *, endpoint: str, since: float) -> None:
+def _look_for_absent(
+    store: Store, charges: Charges, tally: _Tally, *, endpoint: str, span: tuple[float, float]
+) -> None:
     """Settle what a complete list does not have: unknown outcomes cost nothing, settled ones differ."""
     with store.read() as connection:
         unknown = connection.execute(
-            "SELECT id, tag FROM attempts WHERE state = 'unknown' AND endpoint = ? AND started_at >= ? "
-            "AND tag != ''",
-            (endpoint, since),
+            "SELECT id, tag FROM attempts WHERE state = 'unknown' AND endpoint = ? "
+            "AND started_at BETWEEN ? AND ? AND tag != ''",
+            (endpoint, *span),
         )
         absent = [row["id"] for row in unknown if row["tag"] not in charges]
         settled = connection.execute(
             "SELECT * FROM attempts WHERE state IN ('kept', 'failed', 'lost') AND endpoint = ? "
-            "AND started_at >= ? AND tag != '' AND tokens > 0 AND coalesce(paid_nano, 1) > 0",
-            (endpoint, since),
+            "AND started_at BETWEEN ? AND ? AND tag != '' AND tokens > 0 AND coalesce(paid_nano, 1) > 0",
+            (endpoint, *span),
         )
         for row in settled:
             if charges.call(row["tag"]) is None:

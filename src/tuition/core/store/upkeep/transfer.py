@@ -18,6 +18,7 @@ from tuition.core.errors import DataError, MissingExtra
 from tuition.core.records import Json, Record, Request, canonical_json
 from tuition.core.rows import read_rows, write_rows
 from tuition.core.store import Store
+from tuition.core.store.leases import is_alive
 from tuition.core.store.ledger import add_to_sums
 from tuition.core.store.outcomes import Place
 from tuition.core.store.upkeep.opening import open_store
@@ -35,6 +36,20 @@ _NUMBERS = (
     *("cached_tokens", "completion_tokens", "reasoning_tokens", "is_estimated", "id"),
 )
 _MOMENTS = ("latency_s", "started_at", "ended_at")
+_OUTCOME = (
+    *("state", "cost_nano", "paid_nano", "tokens", "prompt_tokens", "cached_tokens", "completion_tokens"),
+    *(
+        "reasoning_tokens",
+        "is_estimated",
+        "returned_model",
+        "latency_s",
+        "ended_at",
+        "failure",
+        "headers",
+        "raw",
+    ),
+)
+"""Columns that say what a call came to."""
 _QUERY = """
   SELECT a.*, r.reply, iif(r.reply IS NULL, NULL, (
     SELECT json_group_array(json_object('run', run, 'round', round, 'teacher', teacher, 'role', role))
@@ -53,6 +68,8 @@ class Carried(Record):
     """Answers that were added."""
     known: int
     """Rows that were there already."""
+    updated: int
+    """Those of them whose end was not known here as it is there; they have it now."""
     unknown: int
     """Rows that were open and are unknown outcomes now, for nobody here will see their end."""
 
@@ -75,6 +92,8 @@ def export_store(path: Path, out: Path, *, form: Form = "jsonl") -> int:
     """
     if out.exists():
         raise DataError(f"{str(out)!r} exists already; name a file that does not, or remove it")
+    if out.name.removesuffix(".gz").lower().endswith(".csv"):
+        raise DataError(f"{str(out)!r}: a CSV cannot be imported again; end the name in .jsonl")
     if form == "parquet" and out.suffix != ".parquet":
         raise DataError(f"{str(out)!r} should hold Parquet; end its name in .parquet, or drop --form parquet")
     with open_store(path) as store, store.read() as connection:
@@ -85,7 +104,7 @@ def export_store(path: Path, out: Path, *, form: Form = "jsonl") -> int:
 
 
 def import_rows(path: Path, source: Path) -> Carried:
-    """Add the rows of an exported file to a store; ids are given anew, what is there already is passed over.
+    """Add the rows of an exported file to a store; ids are given anew, what is there already is not doubled.
 
     Args:
         path: The store; made when absent.
@@ -120,6 +139,7 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
     """Add rows to a store, some hundreds in a transaction; the sums grow with them.
 
     A row is there already where an attempt has its tag, or, of rows without one, its key and its beginning.
+    Such a one takes over an outcome that says more than its own.
 
     Args:
         store: Where to.
@@ -132,7 +152,7 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
     Raises:
         DataError: A row is no row of a store.
     """
-    counts = dict.fromkeys(("attempts", "replies", "known", "unknown"), 0)
+    counts = dict.fromkeys(("attempts", "replies", "known", "updated", "unknown"), 0)
     waiting = enumerate(rows, start=1)
     while part := list(itertools.islice(waiting, _AT_ONCE)):
 
@@ -143,7 +163,7 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
             for number, row in part:
                 try:
                     _adopt(connection, row, added)
-                except (KeyError, TypeError, ValueError, AttributeError, sqlite3.IntegrityError) as error:
+                except _NO_ROW as error:
                     raise DataError(
                         f"{place!r} row {number} is no row of a store ({type(error).__name__}: {error}); "
                         "expected what 'tuition store export' writes"
@@ -155,13 +175,37 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
     return Carried(**counts)
 
 
+_NO_ROW = (
+    *(KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError),
+    sqlite3.IntegrityError,
+)
+
+
 def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[str, int]) -> None:
     request = Request.from_json(json.loads(row["request"]))
     if request.key != row["key"]:
         raise ValueError(f"key {row['key']!r} is not its request's")
-    if _is_known(connection, row):
+    known = _known(connection, row)
+    if known is None:
+        attempt_id, state = _insert(connection, row, added)
+    else:
+        is_newer = _update(connection, known, row)
+        attempt_id, state = known["id"], row["state"] if is_newer else known["state"]
         added["known"] += 1
+        added["updated"] += is_newer
+    # An answer belongs to a kept attempt; one that is under way here brings its own.
+    if row.get("reply") is None or state != "kept":
         return
+    made = connection.execute(
+        "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
+        (row["key"], row["sample"], attempt_id, row["reply"]),
+    )
+    added["replies"] += made.rowcount
+    _add_uses(connection, row)
+
+
+def _insert(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[str, int]) -> tuple[int, str]:
+    """Add an attempt; give its id and its state."""
     columns = [info["name"] for info in connection.execute("PRAGMA table_info(attempts)")]
     values = {name: row.get(name) for name in columns if name != "id"}
     if values["state"] == "open":
@@ -169,31 +213,51 @@ def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[s
         added["unknown"] += 1
     marks = ", ".join(f":{name}" for name in values)
     cursor = connection.execute(f"INSERT INTO attempts ({', '.join(values)}) VALUES ({marks})", values)
-    is_at_worst = values["state"] == "unknown"
-    place = Place(run=row["run"], round=row["round"], group=row["run_group"])
-    add_to_sums(
-        connection,
-        place.scopes(row["teacher"]),
-        nano=row["worst_nano" if is_at_worst else "paid_nano"] or 0,
-        tokens=row["worst_tokens" if is_at_worst else "tokens"],
-        calls=1,
-    )
+    nano, tokens = _held(row)
+    add_to_sums(connection, _scopes(row), nano=nano, tokens=tokens, calls=1)
     added["attempts"] += 1
-    if row.get("reply") is None:
-        return
-    made = connection.execute(
-        "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
-        (row["key"], row["sample"], cursor.lastrowid, row["reply"]),
-    )
-    added["replies"] += made.rowcount
-    _add_uses(connection, row)
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid, str(values["state"])
 
 
-def _is_known(connection: sqlite3.Connection, row: Mapping[str, Any]) -> bool:
+def _update(connection: sqlite3.Connection, known: sqlite3.Row, row: Mapping[str, Any]) -> bool:
+    """Take over an outcome that says more than the one that is here."""
+    is_under_way = known["state"] == "open" and (known["batch"] or is_alive(connection, known["owner"]))
+    if is_under_way or _knowledge(row) <= _knowledge(known):
+        return False
+    (before_nano, before_tokens), (nano, tokens) = _held(known), _held(row)
+    add_to_sums(connection, _scopes(known), nano=nano - before_nano, tokens=tokens - before_tokens)
+    marks = ", ".join(f"{name} = :{name}" for name in _OUTCOME)
+    values = {name: row.get(name) for name in _OUTCOME}
+    connection.execute(f"UPDATE attempts SET {marks} WHERE id = :id", values | {"id": known["id"]})
+    return True
+
+
+def _knowledge(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, bool]:
+    """Order the outcomes of one attempt by what they say: nothing, free, charged, answered; then a count."""
+    state = row["state"]
+    if state in ("open", "unknown"):
+        return 0, False
+    rank = 3 if state == "kept" else 2 if row["tokens"] else 1
+    return rank, rank > 1 and not row["is_estimated"]
+
+
+def _held(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, int]:
+    """What an attempt takes out of the sums: nano-dollars and tokens."""
+    if row["state"] in ("open", "unknown"):
+        return row["worst_nano"] or 0, row["worst_tokens"]
+    return row["paid_nano"] or 0, row["tokens"]
+
+
+def _scopes(row: Mapping[str, Any] | sqlite3.Row) -> tuple[str, ...]:
+    return Place(run=row["run"], round=row["round"], group=row["run_group"]).scopes(row["teacher"])
+
+
+def _known(connection: sqlite3.Connection, row: Mapping[str, Any]) -> sqlite3.Row | None:
     query, values = "key = ? AND tag = '' AND started_at = ?", (row["key"], row["started_at"])
     if row.get("tag"):
         query, values = "tag = ? AND tag != '' AND key = ?", (row["tag"], row["key"])
-    return connection.execute(f"SELECT 1 FROM attempts WHERE {query}", values).fetchone() is not None
+    return connection.execute(f"SELECT * FROM attempts WHERE {query}", values).fetchone()
 
 
 def _add_uses(connection: sqlite3.Connection, row: Mapping[str, Any]) -> None:

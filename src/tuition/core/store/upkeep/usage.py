@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -13,12 +12,17 @@ from tuition.core.errors import DataError
 from tuition.core.records import Json, Record, Usage
 from tuition.core.rows import read_rows
 
-__all__ = ["Charge", "Charges", "call_of", "read_charges"]
+__all__ = ["Charge", "Charges", "call_of", "moment_of", "read_charges"]
 
 _PROMPT = ("prompt_tokens", "input_tokens")
 _COMPLETION = ("completion_tokens", "output_tokens")
 _CACHED = ("cached_tokens", "input_cached_tokens", "cache_read_input_tokens")
 _TIME = ("time", "timestamp", "created", "created_at")
+_MOST = 1_000_000_000
+"""More tokens than any one call has."""
+_UNITS = (1, 1e3, 1e6, 1e9)
+"""Times in seconds, and in thousandths, millionths and so on, which their size tells apart."""
+_YEAR_5138 = 1e11
 _TAG = ("tag", "client_request_id", "custom_id", "metadata.tag")
 
 
@@ -46,16 +50,18 @@ def read_charges(path: Path) -> Iterator[Charge]:
             `input_tokens` and so on, in the row or in its `usage`, as batch outputs have them.
 
     Yields:
-        One charge a row.
+        One charge a row; none for a line that tells of an error and counts no tokens.
 
     Raises:
-        DataError: A row has no count of tokens, or one that is no whole number.
+        DataError: A row has no count of tokens, or one that is no whole number, or a time that is none.
     """
     for number, row in enumerate(read_rows(path), start=1):
         place = f"{str(path)!r} row {number}"
         counts = _counts(row)
         prompt, completion = (_number(counts, names, place=place) for names in (_PROMPT, _COMPLETION))
         if prompt is None and completion is None:
+            if _is_error(row):
+                continue
             raise DataError(
                 f"{place} says no tokens; expected {' or '.join(_PROMPT)} and {' or '.join(_COMPLETION)}. "
                 "Is it a list of single calls, and not of sums by day?"
@@ -71,13 +77,25 @@ def read_charges(path: Path) -> Iterator[Charge]:
             tag="" if tag is None else str(tag),
             usage=usage,
             has_cached=cached is not None,
-            time=_time(_first(row, _TIME)),
+            time=_time(_first(row, _TIME), place=place),
         )
+
+
+def _is_error(row: Mapping[str, Json]) -> bool:
+    """Whether a row says that its call brought nothing, as some lines of a batch's output do."""
+    response, result = row.get("response"), row.get("result")
+    if isinstance(response, Mapping):
+        body = response.get("body")
+        is_error = isinstance(body, Mapping) and bool(body.get("error"))
+        return is_error or bool(row.get("error")) or response.get("status_code", 200) != 200
+    if isinstance(result, Mapping) and result.get("type", "succeeded") != "succeeded":
+        return True
+    return bool(row.get("error")) or ("usage" in row and row["usage"] is None)
 
 
 def _counts(row: Mapping[str, Json]) -> Mapping[str, Json]:
     """The part of a row that holds the tokens, the details of its prompt beside them."""
-    for path in (("usage",), ("response", "body", "usage"), ()):
+    for path in (("usage",), ("response", "body", "usage"), ("result", "message", "usage"), ()):
         counts: Json = row
         for step in path:
             counts = counts.get(step) if isinstance(counts, Mapping) else None
@@ -107,20 +125,43 @@ def _number(counts: Mapping[str, Json], names: tuple[str, ...], *, place: str) -
         number = int(str(value))
     except ValueError:
         number = -1
-    if number < 0:
-        raise DataError(f"{place}: {value!r} is no count of tokens; expected a whole number")
+    if not 0 <= number <= _MOST:
+        raise DataError(
+            f"{place}: {value!r} is no count of tokens; expected a whole number, of one call, up to {_MOST}"
+        )
     return number
 
 
-def _time(value: Json) -> float | None:
+def moment_of(text: str) -> float | None:
+    """Read a time as people write it.
+
+    Args:
+        text: Such as 2026-01-31 or 2026-01-31T12:00:00-05:00; one without a zone is in UTC.
+
+    Returns:
+        Seconds since 1970; None: it is no time.
+    """
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def _time(value: Json, *, place: str) -> float | None:
     if value is None:
         return None
-    with contextlib.suppress(ValueError):
-        return float(str(value))
-    with contextlib.suppress(ValueError):
-        moment = datetime.datetime.fromisoformat(str(value))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
-    return None
+    seconds: float | None = None
+    try:
+        number = float(str(value))
+        seconds = next((number / unit for unit in _UNITS if number / unit < _YEAR_5138), -1.0)
+    except ValueError:
+        seconds = moment_of(str(value))
+    if seconds is not None and not 0 <= seconds < _YEAR_5138:
+        raise DataError(
+            f"{place}: {value!r} is no time; expected such as 2026-01-31T12:00:00Z, or seconds since 1970"
+        )
+    return seconds
 
 
 def call_of(tag: str) -> str:
@@ -184,6 +225,18 @@ class Charges:
     def __iter__(self) -> Iterator[Charge]:
         for row in self._connection.execute("SELECT * FROM charges ORDER BY tag"):
             yield _charge(row)
+
+    def is_alone(self, tag: str) -> bool:
+        """Say whether a tag is the only one of its call that was charged, as of samples asked for together.
+
+        Args:
+            tag: One of the list.
+
+        Returns:
+            False where other samples of the call have charges of their own.
+        """
+        query = "SELECT COUNT(*) FROM charges WHERE call = ?"
+        return self._connection.execute(query, (call_of(tag),)).fetchone()[0] == 1
 
     def call(self, tag: str) -> Charge | None:
         """Add up what was charged for all samples of one call.

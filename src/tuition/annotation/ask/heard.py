@@ -1,0 +1,114 @@
+"""What a teacher gave, taken for replies; a stranger's teacher may give anything. Knows no store."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tuition.annotation.ask.advice import advised
+from tuition.core.records import Failure, RateLimits, Reply, Usage
+
+__all__ = ["FATAL", "checked", "mendable", "raised", "storable"]
+
+FATAL = {
+    "auth": " Its key may be wrong or expired.",
+    "quota": " Its account has nothing left; add to it and start again: what was answered is kept.",
+    "unusable": "",
+}
+"""Kinds of failure after which no call to this teacher can succeed, and what may help."""
+_ABSENT = "HTTP 404"
+"""Begins the message of a bad request for what the endpoint does not have yet, such as a model not pulled."""
+
+
+def checked(given: object, n: int) -> list[Reply]:
+    """Take what a teacher gave for replies, and what is none for a failure.
+
+    Args:
+        given: What it gave to so many requests.
+        n: How many those were.
+
+    Returns:
+        One reply a request; a failure of kind `exception` stands where there is none.
+    """
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return [raised(f"the teacher gave {_named(given)} in the place of a list of replies")] * n
+    if len(given) != n:
+        return [raised(f"the teacher gave {len(given)} replies to {n} requests")] * n
+    return [_checked(reply) for reply in given]
+
+
+def _checked(reply: object) -> Reply:
+    if not isinstance(reply, Reply):
+        return raised(f"the teacher gave {_named(reply)} in the place of a Reply")
+    usage, failure = reply.usage, reply.failure
+    if not isinstance(usage, Usage):
+        return raised(f"the teacher gave a Reply with {_named(usage)} in the place of its Usage")
+    if not (isinstance(usage.prompt_tokens, int) and isinstance(usage.completion_tokens, int)):
+        return raised("the teacher gave a Usage whose tokens are no whole numbers")
+    if not isinstance(reply.text, str):
+        return raised(f"the teacher gave a Reply with {_named(reply.text)} in the place of its text")
+    if not isinstance(failure, Failure | None) or not isinstance(reply.limits, RateLimits | None):
+        return raised("the teacher gave a Reply whose failure or limits are of another type")
+    return reply
+
+
+def _named(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def raised(message: str) -> Reply:
+    """Give the reply to a call that a teacher's code broke.
+
+    Args:
+        message: What it did.
+
+    Returns:
+        A failure of kind `exception`; nobody can tell what was charged.
+    """
+    return advised(Reply(failure=Failure(kind="exception", message=message, is_paid=None)))
+
+
+def mendable(reply: Reply) -> Reply:
+    """Let a later asking make a call again that succeeds once its endpoint, key or account is mended.
+
+    Args:
+        reply: What came of an attempt.
+
+    Returns:
+        The same; a failure of a kind in `FATAL`, or because the key may not ask the model or there is none,
+        is retryable, so that the store does not remember it.
+    """
+    failure = reply.failure
+    if failure is None or failure.is_retryable:
+        return reply
+    is_absent = failure.kind == "bad_request" and failure.message.startswith(_ABSENT)
+    # What the model itself refuses is paid, and stays.
+    is_refused = failure.kind == "refused" and failure.is_paid is False
+    if failure.kind not in FATAL and not is_absent and not is_refused:
+        return reply
+    return dataclasses.replace(reply, failure=dataclasses.replace(failure, is_retryable=True))
+
+
+def storable(reply: Reply) -> Reply:
+    """Replace halves of surrogate pairs, which JSON may bring and no file holds: a paid answer is kept.
+
+    Args:
+        reply: What came of an attempt.
+
+    Returns:
+        The same, in letters that UTF-8 has.
+    """
+    texts = ("text", "reasoning", "finish", "model", "raw", "headers", "answer")
+    found = {name: value for name in texts if isinstance(value := getattr(reply, name), str)}
+    failure = reply.failure
+    if all(map(str.isascii, found.values())) and (failure is None or failure.message.isascii()):
+        return reply
+    if failure is not None:
+        failure = dataclasses.replace(failure, message=_whole(failure.message))
+    return dataclasses.replace(
+        reply, failure=failure, **{name: _whole(value) for name, value in found.items()}
+    )
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
