@@ -180,6 +180,8 @@ def test_nothing_is_half_brought_up(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("host", "pid"),
     [(leases.socket.gethostname(), os.getppid()), ("elsewhere", 1), ("elsewhere", os.getpid())],
+    # Process ids differ from worker to worker, and names of tests may not.
+    ids=["here", "elsewhere", "elsewhere, our id"],
 )
 def test_a_living_process_of_version_1_is_left_in_peace(tmp_path, host, pid):
     path = tmp_path / "tuition.db"
