@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import socket
 import time
 import uuid
 from collections import Counter
@@ -36,7 +35,7 @@ from tuition.core.errors import StoreError, TeacherError, TuitionError
 from tuition.core.protocols import BatchTeacher
 from tuition.core.records import Failure, Reply, Request
 from tuition.core.store import Batch, Busy, Cap, Kept, Left, Refused, Reserved
-from tuition.core.store.leases import is_alive
+from tuition.core.store.leases import here, is_alive
 
 __all__ = ["BatchDesk"]
 
@@ -261,7 +260,7 @@ class BatchDesk:
         """Whether a living process may still hand a batch over."""
         if batch.state != "made" or not owner:
             return False
-        if owner.startswith(f"{socket.gethostname()}:{os.getpid()}:"):
+        if owner.startswith(f"{here()}:{os.getpid()}:"):
             # This very process would be carrying it.
             return False
         with self._store.read() as connection:

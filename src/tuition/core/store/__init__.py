@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import sqlite3
 import uuid
 from collections.abc import Generator, Sequence
@@ -55,7 +54,7 @@ class Store:
             StoreError: The file is no store, or cannot be written.
         """
         self.path = path
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._owner = f"{leases.here()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.closing(connect(path)) as connection:
