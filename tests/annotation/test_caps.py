@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toys import ScriptedTeacher, requests, states, sums
 
 from tuition.annotation import AnnotationConfig, Till, ask_all
-from tuition.core.budget import Budget, Cost, price_of, worst_cost
+from tuition.core.budget import Budget, Cost, price_of, to_nano, worst_cost
 from tuition.core.records import Failure, Message, Reply, Request, Usage
 from tuition.core.store import Place, Store
 from tuition.playground.serving import Faults, app
@@ -120,7 +120,7 @@ def hold(folder, kind, seed, *, size):
 
     assert came.refused is not None and came.refused.what == kind, "questions were left"
     left = {
-        "usd": limit * 1e9 - spent["nano"],
+        "usd": to_nano(limit) - spent["nano"],
         "tokens": limit - spent["tokens"],
         "calls": limit - spent["calls"],
     }
@@ -172,7 +172,7 @@ def test_no_fate_of_any_call_brings_the_sums_over_a_cap_or_below_zero(
         till = Till(store=store, place=Place(run="r1"), budget=Budget(**{kind: limit}))
         came = ask_all(asked, ScriptedTeacher(reply, concurrency=concurrency), till=till, config=FAST)
         spent = sums(store)[place]
-        exact = limit * 1e9 if kind == "usd" else limit
+        exact = to_nano(limit) if kind == "usd" else limit  # dollars times 1e9 would be a little less
         assert all(0 <= count <= exact for count in (*seen, spent))
         if came.refused is not None:
             assert exact - spent < (worst.nano, worst.tokens, 1)[place]
