@@ -2,9 +2,12 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 MARKERS = ("slow", "gpu", "network")
 DATA = Path(os.environ.get("TUITION_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()

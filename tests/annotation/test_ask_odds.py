@@ -44,7 +44,7 @@ class TestWhatIsMended:
         ("failure", "is_asked_again"),
         [
             (Failure(kind="refused", message="HTTP 403: not for this key"), True),
-            (Failure(kind="bad_request", message="HTTP 404: model not found, try pulling it"), True),
+            (Failure(kind="not_found", message="HTTP 404: model not found, try pulling it"), True),
             (Failure(kind="bad_request", message="HTTP 400: no"), False),
             (Failure(kind="filtered", message="HTTP 400: flagged"), False),
             (Failure(kind="refused", message="the model will not", is_paid=True), False),

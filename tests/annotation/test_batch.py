@@ -388,7 +388,7 @@ ENDS = {
     "redirect": ("bad_request", False, False),
     "auth": ("auth", True, False),
     "forbidden": ("refused", True, False),
-    "not_found": ("bad_request", True, False),
+    "not_found": ("not_found", True, False),
     "too_long": ("bad_request", False, False),
     "unsupported": ("bad_request", True, False),
     "flagged": ("filtered", False, False),

@@ -1,18 +1,15 @@
 """A cap holds on the server's own count, whatever goes wrong on the way, and little of it is left unspent."""
 
 import json
-import socket
-import threading
-import time
 from collections import Counter
 from contextlib import contextmanager
 
 import pytest
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import ScriptedTeacher, requests, states, sums
 
+from loopback import served
 from tuition.annotation import AnnotationConfig, Till, ask_all
 from tuition.core.budget import Budget, Cost, price_of, to_nano, worst_cost
 from tuition.core.records import Failure, Message, Reply, Request, Usage
@@ -48,19 +45,8 @@ def serving(application):
         calls.append(scope["path"])
         await application(scope, receive, send)
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(counted, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", calls
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
+    with served(counted) as url:
+        yield url, calls
 
 
 def questions(teacher, n):

@@ -2,17 +2,13 @@
 
 import dataclasses
 import json
-import socket
-import threading
-import time
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from loopback import served
 from tuition.annotation import AnnotationConfig, Till, ask_all
 from tuition.core.budget import Cost, Price
 from tuition.core.protocols import TeacherAbilities
@@ -42,27 +38,9 @@ async def echo(request):
     )
 
 
-@contextmanager
-def served():
-    application = Starlette(routes=[Route("/v1/chat/completions", echo, methods=["POST"])])
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
 @pytest.fixture(scope="module")
 def url():
-    with served() as address:
+    with served(Starlette(routes=[Route("/v1/chat/completions", echo, methods=["POST"])])) as address:
         yield address
 
 

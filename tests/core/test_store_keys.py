@@ -197,12 +197,14 @@ def test_whatever_happens_the_sums_are_right_and_under_the_caps(tmp_path_factory
                     "SELECT min(min(nano), min(tokens), min(calls)) FROM sums"
                 ).fetchone()[0]
                 row = connection.execute("SELECT nano, tokens, calls FROM sums WHERE scope = 'g'").fetchone()
+                settled = "SELECT MIN(worst_nano - paid_nano) FROM attempts WHERE paid_nano IS NOT NULL"
+                below = connection.execute(settled).fetchone()[0]
             assert (lowest or 0) >= 0
             nano, tokens, calls = tuple(row or (0, 0, 0))
             assert (nano <= 400, tokens <= 300, calls <= 9) == (True, True, True)
             spend = [world.store.spend(run) for run in ("r0", "r1")]
             assert sum(round(one.paid_usd * 1e9) for one in spend) == nano
-            assert all(one.reserved_usd >= one.settled_usd >= 0 for one in spend)
+            assert (below or 0) >= 0, "nothing is settled above what was set aside for it"
             assert all(one.failed_usd <= one.paid_usd for one in spend)
     finally:
         world.store.close()

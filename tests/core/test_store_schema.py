@@ -14,8 +14,9 @@ from ledgers import PLACE, REPLY, WORST, buy, request, reserve, run_script, sums
 
 from tuition.core.errors import StoreError
 from tuition.core.records import Request
-from tuition.core.store import Kept, Left, Place, Reserved, Store, leases, ledger, schema
+from tuition.core.store import Cap, Kept, Left, Place, Reserved, Store, leases, ledger, schema
 from tuition.core.store.spend import spend_of
+from tuition.core.store.sums import refusal
 from tuition.core.store.upkeep import verify_store
 
 VERSION_1 = """
@@ -268,7 +269,7 @@ def test_nothing_done_for_a_call_reads_the_whole_table(store):
     buy(store)
     outcome = reserve(store, "b")
     store.open_batch("b1", place=PLACE, teacher="t", endpoint="e").result(10)
-    cap = ledger.Cap(scope="r1", nano=120)
+    cap = Cap(scope="r1", nano=120)
 
     def everything(connection):
         leases.announce(connection, "somebody")
@@ -276,7 +277,7 @@ def test_nothing_done_for_a_call_reads_the_whole_table(store):
         leases.forget_dead(connection, "somebody")
         for name in ("a", "b", "c"):
             ledger.earlier(connection, request(name).key, PLACE, asks_again=True)
-        assert ledger.refusal(connection, WORST, [cap]) is not None
+        assert refusal(connection, WORST, [cap]) is not None
         ledger.insert_attempt(connection, request("d"), WORST, place=PLACE, price=None, owner="o", batch="b1")
         ledger.close_attempt(connection, outcome.attempt_id, REPLY, cost=WORST, is_paid=True)
 

@@ -270,7 +270,9 @@ class TestReconcile:
                 pytest.approx(11e-9),
                 1,
             )
-            assert (spend.reserved_usd, spend.settled_usd) == (1e-7, pytest.approx(11e-9))
+            with store.read() as connection:
+                query = "SELECT worst_nano, paid_nano FROM attempts WHERE state = 'lost'"
+                assert [tuple(row) for row in connection.execute(query)] == [(100, 11)]
             assert isinstance(reserve(store, "a", asks_again=False), Reserved), (
                 "lost is free to be asked again"
             )

@@ -105,5 +105,5 @@ def test_files_that_cannot_be_read(tmp_path, name, content, words):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(DataError, match=r"no file 'gone.jsonl'; correct the path"):
+    with pytest.raises(DataError, match=r"no file 'gone.jsonl' in '.'; correct the path"):
         list(numbered(Path("gone.jsonl")))

@@ -2,18 +2,15 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 import tomli_w
-import uvicorn
 from tiny import tables
 
+from loopback import served
 from tuition.playground.serving import app
 
 KEY = "sk-tuition-7f3a9c0d1e2b4856"
@@ -53,19 +50,9 @@ class Parrot:
 
 @pytest.fixture
 def parrot():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     one = Parrot()
-    server = uvicorn.Server(uvicorn.Config(one, port=port, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    one.url = f"http://127.0.0.1:{port}/v1"
-    yield one
-    server.should_exit = True
-    thread.join()
+    with served(one) as one.url:
+        yield one
 
 
 def tuition(folder, parrot, *command):

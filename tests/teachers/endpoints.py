@@ -2,16 +2,13 @@
 
 import asyncio
 import json
-import socket
-import threading
-import time
 from contextlib import contextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from loopback import served
 from tuition.core.records import Message, Request
 
 SECRET = "sk-very-secret-1"
@@ -73,23 +70,6 @@ def serving(script):
     ]
     with served(Starlette(routes=routes)) as url:
         yield url
-
-
-@contextmanager
-def served(application):
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 def request(teacher=None, *, sample=0, tag="", messages=None, **parameters):

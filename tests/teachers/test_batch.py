@@ -4,11 +4,12 @@ import asyncio
 import json
 
 import pytest
-from endpoints import SECRET, USAGE, completion, served
+from endpoints import SECRET, USAGE, completion
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from loopback import served
 from tuition.core.budget import Price
 from tuition.core.errors import TeacherError
 from tuition.core.protocols import BatchTeacher, Teacher
@@ -332,7 +333,7 @@ def test_a_file_that_is_not_there_yet_may_come(provider, teacher):
     ("errors", "kinds"),
     [
         ([{"code": "x", "message": "bad", "line": 2}], ["server", "bad_request", "server"]),
-        ([{"code": "model_not_found", "message": "none", "line": None}], ["bad_request"] * 3),
+        ([{"code": "model_not_found", "message": "none", "line": None}], ["not_found"] * 3),
         ([{"code": "token_limit_exceeded", "message": "queue", "line": None}], ["rate_limit"] * 3),
         ([{"code": "billing_hard_limit_reached", "message": "empty"}], ["quota"] * 3),
         ([], ["bad_request"] * 3),

@@ -107,7 +107,7 @@ def test_uncounted_usage_is_estimated(server, teacher):
         (Response("", 503), "server", True, False),
         (Response("", 408), "server", True, False),
         (JSONResponse({"error": {"message": "no such field"}}, 400), "bad_request", False, False),
-        (JSONResponse({"error": {"message": "no such model"}}, 404), "bad_request", False, False),
+        (JSONResponse({"error": {"message": "no such model"}}, 404), "not_found", False, False),
         (Response("", 302, headers={"location": "/v2"}), "bad_request", False, False),
         (JSONResponse({"error": {"message": "bad key"}}, 401), "auth", True, False),
         (JSONResponse({"error": {"message": "flagged"}}, 403), "refused", False, False),

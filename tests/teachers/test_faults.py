@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from endpoints import SECRET, served
+from endpoints import SECRET
 
+from loopback import served
 from tuition.annotation.ask import Till, ask_all
 from tuition.annotation.ask.advice import ADVICE
 from tuition.annotation.config import AnnotationConfig
@@ -70,7 +71,7 @@ ENDS = {
     "redirect": BAD,
     "auth": End(kind="auth", again=False, helps="mend the key"),
     "forbidden": End(kind="refused", again=False),
-    "not_found": BAD,
+    "not_found": End(kind="not_found", again=False),
     "too_long": BAD,
     "unsupported": End(kind="bad_request"),
     "flagged": End(kind="filtered", again=False),

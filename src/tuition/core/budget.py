@@ -27,6 +27,7 @@ _TEMPLATE_TOKENS = 64
 _MESSAGE_TOKENS = 16
 """The same for each message."""
 _TOLD = str | list | tuple | Mapping
+"""Parameters that an endpoint may write into the prompt, such as a schema."""
 
 
 def to_nano(usd: float | str | Decimal) -> int:

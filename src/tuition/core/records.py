@@ -227,8 +227,8 @@ class Failure(Record):
     """Why a call gave no answer. Failure is data."""
 
     kind: str
-    """absent, timeout, connection, rate_limit, quota, server, bad_request, auth, unusable, refused,
-    filtered, truncated, malformed, empty, expired, exception, unknown_outcome, unpaid."""
+    """absent, timeout, connection, rate_limit, quota, server, bad_request, not_found, auth, unusable,
+    refused, filtered, truncated, malformed, empty, expired, exception, unknown_outcome, unpaid."""
     message: str
     is_retryable: bool = False
     retry_after_s: float | None = None

@@ -5,13 +5,14 @@ Knows no noun: a row is a dictionary.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -19,7 +20,7 @@ from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json
 from tuition.core.tables import HUB, read_dataset, read_parquet
 
-__all__ = ["read_rows", "resolve_data", "write_rows"]
+__all__ = ["read_rows", "readable", "resolve_data", "write_rows"]
 
 _JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
 _TEXT_ENDINGS = (*_JSON_ENDINGS, ".csv")
@@ -71,12 +72,29 @@ def read_rows(path: Path) -> Iterator[dict[str, Json]]:
         yield from read_dataset(str(path))
         return
     ending = _ending(path, known=(*_TEXT_ENDINGS, _PARQUET))
-    try:
+    with readable(path):
         if ending == _PARQUET:
             yield from read_parquet(path)
             return
         with _open_for_reading(path) as lines:
             yield from (_csv_rows if ending == ".csv" else _json_rows)(lines, path)
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Generator[None]:
+    """Turn what goes wrong while a file is read into an error that says what to do.
+
+    Args:
+        path: The file.
+
+    Yields:
+        Nothing; the file is read within the block.
+
+    Raises:
+        DataError: The file is absent, cannot be read, is not UTF-8, or no whole gzip file.
+    """
+    try:
+        yield
     except FileNotFoundError:
         raise DataError(_absent(path)) from None
     except UnicodeDecodeError as error:

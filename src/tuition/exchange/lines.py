@@ -8,14 +8,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from tuition.core.errors import DataError
 from tuition.core.records import Json
-from tuition.core.rows import read_rows
+from tuition.core.rows import read_rows, readable
 from tuition.exchange.rows import BadRow, Found, Row
 
 __all__ = ["found", "numbered", "read_each", "sound"]
@@ -48,21 +47,8 @@ def numbered(path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         for n, row in enumerate(read_rows(path), start=1):
             yield f"{str(path)!r} row {n}", row
         return
-    try:
-        with _opened(path) as file:
-            yield from (_lines if ending in _LINES else _items)(file, path)
-    except FileNotFoundError:
-        raise DataError(f"no file {str(path)!r}; correct the path") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{str(path)!r} is not UTF-8 ({error.reason}); save it as UTF-8, such as with: iconv -t utf-8"
-        ) from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{str(path)!r} is no whole gzip file: {error}; fetch it again, or drop .gz from its name"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
+    with readable(path), _opened(path) as file:
+        yield from (_lines if ending in _LINES else _items)(file, path)
 
 
 def read_each(paths: Sequence[Path], read: Callable[[Json], Row]) -> Iterator[Found]:

@@ -16,6 +16,7 @@ ADVICE = {
     "rate_limit": f"lower the teacher's concurrency or set its wire.requests_per_minute, and {_LATER}",
     "server": _LATER,
     "bad_request": "mend the teacher's table or the question: the endpoint does not take the call as it is",
+    "not_found": "see that base_url and the model's name are right and the endpoint has it, then start again",
     "refused": "ask another teacher, or see what the key may do",
     "filtered": "ask another teacher, or word the question otherwise",
     "truncated": "raise the teacher's max_tokens",

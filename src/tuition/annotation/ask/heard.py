@@ -16,8 +16,8 @@ FATAL = {
     "unusable": "",
 }
 """Kinds of failure after which no call to this teacher can succeed, and what may help."""
-_ABSENT = "HTTP 404"
-"""Begins the message of a bad request for what the endpoint does not have yet, such as a model not pulled."""
+_MENDABLE = {*FATAL, "not_found"}
+"""Kinds of failure whose cause lies outside the call, and may be gone the next time."""
 
 
 def checked(given: object, n: int) -> list[Reply]:
@@ -75,16 +75,15 @@ def mendable(reply: Reply) -> Reply:
         reply: What came of an attempt.
 
     Returns:
-        The same; a failure of a kind in `FATAL`, or because the key may not ask the model or there is none,
-        is retryable, so that the store does not remember it.
+        The same; a failure for want of a key, of money, of permission or of the model is retryable, so that
+        the store does not remember it.
     """
     failure = reply.failure
     if failure is None or failure.is_retryable:
         return reply
-    is_absent = failure.kind == "bad_request" and failure.message.startswith(_ABSENT)
     # What the model itself refuses is paid, and stays.
     is_refused = failure.kind == "refused" and failure.is_paid is False
-    if failure.kind not in FATAL and not is_absent and not is_refused:
+    if failure.kind not in _MENDABLE and not is_refused:
         return reply
     return dataclasses.replace(reply, failure=dataclasses.replace(failure, is_retryable=True))
 

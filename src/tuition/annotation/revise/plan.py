@@ -15,7 +15,7 @@ from tuition.annotation.prompts import VERIFY, request_to, verify_messages
 from tuition.annotation.revise import prompts
 from tuition.annotation.revise.annotators import check_annotator
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.session import draft_steps, draft_text, parameters_of
+from tuition.annotation.revise.session import draft_steps, draft_text
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Json, Message, Prediction, Request
 
@@ -220,7 +220,7 @@ def revision_requests(
                 request = request_to(
                     asked,
                     _messages(way, draft, example, steps=steps, shown=shown),
-                    parameters=parameters_of(
+                    parameters=prompts.parameters_of(
                         way.prompt, parameters, revision, has_json=asked.abilities.has_json
                     ),
                     role=way.role,

@@ -9,11 +9,12 @@ demonstrations like any other, and its last block ends with `Answer:`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tuition.annotation.prompts import answer_line, one_block, question_block
-from tuition.core.records import Example, Message
+from tuition.annotation.prompts import VERIFY, answer_line, one_block, question_block
+from tuition.annotation.revise.config import RevisionConfig
+from tuition.core.records import Example, Json, Message
 
 __all__ = [
     "ANSWER",
@@ -26,8 +27,10 @@ __all__ = [
     "answer_messages",
     "clear_messages",
     "confirm_messages",
+    "is_short",
     "judge_step_messages",
     "locate_messages",
+    "parameters_of",
     "repair_messages",
     "revise_messages",
 ]
@@ -47,6 +50,26 @@ CLEAR: Final = "clear/1"
 REPAIR: Final = "repair/1"
 """Asks for the smallest change after which an explanation leads to a given answer."""
 
+_SHORT: Final = frozenset({ANSWER, CONFIRM, JUDGE_STEP, LOCATE})
+"""Prompts whose reply is one sentence."""
+_FORMAT: Final[Mapping[str, Json]] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "revision",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {
+                "first_wrong_step": {"type": ["integer", "null"]},
+                "corrected_steps": {"type": "array", "items": {"type": "string"}},
+                "answer": {"type": "string"},
+            },
+            "required": ["first_wrong_step", "corrected_steps", "answer"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""The one object that `CLEAR` asks for, as an endpoint is told that holds itself to a schema."""
 _END = "End with one sentence of the form: The answer is X."
 _INSTRUCTIONS: Final = {
     ANSWER: "Answer the last question. Write one sentence of the form: The answer is X.",
@@ -187,3 +210,37 @@ def repair_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ..
         One user message.
     """
     return _message(REPAIR, f"{question_block(example)}{answer_line(example)}{_steps(steps)}\nRepaired:")
+
+
+def parameters_of(
+    prompt: str, parameters: Mapping[str, Json], revision: RevisionConfig, *, has_json: bool = False
+) -> Mapping[str, Json]:
+    """Bound the reply where a prompt asks for one sentence, and give it a form where it asks for an object.
+
+    Args:
+        prompt: Name and version.
+        parameters: Sampling parameters of the teacher.
+        revision: Holds the bound; a smaller one among the parameters stands.
+        has_json: Whether the teacher holds itself to a JSON schema; elsewhere the prompt alone asks for it.
+
+    Returns:
+        The parameters of the call.
+    """
+    if prompt == CLEAR and has_json:
+        return {**parameters, "response_format": _FORMAT}
+    if prompt not in _SHORT:
+        return parameters
+    bound, most = parameters.get("max_tokens"), revision.verdict_tokens
+    return {**parameters, "max_tokens": min(most, bound) if isinstance(bound, int) else most}
+
+
+def is_short(prompt: str) -> bool:
+    """Say whether the reply to a prompt is short by design, so that one cut off is not asked for longer.
+
+    Args:
+        prompt: Name and version.
+
+    Returns:
+        True for one sentence and for a verification.
+    """
+    return prompt in _SHORT or prompt == VERIFY

@@ -8,76 +8,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from tuition.annotation.annotate import annotation_requests
 from tuition.annotation.ask import Till, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import Unanswered, without_closing
-from tuition.annotation.prompts import VERIFY, request_to
+from tuition.annotation.prompts import request_to
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.prompts import ANSWER, CLEAR, CONFIRM, JUDGE_STEP, LOCATE
+from tuition.annotation.revise.prompts import is_short, parameters_of
 from tuition.annotation.revise.read import read_suffix
 from tuition.core.protocols import Task, Teacher
 from tuition.core.records import Annotation, Example, Json, Message, Prediction, Reply, Request
 from tuition.core.steps import before_spill, join_steps, split_steps
 
-__all__ = ["Case", "Session", "draft_steps", "draft_text", "is_short", "lumped", "parameters_of"]
-
-_SHORT: Final = frozenset({ANSWER, CONFIRM, JUDGE_STEP, LOCATE})
-"""Prompts whose reply is one sentence."""
-_FORMAT: Final[Mapping[str, Json]] = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "revision",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {
-                "first_wrong_step": {"type": ["integer", "null"]},
-                "corrected_steps": {"type": "array", "items": {"type": "string"}},
-                "answer": {"type": "string"},
-            },
-            "required": ["first_wrong_step", "corrected_steps", "answer"],
-            "additionalProperties": False,
-        },
-    },
-}
-"""The one object that `CLEAR` asks for, as an endpoint is told that holds itself to a schema."""
-
-
-def parameters_of(
-    prompt: str, parameters: Mapping[str, Json], revision: RevisionConfig, *, has_json: bool = False
-) -> Mapping[str, Json]:
-    """Bound the reply where a prompt asks for one sentence, and give it a form where it asks for an object.
-
-    Args:
-        prompt: Name and version.
-        parameters: Sampling parameters of the teacher.
-        revision: Holds the bound; a smaller one among the parameters stands.
-        has_json: Whether the teacher holds itself to a JSON schema; elsewhere the prompt alone asks for it.
-
-    Returns:
-        The parameters of the call.
-    """
-    if prompt == CLEAR and has_json:
-        return {**parameters, "response_format": _FORMAT}
-    if prompt not in _SHORT:
-        return parameters
-    bound, most = parameters.get("max_tokens"), revision.verdict_tokens
-    return {**parameters, "max_tokens": min(most, bound) if isinstance(bound, int) else most}
-
-
-def is_short(prompt: str) -> bool:
-    """Say whether the reply to a prompt is short by design, so that one cut off is not asked for longer.
-
-    Args:
-        prompt: Name and version.
-
-    Returns:
-        True for one sentence and for a verification.
-    """
-    return prompt in _SHORT or prompt == VERIFY
+__all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped"]
 
 
 def draft_text(draft: Prediction) -> str:

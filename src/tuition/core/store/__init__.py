@@ -23,6 +23,7 @@ from tuition.core.store.batches import Batch
 from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved
 from tuition.core.store.schema import set_up
 from tuition.core.store.spend import Spend, spend_of
+from tuition.core.store.sums import refusal
 from tuition.core.store.writer import Act, Result, Writer, Written, connect, remedy
 
 __all__ = [
@@ -107,7 +108,7 @@ class Store:
                 ledger.note_use(connection, key, place, teacher=request.teacher, role=request.role)
             if found is not None:
                 return found
-            refused = ledger.refusal(connection, worst, caps)
+            refused = refusal(connection, worst, caps)
             if refused is not None:
                 return refused
             attempt_id = ledger.insert_attempt(

@@ -8,17 +8,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
 
 from tuition.core.budget import Cost, Price
 from tuition.core.errors import StoreError
 from tuition.core.records import Failure, Reply, Request, Usage, canonical_json
 from tuition.core.store.batches import check_is_made
 from tuition.core.store.leases import forget_dead, is_alive
-from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Place, Refused
+from tuition.core.store.outcomes import Busy, Kept, Left, Place
+from tuition.core.store.sums import add_to_sums, place_of, recount_sums
 
 __all__ = [
-    "add_to_sums",
     "close_attempt",
     "count_attempt",
     "earlier",
@@ -26,7 +25,6 @@ __all__ = [
     "insert_attempt",
     "lose_attempt",
     "note_use",
-    "refusal",
 ]
 
 
@@ -63,45 +61,6 @@ def earlier(
             if not failure.is_retryable and (failure.is_paid or attempt["run"] == place.run):
                 return Kept(reply=Reply(failure=failure))
     return Left(attempt_id=unknown) if unknown is not None and not asks_again else None
-
-
-def refusal(connection: sqlite3.Connection, worst: Cost, caps: Sequence[Cap]) -> Refused | None:
-    """Hold a call's worst cost against the caps.
-
-    Args:
-        connection: In a transaction.
-        worst: What would be set aside.
-        caps: All that hold for the call.
-
-    Returns:
-        None where every cap allows it.
-    """
-    for cap in caps:
-        row = connection.execute(
-            "SELECT nano, tokens, calls FROM sums WHERE scope = ?", (cap.scope,)
-        ).fetchone()
-        spent = tuple(row) if row else (0, 0, 0)
-        limits = (cap.nano, cap.tokens, cap.calls)
-        for what, limit, used, more in zip(
-            ("usd", "tokens", "calls"), limits, spent, (worst.nano or 0, worst.tokens, 1), strict=True
-        ):
-            if limit is not None and used + more > limit:
-                may_free = what != "calls" and more <= limit and _has_open(connection, cap.scope)
-                return Refused(scope=cap.scope, what=what, limit=limit, spent=used, may_free=may_free)
-    return None
-
-
-def _has_open(connection: sqlite3.Connection, scope: str) -> bool:
-    """Whether a call in flight counts in this very scope; a batch's is not, for it takes hours."""
-    forget_dead(connection)
-    rows = connection.execute(
-        "SELECT DISTINCT run, round, run_group, teacher FROM attempts WHERE state = 'open' AND batch = ''"
-    ).fetchall()
-    return any(scope in _place(row).scopes(row["teacher"]) for row in rows)
-
-
-def _place(attempt: sqlite3.Row) -> Place:
-    return Place(run=attempt["run"], round=attempt["round"], group=attempt["run_group"])
 
 
 def insert_attempt(
@@ -183,25 +142,15 @@ def close_attempt(
     if is_paid and charged is not None and charged.tokens and reply.usage.is_estimated:
         # An estimate may lie below the bill, and a limit holds whatever the bill says.
         paid = Cost(nano=row["worst_nano"], tokens=row["worst_tokens"])
-    place = _place(row)
     if paid is not None:
-        held = _held(row)
-        more = (paid.nano or 0) - (held.nano or 0)
-        add_to_sums(connection, place.scopes(row["teacher"]), nano=more, tokens=paid.tokens - held.tokens)
+        recount_sums(connection, row, paid)
     _write_outcome(connection, attempt_id, reply, state=state, charged=charged, paid=paid)
     if state == "kept":
         connection.execute(
             "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
             (row["key"], row["sample"], attempt_id, _reply_text(reply)),
         )
-        note_use(connection, row["key"], place, teacher=row["teacher"], role=row["role"])
-
-
-def _held(row: sqlite3.Row) -> Cost:
-    """What an attempt takes out of the sums as it stands."""
-    if row["state"] in ("open", "unknown"):
-        return Cost(nano=row["worst_nano"], tokens=row["worst_tokens"])
-    return Cost(nano=row["paid_nano"], tokens=row["tokens"])
+        note_use(connection, row["key"], place_of(row), teacher=row["teacher"], role=row["role"])
 
 
 def _charge(reply: Reply, cost: Cost) -> tuple[str, Cost | None]:
@@ -310,10 +259,8 @@ def count_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage)
 def _recount(connection: sqlite3.Connection, row: sqlite3.Row, usage: Usage, *, state: str) -> None:
     """Charge an attempt what a list says in the place of what it holds."""
     price = None if row["price"] is None else Price.from_json(json.loads(row["price"]))
-    cost, held = Cost.of(usage, price), _held(row)
-    scopes = _place(row).scopes(row["teacher"])
-    more = (cost.nano or 0) - (held.nano or 0)
-    add_to_sums(connection, scopes, nano=more, tokens=cost.tokens - held.tokens)
+    cost = Cost.of(usage, price)
+    recount_sums(connection, row, cost)
     connection.execute(
         "UPDATE attempts SET state = ?, cost_nano = ?, paid_nano = ?, tokens = ?, prompt_tokens = ?, "
         "cached_tokens = ?, completion_tokens = ?, is_estimated = 0 WHERE id = ?",
@@ -341,8 +288,7 @@ def free_attempt(connection: sqlite3.Connection, attempt_id: int) -> bool:
     failure = Failure(kind="unknown_outcome", message=message, is_retryable=True)
     if row["failure"] is not None:
         failure = Failure.from_json({**json.loads(row["failure"]), "is_retryable": True, "is_paid": False})
-    scopes = _place(row).scopes(row["teacher"])
-    add_to_sums(connection, scopes, nano=-(row["worst_nano"] or 0), tokens=-row["worst_tokens"])
+    recount_sums(connection, row, Cost(nano=0, tokens=0))
     connection.execute(
         "UPDATE attempts SET state = 'failed', cost_nano = 0, paid_nano = 0, tokens = 0, failure = ? "
         "WHERE id = ?",
@@ -355,22 +301,3 @@ def _unknown(connection: sqlite3.Connection, attempt_id: int) -> sqlite3.Row | N
     return connection.execute(
         "SELECT * FROM attempts WHERE id = ? AND state = 'unknown'", (attempt_id,)
     ).fetchone()
-
-
-def add_to_sums(
-    connection: sqlite3.Connection, scopes: Sequence[str], *, nano: int, tokens: int, calls: int = 0
-) -> None:
-    """Change what counts against the limits.
-
-    Args:
-        connection: In a transaction.
-        scopes: The sums to change.
-        nano: Nano-dollars more, or less where negative.
-        tokens: Tokens more.
-        calls: Attempts more.
-    """
-    connection.executemany(
-        "INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT (scope) DO UPDATE SET nano = nano + excluded.nano, "
-        "tokens = tokens + excluded.tokens, calls = calls + excluded.calls",
-        [(scope, nano, tokens, calls) for scope in scopes],
-    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 
-from tuition.core.budget import NANO, to_usd
+from tuition.core.budget import to_usd
 from tuition.core.records import Json, Record
+from tuition.core.store.sums import HELD_NANO
 
 __all__ = ["Spend", "spend_of"]
 
@@ -35,11 +36,6 @@ class Spend(Record):
     """Answers it used whose price is unknown."""
     estimated: int
     """Answers it used whose tokens were estimated, for the provider counted none."""
-    reserved_usd: float = 0.0
-    """What was set aside for the calls it made that were charged and settled; those of unknown price left
-    out."""
-    settled_usd: float = 0.0
-    """What those very calls came to; `reserved_usd` divided by it says how good the bound was."""
     by_teacher: dict[str, Json] = field(default_factory=dict)
     """For each teacher: answers, tokens, usd."""
     by_role: dict[str, Json] = field(default_factory=dict)
@@ -59,12 +55,8 @@ def spend_of(connection: sqlite3.Connection, run: str) -> Spend:
         "SELECT COUNT(*) AS calls, TOTAL(state = 'unknown') AS unknown, "
         "SUM(nano) AS paid, TOTAL(nano IS NULL) AS unpriced, "
         "SUM(iif(state IN ('failed', 'lost'), nano, 0)) AS failed, "
-        "TOTAL(state IN ('failed', 'lost') AND nano IS NULL) AS failed_unpriced, "
-        "SUM(iif(is_charged, worst_nano, 0)) AS reserved, SUM(iif(is_charged, nano, 0)) AS settled "
-        "FROM (SELECT state, iif(state IN ('open', 'unknown'), worst_nano, paid_nano) AS nano, worst_nano, "
-        "worst_nano + paid_nano IS NOT NULL "
-        "AND (state IN ('kept', 'lost') OR state = 'failed' AND paid_nano > 0) AS is_charged "
-        "FROM attempts WHERE run = ?)",
+        "TOTAL(state IN ('failed', 'lost') AND nano IS NULL) AS failed_unpriced "
+        f"FROM (SELECT state, {HELD_NANO} AS nano FROM attempts WHERE run = ?)",
         (run,),
     ).fetchone()
     groups = connection.execute(
@@ -86,8 +78,6 @@ def spend_of(connection: sqlite3.Connection, run: str) -> Spend:
         unknown=int(attempts["unknown"]),
         unpriced=sum(group["unpriced"] for group in groups),
         estimated=sum(group["estimated"] for group in groups),
-        reserved_usd=(attempts["reserved"] or 0) / NANO,
-        settled_usd=(attempts["settled"] or 0) / NANO,
         by_teacher=_by("teacher", groups),
         by_role=_by("role", groups),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuition.core.budget import Price, to_usd
@@ -49,7 +48,9 @@ def estimates_of(store: Store, run: str) -> list[Estimate]:
         for row in connection.execute(_ATTEMPTS, (run,)):
             request = Request.from_json(json.loads(row["request"]))
             expected = guess(request, Price.from_json(json.loads(row["price"])), EXPECTED_SHARE)
-            _add(sums.setdefault(row["teacher"], [0] * 4), (1, expected.nano or 0, *row[3:5]))
+            so_far = sums.setdefault(row["teacher"], [0] * 4)
+            for i, one in enumerate((1, expected.nano or 0, row["worst_nano"], row["paid_nano"])):
+                so_far[i] += one
     return [
         Estimate(
             teacher=name,
@@ -60,7 +61,3 @@ def estimates_of(store: Store, run: str) -> list[Estimate]:
         )
         for name, (calls, guessed, bound, paid) in sums.items()
     ]
-
-
-def _add(sums: list[int], more: Sequence[int]) -> None:
-    sums[:] = [total + one for total, one in zip(sums, more, strict=True)]

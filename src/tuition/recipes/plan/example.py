@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 from tuition.annotation.allocation import by_expected_price
 from tuition.annotation.prompts import request_to, verify_messages
 from tuition.annotation.revise import BLIND, Planned, revision_requests
-from tuition.annotation.revise.session import is_short
+from tuition.annotation.revise.prompts import is_short
 from tuition.core.budget import NANO, to_usd
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction

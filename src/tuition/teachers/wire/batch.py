@@ -34,7 +34,12 @@ _OVER = ("completed", "failed", "expired", "cancelled")
 _PAGE = 100
 _NO_BATCHES = (404, 405, 501)
 _TOO_LARGE = ("token_limit_exceeded", "request_limit_exceeded")
-_EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached")
+_KINDS = {
+    "insufficient_quota": "quota",
+    "billing_hard_limit_reached": "quota",
+    "model_not_found": "not_found",
+}
+"""Codes of a batch refused whole, for a cause outside its calls."""
 _SHOWN = 300
 _LOOKS = 4
 """How often a batch that is complete is looked at while a file of it may not be named yet."""
@@ -370,7 +375,8 @@ def _invalid(batch: Mapping[str, Any], i: int) -> Failure:
     if mine or not lines:
         if any(code in _TOO_LARGE for code in codes):
             return Failure(kind="rate_limit", message=f"the batch was refused: {said}", is_retryable=True)
-        kind = "quota" if any(code in _EMPTY_ACCOUNT for code in codes) else "bad_request"
+        known = (_KINDS[code] for code in codes if isinstance(code, str) and code in _KINDS)
+        kind = next(known, "bad_request")
         return Failure(kind=kind, message=f"the batch was refused: {said}")
     message = f"the batch was refused for other lines of it, the first is {min(lines)}: {said}"
     return Failure(kind="server", message=message, is_retryable=True)

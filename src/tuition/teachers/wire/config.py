@@ -23,7 +23,7 @@ _OURS = (
 )
 """Fields of a body that something else says: the prompt, the teacher's table, the number of samples."""
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class WireConfig(Section):
@@ -31,13 +31,13 @@ class WireConfig(Section):
 
     form: Literal["openai", "anthropic"] = "openai"
     """openai: Chat Completions, which most endpoints speak; anthropic: the native Messages API."""
-    connect_s: Seconds = 20.0
+    connect_s: Positive = 20.0
     """Seconds to wait for a connection; nothing was sent yet, so nothing can have been charged."""
-    read_s: Seconds | None = None
+    read_s: Positive | None = None
     """Seconds without a byte after which a call is given up; None: `timeout_s`, which bounds the whole."""
-    requests_per_minute: Seconds | None = None
+    requests_per_minute: Positive | None = None
     """Requests the endpoint allows in a minute; None: what its headers say, if anything."""
-    tokens_per_minute: Seconds | None = None
+    tokens_per_minute: Positive | None = None
     """Tokens it allows in a minute, prompt and completion together; None: what its headers say."""
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = None
     """Under which name the bound of the answer is sent; None: max_tokens, or the other once it is refused."""
@@ -54,7 +54,7 @@ class WireConfig(Section):
     """Whether it is asked in batches, which take hours and cost less."""
     batch_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """What a token costs in a batch, as a share of its price."""
-    batch_poll_s: Seconds = 60.0
+    batch_poll_s: Positive = 60.0
     """Seconds between two looks at a batch."""
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Further fields of every request's body, such as `reasoning_effort`; part of each request's key."""

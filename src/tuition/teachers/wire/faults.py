@@ -110,6 +110,8 @@ def _kind(status: int, codes: list[str], said: str) -> tuple[str, bool]:
         return "auth", True
     if status == 403:
         return "refused", False
+    if status == 404:
+        return "not_found", False
     if status == 429:
         return "rate_limit", True
     if status in _PASSING or status >= 500:

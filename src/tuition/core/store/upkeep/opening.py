@@ -8,12 +8,9 @@ from pathlib import Path
 from tuition.core.budget import to_usd
 from tuition.core.errors import DataError, nearest, some_of
 from tuition.core.store import Store
+from tuition.core.store.sums import HELD_NANO
 
-__all__ = ["HELD_NANO", "HELD_TOKENS", "money_of", "open_store", "size_of"]
-
-HELD_NANO = "iif(state IN ('open', 'unknown'), worst_nano, paid_nano)"
-"""What an attempt takes out of the sums, in nano-dollars; NULL: its price is unknown."""
-HELD_TOKENS = "iif(state IN ('open', 'unknown'), worst_tokens, tokens)"
+__all__ = ["money_of", "open_store", "size_of"]
 
 
 def open_store(path: Path) -> Store:

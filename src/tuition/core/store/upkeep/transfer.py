@@ -19,8 +19,7 @@ from tuition.core.records import Json, Record, Request, canonical_json
 from tuition.core.rows import read_rows, write_rows
 from tuition.core.store import Store
 from tuition.core.store.leases import is_alive
-from tuition.core.store.ledger import add_to_sums
-from tuition.core.store.outcomes import Place
+from tuition.core.store.sums import add_to_sums, held_by, recount_sums, scopes_of
 from tuition.core.store.upkeep.opening import open_store
 
 __all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "stored_rows"]
@@ -213,8 +212,8 @@ def _insert(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[
         added["unknown"] += 1
     marks = ", ".join(f":{name}" for name in values)
     cursor = connection.execute(f"INSERT INTO attempts ({', '.join(values)}) VALUES ({marks})", values)
-    nano, tokens = _held(row)
-    add_to_sums(connection, _scopes(row), nano=nano, tokens=tokens, calls=1)
+    held = held_by(row)
+    add_to_sums(connection, scopes_of(row), nano=held.nano or 0, tokens=held.tokens, calls=1)
     added["attempts"] += 1
     assert cursor.lastrowid is not None
     return cursor.lastrowid, str(values["state"])
@@ -225,8 +224,7 @@ def _update(connection: sqlite3.Connection, known: sqlite3.Row, row: Mapping[str
     is_under_way = known["state"] == "open" and (known["batch"] or is_alive(connection, known["owner"]))
     if is_under_way or _knowledge(row) <= _knowledge(known):
         return False
-    (before_nano, before_tokens), (nano, tokens) = _held(known), _held(row)
-    add_to_sums(connection, _scopes(known), nano=nano - before_nano, tokens=tokens - before_tokens)
+    recount_sums(connection, known, held_by(row))
     marks = ", ".join(f"{name} = :{name}" for name in _OUTCOME)
     values = {name: row.get(name) for name in _OUTCOME}
     connection.execute(f"UPDATE attempts SET {marks} WHERE id = :id", values | {"id": known["id"]})
@@ -240,17 +238,6 @@ def _knowledge(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, bool]:
         return 0, False
     rank = 3 if state == "kept" else 2 if row["tokens"] else 1
     return rank, rank > 1 and not row["is_estimated"]
-
-
-def _held(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, int]:
-    """What an attempt takes out of the sums: nano-dollars and tokens."""
-    if row["state"] in ("open", "unknown"):
-        return row["worst_nano"] or 0, row["worst_tokens"]
-    return row["paid_nano"] or 0, row["tokens"]
-
-
-def _scopes(row: Mapping[str, Any] | sqlite3.Row) -> tuple[str, ...]:
-    return Place(run=row["run"], round=row["round"], group=row["run_group"]).scopes(row["teacher"])
 
 
 def _known(connection: sqlite3.Connection, row: Mapping[str, Any]) -> sqlite3.Row | None:

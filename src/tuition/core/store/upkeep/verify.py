@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tuition.core.records import Record, Request
 from tuition.core.store.outcomes import Place
-from tuition.core.store.upkeep.opening import HELD_NANO, HELD_TOKENS, open_store
+from tuition.core.store.sums import HELD_NANO, HELD_TOKENS
+from tuition.core.store.upkeep.opening import open_store
 
 __all__ = ["Fault", "Verdict", "verify_store"]
 
