@@ -359,3 +359,64 @@ def test_no_limit_is_no_limit(limit):
     pace = paced(time, concurrency=1000, requests_per_minute=limit)
     play(pace, time, [call(pace, time, takes_s=1, tokens=10**9) for _ in range(1000)])
     assert time.now == 1.0
+
+
+class TestEvenness:
+    def test_a_bunch_of_many_short_calls_dissolves(self):
+        time = Time()
+        pace = paced(time, concurrency=64, is_spaced=True)
+        asyncio.run(time.run(*(call(pace, time, takes_s=0.2) for _ in range(640))))
+        assert pace.begun[:64] == [0.0] * 64, "nothing is known of the first"
+        later = pace.begun[128:]
+        assert max(sum(at <= other < at + 0.002 for other in later) for at in later) <= 4
+        assert time.now < 1.15 * 10 * 0.2, "one window's time is spent on spreading, no more"
+
+    @pytest.mark.parametrize(
+        ("concurrency", "takes_s", "is_spaced"),
+        [(8, 2.0, True), (64, 0.02, True), (64, 0.2, False)],
+        ids=["long calls", "calls that no timer is fine enough for", "a model that answers many together"],
+    )
+    def test_no_others_are_spaced(self, concurrency, takes_s, is_spaced):
+        time = Time()
+        pace = paced(time, concurrency=concurrency, is_spaced=is_spaced)
+        asyncio.run(time.run(*(call(pace, time, takes_s=takes_s) for _ in range(3 * concurrency))))
+        assert pace.begun == pytest.approx([turn * takes_s for turn in range(3) for _ in range(concurrency)])
+
+    @pytest.mark.parametrize("spread", ["exponential", "uniform", "a few long ones"])
+    def test_calls_of_unequal_length_lose_next_to_nothing(self, spread):
+        draw = random.Random(0)
+        takes = {
+            "exponential": lambda: draw.expovariate(1 / 0.2),
+            "uniform": lambda: draw.uniform(0.1, 0.3),
+            "a few long ones": lambda: 4.0 if draw.random() < 0.02 else 0.2,
+        }[spread]
+        durations = [takes() for _ in range(1280)]
+
+        def duration(is_spaced):
+            time = Time()
+            pace = paced(time, concurrency=64, is_spaced=is_spaced)
+            asyncio.run(time.run(*(call(pace, time, takes_s=takes_s) for takes_s in durations)))
+            return time.now
+
+        assert duration(True) < duration(False) + 0.2 + 0.01 * 1280 / 64 * 0.25
+
+    def test_what_gets_faster_is_asked_faster(self):
+        time = Time()
+        pace = paced(time, concurrency=64, is_spaced=True)
+        asyncio.run(time.run(*(call(pace, time, takes_s=0.5) for _ in range(256))))
+        middle = time.now
+        asyncio.run(time.run(*(call(pace, time, takes_s=0.1) for _ in range(640))))
+        assert time.now - middle < 2 * 640 / 64 * 0.1, "held at the old gaps it would be five times"
+
+    def test_turns_that_are_not_used_take_no_time(self):
+        time = Time()
+        pace = paced(time, concurrency=64, is_spaced=True)
+        asyncio.run(time.run(*(call(pace, time, takes_s=0.2) for _ in range(128))))
+        start = time.now
+
+        async def unused():
+            async with pace.turn(1):
+                await asyncio.sleep(0)
+
+        asyncio.run(time.run(*(unused() for _ in range(600))))
+        assert time.now - start < 0.2, "each with its gap they would take 1.8"

@@ -24,6 +24,14 @@ __all__ = ["Pace", "Turn", "pace_of"]
 
 _SPREAD, _SPREAD_MOST_S = 0.1, 1.0
 """Part of a pause, and most seconds, over which those who waited for its end set off."""
+_EVEN = 0.95
+"""Part of a short call's duration over which a window of calls sets off: faster than they come back."""
+_RECENT = 64
+"""Calls whose durations are known; the lower third is a short one, so that a few long ones hold nobody up."""
+_GAP_LEAST_S, _GAP_MOST_S = 0.001, 0.01
+"""Gaps between two calls that are held for it: timers are no finer, bunches of slower calls do not matter."""
+_LATE_GAPS = 3
+"""So many calls may set off at once where timers were late."""
 _MINUTE_S = 60.05
 """Seconds that a limit a minute is spread over; a little more, for two clocks never agree."""
 
@@ -34,6 +42,9 @@ class Pace:
     Turns are given in the order in which they were asked for. The window of calls in flight begins at the
     teacher's concurrency; it is halved when the endpoint says that it is asked too much, once for all calls
     that were under way then, and grows by one for each window of answers, back to where it began.
+
+    To an endpoint (`is_spaced`) short calls in great number set off evenly. A bunch of them would come back
+    as a bunch, for ever where calls take equally long, and each would wait for the work on the others.
     """
 
     def __init__(
@@ -64,6 +75,8 @@ class Pace:
         self._cuts = self._good = 0
         self._paused_till = self._spread_till = self._next_at = -math.inf
         self._spread_s = 0.0
+        self._is_spaced = abilities.is_spaced
+        self._took_s: deque[float] = deque(maxlen=_RECENT)
         self._queue: deque[Turn] = deque()
         self._lock = threading.Lock()
 
@@ -109,6 +122,7 @@ class Pace:
         """
         with self._lock:
             self._end(turn)
+            self._took_s.append(self.clock() - turn.began)
             share = turn.tokens / max(1, len(replies))
             self._tokens.give(turn.tokens - sum(_used(reply, share) for reply in replies))
             is_overload = any(map(_is_overload, replies))
@@ -137,6 +151,7 @@ class Pace:
             self._end(turn)
             self._requests.give(1)
             self._tokens.give(turn.tokens)
+            self._next_at -= turn.gap_s
             self._ring()
 
     def _stand_by(self, turn: Turn) -> tuple[asyncio.Future[None], float | None] | None:
@@ -163,10 +178,22 @@ class Pace:
         self.in_flight += 1
         turn.is_granted = True
         turn.cuts = self._cuts
+        turn.began = now
         self._requests.take(1, now)
         self._tokens.take(turn.tokens, now)
         if now < self._spread_till:
             self._next_at = now + 2 * self._draw() * self._spread_s / self.window
+            return
+        turn.gap_s = self._gap_s()
+        if turn.gap_s:
+            self._next_at = max(self._next_at, now - _LATE_GAPS * turn.gap_s) + turn.gap_s
+
+    def _gap_s(self) -> float:
+        """Seconds between two calls that leave evenly; 0: they need not."""
+        if not self._is_spaced or not self._took_s:
+            return 0.0
+        gap_s = _EVEN * sorted(self._took_s)[len(self._took_s) // 3] / self.window
+        return gap_s if _GAP_LEAST_S <= gap_s <= _GAP_MOST_S else 0.0
 
     def _end(self, turn: Turn) -> None:
         self.in_flight -= 1
@@ -225,6 +252,10 @@ class Turn:
         self.is_over = False
         self.cuts = 0
         """How often the window had been halved when the turn began."""
+        self.began = 0.0
+        """Time of the pace's clock."""
+        self.gap_s = 0.0
+        """Seconds for which the next turn waits because of this one."""
         self._pace = pace
         self._bell: asyncio.Future[None] | None = None
 

@@ -33,6 +33,9 @@ class TeacherAbilities:
     """Answers one call can bring; above 1 the teacher is a `Sampler`."""
     has_json: bool = False
     """Whether it holds itself to a JSON schema, sent as the parameter `response_format`."""
+    is_spaced: bool = False
+    """Whether short calls in great number set off evenly; False where calls that come together are answered
+    together."""
     in_batches: bool = False
     """Whether it is asked in batches, which take hours and cost less; it is then a `BatchTeacher`."""
 

@@ -54,6 +54,7 @@ class ChatTeacher:
         self.price = price_for(config)
         self._can = Capabilities(config, key=key)
         self.abilities = TeacherAbilities(
+            is_spaced=True,
             has_temperature=config.has_temperature,
             concurrency=config.concurrency,
             requests_per_minute=wire.requests_per_minute,
