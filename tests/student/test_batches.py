@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 
 import pytest
@@ -75,10 +76,35 @@ def test_no_targets_no_plan():
 def test_a_split_holds_every_target_once_and_keeps_the_budget(lengths, budget):
     items = items_of(lengths)
     step = list(range(len(items)))
-    passes = split_step(items, step, token_budget=budget)
+    passes = split_step(items, step, token_budget=budget, pass_tokens=20)
     assert sorted(i for part in passes for i in part) == step
     for part in passes:
         assert len(part) == 1 or len(part) * max(items[i].length for i in part) <= budget
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=4), st.integers(1, 3000))
+def test_no_other_split_into_passes_of_similar_lengths_is_cheaper(lengths, budget):
+    items = items_of(lengths)
+    widths = [item.length for item in items]
+    parts = split_step(items, range(len(items)), token_budget=budget, pass_tokens=256)
+
+    def cost(passes):
+        return sum(256 + len(part) * part[0] for part in passes)
+
+    falling = sorted(widths, reverse=True)
+    others = []
+    for cuts in itertools.product((False, True), repeat=len(falling) - 1):
+        others.append([falling[:1]])
+        for length, is_cut in zip(falling[1:], cuts, strict=True):
+            others[-1].append([length]) if is_cut else others[-1][-1].append(length)
+    allowed = [o for o in others if all(len(part) == 1 or len(part) * part[0] <= budget for part in o)]
+    assert cost([[widths[i] for i in part] for part in parts]) == min(map(cost, allowed))
+
+
+def test_passes_that_cost_a_budget_each_are_as_few_as_can_be():
+    items = items_of([10, 10, 400, 400])
+    assert len(split_step(items, range(8), token_budget=10**5, pass_tokens=10**5)) == 1
+    assert len(split_step(items, range(8), token_budget=10**5, pass_tokens=256)) == 2
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=30))

@@ -1,4 +1,4 @@
-"""The plan of a training: the targets of each optimizer step, their forward passes, their shares in the loss.
+"""The plan of a training: the targets of each step, their forward passes, their shares in the loss, its rate.
 
 Pure numbers: knows lengths, objectives and weights; knows no text, no model and no torch.
 
@@ -10,12 +10,15 @@ sum over the passes is the same number.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Item", "plan_steps", "shares", "split_step"]
+from tuition.student.config import TrainingConfig
+
+__all__ = ["Item", "plan_steps", "rate_at", "shares", "split_step"]
 
 _WINDOW = 8
 """Steps whose examples are sorted by length together: saves most padding, keeps the order random."""
@@ -90,26 +93,39 @@ def _one_pass(
     return [*steps, order[full:]] if full < len(order) else steps
 
 
-def split_step(items: Sequence[Item], step: Sequence[int], *, token_budget: int) -> list[list[int]]:
-    """Split a step into forward passes of similar lengths.
+def split_step(
+    items: Sequence[Item], step: Sequence[int], *, token_budget: int, pass_tokens: int
+) -> list[list[int]]:
+    """Split a step into forward passes of similar lengths, with the least padding that is worth a pass.
 
     Args:
         items: One a target.
         step: Positions in `items`.
         token_budget: Bound for targets times the longest of them; one target may exceed it alone.
+        pass_tokens: What a pass costs beside its tokens, in tokens.
 
     Returns:
         Positions in `step`, one list a pass, longest first.
     """
     order = sorted(range(len(step)), key=lambda i: -items[step[i]].length)
+    widths = [items[step[i]].length for i in order]
+    # For the first n in order: the cost of their cheapest split, and where its last pass begins.
+    cheapest = [(0, 0)]
+    for end in range(1, len(order) + 1):
+        found = []
+        for start in range(end - 1, -1, -1):
+            tokens = widths[start] * (end - start)
+            if found and tokens > token_budget:
+                break
+            found.append((cheapest[start][0] + tokens + pass_tokens, start))
+        cheapest.append(min(found))
     passes: list[list[int]] = []
-    for i in order:
-        width = items[step[passes[-1][0]]].length if passes else 0
-        if passes and (len(passes[-1]) + 1) * width <= token_budget:
-            passes[-1].append(i)
-        else:
-            passes.append([i])
-    return passes
+    end = len(order)
+    while end:
+        start = cheapest[end][1]
+        passes.append(order[start:end])
+        end = start
+    return passes[::-1]
 
 
 def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> list[float]:
@@ -136,3 +152,28 @@ def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> li
     for item in chosen:
         terms[item.objective] += item.terms
     return [item.weight / terms[item.objective] for item in chosen]
+
+
+def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:
+    """Give the share of the peak learning rate at a step.
+
+    Args:
+        step: Counted from 0.
+        steps: In all.
+        config: Names the schedule and the warm-up.
+
+    Returns:
+        In [0, 1].
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    match config.schedule:
+        case "linear":
+            return max(0.0, 1.0 - done)
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        case "flat_cosine":
+            return 0.5 * (1 + math.cos(math.pi * min(max(2 * done - 1, 0.0), 1.0)))
+        case _:
+            return 1.0

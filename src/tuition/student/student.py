@@ -336,7 +336,15 @@ class Student:
             model = with_additions(model, self._config, seed=self._training.seed)
         losses = train_model(
             model,
-            Steps(family, rows, items, plan=plan, config=self._training, pad_id=self.tokenizer.pad_token_id),
+            Steps(
+                family,
+                rows,
+                items,
+                plan=plan,
+                config=self._training,
+                pad_id=self.tokenizer.pad_token_id,
+                device=self.model.device.type,
+            ),
             family,
             config=self._training,
             folder=folder,

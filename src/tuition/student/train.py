@@ -11,7 +11,6 @@ per pass computes another loss.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -25,7 +24,7 @@ from transformers.trainer_callback import PrinterCallback
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Progress
 from tuition.core.records import Target
-from tuition.student.batches import Item, shares, split_step
+from tuition.student.batches import Item, rate_at, shares, split_step
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Family, Pass
@@ -37,10 +36,11 @@ __all__ = [
     "claim_folder",
     "item_of",
     "last_checkpoint",
-    "rate_at",
     "train_model",
 ]
 
+_PASS_TOKENS = 256
+"""What a forward pass costs beside its tokens, in tokens: on a CPU, measured with the embedded student."""
 _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
 
@@ -57,6 +57,7 @@ class Steps(Dataset[dict[str, list[Pass]]]):
         plan: Sequence[Sequence[int]],
         config: TrainingConfig,
         pad_id: int,
+        device: str = "cpu",
     ) -> None:
         """Hold the plan; tensors are made when a step is due.
 
@@ -67,6 +68,7 @@ class Steps(Dataset[dict[str, list[Pass]]]):
             plan: Positions in `rows`, one list a step.
             config: Token budget and normaliser.
             pad_id: Fills up.
+            device: cpu or cuda, where few large passes are worth their padding.
         """
         self._family = family
         self._rows = rows
@@ -74,6 +76,7 @@ class Steps(Dataset[dict[str, list[Pass]]]):
         self._plan = plan
         self._config = config
         self._pad_id = pad_id
+        self._pass_tokens = _PASS_TOKENS if device == "cpu" else config.token_budget
 
     def __len__(self) -> int:
         """Count the steps."""
@@ -90,7 +93,9 @@ class Steps(Dataset[dict[str, list[Pass]]]):
         """
         step = self._plan[index]
         factors = shares(self._items, step, normaliser=self._config.normaliser)
-        passes = split_step(self._items, step, token_budget=self._config.token_budget)
+        passes = split_step(
+            self._items, step, token_budget=self._config.token_budget, pass_tokens=self._pass_tokens
+        )
         return {
             "passes": [
                 self._family.collate(
@@ -239,31 +244,6 @@ class _Told(transformers.TrainerCallback):
         **_: object,
     ) -> None:
         self._on_step(state.global_step, state.max_steps)
-
-
-def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:
-    """Give the share of the peak learning rate at a step.
-
-    Args:
-        step: Counted from 0.
-        steps: In all.
-        config: Names the schedule and the warm-up.
-
-    Returns:
-        In [0, 1].
-    """
-    if step < config.warmup_steps:
-        return (step + 1) / (config.warmup_steps + 1)
-    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-    match config.schedule:
-        case "linear":
-            return max(0.0, 1.0 - done)
-        case "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-        case "flat_cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(max(2 * done - 1, 0.0), 1.0)))
-        case _:
-            return 1.0
 
 
 def last_checkpoint(folder: Path) -> Path | None:
