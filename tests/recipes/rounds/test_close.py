@@ -88,7 +88,8 @@ def test_an_empty_pool_ends_it(tmp_path):
 def test_the_end_of_the_budget_comes_before_all_else(tmp_path):
     with course_of(active(tmp_path, rounds={"most": 1, "each": {"items": 4}})) as course:
         row = end(course, Taught(asked=4, gone=tuple(course.pool), is_spent=True))
-    assert row["stop"] == {"by": "budget"}
+    assert row["stop"]["by"] == "budget"
+    assert [finding["rule"] for finding in row["stop"]["findings"]] == ["plateau"]
 
 
 @pytest.mark.parametrize(("points", "by"), [(21.0, "plateau"), (20.0, None)])
@@ -228,7 +229,7 @@ def test_health_counts_every_round_and_every_failure(tmp_path):
     )
     metrics = execute(config).metrics
     assert metrics["stopped_by"] == "budget"
-    assert metrics["stop"] == {"by": "budget"}
+    assert metrics["stop"]["by"] == "budget"
     assert metrics["failures"] == {"ada: unpaid": 2}
     health = json.loads((tmp_path / "run" / "health.json").read_text())["teachers"]
     assert health == metrics["health"]

@@ -107,9 +107,8 @@ def _on_valid(course: Course, student: Learner) -> tuple[dict[str, Json], list[i
 
 def _why_stop(course: Course, taught: Taught, row: dict[str, Any]) -> dict[str, Json] | None:
     """What ends the rounds, with the numbers behind it; None: go on."""
-    if taught.is_spent:
-        return {"by": "budget"}
     done = [*course.rounds, row]
+    rule: str | None = None
     findings: list[dict[str, Json]] = []
     if row["hits"]:
         stop = should_stop(
@@ -118,17 +117,16 @@ def _why_stop(course: Course, taught: Taught, row: dict[str, Any]) -> dict[str, 
             usd=[one["usd"] for one in done],
             seed=course.config.seed,
         )
-        findings = [finding.to_json() for finding in stop.findings]
-        if stop.rule is not None:
-            return {"by": stop.rule, "findings": findings}
-    by = ""
-    if len(course.left) <= len(taught.gone):
-        by = "pool"
-    elif taught.asked == 0 or course.is_used_up(Used.from_json(row["used"])):
-        by = "allowance"
-    elif len(done) == course.config.rounds.most:
-        by = "rounds"
-    return {"by": by, "findings": findings} if by else None
+        rule, findings = stop.rule, [finding.to_json() for finding in stop.findings]
+    if taught.is_spent:
+        rule = "budget"
+    elif rule is None and len(course.left) <= len(taught.gone):
+        rule = "pool"
+    elif rule is None and (taught.asked == 0 or course.is_used_up(Used.from_json(row["used"]))):
+        rule = "allowance"
+    elif rule is None and len(done) == course.config.rounds.most:
+        rule = "rounds"
+    return {"by": rule, "findings": findings} if rule else None
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Json]:

@@ -21,7 +21,7 @@ __all__ = ["Allowance", "Elad", "ExplanationConfig", "RoundsConfig"]
 
 _STRATEGY = "mean_token_entropy"
 """What is asked next where nothing else is said: not surely worse than answer entropy, at a quarter of the
-student's tokens; docs/recipes/elad.md has the measurement."""
+student's tokens with k = 3; docs/recipes/elad.md has the measurement."""
 
 
 class Allowance(Section):
