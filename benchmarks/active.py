@@ -48,6 +48,9 @@ class Arm:
     """Whether the whole pool is asked about."""
     money: float = 1.0
     """Times the usual total."""
+    is_anew: bool = False
+    """Whether the student of each round begins where the first one did, and takes as many steps as the full
+    pool's, in place of going on from the last round's."""
 
     @property
     def name(self):
@@ -55,6 +58,7 @@ class Arm:
         parts += ["per dollar"] * self.priced + ["escalating"] * self.escalates
         parts += [self.annotator] * (self.annotator != "chain")
         parts += [f"{self.money:g} times the money"] * (self.money != 1)
+        parts += ["anew"] * self.is_anew
         return ", ".join(parts)
 
     @property
@@ -74,6 +78,7 @@ def arms_of(constants):
     arms = [Arm(headline, strategy) for strategy in common]
     arms.append(Arm(headline, "random", is_full=True))
     arms += [Arm(headline, best, money=times) for times in sums[:1]]
+    arms += [Arm(headline, best, money=times, is_anew=True) for times in sums]
     arms += [Arm(pool, strategy) for pool in others for strategy in common]
     arms += [Arm(headline, best, priced=True), Arm(headline, best, priced=True, escalates=True)]
     arms.append(Arm(headline, "random", escalates=True))
@@ -191,9 +196,11 @@ def tables(place, arm, seed, constants):
 
 
 def steps_of(arm, constants):
-    """More money buys more to learn, and so more steps; all rounds together never more than the full pool."""
+    """More money buys more to learn, and so more steps; together at most the full pool's, or each as many."""
     steps, full = constants["rounds"]["steps"], constants["rounds"]["full_steps"]
-    return full if arm.is_full else min(round(arm.money * steps), full // constants["money"]["rounds"])
+    if arm.is_full or arm.is_anew:
+        return full
+    return min(round(arm.money * steps), full // constants["money"]["rounds"])
 
 
 def teacher(name, arm, constants):
@@ -204,7 +211,8 @@ def teacher(name, arm, constants):
 
 def rounds_of(arm, constants):
     # Every arm spends its money; when to stop is another question.
-    common = {"cold": {"items": 0}, "begin": "last", "stop": {"least_rounds": 99}}
+    begin = "start" if arm.is_anew else "last"
+    common = {"cold": {"items": 0}, "begin": begin, "stop": {"least_rounds": 99}}
     if arm.annotator.startswith("clear"):
         # An annotator is measured as it is, and not as what takes its place.
         common["blind_above"] = 1.0
@@ -285,7 +293,11 @@ def summary_of(runs, constants):
     to_full = {pool: to_full_pool(by_arm[pool], constants, pool) for pool in pools}
     plain = Arm(headline, constants["headline"]["best"])
     ours = plain.name
-    sums = [dataclasses.replace(plain, money=times).name for times in (1.0, *constants["money"]["times"])]
+    sums = [
+        dataclasses.replace(plain, money=times, is_anew=is_anew).name
+        for times in (1.0, *constants["money"]["times"])
+        for is_anew in (False, True)
+    ]
     paid = [row["money_share"] for name, row in to_full[headline].items() if row["reaches"] and name in sums]
     return {
         "points_over_random": over[headline].get(ours),
