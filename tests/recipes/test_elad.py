@@ -182,7 +182,7 @@ def test_the_end_of_the_budget_is_told_by_the_exit_code(tmp_path, monkeypatch, c
     assert "the budget was spent" in " ".join(capsys.readouterr().err.split())
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["stopped_by"] == "budget"
-    assert metrics["stop"] == {"by": "budget"}
+    assert metrics["stop"]["by"] == "budget"
     assert attempts(tmp_path / "tuition.db") == metrics["spend"]["calls"] == 6
     assert metrics["test"]["n"] == 6
 
