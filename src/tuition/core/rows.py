@@ -20,10 +20,11 @@ from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json
 from tuition.core.tables import HUB, read_dataset, read_parquet
 
-__all__ = ["read_rows", "readable", "resolve_data", "write_rows"]
+__all__ = ["JSON_ENDINGS", "read_rows", "readable", "resolve_data", "write_rows"]
 
-_JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
-_TEXT_ENDINGS = (*_JSON_ENDINGS, ".csv")
+JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
+"""Of files that hold one JSON value a line."""
+_TEXT_ENDINGS = (*JSON_ENDINGS, ".csv")
 _PARQUET = ".parquet"
 _DATA = "data:"
 _DEFAULT_FOLDER = "../shared/data"

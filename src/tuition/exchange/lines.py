@@ -14,12 +14,11 @@ from typing import IO, Any, NoReturn
 
 from tuition.core.errors import DataError
 from tuition.core.records import Json
-from tuition.core.rows import read_rows, readable
+from tuition.core.rows import JSON_ENDINGS, read_rows, readable
 from tuition.exchange.rows import BadRow, Found, Row
 
 __all__ = ["found", "numbered", "read_each", "sound"]
 
-_LINES = (".jsonl", ".ndjson", ".json-lines")
 _CHUNK = 1 << 20
 """Characters of a JSON array that are read at once."""
 _TOKEN = 16
@@ -43,12 +42,12 @@ def numbered(path: Path) -> Iterator[tuple[str, Json | BadRow]]:
     if path.is_dir():
         path = Path(f"hub:{path.resolve()}:train")
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if ending not in (*_LINES, ".json"):
+    if ending not in (*JSON_ENDINGS, ".json"):
         for n, row in enumerate(read_rows(path), start=1):
             yield f"{str(path)!r} row {n}", row
         return
     with readable(path), _opened(path) as file:
-        yield from (_lines if ending in _LINES else _items)(file, path)
+        yield from (_lines if ending in JSON_ENDINGS else _items)(file, path)
 
 
 def read_each(paths: Sequence[Path], read: Callable[[Json], Row]) -> Iterator[Found]:

@@ -118,15 +118,17 @@ def _why_stop(course: Course, taught: Taught, row: dict[str, Any]) -> dict[str, 
             seed=course.config.seed,
         )
         rule, findings = stop.rule, [finding.to_json() for finding in stop.findings]
-    if taught.is_spent:
-        rule = "budget"
-    elif rule is None and len(course.left) <= len(taught.gone):
-        rule = "pool"
-    elif rule is None and (taught.asked == 0 or course.is_used_up(Used.from_json(row["used"]))):
-        rule = "allowance"
-    elif rule is None and len(done) == course.config.rounds.most:
-        rule = "rounds"
-    return {"by": rule, "findings": findings} if rule else None
+    by = "budget" if taught.is_spent else rule or _what_is_used_up(course, taught, row)
+    return {"by": by, "findings": findings} if by else None
+
+
+def _what_is_used_up(course: Course, taught: Taught, row: dict[str, Any]) -> str:
+    """The pool, the allowance or the rounds; empty: none of them."""
+    if len(course.left) <= len(taught.gone):
+        return "pool"
+    if taught.asked == 0 or course.is_used_up(Used.from_json(row["used"])):
+        return "allowance"
+    return "rounds" if len(course.rounds) + 1 == course.config.rounds.most else ""
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Json]:

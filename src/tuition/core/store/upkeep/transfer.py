@@ -49,6 +49,11 @@ _OUTCOME = (
     ),
 )
 """Columns that say what a call came to."""
+_NO_ROW = (
+    *(KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError),
+    sqlite3.IntegrityError,
+)
+"""What a row that is none of a store's comes to."""
 _QUERY = """
   SELECT a.*, r.reply, iif(r.reply IS NULL, NULL, (
     SELECT json_group_array(json_object('run', run, 'round', round, 'teacher', teacher, 'role', role))
@@ -172,12 +177,6 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
         for name, n in store.write(adopt).result().items():
             counts[name] += n
     return Carried(**counts)
-
-
-_NO_ROW = (
-    *(KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError),
-    sqlite3.IntegrityError,
-)
 
 
 def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[str, int]) -> None:
