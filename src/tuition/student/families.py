@@ -6,11 +6,13 @@ Knows models and tensors; knows no texts and no training loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Protocol, cast
 
 import torch
 import transformers
 from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.auto import modeling_auto
 
 from tuition.core.errors import TrainingError
@@ -18,6 +20,7 @@ from tuition.core.protocols import StudentAbilities
 from tuition.student.encode import OptionRow, Row, TextRow
 
 __all__ = [
+    "CACHE",
     "FAMILIES",
     "DecoderOnly",
     "EncoderDecoder",
@@ -32,6 +35,8 @@ __all__ = [
     "positions_of",
 ]
 
+CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
+"""What models call the key/value cache, as argument and in their output; transformers 5.24 renamed it."""
 Pass = dict[str, Tensor]
 """The tensors of one forward pass; `labels` are -100 and `factors` 0 where there is nothing to learn."""
 

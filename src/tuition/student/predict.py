@@ -11,10 +11,11 @@ from typing import cast
 import torch
 import transformers
 from torch import Tensor
+from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from tuition.student.encode import OptionRow
-from tuition.student.families import OptionScorer, decoder_inputs, pad, positions_of
+from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
 __all__ = ["by_length", "end_marks", "score_encodings", "score_outputs", "write"]
 
@@ -161,7 +162,7 @@ def _score_continued(
     )
     logits = read.logits[owner, -1:]  # (outputs, 1, V)
     if labels.shape[1] > 1:
-        cache = read.past_key_values
+        cache = cast("DynamicCache", read[CACHE])
         cache.batch_select_indices(owner)
         behind = labels[:, :-1] != -100
         whole = torch.cat([mask[owner], behind.long()], dim=1)
@@ -169,8 +170,8 @@ def _score_continued(
             input_ids=labels[:, :-1].masked_fill(~behind, pad_id),
             attention_mask=whole,
             position_ids=positions_of(whole)[:, mask.shape[1] :],
-            past_key_values=cache,
             use_cache=True,
+            **{CACHE: cache},
         ).logits
         logits = torch.cat([logits, rest], dim=1)  # (outputs, T, V)
     return _token_logprobs(logits, labels)

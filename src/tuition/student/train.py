@@ -363,9 +363,19 @@ def train_model(
     )
     checkpoint = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    # Else the model would go on computing in bf16 here, and in fp32 once it is loaded from its folder.
-    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    _undo_wrapping(model)
     return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
+
+
+def _undo_wrapping(model: nn.Module) -> None:
+    """Take the autocast that accelerate laid around `forward` off again, and nothing else.
+
+    Else the model would compute in bf16 here, and in fp32 once it is loaded from its folder. accelerate's own
+    `unwrap_model(keep_fp32_wrapper=False)` also takes off the decorators of the model's class, among them
+    the one that renames arguments.
+    """
+    vars(model).pop("_original_forward", None)
+    vars(model).pop("forward", None)
 
 
 def _only(features: list[dict[str, list[Pass]]]) -> dict[str, list[Pass]]:

@@ -17,7 +17,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, EncoderDecoderC
 from transformers.modeling_outputs import BaseModelOutput
 
 from tuition.core.errors import TrainingError
-from tuition.student.families import has_relative_positions, pad
+from tuition.student.families import CACHE, has_relative_positions, pad
 
 __all__ = ["Memory", "Source"]
 
@@ -205,9 +205,9 @@ class Memory:
                 input_ids=tokens,
                 attention_mask=mask,
                 position_ids=positions,
-                past_key_values=self._read,
                 use_cache=True,
                 logits_to_keep=0 if is_wanted else 1,
+                **{CACHE: self._read},
             ).logits
         self._refuse_absolute()
         cache = EncoderDecoderCache(self._read, self._crossed)
@@ -217,8 +217,8 @@ class Memory:
                 attention_mask=self._source.mask,
                 decoder_input_ids=tokens,
                 decoder_attention_mask=mask,
-                past_key_values=cache,
                 use_cache=True,
+                **{CACHE: cache},
             ).logits
         decoder = cast("Callable[..., BaseModelOutput]", self.model.get_decoder())
         states = decoder(
@@ -226,8 +226,8 @@ class Memory:
             attention_mask=mask,
             encoder_hidden_states=self._source.states,
             encoder_attention_mask=self._source.mask,
-            past_key_values=cache,
             use_cache=True,
+            **{CACHE: cache},
         ).last_hidden_state
         return cast("Tensor", states)
 
