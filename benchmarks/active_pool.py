@@ -1,4 +1,4 @@
-"""The pools of benchmarks/active.py: what a start student can and cannot do yet, in known shares.
+"""The pool of benchmarks/active.py: what a start student can and cannot do yet, in known shares.
 
 A question is one of the playground's domain `phrases`, its story's acts replaced by one or two phrases drawn
 evenly. The start student is the embedded one, taught on the commonest phrases alone. An item is within its
@@ -69,7 +69,7 @@ class Questions:
 
 
 def prepare(folder, seed, constants):
-    """Make a seed's start student and pools, unless they are there; returns their folder."""
+    """Make a seed's start student and pool, unless they are there; returns their folder."""
     place = Path(folder) / f"seed-{seed}"
     if (place / "constants.json").exists():
         if json.loads((place / "constants.json").read_text()) != _made_of(constants):
@@ -82,15 +82,14 @@ def prepare(folder, seed, constants):
     common = phrases[: constants["known_phrases"]]
     _teach(place, drawn.take(constants["start"]["examples"], common), seed, constants)
     kinds = _sorted_by_reach(place, drawn, (common, phrases), constants)
-    for name, share in constants["pools"].items():
-        _write_pool(place / name, kinds, share, Random(f"{seed}/{name}"), constants)
+    _write_pool(place / "pool", kinds, Random(f"{seed}/pool"), constants)
     (place / "constants.json").write_text(json.dumps(_made_of(constants)))
     return place
 
 
 def _made_of(constants):
     """The constants that a pool depends on."""
-    return {key: constants[key] for key in ("known_phrases", "start", "sizes", "pools", "training")}
+    return {key: constants[key] for key in ("known_phrases", "start", "sizes", "pool", "training")}
 
 
 def _teach(place, rows, seed, constants):
@@ -119,9 +118,9 @@ def student(model, constants):
 
 
 def _sorted_by_reach(place, drawn, kinds, constants):
-    """Draw and answer until every pool can be filled: what the start student can do, and what it cannot."""
-    sizes, shares = sum(constants["sizes"].values()), constants["pools"].values()
-    wanted = (round(sizes * max(shares)), round(sizes * (1 - min(shares))))
+    """Draw and answer until the pool can be filled: what the start student can do, and what it cannot."""
+    sizes, reach = sum(constants["sizes"].values()), constants["pool"]["reach"]
+    wanted = (round(sizes * reach) + 3, round(sizes * (1 - reach)) + 3)  # each split rounds
     # Common phrases are mostly within reach and all phrases together mostly not.
     found = ([], [])
     for _ in range(_MOST_DRAWS):
@@ -145,9 +144,10 @@ def answered(place, rows, constants):
     return [task.grade(task.read(text.text, item), item) is Grade.RIGHT for text, item in pairs]
 
 
-def _write_pool(folder, kinds, share, rng, constants):
+def _write_pool(folder, kinds, rng, constants):
     """Every split has the same share of questions within reach; no question is in two of them."""
     folder.mkdir()
+    share = constants["pool"]["reach"]
     left = [rng.sample(rows, len(rows)) for rows in kinds]
     for split in SPLITS:
         size = constants["sizes"][split]
