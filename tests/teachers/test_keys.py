@@ -1,7 +1,11 @@
+import base64
 import json
+import random
+import string
 from urllib.parse import quote
 
 import pytest
+from pydantic import ValidationError
 
 from tuition.core.errors import TeacherError
 from tuition.teachers import TeacherConfig
@@ -40,6 +44,91 @@ def test_a_short_key_is_masked_nowhere_and_told_once(monkeypatch, caplog):
     assert Secret("ollama78").hide("ollama78 is a key") == "*** is a key"
 
 
+KEY = "sk-proj-7f3A9c0d1e2b4856xYzQ"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (f"a {KEY} b {KEY}{KEY}", "a *** b ***"),
+        (KEY[:12], "***"),
+        (KEY[:11], KEY[:11]),
+        (f"{KEY[3:15]}…{KEY[-12:]}", "***…***"),
+        (f"{KEY[-13:-1]}{KEY[:5]}", f"***{KEY[:5]}"),
+        (KEY[::-1], "***"),
+        (KEY[5:17][::-1], "***"),
+        (KEY.upper() + " " + KEY[2:14].lower(), "*** ***"),
+        (KEY.encode().hex() + "0", "***0"),
+        ("".join(f"%{byte:02X}" for byte in KEY.encode()), "***"),
+        ("".join(f"\\u{byte:04x}" for byte in KEY.encode()[:12]), "***"),
+        (base64.b64encode(KEY[:12].encode()).decode(), "***"),
+        (base64.b64encode(KEY[5:17].encode()).decode(), "***"),
+        ("sk-proj- is how keys begin, 7f3A9c0d is none", "sk-proj- is how keys begin, 7f3A9c0d is none"),
+    ],
+)
+def test_each_form_and_part_is_masked(text, hidden):
+    assert Secret(KEY).hide(text) == hidden
+
+
+def test_no_twelve_letters_are_left_wherever_they_stand():
+    draw = random.Random(11)
+    letters = string.ascii_letters + string.digits + "-_/+=."
+    for _ in range(100):
+        key = "".join(draw.choices(letters, k=draw.randint(12, 80)))
+        first = draw.randint(0, len(key) - 12)
+        part = key[first : draw.randint(first + 12, len(key))]
+        before, behind = (draw.randbytes(draw.randint(0, 9)) for _ in range(2))
+        coded = base64.b64encode(before + part.encode() + behind)
+        noise = "".join(draw.choices(letters + " ", k=draw.randint(0, 40)))
+        said = [part, part[::-1], quote(part, safe=""), part.encode().hex(), coded.decode()]
+        secret = Secret(key)
+        for text in said:
+            left = secret.hide(text + noise)
+            assert "***" in left, (key, text)
+            assert not any(part[i : i + 12] in left for i in range(len(part) - 11))
+            assert text not in left
+
+
+def test_json_with_a_key_in_it_stays_json():
+    body = json.dumps(
+        {"text": f"I got {KEY}", "of": [KEY[::-1], base64.b64encode(KEY[:12].encode()).decode()]}
+    )
+    assert json.loads(Secret(KEY).hide(body)) == {"text": "I got ***", "of": ["***", "***"]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sk-proj-7f3A9c0d1e2b4856",
+        "sk-1",
+        "gsk_7f3A9c0d1e2b4856xYzQ7f3A",
+        "hf_AbCdEfGhIjKlMnOpQrStUvWx",
+        "AIzaSyA7f3A9c0d1e2b4856xYzQ",
+        "0123456789abcdef",
+        "Bearer abc",
+        "$OPENAI_API_KEY",
+        "OPENAI API KEY",
+        " MY_NAME",
+        "MY_NAME\n",
+        "schlüssel",
+        1234567890,
+        ["sk-proj-7f3A9c0d1e2b4856"],
+    ],
+)
+def test_what_is_no_name_is_neither_kept_nor_told(value):
+    with pytest.raises(ValidationError, match="api_key_env holds something that looks like a key") as caught:
+        TeacherConfig(name="a", api_key_env=value)
+    secret = value[0] if isinstance(value, list) else value
+    assert str(secret).strip() not in str(caught.value).replace("OPENAI_API_KEY", "")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "OPENAI_API_KEY", "my_key", "_K2", "far_Key_2_of_3", "HF_TOKEN", "hf_token"]
+)
+def test_names_are_names(name):
+    assert TeacherConfig(name="a", api_key_env=name).api_key_env == name
+
+
 def test_no_key_hides_nothing():
     key = read_key(TeacherConfig(name="a"))
     assert (bool(key), key.hide("as it is"), repr(key)) == (False, "as it is", "Secret('')")
@@ -56,8 +145,11 @@ def test_the_variable_goes_before_the_file(monkeypatch, tmp_path):
 
 def test_a_file_that_cannot_be_read_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("TEACHER_KEY_FILE", str(tmp_path / "none"))
-    with pytest.raises(TeacherError, match=r"cannot be read: No such file.*'TEACHER_KEY_FILE' should hold"):
+    with pytest.raises(
+        TeacherError, match=r"cannot be read: No such file.*The variable should hold the path"
+    ) as caught:
         read_key(CONFIG)
+    assert str(tmp_path) not in str(caught.value), "it may be the key, put there by mistake"
     (tmp_path / "none").write_bytes(b"\xff\xfe")
     with pytest.raises(TeacherError, match="it is no text"):
         read_key(CONFIG)

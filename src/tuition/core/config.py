@@ -11,19 +11,37 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from tuition.core.errors import ConfigError, nearest
 
-__all__ = ["Section", "override", "parse", "read_toml"]
+__all__ = ["Section", "override", "parse", "read_toml", "unspoken"]
+
+_UNSPOKEN = "unspoken"
 
 
 class Section(BaseModel):
     """One table of a configuration: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        hide_input_in_errors=True,
     )
+
+
+def unspoken(message: str) -> PydanticCustomError:
+    """Make the error of a value that no text may repeat, for it may be a secret in the wrong place.
+
+    Args:
+        message: What is wrong, and what to do; it stands behind the value's place.
+
+    Returns:
+        To be raised by a validator.
+    """
+    return PydanticCustomError(_UNSPOKEN, "{message}", {"message": message})
 
 
 SectionType = TypeVar("SectionType", bound=Section)
@@ -74,7 +92,7 @@ def override(tables: Mapping[str, object], settings: Iterable[str]) -> dict[str,
         key, sign, text = setting.partition("=")
         if not sign or not key:
             raise ConfigError(f"setting {setting!r} is not of the form key=value, such as training.steps=50")
-        _set(result, key.strip().split("."), _value(text), setting=setting)
+        _set(result, key.strip().split("."), _value(text), setting=key.strip())
     return result
 
 
@@ -146,6 +164,8 @@ def _fault(section: type[Section], found: ErrorDetails) -> str:
         return f"{place!r} is missing"
     if not place:
         return found["msg"].removeprefix("Value error, ")
+    if kind == _UNSPOKEN:
+        return f"{place!r}: {found['msg']}"
     shown = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
     return f"{place!r} is {shown}: {found['msg'].removeprefix('Value error, ')}"
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tuition.core.budget import Price, price_of
-from tuition.core.config import Section
+from tuition.core.config import Section, unspoken
 from tuition.core.records import Json
 from tuition.teachers.wire.config import WireConfig
 
 __all__ = ["TeacherConfig"]
+
+_NAME = re.compile(r"(?!.*[A-Za-z0-9]{20})[A-Za-z_][A-Za-z0-9_]*|", re.ASCII)
+"""Of an environment variable, or empty. A key may be of the same letters, but has a word of 20 or more."""
 
 
 class TeacherConfig(Section):
@@ -30,7 +34,7 @@ class TeacherConfig(Section):
     """Name of the environment variable that holds the key, or with `_FILE` behind it the path of a file that
     does; empty: the endpoint needs none."""
     file: str | tuple[str, ...] = ()
-    """Recorded replies: one file or several, JSONL; `data:` begins a path in the shared data."""
+    """Recorded replies: one file or several, JSONL; `data:` begins a path in the data folder."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Sampling temperature; None: not sent, the endpoint decides, and a local teacher takes the likeliest."""
     max_tokens: Annotated[int, Field(ge=1)] = 512
@@ -59,6 +63,16 @@ class TeacherConfig(Section):
     """Independent rationales for each example."""
     wire: WireConfig = WireConfig()
     """How its endpoint is reached: form, limits, time-outs, abilities, further fields of the body."""
+
+    @field_validator("api_key_env", mode="before")
+    @classmethod
+    def _is_name(cls, value: object) -> object:
+        if isinstance(value, str) and _NAME.fullmatch(value):
+            return value
+        raise unspoken(
+            "api_key_env holds something that looks like a key; put the NAME of an environment variable "
+            "there, such as OPENAI_API_KEY. The value is not shown; if it is a key, take it out of the file."
+        )
 
     @model_validator(mode="after")
     def _is_possible(self) -> TeacherConfig:

@@ -250,7 +250,8 @@ class _Probe:
         body = json_of(answer.text) if answer.status == 200 else None
         entries = body.get("data") if isinstance(body, dict) else None
         names = [entry.get("id") for entry in entries or () if isinstance(entry, dict)]
-        self._models = [name for name in names if isinstance(name, str)] if entries is not None else None
+        found: list[Json] = [self.line.hide(name) for name in names if isinstance(name, str)]
+        self._models = found if entries is not None else None
 
     async def plain(self) -> None:
         """Make one call without anything optional, under either name of the bound."""
