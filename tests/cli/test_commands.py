@@ -224,7 +224,9 @@ def test_demo_as_json(tuition, tmp_path, monkeypatch):
     assert said.json == {"metrics": [f"demo/{name}/metrics.json" for name in wanted]}
     text = tuition("demo", "--out", "demo").out
     assert "The teachers of this demo are programs, not language models" in text
-    assert "Next: tuition init, then tuition run tuition.toml" in text
+    assert text.endswith("Next: tuition init\n")
+    assert tuition("init").code == 0
+    assert tuition("demo", "--out", "demo").out.endswith("Next: tuition check tuition.toml\n")
 
 
 def test_the_server_is_told_its_faults_and_address(tuition, monkeypatch):

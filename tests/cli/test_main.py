@@ -158,3 +158,29 @@ def test_help_loads_neither_torch_nor_transformers():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip().endswith("[]"), done.stderr
+
+
+def test_the_next_command_is_shown_as_it_can_be_typed(tmp_path):
+    """By the path that was typed; by the bare name where the shell finds the same program by it."""
+    script = tmp_path / "an env" / "bin" / "tuition"
+    script.parent.mkdir(parents=True)
+    script.write_text(f"#!{sys.executable}\nfrom tuition.cli.main import main\nmain()\n")
+    script.chmod(0o755)
+
+    def shown(*command, path=""):
+        environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
+        (tmp_path / "a b.toml").unlink(missing_ok=True)
+        line = subprocess.run(
+            [*command, "init", "a b.toml"],
+            **{"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": 100},
+        ).stdout
+        typed = line.partition("Next: ")[2]
+        done = subprocess.run(
+            typed, shell=True, cwd=tmp_path, env=environment, capture_output=True, timeout=100
+        )
+        assert done.returncode == 0, (typed, done.stderr)
+        return typed.strip()
+
+    assert shown("an env/bin/tuition") == "'an env/bin/tuition' check 'a b.toml'"
+    assert shown("tuition", path=script.parent) == "tuition check 'a b.toml'"
+    assert shown(sys.executable, "-m", "tuition") == f"{sys.executable} -m tuition check 'a b.toml'"

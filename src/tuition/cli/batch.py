@@ -6,7 +6,6 @@ Nothing heavy is imported before it is needed.
 from __future__ import annotations
 
 import datetime
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +37,7 @@ def write(
     """Write the rationales a run would ask for first, as lines of a batch, and reserve them."""
     from tuition.annotation import Till
     from tuition.annotation.batches import write_batch
-    from tuition.cli.show import print_json, say
+    from tuition.cli.show import print_json, say, typed
     from tuition.core.config import read_toml
     from tuition.core.run import run_id
     from tuition.core.store import Place, Store
@@ -72,7 +71,7 @@ def write(
     say(f"Wrote {out}: {written.calls} calls of {table.name}, reserved as batch {written.name}.")
     results = out.with_name(f"{out.stem}-results.jsonl")
     say(f"  Have it answered, such as with: vllm run-batch -i {out} -o {results} --model {asked.model}")
-    say(f"Next: {shlex.join(['tuition', 'batch', 'import', resolved.store, str(results)])}")
+    say(f"Next: {typed('batch', 'import', resolved.store, results)}")
 
 
 @batch.command("import")
@@ -151,7 +150,7 @@ def drop(
 ) -> None:
     """Give a batch up: one in a file costs nothing, any other counts at its worst until it is reconciled."""
     from tuition.annotation.batches import drop_batch
-    from tuition.cli.show import print_json, say
+    from tuition.cli.show import print_json, say, typed
     from tuition.core.store import Store
 
     path = _store_of(store)
@@ -163,7 +162,7 @@ def drop(
     charge = "each counts at its worst" if is_charged else "nothing is paid"
     say(f"Gave up {n} calls of batch {name}; {charge}.")
     if n and is_charged:
-        say(f"Next: tuition store reconcile {path} LIST, with the provider's list of charges.")
+        say(f"Next: {typed('store', 'reconcile', path)} LIST, with the provider's list of charges.")
 
 
 def _store_of(path: Path) -> Path:

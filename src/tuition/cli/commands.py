@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from tuition.cli.show import (
     print_table,
     progress_bars,
     say,
+    typed,
 )
 from tuition.core.config import override, parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
@@ -68,7 +68,8 @@ def run_demo(out: Path, *, as_json: bool) -> None:
     curve = show_courses(out)
     say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")
     say(f"Wrote {out}/*/metrics.json{f', {curve}' if curve else ''} and {out / 'report.html'}.")
-    say("Next: tuition init, then tuition run tuition.toml")
+    starter = Path("tuition.toml")
+    say(f"Next: {typed('check', starter) if starter.exists() else typed('init')}")
 
 
 def write_starter(path: Path, kind: str, *, as_json: bool) -> None:
@@ -90,7 +91,7 @@ def write_starter(path: Path, kind: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"config": str(path)})
     else:
-        say(f"Wrote {path}. Next: tuition check {path}")
+        say(f"Wrote {path}. Next: {typed('check', path)}")
 
 
 def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
@@ -123,7 +124,7 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
         print_table("ablations: what each would ask, beside the run", costs)
         _say_left_out(config, is_ablated=True)
     ablate = ["--ablate"] if is_ablated else []
-    say(f"Nothing was spent. Next: {shlex.join(['tuition', 'run', str(path), *settings, *ablate])}")
+    say(f"Nothing was spent. Next: {typed('run', path, *settings, *ablate)}")
 
 
 def run_config(
@@ -180,7 +181,7 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool, is_ablated: b
         if ablation:
             print_ablation(f"{out}: without one part at a time, against {out.name}", ablation)
         _say_left_out(config, is_ablated=is_ablated)
-        say(f"{_what_was_done(out, finished)} Next: tuition show {out}")
+        say(f"{_what_was_done(out, finished)} Next: {typed('show', out)}")
     missing = [name for name in {**configs, **parts} if name not in finished]
     if missing:
         raise BudgetSpent(
@@ -298,7 +299,7 @@ def show_folder(folder: Path, *, unreadable: bool, as_json: bool) -> None:
         print_json([row.to_json() for row in rows_of(folder)])
     else:
         _show_rows(folder)
-        say(f"Next: tuition report {folder}")
+        say(f"Next: {typed('report', folder)}")
 
 
 def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from tuition.cli.show import per_cent, print_json, print_table, say
+from tuition.cli.show import per_cent, print_json, print_table, say, typed
 from tuition.core.errors import MissingExtra
 from tuition.recipes.curves import Curves, Setting, curves_of
 from tuition.report import money, run_folders
@@ -47,8 +46,7 @@ def show_curves(
     if out is not None:
         say(f"Wrote {out}. Open it in a browser; it needs no network.")
     else:
-        words = shlex.join(["tuition", "curve", *map(str, folders), "--split", split, "--out", "curve.svg"])
-        say(f"Next: {words}")
+        say(f"Next: {typed('curve', *folders, '--split', split, '--out', 'curve.svg')}")
 
 
 def show_courses(folder: Path) -> Path | None:

@@ -11,8 +11,10 @@ import contextlib
 import errno
 import logging
 import sys
+import traceback
 from collections.abc import Generator
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Literal
 
 import typer
@@ -21,6 +23,7 @@ from tuition import __version__
 from tuition.cli.batch import batch
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
+from tuition.core.visible import visible
 
 __all__ = ["app", "main"]
 
@@ -267,11 +270,13 @@ def serve(
 
 def main() -> None:
     """Run the command line; an expected error is one clear text and an exit code."""
+    sys.excepthook = _show_traceback
     try:
         with _showing_warnings():
-            app()
+            # Calling `app` itself would put typer's hook, which prints texts as they are, in place of ours.
+            typer.main.get_command(app)()
     except TuitionError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(visible(f"error: {error}"), err=True)
         sys.exit(_exit_code(error))
     except OSError as fault:
         is_path = isinstance(fault, _OF_PATHS)
@@ -279,15 +284,24 @@ def main() -> None:
         if fault.filename is None and not is_path and fault.errno not in _OF_DISKS:
             raise
         place = "" if fault.filename is None else f": {str(fault.filename)!r}"
-        typer.echo(f"error: {fault.strerror or fault}{place}", err=True)
+        typer.echo(visible(f"error: {fault.strerror or fault}{place}"), err=True)
         sys.exit(2 if is_path else 1)
+
+
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    typer.echo(visible("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
+
+
+class _VisibleFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 @contextlib.contextmanager
 def _showing_warnings() -> Generator[None]:
     """Show what the package warns of on stderr, as long as a command runs."""
     shown, log = logging.StreamHandler(), logging.getLogger("tuition")
-    shown.setFormatter(logging.Formatter("warning: %(message)s"))
+    shown.setFormatter(_VisibleFormatter("warning: %(message)s"))
     log.addHandler(shown)
     try:
         yield

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
-from tuition.cli.show import print_json, print_table, progress_bars, say
+from tuition.cli.show import print_json, print_table, progress_bars, say, typed
 from tuition.core.config import read_toml
 from tuition.recipes.config import resolve
 from tuition.recipes.pilot.pilot import pilot, pilot_folder
@@ -42,8 +41,7 @@ def run_pilot(
         return
     _show(figures)
     say(f"Wrote {pilot_folder(config) / 'pilot.json'}. The run pays for none of these calls again.")
-    rest = shlex.join([str(path), *settings])
-    say(f"Next: tuition check {rest}, then tuition run {rest}")
+    say(f"Next: {typed('check', path, *settings)}, then {typed('run', path, *settings)}")
 
 
 def _show(figures: Any) -> None:

@@ -6,9 +6,13 @@ On stdout what was asked for, on stderr what goes on meanwhile.
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +22,7 @@ from rich.table import Table
 
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
+from tuition.core.visible import visible
 from tuition.recipes.plan.rounds import RoundPlan, RoundsPlan, Span
 from tuition.report import Row, money
 
@@ -30,6 +35,7 @@ __all__ = [
     "print_table",
     "progress_bars",
     "say",
+    "typed",
 ]
 
 _WIDTH = None if sys.stdout.isatty() else 160
@@ -42,10 +48,29 @@ def say(text: str, *, is_error: bool = False) -> None:
     """Print a sentence.
 
     Args:
-        text: Printed as it is; square brackets are no markup.
+        text: Square brackets are no markup; control characters are shown as escapes.
         is_error: To stderr rather than stdout.
     """
-    (_ERR if is_error else _OUT).print(text, markup=False, highlight=False, soft_wrap=True)
+    (_ERR if is_error else _OUT).print(visible(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def typed(*words: object) -> str:
+    """Write a command of this program as it can be typed where this one was.
+
+    Args:
+        words: What stands behind the program's name.
+
+    Returns:
+        A line for a shell. The program is `tuition` where the shell finds it by that name, else the path by
+        which it was called.
+    """
+    called = sys.argv[0]
+    program = [called]
+    if Path(called).name == "__main__.py":
+        program = [sys.orig_argv[0], "-m", "tuition"]
+    elif (found := shutil.which("tuition")) and Path(called).exists() and os.path.samefile(found, called):
+        program = ["tuition"]
+    return shlex.join([*program, *map(str, words)])
 
 
 def print_json(value: Mapping[str, Json] | list[Json]) -> None:
@@ -54,7 +79,7 @@ def print_json(value: Mapping[str, Json] | list[Json]) -> None:
     Args:
         value: What to print.
     """
-    _OUT.out(json.dumps(value, indent=2, ensure_ascii=False), highlight=False)
+    _OUT.out(visible(json.dumps(value, indent=2, ensure_ascii=False)), highlight=False)
 
 
 def print_table(title: str, rows: Iterable[Mapping[str, object]]) -> None:
@@ -68,12 +93,14 @@ def print_table(title: str, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(visible(title)), title_justify="left")
     for name in rows[0] if rows else ():
         is_number = isinstance(rows[0][name], int | float)
-        table.add_column(str(name), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            escape(visible(str(name))), justify="right" if is_number else "left", overflow="fold"
+        )
     for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row.values()))
+        table.add_row(*(escape(visible(_cell(value))) for value in row.values()))
     return table
 
 
@@ -97,7 +124,7 @@ class _Screen:
 
     def progress(self, stage: str, done: int, total: int) -> None:
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._tasks[stage] = self._bars.add_task(escape(visible(stage)), total=total)
         self._bars.update(self._tasks[stage], completed=done, total=total, visible=done < total)
 
     def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:

@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 @store.command()
 def info(path: Database = Path("tuition.db"), json: Json = False) -> None:
     """Say what a store holds: calls and money by teacher, runs, batches under way."""
-    from tuition.cli.show import print_json, print_table, say
+    from tuition.cli.show import print_json, print_table, say, typed
     from tuition.core.store.upkeep import store_info
 
     found = store_info(path)
@@ -39,7 +39,7 @@ def info(path: Database = Path("tuition.db"), json: Json = False) -> None:
     for batch in found.batches:
         remote = batch["remote"] or "no id"
         say(f"  Batch {batch['name']} of {batch['teacher']} is {batch['state']} ({remote}).")
-    say(f"Next: tuition store verify {path}")
+    say(f"Next: {typed('store', 'verify', path)}")
 
 
 @store.command()
@@ -93,7 +93,7 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Settle calls whose end nobody saw against a list of what was charged."""
-    from tuition.cli.show import print_json, print_table, say
+    from tuition.cli.show import print_json, print_table, say, typed
     from tuition.core.store.upkeep import reconcile_store
 
     found = reconcile_store(
@@ -128,7 +128,7 @@ def reconcile(
         rows = [_with_money(difference.to_json()) for difference in found.differences]
         print_table("settled calls that differ, left as they are", rows)
     say(f"  Money in the store: {_dollars(found.usd_before)} before, {_dollars(found.usd_after)} now.")
-    say(f"Next: tuition store info {path}")
+    say(f"Next: {typed('store', 'info', path)}")
 
 
 @store.command("export")
@@ -140,7 +140,7 @@ def export_rows(
     json: Json = False,
 ) -> None:
     """Write every call, with its answer, into one file."""
-    from tuition.cli.show import print_json, say
+    from tuition.cli.show import print_json, say, typed
     from tuition.core.store.upkeep import export_store
 
     n = export_store(path, out, form=form)
@@ -148,7 +148,7 @@ def export_rows(
         print_json({"path": str(out), "rows": n})
         return
     say(f"Wrote {out}: {n} calls. Prompts and answers stand in it as they were.")
-    say(f"Next: tuition store import other.db {out}")
+    say(f"Next: {typed('store', 'import', 'other.db', out)}")
 
 
 @store.command("import")
@@ -201,7 +201,7 @@ def compact(
 
 
 def _show_carried(path: Path, carried: Mapping[str, Any], *, as_json: bool) -> None:
-    from tuition.cli.show import print_json, say
+    from tuition.cli.show import print_json, say, typed
 
     if as_json:
         print_json({"path": str(path), **carried})
@@ -214,7 +214,7 @@ def _show_carried(path: Path, carried: Mapping[str, Any], *, as_json: bool) -> N
         say(f"  {carried['updated']} of those have their outcome now.")
     if carried["unknown"]:
         say(f"  {carried['unknown']} of the added were open and count as unknown outcomes now.")
-    say(f"Next: tuition store verify {path}")
+    say(f"Next: {typed('store', 'verify', path)}")
 
 
 def _with_money(row: Mapping[str, Any]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.config import read_toml
+from tuition.core.visible import visible
 from tuition.exchange.lessons import Terms
 from tuition.exchange.rows import Row
 
@@ -103,7 +104,7 @@ def write_card(
         _LOADS[form].format(name=out.name, stem=stem),
         "",
     ]
-    card.write_text("\n".join(lines), encoding="utf-8")
+    card.write_text(visible("\n".join(lines)), encoding="utf-8")
     return card
 
 

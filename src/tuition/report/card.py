@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.config import read_toml
+from tuition.core.visible import visible
 from tuition.report.rows import graded_by, money, read_json
 
 __all__ = ["write_card"]
@@ -39,7 +40,7 @@ def write_card(folder: Path) -> Path:
         "",
     ]
     path = folder / "MODEL_CARD.md"
-    path.write_text("\n".join(lines), encoding="utf-8")
+    path.write_text(visible("\n".join(lines)), encoding="utf-8")
     return path
 
 

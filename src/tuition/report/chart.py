@@ -16,6 +16,7 @@ from typing import Any
 
 from tuition.core.errors import ConfigError, MissingExtra
 from tuition.core.records import Record
+from tuition.core.visible import visible
 from tuition.report.rows import read_json, run_folders
 
 __all__ = ["Line", "curve_chart", "curve_title", "folder_chart", "lines_of", "write_chart"]
@@ -185,7 +186,7 @@ def write_chart(path: Path, chart: str, *, title: str) -> Path:
     head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
     text = f'<?xml version="1.0" encoding="utf-8"?>\n{chart}' if path.suffix == ".svg" else f"{head}{chart}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(visible(text), encoding="utf-8")
     return path
 
 
@@ -210,4 +211,4 @@ def _element(text: str, *, name: str) -> str:
     """The element alone, named for readers that do not see it; no prologue, which a page cannot hold."""
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1)
+    return visible(text.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1))

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader
 
 from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_rows
+from tuition.core.visible import visible
 from tuition.report.active import Table, calibration_table, rounds_table
 from tuition.report.chart import folder_chart
 from tuition.report.rows import money, read_json, rows_of, run_folders
@@ -46,7 +47,7 @@ def write_page(folder: Path) -> Path:
         domains=sorted({domain for run in runs for domain in run["by_domain"]}),
     )
     path = folder / "report.html"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(visible(text), encoding="utf-8")
     return path
 
 

@@ -1,0 +1,35 @@
+"""Make characters visible that would command a terminal or turn a line of text around.
+
+Texts come from endpoints, files and names that nobody checked. Prints and pages pass here.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["visible"]
+
+_CONTROLS = re.compile(
+    r"\r(?!\n)"  # alone it writes over the line that stands there
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 without tab and line ends, DEL, C1
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, embeddings, overrides and isolates of direction
+    r"\ud800-\udfff]"  # half a character, which no terminal and no file in UTF-8 can hold
+)
+
+
+def visible(text: str) -> str:
+    r"""Replace each control character by its escape; tabs and line ends stay.
+
+    Args:
+        text: Of any origin. JSON stays JSON of the same value.
+
+    Returns:
+        The text with `\x1b` where an ESC stood, and `\u202e` where the direction was overridden.
+    """
+    return _CONTROLS.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    # JSON has no \x, and escapes what is below a space itself.
+    return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"
