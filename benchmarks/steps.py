@@ -35,7 +35,7 @@ from tuition.playground.teachers import PlaygroundTeacher
 from tuition.tasks import make_task
 from tuition.teachers import TeacherConfig, make_teacher
 
-DATA = Path(os.environ.get("TUITION_DATA", "../shared/data")) / "step_mistakes"
+DATA = Path(os.environ.get("TUITION_DATA", "data")) / "step_mistakes"
 ANNOTATORS = ("clear", "clear_one_call", "clear_panel", "repair")
 MANY = 1000  # more steps than any row has
 CONFIG = AnnotationConfig(examples=0, answer_check=False)

@@ -1,4 +1,4 @@
-"""What every test stands on: markers off unless asked for, where the shared data lie, no network."""
+"""What every test stands on: markers off unless asked for, where the recorded data lie, no network."""
 
 import os
 import socket
@@ -10,7 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 MARKERS = ("slow", "gpu", "network")
-DATA = Path(os.environ.get("TUITION_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()
+ROOT = Path(__file__).parents[1]
+_PLACES = (ROOT.parent / "shared" / "data", ROOT / "data")
+DATA = Path(os.environ.get("TUITION_DATA") or next(filter(Path.is_dir, _PLACES), _PLACES[-1])).resolve()
 
 
 def pytest_addoption(parser):

@@ -1,5 +1,6 @@
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -116,6 +117,12 @@ def test_data_paths_lie_in_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TUITION_DATA", str(tmp_path))
     assert resolve_data("data:tinyllm/x.jsonl") == tmp_path / "tinyllm" / "x.jsonl"
     assert str(resolve_data("own/x.jsonl")) == "own/x.jsonl"
+    monkeypatch.delenv("TUITION_DATA")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"no data folder 'data', where 'data:x\.jsonl' should lie"):
+        resolve_data("data:x.jsonl")
+    (tmp_path / "data").mkdir()
+    assert resolve_data("data:x.jsonl") == Path("data/x.jsonl")
     monkeypatch.setenv("TUITION_DATA", str(tmp_path / "gone"))
     with pytest.raises(DataError, match=r"no data folder .*; set TUITION_DATA to the folder"):
         resolve_data("data:x.jsonl")

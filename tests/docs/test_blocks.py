@@ -167,7 +167,7 @@ def test_every_file_of_the_tree_has_its_remark(tree):
 def test_the_head_of_the_tree_names_what_is_there(tree):
     names = [word for line in tree[0].splitlines() for word in line.partition(" # ")[0].split()]
     assert [name for name in names if not (ROOT / name).exists()] == []
-    hidden = {"dist", "build", "site", "runs", "src", "zensical.toml"}
+    hidden = {"data", "dist", "build", "site", "runs", "src", "zensical.toml"}
     folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
     here = {path.name for path in folders if any(path.iterdir())}
     assert here - hidden - {name.rstrip("/") for name in names} == set()

@@ -27,7 +27,7 @@ JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
 _TEXT_ENDINGS = (*JSON_ENDINGS, ".csv")
 _PARQUET = ".parquet"
 _DATA = "data:"
-_DEFAULT_FOLDER = "../shared/data"
+_DEFAULT_FOLDER = "data"
 
 
 def resolve_data(path: str) -> Path:
@@ -35,7 +35,7 @@ def resolve_data(path: str) -> Path:
 
     Args:
         path: A path; one that begins with `data:` lies in the folder that the variable TUITION_DATA
-            of the environment names, or in `../shared/data` where it names none; one that begins with `hub:`
+            of the environment names, or in `data` where it names none; one that begins with `hub:`
             names a data set.
 
     Returns:

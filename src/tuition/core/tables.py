@@ -139,6 +139,7 @@ def _load(place: _Place) -> Mapping[str, Dataset]:
     """Give all splits, which the library fetches together anyway."""
     import datasets
     import httpx2
+    from datasets import config
     from datasets.exceptions import DatasetsError
 
     folder = Path(place.name).expanduser()
@@ -155,7 +156,13 @@ def _load(place: _Place) -> Mapping[str, Dataset]:
         else:
             found = datasets.load_dataset(source, place.configuration, revision=place.revision)
     except (DatasetsError, OSError, ValueError, RuntimeError, httpx2.HTTPError) as error:
-        raise DataError(f"{place.path!r} cannot be read: {_said(error)} Expected {_FORM}.") from None
+        is_offline = config.HF_HUB_OFFLINE and not folder.is_dir()
+        hint = (
+            "HF_HUB_OFFLINE is set, so the hub was not asked; unset it to load the set." if is_offline else ""
+        )
+        raise DataError(
+            f"{place.path!r} cannot be read: {_said(error)} {hint or f'Expected {_FORM}.'}"
+        ) from None
     if isinstance(found, datasets.Dataset):
         # Saved alone; it may not know what split it was.
         return {str(found.split or place.split): found}

@@ -1,4 +1,4 @@
-"""Read examples from files: the shared data's form and the user's own columns.
+"""Read examples from files: the recorded data's form and the user's own columns.
 
 Grades nothing and asks nobody.
 """
