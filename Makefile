@@ -6,13 +6,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
-.PHONY: demo test check bench docs base wheel clean format
+.PHONY: demo test slow check bench docs base wheel clean format
 
 demo: $(VENV)/.train
 	$(BIN)/tuition demo
 
 test: $(VENV)/.test
 	$(BIN)/pytest -n 2
+
+# What `make test` leaves out, and every test of generated inputs, with a fresh seed that is printed.
+slow: $(VENV)/.test
+	$(BIN)/pytest -n 2 --slow -m "slow or hypothesis" -rs
 
 check: $(VENV)/.check
 	$(BIN)/ruff format --check src tests

@@ -1,6 +1,7 @@
-"""What every test stands on: markers off unless asked for, where the recorded data lie, no network."""
+"""What every test stands on: markers off unless asked for, one fuzz seed, the recorded data, no network."""
 
 import os
+import random
 import socket
 import sys
 from pathlib import Path
@@ -18,6 +19,27 @@ DATA = Path(os.environ.get("TUITION_DATA") or next(filter(Path.is_dir, _PLACES),
 def pytest_addoption(parser):
     for marker in MARKERS:
         parser.addoption(f"--{marker}", action="store_true", help=f"also run the tests marked {marker}")
+    told = "seed of all generated inputs; by default always the same ones, and with --slow a fresh seed"
+    parser.addoption("--fuzz-seed", type=int, help=told)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if config.option.slow and config.option.fuzz_seed is None:
+        config.option.fuzz_seed = random.SystemRandom().randrange(2**32)
+    # The environment of the real server's tests is without Hypothesis.
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        from hypothesis import settings
+
+        is_fixed = config.option.fuzz_seed is None
+        settings.register_profile("tuition", derandomize=is_fixed, database=None, deadline=None)
+        settings.load_profile("tuition")
+        config.option.hypothesis_seed = config.option.fuzz_seed
+
+
+def pytest_report_header(config):
+    seed = config.option.fuzz_seed
+    return None if seed is None else f"fuzz seed: {seed}; --fuzz-seed {seed} generates the same inputs again"
 
 
 def pytest_collection_modifyitems(config, items):
@@ -43,6 +65,12 @@ def loopback_only(request, monkeypatch):
 
     if "network" not in request.keywords:
         monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def fuzz_seed(request) -> int:
+    """The seed of generated inputs, for tests that draw them by other means than Hypothesis."""
+    return request.config.option.fuzz_seed or 0
 
 
 @pytest.fixture

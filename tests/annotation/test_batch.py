@@ -265,8 +265,8 @@ def test_several_askings_of_one_run_at_once(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_killed_again_and_again_among_faults_until_it_is_done(tmp_path):
-    draw = random.Random(5)
+def test_killed_again_and_again_among_faults_until_it_is_done(tmp_path, fuzz_seed):
+    draw = random.Random(fuzz_seed)
     faults = {"lost_answer": 0.3, "poll_error": 0.2, "expired": 0.3, "missing": 0.02, "batch_s": 0.05}
     with serving(tmp_path, batch=faults, server_error=0.05) as world:
         deaths = 0

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from toys import ToyTask
 
 from tuition.annotation.route import (
@@ -9,6 +10,7 @@ from tuition.annotation.route import (
     RoutingConfig,
     drawn_order,
     first_kept,
+    is_same_answer,
     least_surprising,
     probe_of,
     similar_order,
@@ -84,6 +86,22 @@ def test_expected_success_by_hand():
     assert found == pytest.approx([(1 + 2 / 3) / 3, 1 / 3])
 
 
+def test_what_holds_where_nothing_is_said():
+    # Twelve questions alike of which the teacher was right on the last two, both beyond the nearest ten.
+    known, success = [question(i, "coin") for i in range(12)], {"ada": [0.0] * 10 + [1.0] * 2}
+    # Ten near ones of weight 1, all wrong, and 2 imagined at the rate of 2 in 12.
+    assert similar_success([question(99, "coin")], known, success)["ada"] == pytest.approx([(2 / 6) / 12])
+
+
+def test_options_make_questions_similar_too():
+    def asked(i, *choices):
+        return Example(id=f"q{i}", question="Which?", choices=choices, answer=choices[0])
+
+    known = [asked(0, "coin", "cup"), asked(1, "bird", "fish")]
+    found = similar_success([asked(9, "fish", "dog")], known, {"ada": [0.0, 1.0]}, neighbours=1, prior=1.0)
+    assert found["ada"] == pytest.approx([(1 + 0.5) / 2])
+
+
 def test_who_was_right_on_similar_questions_is_expected_to_be_right():
     known = [question(i, "the coin is flipped" if i % 2 else "the day of the month") for i in range(20)]
     coins = [float(i % 2) for i in range(20)]
@@ -107,6 +125,12 @@ def test_of_equals_the_cheaper_then_the_earlier_is_asked():
     even["chen"] = np.array([0.5, 0.3])
     assert similar_order(even, {"ada": 2.0, "bela": 1.0, "chen": 1.0}) == [("bela", "chen", "ada")] * 2
     assert similar_order({}, {}) == []
+
+
+@pytest.mark.parametrize(("more", "first"), [(2e-10, "ada"), (2e-9, "bela")])
+def test_only_a_difference_within_nine_digits_counts(more, first):
+    expected = {"ada": np.array([0.5]), "bela": np.array([0.5 + more])}
+    assert similar_order(expected, {"ada": 1.0, "bela": 1.0})[0][0] == first
 
 
 KEPT = st.lists(
@@ -143,6 +167,8 @@ def test_the_least_surprising_is_the_lowest_mean_and_not_the_shortest():
     picked = least_surprising(kept, [(-1.0,), (-0.5, -0.5, -0.5), (), (-9.0,)])
     assert picked == {"q0": kept[1], "q1": kept[3]}
     assert least_surprising([kept[0]], [()]) == {"q0": kept[0]}
+    with pytest.raises(ValueError, match="zip"):
+        least_surprising(kept, [(-1.0,)])
 
 
 def test_the_majority_is_counted_over_all_and_taken_from_the_kept():
@@ -177,6 +203,18 @@ def test_unread_answers_have_no_voice():
     assert vote(silent[:1], silent[:1], {"q0": question(0)}, task=ToyTask(), teachers=TEACHERS) == {}
 
 
+def test_a_question_that_nobody_answers_makes_no_teacher_a_better_one():
+    examples = {"q0": question(0), "q1": question(1)}
+    answered = [
+        note("q0", "ada", answer="x"),
+        note("q0", "bela", answer="x"),
+        note("q1", "bela"),
+        note("q1", "chen"),
+    ]
+    picked = vote(answered, answered, examples, task=ToyTask(), teachers=TEACHERS)
+    assert picked == {"q0": answered[0]}
+
+
 class Loose(ToyTask):
     """Takes answers of either case for the same, and knows no label that is a digit."""
 
@@ -196,6 +234,39 @@ def test_answers_that_the_task_takes_for_the_same_are_counted_together():
     assert vote(odd, odd, {"q0": question(0)}, task=Loose(), teachers=TEACHERS)["q0"].answer == "5"
 
 
+@pytest.mark.parametrize(
+    ("answer", "other", "is_same"),
+    [
+        ("No", "no", True),
+        ("No", "yes", False),
+        ("5", "5", True),  # no label of this task, yet the same words
+        ("7", "5", False),
+        (None, None, False),
+        (None, "no", False),
+        ("no", None, False),
+    ],
+)
+def test_two_answers_are_the_same_by_their_words_or_by_the_task(answer, other, is_same):
+    assert is_same_answer(answer, other, question(0), task=Loose()) is is_same
+
+
 def test_every_route_is_said_in_words_and_every_setting_has_a_default():
     assert list(ROUTES) == ["all", "random", "similarity", "familiar", "judge", "vote"]
-    assert RoutingConfig().tries == 1
+    defaults = {"probe": 0.2, "neighbours": 10, "prior": 2.0, "tries": 1, "judge": ""}
+    assert RoutingConfig().model_dump() == defaults
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("probe", [0.001, 1.0], [0, 1.001]),
+        ("neighbours", [1], [0]),
+        ("prior", [0.001], [0, float("inf")]),
+        ("tries", [1], [0]),
+    ],
+)
+def test_limits_of_settings(field, good, bad):
+    assert [getattr(RoutingConfig(**{field: value}), field) for value in good] == good
+    for value in bad:
+        with pytest.raises(ValidationError, match=field):
+            RoutingConfig(**{field: value})

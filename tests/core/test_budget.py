@@ -81,6 +81,13 @@ def test_worst_cost_bounds_every_possible_usage(text, max_tokens, price, data):
     assert real.tokens <= worst.tokens
 
 
+def test_room_for_the_template_around_the_messages():
+    # 64 for the template, 16 for each message, and "größe" has 7 bytes
+    assert worst_cost(request("größe", 10), Price(prompt=1_000_000, completion=2_000_000)) == Cost(
+        nano=64 + 16 + 7 + 2 * 10, tokens=64 + 16 + 7 + 10
+    )
+
+
 def test_parameters_that_a_provider_may_write_into_the_prompt_count():
     plain = worst_cost(request("abc"), None).tokens
     assert worst_cost(request("abc", temperature=0.5, logprobs=True, seed=None), None).tokens == plain
@@ -113,14 +120,30 @@ def test_call_without_a_bound_is_refused(bound):
         worst_cost(request("a", bound), None)
 
 
-@pytest.mark.parametrize("field", ["usd", "tokens", "calls"])
-def test_budget_refuses_negative_limits(field):
-    with pytest.raises(ValidationError):
+LIMITS = ("usd", "tokens", "calls", "confirm_above_usd")
+
+
+@pytest.mark.parametrize("field", LIMITS)
+def test_budget_takes_zero_and_refuses_less(field):
+    assert getattr(Budget(**{field: 0}), field) == 0
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
         Budget(**{field: -1})
 
 
-def test_budget_refuses_endless_money_and_unknown_policies():
-    with pytest.raises(ValidationError):
+def test_budget_refuses_endless_money():
+    with pytest.raises(ValidationError, match="finite number"):
         Budget(usd=float("inf"))
-    with pytest.raises(ValidationError):
-        Budget(on_unknown="perhaps")
+
+
+@pytest.mark.parametrize("policy", ["perhaps", "", "leave it", "xleave", "ask_again "])
+def test_budget_refuses_unknown_policies(policy):
+    with pytest.raises(ValidationError, match="on_unknown"):
+        Budget(on_unknown=policy)
+
+
+def test_what_holds_where_nothing_is_said():
+    assert Budget().model_dump() == {
+        **{"usd": None, "tokens": None, "calls": None, "confirm_above_usd": 1.0},
+        **{"allow_unknown_price": False, "on_unknown": "ask_again", "scope": ""},
+    }
+    assert Budget(on_unknown="leave").on_unknown == "leave"

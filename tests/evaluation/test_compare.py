@@ -91,5 +91,10 @@ def test_unequal_items_are_refused_with_counts():
         DataError, match=r"1 only in A \('i0'\), 1 only in B \('extra'\), 3 in both; compare runs of the same"
     ):
         compare(a, b, seed=0)
+    fewer = {name: grade for name, grade in a.items() if name != "i0"}
+    with pytest.raises(DataError, match=r"0 only in A \(.*\), 1 only in B \('i0'\), 3 in both"):
+        compare(fewer, a, seed=0)
+    with pytest.raises(DataError, match=r"1 only in A \('i0'\), 0 only in B \(.*\), 3 in both"):
+        compare(a, fewer, seed=0)
     with pytest.raises(DataError, match="there are no items to compare"):
         compare({}, {}, seed=0)

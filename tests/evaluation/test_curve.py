@@ -60,12 +60,33 @@ def test_the_interval_of_three_seeds_by_hand():
     assert (mean, low, high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
 
 
-@pytest.mark.parametrize(("n", "quantile"), [(31, 2.0423), (32, 2.0395), (61, 2.0003), (121, 1.9799)])
-def test_the_quantile_behind_the_table(n, quantile):
-    values = [0.0] * (n - 1) + [1.0]
+def quantile_used(freedom):
+    """The quantile that the interval of so many values and one is made with."""
+    values = [0.0] * freedom + [1.0]
     mean, _, high = mean_interval(values)
-    found = (high - mean) * math.sqrt(n) / np.std(values, ddof=1)
-    assert found == pytest.approx(quantile, abs=0.001)
+    return (high - mean) * math.sqrt(len(values)) / np.std(values, ddof=1)
+
+
+def student(freedom, quantile):
+    """Student's t: the probability of less than a quantile above 0, by Simpson's rule over its density."""
+    x = np.linspace(0, quantile, 4001)
+    log_scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+    density = np.exp(log_scale - (freedom + 1) / 2 * np.log1p(x**2 / freedom))
+    weights = np.tile([2.0, 4.0], 2001)[:-1]
+    weights[[0, -1]] = 1
+    return 0.5 + quantile / 4000 / 3 * float(weights @ density)
+
+
+@pytest.mark.parametrize("freedom", range(1, 31))
+def test_every_quantile_of_the_table_is_right_in_its_last_digit(freedom):
+    found = quantile_used(freedom)
+    assert student(freedom, found - 6e-5) < 0.975 < student(freedom, found + 6e-5)
+
+
+@pytest.mark.parametrize(("freedom", "error"), [(31, 9e-5), (60, 2e-5), (200, 4e-7), (5000, 1e-9)])
+def test_the_quantile_behind_the_table_comes_nearer_the_more_values_there_are(freedom, error):
+    found = quantile_used(freedom)
+    assert student(freedom, found - error) < 0.975 < student(freedom, found + error)
 
 
 def test_the_area_is_the_mean_accuracy_over_money():
@@ -91,6 +112,8 @@ def test_the_common_range_is_covered_by_every_run_and_single_points_do_not_count
     assert common_range([left, right, learning_curve([points((0, 0.9))])]) == (2, 4)
     assert common_range([right, learning_curve([points((10, 0.1), (12, 0.2))])]) is None
     assert common_range([learning_curve([points((0, 0.9))])]) is None
+    behind = learning_curve([points((9, 0.1), (12, 0.2))])
+    assert common_range([right, behind]) is None, "one sum of money is no range"
 
 
 def test_the_price_of_an_accuracy():

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from pools import pool_of
 
-from tuition.core.errors import DataError
+from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
 from tuition.core.records import Evidence
 from tuition.selection import SelectionConfig, needs_of, scores_of
 from tuition.selection.scores import (
+    STRATEGIES,
     disagreement,
     egss_inter,
     egss_intra,
@@ -47,7 +48,7 @@ ROW = Evidence(
 def test_votes(votes, expected):
     found = [score(votes) for score in (entropy, least_confidence, margin, disagreement)]
     assert found == pytest.approx(expected)
-    assert min(found) >= 0
+    assert min(math.copysign(1, score) for score in found) == 1, "and no minus zero"
 
 
 def test_tokens_and_self_confidence():
@@ -109,6 +110,10 @@ def test_egss_mixes_z_scores():
     assert scores_of(pool, half).tolist() == pytest.approx([-1.0, 0.0, 0.0, 1.0])
     most = SelectionConfig(strategy="egss", intra="hard", intra_weight=0.75)
     assert scores_of(pool, most).tolist() == pytest.approx([-1.0, 0.5, -0.5, 1.0])
+    # Two of three alike: z of one is the root of 2, that of the others half of it, below 0.
+    lone = SelectionConfig(strategy="egss", intra="hard", intra_weight=0.25)
+    found = scores_of(Pool(size=3, evidence=[rows[0], rows[0], rows[3]]), lone)
+    assert found.tolist() == pytest.approx([-math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2)])
 
 
 def test_a_score_without_spread_counts_as_0():
@@ -128,22 +133,58 @@ def test_a_score_without_spread_counts_as_0():
     assert scores_of(Pool(size=3, evidence=rows), config).tolist() == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(
-    ("how", "needs"),
-    [
-        ({"strategy": "random"}, set()),
-        ({"strategy": "entropy"}, {"samples"}),
-        ({"strategy": "mean_token_entropy"}, {"greedy"}),
-        ({"strategy": "self_confidence"}, {"confidence"}),
-        ({"strategy": "egss_intra", "intra": "hard"}, {"removal"}),
-        ({"strategy": "egss_intra", "intra": "soft"}, {"removal", "confidence"}),
-        ({"strategy": "egss_inter"}, {"prefixes"}),
-        ({"strategy": "egss_inter", "prefixes": "none"}, {"samples"}),
-        ({"strategy": "egss", "intra": "hard", "prefixes": "none"}, {"removal", "samples"}),
-    ],
-)
+NEEDS = [
+    ({"strategy": "random"}, set()),
+    *(
+        ({"strategy": name}, {"samples"})
+        for name in ("entropy", "least_confidence", "margin", "disagreement")
+    ),
+    ({"strategy": "self_confidence"}, {"confidence"}),
+    ({"strategy": "mean_token_entropy"}, {"greedy"}),
+    ({"strategy": "max_token_entropy"}, {"greedy"}),
+    ({"strategy": "egss_intra", "intra": "hard"}, {"removal"}),
+    ({"strategy": "egss_intra", "intra": "soft"}, {"removal", "confidence"}),
+    ({"strategy": "egss_inter"}, {"prefixes"}),
+    ({"strategy": "egss_inter", "prefixes": "none"}, {"samples"}),
+    ({"strategy": "egss", "intra": "hard", "prefixes": "none"}, {"removal", "samples"}),
+]
+
+
+@pytest.mark.parametrize(("how", "needs"), NEEDS)
 def test_a_strategy_names_what_it_reads(how, needs):
     assert needs_of(SelectionConfig(**how)) == needs
+
+
+def test_every_strategy_is_in_the_table_above():
+    assert list(STRATEGIES) == list(dict.fromkeys(how["strategy"] for how, _ in NEEDS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "strategy", "row"),
+    [
+        ("samples", "entropy", {"prefix_votes": ((2, 1),), "entropies": (0.5,)}),
+        ("greedy", "mean_token_entropy", {"votes": (2, 1), "prefix_votes": ((2, 1),)}),
+        ("prefixes", "egss_inter", {"votes": (2, 1), "entropies": (0.5,)}),
+        ("removal", "egss_intra", {"steps": 1, "confidence": 0.5, "votes": (2, 1)}),
+    ],
+)
+def test_evidence_that_nobody_looked_for_is_refused(kind, strategy, row):
+    rows = [ROW, Evidence(example_id="bare", **row)]
+    said = (
+        rf"row 1 \(example 'bare'\) has no evidence of {kind}, which strategy '{strategy}' reads; "
+        "ask the student for what needs_of names"
+    )
+    with pytest.raises(DataError, match=said):
+        scores_of(Pool(size=2, evidence=rows), SelectionConfig(strategy=strategy))
+
+
+def test_where_nobody_looked_at_all_or_the_strategy_is_unknown_the_configuration_is_wrong():
+    with pytest.raises(
+        ConfigError, match=r"'egss_intra' reads what .* shows \(confidence, removal\), and nobody looked"
+    ):
+        scores_of(Pool(size=1), SelectionConfig(strategy="egss_intra"))
+    with pytest.raises(ConfigError, match="unknown strategy 'entrpy'; did you mean 'entropy'"):
+        scores_of(Pool(size=1), SelectionConfig(strategy="entrpy"))
 
 
 def test_a_loss_of_probability_that_is_no_number_is_not_taken_for_none():

@@ -130,7 +130,7 @@ def teachers():
     return made
 
 
-@settings(max_examples=1250, deadline=None, database=None, derandomize=True)
+@settings(max_examples=1250)
 @given(seed=st.integers(0, 2**40))
 def test_ten_thousand_bodies(teachers, seed):
     for i in range(4):

@@ -276,13 +276,13 @@ def _voices(
     answered: Sequence[Annotation], example: Example, *, task: Task, teachers: Sequence[str]
 ) -> dict[str, str | None]:
     """One answer a teacher, that of most of its samples; equal answers in equal words."""
-    words: list[str] = []
+    words: list[str | None] = []
     said: dict[str, dict[str, str | None]] = {name: {} for name in teachers}
     for item in answered:
         same = next(
             (word for word in words if is_same_answer(item.answer, word, example, task=task)), item.answer
         )
-        if same is not None and same not in words:
+        if same not in words:
             words.append(same)
         said[item.teacher][f"{item.sample:06d}"] = same
     return {name: majority([dict(sorted(given.items()))])[0] for name, given in said.items()}
@@ -300,8 +300,10 @@ def is_same_answer(answer: str | None, other: str | None, example: Example, *, t
     Returns:
         True where the one is right if the other is.
     """
-    if answer is None or other is None or answer == other:
-        return answer is not None and answer == other
+    if answer is None or other is None:
+        return False
+    if answer == other:
+        return True
     try:
         return task.grade(answer, dataclasses.replace(example, answer=other)) is Grade.RIGHT
     except DataError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -112,7 +111,7 @@ def learning_curve(runs: Sequence[Sequence[Point]]) -> Curve:
     if not runs:
         raise ValueError("there is no run to draw; give at least one")
     first = max(_ordered(points)[0].usd for points in runs)
-    grid = sorted({first} | {point.usd for points in runs for point in points if point.usd > first})
+    grid = sorted({point.usd for points in runs for point in points if point.usd >= first})
     shortest = min(max(point.usd for point in points) for points in runs)
     if len(runs) == 1:
         by_usd = {point.usd: point for point in _ordered(runs[0])}
@@ -187,11 +186,9 @@ def area(curve: Curve, between: tuple[float, float]) -> float | None:
         raise ValueError(f"the range of money {between!r} is empty; give a lower end below the upper one")
     if len(curve.usd) < 2 or curve.usd[0] > low or curve.shortest_usd < high:
         return None
-    edges = [low, *(usd for usd in curve.usd if low < usd < high), high]
+    edges = np.unique(np.clip([low, *curve.usd, high], low, high))  # (M + 1, )
     places = np.searchsorted(curve.usd, edges[:-1], side="right") - 1  # (M, )
-    widths = [right - left for left, right in pairwise(edges)]
-    total = sum(width * curve.accuracy[place] for width, place in zip(widths, places, strict=True))
-    return float(total / (high - low))
+    return float(np.diff(edges) @ np.array(curve.accuracy)[places] / (high - low))
 
 
 def money_to_reach(curve: Curve, accuracy: float) -> float | None:
@@ -217,7 +214,7 @@ def _ordered(points: Sequence[Point]) -> list[Point]:
 
 
 def _t(freedom: int) -> float:
-    """The quantile 0.975; behind the table the normal one with two terms of correction, good to 0.001."""
+    """The quantile 0.975; behind the table the normal one with two terms of correction, good to 0.0001."""
     if freedom <= len(_T):
         return _T[freedom - 1]
     first, second = (_Z**3 + _Z) / 4, (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / 96

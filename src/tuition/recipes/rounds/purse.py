@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from tuition.core.records import Record
 from tuition.core.store import Spend
@@ -40,7 +40,8 @@ class Used(Record):
         Returns:
             The use.
         """
-        answers = sum(_count(row, "answers") for row in spend.by_role.values())
+        roles: Any = spend.by_role
+        answers = sum(role["answers"] for role in roles.values())
         tokens = spend.prompt_tokens + spend.completion_tokens
         return cls(items=items, calls=answers, tokens=tokens, usd=spend.usd)
 
@@ -60,10 +61,6 @@ class Used(Record):
             tokens=self.tokens - before.tokens,
             usd=usd,
         )
-
-
-def _count(row: object, name: str) -> int:
-    return int(row.get(name, 0)) if isinstance(row, dict) else 0
 
 
 def affordable(limits: Sequence[tuple[Allowance, Used]], *, so_far: Used) -> int | None:
