@@ -5,7 +5,7 @@
 Without a module it takes those of `mutants.toml`, which also names tests that do not mirror their module, and
 the survivors that may live, each with its reason. A change is of an operator, a comparison, a boundary, a
 constant, a condition or a returned value, or leaves a statement out. The tests run in a copy of the checkout,
-each time in a fork of one process that has loaded the libraries, the quickest file first, until one fails.
+each time in a fork of one process that has loaded the libraries, the quickest first, until one fails.
 Each mutant is written to `results/mutants.json` at once; a second start goes on, and tries survivors again.
 Exit code 1: a survivor has no reason, a reason has no survivor, or more than 5 in 100 survived.
 """
@@ -35,26 +35,31 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.json"
 LISTS = tomllib.loads((ROOT / "benchmarks" / "mutants.toml").read_text())
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "runs", "dist", "build", "site", "results")
-LIBRARIES = ("numpy", "pydantic", "httpx2", "sqlite3", "decimal", "tomli_w", "bm25s", "genai_prices")
+LIBRARIES = ("numpy", "pydantic", "httpx2", "sqlite3", "bm25s", "genai_prices", "hypothesis.strategies")
+OPTIONS = ("-xq", "-pno:cacheprovider", "-p_hypothesis_pytestplugin", "-ppytest_timeout")
 
 
 class Watch:
-    """Remembers which test failed first, and how long each file took."""
+    """Runs the quickest tests first; remembers which one failed first, and how long each one took."""
 
-    def __init__(self):
-        self.failed, self.seconds = "", Counter()
+    def __init__(self, before):
+        self.before, self.failed, self.seconds = before, "", Counter()
+
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=lambda item: self.before.get(item.nodeid, 0.0))
 
     def pytest_runtest_logreport(self, report):
-        self.seconds[report.nodeid.partition("::")[0]] += report.duration
+        self.seconds[report.nodeid] += report.duration
         self.failed = self.failed or report.failed * report.nodeid
 
     def pytest_collectreport(self, report):
         self.failed = self.failed or report.failed * f"{report.nodeid} (import)"
 
 
-def run_tests(copy, tests, *, limit_s):
-    """Run tests in a fork; say whether they pass, which one failed first, and each file's seconds."""
-    readable, writable = os.pipe()
+def run_tests(copy, tests, before, *, limit_s):
+    """Run tests in a fork; say whether they pass, which one failed first, and the seconds of each."""
+    found = copy / "watch.json"
+    found.write_text('["out of time", {}]')
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -64,11 +69,10 @@ def run_tests(copy, tests, *, limit_s):
         output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        watch = Watch()
-        code = pytest.main(["-xq", "-pno:cacheprovider", f"--basetemp={copy}/tmp", *tests], plugins=[watch])
-        os.write(writable, json.dumps([watch.failed, watch.seconds]).encode())
+        watch = Watch(before)
+        code = pytest.main([*OPTIONS, f"--basetemp={copy}/tmp", *tests], plugins=[watch])
+        found.write_text(json.dumps([watch.failed, watch.seconds]))
         os._exit(int(code))
-    os.close(writable)
     until, (ended, status) = time.monotonic() + 8 * limit_s, (0, 0)
     while not ended and time.monotonic() < until:
         time.sleep(0.005)
@@ -76,8 +80,7 @@ def run_tests(copy, tests, *, limit_s):
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # processes that the tests left, or the tests where they hang
     status = status if ended else os.waitpid(child, 0)[1]
-    with os.fdopen(readable) as pipe:
-        return status == 0, *json.loads(pipe.read() or '["out of time", {}]')
+    return status == 0, *json.loads(found.read_text())
 
 
 def examine(module, copy, rows, *, until, most, seed):
@@ -91,12 +94,11 @@ def examine(module, copy, rows, *, until, most, seed):
     place.write_text(ast.unparse(ast.parse(text)))
     sys.dont_write_bytecode = False
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    passes, failed, seconds = run_tests(copy, tests, limit_s=300)
+    passes, failed, seconds = run_tests(copy, tests, {}, limit_s=300)
     limit_s = 10 + 4 * (resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
     if not passes:
         output = (copy / "output.txt").read_text()
         sys.exit(f"{module}: {failed or 'no test'} fails before anything is changed:\n{output}")
-    tests.sort(key=lambda test: seconds.get(test, 0.0))
     sys.dont_write_bytecode = True
     for path in place.parent.glob(f"__pycache__/{place.stem}.*"):
         path.unlink()  # a mutant may be as old and as long as what it was made from
@@ -104,7 +106,7 @@ def examine(module, copy, rows, *, until, most, seed):
     for name, line, changed in found[:most]:
         if name not in rows["killed"] and time.monotonic() < until:
             place.write_text(changed)
-            passes, failed, _ = run_tests(copy, tests, limit_s=limit_s)
+            passes, failed, _ = run_tests(copy, tests, seconds, limit_s=limit_s)
             rows["survived"].pop(name, None)
             rows["survived" if passes else "killed"][name] = line if passes else failed
             yield
@@ -137,6 +139,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = shutil.copytree(ROOT, Path(folder, "copy"), ignore=LEFT_OUT)
         os.environ |= {"PYTHONPATH": f"{copy}/src", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         sys.path.insert(0, f"{copy}/src")
         for library in LIBRARIES:
             importlib.import_module(library)

@@ -10,6 +10,7 @@ from tuition.annotation import (
     check_health,
     health_table,
 )
+from tuition.annotation.health import Annotated, HealthRow, Unanswered, sifted, without_closing
 from tuition.core.records import Annotation, Example
 from tuition.core.rows import read_rows
 from tuition.core.store import Place
@@ -77,6 +78,19 @@ def test_cut(text, is_cut):
     assert ("cut" in faults(text)) == is_cut
 
 
+@pytest.mark.parametrize(
+    ("text", "is_empty"),
+    [
+        ("Two words.", True),
+        ("Now three words.", False),
+        ("So the answer is b. Two words.", True),
+        ("Now three words. So the answer is b.", False),
+    ],
+)
+def test_empty_is_fewer_than_three_words_besides_the_answer(text, is_empty):
+    assert ("empty" in faults(text)) == is_empty
+
+
 def test_cut_by_the_provider():
     assert faults(GOOD, finish="length") == {"cut"}
 
@@ -92,6 +106,11 @@ def test_cut_by_the_provider():
         ("one two three four five six seven eight and " * 3 + "end.", True),
         ("one two three four five six seven and so, " * 1 + "end.", False),
         ("We need 3 + 4. We need 7 + 5. We need 12 + 6.", False),
+        # Eight words three times among others, at the very end; seven words are no run, nor is twice.
+        ("a b c d e f g h one a b c d e f g h two a b c d e f g h", True),
+        ("a b c d e f g one a b c d e f g two a b c d e f g", False),
+        ("a b c d e f g h one a b c d e f g h", False),
+        ("One two three. " * 3 + "And on.", False),
     ],
 )
 def test_looping(text, is_looping):
@@ -156,6 +175,8 @@ def test_duplicate_is_the_same_text_for_another_question():
     ]
     checked = check_health(items, examples(3), ToyTask())
     assert ["duplicate" in item.faults for item in checked] == [True, True, False]
+    silent = check_health([annotation("", "e1"), annotation(" \n", "e2")], examples(3), ToyTask())
+    assert not any("duplicate" in item.faults for item in silent), "nothing is no text"
     twice = check_health([annotation(GOOD), annotation(GOOD, sample=1)], examples(3), ToyTask())
     assert not any("duplicate" in item.faults for item in twice), "two samples of one question may agree"
 
@@ -186,9 +207,77 @@ def test_table_by_hand():
     assert all(set(row.shares) == set(CHECKS) for row in (first, second, third))
 
 
-def test_every_filter_is_a_check_with_a_definition():
-    assert all(name in CHECKS for names in FILTERS.values() for name in names)
+def test_a_table_of_no_replies_has_no_shares():
+    [row] = health_table([], {"t": 0})
+    assert (row.asked, row.read, row.verified, set(row.shares.values())) == (0, 0, 0, {0.0})
+    assert (row.contradicts_of_read, row.unverified_of_verified) == (None, None)
+
+
+def test_the_table_counts_those_that_were_verified():
+    items = [annotation(GOOD, faults=("unverified",)), annotation(GOOD, "e2"), annotation(GOOD, teacher="u")]
+    first, second = health_table(items, verified={"t": 4})
+    assert (first.asked, first.verified, first.unverified_of_verified) == (2, 4, 0.25)
+    assert (first.shares["unverified"], first.shares["absent"]) == (0.5, 0.0)
+    assert (second.asked, second.verified, second.unverified_of_verified) == (1, 0, None)
+    bare = HealthRow(teacher="t", asked=0, read=0)
+    assert (bare.shares, bare.contradicts_of_read, bare.verified, bare.unverified_of_verified) == (
+        *({}, None),
+        *(0, None),
+    )
+
+
+def failure(kind):
+    return Unanswered(example_id="e1", teacher="t", sample=0, kind=kind, message="no")
+
+
+def part(*items, spent=False, kinds=()):
+    return Annotated(
+        annotations=items, dropped=(), failures=tuple(failure(kind) for kind in kinds), spent=spent
+    )
+
+
+def test_parts_are_laid_together_in_the_order_of_the_examples_and_sifted():
+    empty, good, second = annotation("Yes.", "e2"), annotation(GOOD, "e1"), annotation(GOOD, "e1", sample=1)
+    parts = [part(second, empty, spent=True, kinds=["absent", "timeout"]), part(good, kinds=["absent"])]
+    found = sifted(parts, examples(3), task=ToyTask())
+    assert [(item.example_id, item.sample) for item in found.annotations] == [("e1", 0), ("e1", 1)]
+    assert [item.example_id for item in found.dropped] == ["e2"], "empty ones are dropped by default"
+    assert (found.spent, found.absent, len(found.failures)) == (True, 2, 3)
+    all_kept = sifted([part(good), part(empty)], examples(3), task=ToyTask(), dropping=())
+    assert (len(all_kept.annotations), all_kept.dropped, all_kept.spent) == (2, (), False)
+    unverified = sifted([part(good, second)], examples(3), task=ToyTask(), unverified={("e1", 1)})
+    assert [item.faults for item in unverified.annotations] == [(), ("unverified",)]
+
+
+@pytest.mark.parametrize(
+    ("rationale", "steps"),
+    [
+        (f"{GOOD} So the answer is b.", GOOD),
+        (f"{GOOD}\nFinal answer: 3.5 units.", GOOD),
+        (f"  {GOOD}\n", GOOD),
+        ("The answer is b.", ""),
+        (f"The answer is b. {GOOD}", f"The answer is b. {GOOD}"),
+        # What works the answer out is a step, even where it begins like a statement.
+        (f"{GOOD} So the answer is 3 + 4 = 7. ", f"{GOOD} So the answer is 3 + 4 = 7."),
+        (f"{GOOD} The answer is b because it is warm.", f"{GOOD} The answer is b because it is warm."),
+        (f"{GOOD} The answer is b, since it is warm.", f"{GOOD} The answer is b, since it is warm."),
+    ],
+)
+def test_a_closing_sentence_that_only_states_the_answer_is_left_out(rationale, steps):
+    assert without_closing(rationale) == steps
+
+
+def test_every_check_is_defined_and_every_filter_is_of_checks():
+    assert list(CHECKS) == [
+        *("absent", "empty", "cut", "looping", "spilled", "contradicts", "wrong", "unreadable"),
+        *("duplicate", "unsupported", "unverified"),
+    ]
     assert all(len(words) > 20 for words in CHECKS.values())
+    assert {
+        "paper": ("empty",),
+        "usual": ("empty", "looping", "spilled", "contradicts", "unverified"),
+        "strict": tuple(name for name in CHECKS if name not in ("absent", "unsupported")),
+    } == FILTERS
 
 
 MEASURED = {

@@ -67,6 +67,8 @@ def test_the_intra_score_by_hand():
 def test_without_steps_nothing_can_be_left_out(intra):
     bare = Evidence(example_id="bare", confidence=0.4)
     assert egss_intra(bare, SelectionConfig(intra=intra)) == 0.0
+    config = SelectionConfig(strategy="egss_intra", intra=intra)
+    assert scores_of(Pool(size=1, evidence=[bare]), config).tolist() == [0.0], "and nothing is absent"
 
 
 @pytest.mark.parametrize("intra", ["hard", "soft"])
