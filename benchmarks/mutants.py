@@ -146,7 +146,9 @@ def main():
         for module in options.modules or LISTS["modules"]:
             rows = results["modules"].setdefault(module, {})
             for _ in examine(module, copy, rows, until=until, most=options.most, seed=options.seed):
-                RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+                whole = RESULTS.with_suffix(".part")
+                whole.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+                whole.replace(RESULTS)
             are_fine.append(report(module, rows))
     sys.exit(not all(are_fine))
 

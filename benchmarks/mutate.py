@@ -50,7 +50,7 @@ def replacements(node, parent, field):
         yield ast.UnaryOp(ast.Not(), node)
     is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     is_set_again = isinstance(node, ast.Assign) and (
-        isinstance(parent, BLOCKS) or not all(isinstance(target, ast.Name) for target in node.targets)
+        isinstance(parent, BLOCKS) or isinstance(node.targets[0], ast.Attribute | ast.Subscript)
     )
     if isinstance(node, DROPPED) or is_call or is_set_again:
         yield ast.Pass()

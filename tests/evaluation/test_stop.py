@@ -59,6 +59,16 @@ def test_the_default_speaks_as_its_docstring_says():
     assert plateau(large, last=1, points=2.0).holds
 
 
+def test_a_bound_at_the_points_is_not_below_them():
+    hits, usd = rounds(500, 600, 600, 600), [1.0, 2.0, 3.0, 4.0]
+    bound = plateau(hits, last=2, points=2.0).value
+    assert not plateau(hits, last=2, points=bound).holds
+    assert plateau(hits, last=2, points=bound + 1e-9).holds
+    bound = extrapolation(hits, usd, points=2.0).value
+    assert not extrapolation(hits, usd, points=bound).holds
+    assert extrapolation(hits, usd, points=bound + 1e-9).holds
+
+
 @pytest.mark.parametrize("n_rounds", [1, 2])
 def test_a_plateau_needs_a_round_to_be_held_against(n_rounds):
     found = plateau(rounds(*[600] * n_rounds), last=2, points=100)
@@ -91,6 +101,90 @@ def test_a_bounded_fit_by_hand():
     # u = 1, 2 and 4: through (1, 0), (2, 0.5), (4, 0.75) goes 1 - 1 / u, which ends at 1 exactly
     shares = np.array([[0.0, 0.5, 0.75]])
     assert predicted_gain([0.0, 1.0, 3.0], shares, next_usd=4.0) == pytest.approx([1 / 4 - 1 / 8])
+
+
+def slow_gain(usd, shares, next_usd, weights):
+    """The definition of `predicted_gain` as a plain loop over powers and over the bounds that may be met."""
+    scale = next(money for money in usd if money > 0)
+    best = None
+    for k in range(25):
+        power = 2.0 ** (-3 + 6 * k / 24)
+        x = [(1 + money / scale) ** -power for money in usd]
+        total = sum(weights)
+        mean = [
+            sum(w * value for w, value in zip(weights, values, strict=True)) / total for values in (x, shares)
+        ]
+        cross = sum(w * (a - mean[0]) * (y - mean[1]) for w, a, y in zip(weights, x, shares, strict=True))
+        square = sum(w * (a - mean[0]) ** 2 for w, a in zip(weights, x, strict=True))
+        free = -cross / square
+        at_one = sum(w * a * (1 - y) for w, a, y in zip(weights, x, shares, strict=True))
+        at_one /= sum(w * a * a for w, a in zip(weights, x, strict=True))
+        for top, slope in ((mean[1] + free * mean[0], free), (mean[1], 0.0), (1.0, max(0.0, at_one))):
+            if slope >= 0 and top <= 1:
+                error = sum(
+                    w * (y - top + slope * a) ** 2 for w, a, y in zip(weights, x, shares, strict=True)
+                )
+                if best is None or error < best[0] - 1e-15:
+                    rise = (1 + usd[-1] / scale) ** -power - (1 + (usd[-1] + next_usd) / scale) ** -power
+                    best = (error, slope * rise)
+    return best[1]
+
+
+@pytest.mark.parametrize(
+    "usd",
+    [
+        [0.0, 0.5, 1.0, 2.5],
+        [0.0, 0.0, 0.25, 4.0],
+        [1.0, 2.0, 2.0, 3.0, 9.0],
+        [3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_the_fit_is_that_of_a_plain_loop(usd, is_weighted):
+    rng = np.random.default_rng(len(usd) + is_weighted)
+    steady = 0.9 - 0.6 * (1 + np.array(usd)) ** -rng.uniform(0.2, 4, (30, 1))
+    shares = np.clip(steady + rng.normal(0, 0.1, (30, len(usd))), 0, 1)
+    weights = rng.exponential(size=shares.shape) if is_weighted else np.ones(shares.shape)
+    found = predicted_gain(usd, shares, next_usd=1.5, weights=weights if is_weighted else None)
+    slow = [slow_gain(usd, *row, 1.5, w) for *row, w in zip(shares.tolist(), weights.tolist(), strict=True)]
+    assert found == pytest.approx(slow, abs=1e-9)
+    assert len({round(gain, 6) for gain in slow}) > 9, "and they are not all the same"
+
+
+@pytest.mark.parametrize("usd", [[0.0] * 4, [-1.0, 1.0, 2.0, 3.0], [1.0, 2.0, 1.5, 3.0]])
+def test_money_that_falls_or_is_none_has_no_curve(usd):
+    with pytest.raises(ValueError, match="must not fall nor stay 0; give it in order of rounds"):
+        predicted_gain(usd, np.array([[0.1, 0.2, 0.3, 0.4]]), next_usd=1.0)
+
+
+def test_the_bound_is_the_ninth_decile_of_resampled_fits():
+    hits, usd = rounds(30, 40, 44, 46, n=60), [0.0, 0.0, 0.5, 1.0]
+    found = extrapolation(hits, usd, points=1.0, seed=4)
+    rng = np.random.default_rng(4)
+    items = rng.multinomial(60, [1 / 60] * 60, size=1000)
+    shares = np.array([[np.dot(row, drawn) / 60 for row in hits] for drawn in items])
+    weights = rng.exponential(size=(1000, 4))
+    gains = np.sort(100 * predicted_gain(usd, shares, next_usd=0.5, weights=weights))
+    assert gains[898] < found.value < gains[901]
+    fitted = found.numbers["gain_points"]
+    assert fitted == pytest.approx(
+        100 * predicted_gain(usd, np.array([[30, 40, 44, 46]]) / 60, next_usd=0.5)[0]
+    )
+    assert found.numbers == {
+        **{"next_usd": 0.5, "rounds": 4, "n": 60, "gain_points": fitted, "resamples": 1000},
+    }
+    assert (
+        found.because
+        == f"the next $0.5 buys {fitted:.1f} points by the curve, at most {found.value:.1f} at 90 %"
+    )
+    assert extrapolation(hits, usd, points=1.0) == extrapolation(hits, usd, points=1.0, seed=0)
+    config = StopConfig(extrapolation_points=1.0)
+    by_default = should_stop(config, hits=hits, usd=usd).findings[1]
+    assert by_default == extrapolation(hits, usd, points=1.0, seed=0)
+    assert by_default != extrapolation(hits, usd, points=1.0, seed=1)
+    other = should_stop(StopConfig(extrapolation_points=1.0, extrapolation_usd=2.0), hits=hits, usd=usd)
+    assert other.findings[1] == extrapolation(hits, usd, points=1.0, next_usd=2.0)
 
 
 def test_extrapolation_holds_on_a_flat_curve_and_not_on_a_rising_one():
@@ -130,9 +224,23 @@ def test_extrapolation_says_what_it_does_not_know():
 def test_certain_compares_and_does_not_guess():
     assert certain(0.19, below=0.2).holds
     assert not certain(0.2, below=0.2).holds
+    found = certain(0.19, below=0.2)
+    assert (found.rule, found.value, found.threshold, found.numbers) == (
+        *("certain", 0.19, 0.2),
+        {"largest_score": 0.19},
+    )
     for unknown in (None, math.nan):
         found = certain(unknown, below=0.2)
-        assert (found.holds, found.value) == (False, None)
+        assert (found.rule, found.holds, found.value, found.numbers) == ("certain", False, None, {})
+        assert found.because == "not decided: no example left in the pool has a score"
+
+
+def test_every_undecided_rule_bears_its_name():
+    hits = rounds(5, 5, 5, 5, n=10)
+    assert plateau(hits, last=4, points=1).rule == "plateau"
+    for usd in ([1.0, None, None, None], [0.0] * 4, [1.0, 2.0, 3.0, 3.0]):
+        assert extrapolation(hits, usd, points=1).rule == "extrapolation"
+    assert extrapolation(hits[:3], [1.0, 2.0, 3.0], points=1).rule == "extrapolation"
 
 
 def test_the_first_rule_that_holds_is_named_and_all_are_told():
@@ -169,7 +277,33 @@ def test_bad_input_is_refused():
         plateau([[1, 0], [1, 2]], last=1, points=1)
     with pytest.raises(ValueError, match="needs validation items"):
         plateau([], last=1, points=1)
+    with pytest.raises(ValueError, match="needs validation items"):
+        plateau([[], []], last=1, points=1)
     with pytest.raises(ValueError, match="1 sums of money for 2 rounds"):
         should_stop(StopConfig(), hits=rounds(1, 2, n=3), usd=[1.0])
-    with pytest.raises(ConfigError, match="plateau_points"):
-        parse(StopConfig, {"plateau_points": -1}, where="[stop]")
+
+
+def test_what_holds_where_nothing_is_said():
+    assert StopConfig().model_dump() == {
+        **{"plateau_points": 2.0, "plateau_rounds": 2, "extrapolation_points": None},
+        **{"extrapolation_usd": None, "certain_below": None, "least_rounds": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("plateau_points", [0, 100], [-0.001, 100.001]),
+        ("plateau_rounds", [1], [0]),
+        ("extrapolation_points", [0.001, 100], [0, 100.001]),
+        ("extrapolation_usd", [0.001], [0, math.inf]),
+        ("certain_below", [-5.0, 0.0], [math.inf, math.nan]),
+        ("least_rounds", [1], [0]),
+    ],
+)
+def test_limits_of_settings(field, good, bad):
+    for value in good:
+        assert getattr(parse(StopConfig, {field: value}, where="[stop]"), field) == value
+    for value in bad:
+        with pytest.raises(ConfigError, match=field):
+            parse(StopConfig, {field: value}, where="[stop]")

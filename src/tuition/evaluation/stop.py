@@ -189,7 +189,7 @@ def upper_gain(won: int, lost: int, *, n: int) -> float:
     """
     total, difference = n + 2, won - lost
     variance = (won + lost + 1 - difference**2 / total) / total**2
-    return min(1.0, difference / total + _Z95 * math.sqrt(max(0.0, variance)))
+    return min(1.0, difference / total + _Z95 * math.sqrt(variance))
 
 
 def extrapolation(
