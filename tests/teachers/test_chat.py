@@ -367,7 +367,8 @@ def test_an_answer_that_broke_off_is_paid_and_is_no_answer(server, teacher):
     broken = choice("Because the", finish="error") | {"error": {"code": 502, "message": "upstream died"}}
     server.answer = JSONResponse({"choices": [broken], "usage": USAGE})
     reply = ask(teacher)
-    assert reply.failure.message == "the endpoint broke off in the middle of the text: upstream died"
+    wanted = "the endpoint broke off in the middle of the text, finish reason 'error': upstream died"
+    assert reply.failure.message == wanted
     assert (reply.text, reply.finish, reply.usage.completion_tokens) == ("", "error", 7)
     assert "Because the" in reply.raw
     server.answer = JSONResponse({"choices": [broken]})

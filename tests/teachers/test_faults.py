@@ -103,7 +103,6 @@ ENDS = {
 }
 NATIVE = {
     "unsupported": BAD,
-    "flagged": BAD,
     "no_choices": End(kind="empty", paid=True),
     "null_content": End(kind="malformed", paid=True),
     "filtered": End(kind="refused", again=False, paid=True),

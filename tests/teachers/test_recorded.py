@@ -147,3 +147,18 @@ def test_row_of_another_form_is_told(config, tmp_path):
     write(tmp_path / "a.jsonl.gz", [{"id": "q1", "rationales": {"ann": "text"}}])
     with pytest.raises(DataError, match="row 'q1': `rationales` is not of the form"):
         make_teacher(config)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "reasoning"),
+    [
+        ({"text": "<think>It is 4.</think>It is 5."}, "It is 5.", "It is 4."),
+        ({"text": "[THINK]It is 4.[/THINK]It is 5.", "reasoning": "Hm."}, "It is 5.", "Hm.\n\nIt is 4."),
+        ({"text": "It is 5.", "reasoning": None}, "It is 5.", ""),
+        ({"text": "<think>It is 4."}, "", "It is 4."),
+    ],
+)
+def test_a_thought_is_kept_apart_from_a_recorded_text(tmp_path, entry, text, reasoning):
+    file = write(tmp_path / "t.jsonl.gz", [{"id": "q1", "question": "?", "rationales": {"ann": entry}}])
+    reply = ask(make_teacher(TeacherConfig(kind="recorded", name="ann", file=file)), "q1")
+    assert (reply.text, reply.reasoning) == (text, reasoning)

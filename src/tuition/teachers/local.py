@@ -20,6 +20,7 @@ from tuition.core.budget import Price
 from tuition.core.errors import TeacherError
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Reply, Request, Usage
+from tuition.core.thoughts import thought_apart
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.together import Worker, Write
 from tuition.teachers.weights import Weights, find_weights
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalTeacher"]
 
 _PARAMETERS = {"max_tokens", "temperature"}
-_THOUGHT, _THOUGHT_END = "<think>", "</think>"
 _KEPT_SETTINGS = ("decoder_start_token_id", "forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens")
 """Settings a model brings that belong to its form; how it would sample is for the teacher's table to say."""
 
@@ -272,15 +272,13 @@ class _Engine:
             return Reply(failure=Failure(kind="server", message=message), latency_s=latency_s)
         finish = "stop" if tokens and tokens[-1] in self._ends else "length"
         whole = cast("str", self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
-        thought, mark, text = whole.rpartition(_THOUGHT_END)
-        if not mark and whole.startswith(_THOUGHT):
-            thought, text = whole, ""
+        text, thought = thought_apart(whole)
         failure = Failure(kind="empty", message="the text is empty")
         if finish == "length":
             failure = Failure(kind="truncated", message="max_tokens ran out before the answer began")
         return Reply(
             text=text.strip(),
-            reasoning=thought.removeprefix(_THOUGHT).strip(),
+            reasoning=thought,
             finish=finish,
             usage=Usage(prompt_tokens=len(prompt), completion_tokens=len(tokens)),
             model=self._name,

@@ -14,6 +14,7 @@ from tuition.core.errors import DataError, TeacherError, some_of
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Json, Reply, Request
 from tuition.core.rows import read_rows, resolve_data
+from tuition.core.thoughts import thought_apart
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import estimate_usage
 
@@ -68,11 +69,14 @@ class RecordedTeacher:
             failure = Failure(kind="absent", message=f"no recorded reply of {self.model!r} to {place}")
             return Reply(model=self.model, failure=failure)
         entry = samples[request.sample]
-        text, answer = str(entry.get("text") or ""), entry.get("answer")
+        written, answer = str(entry.get("text") or ""), entry.get("answer")
+        text, within = thought_apart(written)
+        apart = str(entry.get("reasoning") or "")
         return Reply(
             text=text,
+            reasoning="\n\n".join(filter(None, (apart, within))),
             answer=None if answer is None else str(answer),
-            usage=estimate_usage(request, text),
+            usage=estimate_usage(request, written),
             model=self.model,
         )
 

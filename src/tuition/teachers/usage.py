@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -11,7 +12,15 @@ from tuition.core.budget import Price, price_of
 from tuition.core.records import Json, Request, Usage
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["count_of", "estimate_usage", "known_price", "price_for", "read_usage", "split_usage"]
+__all__ = [
+    "completed_usage",
+    "count_of",
+    "estimate_usage",
+    "known_price",
+    "price_for",
+    "read_usage",
+    "split_usage",
+]
 
 _MOST_TOKENS = 10**9
 """A count beyond this is no count."""
@@ -42,11 +51,30 @@ def estimate_usage(request: Request, text: str) -> Usage:
     )
 
 
+def completed_usage(counted: Usage | None, guess: Usage) -> Usage:
+    """Put a guess where the provider counted nothing and something was read or written all the same.
+
+    Args:
+        counted: By the provider; None: nothing at all.
+        guess: From the lengths of the texts.
+
+    Returns:
+        What was counted, or with the side that is missing guessed: a usage marked as estimated.
+    """
+    if counted is None:
+        return guess
+    prompt = counted.prompt_tokens or guess.prompt_tokens
+    completion = counted.completion_tokens or guess.completion_tokens
+    if (prompt, completion) == (counted.prompt_tokens, counted.completion_tokens):
+        return counted
+    return dataclasses.replace(counted, prompt_tokens=prompt, completion_tokens=completion, is_estimated=True)
+
+
 def read_usage(value: Json) -> Usage | None:
     """Read the `usage` object of a Chat Completions body.
 
     Where the total is more than prompt and completion, the rest is reasoning that was counted apart and is
-    charged all the same (Google, xAI).
+    charged all the same (Google, xAI); beside no prompt it could as well be the prompt.
 
     Args:
         value: As it came.
@@ -57,7 +85,7 @@ def read_usage(value: Json) -> Usage | None:
     if not isinstance(value, dict):
         return None
     prompt, completion = count_of(value, "prompt_tokens"), count_of(value, "completion_tokens")
-    apart = max(0, count_of(value, "total_tokens") - prompt - completion)
+    apart = max(0, count_of(value, "total_tokens") - prompt - completion) if prompt else 0
     if prompt + completion == 0:
         return None
     cached = count_of(value.get("prompt_tokens_details"), "cached_tokens")

@@ -6,20 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuition.core.records import Json, Reply, Request, Usage
-from tuition.teachers.usage import count_of, estimate_usage
-from tuition.teachers.wire.faults import emptiness, malformed
+from tuition.teachers.usage import completed_usage, count_of, estimate_usage
+from tuition.teachers.wire.faults import finish_of, malformed, unfinished
 from tuition.teachers.wire.keys import Secret
-from tuition.teachers.wire.openai import parts_of
+from tuition.teachers.wire.openai import text_and_thought
 
 __all__ = ["AnthropicForm"]
 
 _VERSION = "2023-06-01"
-_FINISHES = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-}
 
 
 class AnthropicForm:
@@ -77,21 +71,18 @@ class AnthropicForm:
         if not isinstance(content, list):
             failure = malformed(text, wanted="a message", is_paid=True if usage else None)
             return [Reply(usage=usage or Usage(), raw=text, model=request.model, failure=failure)]
-        written, reasoning, _ = parts_of(content)
-        reason, model = table.get("stop_reason"), table.get("model")
-        reason = reason if isinstance(reason, str) and reason else "end_turn"
-        finish = _FINISHES.get(reason, reason)
-        # What stands before a refusal is not to be used.
-        is_text = bool(written.strip()) and finish != "refusal"
+        text_there, reasoning, _ = text_and_thought(content)
+        model = table.get("model")
+        failure = unfinished(table.get("stop_reason"), has_text=bool(text_there.strip()))
         return [
             Reply(
-                text=written if is_text else "",
+                text="" if failure else text_there,
                 reasoning=reasoning,
-                finish=finish,
-                usage=usage or estimate_usage(request, written + reasoning),
+                finish=finish_of(table.get("stop_reason")),
+                usage=completed_usage(usage, estimate_usage(request, text_there + reasoning)),
                 model=model if isinstance(model, str) and model else request.model,
                 raw=text,
-                failure=None if is_text else emptiness(finish),
+                failure=failure,
             )
         ]
 

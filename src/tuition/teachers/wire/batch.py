@@ -21,7 +21,7 @@ from tuition.core.records import Failure, Json, Reply, Request
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import estimate_usage, price_for
 from tuition.teachers.wire.capabilities import Capabilities
-from tuition.teachers.wire.faults import cut_off, json_of, malformed, refusal
+from tuition.teachers.wire.faults import cut_off, is_success, json_of, malformed, refusal
 from tuition.teachers.wire.http import Answer, Connections
 from tuition.teachers.wire.keys import read_key
 from tuition.teachers.wire.openai import OpenAIForm
@@ -261,7 +261,7 @@ class BatchedTeacher:
         except (httpx2.HTTPError, TimeoutError) as error:
             failure = cut_off(error, limit=connections.limit_of(error))
             raise ConnectionError(self._hide(f"{path}: {failure.message}")) from None
-        if 200 <= answer.status < 300:
+        if answer.is_success:
             return answer
         failure = refusal(answer.status, answer.text, answer.headers)
         said = self._hide(f"{path}: {failure.message}")
@@ -313,7 +313,7 @@ def read_line(row: Mapping[str, Any], text: str, request: Request) -> Reply:
         The answer, or a reply whose failure says why there is none.
     """
     status, body = _answer_of(row)
-    if status == 200 and not (isinstance(body, dict) and body.get("error")):
+    if status is not None and is_success(status) and not (isinstance(body, dict) and body.get("error")):
         [reply] = _FORM.read(body, text, [request])
         return reply
     if status is None:
@@ -333,7 +333,7 @@ def _answer_of(row: Mapping[str, Any]) -> tuple[int | None, Any]:
         return 200, response
     body = response.get("body")
     status = response.get("status_code", 200)
-    if not isinstance(status, int) or (body is None and status == 200):
+    if not isinstance(status, int) or (body is None and is_success(status)):
         return None, None
     return status, {"error": row.get("error")} if body is None else body
 

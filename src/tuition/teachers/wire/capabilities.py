@@ -247,7 +247,7 @@ class _Probe:
         except (httpx2.HTTPError, TimeoutError) as error:
             self._faults["models"] = cut_off(error, limit=self.line.limit_of(error)).message
             return
-        body = json_of(answer.text) if answer.status == 200 else None
+        body = json_of(answer.text) if answer.is_success else None
         entries = body.get("data") if isinstance(body, dict) else None
         names = [entry.get("id") for entry in entries or () if isinstance(entry, dict)]
         found: list[Json] = [self.line.hide(name) for name in names if isinstance(name, str)]
@@ -261,7 +261,7 @@ class _Probe:
         for name in names:
             self.found["max_tokens_name"] = name
             answer = await self._try("plain", {})
-            if answer is not None and answer.status == 200:
+            if answer is not None and answer.is_success:
                 self._faults.pop("plain", None)
                 self._reasoning_in = _reasoning_in(json_of(answer.text))
                 return
@@ -315,7 +315,7 @@ class _Probe:
             self._faults[what] = cut_off(error, limit=self.line.limit_of(error)).message
             return None
         self._calls += 1
-        if answer.status != 200:
+        if not answer.is_success:
             self._faults[what] = refusal(answer.status, answer.text, answer.headers).message
             return answer
         usage = self._read(answer).usage
@@ -339,9 +339,9 @@ class _Probe:
 
     def _told(self, answer: Answer | None) -> bool | None:
         """Yes, no, or None for a call that met another fault."""
-        if answer is None or answer.status not in (200, *_REFUSED):
+        if answer is None or not (answer.is_success or answer.status in _REFUSED):
             return None
-        return answer.status == 200
+        return answer.is_success
 
 
 def _choices(answer: Answer | None) -> list[dict[str, Any]]:

@@ -152,7 +152,7 @@ class ChatTeacher:
             One reply a request, with a text or a failure, and without the key.
         """
         found = json_of(answer.text)
-        if answer.status != 200 or (isinstance(found, dict) and found.get("error")):
+        if not answer.is_success or (isinstance(found, dict) and found.get("error")):
             replies = self._refused(answer, requests, found=found, sent=sent)
         else:
             replies = self._form.read(found, answer.text, requests)

@@ -1,4 +1,4 @@
-"""From a status and a body, or from a broken connection, to a failure with its kind.
+"""From a status and a body, a broken connection, or the word that ended a text, to a failure with its kind.
 
 Says what is known of whether the attempt was charged, and what may help. Knows no retry.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,17 @@ import httpx2
 from tuition.core.records import Failure
 from tuition.teachers.wire.limits import seconds_of
 
-__all__ = ["broken_off", "cut_off", "emptiness", "json_of", "malformed", "refusal", "retry_after", "said_of"]
+__all__ = [
+    "cut_off",
+    "finish_of",
+    "is_success",
+    "json_of",
+    "malformed",
+    "refusal",
+    "retry_after",
+    "said_of",
+    "unfinished",
+]
 
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 """Faults before the request left: nothing can have been charged."""
@@ -30,7 +41,34 @@ _LONGEST_WAIT_S = 1e9
 _QUOTA = ("insufficient_quota", "insufficient_balance", "insufficient_credit", "billing")
 """Beginnings of codes of an account that is empty; the words alone stand in passing refusals too."""
 _QUOTA_WORDS = ("credit balance is too low", "billing hard limit", "insufficient balance")
-_FILTERED = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation")
+_FILTERS = re.compile(
+    r"content[ _-]?filter|content(?: management)?[ _-]?policy|filtering policy|responsible ?ai ?policy"
+    r"|prohibited[ _]content|inappropriate content|sensitive (?:content|word)|data_?inspection_?failed"
+    r"|\bspii\b|blocklist|safety (?:system|filter|setting)|moderation"
+    r"|(?:input|prompt|request|text) (?:was |is )?flagged"
+)
+"""Codes and words of providers that withhold a text, in lower case."""
+_FILTERING = (200, 400, 403, 422, 451)
+_WITHIN = ("innererror", "provider_specific_fields", "metadata")
+"""Where a gateway keeps what the provider behind it said."""
+
+_ENDS = (
+    ("refusal", "refus"),
+    (
+        "content_filter",
+        "filter|safety|prohibit|block|spii|recitation|sensitive|toxic|guardrail|armor|moderat|policy",
+    ),
+    ("length", "length|max_?(?:token|new|output|len)|context_window|token_limit|error_limit|truncat"),
+    (
+        "error",
+        "error|fail|abort|cancel|interrupt|insufficient|malformed|invalid|time|unknown|unspecified|other"
+        "|network|overload|unavailable|unexpected|incomplete|partial|disconnect|clos|drop|lost|terminat|kill"
+        "|crash|exception|preempt|evict|missing|language|pause|repetit|too_many|quota|rate_limit|no_image",
+    ),
+    ("stop", r"\A(?:stop|stop_sequence|end_turn|end|eos|eos_token|completed?|finished|done|success)\Z"),
+)
+"""What the word means by which a writing ended, and its parts by which it is known, in lower case; the first
+that fits. A word that no part fits is a whole text's, as long as there is one."""
 
 
 def json_of(text: str) -> Any:
@@ -46,6 +84,11 @@ def json_of(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def is_success(status: int) -> bool:
+    """Say whether a status is any of success; some gateways answer 201 in the place of 200."""
+    return 200 <= status < 300
 
 
 def cut_off(error: Exception, *, limit: str) -> Failure:
@@ -85,10 +128,11 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:
     fault = _fault(body)
     named = [fault.get(name) for name in ("code", "type", "status")]
     codes = [code.lower() for code in named if isinstance(code, str)]
-    if status == 200:
+    if is_success(status):
         status = _inner_status(fault)
     said = next(iter(said_of(body)), "") or text
-    kind, is_retryable = _kind(status, codes, said.lower())
+    within = [json.dumps(fault[name]) for name in _WITHIN if name in fault]
+    kind, is_retryable = _kind(status, codes, " ".join((said, *codes, *within)).lower())
     return Failure(
         kind=kind,
         message=f"HTTP {status}: {said[:_SHOWN]}",
@@ -103,7 +147,7 @@ def _kind(status: int, codes: list[str], said: str) -> tuple[str, bool]:
     is_empty = any(code.startswith(_QUOTA) for code in codes) and status in (400, 403, 429)
     if status == 402 or is_empty or (status == 400 and any(words in said for words in _QUOTA_WORDS)):
         return "quota", False
-    if status in (400, 403) and any(code in _FILTERED for code in codes):
+    if status in _FILTERING and _FILTERS.search(said):
         return "filtered", False
     if status == 401:
         # A key can be mended, and the very same call then succeeds.
@@ -166,6 +210,7 @@ def _fault(body: Any) -> Mapping[str, Any]:
 def _inner_status(fault: Mapping[str, Any]) -> int:
     """Status 200 with an error inside: some routers put the status of whom they asked into the code."""
     code = fault.get("code")
+    code = int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code
     return code if isinstance(code, int) and 400 <= code <= 599 else 200
 
 
@@ -173,7 +218,8 @@ def retry_after(headers: Mapping[str, str], fault: Mapping[str, Any] | None = No
     """Read how long the endpoint asks to be left alone.
 
     Args:
-        headers: Names in lower case; `retry-after` holds seconds or a date, `retry-after-ms` milliseconds.
+        headers: Names in lower case; `retry-after` holds seconds, a date or a moment in seconds since 1970,
+            `retry-after-ms` milliseconds.
         fault: An error object, in which Google names a delay.
 
     Returns:
@@ -185,7 +231,7 @@ def retry_after(headers: Mapping[str, str], fault: Mapping[str, Any] | None = No
     value = headers.get("retry-after", "").strip()
     wanted = seconds_of(value) if value else None
     if wanted is not None:
-        return _bounded(wanted)
+        return _bounded(wanted if wanted < _LONGEST_WAIT_S else wanted - time.time())
     try:
         return _bounded(parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError, OSError):
@@ -217,38 +263,47 @@ def malformed(text: str, *, wanted: str, is_paid: bool | None) -> Failure:
     return Failure(kind="malformed", message=message, is_retryable=True, is_paid=is_paid)
 
 
-def broken_off(said: str, *, has_text: bool) -> Failure:
-    """Name the fault of an answer whose writing ended by an error; what was written until then is charged.
+def finish_of(word: object) -> str:
+    """Read why the writing ended, in the words of whatever endpoint.
 
     Args:
-        said: What the endpoint says of it, if anything.
-        has_text: Whether it had written some.
+        word: Of the body, such as `stop`, `PROHIBITED_CONTENT` or `content_filter: SPII`; anything but a text
+            says nothing.
 
     Returns:
-        A failure that may pass.
+        stop, length, content_filter, refusal or error; or the word itself, where it means none of these.
     """
-    where = "in the middle of the text" if has_text else "before any text"
-    message = f"the endpoint broke off {where}" + (f": {said[:_SHOWN]}" if said else "")
-    return Failure(kind="server", message=message, is_retryable=True, is_paid=True)
+    plain = re.sub(r"[\s-]+", "_", word.strip().lower()) if isinstance(word, str) else ""
+    return next((meant for meant, parts in _ENDS if re.search(parts, plain)), plain and str(word)) or "stop"
 
 
-def emptiness(finish: str, *, refused: str = "") -> Failure:
-    """Say why a reply that was paid for has no text.
+def unfinished(word: object, *, has_text: bool, refused: str = "", said: str = "") -> Failure | None:
+    """Say why an answer that was paid for is no whole one.
 
     Args:
-        finish: Why the writing ended.
+        word: By which the writing ended.
+        has_text: Whether it has a text beside its thought.
         refused: The model's own words where it refuses.
+        said: What the endpoint says of a fault, if anything.
 
     Returns:
-        The failure.
+        The failure; None: the text is an answer, whole or cut off by `max_tokens`.
     """
-    if refused or finish == "refusal":
+    finish, where = finish_of(word), "in the middle of the text" if has_text else "before any text"
+    if finish == "error":
+        # Some routers give what there was until then; it is charged, and is no answer.
+        message = f"the endpoint broke off {where}, finish reason {word!r}" + (
+            f": {said[:_SHOWN]}" if said else ""
+        )
+        return Failure(kind="server", message=message, is_retryable=True, is_paid=True)
+    if finish == "refusal" or (refused and not has_text):
         said = f": {refused[:_SHOWN]}" if refused else ""
         return Failure(kind="refused", message=f"the model refused to answer{said}", is_paid=True)
-    if finish in ("content_filter", "safety"):
-        return Failure(
-            kind="filtered", message="the provider's content filter withheld the text", is_paid=True
-        )
+    if finish == "content_filter":
+        message = f"the provider's content filter withheld the text, finish reason {word!r}"
+        return Failure(kind="filtered", message=message, is_paid=True)
+    if has_text:
+        return None
     if finish == "length":
         message = "no text: max_tokens ran out before the answer began; raise the teacher's max_tokens"
         return Failure(kind="truncated", message=message, is_paid=True)

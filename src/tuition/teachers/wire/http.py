@@ -17,6 +17,7 @@ import httpx2
 from tuition.core.errors import TeacherError
 from tuition.core.records import Reply
 from tuition.teachers.config import TeacherConfig
+from tuition.teachers.wire.faults import is_success
 from tuition.teachers.wire.keys import MASK, Secret
 
 __all__ = ["Answer", "Connections", "address_of"]
@@ -36,6 +37,11 @@ class Answer:
     text: str
     headers: Mapping[str, str]
     """Names in lower case."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is any of success."""
+        return is_success(self.status)
 
     @property
     def shown(self) -> str:
@@ -127,7 +133,7 @@ class Connections:
                 lines.give_back(client)
             held = {name.lower(): value for name, value in response.headers.items()}
             # Before anything is made of it: once a text is cut, a part of the key is not found in it.
-            return Answer(status=response.status_code, text=self._key.hide(response.text), headers=held)
+            return Answer(status=response.status_code, text=self._key.hide(_text_of(response)), headers=held)
 
     def limit_of(self, error: Exception) -> str:
         """Say which time-out an error tells of.
@@ -181,6 +187,14 @@ class Connections:
         return httpx2.AsyncClient(
             headers=dict(self._headers), timeout=timeout, verify=self._trust, trust_env=is_shut
         )
+
+
+def _text_of(response: httpx2.Response) -> str:
+    """The body as UTF-8, which JSON is whatever the header says; the header counts for what is none."""
+    try:
+        return response.content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return response.text
 
 
 class _Lines:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuition.core.records import Failure, Json, Reply, Request, Usage
-from tuition.teachers.usage import estimate_usage, read_usage, split_usage
-from tuition.teachers.wire.faults import broken_off, emptiness, malformed, said_of
+from tuition.core.thoughts import thought_apart
+from tuition.teachers.usage import completed_usage, estimate_usage, read_usage, split_usage
+from tuition.teachers.wire.faults import finish_of, malformed, said_of, unfinished
 from tuition.teachers.wire.keys import Secret
 
-__all__ = ["OpenAIForm", "parts_of"]
-
-_FINISHES = {
-    "max_tokens": "length",
-    "MAX_TOKENS": "length",
-    "model_length": "length",
-    "SAFETY": "content_filter",
-    "safety": "content_filter",
-}
-"""Words of endpoints that say it in their own way."""
-_THOUGHT, _THOUGHT_END = "<think>", "</think>"
+__all__ = ["OpenAIForm", "parts_of", "text_and_thought"]
 
 
 class OpenAIForm:
@@ -101,22 +93,17 @@ class _Choice:
 
     def __init__(self, choice: Mapping[str, Any]) -> None:
         message = choice["message"]
-        content, self.reasoning, refused = parts_of(message.get("content"))
-        for name in ("reasoning", "reasoning_content"):
-            apart = message.get(name)
-            self.reasoning = self.reasoning or (apart if isinstance(apart, str) else "")
-        self.text, thought = _thought_apart(content)
-        self.reasoning = self.reasoning or thought
-        finish = choice.get("finish_reason")
-        finish = finish if isinstance(finish, str) and finish else "stop"
-        self.finish = _FINISHES.get(finish, finish)
+        apart = (message.get(name) for name in ("reasoning", "reasoning_content"))
+        kept = next((said for said in apart if isinstance(said, str) and said), "")
+        self.text, self.reasoning, refused = text_and_thought(message.get("content"), kept)
+        self.finish = finish_of(choice.get("finish_reason"))
         words = message.get("refusal")
-        refused = words if isinstance(words, str) and words else refused
-        if self.finish == "error":
-            # Some routers give what there was until then; it is charged, and is no answer.
-            self.failure: Failure | None = broken_off(next(said_of(choice), ""), has_text=bool(self.text))
-        else:
-            self.failure = None if self.text.strip() else emptiness(self.finish, refused=refused)
+        self.failure: Failure | None = unfinished(
+            choice.get("finish_reason"),
+            has_text=bool(self.text.strip()),
+            refused=words if isinstance(words, str) and words else refused,
+            said=next(said_of(choice), ""),
+        )
 
 
 def _choices(value: Any, n: int) -> list[Mapping[str, Any] | None]:
@@ -133,17 +120,21 @@ def _usages(usage: Usage | None, requests: Sequence[Request], read: Sequence[_Ch
     there = [i for i, choice in enumerate(read) if choice is not None]
     usages = [Usage()] * len(requests)
     if not there:
-        usages[0] = usage or Usage()
+        # What was written, if anything, is not to be had: without a count of it nobody can tell what it cost.
+        counted = usage or Usage()
+        usages[0] = dataclasses.replace(counted, is_estimated=not counted.completion_tokens)
         return usages
     texts = {i: choice.text + choice.reasoning for i, choice in enumerate(read) if choice is not None}
-    if usage is not None:
-        shares = split_usage(usage, [len(texts[i]) for i in there])
-    else:
-        # The prompt is read once for all the answers.
-        guesses = [estimate_usage(requests[i], texts[i]) for i in there]
+    guesses = [estimate_usage(requests[i], texts[i]) for i in there]
+    written = sum(guess.completion_tokens for guess in guesses)
+    # The prompt is read once for all the answers.
+    whole = completed_usage(usage, dataclasses.replace(guesses[0], completion_tokens=written))
+    shares = split_usage(whole, [len(texts[i]) for i in there])
+    if usage is None or not usage.completion_tokens:
+        # No answer's guess exceeds what was set aside for it; a share of the sum might.
         shares = [
-            guess if k == 0 else Usage(completion_tokens=guess.completion_tokens, is_estimated=True)
-            for k, guess in enumerate(guesses)
+            dataclasses.replace(share, completion_tokens=guess.completion_tokens)
+            for share, guess in zip(shares, guesses, strict=True)
         ]
     for i, share in zip(there, shares, strict=True):
         usages[i] = share
@@ -181,17 +172,20 @@ def parts_of(content: Any) -> tuple[str, str, str]:
     return "".join(text), "".join(reasoning), "".join(refused)
 
 
+def text_and_thought(content: Any, apart: str = "") -> tuple[str, str, str]:
+    """Take a message's content apart into the answer and what was thought before it.
+
+    Args:
+        content: A text, or a list of parts, or anything.
+        apart: Reasoning that the endpoint itself kept apart.
+
+    Returns:
+        The answer, all reasoning, and the words of a refusal.
+    """
+    written, in_parts, refused = parts_of(content)
+    text, within = thought_apart(written)
+    return text, "\n\n".join(dict.fromkeys(filter(None, (in_parts or apart, within)))), refused
+
+
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _thought_apart(content: str) -> tuple[str, str]:
-    """Text and reasoning, where a model writes its reasoning before the text; templates may open the mark."""
-    begun = content.lstrip()
-    if begun.startswith(_THOUGHT):
-        thought, _, text = begun.removeprefix(_THOUGHT).partition(_THOUGHT_END)
-        return text.lstrip(), thought.strip()
-    thought, mark, text = content.partition(_THOUGHT_END)
-    if mark and _THOUGHT not in thought:
-        return text.lstrip(), thought.strip()
-    return content, ""

@@ -1,0 +1,126 @@
+"""Take a model's thought apart from its answer, whatever marks its template puts around it.
+
+Knows no endpoint and no file. docs/thoughts.md has the rule in words; its tables are tests of this.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["thought_apart"]
+
+_TAG = r"(?:[\w-]+:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)"
+_CHANNEL = r"(?:<\|start\|>assistant\s*)?<\|channel\|>\s*"
+_MESSAGE = r"\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
+_OPEN = "|".join(
+    (
+        rf"<{_TAG}(?:\s[^<>]*)?(?<!/)>",
+        r"\[THINK\]",
+        r"◁think▷",
+        r"<\|(?:begin_of_thought|START_THINKING|think|thinking)\|>",
+        r"<unused94>(?:thought\b)?",
+        rf"{_CHANNEL}(?:analysis|commentary){_MESSAGE}",
+        # What is left of a channel's mark once the special tokens are gone.
+        r"(?-i:\A\s*(?:assistant)?analysis(?=[A-Z0-9\"'“(]|\s*\n))",
+    )
+)
+_CLOSE = "|".join(
+    (
+        rf"</\s*{_TAG}\s*>",
+        r"\[/THINK\]",
+        r"◁/think▷",
+        r"<\|(?:end_of_thought|END_THINKING|/think|/thinking)\|>",
+        r"<unused95>",
+        rf"(?:<\|end\|>\s*)?{_CHANNEL}final{_MESSAGE}",
+        r"(?-i:assistantfinal)",
+    )
+)
+_CODE = r"```.*?```|~~~.*?~~~|`[^`\n]+`"
+_NEXT = re.compile(rf"(?P<code>{_CODE})|(?P<open>{_OPEN})|(?P<close>{_CLOSE})", re.I | re.DOTALL)
+_END = re.compile(_CLOSE, re.I)
+_WRAPPED = re.compile(
+    r"\A\s*<\|(?:begin_of_solution|START_RESPONSE)\|>|<\|(?:end_of_solution|END_RESPONSE|return|end)\|>\s*\Z",
+    re.I,
+)
+"""Marks of those templates around the answer itself."""
+_QUOTES = "\"'“”‘’«»"
+_MID_SENTENCE = re.compile(r"[\w,;]['\"”’)]*[ \t]+\Z")
+_GOES_ON = re.compile(r"[.,;:!?)…]|[ \t]+[(a-z]")
+_SENTENCE = re.compile(r"\w[.!?](?:\s|\Z)|\n")
+_PREAMBLE_WORDS = 8
+"""Words on one line before the first thought, such as "Okay, let me think:", that are no answer yet."""
+
+
+def thought_apart(text: str) -> tuple[str, str]:
+    """Take the thought out of what a model wrote.
+
+    A mark that is quoted, stands in code, or within a sentence that goes on behind it is only mentioned and
+    stays. A thought without its end takes everything behind it, an end without its beginning everything
+    before.
+
+    Args:
+        text: What came, of whatever template.
+
+    Returns:
+        The answer, and the thought; the text as it came, and an empty thought, where no mark counts.
+    """
+    kept: list[str] = []
+    thought: list[str] = []
+    start = pos = 0
+    ends = _Ends(text)
+    while found := _NEXT.search(text, pos):
+        pos = found.end()
+        if found["code"] or _is_quoted(text, found):
+            continue
+        end = found if found["close"] else ends.behind(pos)
+        if _is_mentioned(text, found, end):
+            pos = pos if end is None else end.end()
+            continue
+        before = text[start : found.start()].strip()
+        if found["close"]:
+            # Its beginning stood in the prompt: nothing before it is an answer.
+            thought += [*kept, before]
+            kept.clear()
+        elif not (kept or thought) and _is_preamble(before) and (end is None or text[end.end() :].strip()):
+            thought.append(before)
+        else:
+            kept.append(before)
+        if found["open"]:
+            thought.append(text[pos : len(text) if end is None else end.start()].strip())
+        start = pos = len(text) if end is None else end.end()
+    if start == 0:
+        return text, ""
+    last = text[start:].lstrip()
+    answer = _WRAPPED.sub("", "\n\n".join(piece for piece in (*kept, last) if piece))
+    return answer.lstrip(), "\n\n".join(piece for piece in thought if piece)
+
+
+class _Ends:
+    """The marks that end a thought, each looked for once; a quoted one is part of the thought."""
+
+    def __init__(self, text: str) -> None:
+        self._found = (end for end in _END.finditer(text) if not _is_quoted(text, end))
+        self._next = next(self._found, None)
+
+    def behind(self, pos: int) -> re.Match[str] | None:
+        """The first that begins there or later; positions never fall."""
+        while self._next is not None and self._next.start() < pos:
+            self._next = next(self._found, None)
+        return self._next
+
+
+def _is_quoted(text: str, mark: re.Match[str]) -> bool:
+    around = text[max(0, mark.start() - 1) : mark.start()], text[mark.end() : mark.end() + 1]
+    return all(sign and sign in _QUOTES + "`" for sign in around)
+
+
+def _is_mentioned(text: str, mark: re.Match[str], end: re.Match[str] | None) -> bool:
+    """Whether the sentence before a mark goes on behind it, or behind the few words that it encloses."""
+    if not _MID_SENTENCE.search(text, max(0, mark.start() - 8), mark.start()):
+        return False
+    within = "" if end is None else text[mark.end() : end.start()]
+    return not _SENTENCE.search(within) and bool(_GOES_ON.match(text, (end or mark).end()))
+
+
+def _is_preamble(before: str) -> bool:
+    return "\n" not in before and len(before.split()) <= _PREAMBLE_WORDS
