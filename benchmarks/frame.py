@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tuition.evaluation.curve import mean_interval
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -52,33 +54,84 @@ def median(runs, field, **where):
     )
 
 
-def gain(runs_a, runs_b, *, mask=None, resamples=4_000):
+def gain(runs_a, runs_b, *, mask=None, resamples=20_000):
     """Say by how many points A is better than B: the paired mean over seeds, with its 95 % interval.
 
-    The interval is a two-level bootstrap: seeds are drawn with replacement, and within each seed its items.
-    `runs_*` hold one run a seed, with `seed` and `hits` (a text of 0 and 1, one an item); `mask` gives for a
-    seed the places that count.
+    The one rule for intervals: the wider of two. One is Student's t over the seeds' differences, where there
+    are two seeds or more. The other is a bootstrap: seeds are drawn with replacement, and so are items; once
+    for all seeds where two of them have an item in common (crossed), anew for every drawn seed where each has
+    its own (nested).
+
+    `runs_*` hold one run a seed, with `seed`, `hits` (a text of 0 and 1, one an item) and `items`, which says
+    what the hits are of: a list of ids, or a text that names a test set taken whole. `mask` gives for a seed
+    the places that count.
     """
-    hits_a, hits_b = ({run["seed"]: run["hits"] for run in runs} for runs in (runs_a, runs_b))
-    if hits_a.keys() != hits_b.keys():
-        raise ValueError(f"unequal seeds: {sorted(hits_a)} and {sorted(hits_b)}")
-    differences = []
-    for seed in sorted(hits_a):
-        places = range(len(hits_a[seed])) if mask is None else mask(seed)
-        differences.append(np.array([int(hits_a[seed][i]) - int(hits_b[seed][i]) for i in places]))
+    ours, theirs = ({run["seed"]: run for run in runs} for runs in (runs_a, runs_b))
+    if ours.keys() != theirs.keys():
+        raise ValueError(f"unequal seeds: {sorted(ours)} and {sorted(theirs)}")
+    differences = [_differences(ours[seed], theirs[seed], mask) for seed in sorted(ours)]
+    means = [np.mean(list(found.values())) for found in differences]
+    low, high = np.quantile(_redrawn(differences, resamples), [0.025, 0.975])
+    if len(means) > 1:
+        _, t_low, t_high = mean_interval(means)
+        low, high = min(low, t_low), max(high, t_high)
+    return {"mean": _points(np.mean(means)), "low": _points(low), "high": _points(high)}
+
+
+def _differences(ours, theirs, mask):
+    """By item id: 1 where A alone is right, -1 where B alone is."""
+    seed, (first, second) = ours["seed"], (_items(run) for run in (ours, theirs))
+    if first != second:
+        raise ValueError(f"the two runs of seed {seed} were not examined on the same items in the same order")
+    places = range(len(first)) if mask is None else mask(seed)
+    found = {first[i]: int(ours["hits"][i]) - int(theirs["hits"][i]) for i in places}
+    if len(found) != len(places) or not found:
+        raise ValueError(
+            f"seed {seed}: {len(places)} items with {len(found)} different ids; none may be twice"
+        )
+    return found
+
+
+def _items(run):
+    items, n = run.get("items"), len(run["hits"])
+    if not items:
+        raise ValueError(
+            f"the run of seed {run['seed']} does not say what its {n} hits are of: give it `items`"
+        )
+    ids = [(items, i) for i in range(n)] if isinstance(items, str) else list(items)
+    if len(ids) != n:
+        raise ValueError(f"the run of seed {run['seed']} has {n} hits of {len(ids)} items")
+    return ids
+
+
+def _redrawn(differences, resamples):
+    """Bootstrapped means, shape (resamples,)."""
     rng = np.random.default_rng(0)
-    drawn = np.empty(resamples)
-    for i in range(resamples):
-        seeds = rng.integers(len(differences), size=len(differences))
-        drawn[i] = np.mean([_redrawn(differences[seed], rng) for seed in seeds])
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    mean = np.mean([difference.mean() for difference in differences])
-    return {"mean": _points(mean), "low": _points(low), "high": _points(high)}
+    n = len(differences)
+    chosen = rng.integers(n, size=(resamples, n))
+    if len(set().union(*differences)) < sum(map(len, differences)):
+        return np.nanmean(np.take_along_axis(_crossed(differences, resamples, rng), chosen, axis=1), axis=1)
+    slots = [_nested(differences, resamples, rng)[np.arange(resamples), column] for column in chosen.T]
+    return np.mean(slots, axis=0)
 
 
-def _redrawn(difference, rng):
-    return difference[rng.integers(len(difference), size=len(difference))].mean()
+def _crossed(differences, resamples, rng):
+    """The seeds' means over items that are redrawn once for all of them, shape (resamples, seeds)."""
+    ids = list(dict.fromkeys(id for found in differences for id in found))
+    values = [[found.get(id, 0) for id in ids] for found in differences]
+    there = [[id in found for id in ids] for found in differences]
+    # Items that are alike in every seed need no telling apart: how often a kind is drawn is multinomial.
+    kinds, counts = np.unique(np.vstack([values, there]), axis=1, return_counts=True)
+    values, there = np.split(kinds, 2)
+    drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=resamples)  # (resamples, kinds)
+    with np.errstate(invalid="ignore"):  # a small seed of which nothing was redrawn has no mean
+        return drawn @ values.T / (drawn @ there.T)
+
+
+def _nested(differences, resamples, rng):
+    """The seeds' means over items that are redrawn within each, shape (resamples, seeds)."""
+    return np.hstack([_crossed([found], resamples, rng) for found in differences])
 
 
 def _points(share):
-    return round(100 * float(share), 2)
+    return round(100 * float(share), 2) + 0.0  # no "-0.0"
