@@ -369,7 +369,7 @@ class Evidence(Record):
     without_step: tuple[float, ...] = ()
     """p(a | q, r without step i), one a step. (`removal`)"""
     changed: tuple[bool, ...] = ()
-    """Whether the answer given without step i is another one, one a step. (`removal`)"""
+    """Whether the answer without step i is another one than with all steps, one a step. (`removal`)"""
     prefix_votes: tuple[tuple[int, ...], ...] = ()
     """As `votes`, for continuations behind the first i steps, i = 0 .. n. (`prefixes`)"""
     student_tokens: Mapping[str, int] = field(default_factory=dict)

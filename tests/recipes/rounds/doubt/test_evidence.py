@@ -6,6 +6,7 @@ from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Evidence, Example
 from tuition.recipes.check import make_student
 from tuition.recipes.rounds.config import ExplanationConfig
+from tuition.recipes.rounds.doubt import evidence
 from tuition.recipes.rounds.doubt.evidence import evidence_of, step_logprobs, votes_of
 from tuition.recipes.targets import RATIONALE_PREFIX, chain_targets
 from tuition.student.config import StudentConfig, TrainingConfig
@@ -94,8 +95,8 @@ def test_without_each_step_of_a_question_with_choices():
     assert row.confidence == pytest.approx(0.8)
     assert row.without_step == pytest.approx((0.8, 0.3, 0.9, 0.1))
     assert row.changed == (False, True, False, True)
-    # One ending of two tokens; four times three endings of two tokens.
-    assert row.student_tokens == {"greedy": 14, "confidence": 2, "removal": 24}
+    # One ending of two tokens; five times three endings of two tokens, without that one.
+    assert row.student_tokens == {"greedy": 14, "confidence": 2, "removal": 28}
 
 
 def test_what_no_score_asked_for_stays_empty():
@@ -124,7 +125,7 @@ def test_without_each_step_of_an_open_question():
     closing = "\nThe answer is"
     student = Fixed(
         f"{whole} The answer is 7.",
-        continuations={first + closing: [" 8."], second + closing: [" 7."]},
+        continuations={whole + closing: [" 7."], first + closing: [" 8."], second + closing: [" 7."]},
         probabilities={
             (text + closing, " 7."): p for text, p in [(whole, 0.5), (first, 0.125), (second, 0.5)]
         },
@@ -134,8 +135,64 @@ def test_without_each_step_of_an_open_question():
     assert row.without_step == pytest.approx((0.125, 0.5))
     assert row.changed == (True, False)
     assert student.asked == [(1, 0.0, 5)]
-    # Two endings of two tokens, and two answers of one word and the end.
-    assert row.student_tokens["removal"] == 4 + 4
+    # Two endings of two tokens, and three answers of one word and the end.
+    assert row.student_tokens["removal"] == 4 + 6
+
+
+def test_the_answers_with_and_without_a_step_are_read_in_the_same_way():
+    # The student writes Bee, but scores Ash best whatever stands before: no step changes anything.
+    prefixes = ["One.\nTwo.\nThe answer is", "Two.\nThe answer is", "One.\nThe answer is"]
+    chances = dict(zip(OFFERED, (0.6, 0.3, 0.1), strict=True))
+    student = Fixed(
+        "One.\nTwo.\nThe answer is Bee.",
+        probabilities={(prefix, end): p for prefix in prefixes for end, p in chances.items()},
+    )
+    _, row = looked(student, CLOSED, {"removal"})
+    assert row.changed == (False, False)
+    # It wrote 7, but writes 8 behind its own steps, all of them or one less.
+    student = Fixed(
+        "One.\nTwo.\nThe answer is 7.",
+        continuations={prefix: [" 8."] for prefix in prefixes},
+        probabilities={(prefix, " 7."): 0.1 for prefix in prefixes},
+    )
+    prediction, row = looked(student, OPEN, {"removal"})
+    assert prediction.answer == "7"
+    assert row.changed == (False, False)
+
+
+def test_an_open_answer_that_cannot_be_read_behind_all_steps_or_all_but_one_is_another():
+    prefixes = ["One.\nTwo.\nThe answer is", "Two.\nThe answer is", "One.\nThe answer is"]
+
+    def changed(*answers):
+        student = Fixed(
+            "One.\nTwo.\nThe answer is 7.",
+            continuations={prefix: [text] for prefix, text in zip(prefixes, answers, strict=True)},
+            probabilities={(prefix, " 7."): 0.1 for prefix in prefixes},
+        )
+        return looked(student, OPEN, {"removal"})[1].changed
+
+    assert changed(" 7.", " nothing", " 7.") == (True, False)
+    assert changed(" nothing", " nothing", " 7.") == (True, True)
+
+
+@pytest.mark.parametrize(("option_score", "changed"), [("sum", True), ("mean", False)])
+def test_choices_are_scored_as_the_student_is_told_to(option_score, changed):
+    class Tokens(Fixed):
+        """Bee is two tokens, of ln 0.4 behind the only step and ln 0.3 without it; the others are fixed."""
+
+        def scores_from_prefixes(self, questions, prefixes, outputs):
+            bee = {"One.\nThe answer is": 0.4, "The answer is": 0.3}
+            fixed = (math.log(0.1),)
+            return [
+                [[fixed, (math.log(bee[prefix]),) * 2, fixed] for prefix in row]
+                for row, _ in zip(prefixes, outputs, strict=True)
+            ]
+
+    # By its sum Bee falls from ln 0.16 to ln 0.09, below ln 0.1; by its mean it stays ahead.
+    student = Tokens("One.\nThe answer is Bee.")
+    _, row = looked(student, CLOSED, {"removal"}, option_score=option_score)
+    assert row.changed == (changed,)
+    assert row.without_step == pytest.approx((0.09,))
 
 
 def test_continuations_vote_behind_each_prefix():
@@ -297,6 +354,22 @@ def test_the_embedded_student_shows_every_kind(student):
             assert 0 < row.confidence <= 1
             assert len(row.without_step) == row.steps
     assert measured(student) == (predictions, rows)
+
+
+def test_no_answer_changes_where_no_step_is_removed(student, monkeypatch):
+    monkeypatch.setattr(
+        evidence,
+        "_without_each",
+        lambda draft, config: [draft.behind(draft.steps)] * min(len(draft.steps), config.max_steps),
+    )
+    predictions, rows = measured(student, frozenset({"removal", "confidence"}))
+    readable = [
+        row for row, said in zip(rows, predictions, strict=True) if said.answer is not None and row.steps
+    ]
+    assert len(readable) >= 4
+    assert [row.changed for row in readable] == [(False,) * row.steps for row in readable]
+    for row in readable:
+        assert row.without_step == pytest.approx((row.confidence,) * row.steps, rel=1e-4)
 
 
 def test_confidence_is_that_of_the_chain_as_it_is_learnt(student):

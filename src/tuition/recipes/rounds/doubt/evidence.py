@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from typing import Literal
 
 from tuition.annotation import without_closing
 from tuition.core.protocols import Generation, Learner, Task
@@ -63,7 +64,15 @@ class _Explaining:
     task: Task
     config: ExplanationConfig
     form: AnswerForm
+    option_score: Literal["sum", "mean"]
     seed: int
+
+    def best(self, endings: Sequence[Sequence[float]]) -> int:
+        """Which of the choices is scored best, given the log-probabilities of each one's tokens."""
+        scores = [
+            math.fsum(ending) / (len(ending) if self.option_score == "mean" else 1) for ending in endings
+        ]
+        return scores.index(max(scores))
 
     def read(self, text: str, example: Example) -> str | None:
         return read_answer(text, example, task=self.task, form=self.form)
@@ -79,6 +88,7 @@ def evidence_of(
     config: ExplanationConfig,
     seed: int,
     form: AnswerForm = "text",
+    option_score: Literal["sum", "mean"] = "sum",
 ) -> tuple[list[Prediction], list[Evidence]]:
     """Have the student explain every example, and measure what a score wants to know.
 
@@ -89,9 +99,10 @@ def evidence_of(
     - samples: the answers of k explanations at temperature T vote.
     - confidence: p(a | q, r), the exponential of the summed log-probabilities of the greedy answer behind r,
       its end mark included.
-    - removal: the same without step i, for i = 1 .. n; and whether the answer given there is another one: of
-      the choices the best-scored, an open answer written greedily. Where the greedy answer cannot be read,
-      every one is another, and no probability is scored.
+    - removal: the same without step i, for i = 1 .. n; and whether the answer given there is another one
+      than behind all steps. Both are had in the same way: of the choices the best-scored, an open answer
+      written greedily behind "The answer is". Where the greedy answer or the one behind all steps cannot be
+      read, every one is another; without the former no probability is scored.
     - prefixes: the answers of K continuations at temperature T behind the first i steps vote, i = 0 .. n.
 
     Tokens are counted by kind: those written, and those of answers that are scored.
@@ -107,12 +118,15 @@ def evidence_of(
         config: How many, how long, how warm.
         seed: Equal seeds draw equal explanations.
         form: How the student was taught to write answers.
+        option_score: Whether the best-scored choice is that of the whole text or per token.
 
     Returns:
         One prediction and one row of numbers an example, in order. A student that writes the answer alone has
         no steps: nothing is left out, and the empty prefix is the only one.
     """
-    explaining = _Explaining(student=student, task=task, config=config, form=form, seed=seed)
+    explaining = _Explaining(
+        student=student, task=task, config=config, form=form, option_score=option_score, seed=seed
+    )
     asked = questions(examples, prefix)
     greedy = student.explain(asked, samples=1, temperature=0.0, max_tokens=config.max_tokens, seed=seed)
     written = [first for [first] in greedy]
@@ -250,14 +264,14 @@ def _with_scores(
     ]
     prefixes = [
         [
-            *([draft.behind(draft.steps)] if "confidence" in needs else []),
+            draft.behind(draft.steps),
             *(_without_each(draft, explaining.config) if "removal" in needs else []),
         ]
         for _, draft, _ in readable
     ]
-    # Which option wins matters only behind a changed explanation.
+    # Which option wins matters only where steps are left out.
     offered = [
-        draft.example.choices if draft.is_closed and "removal" in needs else (answer,)
+        draft.example.choices if draft.is_closed and draft.steps and "removal" in needs else (answer,)
         for _, draft, answer in readable
     ]
     scored = explaining.student.scores_from_prefixes(
@@ -268,8 +282,8 @@ def _with_scores(
             for (_, draft, _), options in zip(readable, offered, strict=True)
         ],
     )
-    for (i, draft, answer), options, behind in zip(readable, offered, scored, strict=True):
-        result[i] = _scored(draft, result[i], behind, mine=options.index(answer), needs=needs)
+    for (i, _, answer), options, behind in zip(readable, offered, scored, strict=True):
+        result[i] = _scored(explaining, result[i], behind, mine=options.index(answer), needs=needs)
     return result
 
 
@@ -281,33 +295,39 @@ def _unscored(row: Evidence, needs: Set[EvidenceKind]) -> Evidence:
 
 
 def _scored(
-    draft: _Draft,
+    explaining: _Explaining,
     row: Evidence,
     behind: Sequence[Sequence[tuple[float, ...]]],
     *,
     mine: int,
     needs: Set[EvidenceKind],
 ) -> Evidence:
-    """Add what was scored behind each prefix; `mine` is the greedy answer among the endings."""
+    """Add what was scored behind all steps and then behind each prefix; `mine` is the greedy answer."""
+    whole, *without = behind
+    tokens = sum(len(ending) for endings in behind for ending in endings)
     if "confidence" in needs:
-        whole, *behind = behind
         row = dataclasses.replace(row, confidence=math.exp(math.fsum(whole[mine])))
         row = _counted(row, "confidence", len(whole[mine]))
+        tokens -= len(whole[mine])
     if "removal" in needs:
-        sums = [[math.fsum(ending) for ending in endings] for endings in behind]
+        # With a single ending nothing is compared: an open answer is written, in `_with_changes`.
+        answer = explaining.best(whole)
         row = dataclasses.replace(
             row,
-            without_step=tuple(math.exp(options[mine]) for options in sums),
-            changed=tuple(options.index(max(options)) != mine for options in sums) if draft.is_closed else (),
+            without_step=tuple(math.exp(math.fsum(endings[mine])) for endings in without),
+            changed=tuple(explaining.best(endings) != answer for endings in without),
         )
-        row = _counted(row, "removal", sum(len(ending) for endings in behind for ending in endings))
+        row = _counted(row, "removal", tokens)
     return row
 
 
 def _with_changes(
     explaining: _Explaining, drafts: Sequence[_Draft], rows: Sequence[Evidence]
 ) -> list[Evidence]:
-    """Add whether an open answer changes without a step; one that could not be read always does."""
+    """Add whether an open answer, written behind the steps, changes without one of them.
+
+    One that cannot be read, in the explanation or behind all its steps, always does.
+    """
     config = explaining.config
     result = [
         dataclasses.replace(row, changed=tuple(True for _ in _without_each(draft, config)))
@@ -316,7 +336,10 @@ def _with_changes(
         for draft, row in zip(drafts, rows, strict=True)
     ]
     places = [i for i, draft in enumerate(drafts) if draft.answer is not None and not draft.is_closed]
-    prefixes = [_without_each(drafts[i], config) for i in places]
+    prefixes = [
+        [drafts[i].behind(drafts[i].steps), *without] if (without := _without_each(drafts[i], config)) else []
+        for i in places
+    ]
     found = explaining.student.answers_from_prefixes(
         [drafts[i].question for i in places],
         prefixes,
@@ -332,7 +355,7 @@ def _with_changes(
             explaining.read(f"{start} {answer.text.strip()}", example)
             for start, [answer] in zip(before, written, strict=True)
         ]
-        changed = tuple(answer != drafts[i].answer for answer in answers)
+        changed = tuple(answer is None or answer != answers[0] for answer in answers[1:])
         row = dataclasses.replace(result[i], changed=changed)
         result[i] = _counted(row, "removal", sum(answer.tokens for [answer] in written))
     return result

@@ -146,6 +146,7 @@ def explained(
         task=course.bench.task,
         prefix=answer_prefix(course.config),
         form=course.config.student.answer_form,
+        option_score=course.config.student.option_score,
         config=course.config.explanation,
         seed=seed,
     )
