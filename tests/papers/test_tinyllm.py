@@ -58,6 +58,14 @@ def test_the_paper_averages_items_and_the_published_code_tokens(normaliser, expe
     assert loss(items, [[2, 4, 6], [3]], normaliser) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("normaliser", "expected"), [("item", 3.5), ("batch", 3.0)])
+def test_an_item_with_two_samples_of_a_teacher_counts_once(normaliser, expected):
+    # a: (1 + 3) / 2 = 2; b: 5; the mean of the two items is 3.5, that of the three rationales 3.
+    items = [item("ada", 1.0, 1), item("ada", 1.0, 2), item("ada", 1.0, 1, example="b")]
+    losses = {"item": [[1], [2, 4], [5]], "batch": [[1], [3, 3], [5]]}
+    assert loss(items, losses[normaliser], normaliser) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("normaliser", ["item", "batch"])
 def test_an_objective_averages_over_the_items_that_have_one(normaliser):
     items = [item("answer", 1.0, 1, example=name) for name in "abcd"] + [item("rare", 3.0, 1, example="b")]
@@ -160,11 +168,17 @@ def token_losses(learner, instruction, prefix, example, output):
     return [-row[token].item() for row, token in zip(logits.log_softmax(-1), written, strict=True)]
 
 
-def mean(losses, normaliser, weights=None):
-    """L over the items that have one: of their token means (paper), or of all their tokens (code)."""
+def mean(losses, ids, normaliser, weights=None):
+    """L over the items that have one: of their token means (paper), or of all their tokens (code).
+
+    An item with several rationales counts by the mean over them.
+    """
     weights = weights or [1.0] * len(losses)
     if normaliser == "item":
-        return sum(w * sum(row) / len(row) for w, row in zip(weights, losses, strict=True)) / len(losses)
+        by_item = {}
+        for w, row, id_ in zip(weights, losses, ids, strict=True):
+            by_item.setdefault(id_, []).append(w * sum(row) / len(row))
+        return sum(sum(found) / len(found) for found in by_item.values()) / len(by_item)
     return sum(w * sum(row) for w, row in zip(weights, losses, strict=True)) / sum(map(len, losses))
 
 
@@ -187,7 +201,8 @@ def combined(gamma, answer, alphas, parts, combine):
 def paper_loss(one, notes, *, gamma, combine, normaliser, form, is_one_objective):
     """The whole loss, one target at a time; `one` gives the token losses of one output."""
     by_id = {example.id: example for example in EXAMPLES}
-    answer = mean([one("predict: ", example, example.answer) for example in EXAMPLES], normaliser)
+    answer = mean([one("predict: ", example, example.answer) for example in EXAMPLES], by_id, normaliser)
+    ids = [note.example_id for note in notes]
     names = list(dict.fromkeys(note.teacher for note in notes))
     if form == "task":
         rows = [one(PREFIXES[note.teacher], by_id[note.example_id], note.rationale) for note in notes]
@@ -198,14 +213,18 @@ def paper_loss(one, notes, *, gamma, combine, normaliser, form, is_one_objective
         gamma, answer = 0.0, 0.0
     if form == "task" and not is_one_objective:
         parts = [
-            mean([row for note, row in zip(notes, rows, strict=True) if note.teacher == name], normaliser)
+            mean(
+                [row for note, row in zip(notes, rows, strict=True) if note.teacher == name],
+                [note.example_id for note in notes if note.teacher == name],
+                normaliser,
+            )
             for name in names
         ]
         return combined(gamma, answer, [ALPHAS[name] for name in names], parts, combine)
     # One objective of all rationales: its weight is their mean α, and each counts by its own.
     weights = [ALPHAS[note.teacher] for note in notes]
     average = sum(weights) / len(weights)
-    part = mean(rows, normaliser, [weight / average for weight in weights])
+    part = mean(rows, ids, normaliser, [weight / average for weight in weights])
     return combined(gamma, answer, [average], [part], combine)
 
 

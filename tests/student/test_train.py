@@ -1,5 +1,6 @@
 import json
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -32,6 +33,7 @@ def plain_loss(student, targets, normaliser):
     """γ·L_A + Σ α_m·L_m by one forward pass a target, with the loss that the model itself computes."""
     encoder = Encoder(student.tokenizer, student._config, family=student.family)
     sums, counts, weights = {}, {}, {}
+    siblings = Counter((target.objective, target.example.id) for target in targets)
     for target in targets:
         prompt = encoder.prompts([target])[0]
         output = encoder.output(target.output)
@@ -40,8 +42,8 @@ def plain_loss(student, targets, normaliser):
         else:
             ids, labels = prompt + output, [-100] * len(prompt) + output
         mean = student.model(input_ids=torch.tensor([ids]), labels=torch.tensor([labels])).loss
-        count = len(output) if normaliser == "batch" else 1
         name = target.objective
+        count = len(output) if normaliser == "batch" else 1 / siblings[name, target.example.id]
         sums[name] = sums.get(name, 0.0) + mean * count
         counts[name] = counts.get(name, 0) + count
         weights[name] = target.weight
@@ -125,7 +127,7 @@ def test_every_gradient_equals_the_plain_loop(name, normaliser, student, targets
 def test_the_two_normalisers_differ_here(name, student, targets):
     learner = uneven(student(name), targets)
     item, batch = (plain_loss(learner, targets, normaliser).item() for normaliser in ("item", "batch"))
-    assert abs(item - batch) > 1e-3 * batch
+    assert abs(item - batch) > 1e-4 * batch  # ten times what the tests above let pass
 
 
 @pytest.mark.parametrize(

@@ -131,8 +131,9 @@ def split_step(
 def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> list[float]:
     """Give the factor of each target's cross-entropies, so that their sum is the loss of the step.
 
-    With `item`, an objective is the mean over its targets of each target's own token mean (the paper's
-    formula); with `batch`, the mean over all tokens of that objective in the step (the published code).
+    With `item`, an objective is the mean over its examples of each one's token mean (the paper's formula); an
+    example with several targets of the objective, such as two samples of one teacher, counts once, by their
+    mean. With `batch`, it is the mean over all tokens of that objective in the step (the published code).
     Only the examples that have a target of the objective count. Weights add up and are not normalised: a
     convex combination is a choice of weights.
 
@@ -146,8 +147,12 @@ def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> li
     """
     chosen = [items[i] for i in step]
     if normaliser == "item":
-        counts = Counter(item.objective for item in chosen)
-        return [item.weight / (counts[item.objective] * item.terms) for item in chosen]
+        targets = Counter((item.objective, item.example_id) for item in chosen)
+        examples = Counter(objective for objective, _ in targets)
+        return [
+            item.weight / (examples[item.objective] * targets[item.objective, item.example_id] * item.terms)
+            for item in chosen
+        ]
     terms: Counter[str] = Counter()
     for item in chosen:
         terms[item.objective] += item.terms
