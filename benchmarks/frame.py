@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tuition.core.records import content_id
 from tuition.evaluation.curve import mean_interval
+from tuition.playground.world import playground_splits
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -25,18 +27,24 @@ def arguments(what, **options):
     return parser.parse_args()
 
 
-def write(name, what, *, runs, ratios, summary, quick, packages=("numpy", "pydantic")):
-    """Write `results/NAME.json`; everything in `ratios` and `summary` can be recomputed from `runs`."""
+def kept(name):
+    """What an earlier benchmark has written; without a file there are no runs."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {"runs": []}
+
+
+def write(name, what, *, runs, ratios, summary, quick, packages=("numpy", "pydantic"), before=None):
+    """Write `results/NAME.json`; everything in `ratios` and `summary` can be recomputed from `runs`.
+
+    `before` is the earlier result from which runs were kept: machine and versions stay those of its runs.
+    """
     folder = RESULTS / "quick" if quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
+    made = before if before and before["runs"] else made_on(packages)
     result = {
         "what": what,
-        "machine": {
-            "processor": platform.machine(),
-            "python": platform.python_version(),
-            "system": platform.system(),
-        },
-        "versions": {package: metadata.version(package) for package in ("tuition", *packages)},
+        "machine": made["machine"],
+        "versions": made["versions"],
         "seeds": sorted({run["seed"] for run in runs if "seed" in run}),
         "runs": runs,
         "ratios": ratios,
@@ -48,10 +56,35 @@ def write(name, what, *, runs, ratios, summary, quick, packages=("numpy", "pydan
     print(f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
 
 
+def made_on(packages):
+    machine = {
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+    return {
+        "machine": machine,
+        "versions": {package: metadata.version(package) for package in ("tuition", *packages)},
+    }
+
+
 def median(runs, field, **where):
     return statistics.median(
         run[field] for run in runs if all(run[key] == value for key, value in where.items())
     )
+
+
+def playground_test(task):
+    """The test examples of a playground task, in the order of a run's predictions."""
+    splits = playground_splits(
+        seed=task.seed, train=task.train, valid=task.valid, test=task.test, domains=task.domains
+    )
+    return splits.test.open("to say which questions the hits are of")
+
+
+def item_ids(examples):
+    """Ids for `items`, equal where two questions are: their own ids only count them. One text, for a row."""
+    return ",".join(content_id(example.question)[:8] for example in examples)
 
 
 def gain(runs_a, runs_b, *, mask=None, resamples=20_000):

