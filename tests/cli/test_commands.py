@@ -151,6 +151,8 @@ def test_resume_goes_on_from_the_folder_alone(tuition, write, tmp_path):
 
 def test_show_a_group(tuition, runs):
     said = tuition("show", "run")
+    sentence = "The test set of run and 2 more was opened 3 times by runs of this store ("
+    assert sentence in " ".join(said.out.split())
     assert said.code == 0
     assert "run: test split" in said.out
     assert said.out.endswith("Next: tuition report run\n")

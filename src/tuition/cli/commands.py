@@ -35,7 +35,7 @@ from tuition.recipes.demo import demo_configs
 from tuition.recipes.execute import Finished, baselines, execute_all, reread, why_not_blind
 from tuition.recipes.plan.plan import Plan, plan_of
 from tuition.recipes.starters import STARTERS
-from tuition.report import money, rows_of, run_folders, write_card, write_page
+from tuition.report import money, openings, rows_of, run_folders, write_card, write_page
 
 __all__ = [
     "check_config",
@@ -299,6 +299,8 @@ def show_folder(folder: Path, *, unreadable: bool, as_json: bool) -> None:
         print_json([row.to_json() for row in rows_of(folder)])
     else:
         _show_rows(folder)
+        for sentence in openings(folder):
+            say(sentence)
         say(f"Next: {typed('report', folder)}")
 
 

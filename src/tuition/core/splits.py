@@ -80,8 +80,9 @@ def relabelled(
 class SealedTest:
     """The test split.
 
-    It can be counted and compared by fingerprint; its examples come out once, through `open`. Whoever labels
-    it sees its questions without their labels, through `relabelled`.
+    It can be counted and compared by fingerprint, and its `content` is that of its questions, whatever their
+    order, ids and labels; its examples come out once, through `open`. Whoever labels it sees its questions
+    without their labels, through `relabelled`.
     """
 
     def __init__(self, examples: Sequence[Example]) -> None:
@@ -94,6 +95,7 @@ class SealedTest:
         self.__opened_by = ""
         self.fingerprints = frozenset(fingerprint(example) for example in examples)
         self.id = content_id([example.to_json() for example in examples])
+        self.content = content_id(sorted(self.fingerprints))
 
     def __len__(self) -> int:
         return len(self.__examples)

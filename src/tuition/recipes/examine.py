@@ -9,6 +9,7 @@ from tuition.core.errors import TrainingError
 from tuition.core.protocols import Learner
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
+from tuition.core.store.openings import note_opening
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
 from tuition.recipes.common import Bench
 from tuition.recipes.targets import AnswerForm, answer_text, questions, read_answer
@@ -39,6 +40,7 @@ def examine(bench: Bench, answer: Answerer) -> Figures:
         figures["valid"] = _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
     if bench.splits.test is not None:
         bench.run.event("test_opened", test=bench.splits.test.id[:16])
+        note_opening(bench.till.store, bench.splits.test.content, run=bench.run.id).result()
         examples = bench.splits.test.open(bench.run.id)
         figures["test"] = _examine(bench, "test", examples, answer=answer, rows=rows)
     bench.run.write_rows("predictions.jsonl", rows)

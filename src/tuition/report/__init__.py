@@ -6,7 +6,8 @@ Reads what a run wrote; computes no result.
 from __future__ import annotations
 
 from tuition.report.card import write_card
+from tuition.report.openings import openings
 from tuition.report.page import write_page
 from tuition.report.rows import Row, money, rows_of, run_folders
 
-__all__ = ["Row", "money", "rows_of", "run_folders", "write_card", "write_page"]
+__all__ = ["Row", "money", "openings", "rows_of", "run_folders", "write_card", "write_page"]

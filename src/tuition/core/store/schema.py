@@ -78,6 +78,8 @@ _SCHEMA = (
       remote TEXT, made_at REAL NOT NULL, ended_at REAL
     ) STRICT
     """,
+    # Came later than schema 2, which a program that does not know it can go on using.
+    "CREATE TABLE IF NOT EXISTS openings (run TEXT PRIMARY KEY, test TEXT NOT NULL) STRICT",
 )
 
 _OLD_COLUMNS = (

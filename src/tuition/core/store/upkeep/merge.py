@@ -76,6 +76,9 @@ def _bring(store: Store, path: Path) -> Carried:
         connection.execute("BEGIN")
         carried = adopt_rows(store, stored_rows(connection), place=str(path))
         rows = [tuple(row) for row in connection.execute("SELECT * FROM batches ORDER BY rowid")]
+        openings = [tuple(row) for row in connection.execute("SELECT run, test FROM openings")]
     marks = "INSERT OR IGNORE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     store.write(lambda to: to.executemany(marks, rows).rowcount).result()
+    insert = "INSERT OR IGNORE INTO openings VALUES (?, ?)"
+    store.write(lambda to: to.executemany(insert, openings).rowcount).result()
     return carried
