@@ -104,8 +104,8 @@ def labelled(*labels):
     [
         ("number", ("12", "3 apples", "1/2"), ("twelve", "7 May 1990")),
         ("yes_no", ("yes", "No."), ("true", "maybe")),
-        ("free_text", ("7 May", "!"), ("  ",)),
-        ("mixed", ("12", "twelve", "yes", "12a"), ()),
+        ("free_text", ("7 May", "!"), ("  ", "So 6.\nAnswer: 6", r"Hence \boxed{6}.", "6 is\nright")),
+        ("mixed", ("12", "twelve", "yes", "12a"), ("2 + 4 = 6, so the answer is 6.", "3 + 3\n= 6")),
     ],
 )
 def test_labels_that_the_kind_cannot_read_are_found_in_every_split(kind, good, bad):
@@ -113,14 +113,19 @@ def test_labels_that_the_kind_cannot_read_are_found_in_every_split(kind, good, b
     splits = Splits(train=rows, valid=rows, test=SealedTest(rows))
     findings = check_labels(splits, make_task(kind))
     expected = [("unreadable_label", split, bad) for split in ("train", "valid", "test")] if bad else []
-    assert [(item.kind, item.split, item.ids) for item in findings] == expected
+    assert [(item.kind, item.split, item.ids) for item in findings] == [
+        (name, split, ids[:3]) for name, split, ids in expected
+    ]
     assert len(splits.test.open("the end")) == len(rows)
 
 
 def test_the_finding_about_labels_names_the_kind():
     splits = Splits(train=tuple(labelled("twelve")), valid=(), test=None)
     (found,) = check_labels(splits, make_task("number"))
-    assert found.sentence == "train: 1 have a label that the task kind 'number' cannot read: 'twelve'"
+    assert (
+        found.sentence
+        == "train: 1 have a label that the task kind 'number' cannot read (the first is 'twelve'): 'twelve'"
+    )
 
 
 class Broken:

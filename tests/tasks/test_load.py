@@ -93,13 +93,15 @@ def test_a_label_beyond_z_is_a_pair_of_letters(tmp_path):
         load(tmp_path, [{**row, "answer": "ae"}], label="letter")
 
 
-@pytest.mark.parametrize(("label", "value"), [("auto", "1"), ("auto", 2), ("text", "B"), ("auto", "x")])
+@pytest.mark.parametrize(("label", "value"), [("text", 1), ("text", "B"), ("auto", "x")])
 def test_an_answer_outside_the_choices_is_told_with_row_and_id(tmp_path, label, value):
     train = [*rows(16), {"id": "odd", "question": "q", "choices": ["one", "two"], "answer": value}]
     with pytest.raises(
         DataError, match=r"train\.jsonl': 1 of 17 rows .* row 17 \(id 'odd'\) has the answer .*one \| two"
-    ):
+    ) as caught:
         load(tmp_path, train, label=label)
+    assert "set label in [task] to what the labels are" in str(caught.value)
+    assert "drop_bad_rows" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +153,16 @@ def test_a_missing_column_is_told_with_the_nearest(tmp_path):
 def test_a_pool_without_labels_needs_no_answer_column(tmp_path):
     splits = load(tmp_path, [{"question": "q"}], answer_column="", valid_share=0)
     assert splits.train[0].answer is None
+
+
+def test_every_file_that_is_wrong_is_named_at_once(tmp_path):
+    (tmp_path / "test.jsonl").write_text("[1]\n")
+    files = {name: str(tmp_path / f"{name}.jsonl") for name in ("train", "valid", "test")}
+    with pytest.raises(
+        DataError,
+        match=r"no file 'train\.jsonl' in .*\n.*no file 'valid\.jsonl' in .*\n.*test\.jsonl' line 1 is",
+    ):
+        FileSource(TaskConfig(**files)).load()
 
 
 def test_an_empty_file_and_no_file_are_refused(tmp_path):

@@ -51,7 +51,8 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
         if finding["kind"] == "unreadable_label":
             raise DataError(
                 f"{finding['sentence']}. Such a label could never be answered rightly: mend it, or set "
-                "task.kind to what the labels are."
+                "task.kind to what the labels are. Of a worked solution the column must hold the answer "
+                "alone, or #### before it."
             )
         is_graded = finding["split"] in ("valid", "test")
         is_labelled = config.labels.source(str(finding["split"])) != "gold"

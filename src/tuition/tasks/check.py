@@ -9,11 +9,13 @@ import dataclasses
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from tuition.core.errors import TuitionError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Grade, Record, canonical_json
 from tuition.core.splits import Splits, fingerprint
+from tuition.tasks.conclusion import marks
 
 __all__ = [
     "Finding",
@@ -34,7 +36,7 @@ class Finding(Record):
 
     kind: str
     """duplicate, empty_question, answer_outside_choices, equal_choices, no_answer, overlap, overlap_removed,
-    bad_row, duplicate_removed, unreadable_label."""
+    bad_row, duplicate_removed, unreadable_label, counted_from_1, too_long, cut."""
     split: str
     """train, valid or test."""
     count: int
@@ -130,7 +132,8 @@ def _sealed_findings(examples: Sequence[Example]) -> list[str]:
 def check_labels(splits: Splits, task: Task) -> list[Finding]:
     """Check that the task grades every label as right, before anything is paid for.
 
-    A label "twelve" under `kind = "number"` fits no answer, and would be met only when the first is graded.
+    A label "twelve" under `kind = "number"` fits no answer, and would be met only when the first is graded; a
+    worked solution as label is no answer that a reader finds.
 
     Args:
         splits: The test stays sealed; of its labels no word comes out.
@@ -140,12 +143,17 @@ def check_labels(splits: Splits, task: Task) -> list[Finding]:
         One finding of kind "unreadable_label" for each split with such labels; empty where all fit. It never
         raises: a task that fails on its own label has not read it.
     """
-    words = f"have a label that the task kind {task.name!r} cannot read"
     findings: list[Finding] = []
     for split, examples in (("train", splits.train), ("valid", splits.valid)):
-        findings += finding("unreadable_label", split, _misread(examples, task), words=words)
+        ids = _misread(examples, task)
+        first = next((example.answer or "" for example in examples if example.id in ids[:1]), "")
+        words = (
+            f"have a label that the task kind {task.name!r} cannot read (the first is {shorten(first, 60)!r})"
+        )
+        findings += finding("unreadable_label", split, ids, words=words)
     if splits.test is not None:
         ids = splits.test.check(lambda examples: _misread(examples, task))
+        words = f"have a label that the task kind {task.name!r} cannot read"
         findings += finding("unreadable_label", "test", ids, words=words)
     return findings
 
@@ -154,8 +162,16 @@ def _misread(examples: Sequence[Example], task: Task) -> list[str]:
     return [
         example.id
         for example in examples
-        if example.answer is not None and not fits(example.answer, example, task)
+        if example.answer is not None
+        and (_is_worked(example, task) or not fits(example.answer, example, task))
     ]
+
+
+def _is_worked(example: Example, task: Task) -> bool:
+    """Whether the label is a worked solution, which is no answer that could be read out of a text."""
+    label = (example.answer or "").strip()
+    is_short_text = task.name in ("mixed", "free_text") and not example.choices
+    return is_short_text and ("\n" in label or any(marks(label)))
 
 
 def fits(answer: str, example: Example, task: Task) -> bool:

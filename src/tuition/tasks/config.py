@@ -41,9 +41,10 @@ class TaskConfig(Section):
     """Column of labels; empty where there are none."""
     domain_column: str = "domain"
     """Column that divides the results; may be absent."""
-    label: Literal["auto", "text", "letter", "index"] = "auto"
-    """How an option is named as label; `auto`: its mark in a `label` list beside the options, else its text,
-    else its letter, else a JSON integer counted from 0."""
+    label: Literal["auto", "text", "letter", "index", "index1"] = "auto"
+    """How an option is named as label: `index` counts from 0, `index1` from 1. `auto`: its mark in a `label`
+    list beside the options, else its text, its letter, or a JSON integer counted from 0, as all labels agree;
+    where they do not, they are refused."""
     valid_share: Share = 0.1
     """Share of the training examples that validate where no validation file is given."""
     seed: int = 0

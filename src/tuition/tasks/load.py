@@ -5,27 +5,29 @@ Grades nothing and asks nobody.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tuition.core.errors import ConfigError, DataError, nearest
-from tuition.core.records import Example, Json, option_letter
+from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
-from tuition.tasks.answers import normalise
 from tuition.tasks.check import Finding, finding, without_overlap
 from tuition.tasks.columns import nested_names, nested_value
 from tuition.tasks.config import TaskConfig
+from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label
 
-__all__ = ["FileSource", "read_examples", "read_label"]
+__all__ = ["FileSource", "read_examples"]
 
 _SHOWN = 3
-
-
-class _BadRow(ValueError):
-    """Why a row is no example; becomes part of a DataError or of a finding."""
+_FROM_1 = (
+    "whole-number labels are read as counted from 0, and none is 0: counted from 1? Set label = 'index1' in "
+    "[task] if so, 'index' if not"
+)
 
 
 class FileSource:
@@ -60,11 +62,12 @@ class FileSource:
                 "the task names no file; set train, valid or test, such as train = 'train.jsonl'"
             )
         self.findings = []
-        test = self._read("test", config.test)
-        valid = _limited(self._read("valid", config.valid), config.limit_valid, seed=config.seed)
+        examples = self._read({"train": config.train, "valid": config.valid, "test": config.test})
+        test = examples["test"]
+        valid = _limited(examples["valid"], config.limit_valid, seed=config.seed)
         sealed = SealedTest(_limited(test, config.limit_test, seed=config.seed)) if config.test else None
         # overlap is judged against the whole test: what a limit leaves out today may be read by the next run
-        whole = Splits(train=self._read("train", config.train), valid=valid, test=SealedTest(test))
+        whole = Splits(train=examples["train"], valid=valid, test=SealedTest(test))
         if config.drop_duplicates:
             whole = self._without_repeats(whole)
         if config.drop_overlap:
@@ -77,12 +80,32 @@ class FileSource:
         train = _limited(train, config.limit_train, seed=config.seed)
         return Splits(train=train, valid=valid, test=sealed)
 
-    def _read(self, split: str, path: str | None) -> tuple[Example, ...]:
-        if path is None:
-            return ()
-        examples, faults = read_examples(resolve_data(path), self.config, split=split)
-        words = f"rows were left out ({_told(faults)})"
-        self.findings += finding("bad_row", split, tuple(faults), words=words)
+    def _read(self, files: Mapping[str, str | None]) -> dict[str, tuple[Example, ...]]:
+        """Read the examples of each split; what is wrong is told of all files at once."""
+        tables: dict[str, _Table] = {}
+        wrong: list[str] = []
+        for split, path in files.items():
+            try:
+                if path is not None:
+                    tables[split] = _table(resolve_data(path), self.config, split=split)
+            except DataError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise DataError("\n".join(wrong))
+        readings, unsure = _readings(tables.values(), self.config)
+        examples: dict[str, tuple[Example, ...]] = dict.fromkeys(files, ())
+        for split, table in tables.items():
+            ids = [row.id for row in unsure if row.split == split]
+            self.findings += finding("counted_from_1", split, ids, words=_FROM_1)
+            try:
+                examples[split], faults = _examples(table, self.config, readings=readings)
+            except DataError as error:
+                wrong.append(str(error))
+                continue
+            words = f"rows were left out ({_told(faults)})"
+            self.findings += finding("bad_row", split, tuple(faults), words=words)
+        if wrong:
+            raise DataError("\n".join(wrong))
         return examples
 
     def _without_repeats(self, splits: Splits) -> Splits:
@@ -138,24 +161,66 @@ def read_examples(
     Raises:
         DataError: The file cannot be read, holds no row, lacks a column, or has rows that are no examples.
     """
+    table = _table(path, config, split=split)
+    return _examples(table, config, readings=_readings([table], config)[0])
+
+
+class _Table(NamedTuple):
+    """The rows of one file, its columns checked."""
+
+    path: Path
+    split: str
+    rows: list[dict[str, Json]]
+
+
+def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     rows = list(read_rows(path))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
     _check_columns(path, rows, config)
+    return _Table(path, split, rows)
+
+
+def _readings(
+    tables: Iterable[_Table], config: TaskConfig
+) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
+    """Find out how the labels of all files are meant, where the configuration does not say it."""
+    found: list[Labelled] = []
+    for path, split, rows in tables if config.label == "auto" else ():
+        for number, row in enumerate(rows, start=1):
+            value = nested_value(row, config.answer_column)
+            with contextlib.suppress(BadRow):
+                choices = _choices(row, config.choices_column)
+                is_plain = value is not None and value != "" and not isinstance(value, list | dict)
+                if choices and is_plain and str(value) not in _marks(row, config.choices_column):
+                    id = _id_of(path, row, number=number, config=config)
+                    found.append(Labelled(str(path), split, id, value, choices))
+    return label_readings(found)
+
+
+def _examples(
+    table: _Table, config: TaskConfig, *, readings: Mapping[str, Sequence[str]]
+) -> tuple[tuple[Example, ...], dict[str, str]]:
+    path, split, rows = table
     examples: dict[str, Example] = {}
     faults: dict[str, str] = {}
+    bad_labels = 0
     for number, row in enumerate(rows, start=1):
         id = _id_of(path, row, number=number, config=config)
         try:
             if id in examples:
-                raise _BadRow("repeats the id of an earlier row")
-            examples[id] = _example(row, config, id=id, split=split)
-        except _BadRow as fault:
+                raise BadRow("repeats the id of an earlier row")
+            examples[id] = _example(row, config, id=id, split=split, readings=readings)
+        except BadRow as fault:
+            bad_labels += isinstance(fault, BadLabel)
             faults[f"{id}" if id not in examples else f"row {number}"] = f"row {number} (id {id!r}) {fault}"
     if faults and not config.drop_bad_rows:
+        # rows whose label does not fit may be the sign that all labels are misread
+        way_out = "set drop_bad_rows = true to leave them out"
+        way_out = "set label in [task] to what the labels are" if bad_labels else way_out
         raise DataError(
             f"{str(path)!r}: {len(faults)} of {len(rows)} rows cannot be used: {_told(faults)}. "
-            "Mend them, or set drop_bad_rows = true to leave them out"
+            f"Mend them, or {way_out}"
         )
     return tuple(examples.values()), faults
 
@@ -202,21 +267,28 @@ def _id_of(path: Path, row: Mapping[str, Json], *, number: int, config: TaskConf
     return f"{stem}-{number}" if value is None or value == "" else str(value)
 
 
-def _example(row: Mapping[str, Json], config: TaskConfig, *, id: str, split: str) -> Example:
+def _example(
+    row: Mapping[str, Json],
+    config: TaskConfig,
+    *,
+    id: str,
+    split: str,
+    readings: Mapping[str, Sequence[str]],
+) -> Example:
     question = _text(row, config.question_column)
     if not question.strip():
-        raise _BadRow("has an empty question")
+        raise BadRow("has an empty question")
     choices = _choices(row, config.choices_column)
     if config.kind == "multiple_choice" and len(choices) < 2:
-        raise _BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
+        raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if any(not choice.strip() for choice in choices):
-        raise _BadRow("has an empty choice")
+        raise BadRow("has an empty choice")
     return Example(
         id=id,
         question=question,
         choices=choices,
         context=_context(row, config.context_column),
-        answer=_answer(row, choices, config=config),
+        answer=_answer(row, choices, config=config, readings=readings),
         domain=_text(row, config.domain_column),
         split=split,
     )
@@ -225,7 +297,7 @@ def _example(row: Mapping[str, Json], config: TaskConfig, *, id: str, split: str
 def _text(row: Mapping[str, Json], column: str) -> str:
     value = nested_value(row, column)
     if isinstance(value, list | dict):
-        raise _BadRow(
+        raise BadRow(
             f"has a {type(value).__name__} in column {column!r}; expected a text{_inside(value, column)}"
         )
     return "" if value is None else str(value)
@@ -256,19 +328,25 @@ def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[s
         return tuple(part.strip() for part in value.split("|")) if value.strip() else ()
     if value is not None:
         kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) else type(value).__name__
-        raise _BadRow(
+        raise BadRow(
             f"has a {kind} in column {columns!r}; expected a list of texts, or a text split at '|'"
             f"{_inside(value, columns)}"
         )
     return ()
 
 
-def _answer(row: Mapping[str, Json], choices: tuple[str, ...], *, config: TaskConfig) -> str | None:
+def _answer(
+    row: Mapping[str, Json],
+    choices: tuple[str, ...],
+    *,
+    config: TaskConfig,
+    readings: Mapping[str, Sequence[str]],
+) -> str | None:
     value = nested_value(row, config.answer_column)
     marks = _marks(row, config.choices_column)
     if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
         return choices[marks.index(str(value))]
-    return read_label(value, choices, how=config.label)
+    return read_label(value, choices, how=config.label, readings=readings)
 
 
 def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]:
@@ -278,57 +356,3 @@ def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]
     value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
     marks = [str(mark) for mark in value] if isinstance(value, list) else []
     return marks if len(set(marks)) == len(marks) else []
-
-
-def read_label(value: Json, choices: tuple[str, ...], *, how: str = "auto") -> str | None:
-    """Read a label as it stands in a file.
-
-    Args:
-        value: An option's text, letter or position, a number, a text; None or empty: there is none.
-        choices: Of the question; empty for an open one.
-        how: As `label` in the task's configuration.
-
-    Returns:
-        The label in the form of examples; None: there is none.
-
-    Raises:
-        ValueError: It is none of the choices, or no plain value.
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, list | dict):
-        raise _BadRow(f"has a {type(value).__name__} as answer; expected a text or a number")
-    if not choices:
-        return ("yes" if value else "no") if isinstance(value, bool) else str(value)
-    readers = {"text": (_by_text,), "letter": (_by_letter,), "index": (_by_index,)}
-    for reader in readers.get(how, (_by_text, _by_letter, _by_integer)):
-        i = reader(value, choices)
-        if i is not None:
-            return choices[i]
-    shown = " | ".join(choices)
-    raise _BadRow(f"has the answer {value!r}, which is none of its choices: {shown}")
-
-
-def _by_text(value: Json, choices: tuple[str, ...]) -> int | None:
-    text = str(value)
-    if text in choices:
-        return choices.index(text)
-    alike = [i for i, choice in enumerate(choices) if normalise(choice) == normalise(text)]
-    return alike[0] if len(alike) == 1 else None
-
-
-def _by_letter(value: Json, choices: tuple[str, ...]) -> int | None:
-    letter = str(value).strip().strip("().").lower()
-    letters = [option_letter(i) for i in range(len(choices))]
-    return letters.index(letter) if letter in letters else None
-
-
-def _by_index(value: Json, choices: tuple[str, ...]) -> int | None:
-    text = str(value).strip()
-    return int(text) if text.isascii() and text.isdigit() and int(text) < len(choices) else None
-
-
-def _by_integer(value: Json, choices: tuple[str, ...]) -> int | None:
-    # "1" in a CSV could be counted from 0 or from 1, so a text is an index only where the configuration says
-    # so
-    return _by_index(value, choices) if isinstance(value, int) and not isinstance(value, bool) else None

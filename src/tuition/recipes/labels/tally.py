@@ -16,7 +16,7 @@ from tuition.core.records import Example, Json, Record
 from tuition.core.rows import read_rows, resolve_data
 from tuition.recipes.config import LabelsConfig
 from tuition.tasks.check import fits
-from tuition.tasks.load import read_label
+from tuition.tasks.labels import read_label
 
 __all__ = ["HumanLabels", "Tallies", "Tally", "in_one_form", "tallies"]
 

@@ -1,0 +1,193 @@
+"""Read labels as files have them: an option's text, letter or position, a number, a text.
+
+One row seldom says how its label is meant: 2 may be the option "2" or the third one. All labels of a task
+together usually do; where they do not, they are refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tuition.core.errors import DataError
+from tuition.core.records import Json, option_letter
+from tuition.tasks.answers import normalise
+
+__all__ = ["BadLabel", "BadRow", "Labelled", "label_readings", "read_label"]
+
+_FEW = 20
+"""So few whole-number labels may lack a 0 by chance: they count from 0, and a finding says so."""
+_LETTERED = re.compile(r"\W*[A-Za-z]{1,2}\W*")
+_WORKED = "####"
+"""Stands before the answer where a label is a whole worked solution, as in GSM8K."""
+_WAYS = "text, letter, index (counted from 0) or index1 (counted from 1)"
+
+
+class BadRow(ValueError):
+    """Why a row is no example; becomes part of a DataError or of a finding."""
+
+
+class BadLabel(BadRow):
+    """The label is at fault: leaving such rows out could hide that all labels are misread."""
+
+
+class Labelled(NamedTuple):
+    """The label of one row with choices."""
+
+    path: str
+    split: str
+    id: str
+    value: Json
+    choices: tuple[str, ...]
+
+
+def read_label(
+    value: Json,
+    choices: tuple[str, ...],
+    *,
+    how: str = "auto",
+    readings: Mapping[str, Sequence[str]] | None = None,
+) -> str | None:
+    """Read a label as it stands in a file.
+
+    Args:
+        value: An option's text, letter or position, a number, a text; None or empty: there is none.
+        choices: Of the question; empty for an open one.
+        how: As `label` in the task's configuration.
+        readings: From `label_readings`, for `auto`; None: the label is read by itself.
+
+    Returns:
+        The label in the form of examples; of a worked solution what stands behind its last `####`. None:
+        there is none.
+
+    Raises:
+        BadLabel: It is none of the choices, or could be two of them.
+        BadRow: It is no plain value.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, list | dict):
+        raise BadRow(f"has a {type(value).__name__} as answer; expected a text or a number")
+    if not choices:
+        return ("yes" if value else "no") if isinstance(value, bool) else _final(str(value))
+    form = _form(value)
+    hows = (how,) if how != "auto" else (readings or {}).get(form, _FORMS[form])
+    found = _read(value, choices, hows=hows)
+    if len(set(found.values())) > 1:
+        raise BadLabel(f"has the answer {value!r}, which {_meanings(found, choices)}")
+    if not found:
+        raise BadLabel(f"has the answer {value!r}, which is none of its choices: {' | '.join(choices)}")
+    return choices[next(iter(found.values()))]
+
+
+def _read(value: Json, choices: tuple[str, ...], *, hows: Sequence[str]) -> dict[str, int]:
+    """Read a label in several ways; those that make no option of it are absent."""
+    found = {how: _READERS[how](value, choices) for how in hows}
+    return {how: i for how, i in found.items() if i is not None}
+
+
+def _meanings(found: Mapping[str, int], choices: tuple[str, ...]) -> str:
+    return " and ".join(f"is {choices[i]!r} as {how}" for how, i in found.items())
+
+
+def _final(text: str) -> str:
+    final = text.rpartition(_WORKED)[2].strip()
+    return final if _WORKED in text and final and "\n" not in final else text
+
+
+def _by_text(value: Json, choices: tuple[str, ...]) -> int | None:
+    text = str(value)
+    if text in choices:
+        return choices.index(text)
+    alike = [i for i, choice in enumerate(choices) if normalise(choice) == normalise(text)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _by_letter(value: Json, choices: tuple[str, ...]) -> int | None:
+    letter = str(value).strip().strip("().").lower()
+    letters = [option_letter(i) for i in range(len(choices))]
+    return letters.index(letter) if letter in letters else None
+
+
+def _by_index(value: Json, choices: tuple[str, ...]) -> int | None:
+    i = _whole(value)
+    return i if i is not None and i < len(choices) else None
+
+
+def _by_index1(value: Json, choices: tuple[str, ...]) -> int | None:
+    i = _whole(value)
+    return i - 1 if i is not None and 1 <= i <= len(choices) else None
+
+
+def _whole(value: Json) -> int | None:
+    text = "" if isinstance(value, bool) else str(value).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+_READERS = {"text": _by_text, "letter": _by_letter, "index": _by_index, "index1": _by_index1}
+_FORMS = {"text": ("text",), "letter": ("text", "letter"), "number": ("text", "index"), "digits": ("text",)}
+"""What a label can be by its form. Digits in a text, as in a CSV, are no position unless the task says so."""
+
+
+def _form(value: Json) -> str:
+    if _whole(value) is not None:
+        return "digits" if isinstance(value, str) else "number"
+    return "letter" if _LETTERED.fullmatch(str(value)) else "text"
+
+
+def label_readings(labels: Sequence[Labelled]) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
+    """Find out from all labels of a task how letters and whole numbers are meant.
+
+    A reading counts where it makes an option of every label of its form, those apart that none makes one of.
+
+    Args:
+        labels: Of the rows with choices, of all files together.
+
+    Returns:
+        By form of label the readings that count; and the labels that are taken as counted from 0 although
+        none of them is 0.
+
+    Raises:
+        DataError: Two readings count and give different options, or whole numbers seem to be counted from 1.
+    """
+    readings: dict[str, tuple[str, ...]] = {}
+    unsure: list[Labelled] = []
+    for form in ("letter", "number", "digits"):
+        rows = [row for row in labels if _form(row.value) == form]
+        hows = _FORMS[form]
+        if form in ("number", "digits"):
+            is_from_1 = not any(_whole(row.value) == 0 for row in rows)
+            hows = ("text", "index", "index1") if is_from_1 else ("text", "index")
+        found = [(row, each) for row in rows if (each := _read(row.value, row.choices, hows=hows))]
+        whole = tuple(how for how in hows if found and all(how in each for _, each in found))
+        if form == "digits" and "text" in whole:
+            whole = ("text",)
+        elif "index1" in whole and "text" not in whole:
+            if "index" not in whole or form == "digits" or len(found) >= _FEW:
+                _refuse_from_1([row for row, _ in found])
+            unsure, whole = [row for row, _ in found], ("index",)
+        elif form == "digits" and found:
+            _refuse(found, f"{len(found)} labels are whole numbers in text, and not all are an option's text")
+        readings[form] = whole or hows
+        kept = [(row, {how: i for how, i in each.items() if how in readings[form]}) for row, each in found]
+        if rivals := [(row, each) for row, each in kept if len(set(each.values())) > 1]:
+            _refuse(rivals, f"{len(rivals)} labels can be read in two ways")
+    return readings, unsure
+
+
+def _refuse_from_1(rows: Sequence[Labelled]) -> None:
+    first, numbers = rows[0], [_whole(row.value) or 0 for row in rows]
+    raise DataError(
+        f"{first.path!r}: {len(rows)} labels are whole numbers that run {min(numbers)}…{max(numbers)}, never "
+        f"0 (first {first.value!r} of {first.id!r}, beside {' | '.join(first.choices)}): counted from "
+        "1? Set label = 'index1' in [task] where they are, label = 'index' where they are counted from 0."
+    )
+
+
+def _refuse(found: Sequence[tuple[Labelled, Mapping[str, int]]], what: str) -> None:
+    first, each = found[0]
+    raise DataError(
+        f"{first.path!r}: {what}. The first, {first.value!r} of {first.id!r}, "
+        f"{_meanings(each, first.choices)}. Set label in [task] to what the labels are: {_WAYS}."
+    )
