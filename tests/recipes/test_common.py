@@ -6,8 +6,8 @@ from tiny import attempts, experiment, lines, rows, teachers
 
 from tuition.core.errors import BudgetSpent
 from tuition.playground.teachers import PROGRAMS
-from tuition.recipes.common import load_splits
 from tuition.recipes.execute import execute
+from tuition.recipes.ready import load_splits
 
 
 def events(folder):

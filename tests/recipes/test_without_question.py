@@ -4,8 +4,8 @@ import pytest
 from tiny import attempts, experiment, lines
 
 from tuition.core.errors import DataError
-from tuition.recipes.common import load_splits
 from tuition.recipes.execute import baselines, execute, execute_all, why_not_blind
+from tuition.recipes.ready import load_splits
 from tuition.student.student import Student
 
 CLOSED = {"source": "playground", "train": 30, "valid": 6, "test": 6, "domains": ["knowledge"]}

@@ -6,7 +6,8 @@ from tuition.core.records import Example, Target
 from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig
 from tuition.student.encode import Cuts, Encoder, input_text
-from tuition.student.fresh import SHAPES, train_tokenizer
+from tuition.student.fresh import train_tokenizer
+from tuition.student.look.shapes import SHAPES
 
 QUESTION = "Does the treatment help?\n(a) yes\n(b) no"
 CONTEXT = "It was given to nineteen mice. " * 20
@@ -56,20 +57,33 @@ def test_options_are_read_beside_the_question_after_the_cut():
     assert reader.cuts == Cuts(contexts=1)
 
 
-def test_a_question_over_the_users_limit_stays_whole_and_is_counted():
-    reader, tokenizer = encoder(max_input_tokens=8)
-    ids = reader.prompts([target()])[0]
-    assert QUESTION in tokenizer.decode(ids)
-    assert reader.cuts == Cuts(questions=1)
+@pytest.mark.parametrize("limit", [8, 12, 17])
+@pytest.mark.parametrize("context", ["", CONTEXT])
+def test_a_question_over_the_limit_is_cut_as_published_and_counted(limit, context):
+    # the published code: tokenizer(text, max_length=…, truncation=True)
+    reader, tokenizer = encoder(max_input_tokens=limit)
+    ids = reader.prompts([target(context)])[0]
+    assert ids == tokenizer(f"predict: {QUESTION}", max_length=limit, truncation=True)["input_ids"]
+    assert reader.cuts == Cuts(questions=1, contexts=int(bool(context)))
 
 
-@pytest.mark.parametrize("shape", ["llama-nano", "bert-nano"])
-def test_a_question_over_the_models_limit_is_an_error(shape):
-    reader, _ = encoder(shape, positions=12, max_output_tokens=4)
-    with pytest.raises(
-        TrainingError, match=r"question of example 'bio-1' has \d+ tokens; this student reads at most 12"
-    ):
-        reader.rows([target(CONTEXT)])
+@pytest.mark.parametrize("instruction", ["before", "behind"])
+@pytest.mark.parametrize("shape", ["t5-nano", "llama-nano", "bert-nano"])
+def test_no_input_is_longer_than_the_model_reads(shape, instruction):
+    reader, tokenizer = encoder(shape, positions=18, max_output_tokens=4, instruction=instruction)
+    limit = 14 if shape == "llama-nano" else 18
+    (row,) = reader.rows([target(CONTEXT)])
+    rows = [option["input_ids"] for option in row.options] if shape == "bert-nano" else [row.prompt]
+    assert limit - 3 <= max(map(len, rows)) <= limit
+    text = tokenizer.decode(rows[0], skip_special_tokens=True)
+    assert "predict:" in text and "Does the" in text and "mice" not in text
+    assert reader.cuts == Cuts(questions=1, contexts=1)
+
+
+def test_an_option_over_the_models_limit_is_an_error():
+    reader, _ = encoder("bert-nano", positions=3)
+    with pytest.raises(TrainingError, match="an option of example 'bio-1' is longer than this student reads"):
+        reader.rows([target()])
 
 
 def test_a_decoder_reads_a_line_of_its_own_and_writes_the_end_mark():

@@ -4,7 +4,8 @@ import transformers
 
 from tuition.core.errors import TrainingError
 from tuition.student.encode import OptionRow, TextRow
-from tuition.student.families import FAMILIES, decoder_inputs, family_of, pad, positions_of
+from tuition.student.families import FAMILIES, decoder_inputs, pad, positions_of
+from tuition.student.look.folder import family_of
 
 ROWS = [TextRow(prompt=[5, 6, 7], output=[8, 2]), TextRow(prompt=[5], output=[9, 9, 2])]
 
@@ -75,9 +76,9 @@ def test_the_decoder_reads_what_it_wrote_behind_the_start_mark(student):
     ],
 )
 def test_the_family_is_read_from_the_configuration(config, family):
-    assert family_of(config) == family
+    assert family_of(config.to_dict()) == family
 
 
 def test_a_model_of_another_kind_is_refused():
     with pytest.raises(TrainingError, match="a model of type 'vit' is no encoder-decoder"):
-        family_of(transformers.ViTConfig())
+        family_of(transformers.ViTConfig().to_dict())

@@ -1,7 +1,8 @@
 import pytest
 import transformers
 
-from tuition.student.fresh import SHAPES, make_model, train_tokenizer
+from tuition.student.fresh import make_model, train_tokenizer
+from tuition.student.look.shapes import SHAPES
 
 TEXTS = ["12 apples and 3 pears", "15 fruits in all"] * 5
 

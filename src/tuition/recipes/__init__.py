@@ -28,6 +28,8 @@ class Recipe:
     run: Callable[[Any, Run], dict[str, Json]]
     asks: bool = False
     """Whether teachers write rationales for the training examples."""
+    has_student: bool = True
+    """Whether a student is trained or examined."""
 
 
 RECIPES: dict[str, Recipe] = {
@@ -37,6 +39,6 @@ RECIPES: dict[str, Recipe] = {
     "step_by_step": Recipe(StepByStep, step_by_step, asks=True),
     "tinyllm": Recipe(TinyLLM, tinyllm, asks=True),
     "elad": Recipe(Elad, elad, asks=True),
-    "ask_teacher": Recipe(AskTeacher, ask_teacher),
+    "ask_teacher": Recipe(AskTeacher, ask_teacher, has_student=False),
 }
 """Every recipe by name."""

@@ -25,7 +25,6 @@ __all__ = [
     "blind_notes",
     "check_abilities",
     "check_examination",
-    "check_student",
     "check_terms",
     "make_student",
     "open_questions",
@@ -119,12 +118,13 @@ def answer_way(config: Experiment) -> str:
     return way
 
 
-def check_abilities(config: Experiment, student: Learner) -> None:
-    """Refuse a student that could not be examined as configured.
+def check_abilities(config: Experiment, *, writes: bool, explains: bool) -> None:
+    """Refuse a student that could not learn or be examined as configured.
 
     Args:
         config: Says how.
-        student: Loaded, not trained.
+        writes: Whether it writes text, or scores options alone.
+        explains: Whether it is to learn rationales.
 
     Raises:
         ConfigError: It writes no text, and text is what is wanted.
@@ -134,11 +134,17 @@ def check_abilities(config: Experiment, student: Learner) -> None:
         "evaluation.scoring = 'exact'": config.evaluation.scoring == "exact",
     }
     for setting, is_set in wanted.items():
-        if is_set and not student.abilities.generates:
+        if is_set and not writes:
             raise ConfigError(
                 f"{setting} is about what a student writes, and {config.student.model!r} scores options and "
                 "writes nothing; take another model, or leave that setting out."
             )
+    if explains and not writes:
+        raise ConfigError(
+            f"[student] {config.student.model!r} scores options and writes no text, so it cannot learn "
+            "rationales; nothing was asked. Take an encoder-decoder or decoder-only model, or recipe = "
+            "'label_only'."
+        )
 
 
 def blind_notes(config: Experiment, splits: Splits) -> list[str]:
@@ -247,25 +253,6 @@ def check_terms(teachers: Sequence[TeacherConfig]) -> None:
                 f"teacher {table.name!r} has train_on_outputs = false{where and f' ({where})'}: its terms "
                 "forbid training on them. Nothing was asked; take it out of the configuration."
             )
-
-
-def check_student(config: Experiment, texts: Sequence[str]) -> None:
-    """Refuse a student that could not learn rationales; it is loaded whole and let go again.
-
-    Args:
-        config: Names the student.
-        texts: Of the training questions, for a fresh student's tokenizer.
-
-    Raises:
-        ConfigError: It cannot be loaded, or writes no text.
-    """
-    student = make_student(config.student, config.training, texts=texts)
-    if not student.abilities.generates:
-        raise ConfigError(
-            f"[student] {config.student.model!r} scores options and writes no text, so it cannot learn "
-            "rationales; nothing was asked. Take an encoder-decoder or decoder-only model, or recipe = "
-            "'label_only'."
-        )
 
 
 def make_student(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +19,18 @@ from tuition.core.records import Example, Json, Target, content_id
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
-from tuition.recipes.check import check_abilities, check_examination, make_student
-from tuition.recipes.config import Experiment, source_types, task_of
+from tuition.recipes.check import make_student
+from tuition.recipes.config import Experiment, task_of
 from tuition.recipes.labels.labels import label_splits
 from tuition.recipes.plan.estimates import estimates_of
+from tuition.recipes.ready import Ready, make_ready
 from tuition.recipes.targets import question_text
 from tuition.selection import SelectionConfig, choose
-from tuition.tasks.check import check_labels, check_splits
 
 __all__ = [
     "Bench",
     "choose_train",
     "finish",
-    "load_splits",
     "open_bench",
     "train_student",
     "untrained_student",
@@ -55,27 +54,24 @@ class Bench:
     """Who labelled what; None: the task's own labels alone."""
     lacks_labels: bool = False
     """Whether the budget ended before the panel had seen all of training."""
+    unread: frozenset[tuple[str, str]] = frozenset()
+    """Split and id of the questions that the student cannot read; those of training are gone."""
 
     @property
     def by_id(self) -> dict[str, Example]:
         """The training examples by their ids."""
         return {example.id: example for example in self.train}
 
+    def reads(self, example: Example) -> bool:
+        """Say whether the student can read a question of validation or test.
 
-def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
-    """Load the examples and look them over before anything else.
+        Args:
+            example: Of the run.
 
-    Args:
-        config: Its task table says where they are.
-
-    Returns:
-        The splits, and what was found: what the source left out, and what is odd in the rest.
-    """
-    source = source_types()[getattr(config.task, "source", "files")](config.task)
-    splits = source.load()
-    task = task_of(config)
-    findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]
-    return splits, [finding.to_json() for finding in findings]
+        Returns:
+            False: it is not asked, and the question counts as unreadable.
+        """
+        return (example.split, example.id) not in self.unread
 
 
 def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
@@ -118,9 +114,9 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
         DataError: No example is left to work with, or one to be graded has no label.
         BudgetSpent: The budget ended before the panel had labelled validation and test.
     """
-    splits, findings = load_splits(config)
-    check_examination(config, splits, findings)
-    _write_data(run, splits, findings)
+    ready = make_ready(config)
+    splits = ready.splits
+    _write_data(run, ready)
     train, task = choose_train(config, splits), task_of(config)
     with Store(Path(config.store)) as store:
         place = Place(run=run.id, group=config.budget.scope)
@@ -135,11 +131,13 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
             train=found.train,
             labels=found.facts,
             lacks_labels=found.is_spent,
+            unread=ready.unread,
         )
 
 
-def _write_data(run: Run, splits: Splits, findings: Sequence[Mapping[str, Json]]) -> None:
+def _write_data(run: Run, ready: Ready) -> None:
     """Write down what the run works on; a run that is gone on with must find the same."""
+    splits = ready.splits
     ids = {
         "train": content_id([example.to_json() for example in splits.train]),
         "valid": content_id([example.to_json() for example in splits.valid]),
@@ -153,7 +151,15 @@ def _write_data(run: Run, splits: Splits, findings: Sequence[Mapping[str, Json]]
             f"the data of run folder {str(run.path)!r} changed since it was begun ({', '.join(changed)}); "
             "what it has learnt belongs to the old ones. Choose another `out`."
         )
-    run.write_json("data.json", {"ids": ids, "findings": findings})
+    if not path.exists() and ready.unread:
+        run.event("too_long", **_counted(ready.unread))
+    aside = sorted(id for split, id in ready.unread if split == "train")
+    run.write_json("data.json", {"ids": ids, "findings": ready.findings, "set_aside": aside})
+
+
+def _counted(unread: Iterable[tuple[str, str]]) -> dict[str, Json]:
+    counts = Counter(split for split, _ in unread)
+    return {split: counts[split] for split in ("train", "valid", "test")}
 
 
 def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
@@ -196,7 +202,6 @@ def train_student(
         trained = config.student.model_copy(update={"model": str(folder), "update": "full"})
         return make_student(trained, training)
     student = untrained_student(bench, start=start)
-    check_abilities(config, student)
     if targets and config.student.update != "none":
         place = folder.with_name("checkpoints" if folder.name == "student" else f"checkpoints-{folder.name}")
         report = student.fit(targets, place, progress=run.progress)
@@ -239,6 +244,7 @@ def finish(
             "is_trained": any(event["event"] == "trained" for event in run.events()),
         },
         "train": {"n": len(bench.train), "label_source": _label_sources(bench.train)},
+        "too_long": _counted(bench.unread),
         "labels": bench.labels,
         "valid": figures["valid"],
         "test": figures["test"],

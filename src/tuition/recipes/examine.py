@@ -127,7 +127,19 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
             for example, row in zip(examples, scores, strict=True)
         ]
 
-    return scored if scoring == "options" or not student.abilities.generates else generated
+    answer = scored if scoring == "options" or not student.abilities.generates else generated
+
+    def answered(examples: Sequence[Example]) -> list[Prediction]:
+        # what the student cannot read stays in the examination, unasked: accuracy is over all
+        found = iter(answer([example for example in examples if bench.reads(example)]))
+        return [
+            next(found)
+            if bench.reads(example)
+            else Prediction(example_id=example.id, text="", answer=None, grade=Grade.UNREADABLE)
+            for example in examples
+        ]
+
+    return answered
 
 
 def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:

@@ -19,8 +19,8 @@ from tuition.core.records import Json
 from tuition.core.run import Run, run_id
 from tuition.recipes import RECIPES
 from tuition.recipes.check import why_not_without_question
-from tuition.recipes.common import load_splits
 from tuition.recipes.config import Experiment, beside, dump, folder_name, resolve
+from tuition.recipes.ready import load_splits
 from tuition.teachers.config import TeacherConfig
 
 __all__ = [

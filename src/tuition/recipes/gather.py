@@ -17,10 +17,9 @@ from tuition.core.records import Annotation, Json
 from tuition.core.rows import read_rows
 from tuition.core.run import Run
 from tuition.recipes.asking import Writer, annotation_row, ask_panelist
-from tuition.recipes.check import check_student, check_terms
+from tuition.recipes.check import check_terms
 from tuition.recipes.common import Bench
 from tuition.recipes.routing import Routed, ask_by_route, assemble, choose_used
-from tuition.recipes.targets import question_text
 
 __all__ = ["Gathered", "gather"]
 
@@ -72,7 +71,6 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     if before is not None:
         return _read_back(run, before)
     panel = assemble(config, route=route, routing=routing)
-    check_student(config, [question_text(example) for example in bench.train])
     for panelist in panel.everyone:
         # A price that is unknown under a limit is refused now, and not after the others are paid.
         ask_panelist(bench, panelist, [])

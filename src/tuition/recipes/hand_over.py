@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from tuition.core.records import Annotation, Example
 from tuition.core.rows import read_rows
 from tuition.exchange import Exported, export_run
 from tuition.exchange.lessons import read_terms
-from tuition.recipes.common import choose_train, load_splits
+from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment
 from tuition.recipes.execute import reread
 from tuition.recipes.labels.labeller import LABELS_FILE
 from tuition.recipes.labels.tally import Tally
+from tuition.recipes.ready import load_splits
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.targets import AnswerForm, answer_text, chain_targets, question_text
 
@@ -55,7 +57,10 @@ def taught_examples(config: Experiment, folder: Path) -> list[Example]:
         The examples.
     """
     splits, _ = load_splits(config)
-    train = choose_train(config, splits)
+    data = folder / "data.json"
+    aside = json.loads(data.read_text(encoding="utf-8")).get("set_aside", ()) if data.exists() else ()
+    kept = tuple(example for example in splits.train if example.id not in set(aside))
+    train = choose_train(config, dataclasses.replace(splits, train=kept))
     path = folder / LABELS_FILE
     rows = [Tally.from_json(row) for row in read_rows(path)] if path.exists() else []
     labels = {row.example_id: row for row in rows if row.split == "train"}

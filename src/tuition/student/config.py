@@ -25,7 +25,8 @@ class StudentConfig(Section):
     lora_alpha: int = Field(default=16, ge=1)
     """The additions are scaled by this over the rank."""
     max_input_tokens: int = Field(default=1024, ge=8)
-    """Longer inputs lose the end of their context, never the question."""
+    """Longer inputs lose their end, and are counted: the context's, and where that is not enough the
+    question's, as published."""
     max_output_tokens: int = Field(default=256, ge=2)
     """Longer targets are cut, and counted."""
     instruction: Literal["before", "behind"] = "before"
@@ -47,9 +48,9 @@ class StudentConfig(Section):
 class TrainingConfig(Section):
     """How long and how the student learns."""
 
-    steps: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1, le=1_000_000)
     """Optimizer steps; give this or `epochs`."""
-    epochs: float | None = Field(default=None, gt=0)
+    epochs: float | None = Field(default=None, gt=0, le=10_000)
     """Passes over the examples; 1 where neither is given."""
     batch_examples: int = Field(default=16, ge=1)
     """Examples in one optimizer step, each with all its targets."""

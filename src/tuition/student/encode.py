@@ -1,11 +1,11 @@
-"""From targets to token ids. What is too long loses the end of its context, never its question.
+"""From targets to token ids. What is too long loses the end of its context, then that of its question.
 
 Knows the tokenizer and the limits; knows no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from tuition.core.errors import TrainingError, some_of
 from tuition.core.records import Target
 from tuition.student.config import StudentConfig
+from tuition.student.look.reads import room_for_input
 
 __all__ = ["Cuts", "Encoder", "OptionRow", "Row", "TextRow", "input_text"]
 
@@ -26,7 +27,7 @@ class Cuts:
     outputs: int = 0
     """Targets that were cut; they carry no end mark, so that the student does not learn to stop there."""
     questions: int = 0
-    """Questions longer than the limit even without context; kept whole."""
+    """Questions that lost their end too, for they are longer than the limit even without context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,9 +233,9 @@ class Encoder:
 
     def _limit(self) -> int:
         """Tokens the input may have: what the user allows, and what the model can read beside its output."""
-        room = self._config.max_output_tokens if self._family == "causal" else 0
+        room = room_for_input(self._config, family=self._family, positions=self._positions)
         most = self._config.max_input_tokens
-        return most if self._positions is None else max(1, min(most, self._positions - room))
+        return most if room is None else min(most, room)
 
     def _text(self, target: Target, context: str) -> str:
         text = input_text(target, context, instruction=self._config.instruction)
@@ -267,21 +268,34 @@ class Encoder:
         return len(self._encode([text])[0])
 
     def _fit(self, target: Target, option: str, limit: int) -> str:
-        """Cut the context until the text fits, and count it; a question alone stays whole."""
+        """Cut the end of the context until the text fits, then the end of the question; both are counted."""
         context = target.example.context
-        offsets = self._token_ends(context)
-        keep = len(offsets)
-        text = self._text(target, context)
+        text = self._cut(context, lambda left: self._text(target, left), option, limit=limit)
+        if context:
+            self.cuts = replace(self.cuts, contexts=self.cuts.contexts + 1)
+        if self._width(text, option) <= limit:
+            return text
+        self.cuts = replace(self.cuts, questions=self.cuts.questions + 1)
+        text = self._cut(
+            target.input, lambda left: self._text(replace(target, input=left), ""), option, limit=limit
+        )
+        if self._positions is not None and self._width(text, option) > self._positions:
+            raise TrainingError(
+                f"an option of example {target.example.id!r} is longer than this student reads: at most "
+                f"{self._positions} tokens. Leave the example out, or take a student that reads more."
+            )
+        return text
+
+    def _cut(self, part: str, text_with: Callable[[str], str], option: str, *, limit: int) -> str:
+        """Take tokens from the end of a part until the text fits, or the part is gone."""
+        ends = self._token_ends(part)
+        keep = len(ends)
+        text = text_with(part)
         width = self._width(text, option)
         while width > limit and keep > 0:
             keep = max(0, keep - (width - limit))
-            text = self._text(target, context[: offsets[keep - 1]].rstrip() if keep else "")
+            text = text_with(part[: ends[keep - 1]].rstrip() if keep else "")
             width = self._width(text, option)
-        if context:
-            self.cuts = replace(self.cuts, contexts=self.cuts.contexts + 1)
-        if width > limit:
-            self._refuse_unreadable(target, width)
-            self.cuts = replace(self.cuts, questions=self.cuts.questions + 1)
         return text
 
     def _token_ends(self, text: str) -> list[int]:
@@ -292,15 +306,6 @@ class Encoder:
             encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
             return [end for _, end in encoded["offset_mapping"]]
         return list(range(1, len(text) + 1))
-
-    def _refuse_unreadable(self, target: Target, width: int) -> None:
-        room = self._config.max_output_tokens if self._family == "causal" else 0
-        if self._positions is not None and width + room > self._positions:
-            behind = f" with {room} kept for the output" if room else ""
-            raise TrainingError(
-                f"the question of example {target.example.id!r} has {width} tokens; this student reads at "
-                f"most {self._positions}{behind}. Leave the example out, or take a student that reads more."
-            )
 
 
 def _gold(target: Target) -> int:

@@ -13,9 +13,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.models.auto import modeling_auto
 
-from tuition.core.errors import TrainingError
 from tuition.core.protocols import StudentAbilities
 from tuition.student.encode import OptionRow, Row, TextRow
 
@@ -28,9 +26,6 @@ __all__ = [
     "OptionScorer",
     "Pass",
     "decoder_inputs",
-    "family_of",
-    "has_relative_positions",
-    "most_positions",
     "pad",
     "positions_of",
 ]
@@ -239,58 +234,6 @@ FAMILIES: dict[str, Family] = {
 """One a name of `student.family`."""
 
 
-def family_of(config: transformers.PretrainedConfig) -> str:
-    """Read from a model's configuration which family it belongs to.
-
-    Args:
-        config: Of the model.
-
-    Returns:
-        A name of `FAMILIES`.
-
-    Raises:
-        TrainingError: It is none of the three.
-    """
-    if config.is_encoder_decoder:
-        return "seq2seq"
-    kinds = config.architectures or []
-    if any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds):
-        return "causal"
-    if config.model_type in modeling_auto.MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES:
-        return "options"
-    if config.model_type in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        return "causal"
-    raise TrainingError(
-        f"a model of type {config.model_type!r} is no encoder-decoder, no decoder-only model and no "
-        "encoder that scores options; take another model"
-    )
-
-
-def has_relative_positions(config: transformers.PretrainedConfig) -> bool:
-    """Say whether a model counts distances between tokens, whatever length its configuration states.
-
-    Args:
-        config: Of the model.
-
-    Returns:
-        True for T5 and its kind, which read any length.
-    """
-    return config.model_type in _RELATIVE
-
-
-def most_positions(config: transformers.PretrainedConfig) -> int | None:
-    """Say how many tokens a model can read at once.
-
-    Args:
-        config: Of the model.
-
-    Returns:
-        What it states; None: any number, or it does not say.
-    """
-    # T5 states 512 positions but reads any length: its positions are relative.
-    return None if has_relative_positions(config) else getattr(config, "max_position_embeddings", None)
-
-
 def pad(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> Tensor:
     """Fill rows up to the longest.
 
@@ -335,9 +278,6 @@ def decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
     shifted = labels.roll(1, dims=1)
     shifted[:, 0] = config.decoder_start_token_id
     return shifted.masked_fill(shifted == -100, int(config.pad_token_id or 0))
-
-
-_RELATIVE = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
 
 
 def _spread(factors: Sequence[float], outputs: Sequence[Sequence[int]], *, left: bool = False) -> Tensor:

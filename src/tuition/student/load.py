@@ -9,18 +9,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-import httpx2
-import huggingface_hub
 import torch
 import transformers
 from safetensors import SafetensorError
 from torch import nn
 from transformers.utils import logging
 
-from tuition.core.errors import ConfigError, TrainingError, TuitionError
+from tuition.core.errors import ConfigError, TrainingError
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.student.families import family_of
 from tuition.student.fresh import make_model
+from tuition.student.look.folder import describe, family_of, find_model, has_weights
+from tuition.student.look.reads import checked_family
 from tuition.student.student import Student
 
 __all__ = ["load_student"]
@@ -32,15 +31,6 @@ _AUTO_CLASSES = {
     "causal": transformers.AutoModelForCausalLM,
     "options": transformers.AutoModelForMultipleChoice,
 }
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "vocab.json",
-    "vocab.txt",
-)
 
 
 def load_student(
@@ -75,12 +65,14 @@ def load_student(
                 f"{config.model!r} learns its tokenizer from training texts, but none were given"
             )
         model, tokenizer = make_model(config.model.removeprefix("fresh:"), texts, seed=training.seed)
-        family = _checked_family(config.family, family_of(model.config), config.model)
+        family = checked_family(config.family, family_of(model.config.to_dict()), config.model)
         model = model.to(getattr(torch, config.dtype))
     else:
-        source = _source(config.model, base_folder)
+        folder = find_model(config.model, base_folder)
+        family = checked_family(config.family, family_of(describe(folder)), config.model)
+        source = str(folder) if has_weights(folder) else config.model
         tokenizer = _load_tokenizer(source)
-        model, family = _load_model(source, config, seed=training.seed)
+        model = _load_model(source, config, family=family, seed=training.seed)
     _check_tokenizer(model, tokenizer, config.model)
     return Student(
         model.to(_device(config.device)).eval(), tokenizer, family=family, config=config, training=training
@@ -96,56 +88,8 @@ def _set_process(threads: int) -> None:
     logging.disable_progress_bar()
 
 
-def _source(name: str, base_folder: Path | None) -> str:
-    """Turn the configured name into a folder, or leave it as a name for the hub."""
-    if name == "base":
-        if base_folder is None:
-            raise ConfigError("the model is 'base', the embedded student, but its folder was not given")
-        return str(_checked_folder(base_folder))
-    folder = Path(name).expanduser()
-    is_path = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
-    if folder.exists() or is_path:
-        return str(_checked_folder(folder))
-    _check_hub(name)
-    return name
-
-
-def _check_hub(name: str) -> None:
-    """Ask once whether the hub has the model: loading would try an absent network for most of a minute."""
-    if isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str):
-        return
-    try:
-        huggingface_hub.model_info(name, timeout=10)
-    except (OSError, ValueError, httpx2.HTTPError) as error:
-        raise TrainingError(
-            f"{name!r} is no folder here and could not be had from the hub: {_first_line(error)} "
-            "Name a folder, or check the name and the network."
-        ) from None
-
-
 def _first_line(error: Exception) -> str:
     return f"{str(error).strip().partition(chr(10))[0] or type(error).__name__}."
-
-
-def _checked_folder(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise TrainingError(
-            f"there is no model folder {str(folder)!r}; student.model is a folder that from_pretrained "
-            "reads, a hub name, 'base' or 'fresh:NAME'"
-        )
-    if not (folder / "config.json").is_file():
-        raise TrainingError(f"{str(folder)!r} holds no config.json, so it is no model folder")
-    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
-        raise TrainingError(
-            f"the model folder {str(folder)!r} holds no tokenizer (such as tokenizer.json); save it there "
-            "with tokenizer.save_pretrained"
-        )
-    if not list(folder.glob("*.safetensors")):
-        raise TrainingError(
-            f"the model folder {str(folder)!r} holds no weights as safetensors, the only form that is read; "
-            "save the model there with save_pretrained"
-        )
-    return folder
 
 
 def _load_tokenizer(source: str) -> transformers.PreTrainedTokenizerBase:
@@ -156,33 +100,21 @@ def _load_tokenizer(source: str) -> transformers.PreTrainedTokenizerBase:
     return cast("transformers.PreTrainedTokenizerBase", tokenizer)
 
 
-def _load_model(source: str, config: StudentConfig, *, seed: int) -> tuple[transformers.PreTrainedModel, str]:
+def _load_model(
+    source: str, config: StudentConfig, *, family: str, seed: int
+) -> transformers.PreTrainedModel:
     try:
-        described = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False)
-        family = _checked_family(config.family, family_of(described), config.model)
         with torch.random.fork_rng(devices=[]):
             # A head that the model does not bring is made here.
             torch.manual_seed(seed)
-            model = _AUTO_CLASSES[family].from_pretrained(
+            return _AUTO_CLASSES[family].from_pretrained(
                 source,
                 trust_remote_code=False,
                 use_safetensors=True,
                 dtype=getattr(torch, config.dtype),
             )
-    except TuitionError:
-        raise
     except _UNLOADABLE as error:
         raise TrainingError(f"the model in {source!r} cannot be loaded: {_first_line(error)}") from None
-    return model, family
-
-
-def _checked_family(wanted: str, found: str, name: str) -> str:
-    """Take the configured family where it can be; an encoder-decoder cannot be read as anything else."""
-    if wanted == "auto" or wanted == found:
-        return found
-    if "seq2seq" in (wanted, found):
-        raise ConfigError(f"student.family is {wanted!r}, but {name!r} is a model of family {found!r}")
-    return wanted
 
 
 def _check_tokenizer(

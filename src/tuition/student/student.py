@@ -21,7 +21,8 @@ from tuition.student.branches.branches import Branches
 from tuition.student.branches.embed import mean_states
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder, Row
-from tuition.student.families import FAMILIES, most_positions
+from tuition.student.families import FAMILIES
+from tuition.student.look.folder import most_positions
 from tuition.student.optimizer import with_additions
 from tuition.student.predict import end_marks, score_encodings, score_outputs, write
 from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
@@ -60,7 +61,7 @@ class Student:
         """What this family can do."""
         self._config = config
         self._training = training
-        self._positions = most_positions(model.config)
+        self._positions = most_positions(model.config.to_dict())
         self._encoder = Encoder(tokenizer, config, family=family, positions=self._positions)
 
     @property

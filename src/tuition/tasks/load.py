@@ -185,17 +185,21 @@ def _readings(
     tables: Iterable[_Table], config: TaskConfig
 ) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
     """Find out how the labels of all files are meant, where the configuration does not say it."""
-    found: list[Labelled] = []
-    for path, split, rows in tables if config.label == "auto" else ():
-        for number, row in enumerate(rows, start=1):
-            value = nested_value(row, config.answer_column)
-            with contextlib.suppress(BadRow):
-                choices = _choices(row, config.choices_column)
-                is_plain = value is not None and value != "" and not isinstance(value, list | dict)
-                if choices and is_plain and str(value) not in _marks(row, config.choices_column):
-                    id = _id_of(path, row, number=number, config=config)
-                    found.append(Labelled(str(path), split, id, value, choices))
-    return label_readings(found)
+    if config.label != "auto":
+        return {}, []
+    return label_readings([label for table in tables for label in _labels(table, config)])
+
+
+def _labels(table: _Table, config: TaskConfig) -> Iterator[Labelled]:
+    """Give the labels beside choices that the file itself does not say how to read."""
+    for number, row in enumerate(table.rows, start=1):
+        value = nested_value(row, config.answer_column)
+        is_plain = value is not None and value != "" and not isinstance(value, list | dict)
+        with contextlib.suppress(BadRow):
+            choices = _choices(row, config.choices_column)
+            if choices and is_plain and str(value) not in _marks(row, config.choices_column):
+                id = _id_of(table.path, row, number=number, config=config)
+                yield Labelled(str(table.path), table.split, id, value, choices)
 
 
 def _examples(

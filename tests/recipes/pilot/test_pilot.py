@@ -7,9 +7,10 @@ from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import BudgetSpent, ConfigError, TeacherError
 from tuition.core.rows import write_rows
-from tuition.recipes.common import choose_train, load_splits
+from tuition.recipes.common import choose_train
 from tuition.recipes.execute import execute
 from tuition.recipes.pilot.pilot import pilot, pilot_examples, pilot_folder
+from tuition.recipes.ready import load_splits
 from tuition.recipes.routing import probe_of
 
 TASK = {"source": "playground", "train": 24, "valid": 4, "test": 4, "domains": ["coins", "phrases"]}

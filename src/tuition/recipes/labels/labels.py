@@ -17,11 +17,10 @@ from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits, bare, relabelled
-from tuition.recipes.check import check_abilities, check_terms, make_student
+from tuition.recipes.check import check_terms
 from tuition.recipes.config import Experiment
 from tuition.recipes.labels.labeller import LABELS_FILE, Labeller, panel_of
 from tuition.recipes.labels.tally import HumanLabels
-from tuition.recipes.targets import question_text
 from tuition.tasks.check import fits
 from tuition.teachers import make_teacher
 
@@ -211,7 +210,6 @@ def label_splits(
     desk = Labeller(config, run, task=task, till=till, shown=demonstrated(config, splits))
     if event is None:
         check_labellers(config, splits, train, task=task)
-        _check_student(config, train)
     else:
         desk.read_back()
     found = _through(desk, splits, train, named=named)
@@ -232,13 +230,6 @@ def _labelled_before(run: Run) -> Mapping[str, Any] | None:
         return None
     is_built_on = any(event["event"] in _BUILT for event in events[last:])
     return None if events[last]["facts"]["is_spent"] and not is_built_on else events[last]
-
-
-def _check_student(config: Experiment, train: Sequence[Example]) -> None:
-    """A student that cannot be loaded ends the run before the panel is paid; a teacher's run has none."""
-    if config.labels.asks and config.recipe != "ask_teacher":
-        texts = [question_text(example) for example in train]
-        check_abilities(config, make_student(config.student, config.training, texts=texts))
 
 
 def _through(desk: Labeller, splits: Splits, train: tuple[Example, ...], *, named: Sequence[str]) -> Labelled:

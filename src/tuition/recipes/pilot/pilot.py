@@ -30,13 +30,14 @@ from tuition.core.splits import bare
 from tuition.core.store import Place, Store
 from tuition.recipes.asking import Panelist
 from tuition.recipes.check import check_terms
-from tuition.recipes.common import choose_train, load_splits
+from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of, task_of
 from tuition.recipes.labels.labels import demonstrated
 from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.recipes.pilot.projection import project, similar_choice
 from tuition.recipes.pilot.trial import Desk, Trial
 from tuition.recipes.plan.pricing import LETTERS_PER_TOKEN
+from tuition.recipes.ready import make_ready
 from tuition.recipes.routing import UNSOUND, price_rank
 from tuition.tasks.check import fits
 from tuition.teachers import make_teacher
@@ -102,7 +103,7 @@ def pilot(
         ConfigError: Nobody writes rationales, or it could cost more than may be paid unasked.
         TeacherError: A teacher answered nothing.
     """
-    splits, _ = load_splits(config)
+    splits = make_ready(config).splits
     train = choose_train(config, splits)
     check_terms(config.writers)
     if not config.writers:

@@ -8,10 +8,10 @@ from tuition.core.protocols import Teacher
 from tuition.core.records import Request
 from tuition.recipes import RECIPES
 from tuition.recipes.asking import annotation_of
-from tuition.recipes.check import check_examination
-from tuition.recipes.common import choose_train, load_splits
+from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of
 from tuition.recipes.plan.routes import asked_for_certain
+from tuition.recipes.ready import make_ready
 from tuition.teachers.config import TeacherConfig
 
 __all__ = ["batch_table", "first_requests"]
@@ -73,8 +73,7 @@ def first_requests(config: Experiment, table: TeacherConfig, teacher: Teacher) -
             f"labels.train = {config.labels.train!r} is made while the run goes, and the rationales stand on "
             "it; write the labels into the data first, or set the teacher's wire.in_batches = true."
         )
-    splits, findings = load_splits(config)
-    check_examination(config, splits, findings)
+    splits = make_ready(config).splits
     route, routing = route_of(config)
     examples = asked_for_certain(
         choose_train(config, splits), table.name, route=route, routing=routing, config=config

@@ -14,14 +14,15 @@ from tuition.core.records import Example, Json, Record, canonical_json
 from tuition.core.splits import Splits
 from tuition.recipes import RECIPES
 from tuition.recipes.asking import annotation_of
-from tuition.recipes.check import blind_notes, check_examination, check_terms
-from tuition.recipes.common import choose_train, load_splits
+from tuition.recipes.check import blind_notes, check_terms
+from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of, task_of
 from tuition.recipes.labels.labeller import panel_of
 from tuition.recipes.labels.labels import check_labellers, demonstrated, look_at_asked, stood_in
 from tuition.recipes.plan.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
 from tuition.recipes.plan.rounds import RoundsPlan, plan_rounds
 from tuition.recipes.plan.routes import RoutePlan, RoutePricer, asked_for_certain
+from tuition.recipes.ready import make_ready
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.routing import assemble
 from tuition.teachers import make_teacher
@@ -85,8 +86,8 @@ def plan_of(config: Experiment) -> Plan:
     Returns:
         The plan; nothing was asked and nothing written.
     """
-    splits, findings = load_splits(config)
-    check_examination(config, splits, findings)
+    ready = make_ready(config)
+    splits = ready.splits
     train = choose_train(config, splits)
     check_labellers(config, splits, train, task=task_of(config))
     plans: list[TeacherPlan] = []
@@ -116,7 +117,7 @@ def plan_of(config: Experiment) -> Plan:
         teachers=tuple(plans),
         routes=tuple(routes),
         rounds=rounds,
-        findings=tuple(str(finding["sentence"]) for finding in findings),
+        findings=tuple(str(finding["sentence"]) for finding in ready.findings),
         notes=(),
     )
     notes = (*_notes(config, train, plan), *blind_notes(config, splits))

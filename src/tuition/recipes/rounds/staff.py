@@ -11,11 +11,9 @@ from tuition.annotation.revise import BLIND
 from tuition.core.budget import to_usd
 from tuition.core.records import Example
 from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.check import check_student
 from tuition.recipes.plan.pricing import price_call
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.routing import Panel, price_rank
-from tuition.recipes.targets import question_text
 
 __all__ = ["Asking", "asking_of", "cheapest_other"]
 
@@ -101,8 +99,6 @@ def asking_of(course: Course) -> Asking:
     by = config.annotator
     if by not in BLIND and (course.is_cold or course.is_blind):
         by = "chain"
-    if course.number == 0:
-        check_student(config, [question_text(example) for example in course.pool.values()])
     return Asking(course, course.panel, by=by)
 
 

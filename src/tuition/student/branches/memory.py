@@ -17,7 +17,8 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, EncoderDecoderC
 from transformers.modeling_outputs import BaseModelOutput
 
 from tuition.core.errors import TrainingError
-from tuition.student.families import CACHE, has_relative_positions, pad
+from tuition.student.families import CACHE, pad
+from tuition.student.look.folder import most_positions
 
 __all__ = ["Memory", "Source"]
 
@@ -233,7 +234,7 @@ class Memory:
 
     def _refuse_absolute(self) -> None:
         """An encoder-decoder that counts columns as positions would misread rows that start later."""
-        if bool(self._starts.any()) and not has_relative_positions(self.model.config):
+        if bool(self._starts.any()) and most_positions(self.model.config.to_dict()) is not None:
             raise TrainingError(
                 f"a student of type {self.model.config.model_type!r} cannot go on from beginnings of unlike "
                 "lengths: its decoder counts columns, padding too. Take a decoder-only or T5-like student, "

@@ -30,7 +30,8 @@ def calibrate(course: Course, student: Learner) -> list[dict[str, Json]]:
         to look at. See `evaluation.calibration` for the other entries.
     """
     config = course.config
-    examples = course.bench.splits.valid[: config.explanation.calibrate]
+    valid = [example for example in course.bench.splits.valid if course.bench.reads(example)]
+    examples = valid[: config.explanation.calibrate]
     if not examples or not student.abilities.generates:
         return []
     wanted = {
