@@ -174,7 +174,8 @@ class TestEveryModule:
     def test_every_config_field_is_documented(self, name):
         for _, found in inspect.getmembers(importlib.import_module(name), inspect.isclass):
             if issubclass(found, Section) and found.__module__ == name:
-                assert len(found.model_fields) <= 20, f"{found.__name__} has {len(found.model_fields)} fields"
+                n = len(found.model_fields.keys() - {"config_version"})
+                assert n <= 20, f"{found.__name__} has {n} fields"
                 for field, info in found.model_fields.items():
                     assert info.description, f"{found.__name__}.{field} has no line under it"
 

@@ -1,3 +1,3 @@
 """Several teachers, one small student, one budget."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

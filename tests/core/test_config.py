@@ -1,7 +1,7 @@
 import pytest
 from pydantic import Field
 
-from tuition.core.config import Section, override, parse, read_toml
+from tuition.core.config import Section, complete, override, parse, read_toml
 from tuition.core.errors import ConfigError
 
 
@@ -66,3 +66,38 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_a_section_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Inner().steps = 5
+
+
+COMPLETED = [
+    ({}, {}, {"inner": {"steps": 3, "lr": 0.1}, "items": []}),
+    ({"name": "a", "items": [{"lr": 1.0}]}, {}, {"name": "a", "items": [{"steps": 3, "lr": 1.0}]}),
+    ({"inner": {"steps": 9}}, {"inner.lr": 0.5, "inner.steps": 1}, {"inner": {"steps": 9, "lr": 0.5}}),
+    ({}, {"inner.lr": 0.5, "items.lr": 0.5}, {"inner": {"steps": 3, "lr": 0.5}, "items": []}),
+    (
+        {"items": [{}, {"lr": 2.0}]},
+        {"items.lr": 0.5},
+        {"items": [{"steps": 3, "lr": 0.5}, {"steps": 3, "lr": 2.0}]},
+    ),
+    ({"inner": 7, "more": {}}, {"inner.lr": 0.5}, {"inner": 7, "more": {}}),
+    ({}, {"inner": None, "elsewhere.lr": 1}, {"inner": None}),
+]
+"""Tables, other defaults than today's, and what must then stand in the whole."""
+
+
+@pytest.mark.parametrize(("tables", "defaults", "wanted"), COMPLETED)
+def test_what_is_open_is_filled_and_what_is_given_stands(tables, defaults, wanted):
+    before = repr(tables)
+    found = complete(Outer, tables, defaults)
+    assert {name: found[name] for name in wanted} == wanted
+    assert "name" not in found or found["name"] == tables["name"], "what has no default stays missing"
+    assert repr(tables) == before
+    assert Outer(name="a").inner == Inner(steps=3, lr=0.1), "no default was touched"
+
+
+def test_a_resolved_file_of_the_first_version_says_so(tmp_path):
+    (tmp_path / "config.toml").write_text("seed = 1")
+    assert read_toml(tmp_path / "config.toml") == {"seed": 1}
+    (tmp_path / "run_id").touch()
+    assert read_toml(tmp_path / "config.toml") == {"config_version": 1, "seed": 1}
+    (tmp_path / "config.toml").write_text("config_version = 2")
+    assert read_toml(tmp_path / "config.toml") == {"config_version": 2}

@@ -20,7 +20,7 @@ def test_the_configuration_is_written_first_and_done_last(tmp_path):
     run.event("annotated", kept=7)
     run.finish({"accuracy": 0.5})
     assert run.is_done
-    assert json.loads((run.path / "metrics.json").read_text()) == {"accuracy": 0.5}
+    assert json.loads((run.path / "metrics.json").read_text()) == {"format": 1, "accuracy": 0.5}
     assert [event["event"] for event in run.events()] == ["started", "annotated", "done"]
 
 
@@ -38,6 +38,29 @@ def test_another_configuration_is_refused(tmp_path):
     Run(tmp_path / "r", config_text=CONFIG).close()
     with pytest.raises(ConfigError, match=r"training.steps is 9 there and 10 here. Choose another `out`"):
         Run(tmp_path / "r", config_text=CONFIG.replace("steps = 9", "steps = 10"))
+
+
+def test_many_differences_are_named_and_counted(tmp_path):
+    run = Run(tmp_path / "r", config_text=CONFIG)
+    other = CONFIG.replace("tinyllm", "elad").replace("seed = 3", "seed = 4").replace("9", "8") + "lr = 0.1\n"
+    with pytest.raises(ConfigError) as refused:
+        Run(run.path, config_text=other)
+    text = str(refused.value)
+    assert (
+        "recipe is 'tinyllm' there and 'elad' here; seed is 3 there and 4 here; training.lr is None" in text
+    )
+    assert "; and 1 more. Choose another `out`, or remove the folder yourself; `tuition resume" in text
+
+
+def test_what_the_folder_holds_is_filled_up_before_it_is_compared(tmp_path):
+    Run(tmp_path / "r", config_text=CONFIG).close()
+
+    def filled(held):
+        return {**held, "training": {"lr": 0.5, **held["training"]}}
+
+    again = Run(tmp_path / "r", config_text=f"{CONFIG}lr = 0.5\n", completed=filled)
+    assert again.is_resumed
+    assert tomllib.loads((again.path / "config.toml").read_text())["training"] == {"steps": 9, "lr": 0.5}
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
@@ -101,7 +124,10 @@ def test_an_event_cut_by_a_kill_is_passed_over(tmp_path):
     with (run.path / "events.jsonl").open("a") as file:
         file.write('{"time": 1, "eve')
     run.event("annotated")
-    assert [event["event"] for event in run.events()] == ["started", "annotated"]
+    run.event("trained")
+    assert [event["event"] for event in run.events()] == ["started", "annotated", "trained"]
+    lines = (run.path / "events.jsonl").read_text().splitlines()
+    assert len(lines) == 4, "no line is blank"
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path):

@@ -119,6 +119,32 @@ def test_version_1_comes_up_with_every_row(tmp_path):
     assert verify_store(path).faults == ()
 
 
+def test_a_store_is_copied_before_it_is_brought_up(tmp_path):
+    path = tmp_path / "tuition.db"
+    old_store(path, CALLS)
+    before = {table: rows_of(path, table) for table in (*TABLES, "meta", "owners")}
+    Store(path).close()
+    [copy] = tmp_path.glob("tuition.schema-1-*.db")
+    assert {table: rows_of(copy, table) for table in before} == before
+    Store(path).close()
+    assert sorted(tmp_path.glob("*.db")) == sorted([copy, path]), "a store of today is not copied"
+
+
+def test_a_store_that_cannot_be_copied_stays_as_it_is(tmp_path, monkeypatch):
+    path = tmp_path / "tuition.db"
+    old_store(path, CALLS)
+
+    def no_room(self, other):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(schema.Path, "replace", no_room)
+    with pytest.raises(
+        StoreError, match=r"cannot be opened: No space left on device\. Make room on its disk"
+    ):
+        Store(path)
+    assert rows_of(path, "meta")[0]["value"] == "1"
+
+
 def test_a_store_brought_up_has_the_tables_of_a_new_one(tmp_path):
     old_store(tmp_path / "old.db", CALLS)
     for name in ("old.db", "new.db"):
@@ -168,7 +194,8 @@ def test_nothing_is_half_brought_up(tmp_path, monkeypatch):
     path = tmp_path / "tuition.db"
     old_store(path, CALLS)
     before = rows_of(path, "attempts")
-    monkeypatch.setattr(schema, "_FROM_1", (*schema._FROM_1, "SELECT * FROM nowhere"))
+    steps = {**schema._STEPS, 1: (*schema._STEPS[1], "SELECT * FROM nowhere")}
+    monkeypatch.setattr(schema, "_STEPS", steps)
     with pytest.raises(StoreError, match="cannot be opened: no such table: nowhere"):
         Store(path)
     assert rows_of(path, "attempts") == before

@@ -3,13 +3,14 @@ import tomllib
 import pytest
 from tiny import TINY, experiment, tables, teachers
 
-from tuition.core.config import read_toml
+from tuition.core.config import complete, read_toml
 from tuition.core.errors import ConfigError
 from tuition.playground.config import PlaygroundConfig
 from tuition.recipes import RECIPES
 from tuition.recipes.config import dump, resolve, source_types
 from tuition.recipes.starters import STARTERS
 from tuition.recipes.step_by_step import StepByStep
+from tuition.recipes.versions import CHANGED, CONFIG_VERSION, completed
 from tuition.tasks.load import FileSource
 
 
@@ -28,6 +29,23 @@ def test_dump_and_resolve_come_back_to_the_same(tmp_path, recipe):
     assert again == config
     assert type(again) is RECIPES[recipe].config_type
     assert dump(again) == text
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_file_that_is_filled_up_is_the_resolved_one(tmp_path, recipe):
+    given = {**tables(tmp_path, recipe=recipe, teacher=teachers("ada")), "config_version": CONFIG_VERSION}
+    assert completed(given, where="x") == tomllib.loads(dump(resolve(given, where="x")))
+
+
+def test_every_changed_default_is_that_of_a_key_that_there_is():
+    for until, places in CHANGED.items():
+        assert 1 <= until < CONFIG_VERSION
+        for place in places:
+            kinds = [recipe.config_type for recipe in RECIPES.values()]
+            sources = [source.config_type for source in source_types().values()]
+            found = [complete(kind, {}, {place: "odd"}) for kind in kinds]
+            found += [complete(kind, {}, {place: "odd"}, place="task.") for kind in sources]
+            assert place.startswith(("teacher.", "labels.panel.")) or "'odd'" in repr(found), place
 
 
 @pytest.mark.parametrize("name", STARTERS)

@@ -4,6 +4,7 @@ import pytest
 import tomli_w
 
 from tuition.core.errors import DataError
+from tuition.recipes import versions
 from tuition.recipes.curves import curves_of, points_of
 
 
@@ -58,6 +59,23 @@ def test_runs_that_differ_by_seed_are_one_setting(folder):
     assert alone.area_ci95 is None
     assert (pair.usd_to_reach, alone.usd_to_reach) == (2, None)
     assert pair.usd == 2
+
+
+def test_a_run_of_an_older_version_is_of_the_setting_that_it_means(folder, monkeypatch):
+    runs = [
+        folder("old", (1, 0.2), seed=0),
+        folder("new", (1, 0.4), seed=1, config_version=2, training={"lr": 5e-5}, seldom={}),
+    ]
+    (alone, other) = curves_of(runs).settings
+    assert (alone.name, other.name) == ("elad (old)", "elad (new)"), "an unknown table tells them apart"
+    runs[1] = folder("newer", (1, 0.4), seed=1, config_version=2, training={"lr": 5e-5})
+    [one] = curves_of(runs).settings
+    assert (one.name, one.seeds) == ("elad", (0, 1))
+    monkeypatch.setitem(versions.CHANGED, 1, {"training.lr": 1e-4})
+    assert [one.name for one in curves_of(runs).settings] == [
+        "elad training.lr=0.0001",
+        "elad training.lr=5e-05",
+    ]
 
 
 def test_a_setting_is_named_by_what_tells_it_apart(folder):

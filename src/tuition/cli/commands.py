@@ -323,7 +323,9 @@ def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:
         "right alone right": found["only_b"],
         "p (McNemar)": found["p"],
     }
-    print_table(f"{left} less {right}, {found['split']} split", [shown])
+    print_table(f"{left} less {right}, {found['split']} split, read by {found['readers'][0]}", [shown])
+    if "warning" in found:
+        say(f"Warning: {found['warning']}.")
 
 
 def write_report(folder: Path, *, as_json: bool) -> None:

@@ -8,10 +8,10 @@ from typing import Literal
 
 from tuition.cli.show import per_cent, print_json, print_table, say, typed
 from tuition.core.errors import MissingExtra
+from tuition.core.rows import read_metrics
 from tuition.recipes.curves import Curves, Setting, curves_of
 from tuition.report import money, run_folders
 from tuition.report.chart import Line, curve_chart, curve_title, folder_chart, write_chart
-from tuition.report.rows import read_json
 
 __all__ = ["show_courses", "show_curves"]
 
@@ -59,7 +59,7 @@ def show_courses(folder: Path) -> Path | None:
         The chart; None: no run has rounds, or the plotting library is not there, which is said.
     """
     for name, path in run_folders(folder).items():
-        rounds = read_json(path / "metrics.json").get("rounds") or []
+        rounds = read_metrics(path).get("rounds") or []
         rows = [
             {
                 "round": row["round"],
@@ -134,6 +134,8 @@ def _remarks(found: Curves) -> list[str]:
             f"area: mean accuracy from {low} to {high}, which every curve covers; a step function, a round's "
             "student holds until the next round is paid"
         )
+    if len(found.readers) > 1:
+        remarks.append(f"graded by different readers, so not by one measure: {', '.join(found.readers)}")
     if found.is_simulated:
         remarks.append("simulated: the teachers are programs, and the money is play money")
     return remarks

@@ -112,7 +112,10 @@ def print_rows(title: str, rows: list[Row]) -> None:
         rows: From `report.rows_of`.
     """
     is_all_gold = all(row.label_source == "gold" for row in rows)
-    print_table(title, [_shown(row, names_labels=not is_all_gold) for row in rows])
+    readers = {row.reader for row in rows}
+    alone = f", read by {next(iter(readers))}" if len(readers) == 1 else ""
+    shown = [_shown(row, names_labels=not is_all_gold, names_readers=not alone) for row in rows]
+    print_table(f"{title}{alone}", shown)
 
 
 class _Screen:
@@ -215,11 +218,12 @@ def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: 
     return f"{told[0]} [{told[1]}, {told[2]}]" if len(told) == 3 else ""
 
 
-def _shown(row: Row, *, names_labels: bool) -> dict[str, object]:
+def _shown(row: Row, *, names_labels: bool, names_readers: bool) -> dict[str, object]:
     return {
         "row": row.name,
         "items": row.n,
         **({"labels": row.label_source} if names_labels else {}),
+        **({"reader": row.reader} if names_readers else {}),
         "right %": per_cent(row.accuracy, (row.low, row.high)),
         "unreadable %": f"{100 * row.unreadable:.1f}",
         "over label_only": per_cent(row.difference, (row.difference_low, row.difference_high), sign="+"),

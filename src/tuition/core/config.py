@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
 from tuition.core.errors import ConfigError, nearest
 
-__all__ = ["Section", "override", "parse", "read_toml", "unspoken"]
+__all__ = ["Section", "complete", "override", "parse", "read_toml", "unspoken"]
 
 _UNSPOKEN = "unspoken"
 
@@ -54,13 +54,15 @@ def read_toml(path: Path) -> dict[str, object]:
         path: A TOML file.
 
     Returns:
-        Its tables.
+        Its tables. Where it is the resolved one of a run of 0.1.0, which said no version, it gets that.
 
     Raises:
         ConfigError: The file is absent, or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        is_resolved = path.name == "config.toml" and (path.parent / "run_id").exists()
+        return {"config_version": 1, **tables} if is_resolved else tables
     except FileNotFoundError:
         raise ConfigError(
             f"no configuration file {str(path)!r}; write one with: tuition init {path}"
@@ -151,6 +153,42 @@ def parse(section: type[SectionType], tables: Mapping[str, object], *, where: st
         raise ConfigError(
             f"{where}: {count} in the configuration\n" + "\n".join(f"  {fault}" for fault in faults)
         ) from None
+
+
+def complete(
+    section: type[Section], tables: Mapping[str, Any], defaults: Mapping[str, Any], *, place: str = ""
+) -> dict[str, Any]:
+    """Write a default wherever tables leave a key open. Nothing is checked, and no given value changes.
+
+    Args:
+        section: Whose keys these are.
+        tables: From `read_toml`.
+        defaults: By dotted place, such as `training.lr`, where another default holds than the section's own.
+        place: Of these tables within the whole, with a dot behind it; empty: they are the whole.
+
+    Returns:
+        New tables; keys whose own default is None stay absent.
+    """
+    result = dict(tables)
+    for name, field in section.model_fields.items():
+        here, inner = f"{place}{name}", _inner_section(field.annotation)
+        if name not in result:
+            own = None if field.is_required() else field.get_default(call_default_factory=True)
+            value = defaults.get(here, to_jsonable_python(own, exclude_none=True))
+            inside = {key: default for key, default in defaults.items() if key.startswith(f"{here}.")}
+            for key, default in inside.items() if isinstance(value, dict) else ():
+                _set(value, key.removeprefix(f"{here}.").split("."), default, setting=key)
+            if value is not None or here in defaults:
+                result[name] = value
+        elif inner is not None:
+            result[name] = _complete_each(inner, result[name], defaults, place=f"{here}.")
+    return result
+
+
+def _complete_each(section: type[Section], value: Any, defaults: Mapping[str, Any], *, place: str) -> Any:
+    if isinstance(value, list):
+        return [_complete_each(section, entry, defaults, place=place) for entry in value]
+    return complete(section, value, defaults, place=place) if isinstance(value, Mapping) else value
 
 
 def _fault(section: type[Section], found: ErrorDetails) -> str:

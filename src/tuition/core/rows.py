@@ -1,6 +1,6 @@
 """Read and write rows: JSON Lines and CSV, plain or gzip; read Parquet and data sets too.
 
-Knows no noun: a row is a dictionary.
+Knows no noun: a row is a dictionary. Of the files of a run it knows the numbers of their formats.
 """
 
 from __future__ import annotations
@@ -14,13 +14,27 @@ import os
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json
 from tuition.core.tables import HUB, read_dataset, read_parquet
 
-__all__ = ["JSON_ENDINGS", "read_rows", "readable", "resolve_data", "write_rows"]
+__all__ = [
+    "FORMATS",
+    "JSON_ENDINGS",
+    "check_format",
+    "read_metrics",
+    "read_own_rows",
+    "read_rows",
+    "readable",
+    "resolve_data",
+    "write_rows",
+]
+
+FORMATS = {"metrics.json": 1, "events.jsonl": 1, "annotations.jsonl": 1}
+"""The `format` of what a run writes, by file: in the metrics, in the event that begins a run or goes on with
+it, in each annotation. It grows where an older program would misread the file; 0.1.0 wrote none: it is 1."""
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
 """Of files that hold one JSON value a line."""
@@ -53,6 +67,64 @@ def resolve_data(path: str) -> Path:
             "set TUITION_DATA to the folder, or write a path without 'data:'"
         )
     return folder / path.removeprefix(_DATA)
+
+
+def check_format(found: Mapping[str, Any], path: Path) -> None:
+    """Refuse what a newer program wrote in a form that this one would misread.
+
+    Args:
+        found: The metrics, the event or the row.
+        path: The file it stands in, named in `FORMATS`.
+
+    Raises:
+        DataError: Its format is newer.
+    """
+    known = FORMATS[path.name]
+    if found.get("format", 1) > known:
+        raise DataError(
+            f"{str(path)!r} is of format {found['format']}, and this program reads up to {known}; use the "
+            "version of tuition that wrote it."
+        )
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read the figures of a run, whatever version wrote them.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        What `metrics.json` holds, the reader beside the figures of each split also where an older version
+        wrote it elsewhere; empty where there is no such file.
+
+    Raises:
+        DataError: Its format is newer than this program knows.
+    """
+    path = folder / "metrics.json"
+    if not path.exists():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    check_format(found, path)
+    reader = f"{found.get('task', '')} {found.get('task_version', '')}".strip()
+    shown = {split: {"reader": reader, **found[split]} for split in ("valid", "test") if found.get(split)}
+    return {**found, **shown}
+
+
+def read_own_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the rows of a file that a run wrote.
+
+    Args:
+        path: The file, named in `FORMATS`.
+
+    Yields:
+        One dictionary a row.
+
+    Raises:
+        DataError: The format of a row is newer than this program knows.
+    """
+    for row in read_rows(path):
+        check_format(row, path)
+        yield row
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Json]]:

@@ -22,31 +22,41 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tuition import __version__
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Listener
 from tuition.core.records import Json, content_id
-from tuition.core.rows import write_rows
+from tuition.core.rows import FORMATS, check_format, write_rows
 
-__all__ = ["Run", "code_revision", "essentials", "run_id", "versions"]
+__all__ = ["Run", "code_revision", "essentials", "held_config", "run_id", "versions"]
 
-_FREE = ("budget.", "evaluation.jobs", "evaluation.baselines", "out ", "store ")
+_FREE = ("budget.", "evaluation.jobs", "evaluation.baselines", "out ", "store ", "config_version ")
 """What may differ when a run is gone on with: how much may be spent, and where things lie."""
 
 _BEGINNINGS = ("lock", "events.jsonl", "run_id", ".run_id.draft", ".config.toml.draft")
 """What a run folder may hold before its configuration."""
 
-_PACKAGES = ("tuition", "torch", "transformers", "peft", "numpy", "httpx2", "pydantic")
+_PACKAGES = ("torch", "transformers", "peft", "numpy", "httpx2", "pydantic")
 
 
 class Run:
     """One run of one recipe, in one folder, held by one process at a time."""
 
-    def __init__(self, path: Path, *, config_text: str, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        config_text: str,
+        completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+        listener: Listener | None = None,
+    ) -> None:
         """Open a run folder, or begin one.
 
         Args:
             path: The folder.
             config_text: The resolved configuration as TOML.
+            completed: Fills up the configuration that the folder holds, which an older version may have
+                written, with the defaults that held then.
             listener: Hears how it goes; None: nobody listens.
 
         Raises:
@@ -54,7 +64,7 @@ class Run:
         """
         self.path = path
         self._listener = listener
-        self.is_resumed = _check_folder(path, config_text)
+        self.is_resumed = _check_folder(path, tomllib.loads(config_text), completed=completed)
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         if not self.is_done:
@@ -63,7 +73,8 @@ class Run:
         self.id = run_id(path)
         self._warnings = _Warnings(self)
         if not self.is_done:
-            self.event("resumed" if self.is_resumed else "started", config_hash=self.config_hash)
+            begun = {"format": FORMATS["events.jsonl"], "config_hash": self.config_hash}
+            self.event("resumed" if self.is_resumed else "started", **begun)
             logging.getLogger("tuition").addHandler(self._warnings)
 
     @property
@@ -86,11 +97,17 @@ class Run:
 
         Yields:
             One entry a line of `events.jsonl`; a line cut by a kill is passed over.
+
+        Raises:
+            DataError: A newer program than this one went on with the run.
         """
-        with (self.path / "events.jsonl").open(encoding="utf-8") as file:
+        path = self.path / "events.jsonl"
+        with path.open(encoding="utf-8") as file:
             for line in file:
                 with contextlib.suppress(json.JSONDecodeError):
-                    yield json.loads(line)
+                    event = json.loads(line)
+                    check_format(event, path)
+                    yield event
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Tell whoever listens that a part of long work is done.
@@ -121,9 +138,12 @@ class Run:
             **values: What there is to say about it.
         """
         row = {"time": round(time.time(), 3), "event": kind, **values}
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            # The line begins with a line end: whatever a kill left before it stays a line of its own.
-            file.write("\n" + json.dumps(row, ensure_ascii=False) + "\n")
+        line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+        with (self.path / "events.jsonl").open("a+b") as file:
+            file.seek(max(0, file.tell() - 1))
+            # What a kill left of a line before stays a line of its own.
+            is_cut = file.read(1) not in (b"", b"\n")
+            file.write(b"\n" + line if is_cut else line)
 
     def write_json(self, name: str, value: Mapping[str, Json]) -> Path:
         """Write a JSON file into the folder, whole or not at all.
@@ -176,7 +196,7 @@ class Run:
         Args:
             metrics: What goes into `metrics.json`.
         """
-        self.write_json("metrics.json", metrics)
+        self.write_json("metrics.json", {"format": FORMATS["metrics.json"], **metrics})
         self.event("done")
         _write_text(self.path / "done", "")
         self.close()
@@ -227,32 +247,52 @@ def essentials(tables: Mapping[str, Any]) -> dict[str, Any]:
         tables: Of a run's `config.toml`.
 
     Returns:
-        The tables, without `out`, `store`, `budget` and what is made beside the run.
+        The tables, without `out`, `store`, `budget`, `config_version` and what is made beside the run.
     """
     beside = ("jobs", "baselines")
     evaluation = {key: value for key, value in tables.get("evaluation", {}).items() if key not in beside}
-    kept = {key: value for key, value in tables.items() if key not in ("out", "store", "budget")}
+    outside = ("config_version", "out", "store", "budget")
+    kept = {key: value for key, value in tables.items() if key not in outside}
     return {**kept, "evaluation": evaluation} if "evaluation" in tables else kept
 
 
-def _check_folder(path: Path, config_text: str) -> bool:
+def held_config(path: Path) -> dict[str, Any] | None:
+    """Read the configuration that a run was begun with.
+
+    Args:
+        path: The run folder.
+
+    Returns:
+        Its tables as they stand there; None: no run was begun in it.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        return tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{str(path / 'config.toml')!r} is damaged: {error}; choose another `out`.") from None
+
+
+def _check_folder(
+    path: Path, now: Mapping[str, Any], *, completed: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> bool:
     """Say whether the folder holds this very run already."""
     if not path.exists() or not any(path.iterdir()):
         return False
-    try:
-        found = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    held = held_config(path)
+    if held is None:
         _check_free(path)
         return False
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{str(path / 'config.toml')!r} is damaged: {error}; choose another `out`.") from None
-    faults = [
-        fault for fault in _differences(found, tomllib.loads(config_text)) if not fault.startswith(_FREE)
-    ]
+    faults = [fault for fault in _differences(completed(held), now) if not fault.startswith(_FREE)]
     if faults:
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        way_out = "show" if (path / "done").exists() else "resume"
         raise ConfigError(
-            f"run folder {str(path)!r} holds another configuration: {'; '.join(faults[:3])}. "
-            "Choose another `out`, or remove the folder yourself."
+            f"run folder {str(path)!r} holds another configuration: {'; '.join(faults[:3])}{more}. Choose "
+            f"another `out`, or remove the folder yourself; `tuition {way_out} {path}` takes it as it is."
         )
     return True
 
@@ -317,6 +357,7 @@ def versions() -> dict[str, Json]:
         Name and version of each.
     """
     found: dict[str, Json] = {"python": platform.python_version(), "code": code_revision()}
+    found["tuition"] = __version__
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)

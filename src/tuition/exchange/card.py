@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tuition.core.config import read_toml
+from tuition.core.rows import read_metrics
 from tuition.core.visible import visible
 from tuition.exchange.lessons import Terms
 from tuition.exchange.rows import Row
@@ -110,7 +110,7 @@ def write_card(
 
 def _what(folder: Path, tally: Tally, *, wrote: Sequence[Path], uses_all: bool) -> list[str]:
     tables: Any = read_toml(folder / "config.toml")
-    metrics = _metrics(folder)
+    metrics = read_metrics(folder)
     chosen = "all replies of the run" if uses_all else "the replies that the student learnt from"
     labels = ", ".join(f"{n:,} {source}" for source, n in tally.labels.items())
     left_out = f"; {tally.without_text:,} without text were left out" if tally.without_text else ""
@@ -127,11 +127,6 @@ def _what(folder: Path, tally: Tally, *, wrote: Sequence[Path], uses_all: bool) 
         "- `rationale` and `teacher_answer` are the teacher's; `answer` is the label of the question",
         "",
     ]
-
-
-def _metrics(folder: Path) -> dict[str, Any]:
-    path = folder / "metrics.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _teachers(tally: Tally, terms: Mapping[str, Terms]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Annotation, Example, Json, Record, content_id
-from tuition.core.rows import read_rows
+from tuition.core.rows import read_own_rows
 from tuition.exchange.rows import Row
 
 __all__ = ["Terms", "Wording", "lessons", "read_terms"]
@@ -89,7 +89,7 @@ def lessons(
         DataError: There are no annotations, or one is about an example or by a teacher that is not known.
     """
     for number, path in _files(folder):
-        for row in read_rows(path):
+        for row in read_own_rows(path):
             if row["is_used"] or uses_all:
                 yield _lesson(row, examples, terms, wording=wording, number=number)
 

@@ -154,18 +154,20 @@ def _row(name: str, run: Finished, *, difference: Mapping[str, Any]) -> dict[str
     spend: Any = run.metrics["spend"]
     reading = "reference" if run.metrics["recipe"] == "ask_teacher" else _READING.get(name, "")
     spent = "the budget ended it early" if run.metrics["stopped_by"] == "budget" else ""
+    told = (reading, spent, difference.get("warning", ""))
     return {
         "name": name,
         "split": split,
         "n": figures.get("n"),
         "labels": figures.get("label_source"),
+        "reader": figures.get("reader"),
         "accuracy": figures.get("accuracy"),
         "ci95": figures.get("ci95"),
         "difference": difference.get("difference"),
         "difference_ci95": difference.get("ci95"),
         "p": difference.get("p"),
         "usd": spend["usd"],
-        "remark": difference.get("refused") or "; ".join(part for part in (reading, spent) if part),
+        "remark": difference.get("refused") or "; ".join(part for part in told if part),
     }
 
 

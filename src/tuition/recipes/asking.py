@@ -11,6 +11,7 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.verify import verifiable, verifications, verify_requests
 from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Example, Json, Request
+from tuition.core.rows import FORMATS
 from tuition.recipes.common import Bench
 from tuition.recipes.config import Experiment
 from tuition.teachers.config import TeacherConfig
@@ -50,10 +51,11 @@ def annotation_row(config: Experiment, annotation: Annotation, **marks: Json) ->
         **marks: What the run made of it.
 
     Returns:
-        The annotation, the licence of its teacher (empty: none is stated), and the marks.
+        The annotation, the licence of its teacher (empty: none is stated), the marks, the format of the row.
     """
     licences = {table.name: table.licence for table in config.teacher}
-    return {**annotation.to_json(), "licence": licences.get(annotation.teacher, ""), **marks}
+    own = {"format": FORMATS["annotations.jsonl"], "licence": licences.get(annotation.teacher, "")}
+    return {**annotation.to_json(), **own, **marks}
 
 
 def ask_panelist(

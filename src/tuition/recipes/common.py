@@ -6,11 +6,13 @@ Functions, to be called in a recipe's own order; no recipe is known here.
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tuition.annotation import Till
 from tuition.core.errors import DataError
@@ -26,15 +28,22 @@ from tuition.recipes.plan.estimates import estimates_of
 from tuition.recipes.ready import Ready, make_ready
 from tuition.recipes.targets import question_text
 from tuition.selection import SelectionConfig, choose
+from tuition.tasks import TASKS
 
 __all__ = [
     "Bench",
     "choose_train",
     "finish",
     "open_bench",
+    "reader_of",
     "train_student",
     "untrained_student",
 ]
+
+
+_LOG = logging.getLogger(__name__)
+_BEFORE_READING = {"started", "resumed", "warning", "rounds_begun", "too_long"}
+"""Events of a run that has read no answer yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,8 @@ class Bench:
     """The part of the training split this run works with."""
     labels: Mapping[str, Json] | None = None
     """Who labelled what; None: the task's own labels alone."""
+    readers: tuple[str, ...] = ()
+    """Who has read answers of this run, in order; the last one reads now."""
     lacks_labels: bool = False
     """Whether the budget ended before the panel had seen all of training."""
     unread: frozenset[tuple[str, str]] = frozenset()
@@ -116,8 +127,8 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     """
     ready = make_ready(config)
     splits = ready.splits
-    _write_data(run, ready)
     train, task = choose_train(config, splits), task_of(config)
+    readers = _write_data(run, ready, reader=reader_of(task))
     with Store(Path(config.store)) as store:
         place = Place(run=run.id, group=config.budget.scope)
         till = Till(store=store, place=place, budget=config.budget, progress=run.progress)
@@ -130,13 +141,26 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
             splits=found.splits,
             train=found.train,
             labels=found.facts,
+            readers=readers,
             lacks_labels=found.is_spent,
             unread=ready.unread,
         )
 
 
-def _write_data(run: Run, ready: Ready) -> None:
-    """Write down what the run works on; a run that is gone on with must find the same."""
+def reader_of(task: Task) -> str:
+    """Name who reads and grades answers: the same name, the same readings.
+
+    Args:
+        task: Of a run.
+
+    Returns:
+        The kind of task with the version of its reader, such as `mixed 2`.
+    """
+    return f"{getattr(task, 'name', '')} {task.version}".strip()
+
+
+def _write_data(run: Run, ready: Ready, *, reader: str) -> tuple[str, ...]:
+    """Write down what the run works on, where it must find the same again, and who reads its answers."""
     splits = ready.splits
     ids = {
         "train": content_id([example.to_json() for example in splits.train]),
@@ -144,8 +168,8 @@ def _write_data(run: Run, ready: Ready) -> None:
         "test": None if splits.test is None else splits.test.id,
     }
     path = run.path / "data.json"
-    before = json.loads(path.read_text(encoding="utf-8"))["ids"] if path.exists() else ids
-    changed = [split for split in ids if before[split] != ids[split]]
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"ids": ids}
+    changed = [split for split in ids if before["ids"][split] != ids[split]]
     if changed:
         raise DataError(
             f"the data of run folder {str(run.path)!r} changed since it was begun ({', '.join(changed)}); "
@@ -154,12 +178,33 @@ def _write_data(run: Run, ready: Ready) -> None:
     if not path.exists() and ready.unread:
         run.event("too_long", **_counted(ready.unread))
     aside = sorted(id for split, id in ready.unread if split == "train")
-    run.write_json("data.json", {"ids": ids, "findings": ready.findings, "set_aside": aside})
+    readers = _readers(run, before, reader=reader)
+    run.write_json(
+        "data.json", {"ids": ids, "findings": ready.findings, "set_aside": aside, "readers": readers}
+    )
+    return tuple(readers)
 
 
 def _counted(unread: Iterable[tuple[str, str]]) -> dict[str, Json]:
     counts = Counter(split for split, _ in unread)
     return {split: counts[split] for split in ("train", "valid", "test")}
+
+
+def _readers(run: Run, before: Mapping[str, Any], *, reader: str) -> list[str]:
+    """Say who has read answers of the run and will; what one has read stays as it was read."""
+    if all(event["event"] in _BEFORE_READING for event in run.events()):
+        return [reader]
+    kind = reader.rpartition(" ")[0]
+    # 0.1.0 did not write them down; its own kinds were all of version 2.
+    earlier = before.get("readers", [f"{kind} 2" if kind in TASKS else reader])
+    if earlier[-1] == reader:
+        return earlier
+    _LOG.warning(
+        "run folder %r was begun with the reader %r and goes on with %r: labels, rationales and rounds that "
+        "are there stay as they were read, the figures of the end are the new one's",
+        *(str(run.path), earlier[-1], reader),
+    )
+    return [*earlier, reader]
 
 
 def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
@@ -235,6 +280,7 @@ def finish(
         "recipe": config.recipe,
         "task": getattr(bench.task, "name", ""),
         "task_version": bench.task.version,
+        "readers": list(bench.readers),
         "seed": config.seed,
         "student": None
         if student is None

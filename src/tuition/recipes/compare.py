@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Grade, Json
-from tuition.core.rows import read_rows
+from tuition.core.rows import read_metrics, read_rows
 from tuition.evaluation.compare import compare
 
 __all__ = ["compare_runs", "compare_with", "graded"]
@@ -62,7 +62,8 @@ def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
         seed: Of the bootstrap.
 
     Returns:
-        The split, and the comparison: how much better the left one is.
+        The split, the comparison: how much better the left one is, and whose readings were graded; where two
+        readers graded, a `warning`.
 
     Raises:
         DataError: They were not examined on the same items.
@@ -74,14 +75,24 @@ def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
         )
     _refuse_other_labels(left, right, rows=(left_rows, right_rows))
     found = compare(graded(left)[1], graded(right)[1], seed=seed)
+    readers = [_reader(folder, left_split) for folder in (left, right)]
+    own, other = readers
+    warning = f"graded by {own} against {other}: the difference holds that of the readings too"
     return {
         "left": str(left),
         "right": str(right),
         "split": left_split,
         "labels": _sources(left_rows),
+        "readers": list(readers),
+        **({"warning": warning} if own != other else {}),
         **found.to_json(),
         "ci95": [found.low, found.high],
     }
+
+
+def _reader(folder: Path, split: str) -> str:
+    """Name who read and graded a split, as the run wrote it down."""
+    return (read_metrics(folder).get(split) or {}).get("reader") or "an unknown reader"
 
 
 def _refuse_other_labels(

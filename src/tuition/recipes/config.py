@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import tomli_w
@@ -17,9 +18,11 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.route import Route, RoutingConfig
 from tuition.core.budget import Budget
 from tuition.core.config import Section, override, parse
-from tuition.core.errors import ConfigError, near_name, some_of
+from tuition.core.errors import near_name, some_of
 from tuition.core.protocols import Task
+from tuition.core.run import held_config
 from tuition.recipes.presets import with_preset
+from tuition.recipes.versions import CONFIG_VERSION, completed, kind_of
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
@@ -154,6 +157,9 @@ class Experiment(Section):
     selects_in_rounds: ClassVar[bool] = False
     """Whether the strategy chooses round by round what is asked, and not the training examples beforehand."""
 
+    config_version: int = CONFIG_VERSION
+    """Whose defaults hold for what is left open: 1: those of 0.1.0; left out: those that the run in `out` was
+    begun with, where there is one, and else today's."""
     recipe: str
     """Name of the recipe."""
     out: str
@@ -256,15 +262,15 @@ def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, whe
     Raises:
         ConfigError: With every fault found.
     """
-    from tuition.recipes import RECIPES
-
     tables = with_preset(override(tables, settings))
-    name = tables.get("recipe")
-    if not isinstance(name, str):
-        raise ConfigError(f"{where}: `recipe` is missing; one of {', '.join(sorted(RECIPES))}.")
-    if name not in RECIPES:
-        raise ConfigError(f"{where}: " + near_name(name, RECIPES, kind="recipe"))
-    return parse(RECIPES[name].config_type, tables, where=where)
+    kind, out, source = kind_of(tables, where=where), tables.get("out"), where
+    if "config_version" not in tables and isinstance(out, str):
+        held = held_config(Path(out))
+        source = where if held is None else f"the run in {out!r}"
+        tables["config_version"] = CONFIG_VERSION if held is None else held.get("config_version", 1)
+    if tables.get("config_version", CONFIG_VERSION) != CONFIG_VERSION:
+        tables = completed(tables, where=source)
+    return parse(kind, tables, where=where)
 
 
 def folder_name(row: str) -> str:

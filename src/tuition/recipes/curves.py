@@ -13,6 +13,7 @@ from typing import Any, Literal
 from tuition.core.config import read_toml
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Record, canonical_json
+from tuition.core.rows import read_metrics
 from tuition.core.run import essentials
 from tuition.evaluation.curve import (
     Curve,
@@ -23,6 +24,7 @@ from tuition.evaluation.curve import (
     mean_interval,
     money_to_reach,
 )
+from tuition.recipes.versions import completed
 
 __all__ = ["Curves", "Setting", "curves_of", "points_of"]
 
@@ -66,6 +68,8 @@ class Curves(Record):
     """The range of money of the areas, dollars; None: the settings share none."""
     is_simulated: bool
     """Whether any run's teachers are programs, and its money therefore play money."""
+    readers: tuple[str, ...]
+    """Who graded, each reader once; of more than one the figures are no one measure."""
     settings: tuple[Setting, ...]
 
 
@@ -76,10 +80,13 @@ class _Run:
     folder: Path
     seed: int
     config: dict[str, Any]
-    """Without what may differ between the runs of one setting."""
+    """Whole, without what may differ between the runs of one setting."""
+    written: dict[str, Any]
+    """As it stands in the folder; only what is written there is worth a name."""
     points: tuple[Point, ...]
     is_done: bool
     is_simulated: bool
+    readers: tuple[str, ...]
 
 
 def curves_of(folders: Sequence[Path], *, split: Split = "valid", at: float | None = None) -> Curves:
@@ -111,6 +118,7 @@ def curves_of(folders: Sequence[Path], *, split: Split = "valid", at: float | No
         at=at,
         area_between=between,
         is_simulated=any(run.is_simulated for run in runs),
+        readers=tuple(sorted({reader for run in runs for reader in run.readers})),
         settings=tuple(
             _setting(name, group, curve=curve, between=between, at=at)
             for name, group, curve in zip(names, groups.values(), drawn, strict=True)
@@ -131,7 +139,7 @@ def points_of(folder: Path, *, split: Split = "valid") -> list[Point]:
     Raises:
         DataError: The run has no figure on the split yet, or a price is unknown.
     """
-    metrics = _json(folder / "metrics.json")
+    metrics = read_metrics(folder)
     rounds = metrics.get("rounds") or _rounds_so_far(folder)
     if split == "valid" and rounds:
         return [
@@ -190,17 +198,28 @@ def _run_folders(folders: Sequence[Path]) -> list[Path]:
 
 
 def _read(folder: Path, split: Split) -> _Run:
-    config = essentials(read_toml(folder / "config.toml"))
+    path, metrics = folder / "config.toml", read_metrics(folder)
+    written = read_toml(path)
+    config = essentials(completed(written, where=str(path)))
     seed = int(config.pop("seed", 0))
     is_program = any(teacher.get("kind") == "playground" for teacher in config.get("teacher", []))
     return _Run(
         folder=folder,
         seed=seed,
         config=config,
+        written=written,
         points=tuple(points_of(folder, split=split)),
         is_done=(folder / "done").exists(),
-        is_simulated=_json(folder / "metrics.json").get("is_simulated", is_program),
+        is_simulated=metrics.get("is_simulated", is_program),
+        readers=_readers(metrics, split),
     )
+
+
+def _readers(metrics: Mapping[str, Any], split: Split) -> tuple[str, ...]:
+    """Who graded the points of a run: where it has rounds, they may have been graded by several."""
+    own = (metrics.get(split) or {}).get("reader")
+    rounds = metrics.get("readers", ()) if split == "valid" and metrics.get("rounds") else ()
+    return tuple(rounds) or ((own,) if own else ())
 
 
 def _refuse_twins(group: Sequence[_Run]) -> None:
@@ -241,10 +260,11 @@ def _setting(
 def _names(groups: Sequence[Sequence[_Run]]) -> list[str]:
     """Name each setting by its recipe and the keys in which it differs from the others of that recipe."""
     flat = [_flat(group[0].config) for group in groups]
+    written = {key for group in groups for key in _flat(group[0].written)}
     names = []
     for own in flat:
         peers = [other for other in flat if other.get("recipe") == own.get("recipe")]
-        keys = sorted({key for peer in peers for key in peer})
+        keys = sorted({key for peer in peers for key in peer} & written)
         differing = [key for key in keys if len({repr(peer.get(key, _OPEN)) for peer in peers}) > 1]
         told = [f"{key}={own[key]}" for key in differing if key in own][:_KEYS_SHOWN]
         names.append(" ".join([str(own.get("recipe", "run")), *told]))

@@ -11,7 +11,7 @@ from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.core.store.openings import note_opening
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.recipes.common import Bench
+from tuition.recipes.common import Bench, reader_of
 from tuition.recipes.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.blind import blind_answers
 
@@ -56,7 +56,7 @@ def try_on_valid(bench: Bench, answer: Answerer) -> dict[str, Json]:
         answer: The student.
 
     Returns:
-        n, right, accuracy, ci95, unreadable and label_source.
+        n, right, accuracy, ci95, unreadable, label_source and reader.
 
     Raises:
         TrainingError: There is no validation, or nobody answered on it.
@@ -83,7 +83,7 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
     )
     if figures is None:
         raise TrainingError("there is nothing to choose on: validation is empty, or nobody answered on it")
-    wanted = ("n", "right", "accuracy", "ci95", "unreadable", "label_source")
+    wanted = ("n", "right", "accuracy", "ci95", "unreadable", "label_source", "reader")
     return {name: figures[name] for name in wanted}, [int(row["grade"] == Grade.RIGHT) for row in rows]
 
 
@@ -181,7 +181,8 @@ def _examine(
             "label_source": example.label_source,
         }
         rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
-    return _figures(grades, examples) | {"blind": _blind(bench, examples)}
+    found = {"reader": reader_of(bench.task), "blind": _blind(bench, examples)}
+    return _figures(grades, examples) | found
 
 
 def _figures(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:

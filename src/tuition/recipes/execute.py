@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
-from tuition.core.config import read_toml
+from tuition.core.config import parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, MissingExtra, TuitionError
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
+from tuition.core.rows import read_metrics
 from tuition.core.run import Run, run_id
 from tuition.recipes import RECIPES
 from tuition.recipes.check import why_not_without_question
 from tuition.recipes.config import Experiment, beside, dump, folder_name, resolve
 from tuition.recipes.ready import load_splits
+from tuition.recipes.versions import completed, kind_of
 from tuition.teachers.config import TeacherConfig
 
 __all__ = [
@@ -60,11 +62,12 @@ def execute(config: Experiment, *, listener: Listener | None = None) -> Finished
         TuitionError: What the recipe met; what was paid and computed is kept, and the same call goes on from
             there.
     """
-    run = Run(Path(config.out), config_text=dump(config), listener=listener)
+    out = Path(config.out)
+    whole = partial(completed, where=str(out / "config.toml"))
+    run = Run(out, config_text=dump(config), completed=whole, listener=listener)
     try:
         if run.is_done:
-            metrics = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
-            return Finished(path=run.path, metrics=metrics, is_new=False)
+            return Finished(path=run.path, metrics=read_metrics(run.path), is_new=False)
         return Finished(path=run.path, metrics=RECIPES[config.recipe].run(config, run), is_new=True)
     finally:
         run.close()
@@ -79,8 +82,10 @@ def reread(folder: Path) -> Experiment:
     Returns:
         Its resolved configuration, to be executed where the folder lies now.
     """
-    tables = read_toml(folder / "config.toml")
-    return resolve({**tables, "out": str(folder)}, where=str(folder / "config.toml"))
+    where = str(folder / "config.toml")
+    # A preset is in there already, as it was then.
+    tables = completed({**read_toml(folder / "config.toml"), "out": str(folder)}, where=where)
+    return parse(kind_of(tables, where=where), tables, where=where)
 
 
 def baselines(config: Experiment) -> dict[str, Experiment]:

@@ -14,7 +14,7 @@ from typing import Any
 from tuition.annotation import CHECKS, Annotated, Route, RoutingConfig, health_table
 from tuition.core.errors import BudgetSpent, TeacherError
 from tuition.core.records import Annotation, Json
-from tuition.core.rows import read_rows
+from tuition.core.rows import read_own_rows
 from tuition.core.run import Run
 from tuition.recipes.asking import Writer, annotation_row, ask_panelist
 from tuition.recipes.check import check_terms
@@ -193,7 +193,7 @@ def _counted(failures: Counter[str]) -> str:
 
 
 def _read_back(run: Run, event: Mapping[str, Any]) -> Gathered:
-    rows = list(read_rows(run.path / "annotations.jsonl"))
+    rows = list(read_own_rows(run.path / "annotations.jsonl"))
     health = json.loads((run.path / "health.json").read_text(encoding="utf-8"))["teachers"]
     return Gathered(
         annotations=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.config import read_toml
+from tuition.core.rows import read_metrics
 from tuition.core.visible import visible
-from tuition.report.rows import graded_by, money, read_json
+from tuition.report.rows import graded_by, money
 
 __all__ = ["write_card"]
 
@@ -21,7 +22,7 @@ def write_card(folder: Path) -> Path:
     Returns:
         The card's path.
     """
-    metrics, config = read_json(folder / "metrics.json"), read_toml(folder / "config.toml")
+    metrics, config = read_metrics(folder), read_toml(folder / "config.toml")
     lines = [
         f"# {folder.resolve().name}",
         "",
@@ -77,7 +78,7 @@ def _result_lines(metrics: dict[str, Any]) -> list[str]:
         lines.append(
             f"- {split}: {figures['accuracy']:.1%} right of {figures['n']} (95 % interval {low:.1%} to "
             f"{high:.1%}), {figures['unreadable']:.1%} unreadable; labels: "
-            f"{graded_by(metrics, split) or figures['label_source']}"
+            f"{graded_by(metrics, split) or figures['label_source']}; read by `{figures['reader']}`"
         )
     spend = metrics["spend"]
     simulated = " (simulated: the teachers are programs)" if metrics.get("is_simulated") else ""

@@ -16,8 +16,9 @@ from typing import Any
 
 from tuition.core.errors import ConfigError, MissingExtra
 from tuition.core.records import Record
+from tuition.core.rows import read_metrics
 from tuition.core.visible import visible
-from tuition.report.rows import read_json, run_folders
+from tuition.report.rows import run_folders
 
 __all__ = ["Line", "curve_chart", "curve_title", "folder_chart", "lines_of", "write_chart"]
 
@@ -159,7 +160,7 @@ def folder_chart(folder: Path) -> str | None:
         DataError: There is no finished run.
         MissingExtra: There is something to draw, and matplotlib is not installed.
     """
-    runs = {name: read_json(path / "metrics.json") for name, path in run_folders(folder).items()}
+    runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
     lines = lines_of(runs)
     if not lines:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from tuition.core.errors import MissingExtra
-from tuition.core.rows import read_rows
+from tuition.core.rows import read_metrics, read_rows
 from tuition.core.visible import visible
 from tuition.report.active import Table, calibration_table, rounds_table
 from tuition.report.chart import folder_chart
@@ -60,7 +60,7 @@ def _chart(folder: Path) -> tuple[str, str]:
 
 
 def _run(name: str, path: Path) -> dict[str, Any]:
-    metrics = read_json(path / "metrics.json")
+    metrics = read_metrics(path)
     health = read_json(path / "health.json")
     figures = metrics["test"] or metrics["valid"] or {}
     return {

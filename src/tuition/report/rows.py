@@ -9,6 +9,7 @@ from typing import Any
 
 from tuition.core.errors import DataError
 from tuition.core.records import Record
+from tuition.core.rows import read_metrics
 
 __all__ = ["Row", "graded_by", "money", "read_json", "rows_of", "run_folders"]
 
@@ -48,6 +49,8 @@ class Row(Record):
     """Share of answers that could not be read."""
     label_source: str = "gold"
     """By whose labels it is graded: gold, teacher:NAME, majority, weighted, human, or several with a +."""
+    reader: str = ""
+    """Who read and graded the answers: the task's kind, and the version of its reader."""
     usd: float | None
     """Cost of every answer it used, as if bought alone; None: unknown."""
     paid_usd: float | None
@@ -138,7 +141,7 @@ def rows_of(folder: Path) -> list[Row]:
     Returns:
         Rules that need no question first, then the students, then the teachers.
     """
-    runs = {name: read_json(path / "metrics.json") for name, path in run_folders(folder).items()}
+    runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
     differences = read_json(folder / "comparisons.json")
     # A teacher may have answered nothing on test; that must not take the students' result away.
     students = [metrics for metrics in runs.values() if metrics["student"]] or list(runs.values())
@@ -164,6 +167,7 @@ def _row(name: str, metrics: dict[str, Any], *, split: str, difference: dict[str
         high=figures["ci95"][1],
         unreadable=figures["unreadable"],
         label_source=figures.get("label_source", "gold"),
+        reader=figures["reader"],
         usd=spend["usd"],
         paid_usd=spend["paid_usd"],
         difference=difference.get("difference"),
@@ -193,8 +197,9 @@ def _label_remarks(metrics: dict[str, Any], split: str) -> list[str]:
 
 def _remarks(metrics: dict[str, Any], difference: dict[str, Any]) -> list[str]:
     remarks = []
-    if difference.get("refused"):
-        remarks.append(difference["refused"])
+    remarks += [difference[kind] for kind in ("refused", "warning") if difference.get(kind)]
+    if len(metrics.get("readers", ())) > 1:
+        remarks.append(f"read by {', then by '.join(metrics['readers'])}")
     if metrics.get("is_simulated") or (metrics.get("labels") or {}).get("is_simulated"):
         remarks.append(
             "simulated: a program" if metrics["student"] is None else "simulated teachers and money"
@@ -234,6 +239,7 @@ def _rules(runs: dict[str, dict[str, Any]], split: str) -> list[Row]:
             high=figures["ci95"][1],
             unreadable=figures["unreadable"],
             label_source=shown.get("label_source", "gold"),
+            reader=shown["reader"],
             usd=0.0,
             paid_usd=0.0,
             remark="needs no question" + _RULES.get(rule, ""),

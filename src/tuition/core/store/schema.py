@@ -5,10 +5,13 @@ Knows no row's meaning; docs/store.md describes the tables.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
 import time
+from itertools import chain
+from pathlib import Path
 
 from tuition.core.errors import StoreError, some_of
 from tuition.core.store.leases import LEASE_S, here, is_running
@@ -89,20 +92,24 @@ _OLD_COLUMNS = (
     "failure, request, headers, raw"
 )
 
-_FROM_1 = (
-    _ATTEMPTS.format(name="attempts_2"),
-    f"INSERT INTO attempts_2 ({_OLD_COLUMNS}) SELECT {_OLD_COLUMNS} FROM attempts",
-    "DROP TABLE attempts",
-    "ALTER TABLE attempts_2 RENAME TO attempts",
-    "DROP TABLE owners",
-)
-"""SQLite cannot alter a CHECK: a new table takes the rows, and then the name."""
+_STEPS = {
+    # SQLite cannot alter a CHECK: a new table takes the rows, and then the name.
+    1: (
+        _ATTEMPTS.format(name="attempts_2"),
+        f"INSERT INTO attempts_2 ({_OLD_COLUMNS}) SELECT {_OLD_COLUMNS} FROM attempts",
+        "DROP TABLE attempts",
+        "ALTER TABLE attempts_2 RENAME TO attempts",
+        "DROP TABLE owners",
+    )
+}
+"""What brings a file of a version up to the next."""
 
 
 def set_up(connection: sqlite3.Connection) -> None:
     """Make the tables where there are none, bring older ones up to this version, check that they are ours.
 
-    A file of another program, or of a newer version of the schema, is a StoreError and stays as it is.
+    A file of another program, or of a newer version of the schema, is a StoreError and stays as it is. Before
+    an older one is brought up, a copy of it is made beside it.
 
     Args:
         connection: Outside any transaction.
@@ -114,8 +121,11 @@ def set_up(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     # Commits at the end, or takes all of it back.
     with connection:
-        if _version(connection) == 1:
-            _bring_up(connection)
+        if (version := _version(connection)) < SCHEMA_VERSION:
+            _refuse_company(connection, version)
+            _back_up(connection, version)
+            for statement in chain.from_iterable(_STEPS[n] for n in range(version, SCHEMA_VERSION)):
+                connection.execute(statement)
         for statement in _SCHEMA:
             connection.execute(statement)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
@@ -147,17 +157,17 @@ def _version(connection: sqlite3.Connection) -> int:
             "name a file that does not exist yet."
         )
     row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
-    found = None if row is None else row["value"]
-    if found not in ("1", str(SCHEMA_VERSION)):
+    found = "none" if row is None else row["value"]
+    if not str(found).isdigit() or not 1 <= int(found) <= SCHEMA_VERSION:
         raise StoreError(
-            f"schema version {found} found, this program reads {SCHEMA_VERSION}; "
+            f"schema version {found} found, this program reads 1 to {SCHEMA_VERSION}; "
             "use the version of tuition that made it, or begin a new store."
         )
     return int(found)
 
 
-def _bring_up(connection: sqlite3.Connection) -> None:
-    """Go from version 1 to 2, unless a process that knows only version 1 has the file open."""
+def _refuse_company(connection: sqlite3.Connection, version: int) -> None:
+    """Change no tables under a process that knows only the older ones and has the file open."""
     for row in connection.execute("SELECT host, pid, heartbeat FROM owners"):
         # Version 1 wrote the bare name of the host.
         host = here() if row["host"] == socket.gethostname() else row["host"]
@@ -167,8 +177,22 @@ def _bring_up(connection: sqlite3.Connection) -> None:
         )
         if is_fresh and is_running(host, row["pid"]):
             raise StoreError(
-                f"schema version 1 found, and process {row['pid']} on {row['host']!r}, an older tuition, has "
-                "it open; end that process, or wait a minute after it closed the store, then start again."
+                f"schema version {version} found, and process {row['pid']} on {row['host']!r}, an older "
+                "tuition, has it open; end that process, or wait a minute after it closed the store, then "
+                "start again."
             )
-    for statement in _FROM_1:
-        connection.execute(statement)
+
+
+def _back_up(connection: sqlite3.Connection, version: int) -> None:
+    """Copy the file as it is, under a name of its own; a copy that is broken off does not get that name."""
+    path = Path(connection.execute("PRAGMA database_list").fetchone()["file"])
+    copy = path.with_name(f"{path.stem}.schema-{version}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    draft = copy.with_name(f"{copy.name}.draft")
+    draft.unlink(missing_ok=True)
+    # This connection is within its transaction, which the copy must not see and does not wait for.
+    with (
+        contextlib.closing(sqlite3.connect(path)) as reader,
+        contextlib.closing(sqlite3.connect(draft)) as new,
+    ):
+        reader.backup(new)
+    draft.replace(copy)

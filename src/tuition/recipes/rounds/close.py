@@ -77,6 +77,7 @@ def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Tau
         "valid_accuracy": figures.get("accuracy"),
         "ci95": figures.get("ci95"),
         "n": figures.get("n"),
+        "reader": figures.get("reader"),
         "strategy": "random" if course.is_cold else config.selection.strategy,
         "annotator": asking.by,
         "by_teacher": dict(Counter(item.teacher for item in taught.kept)),

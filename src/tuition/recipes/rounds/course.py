@@ -14,7 +14,7 @@ from typing import Any
 
 from tuition.annotation import Till
 from tuition.core.records import Annotation, Example, Json
-from tuition.core.rows import read_rows
+from tuition.core.rows import read_own_rows, read_rows
 from tuition.recipes.common import Bench
 from tuition.recipes.rounds.check import open_panel
 from tuition.recipes.rounds.config import Allowance, Elad
@@ -124,7 +124,7 @@ class Course:
         """
         kept: list[Annotation] = []
         dropped: list[Annotation] = []
-        for row in read_rows(self.bench.run.path / self.place_of(number) / "annotations.jsonl"):
+        for row in read_own_rows(self.bench.run.path / self.place_of(number) / "annotations.jsonl"):
             (kept if row["is_used"] else dropped).append(Annotation.from_json(row))
         return kept, dropped
 

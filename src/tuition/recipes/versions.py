@@ -1,0 +1,88 @@
+"""The versions of the configuration: whose defaults hold for what an older file leaves open. Reads no file.
+
+A key keeps its name and the meaning of its values. A new key has a default that does what was done without
+it; where a default changes, or cannot be so, the table here has what held before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tuition.core.config import complete
+from tuition.core.errors import ConfigError, near_name
+
+if TYPE_CHECKING:
+    from tuition.recipes.config import Experiment
+
+__all__ = ["CHANGED", "CONFIG_VERSION", "completed", "kind_of"]
+
+CONFIG_VERSION = 2
+"""What `config_version` is in a configuration of today: 1 is that of 0.1.0, whose files do not say it."""
+
+CHANGED: dict[int, dict[str, Any]] = {1: {}}
+"""By version, then by dotted place such as `training.lr`: the default up to this version, where it is another
+one since."""
+
+
+def completed(tables: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Fill a configuration up with the defaults of its version, as a run folder holds it; check nothing.
+
+    Args:
+        tables: Of a file; without `config_version` it is one of 0.1.0.
+        where: For errors, such as the file's name.
+
+    Returns:
+        The tables, whole by what this program knows: equal ones mean equal runs, whatever version wrote them.
+
+    Raises:
+        ConfigError: The recipe or the version is unknown.
+    """
+    # Not above: what the tables of a run are is defined by means of this module.
+    from tuition.recipes.config import source_types
+
+    version = tables.get("config_version", 1)
+    if not isinstance(version, int):
+        raise ConfigError(f"{where}: config_version is {version!r}; it is a whole number, or left out.")
+    defaults = _defaults_of(version, where=where)
+    whole = complete(kind_of(tables, where=where), {"config_version": version, **tables}, defaults)
+    source = source_types().get(whole["task"].get("source", "files")) if "task" in whole else None
+    if source is not None:
+        whole["task"] = complete(source.config_type, whole["task"], defaults, place="task.")
+    return whole
+
+
+def kind_of(tables: Mapping[str, Any], *, where: str) -> type[Experiment]:
+    """Find the configuration of the recipe that tables name.
+
+    Args:
+        tables: Of a file.
+        where: For errors, such as the file's name.
+
+    Returns:
+        The recipe's own section.
+
+    Raises:
+        ConfigError: The recipe is unknown, or none is named.
+    """
+    from tuition.recipes import RECIPES
+
+    name = tables.get("recipe")
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: `recipe` is missing; one of {', '.join(sorted(RECIPES))}.")
+    if name not in RECIPES:
+        raise ConfigError(f"{where}: " + near_name(name, RECIPES, kind="recipe"))
+    return RECIPES[name].config_type
+
+
+def _defaults_of(version: int, *, where: str) -> dict[str, Any]:
+    """By dotted place the defaults of a version that are others today."""
+    if not 1 <= version <= CONFIG_VERSION:
+        raise ConfigError(
+            f"{where} has config_version = {version}, and this program knows 1 to {CONFIG_VERSION}; use the "
+            "version of tuition that wrote it, or choose another `out`."
+        )
+    found: dict[str, Any] = {}
+    for until in range(CONFIG_VERSION - 1, version - 1, -1):
+        found.update(CHANGED.get(until, {}))
+    return found
