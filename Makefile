@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
-.PHONY: demo test slow check bench docs base wheel clean format
+.PHONY: demo test slow check bench figures docs base wheel clean format
 
 demo: $(VENV)/.train
 	$(BIN)/tuition demo
@@ -31,6 +31,10 @@ format: $(VENV)/.check
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py --quick
 	$(BIN)/python benchmarks/store.py --quick
+
+# Every figure in README and docs against benchmarks/results; `--fix` writes what they say.
+figures: $(VENV)/.test
+	$(BIN)/python benchmarks/figures.py
 
 docs: $(VENV)/.docs
 	$(BIN)/zensical build

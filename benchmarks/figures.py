@@ -34,13 +34,13 @@ UNCOVERED_AT_MOST = 10
 
 PARTS = ("mean", "low", "high")
 NUMBER = r"[+−-]?\d+(?:,\d{3})*(?:\.\d+)?"
-FIGURE = re.compile(rf"(?P<mean>{NUMBER})(?: \[(?P<low>{NUMBER}), (?P<high>{NUMBER})\])?")
+FIGURE = re.compile(rf"(?P<mean>{NUMBER})(?:\s\[(?P<low>{NUMBER}),\s(?P<high>{NUMBER})\])?")
 TAG = re.compile(rf"<!-- (?P<name>\w+): (?P<way>[^>]+?) -->(?P<before>[$~]?)(?P<figure>{FIGURE.pattern})?")
 TABLE = re.compile(r"<!-- table (?P<name>\w+)\nrows: (?P<rows>[^\n]+)\ncolumns: (?P<columns>[^\n]+)\n-->\n\n")
 UNITS = r"%|per cent|points?|seconds?|minutes?|hours?|ms|s|MB|GB|times|calls/s|tokens/s|CPU-\w+"
 MEASURED = re.compile(
-    rf"\$\d[\d,.]*\d|{NUMBER} \[{NUMBER}, {NUMBER}\]|(?<![\w.]){NUMBER}(?: to {NUMBER})? ?(?:{UNITS})(?!\w)"
-    rf"|(?<=\| )[+−-]?\d+\.\d+(?= \|)"
+    rf"\$\d[\d,.]*\d|(?:{NUMBER}\s)?\[{NUMBER},\s{NUMBER}\]|(?<=\| )[+−-]?\d+\.\d+(?= \|)"
+    rf"|(?<![\w.]){NUMBER}(?: to {NUMBER})? ?(?:{UNITS})(?!\w)"
 )
 HIDDEN = re.compile(r"^(```|~~~).*?^\1|`[^`\n]+`|<!--.*?-->|^ {4}.*?$", re.M | re.S)
 
@@ -138,7 +138,6 @@ def tables(text, results):
     for tag in TABLE.finditer(text):
         end = text.find("\n\n", tag.end())
         end = len(text) if end == -1 else end
-        covered.append((tag.end(), end))
         rows, columns = (re.split(r"\s\|\s", tag[name].strip()) for name in ("rows", "columns"))
         lines = list(re.finditer(r"^\|.*\|$", text[tag.end() : end], re.M))[2:]
         if len(lines) != len(rows):
@@ -154,6 +153,7 @@ def tables(text, results):
             for column, cell in zip(columns, cells, strict=True):
                 if column != "-":
                     first = tag.end() + line.start() + cell.start()
+                    covered.append((first, first + len(cell[0])))
                     faults += in_cell(cell[0], first, filled(column, row), (tag["name"], results))
     return faults, covered
 
