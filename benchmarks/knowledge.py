@@ -6,8 +6,9 @@ sees the answer, and guesses a reason for what it does not know; no guess is fil
 student is small and starts at random; it learns from labels alone, or from labels and rationales as two
 tasks, at equal steps, and answers without writing a rationale. Each teacher's rationales weigh 2 beside 1 for
 the answer; "ada at 4" gives one teacher the weight of both. The settings were chosen on seed 0, which is
-therefore not among the seeds here. The teachers are programs, not language models. A row that says no `code`
-was trained by an earlier source; trained anew it has the same accuracy on other items, within a point or so.
+therefore not among the seeds here. The teachers are programs, not language models. Rows without `code`
+were trained by earlier source; the one that was trained anew (seed 1, "ada at 4") had the same accuracy, on
+other items: 72 of 420 hits differ.
 """
 
 import tempfile
