@@ -101,3 +101,43 @@ def test_a_resolved_file_of_the_first_version_says_so(tmp_path):
     assert read_toml(tmp_path / "config.toml") == {"config_version": 1, "seed": 1}
     (tmp_path / "config.toml").write_text("config_version = 2")
     assert read_toml(tmp_path / "config.toml") == {"config_version": 2}
+
+
+ODD = [
+    ("[inner]\nlr = inf\n", "'inner.lr' is inf; expected a finite number: leave the key out"),
+    ("[inner]\nlr = nan\n", "'inner.lr' is nan; expected a finite number"),
+    ("[[items]]\nlr = -inf\n", "'items.0.lr' is -inf; expected a finite number"),
+    ("[inner]\nsteps = 10000000000000000000000\n", "'inner.steps' is beyond 9007199254740992"),
+    ("name = " + "[" * 30 + "]" * 30, "lists more than 20 deep; no configuration needs that"),
+    ("name = " + "[" * 9000 + "]" * 9000, "lists more than 20 deep; no configuration needs that"),
+    (".".join(["a"] * 3000) + " = 1\n", "lists more than 20 deep; no configuration needs that"),
+    ("[" + ".".join(["a"] * 3000) + "]\n", "lists more than 20 deep; no configuration needs that"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), ODD, ids=[str(i) for i in range(len(ODD))])
+def test_values_that_no_key_can_have_are_refused(tmp_path, text, words):
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        read_toml(tmp_path / "x.toml")
+    assert "x.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("inner.lr=inf", "the command line: 'inner.lr' is inf"),
+        ("inner.steps=1" + "0" * 22, "'inner.steps' is beyond 9007199254740992, either side of 0"),
+        ("name=" + "[" * 9000 + "]" * 9000, "lists more than 20 deep"),
+        (".".join(["a"] * 3000) + "=1", "lists more than 20 deep"),
+    ],
+    ids=["inf", "large", "nested", "dotted"],
+)
+def test_settings_that_no_key_can_have_are_refused(setting, words):
+    with pytest.raises(ConfigError, match=words):
+        override({"name": "x"}, [setting])
+
+
+def test_the_mark_of_some_editors_is_read_over(tmp_path):
+    (tmp_path / "x.toml").write_bytes(b"\xef\xbb\xbfname = 'x'\n")
+    assert read_toml(tmp_path / "x.toml") == {"name": "x"}

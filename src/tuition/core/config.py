@@ -5,6 +5,7 @@ Precedence: default, then file, then `key=value`. No class paths, no interpolati
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -46,6 +47,11 @@ def unspoken(message: str) -> PydanticCustomError:
 
 SectionType = TypeVar("SectionType", bound=Section)
 
+_DEEPEST = 20
+_LARGEST = 2**53
+"""Beyond it JSON's readers round, and libraries overflow."""
+_TOO_DEEP = f"holds tables or lists more than {_DEEPEST} deep; no configuration needs that"
+
 
 def read_toml(path: Path) -> dict[str, object]:
     """Read a configuration file.
@@ -60,9 +66,8 @@ def read_toml(path: Path) -> dict[str, object]:
         ConfigError: The file is absent, or is no TOML.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        is_resolved = path.name == "config.toml" and (path.parent / "run_id").exists()
-        return {"config_version": 1, **tables} if is_resolved else tables
+        # utf-8-sig forgives the mark that some editors put first
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"no configuration file {str(path)!r}; write one with: tuition init {path}"
@@ -71,6 +76,11 @@ def read_toml(path: Path) -> dict[str, object]:
         raise ConfigError(
             f"{str(path)!r} is not readable as TOML: {error}. Strings need quotes; see docs/config.md."
         ) from None
+    except RecursionError:
+        raise ConfigError(f"{str(path)!r} {_TOO_DEEP}") from None
+    _refuse_odd(tables, where=str(path))
+    is_resolved = path.name == "config.toml" and (path.parent / "run_id").exists()
+    return {"config_version": 1, **tables} if is_resolved else tables
 
 
 def override(tables: Mapping[str, object], settings: Iterable[str]) -> dict[str, object]:
@@ -90,12 +100,32 @@ def override(tables: Mapping[str, object], settings: Iterable[str]) -> dict[str,
         ConfigError: A setting has no `=`, or its place does not exist.
     """
     result: dict[str, object] = _copy(tables)
-    for setting in settings:
+    for setting in (settings := list(settings)):
         key, sign, text = setting.partition("=")
         if not sign or not key:
             raise ConfigError(f"setting {setting!r} is not of the form key=value, such as training.steps=50")
         _set(result, key.strip().split("."), _value(text), setting=key.strip())
+    _refuse_odd(result, where="the command line")
     return result
+
+
+def _refuse_odd(tables: Mapping[str, object], *, where: str) -> None:
+    """Refuse values that no key can have, before something far away fails on them."""
+    faults: list[str] = []
+    left: list[tuple[str, object, int]] = [("", tables, 0)]
+    while left:
+        place, value, depth = left.pop()
+        if depth > _DEEPEST:
+            raise ConfigError(f"{where} {_TOO_DEEP}")
+        if isinstance(value, Mapping | list):
+            pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+            left += [(f"{place}.{key}".lstrip("."), inner, depth + 1) for key, inner in pairs]
+        elif isinstance(value, float) and not math.isfinite(value):
+            faults.append(f"{place!r} is {value}; expected a finite number: leave the key out for no limit")
+        elif isinstance(value, int) and abs(value) > _LARGEST:
+            faults.append(f"{place!r} is beyond {_LARGEST}, either side of 0; expected a smaller number")
+    if faults:
+        raise ConfigError(f"{where}: {'; '.join(sorted(faults))}")
 
 
 def _copy(value: Any) -> Any:
@@ -107,6 +137,8 @@ def _copy(value: Any) -> Any:
 def _value(text: str) -> object:
     try:
         return tomllib.loads(f"value = {text}")["value"]
+    except RecursionError:
+        raise ConfigError(f"the setting {text[:40]!r}… {_TOO_DEEP}") from None
     except tomllib.TOMLDecodeError:
         return text
 

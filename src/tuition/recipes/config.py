@@ -164,7 +164,7 @@ class Experiment(Section):
     """Name of the recipe."""
     out: str
     """Run folder; one that exists is gone on with."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Of everything that is drawn: examples, demonstrations, batches, initial weights."""
     store: str = "tuition.db"
     """The file of every reply and payment, shared by all runs of the workspace."""

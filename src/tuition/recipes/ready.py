@@ -133,9 +133,10 @@ def _too_long(
         unread[split] = see(cannot_read)
         if examples is not None and len(examples) and len(unread[split]) == len(examples):
             raise DataError(
-                f"{split}: every question is longer than the {student.reads} tokens that the student reads "
-                "beside its output. Lower student.max_output_tokens, cut them there with "
-                f"student.max_input_tokens = {student.reads}, or take a student that reads more."
+                f"{split}: every question is longer than what the student reads, {student.reads} tokens "
+                f"beside student.max_output_tokens = {config.student.max_output_tokens}. Lower that, cut the "
+                f"questions with student.max_input_tokens = {student.reads}, or take a student that reads "
+                "more."
             )
         done = "are set aside" if split == "train" else "count as unreadable"
         found += finding("too_long", split, unread[split], words=f"{done}, {_TOO_LONG.format(student.reads)}")

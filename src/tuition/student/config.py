@@ -76,7 +76,7 @@ class TrainingConfig(Section):
     """Steps between checkpoints."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the arithmetic; the weights keep theirs."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     """Of the order of examples, of dropout and of new weights; a run adds its own seed."""
 
     @model_validator(mode="after")

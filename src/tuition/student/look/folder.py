@@ -84,7 +84,7 @@ def _of_hub(name: str) -> Path:
             )
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(_SMALL_FILES)))
     except (OSError, ValueError, HTTPError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise TrainingError(
             f"{name!r} is no folder here and could not be had from the hub: {reason}. "
             "Name a folder, or check the name and the network."
