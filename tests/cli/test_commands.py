@@ -71,8 +71,83 @@ def test_check_as_json(tuition, write):
 def test_check_shows_an_unknown_price_as_unknown(tuition, write):
     far = [{"kind": "chat", "name": "far", "model": "no-such", "base_url": "http://127.0.0.1:9/v1"}]
     said = tuition("check", write(teacher=far))
-    assert "the price of far is unknown, and so is the cost" in said.out
+    assert "the price of far is unknown, and so is the cost: `tuition run` will refuse without" in said.out
     assert tuition("check", "tiny.toml", "--json").json["teachers"][0]["high_usd"] is None
+
+
+def test_check_says_that_run_will_refuse_an_unknown_price_under_a_limit(tuition, write):
+    far = [{"kind": "chat", "name": "far", "model": "no-such", "base_url": "http://127.0.0.1:9/v1"}]
+    budget = {"usd": 2, "allow_unknown_price": False}
+    notes = tuition("check", write(teacher=far, budget=budget), "--json").json["notes"]
+    assert any("`tuition run` will refuse, for budget.usd = 2 could not be held" in note for note in notes)
+    run = tuition("run", "tiny.toml", "--yes")
+    assert run.code == 2 and "has a limit of 2.0 dollars that could not be held" in run.error
+    allowed = tuition("check", "tiny.toml", "budget.allow_unknown_price=true", "--json").json["notes"]
+    assert not any("will refuse" in note for note in allowed)
+
+
+CHOICES = ["cat", "dog", "bird", "fish"]
+
+
+def test_check_shows_an_example_the_prompt_and_the_labels(tuition, write, tmp_path):
+    rows = [
+        {
+            "id": f"r{i}",
+            "question": f"Which flies, {i}?",
+            "context": "Birds fly.",
+            "choices": CHOICES,
+            "answer": i % 2,
+        }
+        for i in range(20)
+    ]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = tuition("check", write(task={"train": "t.jsonl", "valid_share": 0.2}))
+    assert said.code == 0, said.err
+    for line in (
+        "one example as it was read: r0",
+        "  context: Birds fly.",
+        "  question: Which flies, 0?",
+        "  option b: dog",
+        "  label: cat",
+        "what ada would be sent about it, as user:",
+    ):
+        assert line in said.out.splitlines()
+    assert "labels of train (16): a " in said.out and "labels of valid (4): " in said.out
+    plan = tuition("check", "tiny.toml", "--json").json
+    assert (plan["preview"]["id"], plan["preview"]["label"], plan["preview"]["teacher"]) == (
+        "r0",
+        "cat",
+        "ada",
+    )
+    assert "Which flies, 0?" in plan["preview"]["prompt"][-1]["content"]
+    assert [(row["split"], set(row["options"])) for row in plan["labels"]] == [
+        ("train", {"a", "b"}),
+        ("valid", {"a", "b"}),
+    ]
+
+
+def test_check_shows_the_labels_of_open_questions(tuition, write, tmp_path):
+    rows = [{"question": f"What is {i}?", "answer": str(i % 7)} for i in range(70)] + [{"question": "And?"}]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = tuition(
+        "check", write(recipe="label_only", teacher=[], task={"train": "t.jsonl", "valid_share": 0})
+    )
+    assert said.code == 0, said.err
+    spread = "labels of train (71): 0 14 %, 1 14 %, 2 14 %, 3 14 %, 4 14 %, other 28 %, none 1 %"
+    assert spread in said.out
+    assert "would be sent" not in said.out
+
+
+def test_check_sends_no_prompt_to_recorded_replies_and_shortens_long_texts(tuition, write, tmp_path):
+    rows = [{"id": f"r{i}", "question": f"{i} {'word ' * 300}end?", "answer": "1"} for i in range(9)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    replies = [{"id": "r0", "rationales": {"old": {"text": "It is 1."}}}]
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(row) + "\n" for row in replies))
+    old = [{"kind": "recorded", "name": "old", "file": "old.jsonl"}]
+    said = tuition("check", write(teacher=old, task={"train": "t.jsonl", "valid_share": 0}))
+    assert said.code == 0, said.err
+    assert "teacher old has recorded replies: no prompt is sent" in said.out
+    assert "letters …]" in said.out and "end?" in said.out
 
 
 def test_check_tells_the_findings(tuition, write, tmp_path):

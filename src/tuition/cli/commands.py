@@ -12,12 +12,12 @@ from typing import Any
 from rich.prompt import Confirm
 
 from tuition.annotation.route import ROUTES
+from tuition.cli.check import say_left_out, show_plan
 from tuition.cli.curve import show_courses
 from tuition.cli.show import (
     per_cent,
     print_ablation,
     print_json,
-    print_round_plans,
     print_rows,
     print_table,
     progress_bars,
@@ -28,17 +28,16 @@ from tuition.core.config import override, parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
 from tuition.core.rows import read_rows
 from tuition.recipes import RECIPES
-from tuition.recipes.ablate import ablation_rows, ablation_table, ablations, left_out, new_calls
+from tuition.recipes.ablate import ablation_table, ablations, new_calls
 from tuition.recipes.compare import compare_runs, compare_with
 from tuition.recipes.config import Experiment, resolve, source_types
 from tuition.recipes.demo import demo_configs
-from tuition.recipes.execute import Finished, baselines, execute_all, reread, why_not_blind
-from tuition.recipes.plan.plan import Plan, plan_of
+from tuition.recipes.execute import Finished, baselines, execute_all, reread
+from tuition.recipes.plan.plan import plan_of
 from tuition.recipes.starters import STARTERS
-from tuition.report import money, openings, rows_of, run_folders, write_card, write_page
+from tuition.report import openings, rows_of, run_folders, write_card, write_page
 
 __all__ = [
-    "check_config",
     "compare_folders",
     "list_folder",
     "resume_run",
@@ -94,39 +93,6 @@ def write_starter(path: Path, kind: str, *, as_json: bool) -> None:
         say(f"Wrote {path}. Next: {typed('check', path)}")
 
 
-def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
-    """Check a configuration and its data, and say what it would cost.
-
-    Args:
-        path: The configuration file.
-        settings: Overrides.
-        as_json: Print JSON instead of tables.
-        is_ablated: Whether the runs without one of its parts at a time are looked over too.
-    """
-    config = resolve(read_toml(path), settings, where=str(path))
-    plan = plan_of(config)
-    parts = ablation_rows(config) if is_ablated else {}
-    plans = {name: plan_of(one) for name, one in parts.items()}
-    if as_json:
-        also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
-        print_json({**plan.to_json(), **also})
-        return
-    say(f"{path}: recipe {config.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
-    for finding in plan.findings:
-        say(f"  data: {finding}")
-    _show_plan(plan)
-    if plans:
-        anew = new_calls(parts)
-        costs = [
-            {"row": name, "expected": money(one.expected_usd) if name in anew else "nothing new"}
-            for name, one in plans.items()
-        ]
-        print_table("ablations: what each would ask, beside the run", costs)
-        _say_left_out(config, is_ablated=True)
-    ablate = ["--ablate"] if is_ablated else []
-    say(f"Nothing was spent. Next: {typed('run', path, *settings, *ablate)}")
-
-
 def run_config(
     path: Path, settings: tuple[str, ...], *, is_confirmed: bool, as_json: bool, is_ablated: bool = False
 ) -> None:
@@ -180,7 +146,7 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool, is_ablated: b
         _show_rows(out)
         if ablation:
             print_ablation(f"{out}: without one part at a time, against {out.name}", ablation)
-        _say_left_out(config, is_ablated=is_ablated)
+        say_left_out(config, is_ablated=is_ablated)
         say(f"{_what_was_done(out, finished)} Next: {typed('show', out)}")
     missing = [name for name in {**configs, **parts} if name not in finished]
     if missing:
@@ -202,14 +168,6 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
     return "Finished before; nothing was done."
 
 
-def _say_left_out(config: Experiment, *, is_ablated: bool) -> None:
-    reasons = left_out(config) if is_ablated else {}
-    for name, reason in reasons.items():
-        say(f"  left out: {name}: {reason}")
-    if reason := why_not_blind(config):
-        say(f"  {reason}")
-
-
 def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
     plans = [plan_of(config) for config in configs]
@@ -227,21 +185,9 @@ def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     else:
         return
     for plan in plans:
-        _show_plan(plan)
+        show_plan(plan)
     if not sys.stdin.isatty() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
         raise ConfigError(f"{finding}; nothing was spent. Add --yes, or {way_out}.")
-
-
-def _show_plan(plan: Plan) -> None:
-    if plan.teachers:
-        title = "plan: all calls, those kept already, and what the others would cost"
-        print_table(title, [teacher.to_json() for teacher in plan.teachers])
-    if plan.rounds:
-        print_round_plans(plan.rounds)
-    if plan.routes:
-        print_table("routes: what the rationales would cost by each", [row.to_json() for row in plan.routes])
-    for note in plan.notes:
-        say(f"  note: {note}")
 
 
 def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished]:

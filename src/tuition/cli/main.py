@@ -94,7 +94,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Check a configuration and its data, and say what a run would cost; spend nothing."""
-    from tuition.cli.commands import check_config
+    from tuition.cli.check import check_config
 
     check_config(config, tuple(settings or ()), is_ablated=ablate, as_json=json)
 

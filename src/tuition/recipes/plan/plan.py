@@ -19,6 +19,7 @@ from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of, task_of
 from tuition.recipes.labels.labeller import panel_of
 from tuition.recipes.labels.labels import check_labellers, demonstrated, look_at_asked, stood_in
+from tuition.recipes.plan.preview import Preview, Spread, preview_of, spread_of
 from tuition.recipes.plan.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
 from tuition.recipes.plan.rounds import RoundsPlan, plan_rounds
 from tuition.recipes.plan.routes import RoutePlan, RoutePricer, asked_for_certain
@@ -46,6 +47,10 @@ class Plan(Record):
     """What the rounds of an active run would ask, beside the teachers' rows; None: it has none."""
     findings: tuple[str, ...]
     """What the data check found."""
+    preview: Preview
+    """One training example as it was read, and the prompt about it."""
+    labels: tuple[Spread, ...]
+    """How the labels of train and valid are spread."""
     notes: tuple[str, ...]
     """What the user should know before starting."""
 
@@ -118,6 +123,13 @@ def plan_of(config: Experiment) -> Plan:
         routes=tuple(routes),
         rounds=rounds,
         findings=tuple(str(finding["sentence"]) for finding in ready.findings),
+        preview=preview_of(
+            config,
+            train[0],
+            asked=_stood_for(config, splits)[0],
+            shown=stood_in(config, splits.train),
+        ),
+        labels=(spread_of("train", train), *(spread_of("valid", splits.valid),) * bool(splits.valid)),
         notes=(),
     )
     notes = (*_notes(config, train, plan), *blind_notes(config, splits))
@@ -193,13 +205,23 @@ def _calls(
     return {call.key: call for call in calls}
 
 
+def _unpriced(config: Experiment, plan: Plan) -> str:
+    unknown = f"the price of {', '.join(plan.unpriced)} is unknown, and so is the cost"
+    way_out = "set price_prompt and price_completion"
+    if config.budget.allow_unknown_price:
+        return f"{unknown}; {way_out}"
+    if config.budget.usd is None:
+        return f"{unknown}: `tuition run` will refuse without --yes; {way_out}"
+    return (
+        f"{unknown}: `tuition run` will refuse, for budget.usd = {config.budget.usd:g} could not be held; "
+        f"{way_out}, or budget.allow_unknown_price = true"
+    )
+
+
 def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:
     notes = [] if plan.rounds is None else list(plan.rounds.notes)
     if plan.unpriced:
-        notes.append(
-            f"the price of {', '.join(plan.unpriced)} is unknown, and so is the cost; set price_prompt and "
-            "price_completion"
-        )
+        notes.append(_unpriced(config, plan))
     if (config.annotation.verify and plan.rounds is None) or route_of(config)[0] == "judge":
         notes.append(
             "second looks and verdicts are priced on texts of a guessed length, for what they look at is not "

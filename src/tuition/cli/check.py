@@ -1,0 +1,123 @@
+"""Show what a run would do: an example as it was read, the labels, what would be asked and paid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tuition.cli.show import print_json, print_round_plans, print_table, say
+from tuition.core.config import read_toml
+from tuition.core.records import option_letter
+from tuition.recipes.ablate import ablation_rows, left_out, new_calls
+from tuition.recipes.config import Experiment, resolve
+from tuition.recipes.execute import why_not_blind
+from tuition.recipes.plan.plan import Plan, plan_of
+from tuition.recipes.plan.preview import Preview, Spread
+from tuition.report import money
+
+__all__ = ["check_config", "say_left_out", "show_plan"]
+
+_LETTERS = 600
+"""Of a text that is shown; the rest is counted."""
+_PROMPT = 2000
+"""Of a prompt."""
+
+
+def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
+    """Check a configuration and its data, and say what it would cost.
+
+    Args:
+        path: The configuration file.
+        settings: Overrides.
+        as_json: Print JSON instead of tables.
+        is_ablated: Whether the runs without one of its parts at a time are looked over too.
+    """
+    config = resolve(read_toml(path), settings, where=str(path))
+    plan = plan_of(config)
+    parts = ablation_rows(config) if is_ablated else {}
+    plans = {name: plan_of(one) for name, one in parts.items()}
+    if as_json:
+        also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
+        print_json({**plan.to_json(), **also})
+        return
+    say(f"{path}: recipe {config.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
+    for finding in plan.findings:
+        say(f"  data: {finding}")
+    _show_preview(plan.preview)
+    for spread in plan.labels:
+        _show_spread(spread)
+    show_plan(plan)
+    if plans:
+        anew = new_calls(parts)
+        costs = [
+            {"row": name, "expected": money(one.expected_usd) if name in anew else "nothing new"}
+            for name, one in plans.items()
+        ]
+        print_table("ablations: what each would ask, beside the run", costs)
+        say_left_out(config, is_ablated=True)
+    ablate = ["--ablate"] if is_ablated else []
+    say(f"Nothing was spent. Next: {typed('run', path, *settings, *ablate)}")
+
+
+def show_plan(plan: Plan) -> None:
+    """Show what a run would ask and what that would cost.
+
+    Args:
+        plan: Of the run.
+    """
+    if plan.teachers:
+        title = "plan: all calls, those kept already, and what the others would cost"
+        print_table(title, [teacher.to_json() for teacher in plan.teachers])
+    if plan.rounds:
+        print_round_plans(plan.rounds)
+    if plan.routes:
+        print_table("routes: what the rationales would cost by each", [row.to_json() for row in plan.routes])
+    for note in plan.notes:
+        say(f"  note: {note}")
+
+
+def say_left_out(config: Experiment, *, is_ablated: bool) -> None:
+    """Say which rows a table will not have.
+
+    Args:
+        config: Of the main run.
+        is_ablated: Whether it is also run without one of its parts at a time.
+    """
+    reasons = left_out(config) if is_ablated else {}
+    for name, reason in reasons.items():
+        say(f"  left out: {name}: {reason}")
+    if reason := why_not_blind(config):
+        say(f"  {reason}")
+
+
+def _show_preview(preview: Preview) -> None:
+    say(f"one example as it was read: {preview.id}")
+    if preview.context:
+        say(_indented("context", _short(preview.context)))
+    say(_indented("question", _short(preview.question)))
+    for i, choice in enumerate(preview.choices):
+        say(_indented(f"option {option_letter(i)}", _short(choice)))
+    say(_indented("label", "none yet" if preview.label is None else _short(preview.label)))
+    if preview.teacher and not preview.prompt:
+        say(f"teacher {preview.teacher} has recorded replies: no prompt is sent")
+    for message in preview.prompt:
+        say(f"what {preview.teacher} would be sent about it, as {message['role']}:")
+        say(_indented("", _short(str(message["content"]), most=_PROMPT)))
+
+
+def _short(text: str, *, most: int = _LETTERS) -> str:
+    # the end of a prompt holds the question itself
+    rest = len(text) - most
+    return text if rest <= 0 else f"{text[: most // 2]} [… {rest} letters …] {text[-most // 2 :]}"
+
+
+def _indented(name: str, text: str) -> str:
+    label = f"{name}: " if name else ""
+    return f"  {label}" + text.replace("\n", "\n  ")
+
+
+def _show_spread(spread: Spread) -> None:
+    counts = spread.counts
+    total = sum(counts.values())
+    # what each is of all, so that labels counted from 1 or one that is never right show
+    told = [f"{_short(name, most=40)} {100 * count / total:.0f} %" for name, count in counts.items()]
+    say(f"labels of {spread.split} ({total}): {', '.join(told)}")
