@@ -122,6 +122,39 @@ def test_rows_without_anything_to_learn_are_counted(tmp_path, capsys):
     assert len(back(exported(run, "recorded", "all.jsonl", uses_all=True), "recorded")[0]["rationales"]) == 2
 
 
+OPEN = (Example(id="c", question="Why?"),)
+BARE = (annotation("c", answer=None),)
+FIRST = {"choices": "[]", "answer": "", "teacher_answer": "", "faults": "[]", "round": -1}
+LATER = {
+    "choices": '["a stone", "a fig"]',
+    "answer": "a fig",
+    "teacher_answer": "a stone",
+    "faults": '["cut"]',
+}
+
+
+@pytest.mark.parametrize("form", sorted(set(EXPORTS) - {"recorded"}))
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_exports_load_together_in_either_order(tmp_path, form, order):
+    """One run has no choices, labels, answers, faults and rounds, the other one has them all."""
+    marked = [annotation("b", answer="a stone", faults=("cut",))]
+    elad = {"recipe": "elad", "uses_labels": False, "annotation": {}, "rounds": True}
+    runs = [make(tmp_path / "0", OPEN, BARE), make(tmp_path / "1", EXAMPLES, marked)]
+    runs.append(make(tmp_path / "2", EXAMPLES, USED, **elad))
+    parquet = form == "datasets"
+    outs = [exported(run, form, f"{n}/set.{'parquet' if parquet else 'jsonl'}") for n, run in enumerate(runs)]
+    kinds = [outs] if form != "openai" else [outs, [out.with_name("set.provenance.jsonl") for out in outs]]
+    for n, files in enumerate(kinds):
+        chosen = [str(files[i]) for i in (*order, 2)]
+        builder = "parquet" if parquet else "json"
+        loaded = datasets.load_dataset(builder, data_files=chosen, split="train", cache_dir=f"cache-{n}")
+        assert len(loaded) == 5
+    if form == "trl":
+        rows = {order[n]: loaded[n] for n in (0, 1)}
+        assert {name: rows[0][name] for name in FIRST} == FIRST
+        assert {name: rows[1][name] for name in LATER} == LATER
+
+
 class TestForms:
     PROMPT = "Food.\nWhich is a fruit?\nAnswer Choices:\n(a) a stone\n(b) a fig"
     COMPLETION = "Figs grow.\nThe answer is a fig."
@@ -131,7 +164,8 @@ class TestForms:
         assert row["prompt"] == [{"role": "user", "content": self.PROMPT}]
         assert row["completion"] == [{"role": "assistant", "content": self.COMPLETION}]
         assert (row["teacher"], row["model"], row["licence"], row["terms"]) == ("ada", "ada", "CC-BY-4.0", "")
-        assert (row["sample"], row["faults"], row["train_on_outputs"]) == (0, [], True)
+        assert (row["sample"], row["faults"], row["train_on_outputs"]) == (0, "[]", True)
+        assert (row["choices"], row["round"]) == ('["a stone", "a fig"]', -1)
         assert (row["rationale"], row["teacher_answer"]) == ("Figs grow.", "a fig")
         loaded = datasets.load_dataset("json", data_files="set.jsonl", split="train", cache_dir="cache")
         assert loaded[1]["completion"] == row["completion"]
@@ -242,7 +276,7 @@ def test_the_labels_a_run_made_are_those_it_goes_out_with(tmp_path):
 def test_a_run_that_did_not_see_the_labels(tmp_path):
     run = make(tmp_path, EXAMPLES, USED, recipe="elad", uses_labels=False, annotation={}, rounds=True)
     rows = read(exported(run, "trl"))
-    assert rows[0]["answer"] is None
+    assert rows[0]["answer"] == ""
     assert rows[0]["completion"][0]["content"] == "Two and two.\nSo 4.\nThe answer is 4."
 
 
@@ -371,7 +405,8 @@ class TestWording:
 
 
 ANY = st.text(max_size=40)
-SAID = st.tuples(ANY, st.none() | ANY)
+ANSWER = st.none() | st.text(min_size=1, max_size=40)
+SAID = st.tuples(ANY, ANSWER)
 
 
 @st.composite
@@ -380,7 +415,7 @@ def pools(draw):
     examples, items = [], []
     for n in range(draw(st.integers(1, 3))):
         choices = tuple(draw(st.lists(ANY, max_size=3)))
-        answer = draw(st.none() | (st.sampled_from(choices) if choices else ANY))
+        answer = draw(st.none() | st.sampled_from(choices) if any(choices) else ANSWER) or None
         examples.append(Example(id=f"{draw(ANY)}/{n}", question=draw(ANY), choices=choices, answer=answer))
         for teacher in draw(st.lists(st.sampled_from(["ada", "bela"]), min_size=1, max_size=2, unique=True)):
             for sample, (rationale, said) in enumerate(draw(st.lists(SAID, min_size=1, max_size=2))):

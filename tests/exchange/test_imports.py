@@ -137,7 +137,10 @@ class TestDistilabel:
                 {"instruction": "Q?", "generation": None, "model_name": "m"},
                 "has no reply: none of generations",
             ),
-            ({"instruction": "Q?", "generations": ["a", None], "model_name": "m"}, "a null in 'generations'"),
+            (
+                {"instruction": "Q?", "generations": ["a", None], "model_name": "m"},
+                "a reply of 'm' without text",
+            ),
             ({"instruction": "Q?", "generations": [], "model_name": "m"}, "has no reply: 'generations' is"),
             ({"instruction": "Q?", "generations": ["a"], "model_names": ["m", "n"]}, "1 replies and names 2"),
             ({"instruction": " ", "generation": "a", "model_name": "m"}, "has an empty question"),

@@ -76,7 +76,8 @@ def _distilabel(value: Json, *, teacher: str) -> Row:
         extra["system"] = system
     samples: dict[str, list[Row]] = {}
     for model, text in zip(_models(row, len(texts), teacher=teacher), texts, strict=True):
-        sample: Row = {"text": text_of(text, name or "messages"), "answer": None, **extra}
+        # A generation that failed is null, or empty: no reply, and none of the others' fault.
+        sample: Row = {"text": text_of(text or "", name or "messages"), "answer": None, **extra}
         samples.setdefault(model, []).append(sample)
     rows = [_with_example(row, model, said, prompt=prompt) for model, said in samples.items()]
     if not rows:

@@ -17,7 +17,7 @@ from tuition.core.rows import write_rows
 from tuition.exchange.card import Tally, write_card
 from tuition.exchange.lessons import Terms, Wording, lessons, read_terms
 from tuition.exchange.openai import provenance_path
-from tuition.exchange.rows import CARRIED, Row, carried_row
+from tuition.exchange.rows import CARRIED, NO_ROUND, Row, carried_row
 from tuition.exchange.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -51,6 +51,16 @@ def _carried(row: Row) -> Row:
     return {name: row[name] for name in CARRIED}
 
 
+def _typed(row: Row) -> Row:
+    """The carried columns for a file of JSON, each of one type in every file, so that two load as one.
+
+    A column that is null, or an empty list, in all rows of a file has no type there.
+    """
+    lists: Row = {name: json.dumps(row[name], ensure_ascii=False) for name in ("choices", "faults")}
+    texts: Row = {name: "" if row[name] is None else row[name] for name in ("answer", "teacher_answer")}
+    return {**_carried(row), **lists, **texts, "round": NO_ROUND if row["round"] is None else row["round"]}
+
+
 def write_trl(out: Path, rows: Iterable[Row]) -> list[Path]:
     """Write conversational prompts and completions, as TRL's SFTTrainer takes them.
 
@@ -67,7 +77,7 @@ def write_trl(out: Path, rows: Iterable[Row]) -> list[Path]:
             {
                 "prompt": [{"role": "user", "content": row["prompt"]}],
                 "completion": [{"role": "assistant", "content": row["completion"]}],
-                **_carried(row),
+                **_typed(row),
             }
             for row in rows
         ),
@@ -86,7 +96,7 @@ def write_trl_text(out: Path, rows: Iterable[Row]) -> list[Path]:
     """
     return _write_lines(
         out,
-        ({"prompt": f"{row['prompt']}\n", "completion": row["completion"], **_carried(row)} for row in rows),
+        ({"prompt": f"{row['prompt']}\n", "completion": row["completion"], **_typed(row)} for row in rows),
     )
 
 
@@ -124,7 +134,7 @@ def write_llama_factory(out: Path, rows: Iterable[Row]) -> list[Path]:
                 "input": "",
                 "output": row["completion"],
                 "system": "",
-                **_carried(row),
+                **_typed(row),
             }
             for row in rows
         ),
@@ -161,7 +171,7 @@ def write_openai(out: Path, rows: Iterable[Row]) -> list[Path]:
 
 def _messages(rows: Iterable[Row], provenance: IO[str]) -> Iterator[Row]:
     for row in rows:
-        provenance.write(json.dumps(_carried(row), ensure_ascii=False, allow_nan=False) + "\n")
+        provenance.write(json.dumps(_typed(row), ensure_ascii=False, allow_nan=False) + "\n")
         asked: Row = {"role": "user", "content": row["prompt"]}
         yield {"messages": [asked, {"role": "assistant", "content": row["completion"]}]}
 

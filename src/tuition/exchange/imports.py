@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tuition.core.errors import ConfigError, DataError, near_name
-from tuition.core.records import Record
+from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
+from tuition.core.thoughts import thought_apart
 from tuition.exchange.columns import (
     read_curator,
     read_distilabel,
@@ -18,7 +20,7 @@ from tuition.exchange.columns import (
     read_trl,
 )
 from tuition.exchange.openai import read_batch, read_messages, read_stored
-from tuition.exchange.rows import BadRow, Found
+from tuition.exchange.rows import BadRow, Found, Row, object_of, text_of
 from tuition.exchange.shelf import Shelf
 from tuition.exchange.tinyllm import read_tinyllm
 
@@ -117,13 +119,48 @@ def import_files(
 
 
 def _put(shelf: Shelf, found: Found) -> None:
+    """Lay the replies of a row down without their thoughts; what is no reply then is set aside."""
     try:
-        if found.row is not None:
-            shelf.add(found.row)
-        else:
-            shelf.set_aside(found.place, found.fault)
+        if found.row is None:
+            raise BadRow(found.fault)
+        said, faults = _replies(object_of(found.row["rationales"], "rationales"))
+        if said:
+            shelf.add({**found.row, "rationales": said})
+        if faults:
+            raise BadRow("; ".join(faults))
     except BadRow as bad:
         shelf.set_aside(found.place, str(bad))
+
+
+def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
+    """The entries with the samples that say something, and what is wrong with the others."""
+    said: Row = {}
+    faults: dict[str, None] = {}
+    for teacher, entry in rationales.items():
+        entry = object_of(entry, f"rationales.{teacher}")
+        given: Any = entry.get("samples") or [entry]
+        samples = [_sample(sample) for sample in given]
+        whole = [sample for sample in samples if _says_something(sample)]
+        if whole:
+            said[teacher] = {**entry, **whole[0], **({"samples": whole} if entry.get("samples") else {})}
+        for sample in samples:
+            if sample not in whole:
+                why = "that ends within its thought" if sample.get("reasoning") else "without text"
+                faults[f"has a reply of {teacher!r} {why}"] = None
+    return said, list(faults)
+
+
+def _says_something(sample: Mapping[str, Json]) -> bool:
+    """Whether it is a reply; our own export, which states a kind, brings what a run got, even nothing."""
+    return bool(str(sample["text"]).strip()) or sample.get("answer") is not None or "kind" in sample
+
+
+def _sample(sample: Mapping[str, Json]) -> Row:
+    text, thought = thought_apart(text_of(sample.get("text"), "text"))
+    reasoning = "\n\n".join(
+        part for part in (sample.get("reasoning"), thought) if isinstance(part, str) and part
+    )
+    return {**sample, "text": text, **({"reasoning": reasoning} if reasoning else {})}
 
 
 def _told(shelf: Shelf) -> str:

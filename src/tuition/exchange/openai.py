@@ -237,8 +237,9 @@ def _body(value: Mapping[str, Json]) -> Mapping[str, Json]:
     if error or not isinstance(response, Mapping):
         raise BadRow(f"failed: {_said(error) or 'no response'}")
     body = object_of(response.get("body"), "body")
-    if response.get("status_code") not in (None, 200):
-        raise BadRow(f"failed with status {response.get('status_code')}: {_said(body.get('error')) or body}")
+    status = response.get("status_code")
+    if status is not None and not (isinstance(status, int) and 200 <= status < 300):
+        raise BadRow(f"failed with status {status}: {_said(body.get('error')) or body}")
     return body
 
 

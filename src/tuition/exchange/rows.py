@@ -16,6 +16,7 @@ from tuition.core.records import Json, content_id
 
 __all__ = [
     "CARRIED",
+    "NO_ROUND",
     "BadRow",
     "Found",
     "Row",
@@ -56,6 +57,9 @@ CARRIED = (
     "completion_id",
 )
 """Columns that go with every exported row, so that it can be told whose it is and read back whole."""
+
+NO_ROUND = -1
+"""What stands as the round, in files of JSON, of a reply from a run without rounds."""
 
 _OF_SAMPLE = ("model", "kind", "sample", "round", "is_used", "faults")
 _OWN = {"id", "question", "teacher", "rationale", "teacher_answer"}
@@ -207,6 +211,11 @@ def options_of(choices: Json, answer: Json) -> tuple[list[str], str | int | floa
     return texts, meant
 
 
+def _or_none(value: Json) -> Json:
+    """What our own export writes as an empty text, so that its column has a type."""
+    return None if value == "" else value
+
+
 def _is_value(value: Json) -> bool:
     return isinstance(value, str | int | float | None)
 
@@ -261,7 +270,7 @@ def talk_of(messages: Json) -> Talk:
         The conversation.
 
     Raises:
-        BadRow: It is none, has several turns, or a reply without text.
+        BadRow: It is none, has several turns, or a reply without text or of weight 0.
     """
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise BadRow(f"has a {_kind(messages)} as messages; expected a list of turns")
@@ -275,6 +284,8 @@ def talk_of(messages: Json) -> Talk:
             "most one reply of the assistant"
         )
     said = rest[1] if len(rest) == 2 else None
+    if said is not None and said.get("weight") in (0, "0"):
+        raise BadRow("has a reply of weight 0, which says that it must not be learnt")
     return Talk(
         question=text_of(rest[0].get("content"), "content"),
         system="\n".join(system),
@@ -364,9 +375,13 @@ def carried_row(row: Mapping[str, Json], completion: str | None = None, *, teach
             "has another completion than was exported, and 'rationale' and 'teacher_answer' as they were; "
             "take those two columns out to import what stands there now"
         )
-    sample: Row = {"text": text_of(row["rationale"], "rationale"), "answer": row["teacher_answer"]}
-    sample |= {name: row[name] for name in _OF_SAMPLE if row.get(name) not in (None, "", [])}
-    choices, answer = options_of(row.get("choices"), row.get("answer"))
+    sample: Row = {"text": text_of(row["rationale"], "rationale"), "answer": _or_none(row["teacher_answer"])}
+    sample |= {name: row[name] for name in _OF_SAMPLE if row.get(name) not in (None, "", [], "[]")}
+    if sample.get("round") == NO_ROUND:
+        del sample["round"]
+    if isinstance(sample.get("faults"), str):
+        sample["faults"] = _parsed(sample["faults"])
+    choices, answer = options_of(row.get("choices"), _or_none(row.get("answer")))
     made = reply_row(
         text_of(row["teacher"], "teacher"),
         [{**sample, **terms_of(row)}],
