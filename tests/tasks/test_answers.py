@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.tasks.answers import normalise, read_option, read_string, read_yes_no
+from tuition.tasks.answers import normalise, read_string, read_yes_no
+from tuition.tasks.options import read_option
 
 COLOURS = ("red", "blue", "light blue", "green")
 

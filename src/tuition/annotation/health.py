@@ -16,6 +16,7 @@ from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Grade, Record
 from tuition.core.splits import fingerprint
 from tuition.core.steps import before_spill
+from tuition.core.texts.spill import without_marks
 
 __all__ = [
     "CHECKS",
@@ -128,7 +129,8 @@ def _is_looping(annotation: Annotation) -> bool:
 
 
 def _is_spilled(annotation: Annotation) -> bool:
-    return before_spill(annotation.rationale) != annotation.rationale
+    left = before_spill(annotation.rationale)
+    return bool(without_marks(annotation.rationale[len(left) :]))
 
 
 _ALONE: Final[Mapping[str, Callable[[Annotation], bool]]] = {

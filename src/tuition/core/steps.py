@@ -1,9 +1,11 @@
-"""Cut a rationale into steps, join and compare them, leave out what it spills. Knows no task and no model."""
+"""Cut a rationale into steps, join and compare them. Knows no task and no model."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+
+from tuition.core.texts.spill import before_spill
 
 __all__ = ["before_spill", "first_difference", "join_steps", "split_steps"]
 
@@ -13,25 +15,6 @@ _ABBREVIATION = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9#*\-])")
 _MARKER = re.compile(r"^(?:#?\d{1,2}[.)]|[-*•]|[Ss]tep \d+[:.])$")
-_SPILL = re.compile(
-    r"^[ \t#*>-]*(?:(?:next )?question|q|problem|options|choices|answer choices)[ \t]*\d*[ \t]*[:.)]",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def before_spill(text: str) -> str:
-    """Leave out the invented next question that a text runs on into.
-
-    Args:
-        text: What a teacher or a student wrote.
-
-    Returns:
-        The text up to the line that begins an invented question, such as "Question:", "Q2." or "Options:";
-        all of it where none does. The first line of a text is its own: nothing was spilled before it.
-    """
-    first = len(text) - len(text.lstrip())
-    found = _SPILL.search(text, first + 1)
-    return text[: found.start()] if found else text
 
 
 def split_steps(rationale: str) -> tuple[str, ...]:

@@ -1,53 +1,87 @@
-"""Find where a text concludes: its conclusion mark, its last sentence, and whether it was cut.
+"""Find where a text concludes: its conclusion marks and what each announces.
 
 Knows no task.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from tuition.core.texts.claims import corrected, is_claimed, turn
+from tuition.tasks.sentences import is_cut, last_sentence, sentence_at
 
 __all__ = ["WRAPPING", "Mark", "conclusion", "conclusions", "is_cut", "last_sentence", "marks"]
 
 WRAPPING = " \t\n\r*_`'\"“”‘’$"
 """What may stand around an answer without being part of it."""
 
-_ANSWER_MARK = re.compile(
-    r"answer\b(?: to (?:this|the)(?: \w+)? (?:question|problem))?"
-    r"(?:\W{0,4}\b(?:is|was|would be|should be|must be|will be)\b[\s:*]*|[*_\s]*:[*_\s]*)",
-    re.IGNORECASE,
+_IS = (
+    r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|has to be|(?:seems|appears) to be|becomes|equals)\b"
+    r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely"
+    r"|most likely)\b,?"
+    r"(?=\W*(?:(?-i:[A-Z])\b|\d)))?"
 )
-_OPTION_MARK = re.compile(
-    r"(?:correct|best|right) (?:option|choice)\b"
-    r"(?:\W{0,4}\b(?:is|was|would be|must be)\b[\s:*]*|\s*:[*_\s]*)",
-    re.IGNORECASE,
+_AFTER = r"(?:\s*</?(?:b|strong|i|em|p|span|u)>)*[\s:*_]*"
+_KEY = (
+    r"[\"'](?:(?:my|the|final|correct|best|right|predicted|chosen|selected)[_ -]?)*"
+    r"(?:answer|option|choice)(?:[_ -]?(?:letter|choice|option|text|key))?[\"']\s*:\s*"
 )
-_WORDS = {
-    "nswer": _ANSWER_MARK,
-    "NSWER": _ANSWER_MARK,
-    "orrect ": _OPTION_MARK,
-    "est ": _OPTION_MARK,
-    "ight ": _OPTION_MARK,
-}
-"""What a mark holds, less its first letter, so that one search finds it in either case."""
-_BOXED = "\\boxed{"
-_SIGNS = ("####", _BOXED)
-_ARROW = "-->"
+_ANSWER = (
+    r"(?:answer\b|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
+    r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?)?"
+    rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
+    rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
+    r"|\s*[-–—=]\s*(?=(?-i:\(?[A-Z]\)?(?![\w'’]|\s[a-z])|[-$]?\d)))"
+)
+_CHOSEN = (
+    r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"
+    r"|most (?:\w+ )?\w+|only (?:\w+ )?\w+)"
+    r" (?:(?:option|choice|pick|selection|letter|alternative|guess|match|fit)\b|(?:statement"
+    r"|one)\b(?=\W+\w+\W+[A-Z]\b))"
+    rf"(?:\W{{0,4}}{_IS}{_AFTER}|\s*:{_AFTER})"
+)
+_ABROAD = (
+    r"(?:\b(?:antwort|lösung|réponse|respuesta|solución|risposta|resposta|antwoord|svar(?:et)?"
+    r"|odpowied[źz]|odpověď"
+    r"|vastaus|cevap|yanıt|jawaban(?:nya)?|đáp án|răspuns(?:ul)?|válasz|ответ|вариант|відповідь|απάντηση"
+    r"|उत्तर)\b"
+    r"|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: (?!nicht|no |non |não|pas )[\w'’]+){0,3}?"
+    r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b|[:：—–]|是|为|為|は|が|은|는"
+    r"|-(?= ))[\s:：*_]*"
+)
+_HEADING = r"(?P<above>^[ \t#*_>]*(?:(?:the|my|final|correct|best) ){0,3})answer[ \t#*_]*\n\s*(?=\S)"
+_SIGN = re.compile(
+    rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>####)|(?P<arrow>-->)|(?P<tag><(?:final_?)?answer>)"
+    rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})|(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})"
+    rf"|(?P<abroad>{_ABROAD})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ANNOUNCED_BOX = re.compile(r"(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z", re.I)
+_VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+", re.S)
 _ARROW_REACH = 60
-_SENTENCE_END = re.compile(r"[.!?][\"')\]*]*(?=\s|$)|\n")
-_ABBREVIATION = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|St|vs|approx)|\be\.g|\bi\.e|\b[ap]\.m)\.$")
-_LIST_MARK = re.compile(r"(?:^|\n|\.\s)\s*\d{1,2}\.$")
 _DOTS = re.compile(r"\s*(?:\.{2,}|…)\s*")
-_FINAL = re.compile(r"[.!?][\"')\]}*$]*$")
+_FIRST = re.compile(r"\W*\w+")
 _QUESTION_REACH = 4
 _ASKED = re.compile(r"\?[\"')\]*]*$")
-_CUT = re.compile(
-    r"(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you|which"
-    r"|after|before|from|than|as|at|on|per|if|when|because|since|while|has|have|had|his|their|its))$",
-    re.IGNORECASE,
+_ASKS = re.compile(
+    r"(?:^|[.!?]\s+|\n)\W*(?:is|are|was|could|can|might|may|would|should|does|do|did|why|how|what"
+    r"|who)\b[^.!?\n]*$",
+    re.I,
 )
+_STYLED = re.compile(
+    r"(?P<before>\w?)\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname"
+    r"|emph)\s*\{(?P<inside>[^{}]*)\}"
+)
+_TAGS = re.compile(
+    r"</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>", re.IGNORECASE
+)
+_OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
+_FEW_WORDS = 4
+_HEAD = 240
+_LONGEST = 4000
 
 
 class Mark(NamedTuple):
@@ -58,8 +92,14 @@ class Mark(NamedTuple):
     start: int
     """Where it ends and what it announces begins."""
     tail: str
-    """The rest of the mark's sentence, or the inside of its box; empty where the text breaks off there, or
-    asks and goes on: "The answer is 5? No."."""
+    """The rest of the mark's sentence, or the inside of its box, tag or entry; empty where the text breaks
+    off there, asks and goes on ("The answer is 5? No."), denies or supposes, or takes it back."""
+    is_claimed: bool = True
+    """Whether the writer claims it; see `core.texts.claims`."""
+    is_whole: bool = False
+    """Whether the tail is bounded by a box, a tag or an entry, so that nothing else belongs to it."""
+    is_taken_back: bool = False
+    """Whether the writer takes it back; the tail is then the correction, or empty."""
 
 
 def conclusion(text: str) -> str | None:
@@ -89,111 +129,131 @@ def conclusions(text: str) -> Iterator[str]:
 def marks(text: str) -> Iterator[Mark]:
     r"""Find the conclusion marks, from the last to the first.
 
-    Marks are `####`, `-->` at the end, `\boxed{…}`, "the answer is", "answer:", "the correct option is".
+    Marks are `####`, `-->` at the end, `\boxed{…}`, `<answer>…</answer>`, the entry "answer" of a JSON
+    object, a heading "Answer", "the answer is", "answer:", "the correct option is", the same in other
+    languages.
 
     Args:
         text: Without a spilled question.
 
     Yields:
-        Where each stands, and what it announces.
+        Where each stands, and what it announces; what the last announces may be taken back behind it.
     """
-    end = len(text)
-    while True:
-        # searched backwards, so that a long text costs no more than a short one
-        start, place = max(_last_mark(text, end), _last_sign(text, end))
-        if start < 0:
-            return
-        yield Mark(place, start, _tail(text, place, start))
-        end = place
+    signs = list(_SIGN.finditer(text))
+    begin, stop = next((_object(text, sign) for sign in reversed(signs) if sign["json"]), (0, 0))
+    is_last = True
+    for sign in reversed(signs):
+        is_inside = not sign["json"] and begin < sign.start() < stop
+        mark, end = (None, 0) if is_inside else _mark(text, sign)
+        if mark:
+            yield _heeded(text, mark, end) if is_last else mark
+            is_last = False
 
 
-def _tail(text: str, place: int, start: int) -> str:
-    if text.startswith(_BOXED, place):
-        return _inside_box(text, start)
-    dots = _DOTS.match(text, start)
-    tail = _sentence_at(text, dots.end() if dots else start)
-    box = tail.find(_BOXED)
-    if box >= 0:
-        return _inside_box(tail, box + len(_BOXED))
-    is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail) and not text.endswith(tail)
-    return "" if is_asked else tail.strip()
+def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
+    """Read one mark; give also where what it announces ends at the earliest."""
+    kind, place, start = sign.lastgroup, sign.start(), sign.end()
+    is_whole = kind in ("box", "tag", "json")
+    end = start
+    if kind == "box":
+        tail = _inside_box(text, start)
+        end = start + len(tail)
+    elif kind == "tag":
+        closing = text.find("</", start, start + _LONGEST)
+        tail = text[start : closing if closing >= 0 else start + _LONGEST].strip()
+        end = start + len(tail)
+        if not _is_one(tail):
+            return None, 0  # a whole reply, which holds its own mark
+    elif kind == "json":
+        found = _VALUE.match(text, start)
+        tail, end = (_value(found.group()), found.end()) if found else ("", start)
+    elif (kind == "arrow" and not _is_at_the_end(text, place)) or (
+        kind == "heading" and not _is_short(text, start)
+    ):
+        return None, 0
+    else:
+        if text.startswith("}", start) and _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
+            start += 1
+        dots = _DOTS.match(text, start)
+        tail = sentence_at(text, dots.end() if dots else start)
+        box = _SIGN.search(tail) if "\\" in tail else None
+        if box and box["box"]:
+            tail, is_whole = _inside_box(tail, box.end()), True
+        if kind == "abroad" and not tail:
+            return None, 0
+        if tail.count("}") > tail.count("{") and _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
+            tail = tail.rstrip(" .*$").removesuffix("}")
+        first = _FIRST.match(text, start)
+        end = first.end() if first else start
+    head = text[max(0, place - _HEAD) : place]
+    is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail)
+    is_open = is_asked and not is_whole and (not text.endswith(tail) or _ASKS.search(head))
+    is_said = is_claimed(_ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start])
+    return Mark(place, start, _plain(tail) if is_said and not is_open else "", is_said, is_whole), end
 
 
-def _last_sign(text: str, end: int) -> tuple[int, int]:
-    """Give the end and the place of the last sign before `end`."""
-    place, length = max((text.rfind(sign, 0, end), len(sign)) for sign in _SIGNS)
-    arrow = text.rfind(_ARROW, 0, end)
+def _is_at_the_end(text: str, place: int) -> bool:
     # an arrow announces the answer only at the very end; elsewhere it is a step or a reaction
-    if arrow > place and len(text) - arrow <= _ARROW_REACH and "\n" not in text[arrow:].strip():
-        place, length = arrow, len(_ARROW)
-    return (place + length, place) if place >= 0 else (-1, -1)
+    return len(text) - place <= _ARROW_REACH and "\n" not in text[place:].strip()
 
 
-def _last_mark(text: str, end: int) -> tuple[int, int]:
-    """Give the end and the place of the last mark made of words before `end`."""
-    best = (-1, -1)
-    for word, mark in _WORDS.items():
-        place = text.rfind(word, 0, end)
-        while place > best[1]:
-            found = mark.match(text, place - 1) if place else None
-            if found:
-                best = max(best, (found.end(), place - 1))
-                break
-            place = text.rfind(word, 0, place)
-    return best
+def _is_short(text: str, start: int) -> bool:
+    """Say whether a heading stands above an answer, not above a passage that comes to one."""
+    end = text.find("\n", start)
+    line = text[start : end if end >= 0 else len(text)].strip()
+    is_last = end < 0 or not text[end : end + _HEAD].strip()
+    return _is_one(line) and (is_last or len(line.split()) <= _FEW_WORDS)
+
+
+def _is_one(text: str) -> bool:
+    """Say whether a text is one answer: a sentence, or a few words of one line."""
+    return sentence_at(text, 0) == text or ("\n" not in text and len(text.split()) <= _FEW_WORDS)
 
 
 def _inside_box(text: str, start: int) -> str:
     depth = 1
-    for i in range(start, len(text)):
+    for i in range(start, min(len(text), start + _LONGEST)):
         depth += {"{": 1, "}": -1}.get(text[i], 0)
         if depth == 0:
             return text[start:i].strip()
     return ""
 
 
-def _sentence_at(text: str, start: int) -> str:
-    """Read on to the end of the sentence or line; blanks and line ends before it are passed over."""
-    while start < len(text) and text[start].isspace():
-        start += 1
-    for found in _SENTENCE_END.finditer(text, start):
-        if not _ABBREVIATION.search(text[start : found.end()]):
-            return text[start : found.end()]
-    return text[start:]
+def _object(text: str, sign: re.Match[str]) -> tuple[int, int]:
+    """Give the bounds of the object that an entry stands in; empty where it stands in none."""
+    start, end = text.rfind("{", 0, sign.start()), text.rfind("}")
+    return (start, end) if 0 <= start < end else (0, 0)
 
 
-def last_sentence(text: str) -> str:
-    """Give the last sentence or line.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The sentence with its final mark; empty for an empty text.
-    """
-    text = text.strip()
-    # the tail is enough: a sentence longer than this is no conclusion, and loops can be long
-    window = text[-600:]
-    starts = [found.end() for found in _SENTENCE_END.finditer(window) if found.end() < len(window)]
-    for start in reversed(starts):
-        head = window[:start]
-        if not _ABBREVIATION.search(head) and not _LIST_MARK.search(head):
-            return window[start:].strip()
-    return window
+def _value(said: str) -> str:
+    """Give the text of an entry's value; empty for null."""
+    try:
+        value = json.loads(said)
+    except json.JSONDecodeError:
+        return said.strip().strip("'\"")
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else said
 
 
-def is_cut(text: str, *, needs_final_mark: bool = True) -> bool:
-    """Say whether a text ends before it is finished.
+def _plain(tail: str) -> str:
+    r"""Leave out the commands and tags that style a text, such as `\text{…}`."""
+    if "\\" in tail:
+        while (bare := _STYLED.sub(_unstyled, tail)) != tail:
+            tail = bare
+    if "<" in tail:
+        tail = _TAGS.sub("", tail)
+    return tail.strip()
 
-    Args:
-        text: Any text.
-        needs_final_mark: Whether a text without a final mark counts as cut; else only one that ends in a
-            word or a sign that something must follow.
 
-    Returns:
-        True for a text that was cut, and for an empty one.
-    """
-    text = text.rstrip().removesuffix("**")
-    if not text or _CUT.search(text[-40:]) or _LIST_MARK.search(text[-40:]):
-        return True
-    return needs_final_mark and not _FINAL.search(text[-8:])
+def _unstyled(found: re.Match[str]) -> str:
+    inside = found["inside"]
+    return found["before"] + (" " if found["before"] and inside[:1].isalnum() else "") + inside
+
+
+def _heeded(text: str, mark: Mark, end: int) -> Mark:
+    """Take back what the last mark announces, where the writer does."""
+    place = turn(text[end:])
+    if place is None or not mark.is_claimed:
+        return mark
+    return mark._replace(tail=corrected(text[end + place :]) or "", is_taken_back=True)

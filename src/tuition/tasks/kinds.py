@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from tuition.core.errors import DataError
 from tuition.core.records import Example, Grade
-from tuition.tasks.answers import normalise, read_option, read_string, read_yes_no
+from tuition.tasks.answers import normalise, read_string, read_yes_no
 from tuition.tasks.numbers import is_same_number, parse_bare_number, parse_number, read_number
+from tuition.tasks.options import read_option
 
 __all__ = ["FreeText", "Mixed", "MultipleChoice", "Number", "YesNo"]
 

@@ -1,0 +1,213 @@
+"""Tell what a text claims from what it denies, doubts, supposes, reports of others or takes back.
+
+Knows English phrases, and no task.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["corrected", "is_claimed", "turn"]
+
+_REACH = 200
+_LAST = 160
+
+
+def _any(*phrases: str) -> str:
+    return f"(?:{'|'.join(phrases)})"
+
+
+_OPENS = r"[\s\"“”'‘’*_`(\[]*$"
+"""What may stand between the last word before a claim and the claim."""
+_ON = (
+    r"(?:[\s\"“'‘]+(?!(?:so|therefore|thus|hence|but|and|then|because|since|which|as)\b)[\w'’-]+){0,5}"
+    + _OPENS
+)
+"""A few words of the same clause."""
+_KIND = (
+    r"(?:\s+(?:that|the|this|my|our|your|its|correct|right|final|best|true|real|actual|only|then|indeed))*"
+    + _OPENS
+)
+_SAY = "(?:think|believe|say|feel|suppose|conclude|claim|argue|assume|guess|suspect|expect|insist|answer)"
+_NOT = r"(?:n['’]t|\bnot|\bnever|\bnobody|\bno one|\bhardly|\bcannot)"
+_NOT_CLAIMED = re.compile(
+    _any(
+        # denied and doubted: "I am not sure that the", "It is unlikely that the"
+        _NOT + r"\s+(?:\w+\s+)?" + _any(_SAY + "s?", "see", "know", "agree", "accept", "mean", "imply") + _ON,
+        _NOT + r"\s+(?:\w+\s+)?" + _any("follow", "suggest", "show", "prove", "guarantee", "that") + _ON,
+        _NOT + r"\s+(?:\w+\s+)?" + _any("sure", "certain", "convinced", "confident", "persuaded") + _ON,
+        _NOT + r"\s+(?:\w+\s+)?" + _any("clear", "true", "the case", "correct", "right", "evident") + _ON,
+        _NOT + r"\s+(?:\w+\s+)?" + _any("likely", "possible", "obvious", "plausible") + _ON,
+        r"\b(?:(?<!no )(?<!without )(?<!without a )doubt(?:s|ed)?|unsure|uncertain|disagree\w*|den(?:y|ies|ied)|reject\w*|refute\w*)"
+        + _ON,
+        r"\b(?:hesitate\w*|wish\w*|contrary to|tempt(?:ed|ing))" + _ON,
+        r"\bno (?:way|reason|chance|evidence|proof|possibility|guarantee|indication)" + _ON,
+        r"\b"
+        + _any("hard", "difficult", "impossible", "untrue", "false", "incorrect", "wrong", "mistaken")
+        + rf"\s+(?:if|that|to (?:\w+ )?{_SAY})"
+        + _ON,
+        r"\b"
+        + _any("mistake", "error", "absurd", "unlikely", "unclear", "doubtful", "improbable", "myth")
+        + rf"\s+(?:if|that|to (?:\w+ )?{_SAY})"
+        + _ON,
+        # supposed: "If the", "Suppose for a moment that the"
+        r"\b(?:if|whether|unless|suppos(?:e|ing)|assum(?:e|ing)|imagin(?:e|ing)|pretend(?:ing)?)" + _KIND,
+        r"\b(?:provided|in case|let(?:['’]s| us) (?:say|guess|try))" + _KIND,
+        r"\b(?:suppose|assume|imagine|pretend)\b(?:\s+\w+){0,4}\s+that" + _KIND,
+        # somebody else's, or the writer's own of before: "A student says that the", "I first thought the"
+        r"\b(?:says|thinks|thought|claim(?:s|ed)|believe[sd]|argue[sd]|insist(?:s|ed)|feels|felt),?:?" + _ON,
+        r"\b(?:guesse[sd]|suspect(?:s|ed)|assume[sd]|contends|maintains|repli(?:es|ed)|writes),?:?" + _ON,
+        r"\b(?:wrote|answer(?:s|ed)|told \w+|assert(?:s|ed)|supposed),?:?" + _ON,
+        r"(?<!\bI )(?<!\bwe )(?<!have )\b(?:said|state[sd]|conclude[sd]|responded|suggested),?:?" + _ON,
+        r"\b(?:some|people|many|others|they|most|students|critics|experts|readers|someone|somebody|anyone)\b"
+        rf"(?:\s+\w+){{0,3}}\s+{_SAY}" + _ON,
+        r"\b(?:used to|(?:would|could|might|should) have) (?:say|said|think|thought|guess(?:ed)?)" + _ON,
+        rf"\b(?:we|I)\s+(?:might|may|could)\s+(?:\w+\s+)?(?!say|conclude|answer){_SAY}" + _ON,
+        rf"\b(?:one|you)\s+(?:might|may|could)\s+(?:\w+\s+)?{_SAY}" + _ON,
+        r"\baccording to (?:an?|my|some|one|many|most|another|him|her|them|his|their)\b[^.;:]{0,40}" + _OPENS,
+        r"\bin (?:his|her|their|\w+['’]s) (?:opinion|view|eyes|mind|book|solution),?" + _ON,
+        r"\b(?:at first(?: glance| sight)?|initially|originally|previously|naively|superficially),?" + _ON,
+        r"\b(?:on the surface|supposedly|allegedly),?" + _ON,
+        r"\b(?:his|her|their|(?!(?:question|problem|puzzle|riddle|equation|exercise)\b)\w+['’]s)"
+        r"(?:\s+(?:correct|final|first|own|right|best|original|initial))?" + _OPENS,
+        # said of another than the right one: "The least likely "
+        r"\b"
+        + _any(
+            r"wrong|incorrect|false|bad|worst|worse|poor(?:est)?|(?:least|less)(?:\s+(?!the\b)\w+)?",
+            "second[- ]best|second|third|next[- ]best|mistaken|erroneous|invalid|unlikely|improbable",
+            "tempting|naive|alternative|other|another|previous|prior|earlier",
+            "old|initial|first|original|rejected|eliminated|improper|unacceptable|untrue|inaccurate",
+            "implausible|unsuitable|flawed|incomplete|(?:almost|nearly|partially) correct|distractor|trap",
+            "student|user|candidate|submitted|sample|so-called|(?:not|n['’]t) (?:the|an?)",
+            "(?:one|a|another) (?:possible|plausible|potential)",
+        )
+        + r"(?:\s+(?:final|possible|correct|right|best|multiple[- ]choice|likely|plausible))?"
+        + _OPENS,
+    ),
+    re.IGNORECASE,
+)
+_UNREAL = re.compile(
+    r"(?:\b(?:if|unless)\b[^.?!]{0,120}\b(?:were|had|was|did)\b|^\W*(?:had|were|should)\b|\botherwise\b)"
+    r"[^.?!]{0,100}\bwould\b",
+    re.IGNORECASE,
+)
+_WRONG_ABROAD = re.compile(
+    r"\b(?:falsche|verkehrte|mauvaise|fausse|incorrect[ae]|equivocada|errada|incorreta|sbagliata|errata"
+    r"|неправильн\w+|неверн\w+)\b|错误|不正确|間違|誤|틀린|오답",
+    re.IGNORECASE,
+)
+_NEAR = 24
+_SENTENCE = re.compile(r"[.!?][\"'”)\]*]*\s|\n")
+_WRONG = (
+    r"(?:\w+ )?(?:wrong|incorrect|false|untrue|mistaken|impossible|an? (?:\w+ )?(?:mistake|error)"
+    r"|not (?:\w+ )?(?:right|correct|true|possible))\b"
+)
+_SEEMS = r"(?:['’]s| is| was| can(?:['’]?t| ?not) be| would be| seems| looks) "
+_TO_END = r"[^.!?\n]{0,80}"
+_AT_ONCE = re.compile(
+    rf"\W*{_TO_END}?(?:,? which|,? (?:but|yet|though|and) (?:that|this|it)){_SEEMS}{_WRONG}"
+    rf"|\W*{_TO_END}[.!?\n]\W*(?:(?:but|however|yet|no|hmm+)\W+)?(?:that|this|it){_SEEMS}{_WRONG}"
+    rf"|\W*{_SEEMS}{_WRONG}",
+    re.IGNORECASE,
+)
+"""What denies the words before it: only directly behind them is that what "that" means."""
+_ANYWHERE = r"\b" + _any(
+    "(?:scratch|strike) that",
+    "take (?:that|it) back",
+    "stand corrected",
+    "or rather",
+    r"(?:made|found|see|spotted|noticed?|there (?:is|was)) (?:an?|my|the) (?:\w+ )?(?:mistake|error|slip)",
+    "mis(?:read|spoke|counted|calculated)",
+    "(?:need|have|want|like|must|should|had|me) (?:to )?(?:correct|revise|change|amend|fix|retract) ",
+    "i was (?:wrong|mistaken|too hasty)",
+    "changed? my (?:mind|answer)",
+)
+_PAUSE = r"(?:^|[.!?…;:\n—–(]|[*_`)\]}\"”$>,]\s|\s-)[\s*_>\"“(#.…-]{0,12}"
+_OPENING = (
+    r"(?:(?:but|and|so|oh|ah|uh|um+|er+|however|well|okay|ok|now|then|yet|or|no|hmm+)\b[\s,.…—–-]{0,4}){0,2}"
+)
+_AT_A_PAUSE = _any(
+    r"wait(?=\W*(?:$|no\b|that\b|i\b|a (?:minute|second|moment|sec)\b|actually|let|it\b)|\s*[,.!?…—–:-])",
+    r"(?:hold|hang) on\b",
+    r"one (?:moment|second)\b",
+    r"(?:h+m+|actually|corrected|sorry|w?oops|nope|apologies|revised|disregard|re-?checking)\b",
+    r"correction(?:s|\b)",
+    r"my (?:mistake|bad|apolog\w+)\b",
+    r"i (?:apologi[sz]e|mean|meant)\b",
+    "(?:make|change) (?:that|it|this) ",
+    r"(?:up)?on (?:reflection|re-?\w+|(?:second|further|closer|more careful) \w+)",
+    r"(?:after|on) re-?(?:check|consider|read|think|view)\w*",
+    "(?:thinking|looking) (?:again|back|closer|about it (?:more|again))",
+    "let me (?:double[- ]?check|correct|fix|try again|think again|start over)",
+    "let me re-?(?:check|consider|calculate|compute|do|think|view|examine|try|verify|evaluate|count|solve)",
+    r"(?<!but )rather(?! than\b)",
+    "(?:edit|update):",
+    r"never ?mind\b",
+    "ignore (?:that|the above)",
+    r"reconsider\w*",
+    r"not quite\b",
+    "it should (?:be|have been) (?!not|mention|clear|said|obvious)",
+    r"(?:the )?(?:correct|right|actual|real|true) (?:value|result|number|one|response) (?:is|should be)\b",
+)
+_STOP = r"(?:^|[.!?…;\n—–]|\s-|,)[\s*_>\"“(#.…-]{0,12}"
+_AT_A_STOP = _any(
+    r"no(?=\W*$|\s*[,;:!?—–…]|\s*-(?!\w)|\s*\.(?!\s*\d)"
+    r"|\s+(?:wait|it\b|rather|sorry|that|this|i\b|\(?[a-z]\)?(?![\w'’])|[-$€£]?\d))",
+    r"(?<!,)(?<!, )(?:wrong|incorrect|false)\s*[.!]",
+)
+_TURN = re.compile(
+    f"{_ANYWHERE}|{_PAUSE}{_OPENING}{_AT_A_PAUSE}|{_STOP}{_OPENING}{_AT_A_STOP}", re.IGNORECASE
+)
+_CORRECTED = re.compile(
+    r"\b(?:it(?:['’]s| is| was| has to be| must be| should be| should have been)|that['’]s|rather|i meant?"
+    r"|make (?:it|that)|correction|scratch that|sorry|no|actually)\b[\s,:*]*(?:option |choice )?"
+    r"(?P<said>\**(?:\(?[A-Za-z]\)?|[-$€£]?\d[\d,./]*%?|yes|no)\**(?: [a-z]+)?)[\s.!*)]*$",
+    re.IGNORECASE,
+)
+
+
+def is_claimed(head: str, mark: str = "") -> bool:
+    """Say whether the writer claims what a sentence goes on to say.
+
+    Args:
+        head: The text up to the claim, such as "I don't think the ".
+        mark: The words that announce the claim, such as "answer would be".
+
+    Returns:
+        False where the claim is denied, doubted, supposed, another person's, or said of a wrong answer.
+    """
+    head = head[-_REACH:]
+    starts = [found.end() for found in _SENTENCE.finditer(head)]
+    sentence = head[starts[-1] :] if starts else head
+    return not (
+        _NOT_CLAIMED.search(sentence)
+        or _UNREAL.search(sentence + mark)
+        or _WRONG_ABROAD.search(sentence[-_NEAR:] + mark)
+    )
+
+
+def turn(text: str) -> int | None:
+    """Find where a writer takes back what went before: "Wait, no", "Actually", "That is wrong".
+
+    Args:
+        text: What follows the claim.
+
+    Returns:
+        Where the taking back begins; None where nothing is taken back.
+    """
+    at_once = _AT_ONCE.match(text[:_REACH])
+    found = _TURN.search(text)
+    return 0 if at_once else found.start() if found else None
+
+
+def corrected(text: str) -> str | None:
+    """Read the short answer with which a correction such as "Wait, no, it's 6" ends.
+
+    Args:
+        text: From the turn to the end.
+
+    Returns:
+        A letter, a number, yes or no. None: the correction ends with anything else.
+    """
+    found = _CORRECTED.search(text[-_LAST:])
+    return found["said"] if found else None

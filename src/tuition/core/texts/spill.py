@@ -1,0 +1,109 @@
+"""Leave out what a text runs on into: a chat template's end marks, an invented next turn. Knows no task."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["before_spill", "without_marks"]
+
+_TOKEN = (
+    r"(?:<[|｜](?!(?:channel|message|constrain|answer)[|｜])[^<>\s|｜]{1,40}[|｜]>"
+    r"|</?s>|<(?:eos|bos|pad|EOS_TOKEN|BOS_TOKEN)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
+)
+_MARKS = re.compile(_TOKEN)
+_HEAD = re.compile(rf"\s*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*", re.IGNORECASE)
+_TAIL = re.compile(rf"(?:\s*{_TOKEN}|\n[ \t]*(?:-{{3,}}|\*{{3,}})[ \t]*(?=\n|\Z))+\s*\Z")
+_LONGEST_TAIL = 400
+_BACK = 40
+_QUOTES = "`'\"“”"
+_FENCE = "```"
+
+_START = r"^[ \t#*>-]*"
+_NUMBER = r"[ \t]*[#№]?\d*[*_ \t]*"
+_COLON = r"[:：]"
+_FIRST = r"(?:(?:here(?: is|'s) |now,? )?(?:the )?(?:next|new|another|second|bonus|follow-?up) )?"
+_QUESTION = (
+    rf"{_START}{_FIRST}(?:question|q|problem|options|choices|answer choices){_NUMBER}[:：.)]"
+    rf"|{_START}(?:frage|pregunta|domanda|pergunta|vraag|вопрос|问题|問題|问|質問|질문|문제){_NUMBER}{_COLON}"
+)
+_USERS = "user|human|prompter|usuario|utilisateur|benutzer|用户|人类|ユーザー|пользователь"
+_SPEAKER = (
+    rf"{_START}[<\[]?(?:{_USERS})[>\]]?{_NUMBER}{_COLON}|^[ \t]*(?:[<\[](?:user|human)[>\]]|user"
+    rf"|human)[ \t]*$"
+    rf"|^[ \t]*#{{1,6}}[ \t]*(?:instructions?|human|user|prompt|system)\b{_NUMBER}(?:{_COLON}|$)"
+    r"|(?<=[.!?)*}\d])\s{0,4}#{2,4} ?(?:human|instruction|user)\b"
+    r"|(?-i:(?<=[.!?)*}\d])(?:user|assistant)\n|(?<=[.!?] )(?:USER|HUMAN):)"
+)
+_SECTION = "question|problem|example|exercise|query|task|input|instruction|prompt"
+_NEXT = (
+    rf"{_START}{_FIRST}(?:{_SECTION}|passage|context|premise|assistant|response)s?{_NUMBER}{_COLON}"
+    rf"|^[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_FIRST}(?:{_SECTION})s?{_NUMBER}$"
+    rf"|^[ \t]*(?:question|problem|(?:{_SECTION})[ \t]+[#№]?\d+)[ \t]*$|^[ \t]*[<\[](?:{_SECTION})[>\]]"
+)
+_SPILL = re.compile(
+    f"(?P<question>{_QUESTION})|(?P<speaker>{_SPEAKER})|(?P<next>{_NEXT})|(?P<mark>{_TOKEN})"
+    f"|(?P<fence>{_FENCE})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CONCLUDED = re.compile(
+    r"\banswer\b[^.\n]{0,30}?(?:\bis\b|:)[\s*]*\S|####|\\boxed|</answer>|[\"']answer[\"']\s*:"
+    r"|\A[\s*(]*(?:[A-Z](?:[.)](?: \S+){0,3})?|[-$€£]?\d[\d.,/]*%?(?: \S+)?|yes|no)[\s*.)]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What says that an answer was given: a mark, or a first line that is nothing but an answer."""
+
+
+def before_spill(text: str) -> str:
+    """Leave out the invented next turn that a text runs on into.
+
+    Args:
+        text: What a teacher or a student wrote.
+
+    Returns:
+        The text up to an end mark of a chat template, or to the line that begins an invented turn, such as
+        "Question:", "Q2.", "Options:", "User:"; all of it where there is none. "Input:", "Example 2:" and
+        the like begin a turn only behind an answer. The first line of a text is its own: nothing was spilled
+        before it. Nothing within a fenced block counts.
+    """
+    first = _head_end(text)
+    concluded = _CONCLUDED.search(text, first)
+    after = concluded.start() if concluded else len(text)
+    is_fenced = False
+    for found in _SPILL.finditer(text, first):
+        place = found.start()
+        if found["fence"]:
+            # a fence that is never closed fences nothing
+            is_fenced = not is_fenced and text.find(_FENCE, found.end()) >= 0
+        elif not is_fenced and place > first and _begins_a_turn(text, found, after=after):
+            return text[:place]
+    return text
+
+
+def without_marks(text: str) -> str:
+    r"""Strip blanks, a chat template's marks and rules across the page at both ends.
+
+    Args:
+        text: Such as "<|im_start|>assistant\nYes.</s>".
+
+    Returns:
+        What stands between them: "Yes."
+    """
+    text = text[_head_end(text) :]
+    tail = _TAIL.search(text, max(0, len(text) - _LONGEST_TAIL))
+    return (text[: tail.start()] if tail else text).strip()
+
+
+def _head_end(text: str) -> int:
+    head = _HEAD.match(text)
+    return head.end() if head else 0
+
+
+def _begins_a_turn(text: str, found: re.Match[str], *, after: int) -> bool:
+    """Say whether what was found is no part of the text's own: `after` is where an answer was given."""
+    place = found.start()
+    if found["mark"]:
+        return not (text[place - 1] in _QUOTES and text[found.end() : found.end() + 1] in (*_QUOTES,))
+    if found["speaker"]:
+        # what a colon announces is quoted, such as the lines of a log
+        return text[max(0, place - _BACK) : place].rstrip()[-1:] not in (":", ",")
+    return bool(found["question"]) or after < place
