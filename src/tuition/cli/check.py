@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tuition.cli.show import print_json, print_round_plans, print_table, say
+from tuition.cli.show import print_json, print_round_plans, print_table, say, typed
 from tuition.core.config import read_toml
 from tuition.core.records import option_letter
 from tuition.recipes.ablate import ablation_rows, left_out, new_calls
