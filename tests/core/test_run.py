@@ -20,7 +20,7 @@ def test_the_configuration_is_written_first_and_done_last(tmp_path):
     run.event("annotated", kept=7)
     run.finish({"accuracy": 0.5})
     assert run.is_done
-    assert json.loads((run.path / "metrics.json").read_text()) == {"format": 1, "accuracy": 0.5}
+    assert json.loads((run.path / "metrics.json").read_text()) == {"accuracy": 0.5}
     assert [event["event"] for event in run.events()] == ["started", "annotated", "done"]
 
 

@@ -196,7 +196,7 @@ class Run:
         Args:
             metrics: What goes into `metrics.json`.
         """
-        self.write_json("metrics.json", {"format": FORMATS["metrics.json"], **metrics})
+        self.write_json("metrics.json", metrics)
         self.event("done")
         _write_text(self.path / "done", "")
         self.close()

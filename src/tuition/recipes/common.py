@@ -18,6 +18,7 @@ from tuition.annotation import Till
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Pool, Task
 from tuition.core.records import Example, Json, Target, content_id
+from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
@@ -277,6 +278,7 @@ def finish(
     """
     config, run = bench.config, bench.run
     metrics: dict[str, Json] = {
+        "format": FORMATS["metrics.json"],
         "recipe": config.recipe,
         "task": getattr(bench.task, "name", ""),
         "task_version": bench.task.version,
