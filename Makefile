@@ -1,12 +1,22 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-# The others: check (linters, types, docstrings), bench, docs, base (pre-trains the embedded student), wheel, clean.
+# The others: check (linters, types, docstrings), bench, docs, base (pre-trains the embedded student), wheel, clean;
+# pin (writes constraints.txt anew), newest (runs the tests with the newest releases, whatever the bounds).
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DATA ?= ../shared/data
+TESTS ?= tests
+# Recorded data lie in data/, or in a folder beside the checkout.
+export TUITION_DATA ?= $(abspath $(or $(wildcard ../shared/data),data))
 
-.PHONY: demo test slow check bench figures docs base wheel clean format
+# Everything is installed as constraints.txt has it, what builds the package included.
+# Without a GPU, torch is installed first, by its own line: asked for as a dependency it brings gigabytes of CUDA.
+# Where the machine offers a CPU build of this release pip takes it; elsewhere the line installs the release as it is.
+TORCH := torch==2.13.0
+PINNED := --constraint constraints.txt
+INSTALL := $(BIN)/pip install --quiet $(PINNED) --build-constraint constraints.txt
+
+.PHONY: demo test slow check bench figures docs base wheel wheel-venv pin newest clean format
 
 demo: $(VENV)/.train
 	$(BIN)/tuition demo
@@ -43,31 +53,50 @@ base: $(VENV)/.train
 	$(BIN)/python -m tuition.recipes.pretrain src/tuition/playground/base
 
 wheel: $(VENV)/.check
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/pip wheel --quiet --no-deps --build-constraint constraints.txt --wheel-dir dist .
+
+# The wheel as a user has it: make VENV=elsewhere wheel-venv
+wheel-venv: $(VENV)/.torch
+	$(INSTALL) "$$(ls dist/tuition-*.whl)[train]"
+
+# What pip takes today within the bounds of pyproject.toml, in an empty environment; torch has its own line above.
+pin:
+	rm -rf .venvs/pin
+	$(PYTHON) -m venv .venvs/pin
+	.venvs/pin/bin/pip install --quiet --upgrade pip
+	.venvs/pin/bin/pip install --quiet $(TORCH)
+	.venvs/pin/bin/pip install --quiet hatchling editables --editable '.[train,serve,test,check,docs]'
+	echo "# Written by 'make pin'. What 'make' installs; torch is pinned in the Makefile." > constraints.txt
+	.venvs/pin/bin/pip freeze --all --exclude-editable --exclude torch >> constraints.txt
+
+# Not part of .ci/run: it says what will break, not what is broken. Its result stands in docs/versions.md.
+newest:
+	$(PYTHON) .ci/newest.py .venvs/newest $(TORCH) $(TESTS)
 
 clean:
-	rm -rf $(VENV) dist build site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs dist build site .pytest_cache .ruff_cache .hypothesis
 
-# Without a GPU, torch is installed first, by its own line: asked for as a dependency it brings gigabytes of CUDA.
-# Where the machine offers a CPU build of this release pip takes it; elsewhere the line installs the release as it is.
-$(VENV)/.torch:
+$(VENV)/.pip: constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet $(PINNED) --upgrade pip
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.pip
+	$(INSTALL) $(TORCH)
 	touch $@
 
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[train,plot]'
+	$(INSTALL) --editable '.[train,plot]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.train pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[train,serve,test]'
+	$(INSTALL) --editable '.[train,serve,test]'
 	touch $@
 
 $(VENV)/.check: $(VENV)/.test pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[train,serve,test,check]'
+	$(INSTALL) --editable '.[train,serve,test,check]'
 	touch $@
 
-$(VENV)/.docs: $(VENV)/.torch pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[docs]'
+$(VENV)/.docs: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable '.[docs]'
 	touch $@
