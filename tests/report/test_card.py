@@ -49,3 +49,9 @@ def test_the_card_names_the_labels_of_a_panel(run):
     assert "training examples: 20; labels: 1,200 gold, 20 weighted" in text
     assert "unreadable; labels: weighted labels of ada, bela, not gold" in text
     assert "valid: 50.0% right of 10 (95 % interval 30.0% to 70.0%), 10.0% unreadable; labels: gold" in text
+
+
+def test_names_and_licences_command_nothing(run):
+    text = card(run("a\x1b[31m\u202e", teachers=[("ada", r"CC\u001b]0;x\u0007\u2066")]))
+    assert r"# a\x1b[31m\u202e" in text
+    assert r"(chat): CC\x1b]0;x\x07\u2066" in text

@@ -43,6 +43,11 @@ class TestDrawn:
             found
         )
 
+    def test_a_name_commands_nothing(self):
+        svg = curve_chart([line("egss\x1b[31m\u202e")], title="Curves\x07\x9b")
+        assert r"egss\x1b[31m\u202e" in texts(svg)
+        assert r'aria-label="Curves\x07\u009b"' in svg
+
     def test_a_name_is_neither_markup_nor_a_formula(self):
         svg = curve_chart([line("<b>$x^2$ & \u4e2d")], title='"><script>')
         assert "<b>" not in svg

@@ -29,6 +29,19 @@ def test_what_a_model_wrote_is_text(run):
     assert "{{ 7 * 7 }}" in text
 
 
+def test_no_text_commands_or_turns_the_page(run):
+    folder = run("one\x1b[31m\u202e", answers=["\x1b]0;PWNED\x07 \u2066fdp.exe\x9b2J"])
+    (folder / "data.json").write_text(json.dumps({"findings": [{"sentence": "train: \x00\x7f repeats"}]}))
+    text = page(folder)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
+    for shown in (
+        r"one\x1b[31m\u202e",
+        r"\x1b]0;PWNED\x07 \u2066fdp.exe\u009b2J",
+        r"train: \x00\u007f repeats",
+    ):
+        assert shown in text
+
+
 def test_names_and_findings_are_text(run):
     folder = run("<b>one", recipe="<i>mine")
     (folder / "data.json").write_text(json.dumps({"findings": [{"sentence": "train: <u>1</u> repeats"}]}))

@@ -44,7 +44,7 @@ class Task(Protocol):
 
 
 class Source(Protocol):
-    """Where the examples come from: a user's files, shared data, a generator."""
+    """Where the examples come from: a user's files, recorded data, a generator."""
 
     def load(self) -> Splits:
         """Read or make the splits.
