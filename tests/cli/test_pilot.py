@@ -82,3 +82,39 @@ def test_a_folder_that_holds_something_else(tuition, write, tmp_path):
     said = tuition("pilot", write(task=TASK), "--examples", 2)
     assert said.code == 2
     assert "'run-pilot' exists and is no run folder" in said.error
+
+
+def test_a_teacher_that_guesses_and_repeats_itself_is_shown_and_never_favoured(tuition, write, tmp_path):
+    choices = ["cat", "dog", "bird", "fish"]
+    rows = [
+        {"id": f"r{i}", "question": f"Which one, {i}?", "choices": choices, "answer": choices[i % 4]}
+        for i in range(24)
+    ]
+    told = {"text": "It is a cat, as all of them are. The answer is cat.", "answer": "cat"}
+    old = [{**row, "rationales": {"old": told}} for row in rows]
+    for name, table in (("t.jsonl", rows), ("old.jsonl", old)):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in table))
+    config = write(
+        task={"train": "t.jsonl", "valid_share": 0},
+        teacher=[{"kind": "recorded", "name": "old", "file": "old.jsonl"}],
+        annotation={"forced": False, "filters": ["empty"]},
+    )
+    said = tuition("pilot", config, "--examples", 20)
+    assert said.code == 0, said.err
+    shown = words(said)
+    for text in (
+        "old is no better than guessing: right in",
+        "and guessing is right in 25 %.",
+        "% repeat a text that it wrote for another question.",
+        "The numbers favour no teacher. They come from 20 questions and one seed.",
+        "wrote: It is a cat, as all of them are.",
+        "answer: cat; faults: duplicate",
+        f"Next: mend the teachers in {config}, then tuition pilot {config}",
+    ):
+        assert text in shown, text
+    assert shown.count("wrote: ") == 2
+    figures = tuition("pilot", config, "--examples", 20, "--json").json
+    assert figures["advice"]["route"] == "none" and figures["advice"]["teachers"] == []
+    [row] = figures["teachers"]
+    assert row["is_guessing"] and row["chance"] == 0.25
+    assert [reply["answer"] for reply in figures["replies"]["old"]] == ["cat", "cat"]

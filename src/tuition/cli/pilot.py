@@ -41,7 +41,10 @@ def run_pilot(
         return
     _show(figures)
     say(f"Wrote {pilot_folder(config) / 'pilot.json'}. The run pays for none of these calls again.")
-    say(f"Next: {typed('check', path, *settings)}, then {typed('run', path, *settings)}")
+    follows = f"{typed('check', path, *settings)}, then {typed('run', path, *settings)}"
+    if not figures["advice"]["teachers"]:
+        follows = f"mend the teachers in {path}, then {typed('pilot', path, *settings)}"
+    say(f"Next: {follows}")
 
 
 def _show(figures: Any) -> None:
@@ -52,6 +55,9 @@ def _show(figures: Any) -> None:
         say("  simulated: programs, not language models; their figures say nothing about real teachers")
     if figures["is_spent"]:
         say("  the budget was spent before every call was made")
+    for name, replies in figures["replies"].items():
+        for reply in replies:
+            _show_reply(name, reply)
     if len(figures["agreement"]) > 1:
         print_table(
             "agreement: % equal answers of those that both gave",
@@ -71,11 +77,27 @@ def _show(figures: Any) -> None:
     for sentence in figures["advice"]["because"]:
         say(sentence)
     advice = figures["advice"]
+    if not advice["teachers"]:
+        say(f"The numbers favour no teacher. They come from {n} questions and one seed.")
+        return
     route = f"route {advice['route']!r} over " if len(advice["teachers"]) > 1 else ""
     say(
         f"The numbers favour {route}{', '.join(advice['teachers'])}. They come from {n} questions and one "
         "seed: what lies within the intervals may turn round on the whole set."
     )
+
+
+def _show_reply(name: str, reply: Any) -> None:
+    faults = f"; faults: {', '.join(reply['faults'])}" if reply["faults"] else ""
+    answer = "none read" if reply["answer"] is None else reply["answer"]
+    say(f"{name} on {reply['example_id']} ({_line(reply['question'])})")
+    say(f"  wrote: {_line(reply['text'], most=500)}")
+    say(f"  answer: {answer}{faults}")
+
+
+def _line(text: str, *, most: int = 100) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]} […]"
 
 
 def _teacher(row: Any) -> dict[str, object]:

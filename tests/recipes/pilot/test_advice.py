@@ -5,7 +5,7 @@ import pytest
 from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
 
 
-def tried(name, *, kept=45, right=45, n=50, usd=0.001, samples=1):
+def tried(name, *, kept=45, right=45, n=50, usd=0.001, samples=1, chance=0.0, **faults):
     return Tried(
         teacher=name,
         is_simulated=False,
@@ -15,8 +15,9 @@ def tried(name, *, kept=45, right=45, n=50, usd=0.001, samples=1):
         usd_per_call=usd,
         solve_usd_per_call=usd,
         latency_s=None,
-        faults={},
+        faults=faults,
         failures={},
+        chance=chance,
     )
 
 
@@ -148,3 +149,55 @@ def test_one_teacher_alone():
         ("a",),
         ("a is the only teacher there is.",),
     )
+
+
+@pytest.mark.parametrize(
+    ("right", "chance", "guesses"),
+    [
+        (10, 0.2, True),
+        (14, 0.2, True),
+        (5, 0.2, True),
+        (20, 0.2, False),
+        (30, 0.5, True),
+        (0, 0.0, True),
+        (1, 0.0, False),
+        (None, None, False),
+    ],
+)
+def test_a_teacher_whose_interval_holds_chance_is_guessing(right, chance, guesses):
+    one = tried("a", right=right, chance=chance)
+    assert one.is_guessing is guesses and one.to_json()["is_guessing"] is guesses
+    found = advise([one], right={}, similar=nobody)
+    assert found.teachers == (() if guesses else ("a",))
+    assert found.route == ("none" if guesses else "all")
+    if guesses:
+        assert found.dropped == ("a",)
+        assert f"guessing is right in {100 * chance:.0f} %." in found.because[0]
+        assert found.because[-1] == "No teacher is fit to learn from: mend the prompts, or take others."
+
+
+def test_a_free_teacher_that_guesses_gives_way_to_a_dear_one_that_knows():
+    cheap, dear = tried("cheap", right=10, usd=0.0, chance=0.2), tried("dear", right=30, usd=1.0, chance=0.2)
+    found = advise([cheap, dear], right={}, similar=nobody)
+    assert (found.teachers, found.dropped) == (("dear",), ("cheap",))
+    assert found.because[0].startswith("cheap is no better than guessing: right in 20 % [11, 33], and")
+
+
+@pytest.mark.parametrize(
+    ("faults", "teachers", "words"),
+    [
+        ({"duplicate": 0.1, "cut": 0.1}, ("odd",), ()),
+        ({"duplicate": 0.3}, ("odd",), ("30 % repeat a text that it wrote for another question.",)),
+        ({"cut": 0.4}, ("odd",), ("40 % break off.",)),
+        ({"cut": 0.6}, ("other",), ("60 % break off.",)),
+        ({"duplicate": 0.9, "cut": 1.0}, ("other",), ("90 % repeat", "100 % break off.")),
+    ],
+)
+def test_texts_that_repeat_or_break_off_are_told_and_heeded(faults, teachers, words):
+    odd, other = tried("odd", usd=0.0, **faults), tried("other", usd=1.0)
+    found = advise([odd, other], right={}, similar=nobody)
+    assert found.teachers == teachers
+    assert all(any(f"odd writes texts of which {word}" in text for text in found.because) for word in words)
+    assert any("writes texts" in text for text in found.because) is bool(words)
+    alone = advise([odd], right={}, similar=nobody)
+    assert alone.teachers == (() if faults.get("duplicate", 0) > 0.5 else ("odd",))

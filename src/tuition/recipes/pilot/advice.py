@@ -14,6 +14,10 @@ from tuition.evaluation.accuracy import wilson
 
 __all__ = ["Advice", "Share", "Tried", "advise", "oracle_of"]
 
+_OFTEN, _MOSTLY = 0.2, 0.5
+"""Shares of a teacher's texts with a fault: from the first on it is told, from the second on it counts."""
+_FAULTS = {"duplicate": "repeat a text that it wrote for another question", "cut": "break off"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share(Record):
@@ -63,6 +67,24 @@ class Tried(Record):
     """For each health check the share of its rationales that fail it."""
     failures: Mapping[str, int]
     """Calls without a reply, by kind."""
+    chance: float | None = None
+    """Share of these questions that guessing among their options gets right; None: unknown, as `right` is."""
+
+    @property
+    def is_guessing(self) -> bool:
+        """Whether its own answers are no better than guessing, as far as these questions tell."""
+        return self.right is not None and self.chance is not None and self.right.low <= self.chance
+
+    def mostly(self, fault: str) -> bool:
+        """Say whether most of its texts have a fault.
+
+        Args:
+            fault: Name of a health check.
+
+        Returns:
+            True from one half on.
+        """
+        return self.faults.get(fault, 0.0) >= _MOSTLY
 
     @property
     def usd_per_kept(self) -> float | None:
@@ -75,9 +97,10 @@ class Tried(Record):
         """Give it as JSON.
 
         Returns:
-            One entry a field, and the price of a kept rationale.
+            One entry a field, the price of a kept rationale, and whether it guesses.
         """
-        return {**super(Tried, self).to_json(), "usd_per_kept": self.usd_per_kept}
+        more = {"usd_per_kept": self.usd_per_kept, "is_guessing": self.is_guessing}
+        return {**super(Tried, self).to_json(), **more}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +108,10 @@ class Advice(Record):
     """What the numbers speak for."""
 
     route: str
-    """all (of the teachers named), or similarity."""
+    """all (of the teachers named), similarity, or none: no teacher is fit."""
     teachers: tuple[str, ...]
     dropped: tuple[str, ...]
-    """Those that another one beats for no more money."""
+    """Those that guess, whose texts repeat or break off, or that another one beats for no more money."""
     because: tuple[str, ...]
     """Sentences."""
 
@@ -114,7 +137,9 @@ def advise(
 ) -> Advice:
     """Apply the rule to the numbers.
 
-    A teacher leaves where another costs no more and is surely better: the upper end of its kept share, or of
+    A teacher that is no better than guessing, or most of whose texts repeat one another, is never favoured;
+    one most of whose texts break off only where there is no other. Of the rest, one leaves where another
+    costs no more and is surely better: the upper end of its kept share, or of
     its accuracy, lies below the lower end of the other's. Those that stay are favoured together, with the
     route `similarity`, where at least one of them is right surely more often than the best alone (beyond the
     upper end of the best one's interval), and where asking by similar questions would have kept no fewer
@@ -131,15 +156,18 @@ def advise(
     Returns:
         The advice. All intervals are 95 %, and none is corrected for how many are looked at.
     """
-    reasons: list[str] = []
-    stay = list(tried)
-    for one in tried:
-        better = next((other for other in tried if _beats(other, one)), None)
+    fit, reasons = _fit(tried)
+    stay = list(fit)
+    for one in fit:
+        better = next((other for other in fit if _beats(other, one)), None)
         if better is not None:
             stay.remove(one)
             reasons.append(_why_dropped(one, better))
     dropped = tuple(one.teacher for one in tried if one not in stay)
     names = tuple(one.teacher for one in stay)
+    if not stay:
+        reasons.append("No teacher is fit to learn from: mend the prompts, or take others.")
+        return Advice(route="none", teachers=(), dropped=dropped, because=tuple(reasons))
     if len(stay) == 1:
         reasons.append(f"{names[0]} is {'left' if dropped else 'the only teacher there is'}.")
         return Advice(route="all", teachers=names, dropped=dropped, because=tuple(reasons))
@@ -152,6 +180,26 @@ def advise(
     single = _best_single(stay)
     reasons.append(_why_single(single))
     return Advice(route="all", teachers=(single.teacher,), dropped=dropped, because=tuple(reasons))
+
+
+def _fit(tried: Sequence[Tried]) -> tuple[list[Tried], list[str]]:
+    """Leave out whose answers are guesses and whose texts are no rationales, and say what is wrong."""
+    reasons = [f"{one.teacher} {fault}" for one in tried for fault in _faults(one)]
+    fit = [one for one in tried if not one.is_guessing and not one.mostly("duplicate")]
+    whole = [one for one in fit if not one.mostly("cut")]
+    return whole or fit, reasons
+
+
+def _faults(one: Tried) -> list[str]:
+    found = [
+        f"writes texts of which {100 * one.faults[name]:.0f} % {words}."
+        for name, words in _FAULTS.items()
+        if one.faults.get(name, 0.0) >= _OFTEN
+    ]
+    if one.is_guessing and one.right is not None and one.chance is not None:
+        guessed = f"guessing is right in {100 * one.chance:.0f} %"
+        found.insert(0, f"is no better than guessing: right in {_percent(one.right)}, and {guessed}.")
+    return found
 
 
 def _beats(other: Tried, one: Tried) -> bool:

@@ -44,6 +44,8 @@ from tuition.teachers import make_teacher
 
 __all__ = ["pilot", "pilot_examples", "pilot_folder"]
 
+_SHOWN = 2
+"""Replies of each teacher that are shown."""
 _VERDICT_TOKENS = 30
 """Guessed, for the verdicts, which nobody has paid for yet."""
 
@@ -170,7 +172,7 @@ def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
     basis, right = _right(desk, trials, words)
     success = {trial.name: _success(desk.chosen, trial.annotated) for trial in trials}
     prices = {trial.name: price_rank(trial.panelist.teacher) for trial in trials}
-    tried = [_tried(trial, right.get(trial.name), n=len(desk.chosen)) for trial in trials]
+    tried = [_tried(trial, right.get(trial.name), desk=desk) for trial in trials]
 
     def similar(names: Sequence[str]) -> list[str]:
         if len(names) < 2 or len(desk.chosen) < 2:
@@ -204,6 +206,7 @@ def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
         "is_spent": any(trial.annotated.spent for trial in trials),
         "right_by": basis,
         "teachers": [one.to_json() for one in tried],
+        "replies": {trial.name: _replies(desk, trial) for trial in trials},
         "agreement": _agreement(words),
         "some_right": None if oracle is None else oracle.to_json(),
         "similarity_kept": None if share is None else share.to_json(),
@@ -212,11 +215,16 @@ def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
     }
 
 
-def _tried(trial: Trial, right: Sequence[bool | None] | None, *, n: int) -> Tried:
-    found, name = trial.annotated, trial.name
+def _tried(trial: Trial, right: Sequence[bool | None] | None, *, desk: Desk) -> Tried:
+    found, name, n = trial.annotated, trial.name, len(desk.chosen)
     failures = Counter(failure.kind for failure in found.failures)
     [health] = health_table([*found.annotations, *found.dropped], {name: len(found.failures)})
     known = [value for value in right or () if value is not None]
+    guessed = [
+        _chance(example)
+        for example, value in zip(desk.chosen, right or (), strict=False)
+        if value is not None
+    ]
     return Tried(
         teacher=name,
         is_simulated=trial.panelist.teacher.abilities.is_simulated,
@@ -228,7 +236,31 @@ def _tried(trial: Trial, right: Sequence[bool | None] | None, *, n: int) -> Trie
         latency_s=trial.latency_s,
         faults=health.shares,
         failures=dict(failures),
+        chance=sum(guessed) / len(guessed) if guessed else None,
     )
+
+
+def _chance(example: Example) -> float:
+    """The share that guessing gets right: one of the options, one of yes and no, else nothing."""
+    if example.choices:
+        return 1 / len(example.choices)
+    return 0.5 if (example.answer or "").casefold() in ("yes", "no") else 0.0
+
+
+def _replies(desk: Desk, trial: Trial) -> list[dict[str, Json]]:
+    """The first replies of a teacher, to be looked at."""
+    found = {item.example_id: item for item in (*trial.annotated.dropped, *trial.annotated.annotations)}
+    asked = [example for example in desk.chosen if example.id in found]
+    return [
+        {
+            "example_id": example.id,
+            "question": example.question,
+            "text": found[example.id].rationale,
+            "answer": found[example.id].answer,
+            "faults": list(found[example.id].faults),
+        }
+        for example in asked[:_SHOWN]
+    ]
 
 
 def _words(desk: Desk, trials: Sequence[Trial]) -> list[dict[str, str | None]]:
