@@ -10,7 +10,9 @@ Further ways to be disturbed, one run each: a disk that is full (a small tmpfs w
 files that may not grow (RLIMIT_FSIZE), a store that another program locks, two processes on one store, a wall
 clock set back (by patching `time.time` in the child, for it cannot be done to a whole machine).
 
-What is promised is counted in `violations`; a run with one is an error, and its folder is kept.
+What is promised is counted in `violations`; a run with one is an error, and its folder is kept. With
+`--out DIR` the last run's list of payments and its store stay as `DIR/server.jsonl` (one line a payment, by
+the server's own count) and `DIR/tuition.db`, for anyone to compare.
 """
 
 import json
@@ -389,13 +391,27 @@ def carry_out_all(folder, *, runs, n):
     for variant, seed in plan:
         place = folder / (variant.replace(" ", "-") or f"run-{seed:03}")
         row = Run(context, place, seed=seed, n=n, variant=variant).carry_out()
+        leave(place, folder)
         if not row["violations"]:
             shutil.rmtree(place)
         yield row
 
 
+def leave(place, folder):
+    """Leave a run's list and its store, journal included, in a folder, in the place of the run's before."""
+    shutil.copy(place / "server.jsonl", folder)
+    (folder / "tuition.db").unlink(missing_ok=True)
+    with (
+        closing(sqlite3.connect(place / "tuition.db")) as of_run,
+        closing(sqlite3.connect(folder / "tuition.db")) as left,
+    ):
+        of_run.backup(left)
+
+
 def main():
-    arguments = frame.arguments(__doc__.partition("\n")[0], out="folder for the stores of runs that fail")
+    arguments = frame.arguments(
+        __doc__.partition("\n")[0], out="folder for the last run's list and store, and for runs that fail"
+    )
     quick = arguments.quick
     folder = Path(arguments.out or tempfile.mkdtemp(prefix="kill-"))
     rows = []
@@ -430,6 +446,7 @@ def main():
         quick=quick,
         packages=("httpx2", "pydantic", "uvicorn"),
     )
+    print(f"list of payments and store of the last run: {folder}/server.jsonl, {folder}/tuition.db")
     if violations:
         sys.exit(f"{violations} violations; the stores are in {folder}")
 

@@ -42,6 +42,14 @@ def test_killed_five_times_every_payment_is_one_attempt(finished):
     assert row["nano_after"] == row["nano_listed"]
 
 
+def test_the_list_and_the_store_stay_for_anyone_to_compare(kill, finished, tmp_path):
+    run, _ = finished
+    (tmp_path / "tuition.db").write_text("of the run before")
+    kill.leave(run.folder, tmp_path)
+    payments = [json.loads(line) for line in (tmp_path / "server.jsonl").read_text().splitlines()]
+    assert kill.owed(payments) == kill.charged(kill.attempts_of(tmp_path / "tuition.db")) > 0
+
+
 def found_in(kill, run, folder, spoil):
     """What the checks say of a run whose list was spoilt afterwards."""
     shutil.copytree(run.folder, folder)

@@ -113,6 +113,18 @@ class TestInfo:
         found = store_info(path)
         assert (found.used_usd, found.paid_usd) == (None, None)
 
+    def test_used_is_paid_to_the_last_digit_where_nothing_else_was_bought(self, path):
+        # 0.1 + 0.2 + 0.3 dollars, added up as floats, are 0.6000000000000001.
+        with Store(path) as store:
+            for i, teacher in enumerate(("a", "b", "c"), start=1):
+                asked = request(teacher, teacher)
+                outcome = store.reserve(asked, WORST, place=PLACE, price=PRICE).result(10)
+                cost = Cost(nano=i * 100_000_000, tokens=30)
+                store.settle(outcome.attempt_id, REPLY, cost=cost, is_paid=True).result(10)
+        found = store_info(path)
+        assert (found.used_usd, found.paid_usd) == (0.6, 0.6)
+        assert sum(teacher.used_usd for teacher in found.teachers) != 0.6
+
     def test_empty_store(self, path):
         Store(path).close()
         found = store_info(path)

@@ -78,7 +78,7 @@ def store_info(path: Path) -> StoreInfo:
             attempts=sum(teacher.calls for teacher in teachers),
             replies=connection.execute("SELECT COUNT(*) FROM replies").fetchone()[0],
             runs=_runs(connection),
-            used_usd=_sum_of([teacher.used_usd for teacher in teachers]),
+            used_usd=_used(connection),
             paid_usd=money_of(connection),
             teachers=teachers,
             batches=tuple(batch.to_json() for batch in store.batches() if batch.state != "over"),
@@ -100,6 +100,14 @@ def _runs(connection: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def _used(connection: sqlite3.Connection) -> float | None:
+    """Whole nano-dollars added up, and turned into dollars once, as what was paid is."""
+    row = connection.execute(
+        "SELECT TOTAL(cost_nano IS NULL), SUM(cost_nano) FROM attempts WHERE state = 'kept'"
+    ).fetchone()
+    return None if row[0] else to_usd(row[1] or 0)
+
+
 def _teachers(connection: sqlite3.Connection) -> tuple[TeacherInfo, ...]:
     rows = connection.execute(
         "SELECT teacher, COUNT(*) AS calls, SUM(state = 'kept') AS kept, SUM(state = 'failed') AS failed, "
@@ -119,8 +127,3 @@ def _teachers(connection: sqlite3.Connection) -> tuple[TeacherInfo, ...]:
         )
         for row in rows
     )
-
-
-def _sum_of(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
