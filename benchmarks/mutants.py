@@ -88,8 +88,10 @@ def examine(module, copy, rows, *, until, most, seed):
     place, text = copy / "src" / "tuition" / module, (ROOT / "src" / "tuition" / module).read_text()
     found, source = list(mutants(text)), hashlib.sha256(text.encode()).hexdigest()[:16]
     if rows.get("source") != source:
-        rows.clear()
-        rows.update(source=source, mutants=len(found), killed={}, survived={})
+        rows.update(source=source, killed={}, survived={})
+    rows["mutants"], names = len(found), {name for name, _, _ in found}
+    for outcome in ("killed", "survived"):
+        rows[outcome] = {name: told for name, told in rows[outcome].items() if name in names}
     tests = LISTS["tests"].get(module, [str(Path("tests", module).with_name(f"test_{place.name}"))])
     place.write_text(ast.unparse(ast.parse(text)))
     sys.dont_write_bytecode = False

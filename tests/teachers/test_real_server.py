@@ -39,7 +39,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
     pytest.mark.skipif(
-        bool(MISSING), reason=f"transformers[serving] is not installed: no {', '.join(MISSING)}"
+        bool(MISSING),
+        reason=f"transformers[serving] is not installed (no {', '.join(MISSING)}); this file says how to",
     ),
 ]
 
