@@ -1,11 +1,14 @@
 import itertools
+import math
+import random
 from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.student.batches import Item, plan_steps, shares, split_step
+from tuition.student.batches import Item, plan_steps, rate_at, shares, split_step
+from tuition.student.config import TrainingConfig
 
 
 def items_of(lengths):
@@ -67,6 +70,37 @@ def test_the_steps_of_a_window_come_in_no_order_of_length():
     assert means != sorted(means) and means != sorted(means, reverse=True)
 
 
+def test_eight_steps_at_a_time_are_sorted_and_what_is_left_over_is_the_last_step():
+    # 70 examples by fours: eight steps of the first 32, eight of the next, one of 4, and 2 left over.
+    lengths = random.Random(1).sample(range(1, 200), 70)
+    names = [f"q{i}" for i in range(70)]
+    drawn = [int(name[1:]) for name in random.Random(5).sample(names, 70)]
+    steps = [[i // 2 for i in step[::2]] for step in plan(lengths, seed=5)]
+    assert [len(step) for step in steps] == [4] * 17 + [2]
+    assert steps[-1] == drawn[68:]
+    for first, last in ((0, 8), (8, 16), (16, 17)):
+        by_length = sorted(drawn[4 * first : 4 * last], key=lambda i: lengths[i])
+        expected = [by_length[i : i + 4] for i in range(0, len(by_length), 4)]
+        assert sorted(steps[first:last]) == sorted(expected)
+
+
+def test_an_example_is_as_long_as_its_longest_target():
+    lengths = [(1, 90), (80, 2), (70, 3), (4, 60)]
+    items = [
+        Item(example_id=f"q{i}", objective="answer", weight=1.0, length=length, terms=1)
+        for i, pair in enumerate(lengths)
+        for length in pair
+    ]
+    steps = plan_steps(items, batch_examples=2, steps=None, epochs=None, seed=0)
+    assert sorted(map(sorted, steps)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+@pytest.mark.parametrize("epochs", [0.001, 0.04])
+def test_a_part_of_an_epoch_is_one_example_at_least(epochs):
+    [step] = plan(range(1, 11), epochs=epochs)
+    assert len(step) == 2, "one example with its two targets"
+
+
 def test_no_targets_no_plan():
     with pytest.raises(ValueError, match="no targets"):
         plan([])
@@ -101,6 +135,16 @@ def test_no_other_split_into_passes_of_similar_lengths_is_cheaper(lengths, budge
     assert cost([[widths[i] for i in part] for part in parts]) == min(map(cost, allowed))
 
 
+@pytest.mark.parametrize(("budget", "n"), [(100, 1), (99, 2)])
+def test_a_pass_may_fill_the_budget(budget, n):
+    items = [
+        Item(example_id="q", objective="a", weight=1.0, length=length, terms=1) for length in (20, 25, 5, 9)
+    ]
+    passes = split_step(items, range(4), token_budget=budget, pass_tokens=1000)
+    assert len(passes) == n
+    assert [i for part in passes for i in part] == [1, 0, 3, 2], "longest first"
+
+
 def test_passes_that_cost_a_budget_each_are_as_few_as_can_be():
     items = items_of([10, 10, 400, 400])
     assert len(split_step(items, range(8), token_budget=10**5, pass_tokens=10**5)) == 1
@@ -114,3 +158,45 @@ def test_the_shares_of_an_objective_sum_to_its_weight(lengths):
         factors = shares(items, range(len(items)), normaliser=normaliser)
         total = sum(factor * item.terms for factor, item in zip(factors, items, strict=True))
         assert total == pytest.approx(2.0)
+
+
+def test_shares_by_hand():
+    rows = [("q0", "why", 0.5, 4), ("q0", "why", 0.5, 8), ("q1", "why", 0.5, 5), ("q1", "answer", 2.0, 1)]
+    items = [
+        Item(example_id=name, objective=objective, weight=weight, length=9, terms=terms)
+        for name, objective, weight, terms in rows
+    ]
+    # Two examples have a "why", the first one twice, and each target's mean is over its own terms.
+    by_item = [0.5 / (2 * 2 * 4), 0.5 / (2 * 2 * 8), 0.5 / (2 * 1 * 5), 2.0]
+    assert shares(items, range(4), normaliser="item") == pytest.approx(by_item)
+    assert shares(items, range(4), normaliser="batch") == pytest.approx([0.5 / 17] * 3 + [2.0])
+    assert shares(items, [2], normaliser="item") == shares(items, [2], normaliser="batch") == [0.5 / 5]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1 / 3, 2 / 3, 1, 1, 1, 1]),
+        ("linear", [1 / 3, 2 / 3, 1, 0.75, 0.5, 0.25]),
+        ("cosine", [1 / 3, 2 / 3, 1, 0.5 + math.sqrt(0.125), 0.5, 0.5 - math.sqrt(0.125)]),
+        ("flat_cosine", [1 / 3, 2 / 3, 1, 1, 1, 0.5]),
+    ],
+)
+def test_learning_rate_schedules(schedule, expected):
+    config = TrainingConfig(schedule=schedule, warmup_steps=2)
+    assert [rate_at(step, 6, config=config) for step in range(6)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0.5, 1, 1]),
+        ("linear", [0.5, 1, 0]),
+        ("cosine", [0.5, 1, 0]),
+        ("flat_cosine", [0.5, 1, 0]),
+    ],
+)
+def test_the_rate_of_a_training_that_is_all_warm_up_and_of_steps_behind_its_end(schedule, expected):
+    config = TrainingConfig(schedule=schedule, warmup_steps=1)
+    assert [rate_at(step, 1, config=config) for step in range(3)] == pytest.approx(expected)
+    assert rate_at(9, 3, config=config) == pytest.approx(expected[-1])

@@ -1,5 +1,4 @@
 import json
-import math
 from collections import Counter
 
 import pytest
@@ -7,7 +6,7 @@ import torch
 import transformers
 
 from tuition.core.errors import TrainingError
-from tuition.student.batches import plan_steps, rate_at
+from tuition.student.batches import plan_steps
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Encoder
 from tuition.student.families import FAMILIES
@@ -210,17 +209,3 @@ def test_bf16_arithmetic_keeps_the_weights_in_fp32(student, targets, tmp_path):
     exact = student("llama-nano").fit(targets, tmp_path / "exact")["first_loss"]
     assert learner.model.dtype == torch.float32
     assert rough != exact and rough == pytest.approx(exact, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "expected"),
-    [
-        ("constant", [1 / 3, 2 / 3, 1, 1, 1, 1]),
-        ("linear", [1 / 3, 2 / 3, 1, 0.75, 0.5, 0.25]),
-        ("cosine", [1 / 3, 2 / 3, 1, 0.5 + math.sqrt(0.125), 0.5, 0.5 - math.sqrt(0.125)]),
-        ("flat_cosine", [1 / 3, 2 / 3, 1, 1, 1, 0.5]),
-    ],
-)
-def test_learning_rate_schedules(schedule, expected):
-    config = TrainingConfig(schedule=schedule, warmup_steps=2)
-    assert [rate_at(step, 6, config=config) for step in range(6)] == pytest.approx(expected)
