@@ -93,11 +93,19 @@ def test_what_holds_where_nothing_is_said():
     assert similar_success([question(99, "coin")], known, success)["ada"] == pytest.approx([(2 / 6) / 12])
 
 
+def test_who_was_always_right_is_expected_to_be_right_and_no_more():
+    texts = [" ".join(f"w{i * k % 17}" for k in range(1, 3 + i % 7)) for i in range(40)]
+    known = [question(i, text) for i, text in enumerate(texts)]
+    found = similar_success(known, known, {"ada": [1.0] * 40})["ada"]
+    assert found == pytest.approx(np.ones(40))
+    assert (found <= 1.0).all(), "a rounding error is no success"
+
+
 def test_options_make_questions_similar_too():
     def asked(i, *choices):
         return Example(id=f"q{i}", question="Which?", choices=choices, answer=choices[0])
 
-    known = [asked(0, "coin", "cup"), asked(1, "bird", "fish")]
+    known = [asked(0, "coin", "cup"), question(1, "A fish")]
     found = similar_success([asked(9, "fish", "dog")], known, {"ada": [0.0, 1.0]}, neighbours=1, prior=1.0)
     assert found["ada"] == pytest.approx([(1 + 0.5) / 2])
 
@@ -124,6 +132,7 @@ def test_of_equals_the_cheaper_then_the_earlier_is_asked():
     even = {name: np.array([0.5, 0.1 + 0.2]) for name in TEACHERS}
     even["chen"] = np.array([0.5, 0.3])
     assert similar_order(even, {"ada": 2.0, "bela": 1.0, "chen": 1.0}) == [("bela", "chen", "ada")] * 2
+    assert similar_order({"ada": np.array([0.5])}, {"ada": 1.0}) == [("ada",)]
     assert similar_order({}, {}) == []
 
 
