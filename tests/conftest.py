@@ -25,7 +25,9 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    if config.option.slow and config.option.fuzz_seed is None:
+    if hasattr(config, "workerinput"):
+        config.option.fuzz_seed = config.workerinput["fuzz_seed"]
+    elif config.option.slow and config.option.fuzz_seed is None:
         config.option.fuzz_seed = random.SystemRandom().randrange(2**32)
     # The environment of the real server's tests is without Hypothesis.
     if config.pluginmanager.hasplugin("hypothesispytest"):
@@ -35,6 +37,12 @@ def pytest_configure(config):
         settings.register_profile("tuition", derandomize=is_fixed, database=None, deadline=None)
         settings.load_profile("tuition")
         config.option.hypothesis_seed = config.option.fuzz_seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """All processes of one start draw with the same seed, the one that is printed."""
+    node.workerinput["fuzz_seed"] = node.config.option.fuzz_seed
 
 
 def pytest_report_header(config):
