@@ -1,13 +1,16 @@
 """Before the first call: the student can be had, and what it cannot read is set aside and counted."""
 
 import json
+import shutil
 
 import pytest
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.rows import write_rows
+from tuition.playground import BASE_FOLDER
 from tuition.recipes.config import resolve
 from tuition.recipes.execute import execute
+from tuition.recipes.hand_over import taught_examples
 from tuition.recipes.pilot.pilot import pilot
 from tuition.recipes.plan.plan import plan_of
 from tuition.recipes.ready import make_ready
@@ -65,6 +68,8 @@ def test_what_the_student_cannot_read_is_set_aside_or_counts_as_unreadable(tmp_p
     data = json.loads((tmp_path / "run" / "data.json").read_text())
     assert data["set_aside"] == ["q2"]
     assert [row["kind"] for row in data["findings"]] == ["too_long"] * 3
+    taught = taught_examples(found, tmp_path / "run")
+    assert [example.id for example in taught] == ["q0", "q1", "q3", "q4", "q5"]
 
 
 def test_check_says_what_is_too_long(tmp_path):
@@ -136,3 +141,17 @@ def test_a_student_that_cannot_be_is_refused_before_the_first_call(tmp_path, stu
 def test_a_run_without_a_student_looks_at_none(tmp_path):
     found = config(tmp_path, recipe="ask_teacher", teacher=[TEACHER], student={"model": "/nowhere"})
     assert make_ready(found).unread == frozenset()
+
+
+@pytest.mark.parametrize("recipe", ["tinyllm", "elad"])
+def test_what_only_loading_shows_ends_a_run_before_its_first_call_too(tmp_path, recipe):
+    broken = shutil.copytree(BASE_FOLDER, tmp_path / "broken")
+    described = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**described, "hidden_size": 64}))
+    fields = (
+        {"selection": {"strategy": "random"}, "rounds": {"each": {"items": 2}}} if recipe == "elad" else {}
+    )
+    found = config(tmp_path, recipe=recipe, teacher=[TEACHER], student={"model": str(broken)}, **fields)
+    with pytest.raises(ConfigError, match=r"\[student\] the model in '.*broken' cannot be loaded"):
+        execute(found)
+    assert not (tmp_path / "tuition.db").exists()

@@ -130,6 +130,8 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     splits = ready.splits
     train, task = choose_train(config, splits), task_of(config)
     readers = _write_data(run, ready, reader=reader_of(task))
+    if not run.is_resumed:
+        _try_student(config, train)
     with Store(Path(config.store)) as store:
         place = Place(run=run.id, group=config.budget.scope)
         till = Till(store=store, place=place, budget=config.budget, progress=run.progress)
@@ -158,6 +160,15 @@ def reader_of(task: Task) -> str:
         The kind of task with the version of its reader, such as `mixed 2`.
     """
     return f"{getattr(task, 'name', '')} {task.version}".strip()
+
+
+def _try_student(config: Experiment, train: Sequence[Example]) -> None:
+    """Load the student and let it go, where teachers are asked: what no look shows ends the run now."""
+    from tuition.recipes import RECIPES
+
+    recipe = RECIPES[config.recipe]
+    if recipe.has_student and (recipe.asks or config.labels.asks):
+        make_student(config.student, config.training, texts=[question_text(example) for example in train])
 
 
 def _write_data(run: Run, ready: Ready, *, reader: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -91,7 +92,7 @@ def look_at(
     family = checked_family(config.family, family, config.model)
     reads = room_for_input(config, family=family, positions=positions)
     cut_at = config.max_input_tokens if reads is None else min(config.max_input_tokens, reads)
-    return LookedAt(family=family, cut_at=cut_at, reads=reads, tokenizer=tokenizer)
+    return LookedAt(family=family, cut_at=cut_at, reads=reads, tokenizer=cache(tokenizer))
 
 
 def room_for_input(config: StudentConfig, *, family: str, positions: int | None) -> int | None:
