@@ -262,6 +262,7 @@ def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    readers = " and ".join(dict.fromkeys(found["readers"]))
     shown = {
         "items": found["n"],
         "points": per_cent(found["difference"], (found["low"], found["high"]), sign="+"),
@@ -269,7 +270,7 @@ def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:
         "right alone right": found["only_b"],
         "p (McNemar)": found["p"],
     }
-    print_table(f"{left} less {right}, {found['split']} split, read by {found['readers'][0]}", [shown])
+    print_table(f"{left} less {right}, {found['split']} split, read by {readers}", [shown])
     if "warning" in found:
         say(f"Warning: {found['warning']}.")
 

@@ -14,7 +14,7 @@ from tuition.tasks.options import read_option
 
 __all__ = ["FreeText", "Mixed", "MultipleChoice", "Number", "YesNo"]
 
-_VERSION = "2"
+_VERSION = "3"
 
 
 def _graded(is_right: bool) -> Grade:
