@@ -19,7 +19,7 @@ STOPPED_BY = {"elad": "pool"}
 """What ends a run; the others are done when they are through."""
 DOMAINS = {"without_question": ["knowledge"]}
 """Where a recipe cannot do with open questions."""
-FIGURES = {"n", "right", "accuracy", "ci95", "unreadable", "label_source", "by_domain", "blind"}
+FIGURES = {"n", "right", "accuracy", "ci95", "unreadable", "label_source", "reader", "by_domain", "blind"}
 SPEND = {
     "calls",
     "reused_calls",
@@ -85,12 +85,14 @@ def check_metrics(metrics, recipe):
         figures = metrics[split]
         assert set(figures) == FIGURES
         assert figures["n"] == 6
+        assert figures["reader"] == f"{metrics['task']} {metrics['task_version']}"
         assert figures["ci95"][0] <= figures["accuracy"] <= figures["ci95"][1]
         assert figures["accuracy"] == figures["right"] / 6
         assert set(figures["by_domain"]) == set(DOMAINS.get(recipe, ["coins", "phrases"]))
     assert set(metrics["spend"]) >= SPEND
     assert metrics["spend"]["calls"] == ASKED.get(recipe, 0)
     assert metrics["wall_s"] > 0
+    assert (metrics["format"], len(metrics["readers"])) == (1, 1)
     assert {"python", "tuition", "code"} <= set(metrics["versions"])
 
 
