@@ -25,7 +25,7 @@ from tuition.annotation.revise.read import (
         ("It is not correct.", False),
         ("Yes, it follows.", True),
         ("No.", False),
-        ("Step 3: wrong", False),
+        ("Step 3: wrong", None),
         ("Correct", True),
         ("Step 2 is right.\n\nQuestion: Is it wrong?\nIt is wrong.", True),
         ("Step 2 is", None),

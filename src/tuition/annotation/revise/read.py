@@ -6,24 +6,14 @@ import json
 import re
 from dataclasses import dataclass
 
+from tuition.annotation.revise.said import what_is_said
 from tuition.core.steps import before_spill
 
 __all__ = ["Revision", "read_location", "read_revision", "read_suffix", "read_verdict"]
 
-_EDGE = r"\b"
-_SAID = re.compile(_EDGE + r"is\s+(not\s+)?(right|correct|wrong|incorrect)\b", re.I)
-_OF_A_STEP = re.compile(r"\bstep \d+\s+is\b", re.I)
-_WRONG_STEP = re.compile(r"\bstep (\d+) is (?:the first wrong (?:step|one)|wrong|incorrect)\b", re.I)
-_BARE = re.compile(r"^\W*(?:step \d+\W+)?(yes|no|right|correct|wrong|incorrect)\b(?=\W|$)", re.I)
-_GOOD = frozenset({"yes", "right", "correct"})
-_FIRST = re.compile(
-    r"\bfirst wrong step(?: is|:)(?: step)?(?: number)? ?\D{0,3}(\d+)|\b(no step is wrong)\b"
-    r"|\b((?:all|every) steps? (?:is|are) (?:right|correct))\b"
-    r"|^\W*(?:step )?(\d+)\W*$|^\W*(none|null|no)\W*$",
-    re.I,
-)
+_ALONE = re.compile(r"\W*(?:step )?(\d{1,6})\W*|\W*(none|null|no|nothing|n/a)\W*", re.I)
 _LABEL = re.compile(r"^[ \t]*(?:corrected )?step \d+\s*:[ \t]*", re.I | re.M)
-_NOTHING = frozenset({"", "null", "none"})
+_NOTHING = frozenset({"", "null", "none", "no", "no step", "nothing", "n/a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +38,19 @@ def read_verdict(text: str, *, step: int) -> bool | None:
         step: Number of the step that was asked about, from 1.
 
     Returns:
-        What is said last of this very step; where it is not named, the verdict stated last. None: none can
-        be read, or only other steps are judged.
+        What the statements about this very step agree on; where no step is named, what they agree on about
+        it. None: there is none, they differ, or something is called wrong beside a step that is right.
     """
-    body = before_spill(text)
-    of_step = re.compile(rf"\bstep {step}\s+{_SAID.pattern.removeprefix(_EDGE)}", re.I)
-    said = list(of_step.finditer(body))
-    if not said and not _OF_A_STEP.search(body):
-        said = list(_SAID.finditer(body))
-    if said:
-        return (said[-1][2].lower() in _GOOD) != bool(said[-1][1])
-    bare = _BARE.match(body)
-    return bare[1].lower() in _GOOD if bare else None
+    said = what_is_said(before_spill(text))
+    wrong = said.wrong | said.first
+    found = {True} if step in said.right or said.is_all else set[bool]()
+    found |= {False} if step in wrong else set()
+    if not (said.right or wrong):
+        found |= said.unnamed
+    found |= said.bare
+    if len(found) != 1 or (True in found and (said.has_fault or False in said.unnamed)):
+        return None
+    return found.pop()
 
 
 def read_location(text: str, steps: int) -> int | None:
@@ -70,16 +61,21 @@ def read_location(text: str, steps: int) -> int | None:
         steps: How many there are.
 
     Returns:
-        The 0-based index; the number of steps where none is wrong; None: unreadable, or no such step.
+        The 0-based index; the number of steps where none is wrong; None: unreadable, no such step, or the
+        statements do not go together.
     """
     body = before_spill(text).strip()
-    found, named = list(_FIRST.finditer(body)), _WRONG_STEP.search(body)
-    if not found and named is None:
-        return None
-    number = named[1] if not found and named is not None else found[-1][1] or found[-1][4]
-    if number is None:
-        return steps
-    return int(number) - 1 if 1 <= int(number) <= steps else None
+    if alone := _ALONE.fullmatch(body):
+        number = steps + 1 if alone[2] else int(alone[1])
+        return number - 1 if 1 <= number <= steps or alone[2] else None
+    said = what_is_said(body)
+    named = said.first or said.wrong
+    if named:
+        first = min(named)
+        is_one = len(said.first) <= 1 and first == min(said.first | said.wrong) and first not in said.right
+        return first - 1 if is_one and not said.is_all and 1 <= first <= steps else None
+    is_all = said.is_all or said.right >= set(range(1, steps + 1))
+    return steps if is_all and not said.has_fault and False not in said.unnamed else None
 
 
 def read_suffix(text: str) -> str:
@@ -125,28 +121,35 @@ def read_revision(text: str, steps: int) -> Revision | None:
 def _object(text: str) -> tuple[object, bool]:
     """The object in a text, and whether it had to be repaired."""
     try:
-        return json.loads(text), False
+        return _last(json.loads(text)), False
     except (json.JSONDecodeError, RecursionError):
         import json_repair
 
     try:
-        found = json_repair.loads(text[text.find("{") :]) if "{" in text else None
+        return _last(json_repair.loads(text[text.find("{") :])) if "{" in text else None, True
     except (ValueError, RecursionError):
         return None, True
-    # With more than one object in a text the last is meant.
+
+
+def _last(found: object) -> object:
+    """The last object of a list: with more than one in a text the last is meant."""
     objects = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    return (objects[-1] if objects else found), True
+    return objects[-1] if objects else found
 
 
 def _number(value: object) -> int | None:
     """The step's number; 0: no step is wrong; None: unreadable."""
-    if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
+    if value is None or (isinstance(value, str) and value.strip(" .").lower() in _NOTHING):
         return 0
     if isinstance(value, bool):
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int):
         return value if value > 0 else None
-    match = re.fullmatch(r"(?:step )?(\d{1,6})", value.strip(), re.I) if isinstance(value, str) else None
+    match = (
+        re.fullmatch(r"(?:step )?(\d{1,6})(?:\.0+)?", value.strip(), re.I) if isinstance(value, str) else None
+    )
     return int(match[1]) if match and int(match[1]) else None
 
 
