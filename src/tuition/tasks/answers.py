@@ -25,12 +25,12 @@ import re
 from tuition.core.steps import before_spill
 from tuition.core.texts.claims import turn
 from tuition.core.texts.spill import without_marks
-from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence
+from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence, plain
 
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]
 
 _LEADING_WORD = re.compile(
-    r"^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s+-|\s*\()", re.IGNORECASE
+    r"^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\()", re.IGNORECASE
 )
 _TURN = re.compile(r"\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?]|$))", re.IGNORECASE)
 _NO = re.compile(r"\bno\b", re.IGNORECASE)
@@ -47,10 +47,15 @@ _BEGINS = re.compile(
 _YES_NO = re.compile(r"\b(?:yes|no)\b(?!\s+[a-z])", re.IGNORECASE)
 _YES_NO_AT_END = re.compile(r"\b(?:so|therefore|thus|hence)\b,?\s+(yes|no)\b(?=\W*$|,)", re.IGNORECASE)
 _SPAN = re.compile(
-    r"(?P<open>\*\*|``?|\"|“|‘|'|\$|\\\()(?P<said>[^\n]{1,200}?)(?P<close>\*\*|``?|\"|”|’|'|\$"
-    r"|\\\))(?![\w\"'`”’])"
+    r"\*\*([^*\n]{1,200})\*\*|`{1,2}([^`\n]{1,200})`{1,2}|\"([^\"\n]{1,200})\"(?!\w)|“([^”\n]{1,200})”"
+    r"|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)|\$([^$\n]{1,200})\$"
 )
-_PAIRS = {"“": "”", "‘": "’", r"\(": r"\)"}
+"""What is set in bold, quotes or mathematics."""
+_CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
+"""What is in bold where the mark was so too: the first asterisks belong to the mark."""
+_LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
+_BLANKS = " \t\n\r*_$"
+_ANSWER = re.compile(r"\banswer\b", re.IGNORECASE)
 _ANNOUNCES = re.compile(
     r"(?:\b(?:is|are|be|was|becomes?|equals?|get|gives?|give us|makes?|yields?|returns?|outputs?|prints?"
     r"|produces?|forms?|write"
@@ -149,29 +154,26 @@ def read_string(text: str) -> str | None:
     # what runs on into another turn was an explanation, however short
     is_answer = body == without_marks(text) and sentence == body and len(body.split()) <= _LONGEST_STRING
     is_whole = is_answer and not is_cut(body, needs_final_mark=False) and turn(body) is None
-    return unwrapped(body) if is_whole and not _SPAN.search(body.strip(WRAPPING)) else None
+    is_named = is_whole and not _ANSWER.search(body) and not _SPAN.search(body.strip(WRAPPING))
+    return unwrapped(plain(body)) if is_named else None
 
 
 def _announced(tail: str) -> str | None:
     """Take what a mark announces: what it sets in bold or quotes at once, else its sentence."""
-    found = _SPAN.match(tail)
-    if found and _is_pair(found) and not _GOES_ON.match(tail, found.end()):
-        return unwrapped(found["said"])
+    found = _SPAN.match(tail) or _CLOSED.match(tail)
+    if found and not _GOES_ON.match(tail, found.end()):
+        return unwrapped(found[found.lastindex or 0])
     return unwrapped(tail)
-
-
-def _is_pair(found: re.Match[str]) -> bool:
-    return found["close"] == _PAIRS.get(found["open"], found["open"])
 
 
 def _quoted(sentence: str) -> str | None:
     """Take the quoted string with which a sentence ends that announces it and quotes nothing else."""
-    spans = [found for found in _SPAN.finditer(sentence) if _is_pair(found)]
+    spans = list(_SPAN.finditer(sentence))
     if len(spans) != 1 or sentence[spans[0].end() :].strip(" .!"):
         return None
     head = sentence[: spans[0].start()]
     is_said = _ANNOUNCES.search(head) and not _DENIAL.search(head)
-    return unwrapped(spans[0]["said"]) if is_said else None
+    return unwrapped(spans[0][spans[0].lastindex or 0]) if is_said else None
 
 
 def unwrapped(text: str) -> str | None:
@@ -183,7 +185,8 @@ def unwrapped(text: str) -> str | None:
     Returns:
         The answer; None where nothing is left.
     """
-    text = text.strip()
+    text = text.strip().removesuffix("。")
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
-    return text.strip(WRAPPING) or None
+    # the outer quotes of a list belong to its items
+    return text.strip(_BLANKS if _LIST.search(text) else WRAPPING) or None

@@ -10,20 +10,26 @@ from tuition.tasks.sentences import last_sentence
 __all__ = ["called_right"]
 
 _NOUN = r"(?:(?:the )?(?:option|choice|answer|letter) )?"
-_LETTER = r"\**(?:[(\[]\**(?P<{0}_in>[A-Za-z])\**[)\]]|(?P<{0}>[A-Z])(?![\w'’/+-]|\.\w))\**"
+_LETTER = (
+    r"\*{{0,3}}(?:[(\[]\*{{0,3}}(?P<{0}_in>[A-Za-z])\*{{0,3}}[)\]]|(?P<{0}>[A-Z])(?![\w'’/+-]|\.\w))\*{{0,3}}"
+)
 _GOOD = (
     r"(?:correct|right|best|true|valid|accurate|proper|(?:most |more )(?:\w+ )?(?:appropriate|likely|accurate"
     r"|suitable|plausible|probable|fitting|reasonable|logical))"
 )
 _KIND = r"(?:answer|option|choice|one|response|match|fit|pick|selection|solution)"
-_END = r"(?=\**\s*[.,;:!)\]\n]|\**\s*$|\**\s+(?:because|since|as|here|for|to|and|given|in this|among|of)\b)"
+_END = (
+    r"(?=\*{0,3}\s*[.,;:!)\]\n]|\*{0,3}\s*$"
+    r"|\*{0,3}\s+(?:because|since|as|here|for|to|and|given|in this|among|of)\b)"
+)
 _IS = r"\s+(?:is|was|would be|must be|has to be|should be|(?:seems|appears) to be|looks like|looks)\s+"
 _SAID = re.compile(
     # "Option C is correct", "(C) feathers is the best answer", "C would be the right choice"
     rf"(?<![\w'’]){_NOUN}{_LETTER.format('is')}"
     r"(?:, [^.\n()]{0,60},|(?::|\.(?= [a-z])| [-–—]) [^.\n()]{0,60}?(?:,| [-–—])?|\s*\([^()\n]{0,60}\)"
     r"|(?<=[)\]])[^.\n()]{0,80}?)?"
-    rf"{_IS}(?:(?:\w+ly|therefore|thus|hence|indeed) )?(?:(?:the|a|your|our) )?(?:only )?(?:{_GOOD}(?: {_KIND})?|(?:only )?{_KIND}){_END}"
+    rf"{_IS}(?:(?:\w+ly|therefore|thus|hence|indeed) )?(?:(?:the|a|your"
+    rf"|our) )?(?:only )?(?:{_GOOD}(?: {_KIND})?|(?:only )?{_KIND}){_END}"
     # "I would choose (B)", "Choose C", "I'd go with option C"
     r"|(?:\b(?:I|[Ww]e|[Yy]ou)(?: (?:would|will|should|can|must|therefore|thus|have to)|['’](?:d|ll|m))?"
     r"|\b(?:let['’]s|so|thus|hence|therefore,?)|(?:^|[.!:\n]))\s*(?:\w+ly )?"

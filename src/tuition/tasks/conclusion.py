@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from tuition.core.texts.claims import corrected, is_claimed, turn
 from tuition.tasks.sentences import is_cut, last_sentence, sentence_at
 
-__all__ = ["WRAPPING", "Mark", "conclusion", "conclusions", "is_cut", "last_sentence", "marks"]
+__all__ = ["WRAPPING", "Mark", "conclusion", "conclusions", "is_cut", "last_sentence", "marks", "plain"]
 
 WRAPPING = " \t\n\r*_`'\"“”‘’$"
 """What may stand around an answer without being part of it."""
@@ -49,14 +50,15 @@ _ABROAD = (
     r"|vastaus|cevap|yanıt|jawaban(?:nya)?|đáp án|răspuns(?:ul)?|válasz|ответ|вариант|відповідь|απάντηση"
     r"|उत्तर)\b"
     r"|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: (?!nicht|no |non |não|pas )[\w'’]+){0,3}?"
-    r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b|[:：—–]|是|为|為|は|が|은|는"
+    r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b"
+    r"|[:：—–]|是|为|為|は|が|은|는"
     r"|-(?= ))[\s:：*_]*"
 )
 _HEADING = r"(?P<above>^[ \t#*_>]*(?:(?:the|my|final|correct|best) ){0,3})answer[ \t#*_]*\n\s*(?=\S)"
 _SIGN = re.compile(
     rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>####)|(?P<arrow>-->)|(?P<tag><(?:final_?)?answer>)"
-    rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})|(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})"
-    rf"|(?P<abroad>{_ABROAD})",
+    rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
+    rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))",
     re.IGNORECASE | re.MULTILINE,
 )
 _ANNOUNCED_BOX = re.compile(r"(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z", re.I)
@@ -82,6 +84,8 @@ _OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
 _FEW_WORDS = 4
 _HEAD = 240
 _LONGEST = 4000
+_MOST = 100
+"""A text with more marks than these loops."""
 
 
 class Mark(NamedTuple):
@@ -139,7 +143,7 @@ def marks(text: str) -> Iterator[Mark]:
     Yields:
         Where each stands, and what it announces; what the last announces may be taken back behind it.
     """
-    signs = list(_SIGN.finditer(text))
+    signs = deque(_SIGN.finditer(text), maxlen=_MOST)
     begin, stop = next((_object(text, sign) for sign in reversed(signs) if sign["json"]), (0, 0))
     is_last = True
     for sign in reversed(signs):
@@ -189,7 +193,7 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail)
     is_open = is_asked and not is_whole and (not text.endswith(tail) or _ASKS.search(head))
     is_said = is_claimed(_ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start])
-    return Mark(place, start, _plain(tail) if is_said and not is_open else "", is_said, is_whole), end
+    return Mark(place, start, plain(tail) if is_said and not is_open else "", is_said, is_whole), end
 
 
 def _is_at_the_end(text: str, place: int) -> bool:
@@ -236,8 +240,15 @@ def _value(said: str) -> str:
     return value.strip() if isinstance(value, str) else said
 
 
-def _plain(tail: str) -> str:
-    r"""Leave out the commands and tags that style a text, such as `\text{…}`."""
+def plain(tail: str) -> str:
+    r"""Leave out the commands and tags that style a text, such as `\text{…}`.
+
+    Args:
+        tail: What a mark announces, or a whole text.
+
+    Returns:
+        The text that is seen.
+    """
     if "\\" in tail:
         while (bare := _STYLED.sub(_unstyled, tail)) != tail:
             tail = bare

@@ -12,7 +12,7 @@ from tuition.core.texts.claims import corrected, is_claimed, turn
 from tuition.core.texts.spill import without_marks
 from tuition.tasks.answers import leading_word, normalise, unwrapped
 from tuition.tasks.called import called_right
-from tuition.tasks.conclusion import WRAPPING, is_cut, last_sentence, marks
+from tuition.tasks.conclusion import WRAPPING, is_cut, last_sentence, marks, plain
 
 __all__ = ["read_option"]
 
@@ -30,13 +30,13 @@ _LABEL = (
     r"|选项|選項|選択肢|보기)\s*)?"
 )
 _LEADING_LETTER = re.compile(
-    rf"^[\s*_`'\"“$]*{_LABEL}[*_]*(?:[(\[{{（]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）]"
+    rf"^[\s*_`'\"“$]*{_LABEL}[*_]{{0,3}}(?:[(\[{{（]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）]"
     r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、]|$|\s(?:because|since|as|which)\b))"
-    r"|(?-i:([A-Z]))(?=\**\s?[(\[（]|\**\s?[-–—]\s|\s?です|입니다|이다|だ|でした)"
+    r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\s?です|입니다|이다|だ|でした)"
     r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))",
     re.IGNORECASE,
 )
-_BARE_LETTER = re.compile(rf"^[\s*_`'\"“$]*{_LABEL}(?-i:([A-Z]))[*_]*\s+(?=\S)", re.IGNORECASE)
+_BARE_LETTER = re.compile(rf"^[\s*_`'\"“$]*{_LABEL}(?-i:([A-Z]))[*_]{{0,3}}\s+(?=\S)", re.IGNORECASE)
 _LEADING_PAIR = re.compile(
     r"^[\s*_`'\"“$]*(?:option|choice|letter)?\s*[(\[{]\s*([a-z]{2})\s*[)\]}]", re.IGNORECASE
 )
@@ -48,8 +48,8 @@ _EXPLAINS = re.compile(
     r"|details?)\b",
     re.IGNORECASE,
 )
-_LISTED = re.compile(r"^\W*(?:option |choice )?([A-Z])\**[).:]", re.MULTILINE)
-_LETTERED = re.compile(r"(?:^|\s)[*_]*\(?([A-Z])(?:\)|\.(?=\s))")
+_LISTED = re.compile(r"^\W{0,6}(?:option |choice )?([A-Z])\*{0,3}[).:]", re.MULTILINE)
+_LETTERED = re.compile(r"(?:^|\s)[*_]{0,3}\(?([A-Z])(?:\)|\.(?=\s))")
 _SLACK = 200
 _COMMON = frozenset({"yes", "no", "maybe", "true", "false"})
 _SHORT = 4
@@ -99,7 +99,7 @@ def read_option(text: str, choices: Sequence[str]) -> str | None:
 
 
 def _unmarked(body: str, options: tuple[str, ...]) -> int | None:
-    i = _whole(body, options)
+    i = _whole(plain(body), options)
     i = _explained(body, options) if i is None else i
     if i is not None:
         return i
@@ -204,7 +204,15 @@ def _named(text: str, options: tuple[str, ...]) -> int | None:
     for said in (text.strip(), unwrapped(text)):
         if said in options:
             return options.index(said)
-    return _alike(normalise(text) or text.strip(), options)
+    i = _alike(normalise(text) or text.strip(), options)
+    return i if i is not None or "\\" not in "".join(options) else _alike_plain(text, options)
+
+
+def _alike_plain(text: str, options: tuple[str, ...]) -> int | None:
+    """Find the one option that a text is but for commands that style it."""
+    name = normalise(plain(text))
+    found = {option for option in options if normalise(plain(option)) == name}
+    return options.index(found.pop()) if name and len(found) == 1 else None
 
 
 def _alike(name: str, options: tuple[str, ...]) -> int | None:

@@ -21,8 +21,8 @@ _NUMBERED = re.compile(
 _DOTTED = re.compile(r"\b(?:(?:[A-Za-z]\.){2,}|(?:Ph|Ed|Sc|Litt)\.[A-Z]\.|[A-Z][a-z]?\.(?:[A-Z]\.)+)$")
 _INITIAL = re.compile(r"(?:^\W*|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
 _NAME = re.compile(
-    r"\s+(?:[A-Z]\.[\s-]*)*[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.|[A-Z][\w'’-]+|de|van|von|der|of|the|and|la|I+))*"
-    r"\s*(?:[.,;:!?)\]\"'”’*`]|$|\n|(?:is|was|who|because|since|in|and|wrote|as)\b)"
+    r"\s+(?:[a-z]|(?:[A-Z]\.\s*)+(?:$|[,;\n])|(?:[A-Z]\.[\s-]*)*[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.|[A-Z][\w'’-]+|de|van|von|der|of|the|and|la|I+))*"
+    r"\s*(?:[.,;:!?)\]\"'”’*`]|$|\n|(?:is|was|who|because|since|in|and|wrote|as)\b))"
 )
 _STARTER = re.compile(
     r"\s+[\"'“(*]*(?:The|This|That|These|Those|It|He|She|They|We|I|You|A|An|In|On|At|By|To|For|From|Of"

@@ -38,7 +38,8 @@ _NOT_CLAIMED = re.compile(
         _NOT + r"\s+(?:\w+\s+)?" + _any("sure", "certain", "convinced", "confident", "persuaded") + _ON,
         _NOT + r"\s+(?:\w+\s+)?" + _any("clear", "true", "the case", "correct", "right", "evident") + _ON,
         _NOT + r"\s+(?:\w+\s+)?" + _any("likely", "possible", "obvious", "plausible") + _ON,
-        r"\b(?:(?<!no )(?<!without )(?<!without a )doubt(?:s|ed)?|unsure|uncertain|disagree\w*|den(?:y|ies|ied)|reject\w*|refute\w*)"
+        r"\b(?:(?<!no )(?<!without )(?<!without a )doubt(?:s|ed)?|unsure|uncertain|disagree\w*|den(?:y"
+        r"|ies|ied)|reject\w*|refute\w*)"
         + _ON,
         r"\b(?:hesitate\w*|wish\w*|contrary to|tempt(?:ed|ing))" + _ON,
         r"\bno (?:way|reason|chance|evidence|proof|possibility|guarantee|indication)" + _ON,
@@ -99,8 +100,8 @@ _WRONG_ABROAD = re.compile(
 _NEAR = 24
 _SENTENCE = re.compile(r"[.!?][\"'”)\]*]*\s|\n")
 _WRONG = (
-    r"(?:\w+ )?(?:wrong|incorrect|false|untrue|mistaken|impossible|an? (?:\w+ )?(?:mistake|error)"
-    r"|not (?:\w+ )?(?:right|correct|true|possible))\b"
+    r"(?:\w+ )?(?:wrong|incorrect|false|untrue|mistaken|an? (?:\w+ )?(?:mistake|error)"
+    r"|not (?:\w+ )?(?:right|correct|true))\b"
 )
 _SEEMS = r"(?:['’]s| is| was| can(?:['’]?t| ?not) be| would be| seems| looks) "
 _TO_END = r"[^.!?\n]{0,80}"
