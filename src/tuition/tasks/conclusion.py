@@ -81,6 +81,11 @@ _TAGS = re.compile(
     r"</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>", re.IGNORECASE
 )
 _OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
+_DENIED = re.compile(
+    r"[\s*_]*(?:(?:never|(?:very |most |highly )?unlikely|hardly|anything but|far from|by no means|neither)\b"
+    r"|nicht\b|n['’]est pas\b|pas\b|no es\b|não\b|non è\b|не\b|不是|ではない)"
+)
+"""What the announced begins with where it is denied; "not" is left to the readers: it may be an answer's."""
 _FEW_WORDS = 4
 _HEAD = 240
 _LONGEST = 4000
@@ -192,7 +197,9 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     head = text[max(0, place - _HEAD) : place]
     is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail)
     is_open = is_asked and not is_whole and (not text.endswith(tail) or _ASKS.search(head))
-    is_said = is_claimed(_ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start])
+    is_said = not _DENIED.match(tail) and is_claimed(
+        _ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start]
+    )
     return Mark(place, start, plain(tail) if is_said and not is_open else "", is_said, is_whole), end
 
 

@@ -39,8 +39,7 @@ _NOT_CLAIMED = re.compile(
         _NOT + r"\s+(?:\w+\s+)?" + _any("clear", "true", "the case", "correct", "right", "evident") + _ON,
         _NOT + r"\s+(?:\w+\s+)?" + _any("likely", "possible", "obvious", "plausible") + _ON,
         r"\b(?:(?<!no )(?<!without )(?<!without a )doubt(?:s|ed)?|unsure|uncertain|disagree\w*|den(?:y"
-        r"|ies|ied)|reject\w*|refute\w*)"
-        + _ON,
+        r"|ies|ied)|reject\w*|refute\w*)" + _ON,
         r"\b(?:hesitate\w*|wish\w*|contrary to|tempt(?:ed|ing))" + _ON,
         r"\bno (?:way|reason|chance|evidence|proof|possibility|guarantee|indication)" + _ON,
         r"\b"
