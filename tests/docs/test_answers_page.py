@@ -9,7 +9,7 @@ from tuition.core.records import Example
 from tuition.tasks import make_task
 
 PAGE = Path(__file__).parents[2] / "docs" / "answers.md"
-KINDS = {"Numbers": "number", "Yes and no": "yes_no", "Short strings": "free_text"}
+KINDS = {"Numbers": "number", "Mathematics": "math", "Yes and no": "yes_no", "Short strings": "free_text"}
 ROW = re.compile(r"^\| `(?P<text>.+)` \| (?:`(?P<read>.+)`|nothing) \|$")
 
 
@@ -29,4 +29,4 @@ def test_a_row_is_read_as_the_page_says(kind, text, read):
 
 
 def test_the_page_has_a_table_for_each_kind():
-    assert {kind for kind, _, _ in rows()} >= {"multiple_choice", "yes_no", "free_text"}
+    assert {kind for kind, _, _ in rows()} == {"multiple_choice", "number", "math", "yes_no", "free_text"}

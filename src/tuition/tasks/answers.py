@@ -55,6 +55,7 @@ _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
 """What is in bold where the mark was so too: the first asterisks belong to the mark."""
 _LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
 _BLANKS = " \t\n\r*_$"
+_WORD = re.compile(r"[^\W\d]{2}")
 _ANSWER = re.compile(r"\banswer\b", re.IGNORECASE)
 _ANNOUNCES = re.compile(
     r"(?:\b(?:is|are|be|was|becomes?|equals?|get|gives?|give us|makes?|yields?|returns?|outputs?|prints?"
@@ -154,7 +155,9 @@ def read_string(text: str) -> str | None:
     # what runs on into another turn was an explanation, however short
     is_answer = body == without_marks(text) and sentence == body and len(body.split()) <= _LONGEST_STRING
     is_whole = is_answer and not is_cut(body, needs_final_mark=False) and turn(body) is None
-    is_named = is_whole and not _ANSWER.search(body) and not _SPAN.search(body.strip(WRAPPING))
+    # quotes beside words may quote anything
+    is_bare = not _SPAN.search(body) or not _WORD.search(_SPAN.sub("", body))
+    is_named = is_whole and is_bare and not _ANSWER.search(body)
     return unwrapped(plain(body)) if is_named else None
 
 
@@ -172,8 +175,10 @@ def _quoted(sentence: str) -> str | None:
     if len(spans) != 1 or sentence[spans[0].end() :].strip(" .!"):
         return None
     head = sentence[: spans[0].start()]
-    is_said = _ANNOUNCES.search(head) and not _DENIAL.search(head)
-    return unwrapped(spans[0][spans[0].lastindex or 0]) if is_said else None
+    said = spans[0][spans[0].lastindex or 0]
+    # an assertion about the answer is not the answer
+    is_said = _ANNOUNCES.search(head) and not _DENIAL.search(head) and "==" not in said
+    return unwrapped(said) if is_said else None
 
 
 def unwrapped(text: str) -> str | None:

@@ -10,9 +10,8 @@ from tuition.tasks.sentences import last_sentence
 __all__ = ["called_right"]
 
 _NOUN = r"(?:(?:the )?(?:option|choice|answer|letter) )?"
-_LETTER = (
-    r"\*{{0,3}}(?:[(\[]\*{{0,3}}(?P<{0}_in>[A-Za-z])\*{{0,3}}[)\]]|(?P<{0}>[A-Z])(?![\w'’/+-]|\.\w))\*{{0,3}}"
-)
+_LETTER = r"\*{{0,3}}(?:[(\[]\*{{0,3}}(?P<{0}_in>[A-Za-z])\*{{0,3}}[)\]]|(?P<{0}>[A-Z])(?!(?<=I) (?!is\b))"
+    r"(?![\w'’/+-]|\.\w))\*{{0,3}}"
 _GOOD = (
     r"(?:correct|right|best|true|valid|accurate|proper|(?:most |more )(?:\w+ )?(?:appropriate|likely|accurate"
     r"|suitable|plausible|probable|fitting|reasonable|logical))"
@@ -20,7 +19,7 @@ _GOOD = (
 _KIND = r"(?:answer|option|choice|one|response|match|fit|pick|selection|solution)"
 _END = (
     r"(?=\*{0,3}\s*[.,;:!)\]\n]|\*{0,3}\s*$"
-    r"|\*{0,3}\s+(?:because|since|as|here|for|to|and|given|in this|among|of)\b)"
+    r"|\*{0,3}\s+(?:because|since|as|here|for|to|and|given|in this|among)\b)"
 )
 _IS = r"\s+(?:is|was|would be|must be|has to be|should be|(?:seems|appears) to be|looks like|looks)\s+"
 _SAID = re.compile(
@@ -31,9 +30,9 @@ _SAID = re.compile(
     rf"{_IS}(?:(?:\w+ly|therefore|thus|hence|indeed) )?(?:(?:the|a|your"
     rf"|our) )?(?:only )?(?:{_GOOD}(?: {_KIND})?|(?:only )?{_KIND}){_END}"
     # "I would choose (B)", "Choose C", "I'd go with option C"
-    r"|(?:\b(?:I|[Ww]e|[Yy]ou)(?: (?:would|will|should|can|must|therefore|thus|have to)|['’](?:d|ll|m))?"
+    r"|(?:\b(?:I|[Ww]e)(?: (?:would|will|should|can|must|therefore|thus|have to)|['’](?:d|ll|m))?"
     r"|\b(?:let['’]s|so|thus|hence|therefore,?)|(?:^|[.!:\n]))\s*(?:\w+ly )?"
-    r"(?i:choose|chose|pick(?:ed)?|select(?:ed)?|go(?:ing)? (?:with|for)|opt(?:ed)? for|vote for|say"
+    r"(?i:choose|pick|select|go(?:ing)? (?:with|for)|opt for|vote for|say"
     r"|choosing|conclude)"
     rf" (?:that it is )?(?:on )?{_NOUN}{_LETTER.format('chosen')}{_END}"
     # "C fits best", "only C works"

@@ -31,7 +31,7 @@ _KEY = (
     r"(?:answer|option|choice)(?:[_ -]?(?:letter|choice|option|text|key))?[\"']\s*:\s*"
 )
 _ANSWER = (
-    r"(?:answer\b|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
+    r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
     r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
     rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
@@ -56,7 +56,7 @@ _ABROAD = (
 )
 _HEADING = r"(?P<above>^[ \t#*_>]*(?:(?:the|my|final|correct|best) ){0,3})answer[ \t#*_]*\n\s*(?=\S)"
 _SIGN = re.compile(
-    rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>####)|(?P<arrow>-->)|(?P<tag><(?:final_?)?answer>)"
+    rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)|(?P<tag>[<\[](?:final_?)?answer[>\]])"
     rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
     rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))",
     re.IGNORECASE | re.MULTILINE,
@@ -80,6 +80,7 @@ _STYLED = re.compile(
 _TAGS = re.compile(
     r"</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>", re.IGNORECASE
 )
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~\s*")
 _OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
 _DENIED = re.compile(
     r"[\s*_]*(?:(?:never|(?:very |most |highly )?unlikely|hardly|anything but|far from|by no means|neither)\b"
@@ -168,7 +169,7 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
         tail = _inside_box(text, start)
         end = start + len(tail)
     elif kind == "tag":
-        closing = text.find("</", start, start + _LONGEST)
+        closing = text.find(f"{text[place]}/", start, start + _LONGEST)
         tail = text[start : closing if closing >= 0 else start + _LONGEST].strip()
         end = start + len(tail)
         if not _is_one(tail):
@@ -259,6 +260,8 @@ def plain(tail: str) -> str:
     if "\\" in tail:
         while (bare := _STYLED.sub(_unstyled, tail)) != tail:
             tail = bare
+    if "~~" in tail:
+        tail = _STRUCK.sub("", tail)
     if "<" in tail:
         tail = _TAGS.sub("", tail)
     return tail.strip()

@@ -20,7 +20,8 @@ _DENIAL = re.compile(
     r"\b(?:not|none|neither|never|cannot|can't|isn't|aren't|doesn't|don't|won't|wouldn't|unlike|except"
     r"|incorrect|wrong"
     r"|unable|undetermined|unclear|rather than|instead of|unlikely|hardly|least|second[- ]best|worst|far from"
-    r"|anything but|by no means|if\b[^.]*\b(?:were|had)|nicht|kein\w*|pas|não|nein)\b|不|ない|아니",
+    r"|anything but|by no means|(?:might|may|could) be|if\b[^.]*\b(?:were|had)|nicht|kein\w*|pas|não"
+    r"|nein)\b|不|ない|아니",
     re.IGNORECASE,
 )
 _BRACKETED = re.compile(r"[(\[{（]\s*([A-Za-z])\s*[)\]}）]")
@@ -32,7 +33,7 @@ _LABEL = (
 _LEADING_LETTER = re.compile(
     rf"^[\s*_`'\"“$]*{_LABEL}[*_]{{0,3}}(?:[(\[{{（]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）]"
     r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、]|$|\s(?:because|since|as|which)\b))"
-    r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\s?です|입니다|이다|だ|でした)"
+    r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\srather than\b|\s?です|입니다|이다|だ|でした)"
     r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))",
     re.IGNORECASE,
 )
@@ -48,6 +49,7 @@ _EXPLAINS = re.compile(
     r"|details?)\b",
     re.IGNORECASE,
 )
+_LETTER_BEHIND = re.compile(r"([^\n]{1,300}?)[ \t*_]*[(\[]([A-Za-z])[)\]][\s.*_]*\Z")
 _LISTED = re.compile(r"^\W{0,6}(?:option |choice )?([A-Z])\*{0,3}[).:]", re.MULTILINE)
 _LETTERED = re.compile(r"(?:^|\s)[*_]{0,3}\(?([A-Z])(?:\)|\.(?=\s))")
 _SLACK = 200
@@ -157,7 +159,7 @@ def _explained(body: str, options: tuple[str, ...]) -> int | None:
             i, rest = _place(parted[0], options), said
         else:
             i = _whole(line, options)
-    if i is None or not rest.strip() or turn(rest) is not None:
+    if i is None or turn(rest) is not None or not (begun or rest.strip()):
         return None
     others = {*_LISTED.findall(rest), *([] if _EXPLAINS.match(rest) else _LETTERED.findall(rest))}
     letters, _ = called_right(rest)
@@ -247,6 +249,9 @@ def _whole(body: str, options: tuple[str, ...]) -> int | None:
     if named is not None:
         return named
     parted = _leading_letter(body, options)
+    behind = _LETTER_BEHIND.match(body)
+    if behind and not parted:
+        parted = behind[2], behind[1]
     if not parted:
         return None
     i = _place(parted[0], options)

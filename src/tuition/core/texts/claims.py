@@ -122,7 +122,7 @@ _ANYWHERE = r"\b" + _any(
     "i was (?:wrong|mistaken|too hasty)",
     "changed? my (?:mind|answer)",
 )
-_PAUSE = r"(?:^|[.!?…;:\n—–(]|[*_`)\]}\"”$>,]\s|\s-)[\s*_>\"“(#.…-]{0,12}"
+_PAUSE = r"(?:^|[.!?…;:\n—–(]|[*_`)\]}\"”$>,]\s|\s-)[\s*_>\"“(\[#.…-]{0,12}"
 _OPENING = (
     r"(?:(?:but|and|so|oh|ah|uh|um+|er+|however|well|okay|ok|now|then|yet|or|no|hmm+)\b[\s,.…—–-]{0,4}){0,2}"
 )
@@ -149,7 +149,7 @@ _AT_A_PAUSE = _any(
     "it should (?:be|have been) (?!not|mention|clear|said|obvious)",
     r"(?:the )?(?:correct|right|actual|real|true) (?:value|result|number|one|response) (?:is|should be)\b",
 )
-_STOP = r"(?:^|[.!?…;\n—–]|\s-|,)[\s*_>\"“(#.…-]{0,12}"
+_STOP = r"(?:^|[.!?…;\n—–]|\s-|,)[\s*_>\"“(\[#.…-]{0,12}"
 _AT_A_STOP = _any(
     r"no(?=\W*$|\s*[,;:!?—–…]|\s*-(?!\w)|\s*\.(?!\s*\d)"
     r"|\s+(?:wait|it\b|rather|sorry|that|this|i\b|\(?[a-z]\)?(?![\w'’])|[-$€£]?\d))",

@@ -8,7 +8,8 @@ __all__ = ["before_spill", "without_marks"]
 
 _TOKEN = (
     r"(?:<[|｜](?!(?:channel|message|constrain|answer)[|｜])[^<>\s|｜]{1,40}[|｜]>"
-    r"|</?s>|<(?:eos|bos|pad|EOS_TOKEN|BOS_TOKEN)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
+    r"|</?s>|<(?:eos|bos|pad|unk|EOS_TOKEN|BOS_TOKEN|reserved_\d+|extra_id_\d+)>|\[(?:EOS|end of text)\]"
+    r"|\[\|\w{1,20}\|\]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
 )
 _MARKS = re.compile(_TOKEN)
 _HEAD = re.compile(rf"\s*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*", re.IGNORECASE)
