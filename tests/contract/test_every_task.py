@@ -16,12 +16,14 @@ OPTIONS = Example(id="o", question="q", choices=("red fox", "blue whale", "green
 NUMBER = Example(id="n", question="q", answer="1250.5")
 YES = Example(id="y", question="q", answer="no")
 DATE = Example(id="d", question="q", answer="7 May")
+ROOT = Example(id="r", question="q", answer="\\frac{\\sqrt{3}}{2}")
 STRING = Example(id="s", question="q", answer="05/01/2021")
 EXAMPLES = {
     "multiple_choice": [OPTIONS, LONG],
     "number": [NUMBER],
     "yes_no": [YES],
     "free_text": [STRING, NUMBER],
+    "math": [NUMBER, ROOT],
     "mixed": [OPTIONS, LONG, NUMBER, YES, STRING, DATE],
 }
 CASES = [(name, example) for name in TASKS for example in EXAMPLES[name]]

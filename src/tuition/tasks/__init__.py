@@ -10,6 +10,7 @@ import importlib
 from tuition.core.errors import ConfigError, near_name
 from tuition.core.protocols import Task
 from tuition.tasks.kinds import FreeText, Mixed, MultipleChoice, Number, YesNo
+from tuition.tasks.maths import Math
 
 __all__ = ["TASKS", "make_task"]
 
@@ -19,6 +20,7 @@ TASKS: dict[str, type[Task]] = {
     "free_text": FreeText,
     "yes_no": YesNo,
     "mixed": Mixed,
+    "math": Math,
 }
 """The kinds of task by name."""
 

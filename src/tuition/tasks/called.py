@@ -10,8 +10,10 @@ from tuition.tasks.sentences import last_sentence
 __all__ = ["called_right"]
 
 _NOUN = r"(?:(?:the )?(?:option|choice|answer|letter) )?"
-_LETTER = r"\*{{0,3}}(?:[(\[]\*{{0,3}}(?P<{0}_in>[A-Za-z])\*{{0,3}}[)\]]|(?P<{0}>[A-Z])(?!(?<=I) (?!is\b))"
-    r"(?![\w'’/+-]|\.\w))\*{{0,3}}"
+_LETTER = (
+    r"\*{{0,3}}(?:[(\[]\*{{0,3}}(?P<{0}_in>[A-Za-z])\*{{0,3}}[)\]]"
+    r"|(?P<{0}>[A-Z])(?!(?<=I) (?!is\b))(?![\w'’/+-]|\.\w))\*{{0,3}}"
+)
 _GOOD = (
     r"(?:correct|right|best|true|valid|accurate|proper|(?:most |more )(?:\w+ )?(?:appropriate|likely|accurate"
     r"|suitable|plausible|probable|fitting|reasonable|logical))"

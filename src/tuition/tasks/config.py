@@ -20,7 +20,8 @@ class TaskConfig(Section):
     source: Literal["files"] = "files"
     """Says that the examples are read from files."""
     kind: str = "mixed"
-    """`multiple_choice`, `number`, `free_text`, `yes_no`, `mixed`, or `package.module:Name`."""
+    """`multiple_choice`, `number`, `free_text`, `yes_no`, `mixed`, `math` (extra `math`), or
+    `package.module:Name`."""
     train: str | None = None
     """Training examples: a file (.jsonl, .csv, also .gz; .parquet), where `data:` stands for the folder in
     TUITION_DATA, or a data set, `hub:NAME:SPLIT` or `hub:NAME:CONFIGURATION:SPLIT`."""

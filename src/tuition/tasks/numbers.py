@@ -1,9 +1,10 @@
 r"""Read a number out of text, and compare numbers exactly. Knows no label.
 
-A number may have a sign, thousands, decimals, a currency or a unit, be a fraction (`3/4`, `1 1/2`,
-`\frac{3}{4}`) or a per cent, whose sign is dropped. Dates, times, powers and ranges are no numbers. The order
-of reading is that of `answers`; within a conclusion the value after the last `=` counts, else the number it
-begins with, else the only one it holds.
+A number may have a sign, thousands, decimals, a scale word, a currency or a unit, be a fraction (`3/4`,
+`1 1/2`, `\frac{3}{4}`) or a per cent, whose sign is dropped. What is no plain number has no value, and no
+part of it is taken for one: see `quantities`. A conclusion mark comes first, then the whole text, then the
+last sentence; within a conclusion the number it begins with counts, else the value after its last `=`, else
+the only one it holds.
 """
 
 from __future__ import annotations
@@ -11,53 +12,43 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from tuition.core.steps import before_spill
-from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence
+from tuition.core.texts.spill import before_spill
+from tuition.tasks.conclusion import WRAPPING, Mark, marks
+from tuition.tasks.equations import has_equation, solved
+from tuition.tasks.quantities import Quantity, clean, quantities, reads_on, scaled
+from tuition.tasks.sentences import is_cut
+from tuition.tasks.unmarked import only, stated
 
 __all__ = ["is_same_number", "parse_bare_number", "parse_number", "plain_number", "read_number"]
 
-_LONGEST = 40
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,2})?|\.\d+"
-_NUMBER = re.compile(
-    rf"(?<![\w/:.^#])(?P<sign>[-+](?=\s?[$€£¥.\d]))?\s?[$€£¥]?\s?(?P<minus>-)?"
-    rf"(?:(?P<whole>\d+)\s+(?=\d+/))?(?P<value>{_DIGITS})(?:\s?/\s?(?P<below>\d+))?(?![\d^]|[/:]\d|,\d|\.\d|-[A-Za-z]|\s\d{{3}}\b)"
-)
-_FRACTION = re.compile(r"\\[dt]?frac\{(-?\d+)\}\{(\d+)\}")
-_LATEX = str.maketrans({"−": "-", "–": "-", "\u00a0": " ", "\u202f": " "})
+_LONGEST = 80
+_REACH = 600
+"""A conclusion that is longer is none."""
 _HEDGE = re.compile(
-    r"^(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply)\b)?[^\w.$€£¥+-]*", re.IGNORECASE
-)
-_GOES_ON = re.compile(
-    r"^\s*(?:[+*×÷^=<>/·]|-\s*\$?\d|\\(?:times|cdot|div|sqrt|pi)|(?:or|and|to|x)\s+[$€£¥]?\d)"
-)
-_EQUALS = re.compile(r"[=≈]")
-_UNSURE = re.compile(r"\b(?:or|and)\s+[$€£¥]?\d|,? which |^[^(]*\)|^[\d.,]+\s+[A-Za-z]+\s+\d", re.IGNORECASE)
-"""After the last number of an equation: another beside it, a rounding, a closing bracket, a second unit."""
-_NO_CONCLUSION = re.compile(
-    r"\b(?:not|none|neither|cannot|can't|isn't|unknown|undetermined|undefined"
-    r"|multipl\w+|divid\w+|subtract\w*|add(?:s|ed|ing)?|sum|product|calculat\w+|find"
-    r"|determine|need to|per ?cent of)\b"
-    r"|%\s+of\b|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d",
+    r"(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|thus|therefore|still"
+    r"|indeed|actually"
+    r"|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*",
     re.IGNORECASE,
 )
-_SIGN_AFTER = re.compile(r"^(?:\s*%|\s?[$€£¥])?$")
-_UNIT = re.compile(r"^(?:\s*%|\s?[$€£¥])?\s*(?:[^\W\d]+[\w/.²³-]*\s*){0,3}[.!]?$")
+_SIGN_AFTER = re.compile(r"\s*(?:%|[$€£¥₹])?\s*")
+_LIST_MARK = re.compile(r"[\s*_]*\n[\s*_]*\d{1,2}[.)][ \t]+\S|[ \t*_]*\d{1,2}[.)][ \t]+[$€£*]*-?\d")
+"""Behind a mark: "1. 42" may be the first item of a list, or the answer and the beginning of a sentence."""
+_STYLED = re.compile(r"\\(?:text|mathrm|mbox)\s*\{")
+_MATHS = re.compile(r"[\\^_√±|]")
+_UNIT = re.compile(r"[\s)\]}$]*(?:[%°]|[$€£¥₹])?\s*(?:[^\W\d]+[\w/.²³^{}-]*\s*){0,4}[.!]?")
 
 
 def parse_number(text: str) -> Fraction | None:
     """Take a text that is a number, with or without its unit, as its exact value.
 
     Args:
-        text: Such as "1,234.50", "$5", "3/4", "-2", "12 apples", "50%".
+        text: Such as "1,234.50", "$5", "3/4", "-2", "12 apples", "50%", "12 thousand".
 
     Returns:
         The value; None where the text is anything else.
     """
-    if len(text) > 2 * _LONGEST:
-        return None
-    cleaned = _clean(text).strip(WRAPPING.replace("$", "")).rstrip(".")
-    found = _NUMBER.match(cleaned)
-    return _value(found) if found and _UNIT.match(cleaned[found.end() :]) else None
+    parted = _parted(text)
+    return parted[0] if parted and _UNIT.fullmatch(parted[1]) else None
 
 
 def parse_bare_number(text: str) -> Fraction | None:
@@ -69,10 +60,9 @@ def parse_bare_number(text: str) -> Fraction | None:
     Returns:
         The value; None where the text is anything else.
     """
-    cleaned = _clean(text).strip(WRAPPING.replace("$", "")).rstrip(".")
-    found = _NUMBER.match(cleaned)
-    is_bare = found is not None and _SIGN_AFTER.match(cleaned[found.end() :])
-    return parse_number(text) if is_bare else None
+    parted = _parted(text)
+    has_letters = any(sign.isalpha() for sign in clean(text)) if parted else True
+    return None if has_letters or not parted or not _SIGN_AFTER.fullmatch(parted[1]) else parted[0]
 
 
 def plain_number(value: Fraction) -> str:
@@ -124,68 +114,61 @@ def read_number(text: str) -> str | None:
         As `plain_number` writes it. None: empty, cut, ambiguous, or no number.
     """
     body = before_spill(text).strip()
-    tail = conclusion(body)
-    if tail is not None:
-        value = _announced(_clean(tail))
+    mark = next(marks(body), None)
+    if mark is not None:
+        value = _marked(body, mark)
     else:
         value = parse_number(body)
         if value is None and not is_cut(body, needs_final_mark=False):
-            value = _stated(_clean(last_sentence(body)))
+            value = stated(body)
     return None if value is None else plain_number(value)
 
 
-def _clean(text: str) -> str:
-    text = text.translate(_LATEX)
-    if "\\" in text:
-        text = _FRACTION.sub(r" \1/\2", text)
-        text = text.replace("\\$", "$").replace("\\%", "%").replace("{,}", ",").replace("\\!", "")
-    return text
+def _marked(body: str, mark: Mark) -> Fraction | None:
+    tail = clean(mark.tail[:_REACH])
+    if mark.is_whole:
+        has_words = _STYLED.search(body, mark.start, mark.start + _REACH) is not None
+        return _boxed(tail, has_words=has_words)
+    return None if _LIST_MARK.match(body, mark.start) else _announced(tail)
 
 
-def _value(found: re.Match[str]) -> Fraction | None:
-    if len(found.group()) > _LONGEST or (found["below"] and int(found["below"]) == 0):
+def _parted(text: str) -> tuple[Fraction, str] | None:
+    """Part a text into the number it begins with and what stands behind it."""
+    if len(text) > _LONGEST:
         return None
-    value = Fraction(found["value"].replace(",", ""))
-    if found["below"]:
-        value /= int(found["below"])
-    if found["whole"]:
-        value += int(found["whole"])
-    is_negative = (found["sign"] == "-") != (found["minus"] is not None)
-    return -value if is_negative else value
+    cleaned = clean(text).strip(WRAPPING.replace("$", "")).rstrip(".")
+    first = next(iter(quantities(cleaned)), None)
+    if first is None or first.start > 1 or first.value is None:
+        return None
+    value, rest = scaled(first.value, cleaned[first.end :])
+    return None if reads_on(rest) else (value, rest)
 
 
-def _values(text: str) -> list[Fraction | None]:
-    return [_value(found) for found in _NUMBER.finditer(text)]
+def _leading(tail: str, found: list[Quantity]) -> Quantity | None:
+    is_leading = found and _HEDGE.fullmatch(tail, 0, found[0].start)
+    return found[0] if is_leading else None
+
+
+def _boxed(tail: str, *, has_words: bool) -> Fraction | None:
+    """Read the inside of a box, a tag or an entry: a number with its unit, an equation, or a sentence."""
+    if has_equation(tail):
+        return solved(tail)
+    first = _leading(tail, quantities(tail))
+    if first is None:
+        return None if _MATHS.search(tail) else only(tail)
+    if first.value is None:
+        return None
+    value, rest = scaled(first.value, tail[first.end :])
+    return value if _UNIT.fullmatch(rest) and not reads_on(rest, is_maths=not has_words) else None
 
 
 def _announced(tail: str) -> Fraction | None:
     """Read what a conclusion mark announces: it was meant as the answer, so its first word counts."""
-    if _EQUALS.search(tail):
-        return _after_equals(tail)
-    start = _HEDGE.match(tail)
-    place = start.end() if start else 0
-    found = _NUMBER.match(tail, place)
-    if found:
-        return None if _GOES_ON.match(tail[found.end() :]) else _value(found)
-    return _only(tail)
-
-
-def _stated(sentence: str) -> Fraction | None:
-    """Read a sentence without a mark: only an equation, or the single number of a finished one, is sure."""
-    if _EQUALS.search(sentence):
-        return _after_equals(sentence)
-    return None if is_cut(sentence) else _only(sentence)
-
-
-def _after_equals(text: str) -> Fraction | None:
-    rest = _EQUALS.split(text)[-1].lstrip(" \t*_(\\")
-    found = _NUMBER.match(rest)
-    return None if not found or _GOES_ON.match(rest[found.end() :]) or _UNSURE.search(rest) else _value(found)
-
-
-def _only(text: str) -> Fraction | None:
-    """Take the one number of a sentence that neither denies, nor tells how to calculate, nor calculates."""
-    if _NO_CONCLUSION.search(text):
-        return None
-    values = set(_values(text))
-    return values.pop() if len(values) == 1 else None
+    first = _leading(tail, quantities(tail))
+    if first is not None and first.value is not None:
+        value, rest = scaled(first.value, tail[first.end :])
+        if not reads_on(rest):
+            return value
+    if has_equation(tail):
+        return solved(tail)
+    return None if first is not None else only(tail)

@@ -1,0 +1,145 @@
+"""Read the value of an equation within a sentence. Knows no conclusion mark."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from tuition.tasks.quantities import quantities, reads_on, scaled
+
+__all__ = ["has_equation", "solved"]
+
+_EQUALS = re.compile(r"(?<![<>!=:])([=≈])(?![=>])")
+_LEAD = re.compile(r"[\s*_(\[{\"'$]*")
+_SPACED_MINUS = re.compile(r"^\s*-\s+(?=[\d$.])")
+_NAME = r"(?<![\w'’\\^])[A-Za-z](?:_\{?\w+\}?)?"
+_LISTED = re.compile(
+    rf"\s*[-$€£]*\d+(?:[.,/]\d+)*+[%$)\]}}]*(?:\s+[A-Za-z]+){{0,4}}\s*(?:[,;]?[\s$)]*\b(?:and|or)\b|[,;])[\s$(\\]*(?:{_NAME}|[$€£\d(][^A-Za-z]*"
+    rf"|(?:(?!which|so|this|then|we|hence|thus|therefore|giving|implies)[A-Za-z]+\s+){{1,4}})\s*"
+    rf"|\s*[-$]?\d+(?:[.,/]\d+)*+(?:\s|\\quad)\s*{_NAME}\s*"
+)
+"""Between the last two equals signs: one result, and what the next is the result of."""
+_UNSURE = re.compile(
+    r"\b(?:or|and)\s+[$€£¥]?\d|,? which |^[^(]*\)|\b(?:is|are|equals?|gives?)\b.*\d|\b(?:solve|solving"
+    r"|remainder)\b|\b(?:but|so|therefore|however)\b.*\d|[<>≤≥≠±]|\?",
+    re.IGNORECASE,
+)
+"""After the last number: another, a rounding, a closing bracket, a verb with a number of its own."""
+_SYMBOLS = re.compile(
+    rf"\|\s*{_NAME}|\d[A-Za-z]\b|{_NAME}\s*(?:[+*×·^(²³]|/(?![A-Za-z]{{2}})|-(?![A-Za-z]{{2}})|$)"
+    rf"|(?<![\w'’\\^])[A-Za-z]{{2}}\s*$|[-+*×·/^]\s*[A-Za-z]\b(?![-'’])"
+    r"|\\(?:alpha|beta|theta|pi|lambda|mu|sin|cos|tan|log|ln)"
+)
+_IRRATIONAL = re.compile(r"√|\\sqrt|\\pi|π|\bsqrt|\blog|\bln\b")
+_TIMES = re.compile(r"(?<=[\w)%]) +[xX] +(?=[$(\d])")
+_OPERATORS = re.compile(r"[-+*×÷/·^]|\\(?:times|cdot|div|frac)|\d[A-Za-z]\b")
+_OPENS = re.compile(
+    r"\b(?:such that|where|given that|suppose|assume|if|let|at|plug\w*|into|following equation"
+    r"|equation:|set up|satisf\w+|when|hyperbola|circle|line|curve|parabola)\b",
+    re.IGNORECASE,
+)
+_RESULT = re.compile(
+    r"\b(?:gives?(?: us)?|gets?|so|that|finally|therefore|thus|hence|then|means|implies|yields?|is|are"
+    r"|be|becomes?)\b"
+    rf"[\s$\\(]*{_NAME}\s*$|(?:⇒|→|\\(?:Rightarrow|implies|to))\s*{_NAME}\s*$",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(rf"(?:^|[,:;]|\b(?:have|to|find)\b)[\s$\\(]*{_NAME}\s*$")
+_WORDS = re.compile(r"[\s.}$%°]*(?:(?!of\b|per\b|is\b)[A-Za-z]{2,}[\s.)\]}]*){0,2}")
+_PRICE = re.compile(r"[.,$€£]")
+_REASON = re.compile(r"\d[^,;:=]*\bbecause\b[^=]*=")
+_POLYNOMIAL = re.compile(rf"{_NAME}\s*(?:\^|²|³)")
+_ENDS = re.compile(
+    r"[\s.)\]}$°%]*(?:(?:[A-Za-z]{2,}[\s.,;)\]}$]*){0,3}|[,;.(].*|\s+is (?:the (?!value that)|our "
+    r"|indeed ).*)",
+    re.DOTALL,
+)
+_ASIDE = re.compile(r"\s\((?=[^()=]*[A-Za-z]{3})[^()=]*\)")
+_DOZENS = re.compile(r"\s+dozens?\b")
+_BY_TWELVE = re.compile(r"[/÷]\s*12\b[^/÷*+-]*$")
+_SUCH_THAT = re.compile(
+    r"\d.*\b(?:such that|satisf\w+|for which|where)\b.*(?<![\d)\]}%])\s*$|\d.*\b(?:such that"
+    r"|where)\b[^\d]*\)\s*$",
+    re.DOTALL,
+)
+_CLOSE = Fraction(1, 50)
+
+
+def has_equation(text: str) -> bool:
+    """Say whether a cleaned text holds an equals sign.
+
+    Args:
+        text: As `clean` leaves it.
+
+    Returns:
+        Whether it does; `==`, `!=`, `<=` and arrows are none.
+    """
+    return _EQUALS.search(text) is not None
+
+
+def solved(text: str) -> Fraction | None:
+    """Read the value behind the last equals sign.
+
+    Args:
+        text: As `clean` leaves it.
+
+    Returns:
+        The value. None: no plain number; several unknowns; a rounded value beside the exact one; an equation
+        that is a condition ("the points on x^2 - y^2 = 17") and no result.
+    """
+    parts = _EQUALS.split(_ASIDE.sub("", _TIMES.sub(" × ", text)))
+    sides, signs = parts[::2], parts[1::2]
+    right = _SPACED_MINUS.sub("-", sides[-1])
+    found = quantities(right)
+    if not found or found[0].value is None or not _LEAD.fullmatch(right, 0, found[0].start):
+        return None
+    value, rest = scaled(found[0].value, right[found[0].end :])
+    if _DOZENS.match(rest) and _BY_TWELVE.search(sides[-2]):
+        rest = ""
+    if reads_on(rest) or _UNSURE.search(rest):
+        return None
+    if _REASON.search(text):
+        return None
+    is_clear = not _is_another(sides[-2], value, is_rounded=signs[-1] == "≈") and not _is_condition(
+        sides, rest
+    )
+    return value if is_clear else None
+
+
+def _is_another(left: str, value: Fraction, *, is_rounded: bool) -> bool:
+    """Say whether the side before is itself a number and another one, or is rounded and no number."""
+    found = quantities(left)
+    if is_rounded and (_SYMBOLS.search(left) or _IRRATIONAL.search(left)):
+        return True
+    last = found[-1] if found else None
+    if last is None or last.value is None or last.is_name:
+        return False
+    other, rest = scaled(last.value, left[last.end :])
+    # 189/4 = 47.5 and $3.10/2 = $1.55 calculate; 1/3 = 0.333 rounds
+    token = left[last.start : last.end]
+    is_calculated = "/" in token and (abs(other - value) > _CLOSE * abs(other) or bool(_PRICE.search(token)))
+    return other != value and not is_calculated and _WORDS.fullmatch(rest) is not None
+
+
+def _is_condition(sides: list[str], rest: str) -> bool:
+    if len(sides) > 2 and _LISTED.fullmatch(sides[-2]):
+        return True
+    if len(sides) == 2 and _SUCH_THAT.search(sides[0]):
+        return True
+    operand = re.split(r"[,;:]", sides[-2])[-1]
+    if not _SYMBOLS.search(operand):
+        return False
+    if not _ENDS.fullmatch(rest):
+        return True
+    if _RESULT.search(sides[-2]):
+        return False
+    if _OPENS.search(" = ".join(sides[:-1])):
+        return True
+    if _PLAIN.search(sides[-2]):
+        return False
+    beside = [
+        found
+        for found in quantities(operand)
+        if found.value is not None and not found.is_name and not reads_on(operand[found.end :])
+    ]
+    return bool(beside) or (len(sides) == 2 and _POLYNOMIAL.search(operand) is not None)

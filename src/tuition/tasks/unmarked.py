@@ -1,0 +1,105 @@
+"""Read the number of a text without a conclusion mark: its last sentence must state exactly one."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from tuition.tasks.clauses import BOUND, CLAUSE, CONCLUDES, is_adverbial, is_side, result_number
+from tuition.tasks.equations import has_equation, solved
+from tuition.tasks.quantities import clean, quantities, reads_on, scaled
+from tuition.tasks.sentences import is_cut, last_sentence
+
+__all__ = ["only", "stated"]
+
+_BULLET = re.compile(r"\s*(?:[-*•+]\s+|\(?\d{1,2}[.)]\s+)+")
+_ASIDE = re.compile(r"(?<=\s)\([^()]*\)")
+_NO_CONCLUSION = re.compile(
+    r"\b(?:not|except|none|neither|cannot|can't|isn't|might|perhaps|maybe|possibly|guess\w*|unknown"
+    r"|undetermined|undefined"
+    r"|multipl\w+|divid\w+|subtract\w*|add(?:s|ed|ing)?(?! up to)|sum|product|calculat\w+|find"
+    r"|determine|need to|per ?cent of)\b"
+    r"|%\s+of\s+[$\d]|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d",
+    re.IGNORECASE,
+)
+_SUBORDINATE = re.compile(
+    r"\s*(?:(?:and|so|but|therefore|thus|then|now|finally),?\s+)?(?:since|as|if|when|given|because"
+    r"|knowing|after|before"
+    r"|while|although|once|unless|to \w+)\b",
+    re.IGNORECASE,
+)
+_CHECKS = re.compile(
+    r"\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*"
+    r"|indeed|note"
+    r"|remember|recall|for (?:example|instance)|another|let'?s|let us)\b",
+    re.IGNORECASE,
+)
+_LOSS = re.compile(r"\b(?:los(?:s|t|ses|ing)|short|deficit|debt|in the red)\b[^=]*$", re.IGNORECASE)
+"""Words that may make a number a negative one."""
+_PASSING = re.compile(r"\b(?:or|also)\s+[$€£]?$", re.IGNORECASE)
+_TITLED = re.compile(r"[^:\d]*:\s*[-$€£]?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3}")
+_BACK = 2000
+
+
+def only(text: str) -> Fraction | None:
+    """Take the one number of a sentence that neither denies, nor tells how to calculate, nor calculates.
+
+    Args:
+        text: As `clean` leaves it.
+
+    Returns:
+        The number; None where the sentence holds another quantity, or a bound.
+    """
+    if _NO_CONCLUSION.search(text):
+        return None
+    values: set[Fraction | None] = set()
+    for found in quantities(text):
+        # "step 3" and "Apollo 11" name; "in 6th place" counts
+        if found.is_name and not (found.value is None and text[found.start].isdigit()):
+            continue
+        value, rest = (None, "") if found.value is None else scaled(found.value, text[found.end :])
+        is_part = value is None or reads_on(rest) or BOUND.search(text[: found.start])
+        values.add(None if is_part else value)
+    return values.pop() if len(values) == 1 else None
+
+
+def stated(body: str) -> Fraction | None:
+    """Read a text without a mark, by its last sentence where one of its numbers is surely what it states.
+
+    Args:
+        body: What was written, without a spilled question.
+
+    Returns:
+        The value of the sentence's equation, its single number, or the one it ends with as its result; None
+        where the sentence checks, recalls or leaves it open.
+    """
+    sentence = clean(last_sentence(body))
+    bullet = _BULLET.match(sentence)
+    sentence = sentence[bullet.end() :] if bullet else sentence
+    if _CHECKS.match(sentence) or _LOSS.search(sentence):
+        return None
+    if has_equation(sentence):
+        return solved(sentence)
+    if is_cut(sentence, needs_final_mark=not _is_listed(body) and not _TITLED.fullmatch(sentence)):
+        return None
+    value = _single(sentence)
+    return result_number(_ASIDE.sub("", sentence)) if value is None else value
+
+
+def _is_listed(body: str) -> bool:
+    """Say whether the last line is an item of a list whose items have no final mark."""
+    lines = [line for line in body[-_BACK:].splitlines() if line.strip()][-2:]
+    is_list = len(lines) == 2 and all(_BULLET.match(line) for line in lines)
+    return is_list and is_cut(lines[0]) and lines[0].rstrip()[-1].isalnum()
+
+
+def _single(sentence: str) -> Fraction | None:
+    """Take the only number, where it is not said in passing: "since each costs 5, …", "more than the 5"."""
+    value = only(sentence)
+    if value is None:
+        return None
+    last = [found for found in quantities(sentence) if found.value is not None and not found.is_name][-1]
+    before = sentence[: last.start]
+    start = ([mark.end() for mark in CLAUSE.finditer(before)] or [0])[-1]
+    is_passing = is_side(before) or _PASSING.search(before) or _SUBORDINATE.match(before[start:])
+    return None if is_passing or (is_adverbial(before) and not CONCLUDES.match(sentence)) else value
