@@ -707,7 +707,7 @@ def test_letters_beyond_d_are_called_right_too(i):
     assert read_option(f"We looked at each. Option {'ABCDEFGHIJ'[i]} is correct.", options) == options[i]
 
 
-WORDS = tuple("alpha beta gamma delta epsilon zeta eta theta iota kappa".split())
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
 
 
 @pytest.mark.parametrize(
