@@ -111,6 +111,7 @@ def test_cut_by_the_provider():
         ("a b c d e f g one a b c d e f g two a b c d e f g", False),
         ("a b c d e f g h one a b c d e f g h", False),
         ("One two three. " * 3 + "And on.", False),
+        ("the sun is hot\nso\nthe sun is hot\n\nand\nthe sun is hot", True),
     ],
 )
 def test_looping(text, is_looping):
@@ -228,6 +229,13 @@ def test_the_table_counts_those_that_were_verified():
 
 def failure(kind):
     return Unanswered(example_id="e1", teacher="t", sample=0, kind=kind, message="no")
+
+
+def test_contradictions_are_a_share_of_the_answers_that_were_read():
+    items = [annotation(GOOD, sample=i, answer=answer) for i, answer in enumerate(["b1", "a1", "a1", None])]
+    [row] = health_table(check_health(items, examples(3), ToyTask()))
+    assert (row.asked, row.read) == (4, 3)
+    assert (row.shares["contradicts"], row.contradicts_of_read) == (0.25, pytest.approx(1 / 3))
 
 
 def part(*items, spent=False, kinds=()):

@@ -24,6 +24,8 @@ def rounds(*rights, n=1000):
 def test_the_upper_bound_of_a_gain_by_hand():
     # won 3, lost 1 of 8: total 10, difference 2, variance (5 - 0.4) / 100, bound 0.2 + 1.64485 * sqrt(0.046)
     assert upper_gain(3, 1, n=8) == pytest.approx(0.2 + 1.6448536 * math.sqrt(0.046))
+    # won 4, lost 1 of 8: difference 3, variance (6 - 0.9) / 100
+    assert upper_gain(4, 1, n=8) == pytest.approx(0.3 + 1.6448536 * math.sqrt(0.051))
     # nothing changed: 0 + 1.64485 * 1 / total
     assert upper_gain(0, 0, n=98) == pytest.approx(0.016448536)
     assert upper_gain(8, 0, n=8) == 1.0
@@ -215,6 +217,8 @@ def test_extrapolation_says_what_it_does_not_know():
     assert (unpriced.holds, unpriced.because) == (False, "not decided: the price of an answer is unknown")
     free = extrapolation(rounds(5, 5, 5, 5, n=10), [1.0, 2.0, 3.0, 3.0], points=100)
     assert (free.holds, "the last round cost nothing" in free.because) == (False, True)
+    late = extrapolation(rounds(5, 5, 5, 8, n=10), [0.0, 0.0, 0.0, 1.0], points=1)
+    assert (late.holds, late.numbers["next_usd"]) == (False, 1.0), "one round that is paid for is enough"
     gift = extrapolation(rounds(5, 5, 5, 5, n=10), [0.0] * 4, points=100, next_usd=1.0)
     assert (gift.holds, "no round cost anything" in gift.because) == (False, True)
     with pytest.raises(ValueError, match="must not fall nor stay 0"):
