@@ -180,27 +180,32 @@ def in_cell(cell, first, ways, source):
 
 def uncovered(text, covered, hand):
     """Figures that no tag covers, outside of code and of what is said to be written by hand."""
-    known = [*covered, *(match.span() for match in HIDDEN.finditer(text)), *said(text, hand)]
+    spans = [span for entry in hand for _, found in said(text, entry) for span in found]
+    known = [*covered, *spans, *(match.span() for match in HIDDEN.finditer(text))]
     for figure in MEASURED.finditer(text):
         if not any(start <= figure.start() < end for start, end in known):
             yield figure
 
 
-def said(text, hand):
-    """Where the sections and words are that `figures.toml` has a reason for; a line may end between words."""
-    for entry in hand:
-        for title in entry.get("under", ()):
-            found = re.search(rf"^#+ {re.escape(title)}\n.*?(?=^#|\Z)", text, re.M | re.S)
-            yield found.span() if found else missing(entry, title)
-        for words in entry.get("says", ()):
-            found = list(re.finditer(r"\s+".join(map(re.escape, words.split())), text))
-            yield from [match.span() for match in found] or [missing(entry, words)]
+def said(text, entry):
+    """For each section and each words of an entry of `figures.toml`, where they are."""
+    for title in entry.get("under", ()):
+        sections = re.finditer(rf"^#+ {re.escape(title)}\n.*?(?=^#|\Z)", text, re.M | re.S)
+        yield title, [match.span() for match in sections]
+    for words in entry.get("says", ()):
+        # A line may end between two of the words.
+        places = re.finditer(r"\s+".join(map(re.escape, words.split())), text)
+        yield words, [match.span() for match in places]
 
 
-def missing(entry, words):
-    if entry["file"] == "*":
-        return (0, 0)
-    raise SystemExit(f"{HAND.name}: {entry['file']} has no {words!r}; take it out")
+def stale(text, hand):
+    """What `figures.toml` has a reason for and the file has not."""
+    return [
+        f"{HAND.name}: {entry['file']} has no {words!r}; take it out"
+        for entry in hand
+        for words, found in said(text, entry)
+        if entry["file"] != "*" and not found
+    ]
 
 
 def line_of(text, place):
@@ -219,6 +224,7 @@ def examine(path, results, hand, *, fixes=False):
         f"{path.name}:{line_of(text, figure.start())}: {figure[0]!r} has no tag"
         for figure in uncovered(text, covered, hand)
     ]
+    open_ += stale(text, hand)
     kept = []
     for fault in sorted(wrong, key=lambda fault: -fault.start):
         if fixes and fault.should:

@@ -168,9 +168,10 @@ def test_what_stands_there_for_a_reason_is_not_listed(look):
     ]
 
 
-def test_a_reason_for_what_is_not_there_any_more_is_refused(look):
-    with pytest.raises(SystemExit, match=r"page\.md has no 'It was'; take it out"):
-        look(NO_TAG, hand=[{"file": "page.md", "says": ["It was"]}])
+def test_a_reason_for_what_is_not_there_any_more_is_listed(look):
+    _, open_, _ = look("It is.", hand=[{"file": "page.md", "says": ["It was"], "under": ["Two"]}])
+    assert open_ == [f"figures.toml: page.md has no {words!r}; take it out" for words in ("Two", "It was")]
+    assert look("It is.", hand=[{"file": "*", "says": ["It was"]}]) == ([], [], "It is.")
 
 
 def test_readme_and_docs_say_what_the_results_say(capsys, monkeypatch):
