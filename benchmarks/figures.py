@@ -105,7 +105,8 @@ def rewritten(figure, value):
         parts |= {"low": value["low"], "high": value["high"]}
     if all(as_number(figure[name]) == as_number(f"{part:.{decimals}f}") for name, part in parts.items()):
         return figure[0]
-    sign = "+" if is_gain or mean[0] == "+" else ""
+    found = [figure[name] for name in parts]
+    sign = "+" if any(text[0] in "+-−" for text in found) or not any(map(as_number, found)) else ""
     texts = [f"{part:{sign}{',' * (',' in mean)}.{decimals}f}".replace("-", "−") for part in parts.values()]
     texts = [text if as_number(text) else text.lstrip("+−") for text in texts]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]" if len(texts) == 3 else texts[0]

@@ -60,6 +60,8 @@ WRONG = {
     "by <!-- few: gains/a over b -->+17 points": "by <!-- few: gains/a over b -->+16 points",
     "is <!-- few: 100 * gsm8k/list/difference -->+0.3": "is <!-- few: 100 * gsm8k/list/difference -->−0.3",
     "for <!-- few: points/a/usd -->$0.61": "for <!-- few: points/a/usd -->$0.60",
+    "at <!-- few: gains/a over b -->15.8 [6.0, 25.0]": "at <!-- few: gains/a over b -->15.9 [6.4, 25.4]",
+    "at <!-- few: gains/a over b -->0.0 [0.0, 0.0]": "at <!-- few: gains/a over b -->+15.9 [+6.4, +25.4]",
     "of <!-- few: calls -->1,234 calls": "of <!-- few: calls -->1,234,567 calls",
 }
 
