@@ -33,7 +33,8 @@ READ = [
     ("positions from 0", [(WORDS, 0), (WORDS, 3)], ["cat", "fish"]),
     ("positions beside options that are numbers", [(WORDS, 1), (SIDES, 2), (WORDS, 0)], ["dog", "4", "cat"]),
     ("numbers that are no positions", [(("7", "8", "9"), 8), (("10", "12"), 12)], ["8", "12"]),
-    ("digits in a text that are options", [(DIGITS, "2"), (SIDES, "2")], ["2", "2"]),
+    ("digits in a text that are options", [(SIDES, "2"), (SIDES, "5"), (("7", "8"), "8")], ["2", "5", "8"]),
+    ("options that are their own places from 1", [(DIGITS, "2"), (DIGITS, "4")], ["2", "4"]),
     ("a text beside letters", [(WORDS, "bird"), (WORDS, "A")], ["bird", "cat"]),
     ("none", [(WORDS, None), (WORDS, 0)], [None, "cat"]),
 ]
@@ -52,10 +53,11 @@ REFUSED = [
         [(DIGITS, 1)],
         r"1 of 'r0'|1, .*is '1' as text and is '2' as index",
     ),
+    ("the same in a text", [(SIDES, "2"), (DIGITS, "3")], "2 labels can be read in two ways"),
     ("the same in two rows", [(DIGITS, 1), (SIDES, 2)], "2 labels can be read in two ways"),
     ("a letter that is an option", [(SHUFFLED, "B")], "'B' of 'r0', is 'B' as text and is 'C' as letter"),
     ("from 1 to the number of options", [(WORDS, 1), (WORDS, 4)], r"run 1…4, never 0 .*counted from 1\?"),
-    ("the same in a text", [(WORDS, "1"), (WORDS, "4")], r"run 1…4, never 0 .*counted from 1\?"),
+    ("from 1 in a text", [(WORDS, "1"), (WORDS, "4")], r"run 1…4, never 0 .*counted from 1\?"),
     ("never 0 in many rows", [(WORDS, 1 + i % 3) for i in range(20)], r"run 1…3, never 0 .*counted from 1\?"),
     (
         "from 0 in a text",

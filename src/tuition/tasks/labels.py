@@ -161,9 +161,10 @@ def label_readings(labels: Sequence[Labelled]) -> tuple[dict[str, tuple[str, ...
             hows = ("text", "index", "index1") if is_from_1 else ("text", "index")
         found = [(row, each) for row in rows if (each := _read(row.value, row.choices, hows=hows))]
         whole = tuple(how for how in hows if found and all(how in each for _, each in found))
-        if form == "digits" and "text" in whole:
-            whole = ("text",)
-        elif "index1" in whole and "text" not in whole:
+        if "text" in whole:
+            # counted from 1, and an option's text each time: too much of a chance
+            whole = tuple(how for how in whole if how != "index1")
+        elif "index1" in whole:
             if "index" not in whole or form == "digits" or len(found) >= _FEW:
                 _refuse_from_1([row for row, _ in found])
             unsure, whole = [row for row, _ in found], ("index",)
