@@ -1,4 +1,5 @@
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -292,6 +293,20 @@ def test_a_teacher_out_of_reach_ends_the_run_before_anything_is_learnt(tmp_path)
     assert execute(experiment(tmp_path, f"out={tmp_path / 'one'}", teacher=two[:1], annotation=FAST)).is_new
     assert calls(tmp_path / "tuition.db") == {"ada": 24}, "two runs use them"
     assert len(set(rows(tmp_path / "tuition.db", "SELECT key FROM replies"))) == 12, "and pay for them once"
+
+
+@pytest.mark.parametrize("route", ["all", "random", "similarity"])
+def test_an_endpoint_where_nobody_answers_ends_the_run_before_the_others_are_paid(tmp_path, route):
+    two = [*teachers("ada"), {**DEAD, "price_prompt": 1.0, "price_completion": 1.0}]
+    config = experiment(tmp_path, f"route={route}", teacher=two, annotation={"examples": 0})
+    begun = time.monotonic()
+    with pytest.raises(
+        TeacherError, match=r"'far' accepts no call: .*nobody at http://127.0.0.1:9/v1 has answ"
+    ):
+        execute(config)
+    assert time.monotonic() - begun < 20
+    assert set(calls(tmp_path / "tuition.db")) <= {"far"}
+    assert not rows(tmp_path / "tuition.db", "SELECT key FROM replies")
 
 
 def test_redraws_of_a_teacher_at_temperature_nought_are_refused(tmp_path):

@@ -170,10 +170,11 @@ def _refuse_silence(found: Mapping[str, Annotated]) -> None:
     for name, result in found.items():
         kinds = Counter(failure.kind for failure in result.failures)
         if kinds and kinds.keys() <= _OUT_OF_REACH and not (result.annotations or result.dropped):
+            said = result.failures[0].message.rstrip(".")
             raise TeacherError(
                 f"teacher {name!r} answered none of {kinds.total()} calls ({_counted(kinds)}); the first: "
-                f"{result.failures[0].message}. Nothing was trained. Mend its endpoint or its table, or take "
-                "the table out, then start again: nothing is asked twice."
+                f"{said}. Nothing was trained. Mend its endpoint or its table, or take the table out, then "
+                "start again: nothing is asked twice."
             )
     if any(result.annotations or result.dropped for result in found.values()):
         return
@@ -181,10 +182,10 @@ def _refuse_silence(found: Mapping[str, Annotated]) -> None:
         raise BudgetSpent("the budget was spent before a single annotation; raise [budget].")
     failures = _failures(found)
     first = next(failure for result in found.values() for failure in result.failures)
+    said = first.message.rstrip(".")
     raise TeacherError(
-        f"not one of {failures.total()} calls was answered ({_counted(failures)}); the first: "
-        f"{first.message}. Mend the endpoint or the table of the teacher, then start again: nothing is "
-        "asked twice."
+        f"not one of {failures.total()} calls was answered ({_counted(failures)}); the first: {said}. Mend "
+        "the endpoint or the table of the teacher, then start again: nothing is asked twice."
     )
 
 

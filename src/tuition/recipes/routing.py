@@ -17,6 +17,7 @@ from tuition.recipes.common import Bench, untrained_student
 from tuition.recipes.config import Experiment, rationale_form
 from tuition.recipes.targets import RATIONALE_PREFIX, chain_targets, rationale_targets
 from tuition.teachers import make_teacher
+from tuition.teachers.reach import out_of_reach_first
 
 __all__ = [
     "UNSOUND",
@@ -184,20 +185,23 @@ def ask_by_route(
         rationales are there.
     """
     seed, names = bench.config.seed, list(writers)
+    # The order of the asking alone; what is made of the replies stays in the order of the tables.
+    order = out_of_reach_first([who.table for who in panel.writers.values()])
+    in_turn = {name: writers[name] for name in order}
     if route == "random":
         orders = {example.id: drawn_order(example, names, seed=seed) for example in bench.train}
-        _ask_in_turn(writers, bench.train, orders, tries=routing.tries)
+        _ask_in_turn(in_turn, bench.train, orders, tries=routing.tries)
         return orders
     if route == "similarity":
         probe = probe_of(bench.train, routing.probe, seed=seed)
-        for writer in writers.values():
+        for writer in in_turn.values():
             writer.ask(probe)
         orders = _similar_orders(bench, probe, writers, panel=panel, routing=routing)
         asked = {example.id for example in probe}
         rest = [example for example in bench.train if example.id not in asked]
-        _ask_in_turn(writers, rest, orders, tries=routing.tries)
+        _ask_in_turn(in_turn, rest, orders, tries=routing.tries)
         return orders
-    for writer in writers.values():
+    for writer in in_turn.values():
         writer.ask(bench.train)
     return {}
 

@@ -298,7 +298,7 @@ class Desk:
         """Say whether a reply is the last; why a passing failure is not asked again stands in its message."""
         item.reply, failure = reply, reply.failure
         if failure is not None and failure.kind in FATAL:
-            self.fault = self.fault or f"{failure.message}.{FATAL[failure.kind]}"
+            self.fault = self.fault or f"{failure.message.rstrip('.')}.{FATAL[failure.kind]}"
         if failure is None or not failure.is_retryable or item.tries >= self._config.max_attempts:
             item.is_done = True
         elif self._pace.clock() + (failure.retry_after_s or 0.0) > item.until:

@@ -15,6 +15,7 @@ from tuition.recipes.config import Experiment
 from tuition.recipes.labels.tally import HumanLabels, Tallies, Tally, in_one_form, tallies
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
+from tuition.teachers.reach import out_of_reach_first
 
 __all__ = ["LABELS_FILE", "Labeller", "panel_of"]
 
@@ -112,7 +113,9 @@ class Labeller:
             for table in self.config.labels.panel or self.config.teacher
             if not by_one or table.name == self.config.labels.teacher
         ]
-        said = {table.name: self._ask(table, split, examples) for table in voters}
+        tables = {table.name: table for table in voters}
+        asked = {name: self._ask(tables[name], split, examples) for name in out_of_reach_first(voters)}
+        said = {name: asked[name] for name in tables}
         rows = [dict(zip(said, column, strict=True)) for column in zip(*said.values(), strict=True)]
         return [in_one_form(row, item, self._task) for row, item in zip(rows, examples, strict=True)]
 

@@ -174,5 +174,5 @@ def _refuse_silence(panelist: Panelist, annotated: Annotated) -> None:
         raise BudgetSpent(f"the budget was spent before teacher {name!r} gave one reply; raise [budget].")
     raise TeacherError(
         f"teacher {name!r} answered none of {failures.total()} examples ({dict(failures)}); the first: "
-        f"{annotated.failures[0].message}. Mend its table or its endpoint, then start again."
+        f"{annotated.failures[0].message.rstrip('.')}. Mend its table or its endpoint, then start again."
     )

@@ -21,7 +21,7 @@ from tuition.core.records import Failure, Json, Reply, Request
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import estimate_usage, price_for
 from tuition.teachers.wire.capabilities import Capabilities
-from tuition.teachers.wire.faults import cut_off, is_success, json_of, malformed, refusal
+from tuition.teachers.wire.faults import cut_off, is_success, json_of, malformed, refusal, unreachable
 from tuition.teachers.wire.http import Answer, Connections
 from tuition.teachers.wire.keys import read_key
 from tuition.teachers.wire.openai import OpenAIForm
@@ -260,6 +260,9 @@ class BatchedTeacher:
                 answer = await connections.send(path, body)
         except (httpx2.HTTPError, TimeoutError) as error:
             failure = cut_off(error, limit=connections.limit_of(error))
+            if connections.is_dead:
+                said = unreachable(failure, self.endpoint).message
+                raise TeacherError(f"teacher {self.name!r} cannot be asked: {said}.") from None
             raise ConnectionError(self._hide(f"{path}: {failure.message}")) from None
         if answer.is_success:
             return answer

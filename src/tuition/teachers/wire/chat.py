@@ -18,7 +18,7 @@ from tuition.core.records import Failure, Reply, Request, Usage
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import count_of, estimate_usage, price_for
 from tuition.teachers.wire.capabilities import SAMPLES_PER_CALL, Capabilities, form_of
-from tuition.teachers.wire.faults import cut_off, json_of, refusal
+from tuition.teachers.wire.faults import cut_off, json_of, refusal, unreachable
 from tuition.teachers.wire.http import Answer, Connections
 from tuition.teachers.wire.keys import read_key
 from tuition.teachers.wire.limits import read_limits
@@ -133,6 +133,8 @@ class ChatTeacher:
             answer = await self.connections.send(self._form.path, body, tag=request.tag)
         except (httpx2.HTTPError, TimeoutError) as error:
             failure = cut_off(error, limit=self.connections.limit_of(error))
+            if self.connections.is_dead:
+                failure = unreachable(failure, self.endpoint)
             replies = _all_failed(requests, failure, usage=estimate_usage(request, ""))
             replies = [self.connections.masked(reply) for reply in replies]
         else:

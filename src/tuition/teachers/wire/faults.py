@@ -19,6 +19,7 @@ from tuition.core.records import Failure
 from tuition.teachers.wire.limits import seconds_of
 
 __all__ = [
+    "UNSENT",
     "cut_off",
     "finish_of",
     "is_success",
@@ -28,9 +29,10 @@ __all__ = [
     "retry_after",
     "said_of",
     "unfinished",
+    "unreachable",
 ]
 
-_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 """Faults before the request left: nothing can have been charged."""
 _UNSENDABLE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 _PASSING = (200, 408, 409, 425)
@@ -102,7 +104,7 @@ def cut_off(error: Exception, *, limit: str) -> Failure:
         A failure: unpaid where the request never left, else of unknown outcome.
     """
     is_timeout = isinstance(error, TimeoutError | httpx2.TimeoutException)
-    is_unsent = isinstance(error, _UNSENT + _UNSENDABLE)
+    is_unsent = isinstance(error, UNSENT + _UNSENDABLE)
     when = "before the request was sent" if is_unsent else "after the request was sent"
     what = str(error) or type(error).__name__
     return Failure(
@@ -111,6 +113,23 @@ def cut_off(error: Exception, *, limit: str) -> Failure:
         is_retryable=not isinstance(error, _UNSENDABLE),
         is_paid=False if is_unsent else None,
     )
+
+
+def unreachable(failure: Failure, address: str) -> Failure:
+    """Name the fault of an endpoint at which nobody has answered yet, after several tries.
+
+    Args:
+        failure: Of the last try.
+        address: Of the endpoint.
+
+    Returns:
+        A failure after which no call can succeed: this endpoint is asked no more.
+    """
+    message = (
+        f"{failure.message}; nobody at {address} has answered yet. See that its base_url answers, then start "
+        "again: what was answered is kept"
+    )
+    return Failure(kind="unusable", message=message, is_retryable=True)
 
 
 def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import json
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ import httpx2
 from tuition.core.errors import TeacherError
 from tuition.core.records import Reply
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.wire.faults import is_success
+from tuition.teachers.wire.faults import UNSENT, is_success
 from tuition.teachers.wire.keys import MASK, Secret
 
 __all__ = ["Answer", "Connections", "address_of"]
@@ -25,6 +26,10 @@ __all__ = ["Answer", "Connections", "address_of"]
 _SECRET_HEADERS = ("authorization", "cookie", "set-cookie", "x-api-key", "api-key")
 _TEXTS = ("text", "reasoning", "raw", "headers", "finish", "model")
 _FILE_S = 600.0
+_TRIES, _PATIENCE_S = 3, 2.0
+"""Failed connections, and seconds since the first of them, after which nobody is there."""
+_ANSWERED: set[str] = set()
+"""Schemes, hosts and ports that have answered in this process, whatever they said."""
 _url = functools.lru_cache(64)(httpx2.URL)
 """Reads an address; those that are asked again and again, once."""
 
@@ -71,6 +76,8 @@ class Connections:
         self._total_s = config.timeout_s
         self._connect_s = min(config.wire.connect_s, config.timeout_s)
         self._read_s = min(config.wire.read_s or config.timeout_s, config.timeout_s)
+        self._origin = _origin_of(self.address)
+        self._tries, self._since = 0, 0.0
         self._trust: ssl.SSLContext | None = None
         self._lines: dict[asyncio.AbstractEventLoop, _Lines] = {}
 
@@ -125,15 +132,29 @@ class Connections:
     async def _request(self, method: str, path: str, *, limit_s: float, **sent: Any) -> Answer:
         async with self:
             lines = self._lines[asyncio.get_running_loop()]
-            client = lines.take()
+            client, begun = lines.take(), time.monotonic()
             try:
                 async with asyncio.timeout(limit_s):
                     response = await client.request(method, _url(f"{self.address}{path}"), **sent)
+            except UNSENT:
+                self._since = self._since if self._tries else begun
+                self._tries += 1
+                raise
             finally:
                 lines.give_back(client)
+            _ANSWERED.add(self._origin)
             held = {name.lower(): value for name, value in response.headers.items()}
             # Before anything is made of it: once a text is cut, a part of the key is not found in it.
             return Answer(status=response.status_code, text=self._key.hide(_text_of(response)), headers=held)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether several tries over some seconds found nobody, where nobody has answered in this process.
+
+        A server that has answered once may be back soon; one that never has is most likely not there.
+        """
+        is_new = self._origin not in _ANSWERED and self._tries >= _TRIES
+        return is_new and time.monotonic() - self._since >= _PATIENCE_S
 
     def limit_of(self, error: Exception) -> str:
         """Say which time-out an error tells of.
@@ -187,6 +208,11 @@ class Connections:
         return httpx2.AsyncClient(
             headers=dict(self._headers), timeout=timeout, verify=self._trust, trust_env=is_shut
         )
+
+
+def _origin_of(address: str) -> str:
+    url = httpx2.URL(address)
+    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def _text_of(response: httpx2.Response) -> str:
