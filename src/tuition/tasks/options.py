@@ -49,7 +49,7 @@ _EXPLAINS = re.compile(
     r"|details?)\b",
     re.IGNORECASE,
 )
-_LETTER_BEHIND = re.compile(r"([^\n]{1,300}?)[ \t*_]*[(\[]([A-Za-z])[)\]][\s.*_]*\Z")
+_LETTER_BEHIND = re.compile(r"([^\n]{1,300}?)[ \t*_]{0,6}[(\[]([A-Za-z])[)\]][\s.*_]*\Z")
 _LISTED = re.compile(r"^\W{0,6}(?:option |choice )?([A-Z])\*{0,3}[).:]", re.MULTILINE)
 _LETTERED = re.compile(r"(?:^|\s)[*_]{0,3}\(?([A-Z])(?:\)|\.(?=\s))")
 _SLACK = 200
