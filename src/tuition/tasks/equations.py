@@ -54,7 +54,7 @@ _ENDS = re.compile(
     r"|indeed ).*)",
     re.DOTALL,
 )
-_ASIDE = re.compile(r"\s\((?=[^()=]*[A-Za-z]{3})[^()=]*\)")
+_ASIDE = re.compile(r"\s\((?!mod\b|or\b|and\b)(?=[^()=]*[A-Za-z]{3})[^()=]*\)")
 _DOZENS = re.compile(r"\s+dozens?\b")
 _BY_TWELVE = re.compile(r"[/÷]\s*12\b[^/÷*+-]*$")
 _SUCH_THAT = re.compile(

@@ -13,7 +13,7 @@ from tuition.tasks.sentences import is_cut, last_sentence
 __all__ = ["only", "stated"]
 
 _BULLET = re.compile(r"\s*(?:[-*•+]\s+|\(?\d{1,2}[.)]\s+)+")
-_ASIDE = re.compile(r"(?<=\s)\([^()]*\)")
+_ASIDE = re.compile(r"(?<=\s)\((?!mod\b|or\b|and\b)[^()]*\)")
 _NO_CONCLUSION = re.compile(
     r"\b(?:not|except|none|neither|cannot|can't|isn't|might|perhaps|maybe|possibly|guess\w*|unknown"
     r"|undetermined|undefined"
