@@ -136,6 +136,14 @@ def test_which_failures_stand_for_a_new_call(store, how, run, remembered):
     assert not remembered or again.reply == Reply(failure=failed(**how).failure)
 
 
+def test_a_call_of_a_dead_process_has_an_unseen_end(store):
+    attempt_id = reserve(store).attempt_id
+    store.write(lambda connection: connection.execute("UPDATE attempts SET owner = 'dead'")).result(10)
+    assert isinstance(reserve(store, asks_again=False), Left)
+    assert attempt(store, attempt_id)["state"] == "unknown"
+    assert sums(store) == (100, 60, 1)
+
+
 def test_an_unseen_end_is_left_or_asked_again_and_any_other_is_asked(store):
     attempt_id = unseen(store)
     assert reserve(store, asks_again=False) == Left(attempt_id=attempt_id)
@@ -217,6 +225,7 @@ def test_a_list_of_a_call_without_a_price_counts_tokens_alone(store):
 
 LATE = {
     "answer": REPLY,
+    "answer of no tokens": dataclasses.replace(REPLY, usage=Usage()),
     "paid failure": dataclasses.replace(failed(is_paid=True), usage=TOOK),
     "failure paid with nothing": failed(is_paid=True),
     "free failure": failed(),
@@ -228,6 +237,7 @@ LATE = {
     ("settled", "late", "state", "counted"),
     [
         ("lost", "answer", "kept", (50, 30)),
+        ("lost", "answer of no tokens", "kept", (0, 0)),
         ("lost", "paid failure", "failed", (17, 12)),
         ("lost", "failure paid with nothing", "lost", (34, 24)),
         ("lost", "free failure", "lost", (34, 24)),
