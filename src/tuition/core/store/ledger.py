@@ -71,7 +71,7 @@ def insert_attempt(
     place: Place,
     price: Price | None,
     owner: str,
-    batch: str = "",
+    batch: str,
 ) -> int:
     """Set the worst cost aside and take the lease on the call.
 
