@@ -5,7 +5,7 @@ Test figures were looked at while the demo was put together: they illustrate, an
 the table in README, for `make figures`:
 
     <!-- table demo
-    rows: longest option | frequent position | frequent answer | zero_shot | label_only | …, as in the first column
+    rows: longest option | frequent position | frequent answer | zero_shot | label_only | …, as in the column
     columns: - | rows/{}/right | rows/{}/unreadable | rows/{}/over_label_only | rows/{}/usd
     -->
 """

@@ -145,23 +145,12 @@ def tree():
     return head, tree_of("src/tuition/" + rest)
 
 
-def shown(path):
-    is_kept = "__pycache__" not in path.parts and path.name != "__init__.py"
-    return is_kept and path.suffix in (".py", ".toml", ".jinja", ".md")
-
-
-def test_the_file_tree_is_the_real_one(tree):
-    real = {name_of(path) for path in (ROOT / "src" / "tuition").rglob("*") if shown(path)}
-    files = {path for path, (is_folder, _) in tree[1].items() if not is_folder}
-    assert files == real
-    folders = {path for path, (is_folder, _) in tree[1].items() if is_folder}
-    assert folders >= {name_of((ROOT / path).parent) for path in real}
-    assert all((ROOT / path).is_dir() for path in folders)
-
-
-def test_every_file_of_the_tree_has_its_remark(tree):
-    bare = [path for path, (is_folder, remark) in tree[1].items() if not remark and not is_folder]
-    assert bare == []
+def test_the_tree_has_every_folder_with_its_remark(tree):
+    holding = ("*.py", "*.toml", "*.jinja", "*.md")
+    real = {path.parent for form in holding for path in (ROOT / "src" / "tuition").rglob(form)}
+    found = {ROOT / path for path, (is_folder, _) in tree[1].items() if is_folder}
+    assert found == real and len(found) == len(tree[1])
+    assert [path for path, (_, remark) in tree[1].items() if not remark and path != "src/tuition"] == []
 
 
 def test_the_head_of_the_tree_names_what_is_there(tree):

@@ -23,7 +23,7 @@ from tuition import __version__
 from tuition.cli.batch import batch
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
-from tuition.core.visible import visible
+from tuition.core.texts.visible import visible
 
 __all__ = ["app", "main"]
 

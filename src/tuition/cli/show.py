@@ -22,7 +22,7 @@ from rich.table import Table
 
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
-from tuition.core.visible import visible
+from tuition.core.texts.visible import visible
 from tuition.recipes.plan.rounds import RoundPlan, RoundsPlan, Span
 from tuition.report import Row, money
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tuition.core.config import read_toml
 from tuition.core.rows import read_metrics
-from tuition.core.visible import visible
+from tuition.core.texts.visible import visible
 from tuition.exchange.lessons import Terms
 from tuition.exchange.rows import Row
 

@@ -11,7 +11,7 @@ from typing import Any
 from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
-from tuition.core.thoughts import thought_apart
+from tuition.core.texts.thoughts import thought_apart
 from tuition.exchange.columns import (
     read_curator,
     read_distilabel,

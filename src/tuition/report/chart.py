@@ -17,7 +17,7 @@ from typing import Any
 from tuition.core.errors import ConfigError, MissingExtra
 from tuition.core.records import Record
 from tuition.core.rows import read_metrics
-from tuition.core.visible import visible
+from tuition.core.texts.visible import visible
 from tuition.report.rows import run_folders
 
 __all__ = ["Line", "curve_chart", "curve_title", "folder_chart", "lines_of", "write_chart"]

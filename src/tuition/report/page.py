@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 
 from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_metrics, read_rows
-from tuition.core.visible import visible
+from tuition.core.texts.visible import visible
 from tuition.report.active import Table, calibration_table, rounds_table
 from tuition.report.chart import folder_chart
 from tuition.report.rows import money, read_json, rows_of, run_folders

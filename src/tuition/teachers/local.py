@@ -20,7 +20,7 @@ from tuition.core.budget import Price
 from tuition.core.errors import TeacherError
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Reply, Request, Usage
-from tuition.core.thoughts import thought_apart
+from tuition.core.texts.thoughts import thought_apart
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.together import Worker, Write
 from tuition.teachers.weights import Weights, find_weights

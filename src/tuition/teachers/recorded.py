@@ -14,7 +14,7 @@ from tuition.core.errors import DataError, TeacherError, some_of
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Json, Reply, Request
 from tuition.core.rows import read_rows, resolve_data
-from tuition.core.thoughts import thought_apart
+from tuition.core.texts.thoughts import thought_apart
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import estimate_usage
 

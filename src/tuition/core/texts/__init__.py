@@ -1,1 +1,1 @@
-"""Plain texts: where they end, and what they claim. Knows no task and no model."""
+"""Plain texts: where they end, what they claim, what is thought, what must be made visible. Knows no task."""

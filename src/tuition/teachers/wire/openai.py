@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuition.core.records import Failure, Json, Reply, Request, Usage
-from tuition.core.thoughts import thought_apart
+from tuition.core.texts.thoughts import thought_apart
 from tuition.teachers.usage import completed_usage, estimate_usage, read_usage, split_usage
 from tuition.teachers.wire.faults import finish_of, malformed, said_of, unfinished
 from tuition.teachers.wire.keys import Secret

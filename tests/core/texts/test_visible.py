@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from tuition.core.visible import visible
+from tuition.core.texts.visible import visible
 
 TITLE = "\x1b]0;PWNED\x07\x1b[2J\x1b[31m"
 SHOWN = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.core.thoughts import thought_apart
+from tuition.core.texts.thoughts import thought_apart
 
 PAGE = (Path(__file__).parents[2] / "docs" / "thoughts.md").read_text()
 _CELL = re.compile(r"(?<!\\)\|")
