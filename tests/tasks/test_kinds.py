@@ -110,3 +110,21 @@ def test_a_kind_of_ones_own_is_found_by_its_place():
 def test_unknown_kinds_are_told(kind, words):
     with pytest.raises(ConfigError, match=words):
         make_task(kind)
+
+
+THOUGHTS = [
+    ("number", "<think>Maybe 41? So the answer is 41.</think>\n\n42", "42"),
+    ("number", "[THINK]The answer is 41.[/THINK]The answer is 42.", "42"),
+    ("number", "analysisThe answer is 41.assistantfinalThe answer is 42.", "42"),
+    ("number", "<think>The answer is 41. But wait", None),
+    ("yes_no", "<thinking>The answer is no.</thinking>Yes.", "yes"),
+    ("free_text", "<thought>The answer is Rome.</thought>The answer is Paris.", "Paris"),
+    ("multiple_choice", "The answer is (A).</think>(B)", "b"),
+]
+"""Kind, text, and the answer: what a model only considered is not read."""
+
+
+@pytest.mark.parametrize(("kind", "text", "answer"), THOUGHTS)
+def test_a_thought_within_the_text_is_not_read(kind, text, answer):
+    example = Example(id="x", question="?", choices=("a", "b") if kind == "multiple_choice" else ())
+    assert make_task(kind).read(text, example) == answer
