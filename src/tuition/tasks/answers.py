@@ -22,9 +22,8 @@ from __future__ import annotations
 
 import re
 
-from tuition.core.steps import before_spill
 from tuition.core.texts.claims import turn
-from tuition.core.texts.spill import without_marks
+from tuition.core.texts.spill import own_words, without_marks
 from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence, plain
 
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]
@@ -107,7 +106,7 @@ def read_yes_no(text: str) -> str | None:
     Returns:
         "yes" or "no". None: empty, ambiguous, taken back, or neither said.
     """
-    body = without_marks(before_spill(text))
+    body = own_words(text)
     tail = conclusion(body)
     if tail is not None:
         return _said(tail) or _begun(tail)
@@ -144,7 +143,7 @@ def read_string(text: str) -> str | None:
     Returns:
         Without outer quotes and final point. None: empty, cut, taken back, or no string to be seen.
     """
-    body = without_marks(before_spill(text))
+    body = own_words(text)
     tail = conclusion(body)
     if tail is not None:
         return _announced(tail)

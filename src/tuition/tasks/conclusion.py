@@ -49,7 +49,7 @@ _ABROAD = (
     r"|odpowied[źz]|odpověď"
     r"|vastaus|cevap|yanıt|jawaban(?:nya)?|đáp án|răspuns(?:ul)?|válasz|ответ|вариант|відповідь|απάντηση"
     r"|उत्तर)\b"
-    r"|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: (?!nicht|no |non |não|pas )[\w'’]+){0,3}?"
+    r"|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
     r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b"
     r"|[:：—–]|是|为|為|は|が|은|는"
     r"|-(?= ))[\s:：*_]*"
@@ -82,6 +82,7 @@ _TAGS = re.compile(
 )
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~\s*")
 _OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
+_NOT_ABROAD = re.compile(r"\b(?:nicht|no|non|não|pas|ne|не)\b", re.IGNORECASE)
 _DENIED = re.compile(
     r"[\s*_]*(?:(?:never|(?:very |most |highly )?unlikely|hardly|anything but|far from|by no means|neither)\b"
     r"|nicht\b|n['’]est pas\b|pas\b|no es\b|não\b|non è\b|не\b|不是|ではない)"
@@ -198,7 +199,8 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     head = text[max(0, place - _HEAD) : place]
     is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail)
     is_open = is_asked and not is_whole and (not text.endswith(tail) or _ASKS.search(head))
-    is_said = not _DENIED.match(tail) and is_claimed(
+    is_denied = _DENIED.match(tail) or (kind == "abroad" and _NOT_ABROAD.search(text, place, start))
+    is_said = not is_denied and is_claimed(
         _ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start]
     )
     return Mark(place, start, plain(tail) if is_said and not is_open else "", is_said, is_whole), end

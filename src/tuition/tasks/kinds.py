@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from tuition.core.errors import DataError
 from tuition.core.records import Example, Grade
-from tuition.core.texts.thoughts import thought_apart
 from tuition.tasks.answers import normalise, read_string, read_yes_no
 from tuition.tasks.numbers import is_same_number, parse_bare_number, parse_number, read_number
 from tuition.tasks.options import read_option
@@ -20,11 +19,6 @@ _VERSION = "3"
 
 def _graded(is_right: bool) -> Grade:
     return Grade.RIGHT if is_right else Grade.WRONG
-
-
-def _said(text: str) -> str:
-    """Take the thought off a text: what a model only considered is no answer."""
-    return thought_apart(text)[0]
 
 
 def _label(example: Example) -> str:
@@ -49,7 +43,7 @@ class MultipleChoice:
         Returns:
             One of the choices; None: unreadable.
         """
-        return read_option(_said(text), example.choices)
+        return read_option(text, example.choices)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
         """Compare with the label, whatever case and outer marks.
@@ -89,7 +83,7 @@ class Number:
         Returns:
             A plain number; None: unreadable.
         """
-        return read_number(_said(text))
+        return read_number(text)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
         """Compare as exact numbers; 1,200 and 1200.0 are the same.
@@ -130,7 +124,7 @@ class YesNo:
         Returns:
             "yes" or "no"; None: unreadable.
         """
-        return read_yes_no(_said(text))
+        return read_yes_no(text)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
         """Compare with the label.
@@ -163,7 +157,7 @@ class FreeText:
         Returns:
             The string; None: unreadable.
         """
-        return read_string(_said(text))
+        return read_string(text)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
         """Compare with the label, whatever case, blanks and outer marks; numbers as numbers.

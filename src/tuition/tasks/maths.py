@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuition.core.errors import DataError, MissingExtra
 from tuition.core.records import Example, Grade
-from tuition.core.texts.spill import before_spill
-from tuition.core.texts.thoughts import thought_apart
+from tuition.core.texts.spill import own_words
 from tuition.tasks.conclusion import marks
 from tuition.tasks.numbers import is_same_number, parse_number, plain_number, read_number
 from tuition.tasks.sentences import is_cut, last_sentence
@@ -86,11 +85,10 @@ class Math:
         Returns:
             A plain number, or the expression as it was written; None: unreadable.
         """
-        body, _ = thought_apart(text)
-        number = read_number(body)
+        number = read_number(text)
         if number is not None:
             return number
-        said = _concluded(before_spill(body).strip())
+        said = _concluded(own_words(text))
         return said if said is not None and _parsed(said) else None
 
     def grade(self, answer: str | None, example: Example) -> Grade:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from tuition.core.texts.spill import before_spill
+from tuition.core.texts.claims import is_asserted
+from tuition.core.texts.spill import own_words
 from tuition.tasks.conclusion import WRAPPING, Mark, marks
 from tuition.tasks.equations import has_equation, solved
 from tuition.tasks.quantities import Quantity, clean, quantities, reads_on, scaled
@@ -113,12 +114,12 @@ def read_number(text: str) -> str | None:
     Returns:
         As `plain_number` writes it. None: empty, cut, ambiguous, or no number.
     """
-    body = before_spill(text).strip()
+    body = own_words(text)
     mark = next(marks(body), None)
     if mark is not None:
         value = _marked(body, mark)
     else:
-        value = parse_number(body)
+        value = parse_number(body) if is_asserted(body) else None
         if value is None and not is_cut(body, needs_final_mark=False):
             value = stated(body)
     return None if value is None else plain_number(value)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from tuition.core.records import option_letter
-from tuition.core.steps import before_spill
 from tuition.core.texts.claims import corrected, is_claimed, turn
-from tuition.core.texts.spill import without_marks
+from tuition.core.texts.spill import own_words
 from tuition.tasks.answers import leading_word, normalise, unwrapped
 from tuition.tasks.called import called_right
 from tuition.tasks.conclusion import WRAPPING, is_cut, last_sentence, marks, plain
@@ -87,7 +86,7 @@ def read_option(text: str, choices: Sequence[str]) -> str | None:
         One of the choices. None: empty, cut, ambiguous, denied, taken back, or none named.
     """
     options = tuple(choices)
-    body = without_marks(before_spill(text))
+    body = own_words(text)
     if not body:
         return None
     i = _named(body, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from tuition.core.texts.claims import is_asserted
 from tuition.tasks.clauses import BOUND, CLAUSE, CONCLUDES, is_adverbial, is_side, result_number
 from tuition.tasks.equations import has_equation, solved
 from tuition.tasks.quantities import clean, quantities, reads_on, scaled
@@ -80,6 +81,8 @@ def stated(body: str) -> Fraction | None:
         return None
     if has_equation(sentence):
         return solved(sentence)
+    if not is_asserted(sentence):
+        return None
     if is_cut(sentence, needs_final_mark=not _is_listed(body) and not _TITLED.fullmatch(sentence)):
         return None
     value = _single(sentence)

@@ -1,6 +1,6 @@
 import pytest
 
-from tuition.core.texts.claims import corrected, is_claimed, turn
+from tuition.core.texts.claims import corrected, is_asserted, is_claimed, turn
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,32 @@ def test_what_is_taken_back_is_found(text, correction):
 )
 def test_what_only_looks_like_it_takes_nothing_back(text):
     assert turn(text) is None
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "So 12 are left.",
+        "Therefore, she initially had 12.",
+        "There are 12 apples.",
+        "No number here.",
+    ],
+)
+def test_what_a_sentence_states_is_asserted(sentence):
+    assert is_asserted(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Is it 12?",
+        "12 is wrong.",
+        "Some say it is 12.",
+        "I don't think it is 12.",
+        "A student answered 12.",
+        "The least likely value is 12.",
+        "I would never choose 12.",
+    ],
+)
+def test_what_a_sentence_asks_denies_or_reports_is_not_asserted(sentence):
+    assert not is_asserted(sentence)

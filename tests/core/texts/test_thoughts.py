@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuition.core.texts.thoughts import thought_apart
 
-PAGE = (Path(__file__).parents[2] / "docs" / "thoughts.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "thoughts.md").read_text()
 _CELL = re.compile(r"(?<!\\)\|")
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["corrected", "is_claimed", "turn"]
+__all__ = ["corrected", "is_asserted", "is_claimed", "turn"]
 
 _REACH = 200
 _LAST = 160
+_SHORT = 9
 
 
 def _any(*phrases: str) -> str:
@@ -84,6 +85,13 @@ _NOT_CLAIMED = re.compile(
         + r"(?:\s+(?:final|possible|correct|right|best|multiple[- ]choice|likely|plausible))?"
         + _OPENS,
     ),
+    re.IGNORECASE,
+)
+_CONCLUDES = re.compile(r"\W*(?:so|therefore|thus|hence)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"[$€£(]*-?\d[\d.,]*\)?")
+_WRONG_KIND = re.compile(
+    r"\b(?:wrong|incorrect|least likely|second[- ]best|worst) (?:answer|option|choice|value|result|number)\b"
+    r"|(?:n['’]t|\bnot|\bnever) (?:choose|pick|select)\b",
     re.IGNORECASE,
 )
 _UNREAL = re.compile(
@@ -184,6 +192,26 @@ def is_claimed(head: str, mark: str = "") -> bool:
         or _UNREAL.search(sentence + mark)
         or _WRONG_ABROAD.search(sentence[-_NEAR:] + mark)
     )
+
+
+def is_asserted(sentence: str) -> bool:
+    """Say whether a sentence asserts the number it names.
+
+    Args:
+        sentence: Without a conclusion mark, such as "So 12 are left."
+
+    Returns:
+        False where it asks, or where the number is denied, supposed, another person's, or called wrong.
+    """
+    found = _NUMBER.search(sentence)
+    if found is None:
+        return True
+    head, rest = sentence[: found.start()], sentence[found.end() :]
+    is_asked = sentence.rstrip(" *_\"')").endswith("?")
+    # a longer sentence tells the story of the question, in which people say and think things
+    is_own = _CONCLUDES.match(sentence) or len(sentence.split()) > _SHORT
+    is_reported = not is_own and not is_claimed(head)
+    return not (is_asked or is_reported or _WRONG_KIND.search(head) or _AT_ONCE.match(rest[:_REACH]))
 
 
 def turn(text: str) -> int | None:

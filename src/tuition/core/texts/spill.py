@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["before_spill", "without_marks"]
+from tuition.core.texts.thoughts import thought_apart
+
+__all__ = ["before_spill", "own_words", "without_marks"]
 
 _TOKEN = (
     r"(?:<[|｜](?!(?:channel|message|constrain|answer)[|｜])[^<>\s|｜]{1,40}[|｜]>"
@@ -78,6 +80,20 @@ def before_spill(text: str) -> str:
         elif not is_fenced and place > first and _begins_a_turn(text, found, after=after):
             return text[:place]
     return text
+
+
+def own_words(text: str) -> str:
+    """Give what a text says itself: what every reader of answers begins with.
+
+    Args:
+        text: What a teacher or a student wrote.
+
+    Returns:
+        The text behind its thought and before an invented next turn, without a chat template's marks at its
+        ends.
+    """
+    answer, _ = thought_apart(text)
+    return without_marks(before_spill(answer))
 
 
 def without_marks(text: str) -> str:
