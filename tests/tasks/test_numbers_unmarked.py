@@ -58,6 +58,9 @@ NOT_STATED = [
     "The remainder is 3 (mod 17).",
     "So the answer might be near 5.",
     "- Tom is 5 and Ann is 10.",
+    "We take the 5 spoons from the total 12 spoons to find the number she bought.",
+    "Therefore, Chris labels a point with the number 25 four times.",
+    "It works.\n7) We can verify this satisfies the equation:\n   $343 - 245 - 63 = 35$",
 ]
 
 

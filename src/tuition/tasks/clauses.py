@@ -99,7 +99,10 @@ _STATED = re.compile(
     r"\b(?:is|are|was|were|has|have|had|be)\s+(?:about |only |exactly )?[$€£¥]?-?\d", re.IGNORECASE
 )
 _PRONOUN = re.compile(r"\s*(?:which|this|that)\s+")
-_GOES_ON = re.compile(r"(?:[,;:]|\s-)\s+\w+\s+\w+\s+\w+|\b(?:so|we|divid\w+|multipl\w+|subtract\w*|by)\b")
+_GOES_ON = re.compile(
+    r"(?:[,;:]|\s-)\s+\w+\s+\w+\s+\w+|\b(?:so|we|divid\w+|multipl\w+|subtract\w*|by)\b"
+    r"|\bto (?:find|get|determine|calculate|reach)\b"
+)
 
 
 def is_side(before: str) -> bool:

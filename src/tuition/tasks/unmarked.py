@@ -20,6 +20,7 @@ _NO_CONCLUSION = re.compile(
     r"|undetermined|undefined"
     r"|multipl\w+|divid\w+|subtract\w*|add(?:s|ed|ing)?(?! up to)|sum|product|calculat\w+|find"
     r"|determine|need to|per ?cent of)\b"
+    r"|\b(?:twice|(?:two|three|four|five|six|seven|eight|nine|ten) times)\b"
     r"|%\s+of\s+[$\d]|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d",
     re.IGNORECASE,
 )
@@ -74,10 +75,15 @@ def stated(body: str) -> Fraction | None:
         The value of the sentence's equation, its single number, or the one it ends with as its result; None
         where the sentence checks, recalls or leaves it open.
     """
-    sentence = clean(last_sentence(body))
+    last = last_sentence(body)
+    sentence = clean(last)
     bullet = _BULLET.match(sentence)
     sentence = sentence[bullet.end() :] if bullet else sentence
-    if _CHECKS.match(sentence) or _LOSS.search(sentence):
+    lead = body[: -len(last)].rstrip()[-_BACK:].rpartition("\n")[2] if last else ""
+    is_check = _CHECKS.match(sentence) or (
+        lead.endswith(":") and _CHECKS.match(_BULLET.sub("", lead, count=1))
+    )
+    if is_check or _LOSS.search(sentence):
         return None
     if has_equation(sentence):
         return solved(sentence)
