@@ -61,7 +61,8 @@ def main():
         for seed in range(1, 2 if quick else 6):
             done = {run["setting"] for run in runs if run["seed"] == seed}
             names = [name for name in SETTINGS if name not in done]
-            runs = runs + seed_runs(folder / str(seed), seed, names, quick=quick, jobs=jobs)
+            if names:
+                runs = runs + seed_runs(folder / str(seed), seed, names, quick=quick, jobs=jobs)
             # After every seed, so that one that is cut off leaves those before.
             frame.write(
                 "knowledge",
