@@ -105,6 +105,7 @@ def examine(module, copy, rows, *, until, most, seed):
     for path in place.parent.glob(f"__pycache__/{place.stem}.*"):
         path.unlink()  # a mutant may be as old and as long as what it was made from
     random.Random(seed).shuffle(found)
+    found.sort(key=lambda mutant: mutant[0] not in rows["survived"])
     for name, line, changed in found[:most]:
         if name not in rows["killed"] and time.monotonic() < until:
             place.write_text(changed)
