@@ -199,11 +199,11 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     head = text[max(0, place - _HEAD) : place]
     is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail)
     is_open = is_asked and not is_whole and (not text.endswith(tail) or _ASKS.search(head))
-    is_denied = _DENIED.match(tail) or (kind == "abroad" and _NOT_ABROAD.search(text, place, start))
-    is_said = not is_denied and is_claimed(
-        _ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start]
-    )
-    return Mark(place, start, plain(tail) if is_said and not is_open else "", is_said, is_whole), end
+    is_said = is_claimed(_ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start])
+    is_said = is_said and not (kind == "abroad" and _NOT_ABROAD.search(text, place, start))
+    # an option's own text may begin with "never" or "unlikely", so that a denial is not the claim's
+    is_empty = is_open or not is_said or _DENIED.match(tail)
+    return Mark(place, start, "" if is_empty else plain(tail), bool(is_said), is_whole), end
 
 
 def _is_at_the_end(text: str, place: int) -> bool:

@@ -88,7 +88,7 @@ _NOT_CLAIMED = re.compile(
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(r"\W*(?:so|therefore|thus|hence)\b", re.IGNORECASE)
-_NUMBER = re.compile(r"[$€£(]*-?\d[\d.,]*\)?")
+_NUMBER = re.compile(r"[$€£(]{0,3}-?\d[\d.,]*\)?")
 _WRONG_KIND = re.compile(
     r"\b(?:wrong|incorrect|least likely|second[- ]best|worst) (?:answer|option|choice|value|result|number)\b"
     r"|(?:n['’]t|\bnot|\bnever) (?:choose|pick|select)\b",
