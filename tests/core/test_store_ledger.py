@@ -51,6 +51,13 @@ def test_an_open_attempt_holds_its_call_its_place_and_its_worst(store):
     assert row["owner"]
 
 
+def test_a_call_of_a_batch_that_was_never_opened_takes_nothing(store):
+    future = store.reserve(request(), WORST, place=PLACE, price=PRICE, batch="b1")
+    with pytest.raises(StoreError, match="there is no batch 'b1'; open it before its calls are reserved"):
+        future.result(10)
+    assert sums(store) == (0, 0, 0)
+
+
 def test_a_call_of_unknown_price_holds_no_price_and_counts_as_nothing(store):
     future = store.reserve(request(), Cost(nano=None, tokens=60), place=PLACE, caps=(), price=None)
     row = attempt(store, future.result(10).attempt_id)
