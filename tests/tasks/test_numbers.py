@@ -126,3 +126,15 @@ def test_the_reader_agrees_with_recorded_answers(data):
                 missed += read is None
     assert differ / (agree + differ) < 0.02
     assert missed / (agree + missed) < 0.15
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *[("0", "0"), ("-7", "-7"), ("1/2", "0.5"), ("1/5", "0.2"), ("1/25", "0.04"), ("3/8", "0.375")],
+        *[("-5/4", "-1.25"), ("1/16", "0.0625"), ("7/50", "0.14"), ("12345/100", "123.45"), ("1/3", "1/3")],
+        *[("-1/6", "-1/6"), ("2/15", "2/15"), ("22/7", "22/7")],
+    ],
+)
+def test_a_number_is_written_as_labels_are(value, text):
+    assert plain_number(Fraction(value)) == text
