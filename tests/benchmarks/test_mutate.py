@@ -95,7 +95,8 @@ def test_of_every_listed_module_at_most_five_in_a_hundred_live_each_with_its_rea
         killed, survived = results[module]["killed"], results[module]["survived"]
         assert len(killed) + len(survived) >= min(60, results[module]["mutants"]), module
         assert 20 * len(survived) <= len(killed) + len(survived), module
-        assert survived.keys() == lists["accepted"].get(module, {}).keys(), module
+        reasons = lists["accepted"].get(module, {})
+        assert survived.keys() <= reasons.keys() and not killed.keys() & reasons.keys(), module
 
 
 def test_every_listed_test_file_is_there(lists):
