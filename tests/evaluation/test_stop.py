@@ -41,6 +41,12 @@ def test_a_plateau_holds_once_the_bound_is_below_the_points():
     assert not plateau(rounds(500, 580, 590, 600), last=2, points=2.0).holds
 
 
+def test_a_plateau_looks_back_so_many_rounds_and_no_further():
+    hits = rounds(500, 580, 600, 601, 603)
+    gains = {last: plateau(hits, last=last, points=2.0).numbers["won"] for last in (1, 2, 3, 4)}
+    assert gains == {1: 2, 2: 3, 3: 23, 4: 103}
+
+
 def test_few_items_without_change_are_no_certainty():
     found = plateau(rounds(5, 5, 5, 5, n=10), last=2, points=2.0)
     assert found.value == pytest.approx(164.48536 / 12)
@@ -50,7 +56,8 @@ def test_few_items_without_change_are_no_certainty():
 def test_the_gain_is_paired_by_item():
     before, now = [1, 1, 0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 0, 0, 0]
     found = plateau([before, now], last=1, points=5)
-    assert (found.numbers["won"], found.numbers["lost"]) == (3, 1)
+    assert found.numbers == {"rounds": 1, "n": 8, "won": 3, "lost": 1, "gain_points": 25.0}
+    assert found.because.startswith("the last 1 rounds gained +25.0 points on 8 items, at most ")
     assert found.value == pytest.approx(100 * (0.2 + 1.6448536 * math.sqrt(0.046)))
 
 
