@@ -8,7 +8,7 @@ import typer.main
 from tiny import teachers
 
 from tuition import __version__
-from tuition.cli import commands
+from tuition.cli import check, commands
 from tuition.cli.main import app
 from tuition.core.errors import (
     BudgetSpent,
@@ -81,7 +81,7 @@ def test_each_error_is_one_text_and_one_code(tuition, monkeypatch, error, code):
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr(commands, "check_config", broken)
+    monkeypatch.setattr(check, "check_config", broken)
     said = tuition("check", "any.toml")
     assert said.code == code
     assert said.err == f"error: {error}\n"
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tuition, monkeypatch, fau
     def broken(*_, **__):
         raise fault
 
-    monkeypatch.setattr(commands, "check_config", broken)
+    monkeypatch.setattr(check, "check_config", broken)
     said = tuition("check", "any.toml")
     assert (said.code, said.err, said.out) == (code, f"error: {text}\n", "")
 
@@ -114,7 +114,7 @@ def test_a_fault_that_names_no_file_keeps_its_trace(tuition, monkeypatch):
     def broken(*_, **__):
         raise OSError(errno.EBADF, "Bad file descriptor")
 
-    monkeypatch.setattr(commands, "check_config", broken)
+    monkeypatch.setattr(check, "check_config", broken)
     with pytest.raises(OSError, match="Bad file descriptor"):
         tuition("check", "any.toml")
 
