@@ -48,7 +48,8 @@ class Arm:
     def name(self):
         if self.money == "whole":
             return "whole pool"
-        parts = [self.strategy, SCHEDULES[self.schedule]] + ["half of the money"] * (self.money == "half")
+        strategy = f"{self.strategy}, hard" if self.strategy == "egss_intra" else self.strategy
+        parts = [strategy, SCHEDULES[self.schedule]] + ["half of the money"] * (self.money == "half")
         return ", ".join(parts)
 
     def usd(self, constants):
@@ -77,7 +78,7 @@ def arms_of(constants):
     arms += [Arm("random", "anew"), Arm(best, "anew")]
     arms += [Arm("random", money="half"), Arm(best, "anew", "half"), Arm(best, money="half")]
     arms += [Arm(strategy, schedule) for strategy in STRATEGIES for schedule in ("on", "one", "anew")]
-    return list(dict.fromkeys(arms))
+    return list(dict.fromkeys([*arms, Arm("egss_intra", "on")]))
 
 
 def main():
@@ -161,6 +162,9 @@ def tables(place, arm, seed, constants):
     """The configuration of an arm."""
     out, pool, look = place / "runs" / arm.name, place / "pool", constants["look"]
     selection = {"strategy": arm.strategy}
+    if arm.strategy == "egss_intra":
+        # Soft intra stands in results/active_seeds_6_10.json.
+        selection["intra"] = "hard"
     if arm.strategy != "random":
         selection["candidates"] = arm.candidates(constants)
     return {
@@ -307,7 +311,8 @@ def smallest(shares, field, *, is_random):
 def means(rows):
     fields = ("usd", "start_usd", "asked", "accuracy", "within_reach", "beyond_reach", "steps_trained")
     fields += ("student_tokens", "wall_s")
-    return {field: round(sum(row[field] for row in rows) / len(rows), 4) for field in fields}
+    mean = {field: round(sum(row[field] for row in rows) / len(rows), 4) for field in fields}
+    return {"bill_usd": round(mean["usd"] + mean["start_usd"], 4), **mean}
 
 
 def reached(rows, whole, margin):
