@@ -43,6 +43,14 @@ EMPHASIS = [
 MARKUP = [
     *both(
         "42",
+        '{"answer": {"value": 42, "unit": "cm"}}',
+        '{"answer": [42]}',
+        "**Answer: 42** ✅",
+        "The answer is 42###",
+    ),
+    *both("48", "The answer is 36 (from Case 1) + 12 (from Case 2) = 48."),
+    *both(
+        "42",
         "<answer>42</answer>",
         "<answer> 42 </answer>",
         "The answer is <b>42</b>.",
@@ -161,6 +169,10 @@ READ = [*EMPHASIS, *MARKUP, *LATEX, *GROUPS, *SCALES, *SIGNS, *UNITS]
 
 NO_PLAIN_NUMBER = {
     "roots and powers": (
+        "the square root of 5",
+        "2 square root of 3",
+        "3 to the fourth",
+        "10 to the 6",
         "\\sqrt{2}",
         "4\\sqrt{2}",
         "6√2",
@@ -181,6 +193,10 @@ NO_PLAIN_NUMBER = {
         "e^2",
     ),
     "letters": (
+        "5 pi",
+        "3 cos x",
+        "log 2",
+        "sin 30",
         "3x",
         "2a^2",
         "2x + 1",
@@ -196,6 +212,8 @@ NO_PLAIN_NUMBER = {
         "\\frac12x",
     ),
     "calculations": (
+        "5 (x + 1)",
+        "half of 5",
         "5 + 6",
         "5 * 6",
         "5 × 6",
@@ -219,8 +237,14 @@ NO_PLAIN_NUMBER = {
     ),
     "plus or minus": ("±2021", "\\pm 2021", "± 5", "+/- 5", "plus or minus 5", "5 ± 2", "5 \\pm \\sqrt{3}"),
     "factorials": ("5!", "5! / 3!", "10!"),
-    "no exact number": ("0.333...", "0.\\overline{3}", "0.3…", "5...", "0.\\bar{3}"),
+    "no exact number": ("0.333 repeating", "0.333...", "0.\\overline{3}", "0.3…", "5...", "0.\\bar{3}"),
     "lists": (
+        "12 or maybe 4",
+        "12, maybe 4",
+        "12, possibly 4",
+        "5 or perhaps 6",
+        "12 for Ann, 15 for Bob",
+        "5 for x=1 and 6 for x=2",
         "3, 4",
         "3 and 4",
         "3 or 4",
@@ -244,6 +268,9 @@ NO_PLAIN_NUMBER = {
     ),
     "ranges": ("3-4", "3 to 4", "3–4", "between 3 and 4", "from 3 to 4", "3 - 4", "[3, 4)", "3..4", "5~6"),
     "bounds": (
+        "other than 5",
+        "nowhere near 5",
+        "[5, ∞)",
         "x ≥ 5",
         "x > 5",
         "at least 5",
@@ -266,6 +293,9 @@ NO_PLAIN_NUMBER = {
         "fewer than 5",
     ),
     "ratios, times and dates": (
+        "5 o'clock",
+        "3 remainder 2",
+        "3 with a remainder of 2",
         "3:4",
         "10:30",
         "12:00",
@@ -276,6 +306,7 @@ NO_PLAIN_NUMBER = {
         "4 over 5",
     ),
     "compounds": (
+        "2 € 50",
         "3 weeks and 2 days",
         "6 pounds 4 ounces",
         "6 pounds, 4 ounces",
@@ -301,6 +332,9 @@ NO_PLAIN_NUMBER = {
         "1 000 000",
     ),
     "scales that are none": (
+        "5 grand",
+        "5 lacs",
+        "5 ten-thousands",
         "7k",
         "5 dozen",
         "3M",
@@ -313,7 +347,15 @@ NO_PLAIN_NUMBER = {
         "2 Millionen",
         "5 million 3",
     ),
-    "other bases": ("11201_3", "1010_2", "0x1F", "5_{10}", "22_{3}"),
+    "other bases": ("101 in base 2", "11201_3", "1010_2", "0x1F", "5_{10}", "22_{3}"),
+    "negative in words behind it": (
+        "7 (negative)",
+        "7, negative",
+        "7 below",
+        "7 in the red",
+        "a loss of 7",
+        "the opposite of 7",
+    ),
     "signs that stand alone": ("- 5", "--5", "— 5"),
 }
 

@@ -25,6 +25,7 @@ STATED = [
     ("**Round to the nearest whole number:** $139", "139"),
     ("Josh made a profit of **$70,000**.", "70000"),
     ("In total, there are 9 options.", "9"),
+    ("Therefore, the temperature is minus 7 degrees.", "-7"),
 ]
 NOT_STATED = [
     "Therefore, there are 4 lattice points on the hyperbola x^2 - y^2 = 17.",
@@ -61,6 +62,12 @@ NOT_STATED = [
     "We take the 5 spoons from the total 12 spoons to find the number she bought.",
     "Therefore, Chris labels a point with the number 25 four times.",
     "It works.\n7) We can verify this satisfies the equation:\n   $343 - 245 - 63 = 35$",
+    "Let me verify: 3 * 4 = 12.",
+    "So we must solve 3x = 12.",
+    "So the result depends on whether x = 3.",
+    "There may be 3 answers.",
+    "Suppose there are 5 apples.",
+    "We assumed that n = 5.",
 ]
 
 

@@ -39,6 +39,15 @@ YES = [
     "Antwort: Yes",
     "The answer is a yes.",
     "Yes (birds fly).",
+    "In short, yes.",
+    "Absolutely yes.",
+    "Yes indeed.",
+    "Yes it is.",
+    "<b>Yes</b>",
+    "I would say yes.",
+    "Yes and here is why.",
+    "Yes</answer>",
+    "Yes ✅",
 ]
 NO = [
     "No",
@@ -60,6 +69,9 @@ NO = [
     "No\n\nFish swim.",
     "The answer is no since fish swim.",
     "No, no one knows.",
+    "No it isn't.",
+    "In short, no.",
+    "I would say no.",
 ]
 NEITHER = [
     "Answer: no information is given.",
@@ -108,6 +120,8 @@ NEITHER = [
     "The answer is no better than before.",
     "Yes... no.",
     "The answer could be yes.",
+    "No (or yes).",
+    "Answer: No, Yes",
 ]
 TAKEN_BACK = [
     ("No, wait, yes.", "yes"),
@@ -196,6 +210,17 @@ NAMES = [
     ("The answer is H. G. Wells.", "H. G. Wells"),
     ("The answer is Mrs. Dalloway.", "Mrs. Dalloway"),
     ("The answer is St. Petersburg, Russia.", "St. Petersburg, Russia"),
+    ("The answer is Wm. Shakespeare.", "Wm. Shakespeare"),
+    ("The answer is Dept. of State.", "Dept. of State"),
+    ("The answer is Bldg. 7.", "Bldg. 7"),
+    ("The answer is 10 ft. tall.", "10 ft. tall"),
+    ("The answer is 10 ft. It is tall.", "10 ft"),
+    ("The answer is Tues. morning.", "Tues. morning"),
+    ("\\boxed{\\text{New~York~City}}", "New York City"),
+    ("\\boxed{\\text{New York}\\ \\text{City}}", "New York City"),
+    ("\\boxed{\\large\\text{Paris}}", "Paris"),
+    ("\\boxed{\\underline{\\text{Paris}}}", "Paris"),
+    ("The answer is Paris</assistant>", "Paris"),
 ]
 NO_STRING = [
     'Therefore, the letters of "Chantal Ines" are lsaa.',
@@ -209,6 +234,7 @@ NO_STRING = [
     "The wrong answer is Paris.",
     "If the answer were Paris, fine.",
     "The answer isn't Paris.",
+    "The answer is Paris. Not Paris, Rome.",
 ]
 
 

@@ -29,9 +29,13 @@ from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]
 
 _LEADING_WORD = re.compile(
-    r"^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\()", re.IGNORECASE
+    r"^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\("
+    r"|\s+(?:indeed|it|he|she|they|we|there)\b|\s+and (?:here|this|that)\b)",
+    re.IGNORECASE,
 )
-_TURN = re.compile(r"\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?]|$))", re.IGNORECASE)
+_TURN = re.compile(
+    r"\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$", re.IGNORECASE
+)
 _NO = re.compile(r"\bno\b", re.IGNORECASE)
 _SURE = (
     r"(?:(?:an?|definitely|clearly|certainly|probably|likely|most likely|simply|obviously|therefore|thus"
@@ -44,7 +48,11 @@ _BEGINS = re.compile(
     re.IGNORECASE,
 )
 _YES_NO = re.compile(r"\b(?:yes|no)\b(?!\s+[a-z])", re.IGNORECASE)
-_YES_NO_AT_END = re.compile(r"\b(?:so|therefore|thus|hence)\b,?\s+(yes|no)\b(?=\W*$|,)", re.IGNORECASE)
+_YES_NO_AT_END = re.compile(
+    r"\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
+    r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)",
+    re.IGNORECASE,
+)
 _SPAN = re.compile(
     r"\*\*([^*\n]{1,200})\*\*|`{1,2}([^`\n]{1,200})`{1,2}|\"([^\"\n]{1,200})\"(?!\w)|“([^”\n]{1,200})”"
     r"|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)|\$([^$\n]{1,200})\$"
@@ -52,6 +60,9 @@ _SPAN = re.compile(
 """What is set in bold, quotes or mathematics."""
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
 """What is in bold where the mark was so too: the first asterisks belong to the mark."""
+_LATEX_BLANK = re.compile(r"(?<=[\w}])(?:\\[ ,;:]|~)(?=\w)")
+_UNDER = re.compile(r"\\(?:underline|fbox)\s*\{([^{}]*)\}")
+_STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bfseries)(?![A-Za-z])\s*")
 _LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
 _BLANKS = " \t\n\r*_$"
 _WORD = re.compile(r"[^\W\d]{2}")
@@ -94,7 +105,7 @@ def leading_word(text: str) -> str | None:
     word, rest = found[1].lower(), text[found.end() :]
     if turn(_NO.sub("", rest) if word == "no" else rest) is not None:
         return None
-    return word if {said.lower() for said in _TURN.findall(text)} <= {word} else None
+    return word if {(said[1] or said[2]).lower() for said in _TURN.finditer(text)} <= {word} else None
 
 
 def read_yes_no(text: str) -> str | None:
@@ -110,6 +121,7 @@ def read_yes_no(text: str) -> str | None:
     tail = conclusion(body)
     if tail is not None:
         return _said(tail) or _begun(tail)
+    body = plain(body)
     first, last = _said(body), _said(last_sentence(body))
     if first is None and _LEADING_WORD.match(body):
         return None
@@ -162,6 +174,8 @@ def read_string(text: str) -> str | None:
 
 def _announced(tail: str) -> str | None:
     """Take what a mark announces: what it sets in bold or quotes at once, else its sentence."""
+    if "\\" in tail or "~" in tail:
+        tail = _STYLE.sub("", _UNDER.sub(r"\1", _LATEX_BLANK.sub(" ", tail)))
     found = _SPAN.match(tail) or _CLOSED.match(tail)
     if found and not _GOES_ON.match(tail, found.end()):
         return unwrapped(found[found.lastindex or 0])

@@ -23,14 +23,15 @@ _END = (
     r"(?=\*{0,3}\s*[.,;:!)\]\n]|\*{0,3}\s*$"
     r"|\*{0,3}\s+(?:because|since|as|here|for|to|and|given|in this|among)\b)"
 )
-_IS = r"\s+(?:is|was|would be|must be|has to be|should be|(?:seems|appears) to be|looks like|looks)\s+"
+_IS = r"\s+(?:is|was|would be|must be|has to be|should be|(?:seems|appears) to be|looks like|looks|seems)\s+"
 _SAID = re.compile(
     # "Option C is correct", "(C) feathers is the best answer", "C would be the right choice"
     rf"(?<![\w'’]){_NOUN}{_LETTER.format('is')}"
     r"(?:, [^.\n()]{0,60},|(?::|\.(?= [a-z])| [-–—]) [^.\n()]{0,60}?(?:,| [-–—])?|\s*\([^()\n]{0,60}\)"
     r"|(?<=[)\]])[^.\n()]{0,80}?)?"
     rf"{_IS}(?:(?:\w+ly|therefore|thus|hence|indeed) )?(?:(?:the|a|your"
-    rf"|our) )?(?:only )?(?:{_GOOD}(?: {_KIND})?|(?:only )?{_KIND}){_END}"
+    rf"|our) )?(?:only {_KIND} (?:that|which|with)\b|(?:only )?(?:{_GOOD}(?: {_KIND})?"
+    rf"|(?:only )?{_KIND}){_END})"
     # "I would choose (B)", "Choose C", "I'd go with option C"
     r"|(?:\b(?:I|[Ww]e)(?: (?:would|will|should|can|must|therefore|thus|have to)|['’](?:d|ll|m))?"
     r"|\b(?:let['’]s|so|thus|hence|therefore,?)|(?:^|[.!:\n]))\s*(?:\w+ly )?"
@@ -52,9 +53,12 @@ _AT_LAST = re.compile(
     rf"|^\W*(?:[Ss]o|[Tt]herefore|[Tt]hus|[Hh]ence)\W{{1,3}}(?:it is |it['’]s "
     rf"|that['’]s )?{_NOUN}{_LETTER.format('so')}[\s.!]*$"
     r"|\b(?:corresponds?|corresponding|matche?s?|matching|points? to|leads? to|leads us to"
-    r"|leaves(?: us with)?|left with"
+    r"|left with"
     r"|agrees with|aligns with|consistent with|best described by|represented by|given by)(?: to| with)?"
-    rf" (?:the )?(?:option|choice|answer|letter) {_LETTER.format('matched')}[\s.!]*$",
+    rf" (?:the )?(?:option|choice|answer|letter) {_LETTER.format('matched')}[\s.!]*$"
+    rf"|(?:\bleaves(?: us with)?|^\W*(?:[Ss]o |[Tt]hus |[Hh]ence "
+    rf"|[Tt]herefore,? )?(?:(?:[Tt]he )?[Ss]olution|[Cc]orrect"
+    rf"|[Ff]inal)(?: is|\W{{0,3}}:\W{{0,3}})) {_NOUN}{_LETTER.format('left')}[\s.!]*$",
 )
 _BESIDE = re.compile(
     r"\b(?:nor|neither|both|either|not|than|unlike)\s+(?:\w+ )?$|\(?\b[A-Z]\)?,?\s+(?:or|and"

@@ -15,8 +15,11 @@ __all__ = ["BOUND", "CLAUSE", "CONCLUDES", "is_adverbial", "is_side", "result_nu
 BOUND = re.compile(
     r"(?:at (?:least|most)|(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger) than|up to"
     r"|over|under"
-    r"|above|below|exceed\w*|m(?:in|ax)imum of|between|from|within|almost|nearly|beyond|plus|minus"
-    r"|times)\s*[$€£¥]?$",
+    r"|above|below|exceed\w*|m(?:in|ax)imum of|between|from|within|almost|nearly|beyond|plus"
+    r"|times|unequal to|other than|nowhere near|(?:roots?|half|third|quarter|opposite|reciprocal"
+    r"|inverse|negative) of"
+    r"|neg|log|ln|sin|cos|tan|negative(?: number)?[,:]|(?:loss|deficit|debt|decrease|drop|fall"
+    r"|decline) of)\s*[$€£¥]?$",
     re.IGNORECASE,
 )
 """Before a number that is a bound, or part of a calculation in words."""

@@ -20,9 +20,11 @@ WRAPPING = " \t\n\r*_`'\"“”‘’$"
 """What may stand around an answer without being part of it."""
 
 _IS = (
-    r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|has to be|(?:seems|appears) to be|becomes|equals)\b"
-    r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely"
-    r"|most likely)\b,?"
+    r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|can only be|(?:has|ought|turns out|seems"
+    r"|appears) to be|becomes|remains(?=[\s*(]+(?-i:[A-Z])\b)|comes out as"
+    r"|equals|corresponds to)\b"
+    r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely|obviously|actually"
+    r"|certainly|surely|still|of course|in fact|none other than|given by|most likely)\b,?"
     r"(?=\W*(?:(?-i:[A-Z])\b|\d)))?"
 )
 _AFTER = r"(?:\s*</?(?:b|strong|i|em|p|span|u)>)*[\s:*_]*"
@@ -32,7 +34,10 @@ _KEY = (
 )
 _ANSWER = (
     r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
-    r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?)?"
+    r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?(?: \"[^\"\n]{1,80}\")?"
+    r"| here| (?:that )?(?:I|we|you)(?:['’]re)? (?:would |will |should )?(?:choose|pick|want|need|get"
+    r"|seek|looking for)"
+    r"| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
     rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
     r"|\s*[-–—=]\s*(?=(?-i:\(?[A-Z]\)?(?![\w'’]|\s[a-z])|[-$]?\d)))"
@@ -40,7 +45,8 @@ _ANSWER = (
 _CHOSEN = (
     r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"
     r"|most (?:\w+ )?\w+|only (?:\w+ )?\w+)"
-    r" (?:(?:option|choice|pick|selection|letter|alternative|guess|match|fit)\b|(?:statement"
+    r" (?:(?:option|choice|pick|selection|letter|alternative|guess|match|fit|response)\b(?: here\b)?"
+    r"|(?:statement"
     r"|one)\b(?=\W+\w+\W+[A-Z]\b))"
     rf"(?:\W{{0,4}}{_IS}{_AFTER}|\s*:{_AFTER})"
 )
@@ -52,17 +58,18 @@ _ABROAD = (
     r"|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
     r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b"
     r"|[:：—–]|是|为|為|は|が|은|는"
-    r"|-(?= ))[\s:：*_]*"
+    r"|-(?= ))[\s:：*_]*|(?<!不)[选選]择?[\s:：*_]*(?=[(（]?[A-Z](?![A-Za-z]))"
 )
 _HEADING = r"(?P<above>^[ \t#*_>]*(?:(?:the|my|final|correct|best) ){0,3})answer[ \t#*_]*\n\s*(?=\S)"
 _SIGN = re.compile(
-    rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)|(?P<tag>[<\[](?:final_?)?answer[>\]])"
+    rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)|(?P<tag>[<\[](?:final_?)?(?:answer|choice)[>\]])"
     rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
     rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))",
     re.IGNORECASE | re.MULTILINE,
 )
 _ANNOUNCED_BOX = re.compile(r"(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z", re.I)
-_VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+", re.S)
+_VALUE = re.compile(r"\{[^{}]*\}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+", re.S)
+_INNER_KEYS = ("answer", "value", "letter", "label", "option", "choice", "text")
 _ARROW_REACH = 60
 _DOTS = re.compile(r"\s*(?:\.{2,}|…)\s*")
 _FIRST = re.compile(r"\W*\w+")
@@ -245,9 +252,15 @@ def _value(said: str) -> str:
         value = json.loads(said)
     except json.JSONDecodeError:
         return said.strip().strip("'\"")
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        value = next((value[key] for key in _INNER_KEYS if key in value), said)
     if value is None:
         return ""
-    return value.strip() if isinstance(value, str) else said
+    return (
+        value.strip() if isinstance(value, str) else said if isinstance(value, (list, dict)) else str(value)
+    )
 
 
 def plain(tail: str) -> str:

@@ -27,11 +27,12 @@ _BRACKETED = re.compile(r"[(\[{（]\s*([A-Za-z])\s*[)\]}）]")
 _LABEL = (
     r"(?:(?:the|la|le|el|il|die|het|de|l['’])\s*)?"
     r"(?:(?:option|choice|letter|answer|opci[oó]n|opzione|opç[aã]o|letra|lettre|lettera|buchstabe|вариант"
-    r"|选项|選項|選択肢|보기)\s*)?"
+    r"|选项|選項|選択肢|보기)\s*[:：]?\s*)?"
 )
 _LEADING_LETTER = re.compile(
-    rf"^[\s*_`'\"“$]*{_LABEL}[*_]{{0,3}}(?:[(\[{{（]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）]"
-    r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、]|$|\s(?:because|since|as|which)\b))"
+    rf"^[\s*_`'\"“$]*{_LABEL}[*_'\"“‘]{{0,3}}(?:[(\[{{（<]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）>]"
+    r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、]|$|\s(?:because|since|as|which|and not"
+    r"|not)\b))"
     r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\srather than\b|\s?です|입니다|이다|だ|でした)"
     r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))",
     re.IGNORECASE,
@@ -42,7 +43,11 @@ _LEADING_PAIR = re.compile(
 )
 _ALPHABET = 26
 """A question with more options letters them on with pairs: aa, ab, ..."""
-_SECOND_LETTER = re.compile(r"^\W{0,4}(?:\s(?:and|or)\s|[/&,])\W{0,3}(?:and |or )?\W?([A-Z])\b(?!')")
+_SECOND_LETTER = re.compile(
+    r"^\W{0,4}(?:[\s(](?:and|or)\s|[/&,])\W{0,3}(?:and |or )?(?:maybe |perhaps "
+    r"|possibly )?\W?([A-Z])\b(?!'|(?<=I) [a-z])"
+    r"|^\W{0,4}[;,]? ?(?:and |but )?([A-Z]) (?:is|would be|may be|could be) (?:also|equally|just as) "
+)
 _EXPLAINS = re.compile(
     r"\W*(?:explanation|reason(?:ing|s)?|rationale|justification|because|since|why|analysis|solution"
     r"|details?)\b",
@@ -254,7 +259,7 @@ def _whole(body: str, options: tuple[str, ...]) -> int | None:
     if not parted:
         return None
     i = _place(parted[0], options)
-    rest = parted[1].lstrip(" .):,;-")
+    rest = parted[1].lstrip(" .):,;-。")
     is_said = i is not None and (not normalise(rest) or _says(rest, i, options=options))
     return i if is_said else None
 

@@ -147,7 +147,7 @@ _NEGATES = re.compile(
     r"\s*(?:minus|negative)\s+$|(?<!or)\s+negative\s+$",
     re.IGNORECASE,
 )
-_OPERATOR_BEFORE = re.compile(r"(?:[-+*×÷·⋅∙^/<>≤≥≠±√∛|&]|\s%|\\[A-Za-z]+\s*\{?)\s*$")
+_OPERATOR_BEFORE = re.compile(r"(?:∞,|[-+*×÷·⋅∙^/<>≤≥≠±√∛|&]|\s%|\\[A-Za-z]+\s*\{?)\s*$")
 _LABELLED = re.compile(
     r"\b(?:steps?|questions?|problems?|cases?|parts?|equations?|options?|choices?|figures?|statements?"
     r"|chapters?|pages?"
@@ -262,7 +262,7 @@ _SCALE = re.compile(r"^[-\s]\s*(hundred|thousand|million|billion|trillion|lakh|c
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "lakh": 5, "crore": 7}
 _CONTINUES = re.compile(
     r"\s*(?:[+*×÷·⋅∙^=<>≤≥≠≈±√∓|&]|/(?!\s*[A-Za-z]{2})|-\s*[\d$(\\√.]|-\s*[A-Za-z](?![A-Za-z])"
-    r"|\\[A-Za-z]|\(\s*(?:or|and|mod)\b"
+    r"|\\[A-Za-z]|\(\s*(?:or|and|mod|negative)\b|\(\s*[a-z]\s*[-+*/^]|,\s*[-+]?∞|\s\([^()=\d]*\d?\)\s*[+*×÷]"
     r"|[万亿億兆千百])"
 )
 _VARIABLE = re.compile(r"\s+(?:[b-fi-kn-rt-zBDEGHKMO-UX-Zπ]|a(?=\W*$))(?![\w'’°-]|\.\w)")
@@ -270,7 +270,14 @@ _LETTER = re.compile(r"\s+[A-Za-z](?![\w'’]|/[A-Za-z])")
 _WORDS_AFTER = re.compile(
     r"\W*\s(?:plus\b|minus\b|times\s+(?:\$?\d|[b-z]\b|the\b|that\b|its\b|\\|\()"
     r"|multiplied\b|divided\b|squared\b|cubed\b|factorial\b|choose\b|mod(?:ulo)?\b|raised\b"
-    r"|to the\s+(?:\w+\s+)?power"
+    r"|to the\s+(?:(?:\w+\s+)?power|\d+|\w+(?:th|rd|nd|st)\b(?=\W*$))"
+    r"|pi\b|(?:square |cube )?roots?\b(?=\s*(?:of\b|\d))|radical\b|(?:sin|cos|tan|log|ln)\b"
+    r"|repeating\b|recurring\b"
+    r"|o['’]clock\b|(?:with (?:a )?)?remainder\b|in base\b(?!\s*(?:10|ten)\b)"
+    r"|grand\b|lacs?\b|negative\b|in the red\b|in debt\b"
+    r"|with an? (?:minus|negative)\b|below(?=\W*$)|(?:less than|under) zero\b"
+    r"|(?:for|if|when)\s[^.\d]{0,40}(?:\d+[^.\d]{0,9})?\b(?:and|or|but)\s+[-$]?\d[\d.,]*\s+(?:for|if|when|otherwise)\b"
+    r"|for\s[^.\d]{1,20},\s+[-$]?\d[\d.,]*\s+for\b|ten[- ]thousands?\b"
     r"|(?:or|and)\s+(?:more|less|fewer|greater|higher|above|below|up|over|under|beyond|a half|another"
     r"|itself)\b|or so\b"
     r"|but\b|at (?:least|most)\b|(?:more|less|fewer|greater|smaller|larger)\s+than\s+(?:\$?\d|[a-z]\b"
@@ -283,9 +290,10 @@ _WORDS_AFTER = re.compile(
 )
 _PER_CENT_OF = re.compile(r"\s*of\s+\$?[a-z]\b")
 _LIST = re.compile(
-    rf"[\s)\]}}\"'”’$,;:.]*+(?:(?:(?:and then|and|or|nor|to|x|vs\.?|versus|&|:|;|,)"
-    rf"[\s(\[{{\"'“]*+){{1,3}}+(?:either\s+)?{_NUMERAL}"
-    rf"|(?:(?:by|of|out of|per|over|from|into|through)\s+)?{_DIGITS}|in\s+\d{{1,3}}\W*$)",
+    rf"[\s)\]}}\"'”’$€£,;:.]*+(?:(?:(?:and then|and|or|nor|to|x|vs\.?|versus|&|:|;|,)"
+    rf"[\s(\[{{\"'“]*+){{1,3}}+(?:(?:either|maybe|perhaps|possibly|even|also)\s+)?{_NUMERAL}"
+    rf"|(?:(?:by|of|out of|per|over|from|into|through|maybe|perhaps|possibly)\s+)?{_DIGITS}"
+    rf"|in\s+\d{{1,3}}\W*$)",
     re.IGNORECASE,
 )
 _UNITS = rf"(?:\s+(?!{_FUNCTION})[^\W\d]+\.?)"

@@ -8,16 +8,20 @@ __all__ = ["is_cut", "last_sentence", "sentence_at"]
 
 _END = re.compile(r"[.!?][\"')\]*`”’]*(?=\s|$)|[。！？]|\n")
 _LATIN = re.compile(
-    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Inc|Ltd|Co|Corp|Bros|St|Ste|Ft|Pt|Sr|Jr))\.$"
+    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Blvd|Rd|Dept|Univ|Assn|Intl|Inc|Ltd|Co|Corp|Bros|St|Ste|Ft|Pt|Sr|Jr))\.$"
 )
 _TITLE = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Hon|Sen|Rep|Gov|Gen|Col|Capt|Cpt|Lt|Sgt|Cpl|Maj|Adm|Cmdr|Pres|Fr|Mt"
-    r"|Messrs|Mme|Mlle)\.$"
+    r"|Wm|Chas|Robt|Jos|Geo|Thos|Benj|Supt|Atty|Msgr|Bp|Insp|Messrs|Mme|Mlle)\.$"
 )
 _NUMBERED = re.compile(
     r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Nos?|Vol|vol|pp?|Ch|ch|Fig|fig|Eq|eq|Sec|sec|Art|art"
-    r"|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
+    r"|Ca|Bldg|Dist|Rte|Hwy|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
 )
+_UNIT = re.compile(
+    r"\d\s*(?:ft|in|oz|lbs?|yd|mi|cm|mm|km|hrs?|min|sec|sq|cu|gal|qt|pt|tbsp|tsp)\.$|\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri)\.$"
+)
+_GOES_ON = re.compile(r"\s+(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]")
 _DOTTED = re.compile(r"\b(?:(?:[A-Za-z]\.){2,}|(?:Ph|Ed|Sc|Litt)\.[A-Z]\.|[A-Z][a-z]?\.(?:[A-Z]\.)+)$")
 _INITIAL = re.compile(r"(?:^\W*|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
 _NAME = re.compile(
@@ -134,6 +138,8 @@ def _is_end(text: str, found: re.Match[str], start: int) -> bool:
         return not rest.lstrip()[0].isdigit()
     if _TITLE.search(head):
         return "\n" in rest[:2]
+    if _UNIT.search(head):
+        return not _GOES_ON.match(rest)
     if _LATIN.search(head) or _DOTTED.search(head):
         return bool(_STARTER.match(rest)) or "\n" in rest[:2]
     if _INITIAL.search(head):

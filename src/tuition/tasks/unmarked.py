@@ -16,7 +16,8 @@ __all__ = ["only", "stated"]
 _BULLET = re.compile(r"\s*(?:[-*•+]\s+|\(?\d{1,2}[.)]\s+)+")
 _ASIDE = re.compile(r"(?<=\s)\((?!mod\b|or\b|and\b)[^()]*\)")
 _NO_CONCLUSION = re.compile(
-    r"\b(?:not|except|none|neither|cannot|can't|isn't|might|perhaps|maybe|possibly|guess\w*|unknown"
+    r"\b(?:no longer|said to|not|except|none|neither|cannot|can't|isn't|might|perhaps|maybe|possibly"
+    r"|guess\w*|unknown"
     r"|undetermined|undefined"
     r"|multipl\w+|divid\w+|subtract\w*|add(?:s|ed|ing)?(?! up to)|sum|product|calculat\w+|find"
     r"|determine|need to|per ?cent of)\b"
@@ -33,7 +34,9 @@ _SUBORDINATE = re.compile(
 _CHECKS = re.compile(
     r"\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*"
     r"|indeed|note"
-    r"|remember|recall|for (?:example|instance)|another|let'?s|let us)\b",
+    r"|remember|recall|for (?:example|instance)|another|let'?s|let us|let me (?:double[- ]?)?(?:check"
+    r"|verify|confirm)"
+    r"|suppose|(?:I )?assumed?|there (?:may|might|could) be|see)\b",
     re.IGNORECASE,
 )
 _LOSS = re.compile(r"\b(?:los(?:s|t|ses|ing)|short|deficit|debt|in the red)\b[^=]*$", re.IGNORECASE)

@@ -31,6 +31,13 @@ TURNS = [
     "\n[Question]\nWho?",
     "\n问题：谁？",
     "\nFrage: Wer?",
+    "\n\nStudent: Who?\nTeacher: I.",
+    "\n\n2. Who is it?\nI.",
+    "\n\nHere's another one: who?",
+    "\n\nUser>Who?",
+    "\n\n@user Who?",
+    "\n\n<<USER>> Who?",
+    "\n\nH: Who?",
 ]
 OWN = [
     "In a chat, User: is a label. So the answer is 4.",
@@ -41,6 +48,8 @@ OWN = [
     "Input: 4\nThe loop adds one.\nInput: 5\nSo the answer is 5.",
     "The mark `<|endoftext|>` ends a text. The answer is 4.",
     "Users: many.\nHumanity: all.",
+    "1. Who is it?\n2. Where is it?\nThe answer is 12.",
+    "Student: I count 12.\nSo the answer is 12.",
 ]
 
 

@@ -65,10 +65,14 @@ _NOT_CLAIMED = re.compile(
         r"\b(?:used to|(?:would|could|might|should) have) (?:say|said|think|thought|guess(?:ed)?)" + _ON,
         rf"\b(?:we|I)\s+(?:might|may|could)\s+(?:\w+\s+)?(?!say|conclude|answer){_SAY}" + _ON,
         rf"\b(?:one|you)\s+(?:might|may|could)\s+(?:\w+\s+)?{_SAY}" + _ON,
-        r"\baccording to (?:an?|my|some|one|many|most|another|him|her|them|his|their)\b[^.;:]{0,40}" + _OPENS,
+        r"\baccording to (?:(?:an?|my|some|one|many|most|another|him|her|them|his|their)\b"
+        r"|(?-i:[A-Z][a-z]+,))"
+        r"[^.;:]{0,40}" + _OPENS,
         r"\bin (?:his|her|their|\w+['’]s) (?:opinion|view|eyes|mind|book|solution),?" + _ON,
         r"\b(?:at first(?: glance| sight)?|initially|originally|previously|naively|superficially),?" + _ON,
         r"\b(?:on the surface|supposedly|allegedly),?" + _ON,
+        r"\b(?:perhaps|maybe|possibly),?" + _KIND,
+        r"\b(?:rule out|refuse to (?:\w+)|(?:mistake|error|trap) (?:here )?(?:is|would be) to \w+)" + _ON,
         r"\b(?:his|her|their|(?!(?:question|problem|puzzle|riddle|equation|exercise)\b)\w+['’]s)"
         r"(?:\s+(?:correct|final|first|own|right|best|original|initial))?" + _OPENS,
         # said of another than the right one: "The least likely "
@@ -115,7 +119,16 @@ _TO_END = r"[^.!?\n]{0,80}"
 _AT_ONCE = re.compile(
     rf"\W*{_TO_END}?(?:,? which|,? (?:but|yet|though|and) (?:that|this|it)){_SEEMS}{_WRONG}"
     rf"|\W*{_TO_END}[.!?\n]\W*(?:(?:but|however|yet|no|hmm+)\W+)?(?:that|this|it){_SEEMS}{_WRONG}"
-    rf"|\W*{_SEEMS}{_WRONG}",
+    rf"|\W*{_SEEMS}{_WRONG}|\W*\((?:wrong|incorrect|false)\)"
+    r"|\W{0,4}[,(-]\s?(?:or )?(?:so )?(?:I (?:was|am|have been|['’]ve been) told|supposedly|allegedly"
+    r"|reportedly"
+    r"|(?:they|he|she|people|some|(?-i:[A-Z][a-z]+)) (?:says?|said|claim(?:s|ed)?|thinks?|thought"
+    r"|believe[sd]?)"
+    r"|according to (?:him|her|them|(?-i:[A-Z][a-z]+)))[\s.)]*$"
+    r"|\W{0,4},? (?:though|although|but) (?:it|that) (?:could|might|may) (?:also |as well )?be\b"
+    # "7. Not 7, 6": what is denied at once is the claim, unless a reason or nothing follows
+    r"|\W{0,4}[.;\n—–-]\W{0,3}(?:(?:well|oh|ah|hmm+),? )?not [\w.]{1,12}\W{1,3}(?:but |rather )?"
+    r"(?-i:[-$]?[A-Z\d][\w.,]{0,11})\W*$",
     re.IGNORECASE,
 )
 """What denies the words before it: only directly behind them is that what "that" means."""
@@ -124,6 +137,8 @@ _ANYWHERE = r"\b" + _any(
     "take (?:that|it) back",
     "stand corrected",
     "or rather",
+    "(?:can(?:['’]t| ?not)|could(?:n['’]t| not)) be (?:right|correct|true)",
+    r"looking at (?:it|this|that) (?:again|closer|more closely)",
     r"(?:made|found|see|spotted|noticed?|there (?:is|was)) (?:an?|my|the) (?:\w+ )?(?:mistake|error|slip)",
     "mis(?:read|spoke|counted|calculated)",
     "(?:need|have|want|like|must|should|had|me) (?:to )?(?:correct|revise|change|amend|fix|retract) ",
@@ -135,7 +150,8 @@ _OPENING = (
     r"(?:(?:but|and|so|oh|ah|uh|um+|er+|however|well|okay|ok|now|then|yet|or|no|hmm+)\b[\s,.…—–-]{0,4}){0,2}"
 )
 _AT_A_PAUSE = _any(
-    r"wait(?=\W*(?:$|no\b|that\b|i\b|a (?:minute|second|moment|sec)\b|actually|let|it\b)|\s*[,.!?…—–:-])",
+    r"wait(?=\W*(?:$|no\b|that\b|i\b|a (?:minute|second|moment|sec)\b|actually|let|it\b"
+    r"|\(?[A-Za-z]\)?[.\s]*$|[-$]?\d)|\s*[,.!?…—–:-])",
     r"(?:hold|hang) on\b",
     r"one (?:moment|second)\b",
     r"(?:h+m+|actually|corrected|sorry|w?oops|nope|apologies|revised|disregard|re-?checking)\b",

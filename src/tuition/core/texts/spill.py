@@ -10,12 +10,18 @@ __all__ = ["before_spill", "own_words", "without_marks"]
 
 _TOKEN = (
     r"(?:<[|｜](?!(?:channel|message|constrain|answer)[|｜])[^<>\s|｜]{1,40}[|｜]>"
-    r"|</?s>|<(?:eos|bos|pad|unk|EOS_TOKEN|BOS_TOKEN|reserved_\d+|extra_id_\d+)>|\[(?:EOS|end of text)\]"
+    r"|<[/\\]?s>|<(?:eos|bos|pad|unk|EOS_TOKEN|BOS_TOKEN|reserved_\d+|extra_id_\d+|eo[dptm]|EO[DPTM]|sep|end|END"
+    r"|end_of_text|0x0A)>|</(?:assistant|response)>|\[(?:EOS|EOT|END|STOP|DONE|gMASK|end of text)\]"
     r"|\[\|\w{1,20}\|\]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
 )
 _MARKS = re.compile(_TOKEN)
-_HEAD = re.compile(rf"\s*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*", re.IGNORECASE)
-_TAIL = re.compile(rf"(?:\s*{_TOKEN}|\n[ \t]*(?:-{{3,}}|\*{{3,}})[ \t]*(?=\n|\Z))+\s*\Z")
+_HEAD = re.compile(
+    rf"[\s✅✓✔☑\ufe0f]*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*", re.IGNORECASE
+)
+_TAIL = re.compile(
+    rf"(?:\s*{_TOKEN}|\s*[✅✓✔☑\ufe0f]+|\s*#{{3,}}(?=\s*\Z)|<\|\w{{1,20}}\|?(?=\s*\Z)"
+    rf"|\n[ \t]*(?:-{{3,}}|\*{{3,}})[ \t]*(?=\n|\Z))+\s*\Z"
+)
 _LONGEST_TAIL = 400
 _BACK = 40
 _QUOTES = "`'\"“”"
@@ -31,7 +37,8 @@ _QUESTION = (
 )
 _USERS = "user|human|prompter|usuario|utilisateur|benutzer|用户|人类|ユーザー|пользователь"
 _SPEAKER = (
-    rf"{_START}[<\[]?(?:{_USERS})[>\]]?{_NUMBER}{_COLON}|^[ \t]*(?:[<\[](?:user|human)[>\]]|user"
+    rf"{_START}[<\[]?(?:{_USERS})[>\]]?{_NUMBER}{_COLON}|^[ \t]*(?:(?:user|human)[ \t]*>|@(?:user"
+    rf"|human)\b)|<<user>>|^[ \t]*(?:[<\[](?:user|human)[>\]]|user"
     rf"|human)[ \t]*$"
     rf"|^[ \t]*#{{1,6}}[ \t]*(?:instructions?|human|user|prompt|system)\b{_NUMBER}(?:{_COLON}|$)"
     r"|(?<=[.!?)*}\d])\s{0,4}#{2,4} ?(?:human|instruction|user)\b"
@@ -40,6 +47,8 @@ _SPEAKER = (
 _SECTION = "question|problem|example|exercise|query|task|input|instruction|prompt"
 _NEXT = (
     rf"{_START}{_FIRST}(?:{_SECTION}|passage|context|premise|assistant|response)s?{_NUMBER}{_COLON}"
+    rf"|{_START}(?:student|teacher|tutor|customer|client|agent|person|bot|me|you|h)[*_]*:"
+    r"|^[ \t]*(?:here(?: is|['’]s) another one\b|\d{1,2}[.)][ \t][^\n]{1,300}\?[ \t]*$)"
     rf"|^[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_FIRST}(?:{_SECTION})s?{_NUMBER}$"
     rf"|^[ \t]*(?:question|problem|(?:{_SECTION})[ \t]+[#№]?\d+)[ \t]*$|^[ \t]*[<\[](?:{_SECTION})[>\]]"
 )
