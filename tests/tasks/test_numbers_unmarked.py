@@ -26,6 +26,8 @@ STATED = [
     ("Josh made a profit of **$70,000**.", "70000"),
     ("In total, there are 9 options.", "9"),
     ("Therefore, the temperature is minus 7 degrees.", "-7"),
+    ("There are 200 negative integers in this range.", "200"),
+    ("6) The answer turns out to be 2^11 points.\n\n7) So 2 + 11 = 13", "13"),
 ]
 NOT_STATED = [
     "Therefore, there are 4 lattice points on the hyperbola x^2 - y^2 = 17.",

@@ -472,6 +472,7 @@ MORE_FORMS = [
     "C<EOT>",
     "The answer is C</response>",
     "The answer is C<|im_end",
+    "The answer is C, and A is wrong.",
 ]
 NOT_CLAIMED = [
     "The answer might be (C).",

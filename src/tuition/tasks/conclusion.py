@@ -20,8 +20,8 @@ WRAPPING = " \t\n\r*_`'\"“”‘’$"
 """What may stand around an answer without being part of it."""
 
 _IS = (
-    r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|can only be|(?:has|ought|turns out|seems"
-    r"|appears) to be|becomes|remains(?=[\s*(]+(?-i:[A-Z])\b)|comes out as"
+    r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|can only be|(?:has|ought|seems"
+    r"|appears) to be|becomes|(?:remains|turns out to be)(?=[\s*(]+(?-i:[A-Z])\b)|comes out as"
     r"|equals|corresponds to)\b"
     r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely|obviously|actually"
     r"|certainly|surely|still|of course|in fact|none other than|given by|most likely)\b,?"

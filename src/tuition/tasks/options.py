@@ -45,7 +45,7 @@ _ALPHABET = 26
 """A question with more options letters them on with pairs: aa, ab, ..."""
 _SECOND_LETTER = re.compile(
     r"^\W{0,4}(?:[\s(](?:and|or)\s|[/&,])\W{0,3}(?:and |or )?(?:maybe |perhaps "
-    r"|possibly )?\W?([A-Z])\b(?!'|(?<=I) [a-z])"
+    r"|possibly )?\W?([A-Z])\b(?!'|(?<=I) [a-z]| (?:is|are) (?:wrong|incorrect|false|not)\b)"
     r"|^\W{0,4}[;,]? ?(?:and |but )?([A-Z]) (?:is|would be|may be|could be) (?:also|equally|just as) "
 )
 _EXPLAINS = re.compile(

@@ -274,7 +274,7 @@ _WORDS_AFTER = re.compile(
     r"|pi\b|(?:square |cube )?roots?\b(?=\s*(?:of\b|\d))|radical\b|(?:sin|cos|tan|log|ln)\b"
     r"|repeating\b|recurring\b"
     r"|o['’]clock\b|(?:with (?:a )?)?remainder\b|in base\b(?!\s*(?:10|ten)\b)"
-    r"|grand\b|lacs?\b|negative\b|in the red\b|in debt\b"
+    r"|grand\b|lacs?\b|negative(?=\W*$)|in the red\b|in debt\b"
     r"|with an? (?:minus|negative)\b|below(?=\W*$)|(?:less than|under) zero\b"
     r"|(?:for|if|when)\s[^.\d]{0,40}(?:\d+[^.\d]{0,9})?\b(?:and|or|but)\s+[-$]?\d[\d.,]*\s+(?:for|if|when|otherwise)\b"
     r"|for\s[^.\d]{1,20},\s+[-$]?\d[\d.,]*\s+for\b|ten[- ]thousands?\b"

@@ -9,7 +9,7 @@ import re
 
 __all__ = ["thought_apart"]
 
-_TAG = r"(?:[\w-]+:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad)"
+_TAG = r"(?:[\w-]+:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|inner_thoughts?)"
 _CHANNEL = r"(?:<\|start\|>assistant\s*)?<\|channel\|>\s*"
 _MESSAGE = r"\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
 _OPEN = "|".join(
@@ -19,6 +19,7 @@ _OPEN = "|".join(
         r"◁think▷",
         r"<\|(?:begin_of_thought|START_THINKING|think|thinking)\|>",
         r"<unused94>(?:thought\b)?",
+        r"\A\s*Thinking\.\.\.\n",
         rf"{_CHANNEL}(?:analysis|commentary){_MESSAGE}",
         # What is left of a channel's mark once the special tokens are gone.
         r"(?-i:\A\s*(?:assistant)?analysis(?=[A-Z0-9\"'“(]|\s*\n))",
@@ -31,6 +32,7 @@ _CLOSE = "|".join(
         r"◁/think▷",
         r"<\|(?:end_of_thought|END_THINKING|/think|/thinking)\|>",
         r"<unused95>",
+        r"\n\.\.\.done thinking\.(?=\s)",
         rf"(?:<\|end\|>\s*)?{_CHANNEL}final{_MESSAGE}",
         r"(?-i:assistantfinal)",
     )
