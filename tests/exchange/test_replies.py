@@ -113,3 +113,57 @@ def test_a_batch_line_of_any_status_of_success_is_a_reply(status):
     row["response"]["status_code"] = status
     import_files([write(Path("foreign.jsonl"), [row, request(0)])], OUT, form="openai-batch")
     assert texts_of(read(OUT)) == {QUESTIONS[0]: {MODEL: [REPLIES[0]]}}
+
+
+def batched(*choices):
+    row = output(0)
+    row["response"]["body"]["choices"] = [
+        {"index": i, "message": {"role": "assistant", **message}, "finish_reason": finish}
+        for i, (message, finish) in enumerate(choices)
+    ]
+    return write(Path("foreign.jsonl"), [row, request(0)])
+
+
+@pytest.mark.parametrize("finish", ["content_filter", "SAFETY", "error", "network_error", "refusal"])
+@pytest.mark.parametrize("form", ["openai-batch", "curator"])
+def test_half_a_text_is_set_aside(form, finish):
+    if form == "curator":
+        path = write(Path("foreign.jsonl"), [{**BUILT[form](0), "finish_reason": finish}])
+    else:
+        path = batched(({"content": "It is"}, finish))
+    with pytest.raises(DataError, match=f"has a reply that is not whole, finish reason '{finish}'"):
+        import_files([path], OUT, form=form)
+
+
+def test_a_choice_without_text_costs_the_others_nothing():
+    path = batched(({"content": None, "refusal": "No."}, "stop"), ({"content": "It is 5."}, "stop"))
+    with pytest.raises(DataError, match=r"has a choice without text: No\."):
+        import_files([path], OUT, form="openai-batch")
+    assert import_files([path], OUT, form="openai-batch", skips_bad=True).skipped == 1
+    assert texts_of(read(OUT)) == {QUESTIONS[0]: {MODEL: ["It is 5."]}}
+
+
+PARTS = [
+    [{"type": "thinking", "thinking": "It is 4."}, {"type": "text", "text": "It is 5."}],
+    [{"type": "reasoning", "text": "It is 4."}, {"type": "text", "text": "It is 5."}],
+    [{"text": "It is 4.", "thought": True}, {"text": "It is 5."}],
+]
+
+
+@pytest.mark.parametrize("content", PARTS)
+@pytest.mark.parametrize("form", ["openai-batch", "openai-messages"])
+def test_a_thought_in_parts_is_kept_apart(form, content):
+    path = batched(({"content": content}, "stop"))
+    if form == "openai-messages":
+        said = {"role": "assistant", "content": content}
+        path = write(Path("foreign.jsonl"), [{"messages": [messages(0)[0], said], "model": MODEL}])
+    import_files([path], OUT, form=form)
+    entry = read(OUT)[0]["rationales"][MODEL]
+    assert (entry["text"], entry["reasoning"]) == ("It is 5.", "It is 4.")
+
+
+def test_a_message_of_curator_with_its_thought_is_taken_apart():
+    row = {**BUILT["curator"](0), "response_message": {"content": "It is 5.", "reasoning": "It is 4."}}
+    import_files([write(Path("foreign.jsonl"), [row])], OUT, form="curator")
+    entry = read(OUT)[0]["rationales"][MODEL]
+    assert (entry["text"], entry["reasoning"]) == ("It is 5.", "It is 4.")

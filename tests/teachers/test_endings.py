@@ -9,9 +9,9 @@ from endpoints import USAGE, ask, ask_all, completion, fault, request
 from starlette.responses import JSONResponse, Response
 
 from tuition.core.records import Usage
+from tuition.core.texts.replies import finish_of
 from tuition.teachers import TeacherConfig, make_teacher
 from tuition.teachers.wire.batch import read_line
-from tuition.teachers.wire.faults import finish_of
 
 WITHHELD = [
     "content_filter",
@@ -30,6 +30,11 @@ WITHHELD = [
     "blocked",
     "MODEL_ARMOR",
     "content_filter:",
+    "unsafe",
+    "CONTENT_VIOLATION",
+    "harmful",
+    "censored",
+    "withheld",
     "PROHIBITED_CONTENT",
 ]
 BROKEN = [
@@ -54,6 +59,14 @@ BROKEN = [
     "LANGUAGE",
     "pause_turn",
     "disconnected",
+    "connection_reset",
+    "internal",
+    "broken",
+    "oom",
+    "shutdown",
+    "halted",
+    "deadline_exceeded",
+    "stop_by_user",
 ]
 CUT = [
     "length",
@@ -68,6 +81,11 @@ CUT = [
     "context_length_exceeded",
     "token_limit",
     "truncated",
+    "max_completion_tokens",
+    "output_limit",
+    "limit",
+    "cutoff",
+    "budget_exhausted",
 ]
 WHOLE = [*["stop", "STOP", "eos", "eos_token", "end_turn", "stop_sequence", "COMPLETE", "done"], None, "", 3]
 OWN = ["tool_calls", "function_call", "hit_stop_token"]

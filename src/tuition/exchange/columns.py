@@ -18,6 +18,7 @@ from tuition.exchange.rows import (
     Row,
     carried_row,
     is_carried,
+    message_of,
     object_of,
     options_of,
     refuse_teacher,
@@ -26,6 +27,7 @@ from tuition.exchange.rows import (
     terms_of,
     text_of,
 )
+from tuition.exchange.shelf import ended
 
 __all__ = [
     "read_curator",
@@ -215,8 +217,7 @@ def _curator(value: Json, *, teacher: str) -> Row:
         if isinstance(message, Mapping)
         else {"text": text_of(message, "response_message")}
     )
-    if row.get("finish_reason") not in (None, "stop"):
-        sample["finish"] = row["finish_reason"]
+    sample |= ended(row.get("finish_reason"))
     talk = talk_of(request.get("messages"))
     if talk.system:
         sample["system"] = talk.system
@@ -232,6 +233,9 @@ def _first(errors: Json) -> str:
 
 def _structured(message: Mapping[str, Json]) -> Row:
     """An answer that came apart from its text, where the object has both; else the object as JSON."""
+    if message.get("content"):
+        said, thought = message_of(message)
+        return {"text": said, **({"reasoning": thought} if thought else {})}
     text = next((message[name] for name in _REASONS if isinstance(message.get(name), str)), None)
     answer = message.get("answer")
     if text is None or not isinstance(answer, str | int | float):

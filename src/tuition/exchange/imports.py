@@ -21,7 +21,7 @@ from tuition.exchange.columns import (
 )
 from tuition.exchange.openai import read_batch, read_messages, read_stored
 from tuition.exchange.rows import BadRow, Found, Row, object_of, text_of
-from tuition.exchange.shelf import Shelf
+from tuition.exchange.shelf import UNUSABLE, Shelf
 from tuition.exchange.tinyllm import read_tinyllm
 
 __all__ = ["IMPORTS", "Import", "Imported", "import_files"]
@@ -146,12 +146,14 @@ def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
         for sample in samples:
             if sample not in whole:
                 why = "that ends within its thought" if sample.get("reasoning") else "without text"
-                faults[f"has a reply of {teacher!r} {why}"] = None
+                faults[str(sample.get(UNUSABLE) or f"has a reply of {teacher!r} {why}")] = None
     return said, list(faults)
 
 
 def _says_something(sample: Mapping[str, Json]) -> bool:
     """Whether it is a reply; our own export, which states a kind, brings what a run got, even nothing."""
+    if UNUSABLE in sample:
+        return False
     return bool(str(sample["text"]).strip()) or sample.get("answer") is not None or "kind" in sample
 
 

@@ -23,11 +23,13 @@ from tuition.exchange.rows import (
     Row,
     carried_row,
     is_carried,
+    message_of,
     object_of,
     reply_row,
     talk_of,
     text_of,
 )
+from tuition.exchange.shelf import UNUSABLE, ended
 
 __all__ = ["provenance_path", "read_batch", "read_messages", "read_stored"]
 
@@ -149,17 +151,13 @@ def _completion(body: Mapping[str, Json], asked: Json, *, teacher: str, id: str 
 
 def _sample(choice: Mapping[str, Json]) -> Row:
     message = object_of(choice.get("message"), "message")
-    content = message.get("content")
+    content, finish = message.get("content"), choice.get("finish_reason")
     if content is None or content == []:
-        why = message.get("refusal") or choice.get("finish_reason") or "no content"
-        raise BadRow(f"has a choice without text: {why}")
-    sample: Row = {"text": text_of(content, "content"), "answer": None}
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    if isinstance(reasoning, str):
-        sample["reasoning"] = reasoning
-    if choice.get("finish_reason") not in (None, "stop"):
-        sample["finish"] = choice["finish_reason"]
-    return sample
+        why = message.get("refusal") or finish or "no content"
+        return {"text": "", "answer": None, UNUSABLE: f"has a choice without text: {why}"}
+    text, reasoning = message_of(message)
+    sample: Row = {"text": text, "answer": None}
+    return {**sample, **({"reasoning": reasoning} if reasoning else {}), **ended(finish)}
 
 
 def read_batch(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tuition.core.errors import ConfigError
 from tuition.core.records import Json, content_id
+from tuition.core.texts.replies import parts_of, reasoning_of
 
 __all__ = [
     "CARRIED",
@@ -23,6 +24,7 @@ __all__ = [
     "Talk",
     "carried_row",
     "is_carried",
+    "message_of",
     "object_of",
     "options_of",
     "refuse_teacher",
@@ -284,19 +286,19 @@ def talk_of(messages: Json) -> Talk:
             "most one reply of the assistant"
         )
     said = rest[1] if len(rest) == 2 else None
+    reply, reasoning = (None, "") if said is None else message_of(said, "content of the assistant")
     if said is not None and said.get("weight") in (0, "0"):
         raise BadRow("has a reply of weight 0, which says that it must not be learnt")
-    return Talk(
-        question=text_of(rest[0].get("content"), "content"),
-        system="\n".join(system),
-        reply=None if said is None else text_of(said.get("content"), "content of the assistant"),
-        reasoning="" if said is None else _reasoning(said),
+    question = text_of(rest[0].get("content"), "content")
+    return Talk(question=question, system="\n".join(system), reply=reply, reasoning=reasoning)
+
+
+def message_of(message: Mapping[str, Json], name: str = "content") -> tuple[str, str]:
+    """Read the message of an assistant: what it says, and the thought that is kept apart from that."""
+    text, thought, _ = parts_of(message.get("content"))
+    return text if text or thought else text_of(message.get("content"), name), thought or reasoning_of(
+        message
     )
-
-
-def _reasoning(message: Mapping[str, Json]) -> str:
-    kept = message.get("reasoning_content") or message.get("reasoning")
-    return kept if isinstance(kept, str) else ""
 
 
 def reply_row(

@@ -14,9 +14,13 @@ from types import TracebackType
 from typing import Any
 
 from tuition.core.records import Json
+from tuition.core.texts.replies import finish_of
 from tuition.exchange.rows import BadRow, Row
 
-__all__ = ["Shelf"]
+__all__ = ["UNUSABLE", "Shelf", "ended"]
+
+UNUSABLE = "unusable"
+"""In a sample that is to be set aside, why."""
 
 _TABLES = """
     PRAGMA journal_mode = OFF;
@@ -146,3 +150,10 @@ def _entry(samples: list[dict[str, Any]]) -> Row:
     if all(isinstance(number, int) for number in numbers):
         samples.sort(key=lambda sample: sample["sample"])
     return samples[0] if len(samples) == 1 else {**samples[0], "samples": samples}
+
+
+def ended(finish: Json) -> Row:
+    """What the word by which a reply ended adds to its sample: half a text is set aside, as over the wire."""
+    if finish_of(finish) in ("error", "content_filter", "refusal"):
+        return {UNUSABLE: f"has a reply that is not whole, finish reason {finish!r}"}
+    return {} if finish in (None, "stop") else {"finish": finish}

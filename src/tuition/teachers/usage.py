@@ -84,17 +84,24 @@ def read_usage(value: Json) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
-    prompt, completion = count_of(value, "prompt_tokens"), count_of(value, "completion_tokens")
+    # Some gateways keep Anthropic's names.
+    prompt = count_of(value, "prompt_tokens") or count_of(value, "input_tokens")
+    completion = count_of(value, "completion_tokens") or count_of(value, "output_tokens")
     apart = max(0, count_of(value, "total_tokens") - prompt - completion) if prompt else 0
     if prompt + completion == 0:
         return None
-    cached = count_of(value.get("prompt_tokens_details"), "cached_tokens")
+    cached = max(
+        count_of(value.get("prompt_tokens_details"), "cached_tokens"),
+        count_of(value, "cached_tokens"),
+        count_of(value, "prompt_cache_hit_tokens"),
+    )
     reasoning = count_of(value.get("completion_tokens_details"), "reasoning_tokens")
     return Usage(
         prompt_tokens=prompt,
-        cached_tokens=min(max(cached, count_of(value, "prompt_cache_hit_tokens")), prompt),
+        cached_tokens=min(cached, prompt),
         completion_tokens=completion + apart,
-        reasoning_tokens=min(max(reasoning, apart), completion + apart),
+        # Where what was written is not counted, the rest of the total is that, thought or not.
+        reasoning_tokens=min(max(reasoning, apart if completion else 0), completion + apart),
     )
 
 

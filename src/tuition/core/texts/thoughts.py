@@ -9,7 +9,10 @@ import re
 
 __all__ = ["thought_apart"]
 
-_TAG = r"(?:[\w-]+:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|inner_thoughts?)"
+_TAG = (
+    r"(?:[\w-]+:|ant_?|inner_|internal_)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|monologue"
+    r"|analysis|chain_of_thought)(?:_process|_content)?"
+)
 _CHANNEL = r"(?:<\|start\|>assistant\s*)?<\|channel\|>\s*"
 _MESSAGE = r"\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
 _OPEN = "|".join(
@@ -17,9 +20,10 @@ _OPEN = "|".join(
         rf"<{_TAG}(?:\s[^<>]*)?(?<!/)>",
         r"\[THINK\]",
         r"◁think▷",
-        r"<\|(?:begin_of_thought|START_THINKING|think|thinking)\|>",
+        r"<\|(?:begin_of_thought|START_THINKING|think|thinking|thought_start|inner_prefix)\|>",
         r"<unused94>(?:thought\b)?",
         r"\A\s*Thinking\.\.\.\n",
+        r"<\|channel>thought\b",
         rf"{_CHANNEL}(?:analysis|commentary){_MESSAGE}",
         # What is left of a channel's mark once the special tokens are gone.
         r"(?-i:\A\s*(?:assistant)?analysis(?=[A-Z0-9\"'“(]|\s*\n))",
@@ -30,8 +34,8 @@ _CLOSE = "|".join(
         rf"</\s*{_TAG}\s*>",
         r"\[/THINK\]",
         r"◁/think▷",
-        r"<\|(?:end_of_thought|END_THINKING|/think|/thinking)\|>",
-        r"<unused95>",
+        r"<\|(?:end_of_thought|END_THINKING|/think|/thinking|thought_end|inner_suffix)\|>",
+        r"<unused95>|<channel\|>",
         r"\n\.\.\.done thinking\.(?=\s)",
         rf"(?:<\|end\|>\s*)?{_CHANNEL}final{_MESSAGE}",
         r"(?-i:assistantfinal)",

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuition.core.records import Json, Reply, Request, Usage
-from tuition.teachers.usage import completed_usage, count_of, estimate_usage
-from tuition.teachers.wire.faults import finish_of, malformed, unfinished
+from tuition.core.texts.replies import finish_of, text_and_thought
+from tuition.teachers.usage import completed_usage, count_of, estimate_usage, read_usage
+from tuition.teachers.wire.faults import malformed, unfinished
 from tuition.teachers.wire.keys import Secret
-from tuition.teachers.wire.openai import text_and_thought
 
 __all__ = ["AnthropicForm"]
 
@@ -99,5 +99,5 @@ def _usage(value: Any) -> Usage | None:
     prompt = count_of(value, "input_tokens") + read + made
     completion = count_of(value, "output_tokens")
     if prompt + completion == 0:
-        return None
+        return read_usage(value)
     return Usage(prompt_tokens=prompt, cached_tokens=read, completion_tokens=completion)

@@ -21,7 +21,15 @@ from tuition.core.records import Failure, Json, Reply, Request
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import estimate_usage, price_for
 from tuition.teachers.wire.capabilities import Capabilities
-from tuition.teachers.wire.faults import cut_off, is_success, json_of, malformed, refusal, unreachable
+from tuition.teachers.wire.faults import (
+    cut_off,
+    is_fault,
+    is_success,
+    json_of,
+    malformed,
+    refusal,
+    unreachable,
+)
 from tuition.teachers.wire.http import Answer, Connections
 from tuition.teachers.wire.keys import read_key
 from tuition.teachers.wire.openai import OpenAIForm
@@ -34,7 +42,7 @@ _OVER = ("completed", "failed", "expired", "cancelled")
 _PAGE = 100
 _NO_BATCHES = (404, 405, 501)
 _TOO_LARGE = ("token_limit_exceeded", "request_limit_exceeded")
-_KINDS = {
+_KIND = {
     "insufficient_quota": "quota",
     "billing_hard_limit_reached": "quota",
     "model_not_found": "not_found",
@@ -316,13 +324,9 @@ def read_line(row: Mapping[str, Any], text: str, request: Request) -> Reply:
         The answer, or a reply whose failure says why there is none.
     """
     status, body = _answer_of(row)
-    if status is not None and is_success(status) and not (isinstance(body, dict) and body.get("error")):
-        [reply] = _FORM.read(body, text, [request])
-        return reply
-    if status is None:
-        failure = _without_answer(row.get("error"), text)
-    else:
-        failure = refusal(status, json.dumps(body), {})
+    if status is not None and is_success(status) and not is_fault(body):
+        return _FORM.read(body, text, [request])[0]
+    failure = refusal(status, json.dumps(body), {}) if status else _without_answer(row.get("error"), text)
     return Reply(failure=failure, usage=estimate_usage(request, ""), raw=text)
 
 
@@ -378,7 +382,7 @@ def _invalid(batch: Mapping[str, Any], i: int) -> Failure:
     if mine or not lines:
         if any(code in _TOO_LARGE for code in codes):
             return Failure(kind="rate_limit", message=f"the batch was refused: {said}", is_retryable=True)
-        known = (_KINDS[code] for code in codes if isinstance(code, str) and code in _KINDS)
+        known = (_KIND[code] for code in codes if isinstance(code, str) and code in _KIND)
         kind = next(known, "bad_request")
         return Failure(kind=kind, message=f"the batch was refused: {said}")
     message = f"the batch was refused for other lines of it, the first is {min(lines)}: {said}"

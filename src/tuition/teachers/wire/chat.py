@@ -18,7 +18,7 @@ from tuition.core.records import Failure, Reply, Request, Usage
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import count_of, estimate_usage, price_for
 from tuition.teachers.wire.capabilities import SAMPLES_PER_CALL, Capabilities, form_of
-from tuition.teachers.wire.faults import cut_off, json_of, refusal, unreachable
+from tuition.teachers.wire.faults import cut_off, is_fault, json_of, refusal, unreachable
 from tuition.teachers.wire.http import Answer, Connections
 from tuition.teachers.wire.keys import read_key
 from tuition.teachers.wire.limits import read_limits
@@ -154,7 +154,7 @@ class ChatTeacher:
             One reply a request, with a text or a failure, and without the key.
         """
         found = json_of(answer.text)
-        if not answer.is_success or (isinstance(found, dict) and found.get("error")):
+        if not answer.is_success or is_fault(found):
             replies = self._refused(answer, requests, found=found, sent=sent)
         else:
             replies = self._form.read(found, answer.text, requests)

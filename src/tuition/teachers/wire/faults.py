@@ -16,12 +16,14 @@ from typing import Any
 import httpx2
 
 from tuition.core.records import Failure
+from tuition.core.texts.replies import finish_of
 from tuition.teachers.wire.limits import seconds_of
 
 __all__ = [
     "UNSENT",
     "cut_off",
-    "finish_of",
+    "ending_of",
+    "is_fault",
     "is_success",
     "json_of",
     "malformed",
@@ -40,6 +42,8 @@ _WAITED = (504, 524)
 """A gateway lost patience with the endpoint behind it, which may have finished and charged."""
 _SHOWN = 300
 _LONGEST_WAIT_S = 1e9
+_MILLISECONDS = 1e11
+"""A moment since 1970 beyond this is counted in milliseconds."""
 _QUOTA = ("insufficient_quota", "insufficient_balance", "insufficient_credit", "billing")
 """Beginnings of codes of an account that is empty; the words alone stand in passing refusals too."""
 _QUOTA_WORDS = ("credit balance is too low", "billing hard limit", "insufficient balance")
@@ -54,23 +58,23 @@ _FILTERING = (200, 400, 403, 422, 451)
 _WITHIN = ("innererror", "provider_specific_fields", "metadata")
 """Where a gateway keeps what the provider behind it said."""
 
-_ENDS = (
-    ("refusal", "refus"),
-    (
-        "content_filter",
-        "filter|safety|prohibit|block|spii|recitation|sensitive|toxic|guardrail|armor|moderat|policy",
-    ),
-    ("length", "length|max_?(?:token|new|output|len)|context_window|token_limit|error_limit|truncat"),
-    (
-        "error",
-        "error|fail|abort|cancel|interrupt|insufficient|malformed|invalid|time|unknown|unspecified|other"
-        "|network|overload|unavailable|unexpected|incomplete|partial|disconnect|clos|drop|lost|terminat|kill"
-        "|crash|exception|preempt|evict|missing|language|pause|repetit|too_many|quota|rate_limit|no_image",
-    ),
-    ("stop", r"\A(?:stop|stop_sequence|end_turn|end|eos|eos_token|completed?|finished|done|success)\Z"),
-)
-"""What the word means by which a writing ended, and its parts by which it is known, in lower case; the first
-that fits. A word that no part fits is a whole text's, as long as there is one."""
+_WRONG = ("refusal", "content_filter", "length", "error")
+
+
+def is_fault(body: Any) -> bool:
+    """Say whether a body tells of a fault; an error object that holds nothing is none.
+
+    Args:
+        body: Read, whatever its status.
+
+    Returns:
+        Whether `error` says something.
+    """
+    if isinstance(body, list) and len(body) == 1:
+        # Google sends a list of one.
+        body = body[0]
+    error = body.get("error") if isinstance(body, dict) else None
+    return any(error.values()) if isinstance(error, dict) else bool(error)
 
 
 def json_of(text: str) -> Any:
@@ -248,8 +252,10 @@ def retry_after(headers: Mapping[str, str], fault: Mapping[str, Any] | None = No
     if exact is not None:
         return _bounded(exact / 1000)
     value = headers.get("retry-after", "").strip()
-    wanted = seconds_of(value) if value else None
+    # Proxies join two of the same header with a comma.
+    wanted = seconds_of(value.partition(",")[0]) if value else None
     if wanted is not None:
+        wanted = wanted / 1000 if wanted > _MILLISECONDS else wanted
         return _bounded(wanted if wanted < _LONGEST_WAIT_S else wanted - time.time())
     try:
         return _bounded(parsedate_to_datetime(value).timestamp() - time.time())
@@ -282,18 +288,43 @@ def malformed(text: str, *, wanted: str, is_paid: bool | None) -> Failure:
     return Failure(kind="malformed", message=message, is_retryable=True, is_paid=is_paid)
 
 
-def finish_of(word: object) -> str:
-    """Read why the writing ended, in the words of whatever endpoint.
+def ending_of(choice: Mapping[str, Any], body: Mapping[str, Any], *, has_text: bool) -> object:
+    """Find the word by which a writing ended: routers keep the model's own beside one of theirs.
 
     Args:
-        word: Of the body, such as `stop`, `PROHIBITED_CONTENT` or `content_filter: SPII`; anything but a text
-            says nothing.
+        choice: One answer; empty: the body has none.
+        body: That brought it.
+        has_text: Whether there is a text; where there is none, a filter may be named at other places.
 
     Returns:
-        stop, length, content_filter, refusal or error; or the word itself, where it means none of these.
+        The `finish_reason`; or, where that tells of nothing wrong, what another place says.
     """
-    plain = re.sub(r"[\s-]+", "_", word.strip().lower()) if isinstance(word, str) else ""
-    return next((meant for meant, parts in _ENDS if re.search(parts, plain)), plain and str(word)) or "stop"
+    first = choice.get("finish_reason")
+    words = [first, choice.get("native_finish_reason"), _at(choice, "finish_details", "type")]
+    # To vLLM it is the text that stopped the writing, beside a reason.
+    words += [choice.get("stop_reason")] if first is None else []
+    words += [_at(body, "incomplete_details", "reason"), "error" if is_fault(choice) else None]
+    if not has_text:
+        blocked = _at(body, "prompt_feedback", "block_reason") or _at(body, "promptFeedback", "blockReason")
+        words += [f"blocked: {blocked}"] if blocked else []
+        words += ["content_filter"] if _is_filtered(choice) or _is_filtered(body) else []
+    return next((word for word in words if finish_of(word) in _WRONG), first)
+
+
+def _at(table: Mapping[str, Any], name: str, part: str) -> Any:
+    inner = table.get(name)
+    return inner.get(part) if isinstance(inner, dict) else None
+
+
+def _is_filtered(table: Mapping[str, Any]) -> bool:
+    """Whether a filter of Azure names what it found."""
+    listed = table.get("prompt_filter_results")
+    for place in (table, *(listed if isinstance(listed, list) else ())):
+        results = place.get("content_filter_results") if isinstance(place, Mapping) else None
+        found = results.values() if isinstance(results, dict) else ()
+        if any(isinstance(result, dict) and result.get("filtered") is True for result in found):
+            return True
+    return False
 
 
 def unfinished(word: object, *, has_text: bool, refused: str = "", said: str = "") -> Failure | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import dataclasses
 import functools
@@ -215,12 +216,26 @@ def _origin_of(address: str) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
-def _text_of(response: httpx2.Response) -> str:
-    """The body as UTF-8, which JSON is whatever the header says; the header counts for what is none."""
+def _is_charset(name: str) -> bool:
     try:
-        return response.content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return response.text
+        return bool(codecs.lookup(name)) if name else False
+    except LookupError:
+        return False
+
+
+def _text_of(response: httpx2.Response) -> str:
+    """The body as UTF-8 or UTF-16, which JSON is whatever the header says, and its first bytes tell which.
+
+    The header counts for what is neither. Where it names nothing else, and not one letter beyond ASCII is
+    sound UTF-8, the body is of Windows.
+    """
+    body = response.content
+    with contextlib.suppress(UnicodeDecodeError):
+        return body.decode(json.detect_encoding(body)).removeprefix("\ufeff")
+    named = response.charset_encoding or ""
+    is_named = _is_charset(named) and not named.lower().startswith("utf")
+    is_latin = not is_named and body.decode(errors="ignore").isascii()
+    return body.decode("cp1252" if is_latin else named if is_named else "utf-8", errors="replace")
 
 
 class _Lines:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuition.core.records import Failure, Json, Reply, Request, Usage
-from tuition.core.texts.thoughts import thought_apart
+from tuition.core.texts.replies import finish_of, reasoning_of, text_and_thought
 from tuition.teachers.usage import completed_usage, estimate_usage, read_usage, split_usage
-from tuition.teachers.wire.faults import finish_of, malformed, said_of, unfinished
+from tuition.teachers.wire.faults import ending_of, malformed, said_of, unfinished
 from tuition.teachers.wire.keys import Secret
 
-__all__ = ["OpenAIForm", "parts_of", "text_and_thought"]
+__all__ = ["OpenAIForm"]
 
 
 class OpenAIForm:
@@ -61,7 +61,7 @@ class OpenAIForm:
         table: Mapping[str, Any] = body if isinstance(body, dict) else {}
         usage = read_usage(table.get("usage"))
         found = _choices(table.get("choices"), len(requests))
-        read = [None if choice is None else _Choice(choice) for choice in found]
+        read = [None if choice is None else _Choice(choice, table) for choice in found]
         usages = _usages(usage, requests, read)
         model = table.get("model")
         replies = []
@@ -72,6 +72,10 @@ class OpenAIForm:
                 is_paid = None if usage is None else not any(read)
                 wanted = "a chat completion" if not any(read) else f"{len(requests)} answers"
                 failure: Failure | None = malformed(text, wanted=wanted, is_paid=is_paid)
+                word = ending_of({}, table, has_text=False)
+                if not any(read) and finish_of(word) == "content_filter":
+                    withheld = unfinished(word, has_text=False)
+                    failure = withheld and dataclasses.replace(withheld, is_paid=is_paid)
             else:
                 failure = choice.failure
             replies.append(
@@ -91,16 +95,17 @@ class OpenAIForm:
 class _Choice:
     """One answer of a completion."""
 
-    def __init__(self, choice: Mapping[str, Any]) -> None:
+    def __init__(self, choice: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         message = choice["message"]
-        apart = (message.get(name) for name in ("reasoning", "reasoning_content"))
-        kept = next((said for said in apart if isinstance(said, str) and said), "")
+        kept = reasoning_of(message)
         self.text, self.reasoning, refused = text_and_thought(message.get("content"), kept)
-        self.finish = finish_of(choice.get("finish_reason"))
+        has_text = bool(self.text.strip())
+        word = ending_of(choice, body, has_text=has_text)
+        self.finish = finish_of(word)
         words = message.get("refusal")
         self.failure: Failure | None = unfinished(
-            choice.get("finish_reason"),
-            has_text=bool(self.text.strip()),
+            word,
+            has_text=has_text,
             refused=words if isinstance(words, str) and words else refused,
             said=next(said_of(choice), ""),
         )
@@ -147,45 +152,3 @@ def _dumped(choice: Mapping[str, Any] | None) -> str:
         return "" if choice is None else json.dumps(choice)
     except (ValueError, RecursionError):
         return ""
-
-
-def parts_of(content: Any) -> tuple[str, str, str]:
-    """Take a message's content apart, which some endpoints send in parts.
-
-    Args:
-        content: A text, or a list of parts, or anything.
-
-    Returns:
-        Text, reasoning, and the words of a refusal.
-    """
-    if isinstance(content, str):
-        return content, "", ""
-    text, reasoning, refused = [], [], []
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, str):
-            text.append(part)
-        elif isinstance(part, dict):
-            inner = part.get("thinking")
-            reasoning.append(parts_of(inner)[0] if isinstance(inner, list) else _plain(inner))
-            text.append(_plain(part.get("text")))
-            refused.append(_plain(part.get("refusal")))
-    return "".join(text), "".join(reasoning), "".join(refused)
-
-
-def text_and_thought(content: Any, apart: str = "") -> tuple[str, str, str]:
-    """Take a message's content apart into the answer and what was thought before it.
-
-    Args:
-        content: A text, or a list of parts, or anything.
-        apart: Reasoning that the endpoint itself kept apart.
-
-    Returns:
-        The answer, all reasoning, and the words of a refusal.
-    """
-    written, in_parts, refused = parts_of(content)
-    text, within = thought_apart(written)
-    return text, "\n\n".join(dict.fromkeys(filter(None, (in_parts or apart, within)))), refused
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else ""
