@@ -126,3 +126,10 @@ def test_data_paths_lie_in_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TUITION_DATA", str(tmp_path / "gone"))
     with pytest.raises(DataError, match=r"no data folder .*; set TUITION_DATA to the folder"):
         resolve_data("data:x.jsonl")
+
+
+def test_a_row_is_one_line_to_every_reader(tmp_path):
+    path, row = tmp_path / "rows.jsonl", {"question": "a\u2028b\u2029c\x85d\x1cé\n?"}
+    write_rows(path, [row])
+    [line] = path.read_text(encoding="utf-8").splitlines()
+    assert "é" in line and json.loads(line) == row == next(read_rows(path))

@@ -42,6 +42,8 @@ _TEXT_ENDINGS = (*JSON_ENDINGS, ".csv")
 _PARQUET = ".parquet"
 _DATA = "data:"
 _DEFAULT_FOLDER = "data"
+_LINE_ENDS = {0x85: r"\u0085", 0x2028: r"\u2028", 0x2029: r"\u2029"}
+"""Characters that JSON leaves bare and at which some tools end a line."""
 
 
 def resolve_data(path: str) -> Path:
@@ -315,7 +317,8 @@ def _write(
 def _write_json(text: IO[str], rows: Iterable[Mapping[str, Json]]) -> int:
     n = 0
     for row in rows:
-        text.write(json.dumps(dict(row), ensure_ascii=False, allow_nan=False) + "\n")
+        line = json.dumps(dict(row), ensure_ascii=False, allow_nan=False)
+        text.write((line if line.isascii() else line.translate(_LINE_ENDS)) + "\n")
         n += 1
     return n
 
