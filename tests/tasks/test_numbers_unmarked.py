@@ -7,6 +7,8 @@ import pytest
 from tuition.tasks.numbers import parse_number, read_number
 
 STATED = [
+    ("Half away: 22 / 2 = 11, 22 - 11 = 11.", "11"),
+    ("A quarter away, giving 8 / 4 = 2, 8 - 2 = 6.", "6"),
     ("Since it is so, the area is \\(16\\).", "16"),
     ("We find that \\[\na + b = 20\n\\]", "20"),
     ("Therefore, the value of $f(2007)$ is 2007.", "2007"),
@@ -30,6 +32,8 @@ STATED = [
     ("6) The answer turns out to be 2^11 points.\n\n7) So 2 + 11 = 13", "13"),
 ]
 NOT_STATED = [
+    "So x = 3, y = 3.",
+    "3 + 4 = 7, 2 + 5 = 9.",
     "Therefore, there are 4 lattice points on the hyperbola x^2 - y^2 = 17.",
     "Therefore, there are 12 pairs such that \\(\\gcd(a, b) = 1\\).",
     "Therefore, there are 9 pairs for which the harmonic mean is equal to 20.",

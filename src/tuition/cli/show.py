@@ -58,7 +58,7 @@ def typed(*words: object) -> str:
     """Write a command of this program as it can be typed where this one was.
 
     Args:
-        words: What stands behind the program's name.
+        *words: What stands behind the program's name.
 
     Returns:
         A line for a shell. The program is `tuition` where the shell finds it by that name, else the path by

@@ -123,8 +123,14 @@ def _is_another(left: str, value: Fraction, *, is_rounded: bool) -> bool:
     return other != value and not is_calculated and _WORDS.fullmatch(rest) is not None
 
 
+def _goes_on(between: str) -> bool:
+    """Say whether the next equation calculates with the result before it: "8 / 4 = 2, 8 - 2 = 6"."""
+    result, _, left = between.partition(",")
+    return re.search(rf"(?<![\w.]){re.escape(result.strip())}(?![\w.])", left) is not None
+
+
 def _is_condition(sides: list[str], rest: str) -> bool:
-    if len(sides) > 2 and _LISTED.fullmatch(sides[-2]):
+    if len(sides) > 2 and _LISTED.fullmatch(sides[-2]) and not _goes_on(sides[-2]):
         return True
     if len(sides) == 2 and _SUCH_THAT.search(sides[0]):
         return True
