@@ -1,4 +1,4 @@
-"""Run the tests with the newest releases of everything, whatever the upper bounds of pyproject.toml.
+"""Run the tests with the newest release of every package; the upper bounds of pyproject.toml are ignored.
 
 Usage: newest.py ENVIRONMENT TORCH [TEST]... The environment is made anew, torch comes as its line says, warnings are
 shown and fail nothing. The result, with date and versions, takes the place of the last one in docs/versions.md.
@@ -41,7 +41,7 @@ def main(place, torch, *tests):
 
     install("pip")
     install(torch)
-    # With torch's line beside them, so that no requirement moves it.
+    # torch is named in the same install, so that no requirement changes its version.
     install("--upgrade-strategy", "eager", torch, *requirements())
     install("--no-deps", "--editable", ".")
     command = [python, "-m", "pytest", "-q", "-W", "default", *tests]

@@ -117,7 +117,7 @@ def examine(module, copy, rows, *, until, most, seed):
 
 
 def report(module, rows):
-    """Print what became of a module's mutants; say whether it is as it should be."""
+    """Print the results of a module's mutants; return whether few enough survive, each with a reason."""
     reasons, killed, survived = LISTS["accepted"].get(module, {}), rows["killed"], rows["survived"]
     n = len(killed) + len(survived)
     counts = f"{rows['mutants']} mutants, {n} tried, {len(killed)} killed, {len(survived)} survived"
