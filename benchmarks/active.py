@@ -76,9 +76,10 @@ def arms_of(constants):
     best = constants["headline"]["strategy"]
     arms = [Arm("random"), Arm(best, "on"), Arm("random", "on"), Arm(best), Arm("random", money="whole")]
     arms += [Arm("random", "anew"), Arm(best, "anew")]
-    arms += [Arm("random", money="half"), Arm(best, "anew", "half"), Arm(best, money="half")]
     arms += [Arm(strategy, schedule) for strategy in STRATEGIES for schedule in ("on", "one", "anew")]
-    return list(dict.fromkeys([*arms, Arm("egss_intra", "on")]))
+    arms.append(Arm("egss_intra", "on"))
+    arms += [Arm("random", money="half"), Arm(best, "anew", "half"), Arm(best, money="half")]
+    return list(dict.fromkeys(arms))
 
 
 def main():
