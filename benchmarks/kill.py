@@ -385,7 +385,7 @@ def context_with(modules):
 def carry_out_all(folder, *, runs, n):
     """Carry out all runs; yield the row of each."""
     context = context_with(
-        ["kill_child", "uvicorn", "httpx2", "tuition.teachers.wire.chat", "starlette.routing"]
+        ["kill_child", "uvicorn", "httpx2", "tuition.teachers.http.chat", "starlette.routing"]
     )
     plan = [("", seed) for seed in range(runs)] + [(variant, 0) for variant in VARIANTS]
     for variant, seed in plan:

@@ -14,8 +14,8 @@ from tuition.core.budget import price_of
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher
-from tuition.teachers.wire.batch import BatchedTeacher
-from tuition.teachers.wire.http import Connections
+from tuition.teachers.http.batch import BatchedTeacher
+from tuition.teachers.http.connections import Connections
 
 _QUESTION = "Question: Today is March {}. Which date is 10 days from now?"
 FAST = AnnotationConfig(backoff_s=0.001, backoff_most_s=0.002, max_attempts=3)

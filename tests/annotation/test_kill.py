@@ -28,7 +28,7 @@ def kill():
 @pytest.fixture(scope="module")
 def finished(kill, tmp_path_factory):
     """A run that is over, with its server still there to be asked about its list."""
-    context = kill.context_with(["kill_child", "uvicorn", "httpx2", "tuition.teachers.wire.chat"])
+    context = kill.context_with(["kill_child", "uvicorn", "httpx2", "tuition.teachers.http.chat"])
     run = kill.Run(context, tmp_path_factory.mktemp("kill") / "run", seed=7, n=120)
     row = run.carry_out()
     return run, row
@@ -81,6 +81,6 @@ def test_the_checks_find_what_is_wrong(kill, finished, tmp_path, spoil, said):
 
 @pytest.mark.parametrize("variant", ["files bounded", "store locked", "two processes", "clock set back"])
 def test_disturbed_in_other_ways(kill, tmp_path, variant):
-    context = kill.context_with(["kill_child", "uvicorn", "httpx2", "tuition.teachers.wire.chat"])
+    context = kill.context_with(["kill_child", "uvicorn", "httpx2", "tuition.teachers.http.chat"])
     row = kill.Run(context, tmp_path / "run", seed=3, n=200, variant=variant).carry_out()
     assert row["violations"] == []

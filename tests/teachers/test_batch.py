@@ -15,8 +15,8 @@ from tuition.core.errors import TeacherError
 from tuition.core.protocols import BatchTeacher, Teacher
 from tuition.core.records import Message, Request, Usage
 from tuition.teachers import TeacherConfig, make_teacher
-from tuition.teachers.wire import batch
-from tuition.teachers.wire.batch import read_line, rows_of
+from tuition.teachers.http import batch
+from tuition.teachers.http.batch import read_line, rows_of
 
 
 class Provider:

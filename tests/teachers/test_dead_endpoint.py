@@ -11,8 +11,8 @@ from tuition.annotation.ask import Till, ask_all
 from tuition.core.errors import TeacherError
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher
+from tuition.teachers.http import connections
 from tuition.teachers.reach import out_of_reach_first
-from tuition.teachers.wire import http
 
 
 def nowhere():
@@ -46,13 +46,13 @@ def test_the_first_refusals_are_asked_again(monkeypatch):
     far = teacher(nowhere())
     kinds = [ask(far).failure.kind for _ in range(4)]
     assert kinds == ["connection"] * 4
-    monkeypatch.setattr(http, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(connections, "_PATIENCE_S", 0.0)
     failure = ask(far).failure
     assert (failure.kind, failure.is_retryable, failure.is_paid) == ("unusable", True, False)
 
 
 def test_one_that_has_answered_is_asked_again_for_as_long_as_any(monkeypatch):
-    monkeypatch.setattr(http, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(connections, "_PATIENCE_S", 0.0)
     script = Script()
     with serving(script) as url:
         near = teacher(url)
@@ -64,7 +64,7 @@ def test_one_that_has_answered_is_asked_again_for_as_long_as_any(monkeypatch):
 
 
 def test_a_batch_is_not_handed_over_for_ever(monkeypatch):
-    monkeypatch.setattr(http, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(connections, "_PATIENCE_S", 0.0)
     far = teacher(nowhere(), wire={"in_batches": True})
     for _ in range(2):
         with pytest.raises(ConnectionError, match="before the request was sent"):

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from tuition.core.records import Usage
 from tuition.core.texts.replies import finish_of
 from tuition.teachers import TeacherConfig, make_teacher
-from tuition.teachers.wire.batch import read_line
+from tuition.teachers.http.batch import read_line
 
 WITHHELD = [
     "content_filter",

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tuition.core.budget import Cost, Price
 from tuition.teachers import TeacherConfig
-from tuition.teachers.wire.chat import ChatTeacher
-from tuition.teachers.wire.http import Answer
+from tuition.teachers.http.chat import ChatTeacher
+from tuition.teachers.http.connections import Answer
 
 HOW = ("replace", "replace", "remove")
 GOOD = {

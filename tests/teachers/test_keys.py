@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tuition.core.errors import TeacherError
 from tuition.teachers import TeacherConfig
-from tuition.teachers.wire.keys import Secret, read_key
+from tuition.teachers.http.keys import Secret, read_key
 
 CONFIG = TeacherConfig(name="a", api_key_env="TEACHER_KEY")
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuition.core.records import RateLimits
-from tuition.teachers.wire.faults import retry_after
-from tuition.teachers.wire.limits import read_limits, seconds_of
+from tuition.teachers.http.faults import retry_after
+from tuition.teachers.http.limits import read_limits, seconds_of
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from tuition.core.config import parse
 from tuition.teachers import TeacherConfig, make_teacher
-from tuition.teachers.wire.config import WireConfig
+from tuition.teachers.http.config import WireConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "teachers.md").read_text()
 SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL))

@@ -44,7 +44,7 @@ def write(
     from tuition.recipes.check import check_terms
     from tuition.recipes.config import resolve
     from tuition.recipes.plan.first import batch_table, first_requests
-    from tuition.teachers.wire.batch import BatchedTeacher
+    from tuition.teachers.http.batch import BatchedTeacher
 
     resolved = resolve(read_toml(config), tuple(settings or ()), where=str(config))
     check_terms(resolved.writers)
@@ -85,7 +85,7 @@ def bring_in(
     from tuition.annotation.batches import import_batch
     from tuition.cli.show import print_json, say
     from tuition.core.store import Store
-    from tuition.teachers.wire.batch import read_line, rows_of
+    from tuition.teachers.http.batch import read_line, rows_of
 
     path = _store_of(store)
     lines = rows_of(results.read_text(encoding="utf-8", errors="replace"))

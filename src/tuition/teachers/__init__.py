@@ -23,10 +23,10 @@ Factory = Callable[[TeacherConfig], Teacher]
 def _chat(config: TeacherConfig) -> Teacher:
     # Here, for the HTTP client takes a tenth of a second to import.
     if config.wire.in_batches:
-        from tuition.teachers.wire.batch import BatchedTeacher
+        from tuition.teachers.http.batch import BatchedTeacher
 
         return BatchedTeacher(config)
-    from tuition.teachers.wire.chat import ChatTeacher
+    from tuition.teachers.http.chat import ChatTeacher
 
     return ChatTeacher(config)
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from tuition.core.budget import Price, price_of
 from tuition.core.config import Section, unspoken
 from tuition.core.records import Json
-from tuition.teachers.wire.config import WireConfig
+from tuition.teachers.http.config import WireConfig
 
 __all__ = ["TeacherConfig"]
 

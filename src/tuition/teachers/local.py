@@ -21,8 +21,8 @@ from tuition.core.errors import TeacherError
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Reply, Request, Usage
 from tuition.core.texts.thoughts import thought_apart
+from tuition.teachers.batching import Worker, Write
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.together import Worker, Write
 from tuition.teachers.weights import Weights, find_weights
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import httpx2
 
 from tuition.core.records import Json, Message, Reply, Request
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.wire.anthropic import AnthropicForm
-from tuition.teachers.wire.faults import cut_off, json_of, refusal, said_of
-from tuition.teachers.wire.http import Answer, Connections, address_of
-from tuition.teachers.wire.keys import Secret, read_key
-from tuition.teachers.wire.openai import OpenAIForm
+from tuition.teachers.http.connections import Answer, Connections, address_of
+from tuition.teachers.http.faults import cut_off, json_of, refusal, said_of
+from tuition.teachers.http.forms.anthropic import AnthropicForm
+from tuition.teachers.http.forms.openai import OpenAIForm
+from tuition.teachers.http.keys import Secret, read_key
 
 __all__ = ["SAMPLES_PER_CALL", "Capabilities", "form_of", "probe"]
 

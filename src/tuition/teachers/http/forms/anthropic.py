@@ -7,9 +7,9 @@ from typing import Any
 
 from tuition.core.records import Json, Reply, Request, Usage
 from tuition.core.texts.replies import finish_of, text_and_thought
+from tuition.teachers.http.faults import malformed, unfinished
+from tuition.teachers.http.keys import Secret
 from tuition.teachers.usage import completed_usage, count_of, estimate_usage, read_usage
-from tuition.teachers.wire.faults import malformed, unfinished
-from tuition.teachers.wire.keys import Secret
 
 __all__ = ["AnthropicForm"]
 

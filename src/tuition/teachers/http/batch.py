@@ -19,9 +19,9 @@ from tuition.core.errors import TeacherError
 from tuition.core.protocols import BatchState, TeacherAbilities
 from tuition.core.records import Failure, Json, Reply, Request
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.usage import estimate_usage, price_for
-from tuition.teachers.wire.capabilities import Capabilities
-from tuition.teachers.wire.faults import (
+from tuition.teachers.http.capabilities import Capabilities
+from tuition.teachers.http.connections import Answer, Connections
+from tuition.teachers.http.faults import (
     cut_off,
     is_fault,
     is_success,
@@ -30,9 +30,9 @@ from tuition.teachers.wire.faults import (
     refusal,
     unreachable,
 )
-from tuition.teachers.wire.http import Answer, Connections
-from tuition.teachers.wire.keys import read_key
-from tuition.teachers.wire.openai import OpenAIForm
+from tuition.teachers.http.forms.openai import OpenAIForm
+from tuition.teachers.http.keys import read_key
+from tuition.teachers.usage import estimate_usage, price_for
 
 __all__ = ["BatchedTeacher", "read_line", "rows_of"]
 

@@ -17,7 +17,7 @@ import httpx2
 
 from tuition.core.records import Failure
 from tuition.core.texts.replies import finish_of
-from tuition.teachers.wire.limits import seconds_of
+from tuition.teachers.http.limits import seconds_of
 
 __all__ = [
     "UNSENT",

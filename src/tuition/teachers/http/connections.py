@@ -19,8 +19,8 @@ import httpx2
 from tuition.core.errors import TeacherError
 from tuition.core.records import Reply
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.wire.faults import UNSENT, is_success
-from tuition.teachers.wire.keys import MASK, Secret
+from tuition.teachers.http.faults import UNSENT, is_success
+from tuition.teachers.http.keys import MASK, Secret
 
 __all__ = ["Answer", "Connections", "address_of"]
 

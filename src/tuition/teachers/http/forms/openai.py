@@ -9,9 +9,9 @@ from typing import Any
 
 from tuition.core.records import Failure, Json, Reply, Request, Usage
 from tuition.core.texts.replies import finish_of, reasoning_of, text_and_thought
+from tuition.teachers.http.faults import ending_of, malformed, said_of, unfinished
+from tuition.teachers.http.keys import Secret
 from tuition.teachers.usage import completed_usage, estimate_usage, read_usage, split_usage
-from tuition.teachers.wire.faults import ending_of, malformed, said_of, unfinished
-from tuition.teachers.wire.keys import Secret
 
 __all__ = ["OpenAIForm"]
 

@@ -1,0 +1,1 @@
+"""How each kind of endpoint is spoken to: the body of a call, and what comes back."""
