@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from tuition.core.budget import Cost, Price, worst_cost
 from tuition.core.records import Message, Request, Usage
-from tuition.teachers import TeacherConfig
-from tuition.teachers import usage as usage_room
-from tuition.teachers.usage import estimate_usage, known_price, price_for, read_usage, split_usage
+from tuition.teachers import TeacherConfig, prices
+from tuition.teachers.prices import known_price, price_for
+from tuition.teachers.usage import estimate_usage, read_usage, split_usage
 
 
 def request(text, max_tokens):
@@ -124,7 +124,7 @@ def test_a_price_that_is_lower_at_night_counts_at_its_highest(monkeypatch, hour)
         def now(cls, tz=None):
             return cls(2026, 3, 1, hour, 45, tzinfo=tz)
 
-    monkeypatch.setattr(usage_room, "datetime", Then)
+    monkeypatch.setattr(prices, "datetime", Then)
     price = known_price("deepseek-chat", "https://api.deepseek.com")
     assert price == Price(prompt=270_000_000, completion=1_100_000_000, cached=70_000_000)
 

@@ -20,9 +20,8 @@ from tuition.core.protocols import BatchState, TeacherAbilities
 from tuition.core.records import Failure, Json, Reply, Request
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.http.capabilities import Capabilities
-from tuition.teachers.http.connections import Answer, Connections
+from tuition.teachers.http.connections import Answer, Connections, cut_off
 from tuition.teachers.http.faults import (
-    cut_off,
     is_fault,
     is_success,
     json_of,
@@ -32,7 +31,8 @@ from tuition.teachers.http.faults import (
 )
 from tuition.teachers.http.forms.openai import OpenAIForm
 from tuition.teachers.http.keys import read_key
-from tuition.teachers.usage import estimate_usage, price_for
+from tuition.teachers.prices import price_for
+from tuition.teachers.usage import estimate_usage
 
 __all__ = ["BatchedTeacher", "read_line", "rows_of"]
 

@@ -11,8 +11,8 @@ import httpx2
 
 from tuition.core.records import Json, Message, Reply, Request
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.http.connections import Answer, Connections, address_of
-from tuition.teachers.http.faults import cut_off, json_of, refusal, said_of
+from tuition.teachers.http.connections import Answer, Connections, address_of, cut_off
+from tuition.teachers.http.faults import json_of, refusal, said_of
 from tuition.teachers.http.forms.anthropic import AnthropicForm
 from tuition.teachers.http.forms.openai import OpenAIForm
 from tuition.teachers.http.keys import Secret, read_key

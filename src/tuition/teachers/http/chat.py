@@ -17,11 +17,12 @@ from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Reply, Request, Usage
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.http.capabilities import SAMPLES_PER_CALL, Capabilities, form_of
-from tuition.teachers.http.connections import Answer, Connections
-from tuition.teachers.http.faults import cut_off, is_fault, json_of, refusal, unreachable
+from tuition.teachers.http.connections import Answer, Connections, cut_off
+from tuition.teachers.http.faults import is_fault, json_of, refusal, unreachable
 from tuition.teachers.http.keys import read_key
 from tuition.teachers.http.limits import read_limits
-from tuition.teachers.usage import count_of, estimate_usage, price_for
+from tuition.teachers.prices import price_for
+from tuition.teachers.usage import count_of, estimate_usage
 
 __all__ = ["ChatTeacher"]
 

@@ -17,13 +17,16 @@ from typing import Any
 import httpx2
 
 from tuition.core.errors import TeacherError
-from tuition.core.records import Reply
+from tuition.core.records import Failure, Reply
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.http.faults import UNSENT, is_success
+from tuition.teachers.http.faults import is_success
 from tuition.teachers.http.keys import MASK, Secret
 
-__all__ = ["Answer", "Connections", "address_of"]
+__all__ = ["Answer", "Connections", "address_of", "cut_off"]
 
+_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+"""Faults before the request left: nothing can have been charged."""
+_UNSENDABLE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 _SECRET_HEADERS = ("authorization", "cookie", "set-cookie", "x-api-key", "api-key")
 _TEXTS = ("text", "reasoning", "raw", "headers", "finish", "model")
 _FILE_S = 600.0
@@ -137,7 +140,7 @@ class Connections:
             try:
                 async with asyncio.timeout(limit_s):
                     response = await client.request(method, _url(f"{self.address}{path}"), **sent)
-            except UNSENT:
+            except _UNSENT:
                 self._since = self._since if self._tries else begun
                 self._tries += 1
                 raise
@@ -264,6 +267,28 @@ class _Lines:
         async with contextlib.AsyncExitStack() as stack:
             for client in self._idle:
                 stack.push_async_callback(client.aclose)
+
+
+def cut_off(error: Exception, *, limit: str) -> Failure:
+    """Name the fault of a call that brought no response.
+
+    Args:
+        error: What was raised.
+        limit: The time-outs, for the message.
+
+    Returns:
+        A failure: unpaid where the request never left, else of unknown outcome.
+    """
+    is_timeout = isinstance(error, TimeoutError | httpx2.TimeoutException)
+    is_unsent = isinstance(error, _UNSENT + _UNSENDABLE)
+    when = "before the request was sent" if is_unsent else "after the request was sent"
+    what = str(error) or type(error).__name__
+    return Failure(
+        kind="timeout" if is_timeout else "connection",
+        message=f"{what}, {when}, {limit}" if is_timeout else f"{what}, {when}",
+        is_retryable=not isinstance(error, _UNSENDABLE),
+        is_paid=False if is_unsent else None,
+    )
 
 
 def address_of(config: TeacherConfig) -> str:

@@ -13,15 +13,11 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx2
-
 from tuition.core.records import Failure
 from tuition.core.texts.replies import finish_of
 from tuition.teachers.http.limits import seconds_of
 
 __all__ = [
-    "UNSENT",
-    "cut_off",
     "ending_of",
     "is_fault",
     "is_success",
@@ -34,9 +30,6 @@ __all__ = [
     "unreachable",
 ]
 
-UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
-"""Faults before the request left: nothing can have been charged."""
-_UNSENDABLE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 _PASSING = (200, 408, 409, 425)
 _WAITED = (504, 524)
 """A gateway lost patience with the endpoint behind it, which may have finished and charged."""
@@ -95,28 +88,6 @@ def json_of(text: str) -> Any:
 def is_success(status: int) -> bool:
     """Say whether a status is any of success; some gateways answer 201 in the place of 200."""
     return 200 <= status < 300
-
-
-def cut_off(error: Exception, *, limit: str) -> Failure:
-    """Name the fault of a call that brought no response.
-
-    Args:
-        error: What was raised.
-        limit: The time-outs, for the message.
-
-    Returns:
-        A failure: unpaid where the request never left, else of unknown outcome.
-    """
-    is_timeout = isinstance(error, TimeoutError | httpx2.TimeoutException)
-    is_unsent = isinstance(error, UNSENT + _UNSENDABLE)
-    when = "before the request was sent" if is_unsent else "after the request was sent"
-    what = str(error) or type(error).__name__
-    return Failure(
-        kind="timeout" if is_timeout else "connection",
-        message=f"{what}, {when}, {limit}" if is_timeout else f"{what}, {when}",
-        is_retryable=not isinstance(error, _UNSENDABLE),
-        is_paid=False if is_unsent else None,
-    )
 
 
 def unreachable(failure: Failure, address: str) -> Failure:

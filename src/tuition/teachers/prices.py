@@ -1,0 +1,80 @@
+"""What a teacher's tokens cost: as its table says, else as a maintained table does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from tuition.core.budget import Price, price_of
+from tuition.teachers.config import TeacherConfig
+
+__all__ = ["known_price", "price_for"]
+
+_QUARTERS = [timedelta(minutes=15 * i) for i in range(96)]
+"""The day to come; a tariff that holds for a quarter of an hour is met."""
+
+
+def price_for(config: TeacherConfig) -> Price | None:
+    """Say what a teacher's tokens cost: by its table, else by the maintained one.
+
+    Args:
+        config: Where it is asked in batches, a token costs `batch_share` of its price.
+
+    Returns:
+        The price, rounded up to a whole nano-dollar a million tokens; None: unknown.
+    """
+    price = config.price or known_price(config.model or config.name, config.base_url)
+    if price is None or not config.wire.in_batches:
+        return price
+    share = Decimal(str(config.wire.batch_share))
+
+    def shared(nano: int) -> int:
+        return int((nano * share).to_integral_value(ROUND_CEILING))
+
+    cached = None if price.cached is None else shared(price.cached)
+    return Price(prompt=shared(price.prompt), completion=shared(price.completion), cached=cached)
+
+
+def known_price(model: str, base_url: str) -> Price | None:
+    """Look a model up in the price table that genai-prices brings; nothing is fetched.
+
+    Args:
+        model: The model id.
+        base_url: Where it answers, which says whose price it is.
+
+    Returns:
+        The price, at its highest tier where there are tiers and at the dearest hour of the day to come where
+        nights are cheaper; None where the table does not know it.
+    """
+    # Here, for the table takes a moment to load and most runs need none of it.
+    import genai_prices
+
+    try:
+        found = genai_prices.calc_price(
+            genai_prices.Usage(input_tokens=1, output_tokens=1), model, provider_api_url=base_url
+        ).model
+    except LookupError:
+        return None
+    now = datetime.now(UTC)
+    hours = [found.get_prices(now + quarter) for quarter in _QUARTERS]
+    prompt, completion = _dearest(hours, "input_mtok"), _dearest(hours, "output_mtok")
+    if prompt is None or completion is None:
+        return None
+    return price_of(prompt=prompt, completion=completion, cached=_dearest(hours, "cache_read_mtok"))
+
+
+def _dearest(hours: Sequence[Any], unit: str) -> str | None:
+    """The highest price of a unit at any of the hours; None: some hour has none."""
+    prices = [_highest(prices, unit) for prices in hours]
+    known = [price for price in prices if price is not None]
+    return str(max(known)) if len(known) == len(prices) else None
+
+
+def _highest(prices: Any, unit: str) -> Decimal | None:
+    price = getattr(prices, unit, None)
+    if price is None:
+        return None
+    tiers = [tier.price for tier in getattr(price, "tiers", ())]
+    return max([getattr(price, "base", price), *tiers])
