@@ -1,5 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "selection"))
+for folder in ("recipes", "selection", "teachers"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / folder))

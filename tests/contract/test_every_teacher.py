@@ -1,22 +1,28 @@
-"""Asked of every teacher in the list: order kept, failure is a record, cost counted once, retry counted."""
+"""Asked of every teacher in the list, of endpoints in every form.
+
+Order is kept, a failure is a record, a cost is counted once, a retry is counted.
+"""
 
 import dataclasses
 import json
+from importlib.metadata import entry_points
 
+import bodies
 import pytest
-from starlette.applications import Starlette
+from endpoints import Script, serving
 from starlette.responses import JSONResponse
-from starlette.routing import Route
 
-from loopback import served
 from tuition.annotation import AnnotationConfig, Till, ask_all
 from tuition.core.budget import Cost, Price
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Message, Reply, Request
 from tuition.core.store import Place, Store
 from tuition.teachers import TEACHERS, TeacherConfig, make_teacher
+from tuition.teachers.http.forms import FORMS
 
-KINDS = [*TEACHERS, "playground"]
+PLUGGED = [entry.name for entry in entry_points(group="tuition.teachers")]
+KINDS = [(kind, form) for kind in TEACHERS for form in (FORMS if kind == "chat" else [""])]
+KINDS += [(kind, "") for kind in PLUGGED]
 COUNT = 12
 PLACE = Place(run="r1")
 FAST = AnnotationConfig(backoff_s=0.001)
@@ -26,22 +32,12 @@ def question(i):
     return f"Question: Today is March {i + 1}. Which date is 10 days from now?\nExplanation:"
 
 
-async def echo(request):
-    body = await request.json()
-    text = f"Reply to {body['messages'][-1]['content']}"
-    return JSONResponse(
-        {
-            "model": body["model"],
-            "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 20, "completion_tokens": 10},
-        }
-    )
-
-
 @pytest.fixture(scope="module")
-def url():
-    with served(Starlette(routes=[Route("/v1/chat/completions", echo, methods=["POST"])])) as address:
-        yield address
+def endpoint():
+    """A real server that answers every call in the form that the test sets."""
+    script = Script()
+    with serving(script) as script.url:
+        yield script
 
 
 @pytest.fixture(scope="module")
@@ -58,25 +54,33 @@ def model(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=KINDS)
-def teacher(request, url, tmp_path):
-    table = {"kind": request.param, "name": "ada", "price_prompt": 1.0, "price_completion": 2.0}
-    if request.param == "chat":
-        table["base_url"] = url
-    if request.param == "local":
-        table["model"] = str(request.getfixturevalue("model"))
-    if request.param == "recorded":
-        rows = [
-            {
-                "id": f"e{i}",
-                "question": "",
-                "rationales": {"ada": {"text": f"Reply to {question(i)}", "answer": None}},
-            }
-            for i in range(COUNT)
-        ]
-        path = tmp_path / "replies.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        table["file"] = str(path)
+def chat(request, form):
+    words, script = bodies.of(form), request.getfixturevalue("endpoint")
+    script.answer = lambda body: JSONResponse(words.body(f"Reply to {words.asked(body)['messages'][-1][1]}"))
+    return {"base_url": script.url, "wire": {"form": form}}
+
+
+def local(request, form):
+    return {"model": str(request.getfixturevalue("model"))}
+
+
+def recorded(request, form):
+    said = [{"text": f"Reply to {question(i)}", "answer": None} for i in range(COUNT)]
+    rows = [{"id": f"e{i}", "question": "", "rationales": {"ada": said[i]}} for i in range(COUNT)]
+    path = request.getfixturevalue("tmp_path") / "replies.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"file": str(path)}
+
+
+NEEDS = {"chat": chat, "local": local, "recorded": recorded}
+"""What the table of a kind needs beside a name and a price, where it needs anything."""
+
+
+@pytest.fixture(params=KINDS, ids=" ".join)
+def teacher(request):
+    kind, form = request.param
+    needed = NEEDS[kind](request, form) if kind in NEEDS else {}
+    table = {"kind": kind, "name": "ada", "price_prompt": 1.0, "price_completion": 2.0, **needed}
     return make_teacher(TeacherConfig(**table))
 
 

@@ -37,6 +37,7 @@ class Script:
 
     def __init__(self):
         self.asked = []
+        self.paths = []
         self.ports = set()
         self.answer = JSONResponse(completion())
         self.models = JSONResponse({"error": {"message": "no such page"}}, 404)
@@ -50,6 +51,7 @@ class Script:
     async def respond(self, request):
         body = await request.json()
         self.asked.append((body, dict(request.headers)))
+        self.paths.append(request.url.path)
         self.ports.add(request.client.port)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -64,9 +66,8 @@ class Script:
 @contextmanager
 def serving(script):
     routes = [
-        Route("/v1/chat/completions", script.respond, methods=["POST"]),
-        Route("/v1/messages", script.respond, methods=["POST"]),
         Route("/v1/models", script.list_models, methods=["GET"]),
+        Route("/{path:path}", script.respond, methods=["POST"]),
     ]
     with served(Starlette(routes=routes)) as url:
         yield url

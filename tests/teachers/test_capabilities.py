@@ -12,7 +12,7 @@ from tuition.core.config import parse
 from tuition.core.records import Message
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher
-from tuition.teachers.http.capabilities import probe
+from tuition.teachers.http.probe import probe
 
 OPENAI_TEMPERATURE = fault(
     "Unsupported value: 'temperature' does not support 0.7 with this model. "

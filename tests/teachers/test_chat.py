@@ -110,6 +110,7 @@ def test_uncounted_usage_is_estimated(server, teacher):
         (JSONResponse({"error": {"message": "no such model"}}, 404), "not_found", False, False),
         (Response("", 302, headers={"location": "/v2"}), "bad_request", False, False),
         (JSONResponse({"error": {"message": "bad key"}}, 401), "auth", True, False),
+        (fault("API key not valid. Please pass a valid API key.", 400), "auth", True, False),
         (JSONResponse({"error": {"message": "flagged"}}, 403), "refused", False, False),
         (JSONResponse({"error": {"message": "upstream"}}, 200), "server", True, False),
         (Response('{"choices": [{"mess', 200), "malformed", True, None),

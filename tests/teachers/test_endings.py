@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 
+import bodies
 import pytest
 from endpoints import USAGE, ask, ask_all, completion, fault, request
 from starlette.responses import JSONResponse, Response
@@ -12,6 +13,7 @@ from tuition.core.records import Usage
 from tuition.core.texts.replies import finish_of
 from tuition.teachers import TeacherConfig, make_teacher
 from tuition.teachers.http.batch import read_line
+from tuition.teachers.http.forms import FORMS
 
 WITHHELD = [
     "content_filter",
@@ -89,7 +91,6 @@ CUT = [
 ]
 WHOLE = [*["stop", "STOP", "eos", "eos_token", "end_turn", "stop_sequence", "COMPLETE", "done"], None, "", 3]
 OWN = ["tool_calls", "function_call", "hit_stop_token"]
-FORMS = ("openai", "anthropic")
 
 
 @pytest.fixture(params=FORMS)
@@ -107,18 +108,8 @@ def _teacher(url, form):
     return make_teacher(TeacherConfig(name="t", model="m", base_url=url, timeout_s=5, wire={"form": form}))
 
 
-def body_of(form, text, *, finish="stop", usage=USAGE):
-    """A whole body in either form; `usage` in the words of OpenAI's."""
-    if form == "openai":
-        return completion(text, finish, usage)
-    names = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
-    counts = {names[name]: value for name, value in (usage or {}).items() if name in names}
-    content = [{"type": "text", "text": text}] if text else []
-    return {"type": "message", "model": "m", "content": content, "stop_reason": finish, "usage": counts}
-
-
-def answered(server, form, *parts, **said):
-    server.answer = JSONResponse(body_of(form, *parts, **said))
+def answered(server, form, text, *, finish="stop", usage=USAGE):
+    server.answer = JSONResponse(bodies.of(form).body(text, finish=finish, usage=usage))
     return ask(teacher_of(server, form))
 
 
@@ -212,7 +203,7 @@ def test_other_refusals_are_not_filtered(server, answer, kind):
 
 @pytest.mark.parametrize("status", [200, 201, 202, 206, 299])
 def test_any_status_of_success_brings_an_answer(server, form, status):
-    server.answer = JSONResponse(body_of(form, "It is 5."), status)
+    server.answer = JSONResponse(bodies.of(form).body("It is 5."), status)
     reply = ask(teacher_of(server, form))
     assert (reply.text, reply.failure, reply.usage.is_estimated) == ("It is 5.", None, False)
 
@@ -291,9 +282,9 @@ def test_usage_with_a_side_missing_beside_text_is_an_estimate(server, name):
 @pytest.mark.parametrize(
     "name", [name for name in COUNTED if name not in ("no object", "prompt 0 beside a total")]
 )
-def test_the_native_form_estimates_the_same(server, name):
+def test_every_form_estimates_the_same(server, form, name):
     usage, wanted = COUNTED[name]
-    assert of(answered(server, "anthropic", WORDS, usage=usage).usage) == wanted
+    assert of(answered(server, form, WORDS, usage=usage).usage) == wanted
 
 
 @pytest.mark.parametrize("name", COUNTED)

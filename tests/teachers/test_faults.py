@@ -23,11 +23,11 @@ from tuition.core.store import Place, Store
 from tuition.core.store.upkeep import reconcile_store, verify_store
 from tuition.playground.serving import FAULTS, Faults, app
 from tuition.teachers import TeacherConfig, make_teacher
+from tuition.teachers.http.forms import FORMS
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 PRICE = price_of(prompt=3, completion=15)
 CONFIG = AnnotationConfig(backoff_s=0.001, backoff_most_s=0.002, max_attempts=2)
-FORMS = ("openai", "anthropic")
 N = 5
 SPOILT = 2
 ESTIMATED = ("no_usage", "zero_usage")
@@ -110,7 +110,7 @@ NATIVE = {
 """Where Anthropic's form makes something else of it."""
 STOPS = ("quota", "auth")
 """After these no call can succeed: the asking ends with an error, and what was answered is kept."""
-CASES = [(form, name) for name in FAULTS for form in FORMS if form in FAULTS[name].forms]
+CASES = [(form, name) for name in FAULTS for form in FAULTS[name].forms if form in FORMS]
 
 
 def end_of(form, name):

@@ -4,6 +4,7 @@ import copy
 import json
 from random import Random
 
+import bodies
 import pytest
 from endpoints import SECRET, USAGE, choice, request
 from hypothesis import given, settings
@@ -13,9 +14,11 @@ from tuition.core.budget import Cost, Price
 from tuition.teachers import TeacherConfig
 from tuition.teachers.http.chat import ChatTeacher
 from tuition.teachers.http.connections import Answer
+from tuition.teachers.http.forms import FORMS
 
 HOW = ("replace", "replace", "remove")
 GOOD = {
+    **{form: bodies.of(form).body("So 4.", thought="2 and 2") for form in FORMS},
     "openai": {
         "id": "x",
         "model": "m",
@@ -25,12 +28,6 @@ GOOD = {
         ],
         "usage": {**USAGE, "total_tokens": 19},
         "error": None,
-    },
-    "anthropic": {
-        "model": "m",
-        "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "So 4."}],
-        "stop_reason": "end_turn",
-        "usage": {"input_tokens": 3, "cache_read_input_tokens": 4, "output_tokens": 5},
     },
     "error": {
         "error": {
@@ -122,10 +119,7 @@ def teachers():
     patch.setenv("TEACHER_KEY", SECRET)
     table = {"name": "a", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "TEACHER_KEY"}
     price = {"price_prompt": 0.15, "price_completion": 0.6, "price_cached": 0.075}
-    made = {
-        form: ChatTeacher(TeacherConfig(**table, **price, wire={"form": form}))
-        for form in ("openai", "anthropic")
-    }
+    made = {form: ChatTeacher(TeacherConfig(**table, **price, wire={"form": form})) for form in FORMS}
     patch.undo()
     return made
 
@@ -141,10 +135,11 @@ def read_one(teachers, seed):
     text, random = spoiled(seed), Random(seed)
     status = random.choice([200, 200, 200, 200, 400, 422, 429, 500, 302])
     for form, teacher in teachers.items():
-        n = random.randrange(1, 4) if form == "openai" else 1
+        n = 1 if "n" in FORMS[form].absent else random.randrange(1, 4)
         requests = [request(teacher, sample=i, temperature=1.0) for i in range(n)]
         answer = Answer(status=status, text=text, headers={})
-        for reply in teacher.read(answer, requests, sent=teacher.body(requests[0], n=n)):
+        sent = {*requests[0].parameters, *(["n"] if n > 1 else [])}
+        for reply in teacher.read(answer, requests, sent=sent):
             check(reply, teacher.price)
 
 

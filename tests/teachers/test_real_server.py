@@ -28,7 +28,7 @@ from tuition.annotation import AnnotationConfig, Till, ask_all
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher
-from tuition.teachers.http.capabilities import probe
+from tuition.teachers.http.probe import probe
 
 MISSING = [
     name

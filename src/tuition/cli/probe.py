@@ -10,7 +10,7 @@ from tuition.cli.show import print_json, print_table, say
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError, near_name
 from tuition.recipes.config import resolve
-from tuition.teachers.http.capabilities import probe
+from tuition.teachers.http.probe import probe
 
 __all__ = ["probe_teachers"]
 

@@ -11,6 +11,7 @@ from tuition.core.budget import Price, price_of
 from tuition.core.config import Section, unspoken
 from tuition.core.records import Json
 from tuition.teachers.http.config import WireConfig
+from tuition.teachers.http.forms import FORMS
 
 __all__ = ["TeacherConfig"]
 
@@ -77,17 +78,20 @@ class TeacherConfig(Section):
     @model_validator(mode="after")
     def _is_possible(self) -> TeacherConfig:
         wire = self.wire
+        form = FORMS[wire.form]
         if self.temperature is not None and not self.has_temperature:
-            known = "wire.has_temperature is false" if wire.has_temperature is False else "of the native form"
+            known = (
+                "wire.has_temperature is false" if wire.has_temperature is False else f"form {wire.form!r}"
+            )
             raise ValueError(
                 f"teacher {self.name!r} has a temperature, and its endpoint takes none ({known}). Leave the "
                 "temperature out, or set wire.has_temperature = true if its model does take one."
             )
-        if wire.form == "anthropic" and wire.has_n:
+        if wire.has_n and "n" in form.absent:
             raise ValueError(
-                f"teacher {self.name!r}: the native form brings one sample a call; leave wire.has_n out."
+                f"teacher {self.name!r}: form {wire.form!r} brings one sample a call; leave wire.has_n out."
             )
-        if wire.form == "anthropic" and wire.in_batches:
+        if wire.in_batches and not form.has_batches:
             raise ValueError(
                 f"teacher {self.name!r}: batches have the OpenAI form; leave wire.in_batches out."
             )
@@ -96,8 +100,8 @@ class TeacherConfig(Section):
     @property
     def has_temperature(self) -> bool:
         """Whether a temperature is sent at all, as far as the table says."""
-        known = self.wire.has_temperature
-        return self.wire.form == "openai" if known is None else known
+        known, form = self.wire.has_temperature, FORMS[self.wire.form]
+        return "temperature" not in form.declared if known is None else known
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -29,8 +29,7 @@ from tuition.teachers.http.faults import (
     refusal,
     unreachable,
 )
-from tuition.teachers.http.forms.openai import OpenAIForm
-from tuition.teachers.http.keys import read_key
+from tuition.teachers.http.forms import FORMS, read_replies
 from tuition.teachers.prices import price_for
 from tuition.teachers.usage import estimate_usage
 
@@ -54,7 +53,7 @@ _LOOKS = 4
 _FILES = ("error_file_id", "output_file_id")
 """Of two lines with one id, the one in the last of them counts."""
 _NAMED = re.compile(r'"custom_id"\s*:\s*"([^"\\]+)"')
-_FORM = OpenAIForm()
+_FORM = FORMS["openai"]
 
 
 class BatchedTeacher:
@@ -77,10 +76,9 @@ class BatchedTeacher:
         )
         self.poll_s = config.wire.batch_poll_s
         """Seconds between two looks at a batch."""
-        key = read_key(config)
-        self._connections = Connections(config, headers=_FORM.headers(key), key=key)
+        self._connections = Connections(config)
         self.endpoint = self._connections.address
-        self._can = Capabilities(config, key=key)
+        self._can = Capabilities(config, hide=self._connections.hide)
 
     async def __aenter__(self) -> BatchedTeacher:
         await self._connections.__aenter__()
@@ -229,7 +227,7 @@ class BatchedTeacher:
         Returns:
             The line, as JSON values.
         """
-        body = _FORM.body(request, self._can.fit(request.parameters))
+        body = _FORM.body(request, self._can.fit(request.parameters), 1)
         return {"custom_id": request.tag, "method": "POST", "url": _URL, "body": body}
 
     def _read(self, row: Mapping[str, Any], text: str, request: Request) -> Reply:
@@ -239,7 +237,7 @@ class BatchedTeacher:
         if reply.failure is None or not isinstance(status, int) or status < 400:
             return reply
         answer = Answer(status=status, text=json.dumps(body), headers={})
-        if self._can.learn(answer, _FORM.body(request, self._can.fit(request.parameters))):
+        if self._can.learn(answer, self._can.fit(request.parameters).keys()):
             return dataclasses.replace(reply, failure=dataclasses.replace(reply.failure, is_retryable=True))
         return reply
 
@@ -325,7 +323,7 @@ def read_line(row: Mapping[str, Any], text: str, request: Request) -> Reply:
     """
     status, body = _answer_of(row)
     if status is not None and is_success(status) and not is_fault(body):
-        return _FORM.read(body, text, [request])[0]
+        return read_replies(_FORM, body, [request], text=text)[0]
     failure = refusal(status, json.dumps(body), {}) if status else _without_answer(row.get("error"), text)
     return Reply(failure=failure, usage=estimate_usage(request, ""), raw=text)
 

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, model_validator
 
 from tuition.core.config import Section
+from tuition.core.errors import near_name
 from tuition.core.records import canonical_json
+from tuition.teachers.http.forms import FORMS
 
 __all__ = ["WireConfig"]
 
-_OURS = (
-    "max_completion_tokens",
-    "max_tokens",
-    "messages",
-    "model",
-    "n",
-    "stream",
-    "system",
-    "temperature",
-)
-"""Fields of a body that something else says: the prompt, the teacher's table, the number of samples."""
+_OURS = {"max_completion_tokens", "max_tokens", "n", "stream", "temperature"}
+"""Parameters that the table says, or the number of samples."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -29,7 +22,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class WireConfig(Section):
     """One endpoint: its form, its limits, its time-outs, and what is known of its abilities."""
 
-    form: Literal["openai", "anthropic"] = "openai"
+    form: str = "openai"
     """openai: Chat Completions, which most endpoints speak; anthropic: the native Messages API."""
     connect_s: Positive = 20.0
     """Seconds to wait for a connection; nothing was sent yet, so nothing can have been charged."""
@@ -42,8 +35,8 @@ class WireConfig(Section):
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = None
     """Under which name the bound of the answer is sent; None: max_tokens, or the other once it is refused."""
     has_temperature: bool | None = None
-    """Whether it takes a temperature; None: sent where one is set, left out once it is refused. The native
-    form sends one only where this is true."""
+    """Whether it takes a temperature; None: sent where one is set, left out once it is refused; form
+    `anthropic` sends one only where this is true."""
     has_n: bool | None = None
     """Whether one call can bring several samples; None: one call a sample."""
     has_logprobs: bool | None = None
@@ -59,14 +52,15 @@ class WireConfig(Section):
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Further fields of every request's body, such as `reasoning_effort`; part of each request's key."""
 
-    @field_validator("extra")
-    @classmethod
-    def _leave_ours_alone(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        taken = sorted(extra.keys() & set(_OURS))
+    @model_validator(mode="after")
+    def _is_possible(self) -> WireConfig:
+        if self.form not in FORMS:
+            raise ValueError(near_name(self.form, FORMS, kind="form"))
+        taken = sorted(self.extra.keys() & (_OURS | FORMS[self.form].reserved))
         if taken:
             raise ValueError(
                 f"{', '.join(map(repr, taken))} cannot stand in extra: the prompt, the teacher's table or "
                 "`samples` says it; take it out."
             )
-        canonical_json(extra)
-        return extra
+        canonical_json(self.extra)
+        return self

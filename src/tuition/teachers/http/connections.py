@@ -20,14 +20,16 @@ from tuition.core.errors import TeacherError
 from tuition.core.records import Failure, Reply
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.http.faults import is_success
-from tuition.teachers.http.keys import MASK, Secret
+from tuition.teachers.http.forms import FORMS
+from tuition.teachers.http.keys import MASK, read_key
 
 __all__ = ["Answer", "Connections", "address_of", "cut_off"]
 
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 """Faults before the request left: nothing can have been charged."""
 _UNSENDABLE = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
-_SECRET_HEADERS = ("authorization", "cookie", "set-cookie", "x-api-key", "api-key")
+_SECRET_HEADERS = ("authorization", "cookie", "api-key")
+"""Endings of their names."""
 _TEXTS = ("text", "reasoning", "raw", "headers", "finish", "model")
 _FILE_S = 600.0
 _TRIES, _PATIENCE_S = 3, 2.0
@@ -55,7 +57,9 @@ class Answer:
     @property
     def shown(self) -> str:
         """The headers as JSON, without what gives access."""
-        kept = {name: MASK if name in _SECRET_HEADERS else value for name, value in self.headers.items()}
+        kept = {
+            name: MASK if name.endswith(_SECRET_HEADERS) else value for name, value in self.headers.items()
+        }
         return json.dumps(kept)
 
 
@@ -66,17 +70,11 @@ class Connections:
     in the table and nowhere else.
     """
 
-    def __init__(self, config: TeacherConfig, *, headers: Mapping[str, str], key: Secret) -> None:
-        """Note where to connect to; nothing is opened.
-
-        Args:
-            config: Names the endpoint and its time-outs.
-            headers: Sent with every request, the key among them.
-            key: Taken out of everything that comes back.
-        """
+    def __init__(self, config: TeacherConfig) -> None:
+        """Read the key, and note where to connect to; nothing is opened."""
+        self._key = read_key(config)
         self.address = address_of(config)
-        self._headers = headers
-        self._key = key
+        self._headers = FORMS[config.wire.form].headers(self._key.show())
         self._total_s = config.timeout_s
         self._connect_s = min(config.wire.connect_s, config.timeout_s)
         self._read_s = min(config.wire.read_s or config.timeout_s, config.timeout_s)
@@ -210,7 +208,7 @@ class Connections:
         # Through https a proxy of the environment sees bytes; through http it would be given the key.
         is_shut = httpx2.URL(self.address).scheme == "https"
         return httpx2.AsyncClient(
-            headers=dict(self._headers), timeout=timeout, verify=self._trust, trust_env=is_shut
+            headers=self._headers, timeout=timeout, verify=self._trust, trust_env=is_shut
         )
 
 

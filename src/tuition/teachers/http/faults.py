@@ -40,6 +40,8 @@ _MILLISECONDS = 1e11
 _QUOTA = ("insufficient_quota", "insufficient_balance", "insufficient_credit", "billing")
 """Beginnings of codes of an account that is empty; the words alone stand in passing refusals too."""
 _QUOTA_WORDS = ("credit balance is too low", "billing hard limit", "insufficient balance")
+_KEY_WORDS = re.compile(r"api key (?:not valid|expired|not found)")
+"""Google refuses a key under status 400."""
 _FILTERS = re.compile(
     r"content[ _-]?filter|content(?: management)?[ _-]?policy|filtering policy|responsible ?ai ?policy"
     r"|prohibited[ _]content|inappropriate content|sensitive (?:content|word)|data_?inspection_?failed"
@@ -143,7 +145,7 @@ def _kind(status: int, codes: list[str], said: str) -> tuple[str, bool]:
         return "quota", False
     if status in _FILTERING and _FILTERS.search(said):
         return "filtered", False
-    if status == 401:
+    if status == 401 or (status == 400 and _KEY_WORDS.search(said)):
         # A key can be mended, and the very same call then succeeds.
         return "auth", True
     if status == 403:
@@ -270,10 +272,11 @@ def ending_of(choice: Mapping[str, Any], body: Mapping[str, Any], *, has_text: b
     Returns:
         The `finish_reason`; or, where that tells of nothing wrong, what another place says.
     """
-    first = choice.get("finish_reason")
+    # The names of OpenAI, Google and Anthropic. vLLM has the last one too, beside a `finish_reason`: there it
+    # is the text at which the writing stopped.
+    named = (choice.get(name) for name in ("finish_reason", "finishReason", "stop_reason"))
+    first = next((word for word in named if word is not None), None)
     words = [first, choice.get("native_finish_reason"), _at(choice, "finish_details", "type")]
-    # To vLLM it is the text that stopped the writing, beside a reason.
-    words += [choice.get("stop_reason")] if first is None else []
     words += [_at(body, "incomplete_details", "reason"), "error" if is_fault(choice) else None]
     if not has_text:
         blocked = _at(body, "prompt_feedback", "block_reason") or _at(body, "promptFeedback", "blockReason")
