@@ -51,7 +51,7 @@ class Script:
     async def respond(self, request):
         body = await request.json()
         self.asked.append((body, dict(request.headers)))
-        self.paths.append(request.url.path)
+        self.paths.append(request.scope["path"])
         self.ports.add(request.client.port)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)

@@ -21,7 +21,7 @@ def teacher_in(section):
 
 
 def test_every_provider_has_its_recipe():
-    assert len(SECTIONS) == 13
+    assert len(SECTIONS) == 14
 
 
 @pytest.mark.parametrize("name", SECTIONS)
