@@ -1,7 +1,12 @@
-"""How fast a teacher may be asked: calls in flight, requests and tokens a minute, pauses that hold for all.
+"""How fast a teacher may be asked: a queue, a window, token buckets and pauses.
 
-What an endpoint says of its limits is heeded, whoever heard it: the pace lives as long as the teacher. Knows
-no store, no budget and no retry; the clock, the sleep and the dice come from outside.
+- Calls queue in the order in which they were wanted.
+- A window bounds the calls in flight. An overload halves it, and each window of answers adds one (additive
+  increase, multiplicative decrease).
+- A token bucket holds each limit a minute, of requests and of tokens; the endpoint's own limits are learned.
+- A pause that an endpoint asks for (Retry-After) holds for every call, and ends with jitter.
+
+Knows no store, no budget and no retry. The clock, the sleep and the random numbers come from outside.
 """
 
 from __future__ import annotations
@@ -22,29 +27,29 @@ from tuition.core.records import RateLimits, Reply
 
 __all__ = ["Pace", "Turn", "pace_of"]
 
-_SPREAD, _SPREAD_MOST_S = 0.1, 1.0
-"""Part of a pause, and most seconds, over which those who waited for its end set off."""
+_JITTER, _JITTER_MOST_S = 0.1, 1.0
+"""Part of a pause, and most seconds, over which the calls that waited for its end start."""
 _EVEN = 0.95
-"""Part of a short call's duration over which a window of calls sets off: faster than they come back."""
+"""Part of a short call's duration over which a window of calls starts: just faster than they come back."""
 _RECENT = 64
-"""Calls whose durations are known; the lower third is a short one, so that a few long ones hold nobody up."""
+"""Calls whose durations are known. A short call is at the end of their lower third: a few long ones hold up
+nobody."""
 _GAP_LEAST_S, _GAP_MOST_S = 0.001, 0.01
-"""Gaps between two calls that are held for it: timers are no finer, bunches of slower calls do not matter."""
+"""Gaps between the starts of two calls that are kept: timers are no finer, and slower calls need none."""
 _LATE_GAPS = 3
-"""So many calls may set off at once where timers were late."""
+"""Calls that may start at once to make up for a timer that was late."""
 _MINUTE_S = 60.05
-"""Seconds that a limit a minute is spread over; a little more, for two clocks never agree."""
+"""Seconds over which a limit a minute is spread; a little more, since two clocks differ."""
 
 
 class Pace:
-    """One teacher's pace, shared by everyone in this process who asks it, in whatever thread.
+    """One teacher's pace, shared by all threads and event loops of the process that ask it.
 
-    Turns are given in the order in which they were asked for. The window of calls in flight begins at the
-    teacher's concurrency; it is halved when the endpoint says that it is asked too much, once for all calls
-    that were under way then, and grows by one for each window of answers, back to where it began.
+    The window begins at the teacher's concurrency, and never grows beyond it. An overload halves it once,
+    and not for each of the calls that were in flight then.
 
-    To an endpoint (`is_spaced`) short calls in great number set off evenly. A bunch of them would come back
-    as a bunch, for ever where calls take equally long, and each would wait for the work on the others.
+    Short calls in great number to an endpoint (`is_spaced`) start evenly: a burst of calls of equal length
+    would come back as a burst again and again, and each call would wait while the others are handled.
     """
 
     def __init__(
@@ -55,14 +60,7 @@ class Pace:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Begin as fast as is declared.
-
-        Args:
-            abilities: The teacher's: concurrency, requests and tokens a minute.
-            clock: Seconds that never go back.
-            sleep: Waits so many seconds.
-            draw: A number in [0, 1).
-        """
+        """Begin as fast as the teacher declares; `draw` gives a number in [0, 1)."""
         self.window = abilities.concurrency
         """Calls in flight at most, now."""
         self.in_flight = 0
@@ -73,8 +71,8 @@ class Pace:
         self._requests = _Bucket(abilities.requests_per_minute, clock())
         self._tokens = _Bucket(abilities.tokens_per_minute, clock())
         self._cuts = self._good = 0
-        self._paused_till = self._spread_till = self._next_at = -math.inf
-        self._spread_s = 0.0
+        self._paused_till = self._jitter_till = self._next_at = -math.inf
+        self._jitter_s = 0.0
         self._is_spaced = abilities.is_spaced
         self._took_s: deque[float] = deque(maxlen=_RECENT)
         self._queue: deque[Turn] = deque()
@@ -86,48 +84,34 @@ class Pace:
         return max(0.0, self._paused_till - self.clock())
 
     def turn(self, tokens: int, *, patience_s: float = math.inf) -> Turn:
-        """Wait for a turn, to be entered with `async with`.
+        """Give a turn for a call of at most so many tokens, to be entered with `async with`.
 
-        Args:
-            tokens: What the call takes at most, prompt and completion together.
-            patience_s: A pause of the endpoint that is longer is not waited for.
-
-        Returns:
-            The turn; it ends with the block, and counts as not used unless it `heard` a reply.
+        A longer pause of the endpoint than the patience is not waited for: the turn is then not granted. The
+        turn counts as not used unless it `heard` a reply.
         """
         return Turn(self, tokens, patience_s)
 
     async def begin(self, turn: Turn) -> None:
-        """Wait until it is a turn's time, or the endpoint pauses for longer than its patience.
-
-        Args:
-            turn: Of this pace; `async with` does it.
-        """
+        """Wait until the turn is granted, or the endpoint pauses for longer than its patience."""
         with self._lock:
             self._queue.append(turn)
         try:
-            while (bell := self._stand_by(turn)) is not None:
-                await self._rest(*bell)
+            while (waiting := self._try(turn)) is not None:
+                await self._wait(*waiting)
         finally:
             with self._lock:
                 self._queue.remove(turn)
-                self._ring()
+                self._wake_next()
 
     def heard(self, turn: Turn, replies: Sequence[Reply]) -> None:
-        """Learn from what came back, and let the next one go; `Turn.heard` does it.
-
-        Args:
-            turn: Of this pace.
-            replies: Of its one call.
-        """
+        """End a turn, and learn from the replies of its one call."""
         with self._lock:
             self._end(turn)
             self._took_s.append(self.clock() - turn.began)
             share = turn.tokens / max(1, len(replies))
             self._tokens.give(turn.tokens - sum(_used(reply, share) for reply in replies))
-            is_overload = any(map(_is_overload, replies))
             # A call from before the last cut tells of a load that is no more.
-            if turn.cuts == self._cuts and is_overload:
+            if turn.cuts == self._cuts and any(map(_is_overload, replies)):
                 self._cuts, self._good = self._cuts + 1, 0
                 self.window = max(1, self.window // 2)
             elif turn.cuts == self._cuts and any(reply.failure is None for reply in replies):
@@ -136,70 +120,70 @@ class Pace:
                     self.window, self._good = min(self.window + 1, self._most), 0
             for reply in replies:
                 if reply.limits is not None:
-                    self._heed(reply.limits)
+                    self._learn(reply.limits)
                 if reply.failure is not None and reply.failure.retry_after_s:
                     self._pause(reply.failure.retry_after_s)
-            self._ring()
+            self._wake_next()
 
     def give_back(self, turn: Turn) -> None:
-        """Take a turn back that was not used; leaving the block does it.
-
-        Args:
-            turn: Of this pace.
-        """
+        """End a turn that was granted and not used."""
         with self._lock:
             self._end(turn)
             self._requests.give(1)
             self._tokens.give(turn.tokens)
             self._next_at -= turn.gap_s
-            self._ring()
+            self._wake_next()
 
-    def _stand_by(self, turn: Turn) -> tuple[asyncio.Future[None], float | None] | None:
-        """What to wait for, a bell or so many seconds; None: the waiting is over, granted or not."""
+    def _try(self, turn: Turn) -> tuple[asyncio.Future[None], float | None] | None:
+        """Grant a turn or give it up (None); else what to wait for: to be woken, or so many seconds."""
         with self._lock:
             if self.pause_s > turn.patience_s:
                 return None
             wait_s = self._wait_s(turn) if self._queue[0] is turn else None
             if wait_s == 0:
-                self._take(turn)
+                self._grant(turn)
                 return None
-            return turn.hang_bell(), wait_s
+            # Made under the lock that every waker holds, so that no wake-up is lost before it is waited for.
+            turn.woken = asyncio.get_running_loop().create_future()
+            return turn.woken, wait_s
+
+    async def _wait(self, woken: asyncio.Future[None], wait_s: float | None) -> None:
+        if wait_s is None:
+            await woken
+            return
+        timer = asyncio.ensure_future(self._sleep(wait_s))
+        try:
+            await asyncio.wait((timer, woken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
 
     def _wait_s(self, turn: Turn) -> float | None:
-        """Seconds until a turn's time; None: until another ends."""
+        """Seconds until the first turn of the queue may start; None: until another one ends."""
         if self.in_flight >= self.window:
             return None
         now = self.clock()
         held = max(self._paused_till, self._next_at) - now
         return max(0.0, held, self._requests.wait_s(1, now), self._tokens.wait_s(turn.tokens, now))
 
-    def _take(self, turn: Turn) -> None:
+    def _grant(self, turn: Turn) -> None:
         now = self.clock()
         self.in_flight += 1
-        turn.is_granted = True
-        turn.cuts = self._cuts
-        turn.began = now
+        turn.is_granted, turn.cuts, turn.began = True, self._cuts, now
         self._requests.take(1, now)
         self._tokens.take(turn.tokens, now)
-        if now < self._spread_till:
-            self._next_at = now + 2 * self._draw() * self._spread_s / self.window
-            return
-        turn.gap_s = self._gap_s()
-        if turn.gap_s:
-            self._next_at = max(self._next_at, now - _LATE_GAPS * turn.gap_s) + turn.gap_s
-
-    def _gap_s(self) -> float:
-        """Seconds between two calls that leave evenly; 0: they need not."""
-        if not self._is_spaced or not self._took_s:
-            return 0.0
-        gap_s = _EVEN * sorted(self._took_s)[len(self._took_s) // 3] / self.window
-        return gap_s if _GAP_LEAST_S <= gap_s <= _GAP_MOST_S else 0.0
+        if now < self._jitter_till:
+            self._next_at = now + 2 * self._draw() * self._jitter_s / self.window
+        elif self._is_spaced and self._took_s:
+            gap_s = _EVEN * sorted(self._took_s)[len(self._took_s) // 3] / self.window
+            if _GAP_LEAST_S <= gap_s <= _GAP_MOST_S:
+                turn.gap_s = gap_s
+                self._next_at = max(self._next_at, now - _LATE_GAPS * gap_s) + gap_s
 
     def _end(self, turn: Turn) -> None:
         self.in_flight -= 1
         turn.is_over = True
 
-    def _heed(self, said: RateLimits) -> None:
+    def _learn(self, said: RateLimits) -> None:
         now = self.clock()
         for bucket, limit, left, reset_s in (
             (self._requests, said.requests, said.requests_left, said.requests_reset_s),
@@ -210,41 +194,25 @@ class Pace:
                 self._pause(reset_s)
 
     def _pause(self, seconds: float) -> None:
-        """Hold everyone until then; who waited sets off one after the other, and not at the very moment."""
-        spread_s = min(_SPREAD * seconds, _SPREAD_MOST_S)
-        till = self.clock() + seconds + self._draw() * spread_s
+        """Start no call for so long; those that wait for the end start one after the other, with jitter."""
+        jitter_s = min(_JITTER * seconds, _JITTER_MOST_S)
+        till = self.clock() + seconds + self._draw() * jitter_s
         if till > self._paused_till:
-            self._paused_till, self._spread_till, self._spread_s = till, till + spread_s, spread_s
+            self._paused_till, self._jitter_till, self._jitter_s = till, till + jitter_s, jitter_s
             for turn in self._queue:
-                turn.ring()
+                turn.wake()
 
-    def _ring(self) -> None:
-        """Wake as many as may go; who wakes ahead of its turn is woken again."""
+    def _wake_next(self) -> None:
+        """Wake as many turns as may start. One that cannot yet is woken again by the one before it."""
         for turn in itertools.islice(self._queue, max(1, self.window - self.in_flight)):
-            turn.ring()
-
-    async def _rest(self, bell: asyncio.Future[None], wait_s: float | None) -> None:
-        if wait_s is None:
-            await bell
-            return
-        timer = asyncio.ensure_future(self._sleep(wait_s))
-        try:
-            await asyncio.wait((timer, bell), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
+            turn.wake()
 
 
 class Turn:
     """One call's turn, entered with `async with`."""
 
     def __init__(self, pace: Pace, tokens: int, patience_s: float) -> None:
-        """Ask for nothing yet.
-
-        Args:
-            pace: Whose turn it is.
-            tokens: What the call takes at most.
-            patience_s: As in `Pace.turn`.
-        """
+        """Ask for nothing yet."""
         self.tokens = tokens
         self.patience_s = patience_s
         self.is_granted = False
@@ -256,8 +224,9 @@ class Turn:
         """Time of the pace's clock."""
         self.gap_s = 0.0
         """Seconds for which the next turn waits because of this one."""
+        self.woken: asyncio.Future[None] | None = None
+        """Completed by `wake`; a new one for each wait."""
         self._pace = pace
-        self._bell: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Turn:
         await self._pace.begin(self)
@@ -268,44 +237,35 @@ class Turn:
             self._pace.give_back(self)
 
     def heard(self, replies: Sequence[Reply]) -> None:
-        """End the turn with what its call brought; the next one may go.
-
-        Args:
-            replies: Of the one call.
-        """
+        """End the turn with the replies of its one call."""
         self._pace.heard(self, replies)
 
-    def hang_bell(self) -> asyncio.Future[None]:
-        """Give what `ring` completes, made anew for each wait."""
-        self._bell = asyncio.get_running_loop().create_future()
-        return self._bell
-
-    def ring(self) -> None:
-        """Wake whoever waits for the turn, in whatever loop."""
-        bell = self._bell
-        if bell is None or bell.done():
+    def wake(self) -> None:
+        """Wake the coroutine that waits for the turn, from any thread and any event loop."""
+        woken, here = self.woken, None
+        if woken is None or woken.done():
             return
-        loop, here = bell.get_loop(), None
         with contextlib.suppress(RuntimeError):
             here = asyncio.get_running_loop()
-        if here is loop:
-            bell.set_result(None)
+        if here is woken.get_loop():
+            woken.set_result(None)
             return
-        # A loop that is over has nobody waiting in it.
+        # A loop that is closed raises, and nobody waits in it.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_complete, bell)
+            woken.get_loop().call_soon_threadsafe(_complete, woken)
 
 
-def _complete(bell: asyncio.Future[None]) -> None:
-    if not bell.done():
-        bell.set_result(None)
+def _complete(woken: asyncio.Future[None]) -> None:
+    # By now another thread, or this one, may have completed it.
+    if not woken.done():
+        woken.set_result(None)
 
 
 class _Bucket:
-    """A limit a minute: a level that rises steadily and holds a second's worth.
+    """A limit a minute as a token bucket that fills steadily and holds a second's worth.
 
-    It goes below zero for a call larger than that. No minute sees more than the limit, but for the last such
-    call of it.
+    A call larger than that takes the level below zero. No minute sees more than the limit, but for the last
+    such call of it.
     """
 
     def __init__(self, limit: float | None, now: float) -> None:
@@ -315,12 +275,12 @@ class _Bucket:
         self._level = self._room
 
     def wait_s(self, n: float, now: float) -> float:
-        self._rise(now)
+        self._fill(now)
         lacking = min(n, self._room) - self._level
         return lacking / self._speed if lacking > 1e-9 else 0.0
 
     def take(self, n: float, now: float) -> None:
-        self._rise(now)
+        self._fill(now)
         self._level -= n
 
     def give(self, n: float) -> None:
@@ -328,21 +288,20 @@ class _Bucket:
 
     def learn(self, limit: int | None, left: int | None, now: float) -> None:
         """The lower of the declared limit and the endpoint's own holds; so does what it says is left."""
-        self._rise(now)
+        self._fill(now)
         if limit is not None and limit > 0:
             self._set(min(self._declared, limit))
         self._level = min(self._level, self._room, math.inf if left is None else max(0, left))
 
     def _set(self, limit: float) -> None:
         self._room = max(1.0, limit / _MINUTE_S)
+        # A bucket that is full when a minute begins, and what fills it until its end, make up the limit.
         self._speed = (limit - self._room + 1) / _MINUTE_S if math.isfinite(limit) else math.inf
 
-    def _rise(self, now: float) -> None:
-        if math.isinf(self._speed):
-            self._level = math.inf
-        else:
-            self._level = min(self._room, self._level + (now - self._now) * self._speed)
-        self._now = now
+    def _fill(self, now: float) -> None:
+        # Without a limit nothing is multiplied: infinity times zero seconds is no number.
+        gain = (now - self._now) * self._speed if math.isfinite(self._speed) else math.inf
+        self._level, self._now = min(self._room, self._level + gain), now
 
 
 def _used(reply: Reply, most: float) -> float:
@@ -363,13 +322,9 @@ _PACES_LOCK = threading.Lock()
 
 
 def pace_of(teacher: Teacher) -> Pace:
-    """Find a teacher's pace, or begin one; it goes when the teacher does.
+    """Find a teacher's pace, by identity, or begin one; it goes when the teacher does.
 
-    Args:
-        teacher: Told apart by identity; one that cannot be referred to weakly has a new pace each time.
-
-    Returns:
-        The pace.
+    A teacher that cannot be referred to weakly has a new pace each time.
     """
     with _PACES_LOCK:
         pace = _PACES.get(id(teacher))
