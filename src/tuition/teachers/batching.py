@@ -1,6 +1,6 @@
-"""Write several replies at once: a thread that owns a model and takes from a line what waits there.
+"""Dynamic batching: a thread that owns a model and writes the replies to all queued requests at once.
 
-Knows requests and replies; what writes is given to it.
+Knows requests and replies; the function that writes is given to it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,9 @@ class Worker:
     """A thread that loads a model when the first request comes, and writes as many replies at once as fit."""
 
     def __init__(self, load: Callable[[threading.Event], Write], *, most: int) -> None:
-        """Start the thread; nothing is loaded yet.
-
-        Args:
-            load: Loads the model. The event it is given is set when writing should end early.
-            most: Requests at once.
-        """
+        """Start the thread; nothing is loaded yet. `load` gets an event that is set to end the writing."""
         self._load, self._most = load, most
-        self._line: queue.SimpleQueue[tuple[Request, Future[Reply]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Request, Future[Reply]] | None] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._writer: Write | None = None
         self._unusable: Failure | None = None
@@ -41,26 +36,19 @@ class Worker:
         self._thread.start()
 
     def put(self, request: Request) -> Future[Reply]:
-        """Stand in line.
-
-        Args:
-            request: What to write a reply to.
-
-        Returns:
-            A future that gets the reply; a fault stands in it as a failure.
-        """
+        """Queue a request; the future gets the reply, and a fault stands in it as a failure."""
         future: Future[Reply] = Future()
-        self._line.put((request, future))
+        self._queue.put((request, future))
         return future
 
     def stop(self) -> None:
-        """End at the next token, and let the model go; who still waits is not answered."""
+        """End at the next token, and let the model go; requests that still wait are not answered."""
         self._is_over.set()
-        self._line.put(None)
+        self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        # Its one thread loads and writes; whatever is raised there comes back as a value.
+        # One thread loads and writes. Its exceptions come back as values, so that none has to be caught.
         with ThreadPoolExecutor(1) as pool:
             while batch := self._batch():
                 job = pool.submit(self._write, [request for request, _ in batch])
@@ -74,7 +62,7 @@ class Worker:
         batch: list[tuple[Request, Future[Reply]]] = []
         while len(batch) < self._most:
             try:
-                entry = self._line.get(timeout=_LINGER_S if batch else None)
+                entry = self._queue.get(timeout=_LINGER_S if batch else None)
             except queue.Empty:
                 break
             if entry is None:

@@ -41,18 +41,14 @@ class LocalTeacher:
     """A language model whose weights lie here, or on the hub.
 
     Asking moves no money; tokens are counted by its own tokenizer, and count against a budget in tokens. A
-    sampled reply depends on the request alone and not on what it was written together with, up to rounding.
+    sampled reply depends on the request alone and not on the others in its batch, up to rounding.
     """
 
     def __init__(self, config: TeacherConfig) -> None:
         """Find the weights and name them by their content; nothing is loaded.
 
-        Args:
-            config: `model` is a folder or a hub name; `concurrency` is how many requests are written at once.
-
-        Raises:
-            TeacherError: The model cannot be found, is none that writes text, or several greedy samples are
-                wanted, which would all be alike.
+        A model that cannot be found or writes no text is a TeacherError; so are several greedy samples, which
+        would all be alike.
         """
         self.name = config.name
         self._weights = find_weights(config.model or config.name, teacher=config.name)
@@ -84,16 +80,7 @@ class LocalTeacher:
             await asyncio.to_thread(ending.stop)
 
     async def complete(self, request: Request) -> Reply:
-        """Write one reply, together with others that wait.
-
-        Inside `async with` the model stays loaded.
-
-        Args:
-            request: Of its parameters `max_tokens` and `temperature` are heeded; 0 or none is greedy.
-
-        Returns:
-            The text, or a reply whose failure says what went wrong.
-        """
+        """Write one reply, in a batch with others that wait; inside `async with` the model stays loaded."""
         async with self:
             worker = self._worker
             assert worker is not None

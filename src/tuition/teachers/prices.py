@@ -17,13 +17,9 @@ _QUARTERS = [timedelta(minutes=15 * i) for i in range(96)]
 
 
 def price_for(config: TeacherConfig) -> Price | None:
-    """Say what a teacher's tokens cost: by its table, else by the maintained one.
+    """Say what a teacher's tokens cost: by its table, else by the maintained one; None: unknown.
 
-    Args:
-        config: Where it is asked in batches, a token costs `batch_share` of its price.
-
-    Returns:
-        The price, rounded up to a whole nano-dollar a million tokens; None: unknown.
+    In batches a token costs `batch_share` of its price, rounded up to a whole nano-dollar a million tokens.
     """
     price = config.price or known_price(config.model or config.name, config.base_url)
     if price is None or not config.wire.in_batches:
@@ -40,13 +36,8 @@ def price_for(config: TeacherConfig) -> Price | None:
 def known_price(model: str, base_url: str) -> Price | None:
     """Look a model up in the price table that genai-prices brings; nothing is fetched.
 
-    Args:
-        model: The model id.
-        base_url: Where it answers, which says whose price it is.
-
-    Returns:
-        The price, at its highest tier where there are tiers and at the dearest hour of the day to come where
-        nights are cheaper; None where the table does not know it.
+    The address says whose price it is. The highest tier counts, and the dearest hour of the day to come where
+    nights are cheaper. None where the table does not know the model.
     """
     # Here, for the table takes a moment to load and most runs need none of it.
     import genai_prices

@@ -16,13 +16,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def out_of_reach_first(tables: Sequence[TeacherConfig]) -> list[str]:
-    """Order teachers for asking: one that cannot be asked ends a run, and should before others are paid.
+    """Order teachers for asking by name: those whose endpoint took no connection within two seconds first.
 
-    Args:
-        tables: Of the teachers; one alone is not tried.
-
-    Returns:
-        Their names: first those whose endpoint took no connection within two seconds, else as they came.
+    One that cannot be asked ends a run, and should before others are paid. One alone is not tried.
     """
     if len(tables) < 2:
         return [table.name for table in tables]

@@ -25,14 +25,7 @@ class RecordedTeacher:
     """A teacher whose replies lie in files."""
 
     def __init__(self, config: TeacherConfig) -> None:
-        """Read the files whole.
-
-        Args:
-            config: Names the files and the teacher within them (`model` where it differs from the name).
-
-        Raises:
-            TeacherError: No file is named, or none of the files has this teacher.
-        """
+        """Read the files whole. No file, or none that has this teacher, is a TeacherError."""
         self.name = config.name
         self.model = config.model or config.name
         self.price = config.price
@@ -55,14 +48,7 @@ class RecordedTeacher:
         self.endpoint = f"recorded:{_digest(paths)}/{self.model}"
 
     async def complete(self, request: Request) -> Reply:
-        """Look one reply up.
-
-        Args:
-            request: Its `example_id` and `sample` say which; the messages lend their length to the usage.
-
-        Returns:
-            The recorded reply, or a failure of kind `absent`.
-        """
+        """Look one reply up by `example_id` and `sample`; the messages lend their length to the usage."""
         samples = self._entries.get(request.example_id, [])
         if request.sample >= len(samples):
             place = f"example {request.example_id!r}, sample {request.sample}"
@@ -82,18 +68,9 @@ class RecordedTeacher:
 
 
 def barred_reply(config: TeacherConfig) -> str:
-    """Find a recorded reply of which its own file says that it must not be trained on.
+    """Find a recorded reply of which its own file says that it must not be trained on; empty: there is none.
 
-    An export keeps the terms of a teacher with every reply, and they hold whatever the table says.
-
-    Args:
-        config: Names the files and the teacher within them.
-
-    Returns:
-        File and row of the first; empty: there is none.
-
-    Raises:
-        DataError: A file cannot be read, or is of another form.
+    An export keeps the terms of a teacher with every reply, and they hold against the table.
     """
     teacher = config.model or config.name
     for path in (resolve_data(name) for name in config.files):

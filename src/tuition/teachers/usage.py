@@ -24,13 +24,7 @@ _LETTERS_PER_TOKEN = 4
 def estimate_usage(request: Request, text: str) -> Usage:
     """Guess the tokens of a call that nobody counted from the lengths of its texts.
 
-    Args:
-        request: Its messages, and `max_tokens`, which the guess does not exceed: what was set aside for the
-            call bounds what it is settled with.
-        text: All that was written.
-
-    Returns:
-        A usage marked as estimated.
+    The guess does not exceed `max_tokens`: what was reserved for the call bounds what it is settled with.
     """
     prompt = sum(len(message.content) for message in request.messages)
     bound = request.parameters.get("max_tokens")
@@ -43,15 +37,7 @@ def estimate_usage(request: Request, text: str) -> Usage:
 
 
 def completed_usage(counted: Usage | None, guess: Usage) -> Usage:
-    """Put a guess where the provider counted nothing and something was read or written all the same.
-
-    Args:
-        counted: By the provider; None: nothing at all.
-        guess: From the lengths of the texts.
-
-    Returns:
-        What was counted, or with the side that is missing guessed: a usage marked as estimated.
-    """
+    """Put a guess where the provider counted nothing and something was read or written all the same."""
     if counted is None:
         return guess
     prompt = counted.prompt_tokens or guess.prompt_tokens
@@ -62,16 +48,10 @@ def completed_usage(counted: Usage | None, guess: Usage) -> Usage:
 
 
 def read_usage(value: Json) -> Usage | None:
-    """Read the `usage` object of a Chat Completions body.
+    """Read the `usage` object of a Chat Completions body; None where the provider counted nothing.
 
     Where the total is more than prompt and completion, the rest is reasoning that was counted apart and is
     charged all the same (Google, xAI); beside no prompt it could as well be the prompt.
-
-    Args:
-        value: As it came.
-
-    Returns:
-        The counts; None where the provider counted nothing.
     """
     if not isinstance(value, dict):
         return None
@@ -97,15 +77,7 @@ def read_usage(value: Json) -> Usage | None:
 
 
 def count_of(table: object, name: str) -> int:
-    """Read one count of tokens out of what may be anything.
-
-    Args:
-        table: Where it should stand.
-        name: Under which name.
-
-    Returns:
-        A whole number, at least 0; 0 where there is none, or none that can be meant.
-    """
+    """Read one count of tokens out of anything; 0 where there is none, or none that can be meant."""
     value = table.get(name) if isinstance(table, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
@@ -113,15 +85,9 @@ def count_of(table: object, name: str) -> int:
 
 
 def split_usage(usage: Usage, lengths: Sequence[int]) -> list[Usage]:
-    """Share the tokens of one call out over the answers it brought.
+    """Share the tokens of one call out over its answers, by the letters of each; at least one answer.
 
-    Args:
-        usage: Of the whole call.
-        lengths: Letters of each answer, reasoning included; at least one answer.
-
-    Returns:
-        One usage an answer. The first has the prompt; what was written is shared by length, the rest that
-        whole numbers leave goes to the first; every column adds up to the call's.
+    The first has the prompt, and what whole numbers leave over. Every column adds up to the call's.
     """
     written = _shares(usage.completion_tokens, lengths)
     thought = _shares(usage.reasoning_tokens, written)

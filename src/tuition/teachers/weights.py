@@ -39,17 +39,8 @@ class Weights:
 def find_weights(model: str, *, teacher: str) -> Weights:
     """Find a model and make sure that it can write text, without loading it.
 
-    Args:
-        model: A folder that `from_pretrained` reads, or a name on the hub, with `@revision` behind it if
-            need be.
-        teacher: Whose table names it, for errors.
-
-    Returns:
-        Where it lies, and its revision.
-
-    Raises:
-        TeacherError: It cannot be found, lacks files, or writes no text.
-        MissingExtra: The packages that would load it are not installed.
+    It is a folder that `from_pretrained` reads, or a name on the hub, with or without `@revision`. One that
+    cannot be found, lacks files or writes no text is a TeacherError in which `teacher` is named.
     """
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:

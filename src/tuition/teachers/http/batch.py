@@ -1,7 +1,7 @@
-"""OpenAI's batches, and whoever has them in that form: a file of lines goes up, hours later files come down.
+"""Batches in OpenAI's form: a file of lines goes up, and hours later files of answers come down.
 
-A line is answered, read and charged as a single call is. A fault that may pass is a ConnectionError, one that
-will not a TeacherError, and what concerns one line alone is its reply. Knows no store and no retry.
+A line is read and charged as a single call is. A fault that may pass is a ConnectionError, one that will not
+a TeacherError, and what concerns one line alone is its reply. Knows no store and no retry.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tuition.teachers.http.faults import (
 )
 from tuition.teachers.http.forms import FORMS, read_replies
 from tuition.teachers.prices import price_for
-from tuition.teachers.usage import estimate_usage
+from tuition.teachers.usage import count_of, estimate_usage
 
 __all__ = ["BatchedTeacher", "read_line", "rows_of"]
 
@@ -51,7 +51,7 @@ _SHOWN = 300
 _LOOKS = 4
 """How often a batch that is complete is looked at while a file of it may not be named yet."""
 _FILES = ("error_file_id", "output_file_id")
-"""Of two lines with one id, the one in the last of them counts."""
+"""A line of the second file goes before a line of the first that has the same id."""
 _NAMED = re.compile(r'"custom_id"\s*:\s*"([^"\\]+)"')
 _FORM = FORMS["openai"]
 
@@ -60,11 +60,7 @@ class BatchedTeacher:
     """A language model that is asked in batches, and in no other way."""
 
     def __init__(self, config: TeacherConfig) -> None:
-        """Read the key and the price, which is the batch's; nothing is sent.
-
-        Args:
-            config: Names the endpoint; `wire.in_batches` is true.
-        """
+        """Read the key and the price of a batch; nothing is sent."""
         self.name = config.name
         self.model = config.model or config.name
         self.price = price_for(config)
@@ -88,31 +84,12 @@ class BatchedTeacher:
         await self._connections.__aexit__(*exception)
 
     async def complete(self, request: Request) -> Reply:
-        """Refuse a single call: this teacher's price is that of batches.
-
-        Args:
-            request: Not sent.
-
-        Returns:
-            A failure of kind `unusable`.
-        """
+        """Refuse a single call: this teacher's price is that of batches."""
         message = f"teacher {self.name!r} is asked in batches alone (wire.in_batches = true)"
         return Reply(failure=Failure(kind="unusable", message=message, is_retryable=True))
 
     async def submit(self, name: str, requests: Sequence[Request]) -> str:
-        """Send the file of lines up, and have it answered.
-
-        Args:
-            name: Ours, kept by the provider as `metadata.tuition`.
-            requests: Each with a tag of its own, which becomes its line's `custom_id`.
-
-        Returns:
-            The provider's id of the batch.
-
-        Raises:
-            TeacherError: It was not taken, and will not be; nothing is charged.
-            ConnectionError: Nobody saw whether it was taken; `find` tells.
-        """
+        """Send the file of lines up, and have it answered; each tag becomes the `custom_id` of its line."""
         content = "".join(json.dumps(self.line(request)) + "\n" for request in requests).encode()
         if len(content) > _MOST_BYTES:
             raise TeacherError(
@@ -129,22 +106,10 @@ class BatchedTeacher:
         return _id_of(await self._ask("/batches", body=body))
 
     async def find(self, name: str) -> str | None:
-        """Look through the provider's batches for one of ours.
-
-        Args:
-            name: As it was submitted.
-
-        Returns:
-            The provider's id; None: it has none of that name.
-
-        Raises:
-            TeacherError: The batches cannot be listed.
-            ConnectionError: They cannot be listed just now.
-        """
-        path = f"/batches?limit={_PAGE}"
+        """Look through the provider's batches for the one that was submitted under our name."""
         after = ""
         while True:
-            page = await self._ask(path + (f"&after={after}" if after else ""))
+            page = await self._ask(f"/batches?limit={_PAGE}" + (f"&after={after}" if after else ""))
             rows = page.get("data")
             rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
             for row in rows:
@@ -152,45 +117,24 @@ class BatchedTeacher:
                 if isinstance(metadata, dict) and metadata.get("tuition") == name:
                     return _id_of(row)
             last = rows[-1].get("id") if rows else None
-            # A list that names its last one again would never end.
+            # A page that ends as the one before would be asked for without end.
             if not page.get("has_more") or not isinstance(last, str) or last == after:
                 return None
             after = last
 
     async def poll(self, remote: str) -> BatchState:
-        """Ask how far a batch is.
-
-        Args:
-            remote: The provider's id.
-
-        Returns:
-            Its state.
-
-        Raises:
-            TeacherError: The provider does not know it.
-            ConnectionError: It cannot be asked just now.
-        """
+        """Ask how far a batch is."""
         batch = await self._ask(f"/batches/{remote}")
         counts = batch.get("request_counts")
-        counts = counts if isinstance(counts, dict) else {}
-        completed, failed, total = (_whole(counts.get(key)) for key in ("completed", "failed", "total"))
+        completed, failed, total = (count_of(counts, name) for name in ("completed", "failed", "total"))
         said = str(batch.get("status"))
         return BatchState(is_over=said in _OVER, said=said, done=completed + failed, total=total)
 
     async def collect(self, remote: str, requests: Sequence[Request]) -> list[Reply]:
-        """Fetch the answers of a batch that is over.
+        """Fetch the answers of a batch that is over: one a request, in order.
 
-        Args:
-            remote: The provider's id.
-            requests: As they were handed over.
-
-        Returns:
-            One a request, in order. What an expired batch did not get to is `expired`; what a completed one
-            has no line for, even after a few more looks, is of unknown outcome.
-
-        Raises:
-            TeacherError: The provider does not know it.
-            ConnectionError: Its files cannot be fetched just now.
+        What an expired batch did not get to is `expired`; what a completed one has no line for, even after a
+        few more looks, is of unknown outcome.
         """
         batch, rows = await self._rows(remote)
         for _ in range(_LOOKS - 1):
@@ -208,7 +152,7 @@ class BatchedTeacher:
         return [self._connections.masked(reply) for reply in replies]
 
     async def _rows(self, remote: str) -> tuple[Mapping[str, Any], dict[str, tuple[Mapping[str, Any], str]]]:
-        """A batch, and the lines of the files that it names by now."""
+        """A batch, and by `custom_id` the lines of the files that it names by now."""
         batch = await self._ask(f"/batches/{remote}")
         rows: dict[str, tuple[Mapping[str, Any], str]] = {}
         for field in _FILES:
@@ -219,14 +163,7 @@ class BatchedTeacher:
         return batch, rows
 
     def line(self, request: Request) -> dict[str, object]:
-        """Write one line of a batch.
-
-        Args:
-            request: Its tag becomes the line's `custom_id`.
-
-        Returns:
-            The line, as JSON values.
-        """
+        """Write one line of a batch, as JSON values."""
         body = _FORM.body(request, self._can.fit(request.parameters), 1)
         return {"custom_id": request.tag, "method": "POST", "url": _URL, "body": body}
 
@@ -247,7 +184,9 @@ class BatchedTeacher:
         answer = await self._fetch(path, body=body, file=file)
         found = json_of(answer.text)
         if not isinstance(found, dict):
-            raise ConnectionError(self._hide(f"{path}: the body is no JSON object: {answer.text[:120]!r}"))
+            raise ConnectionError(
+                self._connections.hide(f"{path}: the body is no JSON object: {answer.text[:120]!r}")
+            )
         return found
 
     async def _fetch(
@@ -269,11 +208,11 @@ class BatchedTeacher:
             if connections.is_dead:
                 said = unreachable(failure, self.endpoint).message
                 raise TeacherError(f"teacher {self.name!r} cannot be asked: {said}.") from None
-            raise ConnectionError(self._hide(f"{path}: {failure.message}")) from None
+            raise ConnectionError(self._connections.hide(f"{path}: {failure.message}")) from None
         if answer.is_success:
             return answer
         failure = refusal(answer.status, answer.text, answer.headers)
-        said = self._hide(f"{path}: {failure.message}")
+        said = self._connections.hide(f"{path}: {failure.message}")
         # A file of answers may be listed before it can be fetched.
         if (failure.is_retryable and failure.kind != "auth") or (is_file and answer.status == 404):
             raise ConnectionError(said)
@@ -285,19 +224,12 @@ class BatchedTeacher:
             )
         raise TeacherError(f"teacher {self.name!r} answers no such call: {said}. {hint}.")
 
-    def _hide(self, text: str) -> str:
-        return str(self._connections.hide(text))
-
 
 def rows_of(text: str) -> dict[str, tuple[Mapping[str, Any], str]]:
-    """Read a file of answers; a line that names no `custom_id` is left out.
+    """Read a file of answers by `custom_id`: each line as JSON, and its text.
 
-    Args:
-        text: JSONL, in any order.
-
-    Returns:
-        By `custom_id` the line and its text; of two with one id the first. A line that is no JSON is an empty
-        one.
+    Lines come in any order. Of two with one id the first counts; one that names no id is left out, and one
+    that is no JSON is an empty table.
     """
     found: dict[str, tuple[Mapping[str, Any], str]] = {}
     for line in text.split("\n"):
@@ -311,16 +243,7 @@ def rows_of(text: str) -> dict[str, tuple[Mapping[str, Any], str]]:
 
 
 def read_line(row: Mapping[str, Any], text: str, request: Request) -> Reply:
-    """Read the answer to one line, as providers and `vllm run-batch` write it.
-
-    Args:
-        row: The line.
-        text: The same as it came.
-        request: What was asked.
-
-    Returns:
-        The answer, or a reply whose failure says why there is none.
-    """
+    """Read the answer to one line, as providers and `vllm run-batch` write it."""
     status, body = _answer_of(row)
     if status is not None and is_success(status) and not is_fault(body):
         return read_replies(_FORM, body, [request], text=text)[0]
@@ -392,7 +315,3 @@ def _id_of(row: Mapping[str, Any]) -> str:
     if not isinstance(found, str) or not found:
         raise ConnectionError(f"what came back has no id: {str(dict(row))[:120]}")
     return found
-
-
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) else 0

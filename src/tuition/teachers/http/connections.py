@@ -1,9 +1,8 @@
-"""Connections to one endpoint: kept while someone asks, with time-outs for each stage, and the key masked."""
+"""Connections to one endpoint: kept while it is asked, with a time-out for each stage, and the key masked."""
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import dataclasses
 import functools
@@ -35,14 +34,14 @@ _FILE_S = 600.0
 _TRIES, _PATIENCE_S = 3, 2.0
 """Failed connections, and seconds since the first of them, after which nobody is there."""
 _ANSWERED: set[str] = set()
-"""Schemes, hosts and ports that have answered in this process, whatever they said."""
+"""Schemes, hosts and ports that have answered in this process."""
 _url = functools.lru_cache(64)(httpx2.URL)
-"""Reads an address; those that are asked again and again, once."""
+"""Reads an address, and remembers those that are asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back over HTTP, whatever it is."""
+    """What came back over HTTP: any status, any body."""
 
     status: int
     text: str
@@ -66,8 +65,8 @@ class Answer:
 class Connections:
     """Connections to one endpoint, one set for each event loop that asks.
 
-    Redirects are not followed, and a proxy of the environment serves https alone: the key goes to the address
-    in the table and nowhere else.
+    Redirects are not followed, and a proxy of the environment serves https alone, so that the key goes to the
+    address in the table and nowhere else.
     """
 
     def __init__(self, config: TeacherConfig) -> None:
@@ -78,7 +77,8 @@ class Connections:
         self._total_s = config.timeout_s
         self._connect_s = min(config.wire.connect_s, config.timeout_s)
         self._read_s = min(config.wire.read_s or config.timeout_s, config.timeout_s)
-        self._origin = _origin_of(self.address)
+        url = httpx2.URL(self.address)
+        self._origin = f"{url.scheme}://{url.netloc.decode()}"
         self._tries, self._since = 0, 0.0
         self._trust: ssl.SSLContext | None = None
         self._lines: dict[asyncio.AbstractEventLoop, _Lines] = {}
@@ -100,31 +100,16 @@ class Connections:
             await lines.close()
 
     async def send(self, path: str, body: Mapping[str, object] | None = None, *, tag: str = "") -> Answer:
-        """Make one attempt.
+        """Make one attempt, a POST with a body, else a GET; the tag is sent as `X-Client-Request-Id`.
 
-        Args:
-            path: Behind the address.
-            body: Posted as JSON; None: a GET.
-            tag: Name of the attempt, sent along as `X-Client-Request-Id`; empty: none.
-
-        Returns:
-            What came back, of whatever status. A call without an answer raises `httpx2.HTTPError` or
-            `TimeoutError`; `limit_of` names the time-out.
+        A call without an answer raises `httpx2.HTTPError` or `TimeoutError`; `cut_off` makes a failure of it.
         """
         headers = {"X-Client-Request-Id": tag} if tag else None
         method = "GET" if body is None else "POST"
         return await self._request(method, path, limit_s=self._total_s, json=body, headers=headers)
 
     async def transfer(self, path: str, content: bytes | None = None) -> Answer:
-        """Send a file up for a batch, or fetch one; it may take ten minutes.
-
-        Args:
-            path: Behind the address.
-            content: Lines of JSON; None: the file at the path is fetched.
-
-        Returns:
-            What came back, of whatever status. Raises as `send` does.
-        """
+        """Send the file of a batch up, or without content fetch one; it may take ten minutes."""
         limit_s = max(self._total_s, _FILE_S)
         if content is None:
             return await self._request("GET", path, limit_s=limit_s)
@@ -146,7 +131,7 @@ class Connections:
                 lines.give_back(client)
             _ANSWERED.add(self._origin)
             held = {name.lower(): value for name, value in response.headers.items()}
-            # Before anything is made of it: once a text is cut, a part of the key is not found in it.
+            # The key is taken out before anything else: where a text is cut later, a part of it is not found.
             return Answer(status=response.status_code, text=self._key.hide(_text_of(response)), headers=held)
 
     @property
@@ -159,26 +144,12 @@ class Connections:
         return is_new and time.monotonic() - self._since >= _PATIENCE_S
 
     def limit_of(self, error: Exception) -> str:
-        """Say which time-out an error tells of.
-
-        Args:
-            error: What `send` raised.
-
-        Returns:
-            Such as `limit 120 s`.
-        """
+        """Say which time-out an error of `send` tells of, such as `limit 120 s`."""
         stages = {httpx2.ConnectTimeout: self._connect_s, httpx2.ReadTimeout: self._read_s}
         return f"limit {stages.get(type(error), self._total_s):g} s"
 
     def masked(self, reply: Reply) -> Reply:
-        """Take the key out of a reply, wherever an endpoint may have repeated it.
-
-        Args:
-            reply: As it was read.
-
-        Returns:
-            The reply without it.
-        """
+        """Take the key out of a reply, wherever an endpoint may have repeated it."""
         if not self._key:
             return reply
         failure, hide = reply.failure, self._key.hide
@@ -191,14 +162,7 @@ class Connections:
         return dataclasses.replace(reply, failure=failure, **hidden)
 
     def hide(self, text: str) -> str:
-        """Take the key out of a text that is no reply.
-
-        Args:
-            text: Such as a message for people.
-
-        Returns:
-            The text without it.
-        """
+        """Take the key out of a text that is no reply."""
         return self._key.hide(text)
 
     def _connect(self) -> httpx2.AsyncClient:
@@ -212,71 +176,54 @@ class Connections:
         )
 
 
-def _origin_of(address: str) -> str:
-    url = httpx2.URL(address)
-    return f"{url.scheme}://{url.netloc.decode()}"
-
-
-def _is_charset(name: str) -> bool:
-    try:
-        return bool(codecs.lookup(name)) if name else False
-    except LookupError:
-        return False
-
-
 def _text_of(response: httpx2.Response) -> str:
-    """The body as UTF-8 or UTF-16, which JSON is whatever the header says, and its first bytes tell which.
+    """The body as text. JSON is UTF-8 or UTF-16, as its first bytes tell; the header may say otherwise.
 
-    The header counts for what is neither. Where it names nothing else, and not one letter beyond ASCII is
-    sound UTF-8, the body is of Windows.
+    The header counts for a body that is neither. Where it names no other code, and no letter beyond ASCII is
+    sound UTF-8, the body is in the code of Windows.
     """
     body = response.content
     with contextlib.suppress(UnicodeDecodeError):
         return body.decode(json.detect_encoding(body)).removeprefix("\ufeff")
-    named = response.charset_encoding or ""
-    is_named = _is_charset(named) and not named.lower().startswith("utf")
-    is_latin = not is_named and body.decode(errors="ignore").isascii()
-    return body.decode("cp1252" if is_latin else named if is_named else "utf-8", errors="replace")
+    named = (response.charset_encoding or "utf-8").lower()
+    with contextlib.suppress(LookupError, UnicodeError):
+        if not named.startswith("utf"):
+            return body.decode(named, errors="replace")
+    is_windows = body.decode(errors="ignore").isascii()
+    return body.decode("cp1252" if is_windows else "utf-8", errors="replace")
 
 
 class _Lines:
     """The connections of one event loop, each in a client of its own: as many as were in flight at most.
 
-    One client for all looks at every idle connection at each request, which took a third of a call's work.
-    How many are in flight is the asker's business.
+    One client for all of them looks at every idle connection at each request, which took a third of a call's
+    work. The caller limits how many are in flight.
     """
 
     def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
         self.users = 0
-        """Who has the connections open; each request counts as one."""
+        """Blocks that hold the connections open; each request is one."""
         self._connect = connect
         self._idle: list[httpx2.AsyncClient] = []
 
     def take(self) -> httpx2.AsyncClient:
-        """Lend a client; the last one back goes first, for its connection most likely stands still."""
+        """Lend a client: the one that came back last, whose connection is most likely still open."""
         return self._idle.pop() if self._idle else self._connect()
 
     def give_back(self, client: httpx2.AsyncClient) -> None:
-        """Take a client back, whatever came of its request."""
+        """Take a client back after a request, also after one that failed."""
         self._idle.append(client)
 
     async def close(self) -> None:
         """Close all of them, of which none is lent once there is no user."""
         async with contextlib.AsyncExitStack() as stack:
+            # One that fails to close keeps no other from it.
             for client in self._idle:
                 stack.push_async_callback(client.aclose)
 
 
 def cut_off(error: Exception, *, limit: str) -> Failure:
-    """Name the fault of a call that brought no response.
-
-    Args:
-        error: What was raised.
-        limit: The time-outs, for the message.
-
-    Returns:
-        A failure: unpaid where the request never left, else of unknown outcome.
-    """
+    """Name the fault of a call without a response: unpaid where it never left, else of unknown outcome."""
     is_timeout = isinstance(error, TimeoutError | httpx2.TimeoutException)
     is_unsent = isinstance(error, _UNSENT + _UNSENDABLE)
     when = "before the request was sent" if is_unsent else "after the request was sent"
@@ -290,17 +237,7 @@ def cut_off(error: Exception, *, limit: str) -> Failure:
 
 
 def address_of(config: TeacherConfig) -> str:
-    """Check where a teacher answers.
-
-    Args:
-        config: Its `base_url`.
-
-    Returns:
-        The address, without a slash at its end.
-
-    Raises:
-        TeacherError: It is no address, or holds a password.
-    """
+    """Check a teacher's `base_url`, and give it without a slash at its end."""
     try:
         url = httpx2.URL(config.base_url)
     except httpx2.InvalidURL:

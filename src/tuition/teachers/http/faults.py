@@ -1,6 +1,6 @@
-"""From a status and a body, a broken connection, or the word that ended a text, to a failure with its kind.
+"""From a status and a body, or the word that ended a text, to a failure with its kind.
 
-Says what is known of whether the attempt was charged, and what may help. Knows no retry.
+Says what is known of whether the attempt was charged. Knows no retry.
 """
 
 from __future__ import annotations
@@ -52,35 +52,23 @@ _FILTERS = re.compile(
 _FILTERING = (200, 400, 403, 422, 451)
 _WITHIN = ("innererror", "provider_specific_fields", "metadata")
 """Where a gateway keeps what the provider behind it said."""
-
 _WRONG = ("refusal", "content_filter", "length", "error")
 
 
 def is_fault(body: Any) -> bool:
-    """Say whether a body tells of a fault; an error object that holds nothing is none.
-
-    Args:
-        body: Read, whatever its status.
-
-    Returns:
-        Whether `error` says something.
-    """
-    if isinstance(body, list) and len(body) == 1:
-        # Google sends a list of one.
-        body = body[0]
+    """Whether a body tells of a fault; an error object that holds nothing tells of none."""
+    body = _alone(body)
     error = body.get("error") if isinstance(body, dict) else None
     return any(error.values()) if isinstance(error, dict) else bool(error)
 
 
+def _alone(body: Any) -> Any:
+    """What a list of one holds, as which Google sends its faults; else the body itself."""
+    return body[0] if isinstance(body, list) and len(body) == 1 else body
+
+
 def json_of(text: str) -> Any:
-    """Read JSON that may be anything.
-
-    Args:
-        text: A body.
-
-    Returns:
-        What it holds; None where it is no JSON.
-    """
+    """Read JSON that may be anything; None where the text is no JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -88,20 +76,12 @@ def json_of(text: str) -> Any:
 
 
 def is_success(status: int) -> bool:
-    """Say whether a status is any of success; some gateways answer 201 in the place of 200."""
+    """Whether a status is any of success; some gateways answer 201 in the place of 200."""
     return 200 <= status < 300
 
 
 def unreachable(failure: Failure, address: str) -> Failure:
-    """Name the fault of an endpoint at which nobody has answered yet, after several tries.
-
-    Args:
-        failure: Of the last try.
-        address: Of the endpoint.
-
-    Returns:
-        A failure after which no call can succeed: this endpoint is asked no more.
-    """
+    """Make of the last failure one that ends the asking: nobody at the address has answered yet."""
     message = (
         f"{failure.message}; nobody at {address} has answered yet. See that its base_url answers, then start "
         "again: what was answered is kept"
@@ -112,13 +92,8 @@ def unreachable(failure: Failure, address: str) -> Failure:
 def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:
     """Name the fault that a status, or an error object under status 200, tells of.
 
-    Args:
-        status: Of HTTP.
-        text: The body.
-        headers: Names in lower case.
-
-    Returns:
-        A failure: unpaid, but of unknown outcome where a gateway gave up waiting.
+    It is unpaid, but of unknown outcome where a gateway gave up waiting. The names of headers are in lower
+    case.
     """
     body = json_of(text)
     fault = _fault(body)
@@ -160,18 +135,13 @@ def _kind(status: int, codes: list[str], said: str) -> tuple[str, bool]:
 
 
 def said_of(body: Any) -> Iterator[str]:
-    """Go through what an error body says, in the forms of OpenAI, Anthropic, Google, Mistral and FastAPI.
+    """Yield what an error body says, in the forms of OpenAI, Anthropic, Google, Mistral and FastAPI.
 
-    Args:
-        body: The body, read.
-
-    Yields:
-        The message first, then the name of the parameter it is about, then places within the request.
+    The message comes first, then the name of the parameter it is about, then places within the request.
     """
     fault = _fault(body)
-    yield from _texts(fault.get("message"))
-    yield from _texts(fault.get("detail"))
-    yield from _texts(fault.get("param"))
+    for name in ("message", "detail", "param"):
+        yield from _texts(fault.get(name))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -192,9 +162,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _fault(body: Any) -> Mapping[str, Any]:
     """The object that describes the fault, wherever it stands."""
-    if isinstance(body, list) and len(body) == 1:
-        # Google sends a list of one.
-        body = body[0]
+    body = _alone(body)
     if not isinstance(body, dict):
         return {}
     found = body.get("error")
@@ -204,22 +172,17 @@ def _fault(body: Any) -> Mapping[str, Any]:
 
 
 def _inner_status(fault: Mapping[str, Any]) -> int:
-    """Status 200 with an error inside: some routers put the status of whom they asked into the code."""
+    """The status within an error under status 200: some routers put that of the provider into the code."""
     code = fault.get("code")
     code = int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code
     return code if isinstance(code, int) and 400 <= code <= 599 else 200
 
 
 def retry_after(headers: Mapping[str, str], fault: Mapping[str, Any] | None = None) -> float | None:
-    """Read how long the endpoint asks to be left alone.
+    """Read for how many seconds the endpoint wants no call; None where nothing readable is said.
 
-    Args:
-        headers: Names in lower case; `retry-after` holds seconds, a date or a moment in seconds since 1970,
-            `retry-after-ms` milliseconds.
-        fault: An error object, in which Google names a delay.
-
-    Returns:
-        Seconds; None where nothing readable is said.
+    `retry-after` holds seconds, a date or a moment in seconds since 1970, `retry-after-ms` milliseconds;
+    Google names a delay in its error object.
     """
     exact = seconds_of(headers.get("retry-after-ms", ""))
     if exact is not None:
@@ -247,16 +210,7 @@ def _bounded(seconds: float | None) -> float | None:
 
 
 def malformed(text: str, *, wanted: str, is_paid: bool | None) -> Failure:
-    """Name the fault of a body that is not what it should be.
-
-    Args:
-        text: The body.
-        wanted: What it should be.
-        is_paid: True where the provider counted tokens; None: nobody can tell.
-
-    Returns:
-        A failure that may pass.
-    """
+    """Name the fault of a body that is not what it should be; it may pass."""
     message = f"the body is not {wanted}: {text[:120]!r}"
     return Failure(kind="malformed", message=message, is_retryable=True, is_paid=is_paid)
 
@@ -264,13 +218,8 @@ def malformed(text: str, *, wanted: str, is_paid: bool | None) -> Failure:
 def ending_of(choice: Mapping[str, Any], body: Mapping[str, Any], *, has_text: bool) -> object:
     """Find the word by which a writing ended: routers keep the model's own beside one of theirs.
 
-    Args:
-        choice: One answer; empty: the body has none.
-        body: That brought it.
-        has_text: Whether there is a text; where there is none, a filter may be named at other places.
-
-    Returns:
-        The `finish_reason`; or, where that tells of nothing wrong, what another place says.
+    Where the `finish_reason` tells of nothing wrong, what another place says counts. Without a text a filter
+    may be named at further places. An empty answer: the body has none.
     """
     # The names of OpenAI, Google and Anthropic. vLLM has the last one too, beside a `finish_reason`: there it
     # is the text at which the writing stopped.
@@ -302,17 +251,7 @@ def _is_filtered(table: Mapping[str, Any]) -> bool:
 
 
 def unfinished(word: object, *, has_text: bool, refused: str = "", said: str = "") -> Failure | None:
-    """Say why an answer that was paid for is no whole one.
-
-    Args:
-        word: By which the writing ended.
-        has_text: Whether it has a text beside its thought.
-        refused: The model's own words where it refuses.
-        said: What the endpoint says of a fault, if anything.
-
-    Returns:
-        The failure; None: the text is an answer, whole or cut off by `max_tokens`.
-    """
+    """Say why what was paid for is no answer; None: it is one, whole or cut off by `max_tokens`."""
     finish, where = finish_of(word), "in the middle of the text" if has_text else "before any text"
     if finish == "error":
         # Some routers give what there was until then; it is charged, and is no answer.

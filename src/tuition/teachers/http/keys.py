@@ -36,11 +36,7 @@ class Secret:
     """A key, or none, that prints as a mask and can be taken out of any text."""
 
     def __init__(self, value: str = "") -> None:
-        """Keep the key.
-
-        Args:
-            value: Empty: the endpoint needs none. One below eight letters is masked in no text.
-        """
+        """Keep the key; empty: the endpoint needs none. One below eight letters is masked in no text."""
         self._value = value
         forms = _forms(value) if len(value) >= _LEAST else {}
         # Of a part of twice this length less one, one whole piece lies on the text's own grid.
@@ -63,15 +59,10 @@ class Secret:
         return self._value
 
     def hide(self, text: str) -> str:
-        """Take the key out of a text.
+        """Put a mask in the place of the key.
 
-        Args:
-            text: From an endpoint, which may have repeated the key, or twelve letters of it in a row: plain,
-                in other case, reversed, or as JSON, a URL, base64 or hexadecimal digits. Fewer letters are
-                not noticed: cut a text after this.
-
-        Returns:
-            The text with a mask in its place.
+        An endpoint may have repeated it, or twelve letters of it in a row: plain, in other case, reversed, or
+        as JSON, a URL, base64 or hexadecimal digits. Fewer letters are not noticed, so cut a text after this.
         """
         pieces = self._piece.findall(text)
         if self._places.keys().isdisjoint(pieces):
@@ -100,7 +91,7 @@ class _Place:
     """Length of a part that is masked."""
 
     def around(self, at: int, text: str) -> tuple[int, int] | None:
-        """Give the ends of the part of the form in which a piece of the text lies; None: it is too short."""
+        """The ends of the part of the form in which a piece of the text lies; None: it is too short."""
         before, behind = text[max(0, at - self.start) : at], text[at : at + len(self.form) - self.start]
         left = _equal(reversed(before), reversed(self.form[: self.start]))
         right = _equal(behind, self.form[self.start :])
@@ -108,7 +99,7 @@ class _Place:
 
 
 def _equal(one: Iterable[str], other: Iterable[str]) -> int:
-    """Count the letters at the beginning that are the same."""
+    """Count the letters at the beginning that are equal."""
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
@@ -130,18 +121,10 @@ def _forms(key: str) -> dict[str, int]:
 
 
 def read_key(config: TeacherConfig) -> Secret:
-    """Read a teacher's key.
+    """Read a teacher's key; an empty one where its table names none.
 
-    Args:
-        config: `api_key_env` is NAME: the key is the variable NAME, or where that is not set the content of
-            the file whose path is the variable NAME_FILE.
-
-    Returns:
-        The key; an empty one where the table names none. Of one that is too short to be masked there is a
-        warning, once.
-
-    Raises:
-        TeacherError: Neither variable is set, the file cannot be read, or what is there is no key.
+    `api_key_env` is NAME: the key is the variable NAME, or where that is not set the content of the file
+    whose path is the variable NAME_FILE. A key that is too short to be masked is warned of once.
     """
     name = config.api_key_env
     if not name:

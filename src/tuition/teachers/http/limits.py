@@ -13,7 +13,7 @@ from tuition.core.records import RateLimits
 __all__ = ["read_limits", "seconds_of"]
 
 _MOST = 10**12
-"""Larger numbers are no limit anybody means."""
+"""A larger number is no limit."""
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
@@ -24,17 +24,11 @@ Headers = Mapping[str, str]
 
 
 def read_limits(headers: Headers, *, now: float | None = None) -> RateLimits | None:
-    """Read the limits in a response's headers.
+    """Read the limits in a response's headers; None where nothing can be read.
 
-    Known are `x-ratelimit-*-requests` and `-tokens` (OpenAI and who follows it), `anthropic-ratelimit-*`, and
-    the IETF's `ratelimit` in its older and newer forms, which speaks of requests.
-
-    Args:
-        headers: Names in lower case.
-        now: Seconds since 1970, for limits that name a moment; None: by the clock.
-
-    Returns:
-        What could be read; None where nothing could.
+    Known are `x-ratelimit-*-requests` and `-tokens` (OpenAI and its followers), `anthropic-ratelimit-*`, and
+    the IETF's `ratelimit` in its older and newer forms, which speaks of requests. `now` is in seconds since
+    1970, for limits that name a moment.
     """
     clock = time.time() if now is None else now
     requests = _openai(headers, "requests") or _anthropic(headers, "requests", clock) or _ietf(headers)
@@ -58,14 +52,7 @@ def read_limits(headers: Headers, *, now: float | None = None) -> RateLimits | N
 
 
 def seconds_of(text: str) -> float | None:
-    """Read a length of time.
-
-    Args:
-        text: Such as `6m0s`, `20ms`, `1h2m3.5s`, or plain seconds.
-
-    Returns:
-        Seconds, at least 0; None where the text is no length of time.
-    """
+    """Read a length of time, such as `6m0s`, `20ms`, `1h2m3.5s` or plain seconds; None where it is none."""
     text = text.strip()
     try:
         value = float(text)
@@ -112,7 +99,7 @@ def _ietf(headers: Headers) -> _Said | None:
 
 
 def _some(limit: int | None, left: int | None, reset_s: float | None) -> _Said | None:
-    """Seconds alone say nothing."""
+    """A limit, where one is named: seconds alone say nothing."""
     return None if limit is None and left is None else (limit, left, reset_s)
 
 
