@@ -10,7 +10,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -154,12 +153,12 @@ class _Engine:
         """Write a reply to each request; one that cannot be written is a failure and holds up no other."""
         started = time.monotonic()
         prompts = [self._read(request) for request in requests]
-        fit = [i for i, prompt in enumerate(prompts) if isinstance(prompt, list)]
-        written = self._generate([requests[i] for i in fit], [cast("list[int]", prompts[i]) for i in fit])
+        fit = {i: prompt for i, prompt in enumerate(prompts) if isinstance(prompt, list)}
+        written = self._generate([requests[i] for i in fit], list(fit.values()))
         latency_s = time.monotonic() - started
         replies = [Reply(failure=prompt) if isinstance(prompt, Failure) else Reply() for prompt in prompts]
-        for i, tokens in zip(fit, written, strict=True):
-            replies[i] = self._reply(requests[i], cast("list[int]", prompts[i]), tokens, latency_s=latency_s)
+        for (i, prompt), tokens in zip(fit.items(), written, strict=True):
+            replies[i] = self._reply(requests[i], prompt, tokens, latency_s=latency_s)
         return replies
 
     def _read(self, request: Request) -> list[int] | Failure:
@@ -169,11 +168,9 @@ class _Engine:
             return Failure(kind="bad_request", message=f"a local teacher knows no parameter {unknown[0]!r}")
         encode = cast("Callable[..., Mapping[str, list[int]]]", self._tokenizer)
         if self._is_decoder and self._tokenizer.chat_template:
-            messages = [{"role": message.role, "content": message.content} for message in request.messages]
+            turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
             try:
-                text = self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True
-                )
+                text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
             except TemplateError as error:
                 return Failure(kind="bad_request", message=f"its chat template refuses the messages: {error}")
             ids = encode(text, add_special_tokens=False)["input_ids"]
@@ -207,10 +204,8 @@ class _Engine:
             if len(prompts) == 1:
                 return [None]
         half = len(prompts) // 2
-        return [
-            *self._generate(requests[:half], prompts[:half]),
-            *self._generate(requests[half:], prompts[half:]),
-        ]
+        first = self._generate(requests[:half], prompts[:half])
+        return first + self._generate(requests[half:], prompts[half:])
 
     def _continue(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[list[int]]:
         import torch
@@ -233,10 +228,11 @@ class _Engine:
             )
         # An encoder-decoder begins with its start mark, a decoder with the prompt.
         new = out[:, width:] if self._is_decoder else out[:, 1:]
-        return [
-            self._until_end(tokens)[: _bound(request)]
-            for request, tokens in zip(requests, new.tolist(), strict=True)
-        ]
+        written = []
+        for request, tokens in zip(requests, new.tolist(), strict=True):
+            ends = [i + 1 for i, token in enumerate(tokens) if token in self._ends]
+            written.append(tokens[: min([_bound(request), *ends[:1]])])
+        return written
 
     def _filled(self, row: list[int], width: int, value: int) -> list[int]:
         fill = [value] * (width - len(row))
@@ -247,30 +243,27 @@ class _Engine:
 
         return torch.full((len(input_ids),), self._is_over.is_set(), device=input_ids.device)
 
-    def _until_end(self, tokens: list[int]) -> list[int]:
-        ends = [i for i, token in enumerate(tokens) if token in self._ends]
-        return tokens[: ends[0] + 1] if ends else tokens
-
     def _reply(
         self, request: Request, prompt: list[int], tokens: list[int] | None, *, latency_s: float
     ) -> Reply:
         if tokens is None:
             message = "one prompt alone does not fit into memory beside the model; lower max_tokens"
             return Reply(failure=Failure(kind="server", message=message), latency_s=latency_s)
-        finish = "stop" if tokens and tokens[-1] in self._ends else "length"
         whole = cast("str", self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
         text, thought = thought_apart(whole)
-        failure = Failure(kind="empty", message="the text is empty")
-        if finish == "length":
-            failure = Failure(kind="truncated", message="max_tokens ran out before the answer began")
+        is_whole, failure = bool(tokens) and tokens[-1] in self._ends, None
+        if not text.strip():
+            failure = Failure(kind="empty", message="the text is empty")
+            if not is_whole:
+                failure = Failure(kind="truncated", message="max_tokens ran out before the answer began")
         return Reply(
             text=text.strip(),
             reasoning=thought,
-            finish=finish,
+            finish="stop" if is_whole else "length",
             usage=Usage(prompt_tokens=len(prompt), completion_tokens=len(tokens)),
             model=self._name,
             latency_s=latency_s,
-            failure=None if text.strip() else failure,
+            failure=failure,
         )
 
 
@@ -280,38 +273,31 @@ def _bound(request: Request) -> int:
     return bound
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where one reply's randomness comes from."""
-
-    temperature: float
-    generator: Generator
-
-
-def _source(request: Request, device: str) -> _Source | None:
-    """Seed by the request itself, so that equal requests draw equal tokens; None: greedy."""
+def _source(request: Request, device: str) -> tuple[float, Generator] | None:
+    """Temperature and generator, seeded by the request: equal ones draw equal tokens. None: greedy."""
     import torch
 
     temperature: Any = request.parameters.get("temperature")
     if not temperature:
         return None
-    return _Source(float(temperature), torch.Generator(device).manual_seed(int(request.key[:15], 16)))
+    return float(temperature), torch.Generator(device).manual_seed(int(request.key[:15], 16))
 
 
 class _Draw:
-    """Draws each row from its own source, though rows are written together.
+    """Samples each row with its own temperature and generator, though rows are written together.
 
     The greatest of logit / temperature plus Gumbel noise is a draw from the softmax, so that greedy writing
     over such scores samples.
     """
 
-    def __init__(self, sources: Sequence[_Source | None]) -> None:
+    def __init__(self, sources: Sequence[tuple[float, Generator] | None]) -> None:
         self._sources = sources
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         scores = scores.float()
         for i, source in enumerate(self._sources):
             if source is not None:
-                waits = scores.new_empty(scores.shape[1]).exponential_(generator=source.generator)
-                scores[i] = scores[i] / source.temperature - waits.log()
+                temperature, generator = source
+                waits = scores.new_empty(scores.shape[1]).exponential_(generator=generator)
+                scores[i] = scores[i] / temperature - waits.log()
         return scores

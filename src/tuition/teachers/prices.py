@@ -57,15 +57,9 @@ def known_price(model: str, base_url: str) -> Price | None:
 
 
 def _dearest(hours: Sequence[Any], unit: str) -> str | None:
-    """The highest price of a unit at any of the hours; None: some hour has none."""
-    prices = [_highest(prices, unit) for prices in hours]
-    known = [price for price in prices if price is not None]
-    return str(max(known)) if len(known) == len(prices) else None
-
-
-def _highest(prices: Any, unit: str) -> Decimal | None:
-    price = getattr(prices, unit, None)
-    if price is None:
+    """The highest price of a unit, over all hours and tiers; None: some hour has none."""
+    prices: list[Any] = [getattr(hour, unit, None) for hour in hours]
+    if any(price is None for price in prices):
         return None
-    tiers = [tier.price for tier in getattr(price, "tiers", ())]
-    return max([getattr(price, "base", price), *tiers])
+    tiers = [tier.price for price in prices for tier in getattr(price, "tiers", ())]
+    return str(max([*tiers, *(getattr(price, "base", price) for price in prices)]))

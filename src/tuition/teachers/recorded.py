@@ -45,7 +45,8 @@ class RecordedTeacher:
             )
         self.samples = max(len(samples) for samples in self._entries.values())
         """Most replies there are to one example."""
-        self.endpoint = f"recorded:{_digest(paths)}/{self.model}"
+        hashes = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)
+        self.endpoint = f"recorded:{hashlib.sha256(hashes).hexdigest()[:16]}/{self.model}"
 
     async def complete(self, request: Request) -> Reply:
         """Look one reply up by `example_id` and `sample`; the messages lend their length to the usage."""
@@ -76,13 +77,10 @@ def barred_reply(config: TeacherConfig) -> str:
     for path in (resolve_data(name) for name in config.files):
         for row in read_rows(path):
             entry = _rationales(row, path).get(teacher, {})
-            if any(_is_barred(said) for said in (entry, *(entry.get("samples") or ()))):
+            said = [each.get("train_on_outputs") for each in (entry, *(entry.get("samples") or ()))]
+            if any(allowed not in (None, True) for allowed in said):
                 return f"{str(path)!r}, row {row.get('id')!r}"
     return ""
-
-
-def _is_barred(said: Mapping[str, Any]) -> bool:
-    return said.get("train_on_outputs") not in (None, True)
 
 
 def _rationales(row: Mapping[str, Json], path: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -107,8 +105,3 @@ def _read(paths: Sequence[Path], teacher: str) -> tuple[dict[str, list[Mapping[s
                 entry = rationales[teacher]
                 entries[str(row.get("id"))] = entry.get("samples") or [entry]
     return entries, known
-
-
-def _digest(paths: Sequence[Path]) -> str:
-    hashes = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
-    return hashlib.sha256(b"".join(hashes)).hexdigest()[:16]

@@ -7,13 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tuition.core.records import Json, Request, Usage
 
-__all__ = [
-    "completed_usage",
-    "count_of",
-    "estimate_usage",
-    "read_usage",
-    "split_usage",
-]
+__all__ = ["completed_usage", "count_of", "estimate_usage", "read_usage", "split_usage"]
 
 _MOST_TOKENS = 10**9
 """A count beyond this is no count."""

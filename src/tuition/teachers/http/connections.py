@@ -9,8 +9,8 @@ import functools
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
@@ -22,7 +22,7 @@ from tuition.teachers.http.faults import is_success
 from tuition.teachers.http.forms import FORMS
 from tuition.teachers.http.keys import MASK, read_key
 
-__all__ = ["Answer", "Connections", "address_of", "cut_off"]
+__all__ = ["Answer", "Connections", "cut_off"]
 
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 """Faults before the request left: nothing can have been charged."""
@@ -62,6 +62,19 @@ class Answer:
         return json.dumps(kept)
 
 
+@dataclass(slots=True)
+class _Clients:
+    """The connections of one event loop, each in a client of its own: as many as were in flight at most.
+
+    One client for all of them looks at every idle connection at each request, which took a third of a call's
+    work. The caller limits how many are in flight.
+    """
+
+    users: int = 0
+    """Blocks that hold the connections open; each request is one."""
+    idle: list[httpx2.AsyncClient] = field(default_factory=list)
+
+
 class Connections:
     """Connections to one endpoint, one set for each event loop that asks.
 
@@ -72,7 +85,9 @@ class Connections:
     def __init__(self, config: TeacherConfig) -> None:
         """Read the key, and note where to connect to; nothing is opened."""
         self._key = read_key(config)
-        self.address = address_of(config)
+        self.hide = self._key.hide
+        """Takes the key out of a text."""
+        self.address = _address_of(config)
         self._headers = FORMS[config.wire.form].headers(self._key.show())
         self._total_s = config.timeout_s
         self._connect_s = min(config.wire.connect_s, config.timeout_s)
@@ -81,23 +96,23 @@ class Connections:
         self._origin = f"{url.scheme}://{url.netloc.decode()}"
         self._tries, self._since = 0, 0.0
         self._trust: ssl.SSLContext | None = None
-        self._lines: dict[asyncio.AbstractEventLoop, _Lines] = {}
+        self._clients: dict[asyncio.AbstractEventLoop, _Clients] = {}
 
     async def __aenter__(self) -> Connections:
-        loop = asyncio.get_running_loop()
-        lines = self._lines.get(loop)
-        if lines is None:
-            lines = self._lines[loop] = _Lines(self._connect)
-        lines.users += 1
+        self._clients.setdefault(asyncio.get_running_loop(), _Clients()).users += 1
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         loop = asyncio.get_running_loop()
-        lines = self._lines[loop]
-        lines.users -= 1
-        if not lines.users:
-            del self._lines[loop]
-            await lines.close()
+        clients = self._clients[loop]
+        clients.users -= 1
+        if clients.users:
+            return
+        del self._clients[loop]
+        async with contextlib.AsyncExitStack() as stack:
+            # One that fails to close keeps no other from it.
+            for client in clients.idle:
+                stack.push_async_callback(client.aclose)
 
     async def send(self, path: str, body: Mapping[str, object] | None = None, *, tag: str = "") -> Answer:
         """Make one attempt, a POST with a body, else a GET; the tag is sent as `X-Client-Request-Id`.
@@ -118,8 +133,9 @@ class Connections:
 
     async def _request(self, method: str, path: str, *, limit_s: float, **sent: Any) -> Answer:
         async with self:
-            lines = self._lines[asyncio.get_running_loop()]
-            client, begun = lines.take(), time.monotonic()
+            idle, begun = self._clients[asyncio.get_running_loop()].idle, time.monotonic()
+            # The one that came back last: its connection is most likely still open.
+            client = idle.pop() if idle else self._connect()
             try:
                 async with asyncio.timeout(limit_s):
                     response = await client.request(method, _url(f"{self.address}{path}"), **sent)
@@ -128,11 +144,11 @@ class Connections:
                 self._tries += 1
                 raise
             finally:
-                lines.give_back(client)
+                idle.append(client)
             _ANSWERED.add(self._origin)
             held = {name.lower(): value for name, value in response.headers.items()}
             # The key is taken out before anything else: where a text is cut later, a part of it is not found.
-            return Answer(status=response.status_code, text=self._key.hide(_text_of(response)), headers=held)
+            return Answer(status=response.status_code, text=self.hide(_text_of(response)), headers=held)
 
     @property
     def is_dead(self) -> bool:
@@ -152,18 +168,14 @@ class Connections:
         """Take the key out of a reply, wherever an endpoint may have repeated it."""
         if not self._key:
             return reply
-        failure, hide = reply.failure, self._key.hide
+        failure = reply.failure
         if failure is not None:
-            failure = dataclasses.replace(failure, message=hide(failure.message))
+            failure = dataclasses.replace(failure, message=self.hide(failure.message))
         texts = {name: getattr(reply, name) for name in _TEXTS}
-        hidden = {name: hide(text) for name, text in texts.items()}
+        hidden = {name: self.hide(text) for name, text in texts.items()}
         if failure is None and hidden == texts:
             return reply
         return dataclasses.replace(reply, failure=failure, **hidden)
-
-    def hide(self, text: str) -> str:
-        """Take the key out of a text that is no reply."""
-        return self._key.hide(text)
 
     def _connect(self) -> httpx2.AsyncClient:
         timeout = httpx2.Timeout(self._total_s, connect=self._connect_s, read=self._read_s)
@@ -193,35 +205,6 @@ def _text_of(response: httpx2.Response) -> str:
     return body.decode("cp1252" if is_windows else "utf-8", errors="replace")
 
 
-class _Lines:
-    """The connections of one event loop, each in a client of its own: as many as were in flight at most.
-
-    One client for all of them looks at every idle connection at each request, which took a third of a call's
-    work. The caller limits how many are in flight.
-    """
-
-    def __init__(self, connect: Callable[[], httpx2.AsyncClient]) -> None:
-        self.users = 0
-        """Blocks that hold the connections open; each request is one."""
-        self._connect = connect
-        self._idle: list[httpx2.AsyncClient] = []
-
-    def take(self) -> httpx2.AsyncClient:
-        """Lend a client: the one that came back last, whose connection is most likely still open."""
-        return self._idle.pop() if self._idle else self._connect()
-
-    def give_back(self, client: httpx2.AsyncClient) -> None:
-        """Take a client back after a request, also after one that failed."""
-        self._idle.append(client)
-
-    async def close(self) -> None:
-        """Close all of them, of which none is lent once there is no user."""
-        async with contextlib.AsyncExitStack() as stack:
-            # One that fails to close keeps no other from it.
-            for client in self._idle:
-                stack.push_async_callback(client.aclose)
-
-
 def cut_off(error: Exception, *, limit: str) -> Failure:
     """Name the fault of a call without a response: unpaid where it never left, else of unknown outcome."""
     is_timeout = isinstance(error, TimeoutError | httpx2.TimeoutException)
@@ -236,7 +219,7 @@ def cut_off(error: Exception, *, limit: str) -> Failure:
     )
 
 
-def address_of(config: TeacherConfig) -> str:
+def _address_of(config: TeacherConfig) -> str:
     """Check a teacher's `base_url`, and give it without a slash at its end."""
     try:
         url = httpx2.URL(config.base_url)

@@ -21,7 +21,6 @@ __all__ = ["MASK", "Secret", "read_key"]
 
 MASK = "***"
 """What stands where a key stood."""
-_IN_FILE = "_FILE"
 _LEAST = 8
 """Letters of a key that is masked; a shorter one guards nothing, and stands in many a text by chance."""
 _PART = 12
@@ -39,7 +38,8 @@ class Secret:
         """Keep the key; empty: the endpoint needs none. One below eight letters is masked in no text."""
         self._value = value
         forms = _forms(value) if len(value) >= _LEAST else {}
-        # Of a part of twice this length less one, one whole piece lies on the text's own grid.
+        # A text is searched in pieces of this size, one behind the other. A part of the key of twice the
+        # size, less one, holds a whole piece wherever it begins.
         self._size = (min(forms.values(), default=1) + 1) // 2
         self._piece = re.compile(f"(?s).{{{self._size}}}")
         self._places: dict[str, list[_Place]] = {}
@@ -126,15 +126,28 @@ def read_key(config: TeacherConfig) -> Secret:
     `api_key_env` is NAME: the key is the variable NAME, or where that is not set the content of the file
     whose path is the variable NAME_FILE. A key that is too short to be masked is warned of once.
     """
-    name = config.api_key_env
+    name, in_file = config.api_key_env, config.api_key_env + "_FILE"
     if not name:
         return Secret()
-    key, path = os.environ.get(name, "").strip(), os.environ.get(name + _IN_FILE, "").strip()
+    place, missing = f"the environment variable {name!r}", "is not set"
+    key, path = os.environ.get(name, "").strip(), os.environ.get(in_file, "").strip()
     if not key and path:
-        place = f"the file that {name + _IN_FILE!r} names"
-        key = _checked(_content(path, config), config, place=place)
-    else:
-        key = _checked(key, config, place=f"the environment variable {name!r}")
+        place, missing = f"the file that {in_file!r} names", "is empty"
+        try:
+            key = Path(path).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            # The path itself is not told: it may be the key, put there by mistake.
+            raise TeacherError(
+                f"teacher {config.name!r} takes its key from {place}, which cannot be read: {why}. The "
+                "variable should hold the path of a file with the key and nothing else."
+            ) from None
+    if not (key and key.isascii() and key.isprintable()):
+        found = "holds characters that no key has" if key else missing
+        raise TeacherError(
+            f"teacher {config.name!r} takes its key from {place}, which {found}. Set it, such as with: "
+            f"export {name}=... or let {in_file} hold the path of a file with the key."
+        )
     if len(key) < _LEAST:
         _warn(name)
     return Secret(key)
@@ -146,30 +159,4 @@ def _warn(name: str) -> None:
         "The key in %r has fewer than %d letters and is masked in no text, for it may stand in any by "
         "chance. If the server needs no key, leave api_key_env out.",
         *(name, _LEAST),
-    )
-
-
-def _content(path: str, config: TeacherConfig) -> str:
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        # The path itself is not told: it may be the key, put there by mistake.
-        raise TeacherError(
-            f"teacher {config.name!r} takes its key from the file that {config.api_key_env + _IN_FILE!r} "
-            f"names, which cannot be read: {why}. The variable should hold the path of a file with the key "
-            "and nothing else."
-        ) from None
-
-
-def _checked(key: str, config: TeacherConfig, *, place: str) -> str:
-    if key and key.isascii() and key.isprintable():
-        return key
-    name = config.api_key_env
-    found = "holds characters that no key has" if key else "is not set"
-    if place.startswith("the file"):
-        found = found.replace("is not set", "is empty")
-    raise TeacherError(
-        f"teacher {config.name!r} takes its key from {place}, which {found}. Set it, such as with: "
-        f"export {name}=... or let {name}{_IN_FILE} hold the path of a file with the key."
     )

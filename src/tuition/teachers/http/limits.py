@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import time
@@ -31,12 +32,8 @@ def read_limits(headers: Headers, *, now: float | None = None) -> RateLimits | N
     1970, for limits that name a moment.
     """
     clock = time.time() if now is None else now
-    requests = _openai(headers, "requests") or _anthropic(headers, "requests", clock) or _ietf(headers)
-    tokens = (
-        _openai(headers, "tokens")
-        or _anthropic(headers, "tokens", clock)
-        or _anthropic(headers, "input-tokens", clock)
-    )
+    requests = _named(headers, "requests", clock) or _ietf(headers, clock)
+    tokens = _named(headers, "tokens", clock) or _named(headers, "input-tokens", clock)
     if not requests and not tokens:
         return None
     limit, left, reset_s = requests or (None, None, None)
@@ -66,41 +63,34 @@ _Said = tuple[int | None, int | None, float | None]
 """Limit, what is left of it, seconds until it is whole again."""
 
 
-def _openai(headers: Headers, what: str) -> _Said | None:
-    reset = headers.get(f"x-ratelimit-reset-{what}", "")
-    return _some(
-        _whole(headers.get(f"x-ratelimit-limit-{what}", "")),
-        _whole(headers.get(f"x-ratelimit-remaining-{what}", "")),
-        seconds_of(reset) if reset else None,
-    )
+def _named(headers: Headers, what: str, now: float) -> _Said | None:
+    """Three headers in the names of OpenAI, or of Anthropic."""
+    for name in ("x-ratelimit-{part}-{what}", "anthropic-ratelimit-{what}-{part}"):
+        parts = [
+            headers.get(name.format(part=part, what=what), "") for part in ("limit", "remaining", "reset")
+        ]
+        if said := _said(*parts, now=now):
+            return said
+    return None
 
 
-def _anthropic(headers: Headers, what: str, now: float) -> _Said | None:
-    name = f"anthropic-ratelimit-{what}"
-    return _some(
-        _whole(headers.get(f"{name}-limit", "")),
-        _whole(headers.get(f"{name}-remaining", "")),
-        _until(headers.get(f"{name}-reset", ""), now),
-    )
-
-
-def _ietf(headers: Headers) -> _Said | None:
+def _ietf(headers: Headers, now: float) -> _Said | None:
     """Either `limit=9, remaining=5, reset=30`, or `"a";r=5;t=30` with a policy, or three headers."""
     found = dict(_PAIR.findall(headers.get("ratelimit", "")))
     policy = dict(_PAIR.findall(headers.get("ratelimit-policy", "")))
     limit = found.get("limit") or policy.get("q") or headers.get("ratelimit-limit", "").partition(",")[0]
     left = found.get("remaining") or found.get("r") or headers.get("ratelimit-remaining", "")
     reset = found.get("reset") or found.get("t") or headers.get("ratelimit-reset", "")
-    window = seconds_of(policy.get("w", ""))
-    whole = _whole(limit)
+    window, whole = seconds_of(policy.get("w", "")), _whole(limit)
     if whole is not None and window:
-        whole = math.floor(whole * 60 / window)
-    return _some(whole, _whole(left), seconds_of(reset) if reset else None)
+        limit = str(math.floor(whole * 60 / window))
+    return _said(limit, left, reset, now=now)
 
 
-def _some(limit: int | None, left: int | None, reset_s: float | None) -> _Said | None:
-    """A limit, where one is named: seconds alone say nothing."""
-    return None if limit is None and left is None else (limit, left, reset_s)
+def _said(limit: str, left: str, reset: str, *, now: float) -> _Said | None:
+    """Read the three texts of a limit; a reset alone says nothing."""
+    whole, rest = _whole(limit), _whole(left)
+    return None if whole is None and rest is None else (whole, rest, _until(reset, now))
 
 
 def _whole(text: str) -> int | None:
@@ -111,10 +101,11 @@ def _whole(text: str) -> int | None:
     return int(value) if 0 <= value <= _MOST else None
 
 
-def _until(moment: str, now: float) -> float | None:
-    """Seconds until a moment in the form of RFC 3339."""
-    try:
-        then = datetime.fromisoformat(moment.strip().replace("Z", "+00:00"))
-        return max(0.0, then.timestamp() - now)
-    except (ValueError, OverflowError, OSError):
-        return None
+def _until(text: str, now: float) -> float | None:
+    """Seconds until a limit is whole again, from a length of time or a moment in the form of RFC 3339."""
+    seconds = seconds_of(text)
+    if seconds is None:
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            then = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+            seconds = max(0.0, then.timestamp() - now)
+    return seconds

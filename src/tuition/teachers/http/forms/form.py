@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -93,24 +92,29 @@ def read_replies(form: Form, body: Any, requests: Sequence[Request], *, text: st
             text="" if reply is None or reply.failure else reply.text,
             usage=usages[i],
             model=model if isinstance(model, str) and model else requests[i].model,
-            raw=text if i == 0 else reply.raw if reply else "",
+            raw=_dumped(answers[i]) if i else text,
         )
         for i, reply in enumerate(replies)
     ]
 
 
 def _read(answer: Written, table: Table) -> Reply:
-    """Read one answer. Its text is still there where it is none, for it was paid."""
+    """Read one answer. A text that failed still stands in it: it was paid, so its length counts."""
     text, reasoning, refused = text_and_thought(answer.content, answer.reasoning)
     has_text = bool(text.strip())
     word = ending_of(answer.source, table, has_text=has_text)
     if isinstance(answer.refusal, str) and answer.refusal:
         refused = answer.refusal
     failure = unfinished(word, has_text=has_text, refused=refused, said=next(said_of(answer.source), ""))
-    raw = ""
-    with contextlib.suppress(ValueError, RecursionError):
-        raw = json.dumps(answer.source)
-    return Reply(text=text, reasoning=reasoning, finish=finish_of(word), failure=failure, raw=raw)
+    return Reply(text=text, reasoning=reasoning, finish=finish_of(word), failure=failure)
+
+
+def _dumped(answer: Written | None) -> str:
+    """An answer by itself; the whole body stands with the first one."""
+    try:
+        return "" if answer is None else json.dumps(answer.source)
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _usages(
