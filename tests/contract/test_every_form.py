@@ -50,6 +50,9 @@ class Endpoint:
         return make_teacher(TeacherConfig(**table, **price, timeout_s=5, wire={"form": self.name, **wire}))
 
     def ask(self, teacher=None, *, messages=TURNS, samples=1, **parameters):
+        return self.ask_each([messages], teacher, samples=samples, **parameters)
+
+    def ask_each(self, turns, teacher=None, *, samples=1, **parameters):
         teacher = teacher or self.teacher()
         requests = [
             Request(
@@ -62,6 +65,7 @@ class Endpoint:
                 example_id="e",
                 sample=sample,
             )
+            for messages in turns
             for sample in range(samples)
         ]
         till = Till(store=self.store, place=Place(run="r"))
@@ -187,15 +191,23 @@ def test_a_body_that_is_no_answer_may_have_been_charged(endpoint, body):
 
 
 def test_every_place_of_a_body_may_hold_anything(endpoint):
-    whole = endpoint.words.body("So 4.", thought="2 and 2")
-    for i, value in enumerate([None, [], {}, "x", -1, True, [None], {"x": []}]):
-        for j, place in enumerate(places(whole)):
+    whole, texts = endpoint.words.body("So 4.", thought="2 and 2"), []
+    for place in places(whole):
+        for value in [None, [], {}, "x", -1, 1e400, True, [None], {"x": []}]:
             body = json.loads(json.dumps(whole))
             put(body, place, value)
-            endpoint.answers(body)
-            [reply] = endpoint.ask(messages=(Message(role="user", content=f"{i} {j}"),))
-            assert bool(reply.text.strip()) != (reply.failure is not None)
-            assert reply.usage.prompt_tokens >= 0 <= reply.usage.completion_tokens
+            texts.append(json.dumps(body))
+
+    def spoiled(body):
+        n = int(endpoint.words.asked(body)["messages"][-2][1])
+        return Response(texts[n], media_type="application/json")
+
+    endpoint.script.answer = spoiled
+    turns = [(Message(role="user", content=str(n)),) for n in range(len(texts))]
+    for reply in endpoint.ask_each(turns):
+        assert bool(reply.text.strip()) != (reply.failure is not None)
+        assert reply.failure is None or reply.failure.kind != "exception"
+        assert reply.usage.prompt_tokens >= 0 <= reply.usage.completion_tokens
 
 
 def places(value, path=()):
@@ -272,6 +284,18 @@ def test_further_fields_go_along_but_for_those_that_are_ours(endpoint):
         table = {"name": "t", "wire": {"form": endpoint.name, "extra": {name: 1}}}
         with pytest.raises(ConfigError, match=f"'{name}' cannot stand in extra"):
             parse(TeacherConfig, table, where="x.toml")
+
+
+def test_no_further_field_can_say_another_thing_than_the_table(endpoint):
+    n = 1 if "n" in endpoint.form.absent else 2
+    request = Request(endpoint="e", model="m", messages=(SYSTEM, *TURNS))
+    body = endpoint.form.body(request, {"max_tokens": 50}, n)
+    tables = [body, *(value for value in body.values() if isinstance(value, dict))]
+    for name in {name for table in tables for name in table} - {"parts"}:
+        with pytest.raises(ConfigError, match=f"'{name}' cannot stand in extra"):
+            parse(
+                TeacherConfig, {"name": "t", "wire": {"form": endpoint.name, "extra": {name: 1}}}, where="x"
+            )
 
 
 def test_batches_are_for_the_forms_that_have_them(endpoint):

@@ -2,7 +2,7 @@ import asyncio
 import json
 
 import pytest
-from endpoints import SECRET, ask, ask_all, everything_kept, fault, request
+from endpoints import SECRET, ask, ask_all, fault, request
 from starlette.responses import JSONResponse, Response
 
 from tuition.core.config import parse
@@ -91,17 +91,6 @@ def test_failures_by_kind(server, teacher, answer, kind, is_retryable, is_paid):
     assert reply.text == ""
 
 
-def test_cut_text_is_data(server, teacher):
-    server.answer = JSONResponse(message("Because it", reason="max_tokens"))
-    reply = ask(teacher)
-    assert (reply.text, reply.finish, reply.failure) == ("Because it", "length", None)
-
-
-def test_uncounted_usage_is_estimated(server, teacher):
-    server.answer = JSONResponse(message("x" * 41, usage=None))
-    assert ask(teacher).usage == Usage(prompt_tokens=1, completion_tokens=11, is_estimated=True)
-
-
 def test_limits_are_moments_in_its_headers(server, teacher):
     headers = {
         "anthropic-ratelimit-requests-limit": "1000",
@@ -134,12 +123,6 @@ def test_a_table_with_a_temperature_must_declare_it():
     assert parse(TeacherConfig, table, where="x.toml").parameters()["temperature"] == 0.5
 
 
-@pytest.mark.parametrize(("switch", "said"), [("has_n", "one sample a call"), ("in_batches", "OpenAI form")])
-def test_what_the_native_form_does_not_have_is_refused(switch, said):
-    with pytest.raises(ConfigError, match=said):
-        parse(TeacherConfig, {"name": "a", "wire": {"form": "anthropic", switch: True}}, where="x.toml")
-
-
 def test_a_schema_goes_where_this_form_has_it(server, teacher):
     schema = {"type": "object", "properties": {}}
     wanted = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
@@ -164,10 +147,3 @@ def test_samples_come_one_by_one(server, teacher):
     assert teacher.abilities.samples_per_call == 1
     first, second = ask_all(teacher, 2)
     assert (first.text, second.failure.kind, len(server.asked)) == ("Because.", "unpaid", 1)
-
-
-def test_key_appears_nowhere_in_what_is_kept(server, teacher):
-    server.answer = JSONResponse(message(f"your key is {SECRET}"), headers={"x-api-key": SECRET})
-    assert SECRET not in everything_kept(ask(teacher))
-    server.answer = fault(f"bad key {SECRET}", 401)
-    assert ask(teacher).failure.message == "HTTP 401: bad key ***"
