@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tuition.exchange.exports import EXPORTS, TRAINING, Exported, export_run
 from tuition.exchange.imports import IMPORTS, Imported, import_files
-from tuition.exchange.lessons import Wording
+from tuition.exchange.training_rows import Wording
 
 __all__ = [
     "EXPORTS",

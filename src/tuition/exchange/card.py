@@ -10,8 +10,8 @@ from typing import Any
 from tuition.core.config import read_toml
 from tuition.core.rows import read_metrics
 from tuition.core.texts.visible import visible
-from tuition.exchange.lessons import Terms
 from tuition.exchange.rows import Row
+from tuition.exchange.training_rows import Terms
 
 __all__ = ["Tally", "write_card"]
 

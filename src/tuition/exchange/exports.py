@@ -14,11 +14,11 @@ from typing import IO, TYPE_CHECKING
 from tuition.core.errors import ConfigError, DataError, MissingExtra, near_name, some_of
 from tuition.core.records import Example, Record
 from tuition.core.rows import write_rows
+from tuition.exchange.by_question import Shelf
 from tuition.exchange.card import Tally, write_card
-from tuition.exchange.lessons import Terms, Wording, lessons, read_terms
 from tuition.exchange.openai import provenance_path
 from tuition.exchange.rows import CARRIED, NO_ROUND, Row, carried_row
-from tuition.exchange.shelf import Shelf
+from tuition.exchange.training_rows import Terms, Wording, lessons, read_terms
 
 if TYPE_CHECKING:
     import pyarrow

@@ -12,7 +12,8 @@ from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
 from tuition.core.texts.thoughts import thought_apart
-from tuition.exchange.columns import (
+from tuition.exchange.by_question import UNUSABLE, Shelf
+from tuition.exchange.forms import (
     read_curator,
     read_distilabel,
     read_llama_factory,
@@ -21,7 +22,6 @@ from tuition.exchange.columns import (
 )
 from tuition.exchange.openai import read_batch, read_messages, read_stored
 from tuition.exchange.rows import BadRow, Found, Row, object_of, text_of
-from tuition.exchange.shelf import UNUSABLE, Shelf
 from tuition.exchange.tinyllm import read_tinyllm
 
 __all__ = ["IMPORTS", "Import", "Imported", "import_files"]

@@ -16,6 +16,7 @@ from typing import Any
 
 from tuition.core.errors import DataError
 from tuition.core.records import Json
+from tuition.exchange.by_question import UNUSABLE, ended
 from tuition.exchange.lines import found, numbered, read_each, sound
 from tuition.exchange.rows import (
     BadRow,
@@ -29,7 +30,6 @@ from tuition.exchange.rows import (
     talk_of,
     text_of,
 )
-from tuition.exchange.shelf import UNUSABLE, ended
 
 __all__ = ["provenance_path", "read_batch", "read_messages", "read_stored"]
 

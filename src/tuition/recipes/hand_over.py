@@ -10,7 +10,7 @@ from pathlib import Path
 from tuition.core.records import Annotation, Example
 from tuition.core.rows import read_rows
 from tuition.exchange import Exported, export_run
-from tuition.exchange.lessons import read_terms
+from tuition.exchange.training_rows import read_terms
 from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment
 from tuition.recipes.execute import reread

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.records import Json, canonical_json
+from tuition.exchange.by_question import ended
 from tuition.exchange.lines import read_each
 from tuition.exchange.rows import (
     BadRow,
@@ -27,7 +28,6 @@ from tuition.exchange.rows import (
     terms_of,
     text_of,
 )
-from tuition.exchange.shelf import ended
 
 __all__ = [
     "read_curator",
