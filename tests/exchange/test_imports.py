@@ -178,8 +178,9 @@ class TestCurator:
         assert made["rationales"][MODEL]["prompt"] == QUESTIONS[0]
         assert made["rationales"][MODEL]["finish"] == "length"
 
-    def test_errors_have_no_reply(self):
-        row = curator(0, response_message=None, response_errors=["Rate limit", "again"])
+    @pytest.mark.parametrize("errors", [["Rate limit", "again"], "Rate limit"])
+    def test_errors_have_no_reply(self, errors):
+        row = curator(0, response_message=None, response_errors=errors)
         with pytest.raises(DataError, match="line 1 has no reply: Rate limit"):
             imported(row, form="curator")
 

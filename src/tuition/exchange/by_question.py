@@ -1,7 +1,6 @@
-"""Bring the replies to one question together, however far apart they stand in the files.
+"""Group replies by question, however far apart they stand in the files.
 
-What is laid down goes to a temporary file, so that memory stays flat; the file is gone when the shelf is
-closed.
+The replies wait in a temporary database on disk, so that memory stays flat.
 """
 
 from __future__ import annotations
@@ -9,18 +8,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 from tuition.core.records import Json
-from tuition.core.texts.replies import finish_of
-from tuition.exchange.rows import BadRow, Row
+from tuition.exchange.rows import TERMS, BadRow, Row
 
-__all__ = ["UNUSABLE", "Shelf", "ended"]
-
-UNUSABLE = "unusable"
-"""In a sample that is to be set aside, why."""
+__all__ = ["RepliesByQuestion"]
 
 _TABLES = """
     PRAGMA journal_mode = OFF;
@@ -30,21 +25,20 @@ _TABLES = """
         WITHOUT ROWID;
     CREATE TABLE faults (n INTEGER PRIMARY KEY, place TEXT, fault TEXT);
 """
-_TERMS = ("licence", "terms", "train_on_outputs")
 _SAME = ("question", "context", "choices")
 
 
-class Shelf:
-    """Rows of the recorded form, laid down one by one, given back with all replies to a question in one."""
+class RepliesByQuestion:
+    """Rows of the recorded form, added one by one, and read with all replies to a question in one row."""
 
     def __init__(self) -> None:
-        """Begin an empty shelf."""
-        # an empty name is a temporary file of sqlite's own, outside of memory once it grows
+        """Open an empty one."""
+        # an empty name makes SQLite use a temporary file once the rows outgrow its cache
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_TABLES)
         self._db.execute("BEGIN")
         self.replies: Counter[str] = Counter()
-        """How many were laid down, by teacher."""
+        """How many were added, by teacher."""
         self.licences: dict[str, dict[str, None]] = {}
         """The licences that stand with the replies, by teacher."""
         self.barred: set[str] = set()
@@ -54,7 +48,7 @@ class Shelf:
         self.skipped = 0
         """How many faults were set aside."""
 
-    def __enter__(self) -> Shelf:
+    def __enter__(self) -> RepliesByQuestion:
         return self
 
     def __exit__(
@@ -62,38 +56,25 @@ class Shelf:
     ) -> None:
         self._db.close()
 
-    def __len__(self) -> int:
-        return self._db.execute("SELECT COUNT(*) FROM heads").fetchone()[0]
-
     def add(self, row: Row) -> None:
-        """Lay a row down.
-
-        Args:
-            row: Of the recorded form; `rationales` may have several teachers, each with several samples.
-
-        Raises:
-            BadRow: An earlier row has the same id and another question or another label.
-        """
+        """Add a row; a BadRow: an earlier row has the same id and another question or another label."""
         head = {name: value for name, value in row.items() if name != "rationales"}
-        n = self._place(head)
+        n = self._question_of(head)
         rationales: Any = row["rationales"]
         for teacher, entry in rationales.items():
-            terms = {name: entry[name] for name in _TERMS if name in entry}
+            terms = {name: entry[name] for name in TERMS if name in entry}
             for said in entry.get("samples") or [entry]:
                 sample = {**terms, **said}
                 self.replies[teacher] += 1
-                self._note_terms(teacher, sample)
+                if isinstance(licence := sample.get("licence"), str) and licence:
+                    self.licences.setdefault(teacher, {})[licence] = None
+                if sample.get("train_on_outputs") not in (None, True):
+                    self.barred.add(teacher)
                 values = (n, self.replies.total(), json.dumps(teacher), json.dumps(sample))
                 self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", values)
 
-    def _note_terms(self, teacher: str, sample: Mapping[str, Json]) -> None:
-        licence = sample.get("licence")
-        if isinstance(licence, str) and licence:
-            self.licences.setdefault(teacher, {})[licence] = None
-        if sample.get("train_on_outputs") not in (None, True):
-            self.barred.add(teacher)
-
-    def _place(self, head: Row) -> int:
+    def _question_of(self, head: Row) -> int:
+        """The number of a question, which is added where it is new."""
         key = str(head["id"]).encode()
         found = self._db.execute("SELECT n, head FROM heads WHERE id = ?", (key,)).fetchone()
         if found is None:
@@ -112,30 +93,19 @@ class Shelf:
         return n
 
     def set_aside(self, place: str, fault: str) -> None:
-        """Note a row that cannot be used.
-
-        Args:
-            place: Where it stands.
-            fault: Why.
-        """
+        """Note a row that cannot be used: where it stands, and why."""
         self.skipped += 1
         self._db.execute("INSERT INTO faults (place, fault) VALUES (?, ?)", (place, fault))
 
     def faults(self) -> Iterator[Row]:
-        """Give what was set aside.
-
-        Yields:
-            `place` and `fault`, in order.
-        """
+        """Give `place` and `fault` of what was set aside, in order."""
         for place, fault in self._db.execute("SELECT place, fault FROM faults ORDER BY n"):
             yield {"place": place, "fault": fault}
 
     def rows(self) -> Iterator[Row]:
-        """Give the rows back.
+        """Give one row a question, in the order of their first appearance.
 
-        Yields:
-            One row a question, in the order of their first appearance; a teacher's samples by their number
-            where they have one, else in the order in which they came.
+        Samples of a teacher go by their number where they have one, else in the order of their addition.
         """
         for n, head in self._db.execute("SELECT n, head FROM heads ORDER BY n"):
             said: dict[str, list[dict[str, Json]]] = {}
@@ -150,10 +120,3 @@ def _entry(samples: list[dict[str, Any]]) -> Row:
     if all(isinstance(number, int) for number in numbers):
         samples.sort(key=lambda sample: sample["sample"])
     return samples[0] if len(samples) == 1 else {**samples[0], "samples": samples}
-
-
-def ended(finish: Json) -> Row:
-    """What the word by which a reply ended adds to its sample: half a text is set aside, as over the wire."""
-    if finish_of(finish) in ("error", "content_filter", "refusal"):
-        return {UNUSABLE: f"has a reply that is not whole, finish reason {finish!r}"}
-    return {} if finish in (None, "stop") else {"finish": finish}

@@ -16,8 +16,10 @@ from tuition.exchange.training_rows import Terms
 __all__ = ["Tally", "write_card"]
 
 _LOADS = {
-    "trl": '`datasets.load_dataset("json", data_files="{name}")`, given to `trl.SFTTrainer` as it is.',
-    "trl-text": '`datasets.load_dataset("json", data_files="{name}")`, given to `trl.SFTTrainer` as it is.',
+    **dict.fromkeys(
+        ("trl", "trl-text"),
+        '`datasets.load_dataset("json", data_files="{name}")`, given to `trl.SFTTrainer` as it is.',
+    ),
     "llama-factory": "`dataset_dir` is this folder, `dataset: {stem}`.",
     "openai": "Upload `{name}` with the purpose `fine-tune`; `{stem}.provenance.jsonl` stays here.",
     "datasets": '`datasets.load_from_disk("{name}")`; a file: `Dataset.from_parquet("{name}")`.',
@@ -26,13 +28,13 @@ _LOADS = {
 
 
 class Tally:
-    """Counts what goes by on its way into a file."""
+    """Counts rows on their way into a file."""
 
     def __init__(self) -> None:
-        """Begin at nothing."""
+        """Start at zero."""
         self.rows = 0
         self.without_text = 0
-        """Left out of a training form, for there was nothing to learn."""
+        """Left out of a training form, because there was nothing to learn."""
         self.examples: set[str] = set()
         """Ids of the questions."""
         self.by_teacher: Counter[str] = Counter()
@@ -44,14 +46,7 @@ class Tally:
         """By who says so; empty: no label."""
 
     def watched(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Count rows.
-
-        Args:
-            rows: Flat rows.
-
-        Yields:
-            The same.
-        """
+        """Count rows while they pass through."""
         for row in rows:
             teacher, id = str(row["teacher"]), str(row["id"])
             faults: Any = row["faults"]
@@ -75,19 +70,9 @@ def write_card(
     tally: Tally,
     uses_all: bool,
 ) -> Path:
-    """Write the card beside an export, or into its folder.
+    """Write the card of an export, and give its path: `README.md` beside it, or in its folder.
 
-    Args:
-        folder: The run folder.
-        out: What was exported.
-        wrote: Every file of the export.
-        form: Its form.
-        terms: By teacher.
-        tally: What went into it.
-        uses_all: Whether replies are in it that the student did not learn from.
-
-    Returns:
-        The card: `README.md`, or where there is one already, that name behind the export's own.
+    Where a `README.md` exists already, that name behind the export's own.
     """
     inside = out / "README.md" if out.is_dir() else out.with_name("README.md")
     stem = out.name.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Write the replies of a finished run as other tools read them, with a card that says whose they are."""
+"""Write the replies of a finished run as other tools read them, and a card that says whose they are."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from tuition.core.errors import ConfigError, DataError, MissingExtra, near_name, some_of
 from tuition.core.records import Example, Record
 from tuition.core.rows import write_rows
-from tuition.exchange.by_question import Shelf
+from tuition.exchange.by_question import RepliesByQuestion
 from tuition.exchange.card import Tally, write_card
+from tuition.exchange.forms import WRITES, written
 from tuition.exchange.openai import provenance_path
 from tuition.exchange.rows import CARRIED, NO_ROUND, Row, carried_row
-from tuition.exchange.training_rows import Terms, Wording, lessons, read_terms
+from tuition.exchange.training_rows import Terms, Wording, read_terms, training_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,12 +31,6 @@ __all__ = [
     "Export",
     "Exported",
     "export_run",
-    "write_dataset",
-    "write_llama_factory",
-    "write_openai",
-    "write_recorded",
-    "write_trl",
-    "write_trl_text",
 ]
 
 Export = Callable[[Path, Iterable[Row]], list[Path]]
@@ -47,73 +43,27 @@ _ROWS_AT_ONCE = 1000
 _INFO = "dataset_info.json"
 
 
-def _carried(row: Row) -> Row:
-    return {name: row[name] for name in CARRIED}
+def _carried(row: Row, form: str) -> Row:
+    """The columns of a form, and those that say whose reply it is, each of one type in every file of JSON.
 
-
-def _typed(row: Row) -> Row:
-    """The carried columns for a file of JSON, each of one type in every file, so that two load as one.
-
-    A column that is null, or an empty list, in all rows of a file has no type there.
+    A column that is null, or an empty list, in all rows of a file has no type there, and the file would not
+    load together with another one.
     """
-    lists: Row = {name: json.dumps(row[name], ensure_ascii=False) for name in ("choices", "faults")}
-    texts: Row = {name: "" if row[name] is None else row[name] for name in ("answer", "teacher_answer")}
-    return {**_carried(row), **lists, **texts, "round": NO_ROUND if row["round"] is None else row["round"]}
+    kept = {name: row[name] for name in CARRIED}
+    if form != "datasets":
+        kept |= {name: json.dumps(row[name], ensure_ascii=False) for name in ("choices", "faults")}
+        kept |= {name: "" for name in ("answer", "teacher_answer") if row[name] is None}
+        kept["round"] = NO_ROUND if row["round"] is None else row["round"]
+    return {**(written(row, form) if form in WRITES else {}), **kept}
 
 
-def write_trl(out: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write conversational prompts and completions, as TRL's SFTTrainer takes them.
-
-    Args:
-        out: A .jsonl file.
-        rows: Flat rows.
-
-    Returns:
-        The file.
-    """
-    return _write_lines(
-        out,
-        (
-            {
-                "prompt": [{"role": "user", "content": row["prompt"]}],
-                "completion": [{"role": "assistant", "content": row["completion"]}],
-                **_typed(row),
-            }
-            for row in rows
-        ),
-    )
+def _write_lines(form: str, out: Path, rows: Iterable[Row]) -> list[Path]:
+    write_rows(out, (_carried(row, form) for row in rows))
+    return [out]
 
 
-def write_trl_text(out: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write prompts and completions as texts, for a model without a chat template.
-
-    Args:
-        out: A .jsonl file.
-        rows: Flat rows; the prompt gets a line end, for the trainer puts the two together as they are.
-
-    Returns:
-        The file.
-    """
-    return _write_lines(
-        out,
-        ({"prompt": f"{row['prompt']}\n", "completion": row["completion"], **_typed(row)} for row in rows),
-    )
-
-
-def write_llama_factory(out: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write the alpaca form, and the entry of `dataset_info.json` that LLaMA-Factory finds it by.
-
-    Args:
-        out: A .jsonl file; its stem names the data set.
-        rows: Flat rows.
-
-    Returns:
-        The file, and the `dataset_info.json` beside it, in which other entries stay.
-
-    Raises:
-        ConfigError: There is another data set of that name.
-        DataError: The `dataset_info.json` that is there cannot be read.
-    """
+def _write_llama_factory(out: Path, rows: Iterable[Row]) -> list[Path]:
+    """The rows, and their entry in the `dataset_info.json` of LLaMA-Factory; other entries stay."""
     info = out.with_name(_INFO)
     try:
         entries = json.loads(info.read_text(encoding="utf-8")) if info.exists() else {}
@@ -126,90 +76,45 @@ def write_llama_factory(out: Path, rows: Iterable[Row]) -> list[Path]:
     name = out.name.partition(".")[0]
     if entries.get(name, entry) != entry:
         raise ConfigError(f"{str(info)!r} has a data set {name!r} already; name another file with --out.")
-    wrote = _write_lines(
-        out,
-        (
-            {
-                "instruction": row["prompt"],
-                "input": "",
-                "output": row["completion"],
-                "system": "",
-                **_typed(row),
-            }
-            for row in rows
-        ),
-    )
+    wrote = _write_lines("llama-factory", out, rows)
     draft = info.with_name(f".{info.name}.draft")
-    draft.write_text(
-        json.dumps({**entries, name: entry}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    text = json.dumps({**entries, name: entry}, indent=2, ensure_ascii=False)
+    draft.write_text(f"{text}\n", encoding="utf-8")
     draft.replace(info)
     return [*wrote, info]
 
 
-def write_openai(out: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write a fine-tuning file of OpenAI's form, which may hold nothing but messages.
-
-    Args:
-        out: A .jsonl file.
-        rows: Flat rows.
-
-    Returns:
-        The file, and beside it line by line whose words they are.
-    """
+def _write_openai(out: Path, rows: Iterable[Row]) -> list[Path]:
+    """The messages, for the form takes nothing else, and beside them line by line whose words they are."""
     beside = provenance_path(out)
     draft = beside.with_name(f".{beside.name}.draft")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with draft.open("w", encoding="utf-8") as file:
-            wrote = _write_lines(out, _messages(rows, file))
+        with draft.open("w", encoding="utf-8") as provenance:
+
+            def messages() -> Iterator[Row]:
+                for row in rows:
+                    line = json.dumps(_carried(row, ""), ensure_ascii=False, allow_nan=False)
+                    provenance.write(f"{line}\n")
+                    yield written(row, "openai")
+
+            write_rows(out, messages())
         draft.replace(beside)
     finally:
         draft.unlink(missing_ok=True)
-    return [*wrote, beside]
+    return [out, beside]
 
 
-def _messages(rows: Iterable[Row], provenance: IO[str]) -> Iterator[Row]:
-    for row in rows:
-        provenance.write(json.dumps(_typed(row), ensure_ascii=False, allow_nan=False) + "\n")
-        asked: Row = {"role": "user", "content": row["prompt"]}
-        yield {"messages": [asked, {"role": "assistant", "content": row["completion"]}]}
-
-
-def write_recorded(out: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write recorded replies, as a recorded teacher reads them.
-
-    Args:
-        out: A .jsonl file.
-        rows: Flat rows, in any order.
-
-    Returns:
-        The file.
-    """
-    with Shelf() as shelf:
+def _write_recorded(out: Path, rows: Iterable[Row]) -> list[Path]:
+    with RepliesByQuestion() as replies:
         for row in rows:
-            shelf.add(carried_row(row))
-        return _write_lines(out, shelf.rows())
-
-
-def _write_lines(out: Path, rows: Iterable[Row]) -> list[Path]:
-    write_rows(out, rows)
+            replies.add(carried_row(row))
+        write_rows(out, replies.rows())
     return [out]
 
 
-def write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
-    """Write a data set of the Hugging Face library, in Distilabel's columns.
-
-    Args:
-        out: A .parquet file, or the folder that `datasets.load_from_disk` is to read.
-        rows: Flat rows.
-
-    Returns:
-        The file or the folder.
-
-    Raises:
-        MissingExtra: The libraries are not installed.
-    """
+def _write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
+    """A data set of the Hugging Face library in Distilabel's columns: a .parquet file, or a folder."""
     try:
         import pyarrow  # noqa: F401
     except ImportError:
@@ -226,27 +131,25 @@ def write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
 def _parquet(draft: Path, rows: Iterable[Row]) -> Path:
     from pyarrow import parquet
 
-    schema = _schema()
-    with parquet.ParquetWriter(draft / "rows", schema) as file:
-        for batch in _batches(rows, schema):
+    with parquet.ParquetWriter(draft / "rows", _schema()) as file:
+        for batch in _batches(rows):
             file.write_batch(batch)
     return draft / "rows"
 
 
 def _folder(draft: Path, rows: Iterable[Row]) -> Path:
-    """A stream of Arrow's first, which the library maps instead of reading it whole."""
+    """A stream of Arrow's first, which the library maps into memory instead of reading it whole."""
     try:
         import datasets
     except ImportError:
         raise MissingExtra("datasets", "data") from None
     import pyarrow
 
-    schema = _schema()
     with (
         pyarrow.OSFile(str(draft / "rows"), "wb") as sink,
-        pyarrow.ipc.new_stream(sink, schema) as stream,
+        pyarrow.ipc.new_stream(sink, _schema()) as stream,
     ):
-        for batch in _batches(rows, schema):
+        for batch in _batches(rows):
             stream.write_batch(batch)
     datasets.disable_progress_bars()
     datasets.Dataset.from_file(str(draft / "rows")).save_to_disk(draft / "set")
@@ -258,42 +161,30 @@ def _schema() -> pyarrow.Schema:
 
     text, texts = pyarrow.string(), pyarrow.list_(pyarrow.string())
     kinds = {
-        "choices": texts,
-        "faults": texts,
-        "sample": pyarrow.int64(),
-        "round": pyarrow.int64(),
-        "is_used": pyarrow.bool_(),
-        "train_on_outputs": pyarrow.bool_(),
+        **dict.fromkeys(("choices", "faults"), texts),
+        **dict.fromkeys(("sample", "round"), pyarrow.int64()),
+        **dict.fromkeys(("is_used", "train_on_outputs"), pyarrow.bool_()),
     }
-    names = ("instruction", "generation", "model_name", *CARRIED)
-    return pyarrow.schema([(name, kinds.get(name, text)) for name in names])
+    return pyarrow.schema([(name, kinds.get(name, text)) for name in (*WRITES["datasets"], *CARRIED)])
 
 
-def _batches(rows: Iterable[Row], schema: pyarrow.Schema) -> Iterator[pyarrow.RecordBatch]:
+def _batches(rows: Iterable[Row]) -> Iterator[pyarrow.RecordBatch]:
     import pyarrow
 
-    named = (
-        {
-            "instruction": row["prompt"],
-            "generation": row["completion"],
-            "model_name": row["model"],
-            **_carried(row),
-        }
-        for row in rows
-    )
+    schema, named = _schema(), (_carried(row, "datasets") for row in rows)
     while part := list(itertools.islice(named, _ROWS_AT_ONCE)):
         yield pyarrow.RecordBatch.from_pylist(part, schema=schema)
 
 
 EXPORTS: dict[str, Export] = {
-    "datasets": write_dataset,
-    "llama-factory": write_llama_factory,
-    "openai": write_openai,
-    "recorded": write_recorded,
-    "trl": write_trl,
-    "trl-text": write_trl_text,
+    "datasets": _write_dataset,
+    "llama-factory": _write_llama_factory,
+    "openai": _write_openai,
+    "recorded": _write_recorded,
+    "trl": partial(_write_lines, "trl"),
+    "trl-text": partial(_write_lines, "trl-text"),
 }
-"""Forms that can be written, by name."""
+"""Forms that can be written, by name; each gives every file that it wrote."""
 
 TRAINING = frozenset(EXPORTS) - {"recorded"}
 """Forms that are made to train on; rows without a completion stay out of them."""
@@ -301,7 +192,7 @@ TRAINING = frozenset(EXPORTS) - {"recorded"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported(Record):
-    """What an export came to."""
+    """The result of an export."""
 
     files: tuple[str, ...]
     """Everything that was written, the card last."""
@@ -342,7 +233,7 @@ def export_run(
     _check(out, form)
     terms = read_terms(folder)
     tally = Tally()
-    found = lessons(folder, examples, terms, wording=wording, uses_all=uses_all)
+    found = training_rows(folder, examples, terms, wording=wording, uses_all=uses_all)
     rows = tally.watched(_fit(found, terms, form=form, tally=tally))
     first = next(rows, None)
     if first is None:
@@ -380,16 +271,12 @@ def _fit(rows: Iterable[Row], terms: Mapping[str, Terms], *, form: str, tally: T
     """Refuse what may not be trained on, and leave out what cannot be."""
     for row in rows:
         if form in TRAINING:
-            _check_terms(terms[str(row["teacher"])], form)
+            if not terms[str(row["teacher"])].train_on_outputs:
+                raise ConfigError(
+                    f"teacher {row['teacher']!r} has train_on_outputs = false: its terms forbid training on "
+                    f"its texts, and the form {form!r} is made to train on. Keep them with --form recorded."
+                )
             if not str(row["completion"]).strip():
                 tally.without_text += 1
                 continue
         yield row
-
-
-def _check_terms(terms: Terms, form: str) -> None:
-    if not terms.train_on_outputs:
-        raise ConfigError(
-            f"teacher {terms.teacher!r} has train_on_outputs = false: its terms forbid training on its "
-            f"texts, and the form {form!r} is made to train on. Keep them with --form recorded."
-        )

@@ -1,21 +1,17 @@
-"""Read completions that stand in columns: Distilabel, TRL, LLaMA-Factory, Bespoke Curator, our own.
+"""The forms whose files hold one reply a row, each as a map of its columns: from ours, and back to ours.
 
-Each function knows one form, and takes a row as its tool wrote it.
+Knows where Distilabel, TRL, LLaMA-Factory, Bespoke Curator and OpenAI keep what was asked and replied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuition.core.records import Json, canonical_json
-from tuition.exchange.by_question import ended
-from tuition.exchange.lines import read_each
+from tuition.core.texts.replies import finish_of
 from tuition.exchange.rows import (
     BadRow,
-    Found,
     Row,
     carried_row,
     is_carried,
@@ -30,70 +26,78 @@ from tuition.exchange.rows import (
 )
 
 __all__ = [
-    "read_curator",
-    "read_distilabel",
-    "read_llama_factory",
-    "read_recorded",
-    "read_trl",
+    "READS",
+    "UNUSABLE",
+    "WRITES",
+    "completion_row",
+    "written",
 ]
 
-_REPLIES = ("generations", "generation", "response", "completion")
-_QUESTIONS = ("instruction", "prompt", "question")
-_MODELS = ("model_name", "model_names", "generation_models", "generation_model", "model")
-_KEPT = ("id", "question", "context", "choices", "answer", "licence", "terms", "train_on_outputs")
-_REASONS = ("reasoning", "rationale", "explanation", "text")
+WRITES: dict[str, Mapping[str, str]] = {
+    "datasets": {"instruction": "prompt", "generation": "completion", "model_name": "model"},
+    "llama-factory": {"instruction": "prompt", "input": "", "output": "completion", "system": ""},
+    "openai": {"messages": "turns"},
+    "trl": {"prompt": "user turn", "completion": "assistant turn"},
+    "trl-text": {"prompt": "prompt line", "completion": "completion"},
+}
+"""By form, each column that is written, and what stands in it."""
+
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "prompt": ("instruction", "prompt", "question"),
+    "completion": ("generations", "generation", "response", "completion"),
+    "model": ("model_name", "model_names", "generation_models", "generation_model", "model"),
+}
+"""What is read, and the columns where the forms have it; the first that holds something counts."""
+_EXPLANATIONS = ("reasoning", "rationale", "explanation", "text")
+"""Fields of a structured answer that hold its text."""
+
+UNUSABLE = "unusable"
+"""In a sample that is to be set aside: why."""
 
 
-def read_distilabel(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
-    """Read a data set of completions: one or several generations a row, or conversations.
-
-    Args:
-        paths: Files or data sets with `instruction` (or `prompt`, or `messages`), `generation` (or
-            `generations`, a list) and `model_name`; `question`, `choices`, `answer` and `id` where they have
-            them.
-        teacher: Who replied; empty: the model that the row names.
-
-    Yields:
-        What each row came to.
-    """
-    yield from read_each(paths, partial(_distilabel, teacher=teacher))
+def written(row: Row, form: str) -> Row:
+    """Write the columns of a form."""
+    user: Row = {"role": "user", "content": row["prompt"]}
+    assistant: Row = {"role": "assistant", "content": row["completion"]}
+    ours = {
+        **{name: row[name] for name in ("prompt", "completion", "model")},
+        **{"": "", "user turn": [user], "assistant turn": [assistant], "turns": [user, assistant]},
+        # the trainer puts the two texts together as they are
+        "prompt line": f"{row['prompt']}\n",
+    }
+    return {theirs: ours[name] for theirs, name in WRITES[form].items()}
 
 
-def _distilabel(value: Json, *, teacher: str) -> Row:
-    row = object_of(value)
-    if is_carried(row):
-        return carried_row(row, _optional(row, "generation"), teacher=teacher)
+def _distilabel(row: Mapping[str, Json], teacher: str) -> Row:
+    """One or several generations a row, or a conversation."""
     talk = talk_of(row["messages"]) if row.get("messages") else None
-    name = next((name for name in _REPLIES if row.get(name) is not None), "")
-    given = row.get(name)
-    if not name and (talk is None or talk.reply is None):
-        raise BadRow(f"has no reply: none of {', '.join(_REPLIES)}, and no turn of an assistant")
-    told = given if name else talk and talk.reply
-    texts: Any = told if isinstance(told, list | tuple) else [told]
-    asked = next((row[name] for name in _QUESTIONS if isinstance(row.get(name), str)), None)
-    prompt = talk.question if asked is None and talk else text_of(asked, _QUESTIONS[0])
-    extra: Row = {"reasoning": talk.reasoning} if talk and talk.reasoning and not name else {}
+    name = next((name for name in _COLUMNS["completion"] if row.get(name) is not None), "")
+    told: Any = row[name] if name else talk and talk.reply
+    if is_carried(row):
+        return carried_row(row, None if told is None else text_of(told, name), teacher=teacher)
+    if told is None:
+        among = ", ".join(_COLUMNS["completion"])
+        raise BadRow(f"has no reply: none of {among}, and no turn of an assistant")
+    texts = told if isinstance(told, list | tuple) else [told]
+    if not texts:
+        raise BadRow(f"has no reply: {name!r} is empty")
+    asked = next((row[name] for name in _COLUMNS["prompt"] if isinstance(row.get(name), str)), None)
+    prompt = talk.question if asked is None and talk else text_of(asked, _COLUMNS["prompt"][0])
+    more: Row = {"reasoning": talk.reasoning} if talk and talk.reasoning and not name else {}
     system = _optional(row, "system_prompt") or (talk.system if talk else "")
     if system:
-        extra["system"] = system
+        more["system"] = system
     samples: dict[str, list[Row]] = {}
     for model, text in zip(_models(row, len(texts), teacher=teacher), texts, strict=True):
-        # A generation that failed is null, or empty: no reply, and none of the others' fault.
-        sample: Row = {"text": text_of(text or "", name or "messages"), "answer": None, **extra}
+        # a generation that failed is null or empty: no reply, and the others still count
+        sample: Row = {"text": text_of(text or "", name or "messages"), "answer": None, **more}
         samples.setdefault(model, []).append(sample)
-    rows = [_with_example(row, model, said, prompt=prompt) for model, said in samples.items()]
-    if not rows:
-        raise BadRow(f"has no reply: {name!r} is empty")
-    return {**rows[0], "rationales": {model: entry for made in rows for model, entry in _said(made)}}
-
-
-def _said(row: Row) -> Iterator[tuple[str, Json]]:
-    yield from object_of(row["rationales"]).items()
+    return _with_example(row, samples, prompt=prompt)
 
 
 def _models(row: Mapping[str, Json], n: int, *, teacher: str) -> list[str]:
-    """Who wrote each reply; empty: nobody says."""
-    found = next((row[name] for name in _MODELS if row.get(name)), None)
+    """Who wrote each reply; empty: the row does not say."""
+    found = next((row[name] for name in _COLUMNS["model"] if row.get(name)), None)
     if teacher or not isinstance(found, list | tuple):
         return [teacher or ("" if found is None else text_of(found, "model_name"))] * n
     if len(found) != n:
@@ -106,172 +110,162 @@ def _optional(row: Mapping[str, Json], name: str) -> str | None:
     return None if value is None else text_of(value, name)
 
 
-def _with_example(row: Mapping[str, Json], teacher: str, samples: list[Row], *, prompt: str) -> Row:
+def _with_example(known: Mapping[str, Json], samples: Mapping[str, list[Row]], *, prompt: str) -> Row:
     """Make the row; where a bare question stands beside the prompt, the prompt goes to the samples."""
-    question = _optional(row, "question") or ""
+    question = _optional(known, "question") or ""
+    more = terms_of(known)
     if question.strip() and question != prompt:
-        samples = [{**sample, "prompt": prompt} for sample in samples]
+        more["prompt"] = prompt
         prompt = question
-    terms = terms_of(row)
-    choices, answer = options_of(row.get("choices"), row.get("answer"))
-    id = row.get("id")
+    choices, answer = options_of(known.get("choices"), known.get("answer"))
+    id, context = known.get("id"), known.get("context")
     if not isinstance(id, str | int | float | None):
         raise BadRow(f"has a {type(id).__name__} as id; expected a text")
+    paragraphs = context if isinstance(context, list | tuple) else [context or ""]
     return reply_row(
-        teacher,
-        [{**sample, **terms} for sample in samples],
+        {teacher: [{**sample, **more} for sample in given] for teacher, given in samples.items()},
         question=prompt,
-        context=_context(row.get("context")),
+        context="\n".join(text_of(part, "context") for part in paragraphs),
         choices=choices,
         answer=answer,
         id="" if id is None else str(id),
     )
 
 
-def _context(value: Json) -> str:
-    """A context may come in paragraphs."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "\n".join(text_of(part, "context") for part in value)
-    return "" if value is None else text_of(value, "context")
-
-
-def read_trl(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
-    """Read rows of prompt and completion, as texts or as conversations, and rows of messages.
-
-    Args:
-        paths: Files or data sets with `prompt` and `completion`, or `messages`.
-        teacher: Who replied; empty: the model that the row names.
-
-    Yields:
-        What each row came to.
-    """
-    yield from read_each(paths, partial(_trl, teacher=teacher))
-
-
-def _trl(value: Json, *, teacher: str) -> Row:
-    row = object_of(value)
+def _trl(row: Mapping[str, Json], teacher: str) -> Row:
+    """A prompt and a completion, both as texts or both as turns, or `messages`."""
     prompt, completion = row.get("prompt"), row.get("completion")
-    if isinstance(prompt, str) and isinstance(completion, str):
-        if is_carried(row):
-            return carried_row(row, completion, teacher=teacher)
-        return _distilabel(row, teacher=teacher)
-    if isinstance(prompt, Sequence) and isinstance(completion, Sequence):
-        messages: Json = [*prompt, *completion]
-    else:
-        messages = row.get("messages")
-    talk = talk_of(messages)
-    if is_carried(row):
-        return carried_row(row, talk.reply, teacher=teacher)
-    kept = {name: value for name, value in row.items() if name not in ("prompt", "completion")}
-    return _distilabel({**kept, "messages": messages}, teacher=teacher)
+    if not (isinstance(prompt, str) and isinstance(completion, str)):
+        if isinstance(prompt, list | tuple) and isinstance(completion, list | tuple):
+            row = {**row, "messages": [*prompt, *completion]}
+        talk_of(row.get("messages"))
+        row = {name: value for name, value in row.items() if name not in ("prompt", "completion")}
+    return _distilabel(row, teacher)
 
 
-def read_llama_factory(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
-    """Read rows in the alpaca form.
-
-    Args:
-        paths: Files with `instruction`, `input`, `output` and `system`; one with a `history` is several
-            questions, and refused.
-        teacher: Who replied; empty: the model that the row names.
-
-    Yields:
-        What each row came to.
-    """
-    yield from read_each(paths, partial(_llama_factory, teacher=teacher))
-
-
-def _llama_factory(value: Json, *, teacher: str) -> Row:
-    row = object_of(value)
+def _llama_factory(row: Mapping[str, Json], teacher: str) -> Row:
+    """An instruction that may go on in `input`, and an output; a `history` is several questions."""
     output = text_of(row.get("output"), "output")
-    if is_carried(row):
-        return carried_row(row, output, teacher=teacher)
     if row.get("history"):
         raise BadRow("has a history; an example is one question and one reply")
-    asked = [text_of(row.get("instruction"), "instruction"), _optional(row, "input") or ""]
-    kept = {name: value for name, value in row.items() if name in (*_MODELS, *_KEPT)}
-    made = {"instruction": "\n".join(filter(None, asked)), "generation": output}
-    return _distilabel({**kept, **made, "system_prompt": row.get("system")}, teacher=teacher)
+    asked = [text_of(row.get("instruction"), "instruction"), _optional(row, "input")]
+    made = {"instruction": "\n".join(filter(None, asked)), "generations": output}
+    return _distilabel({**row, **made, "system_prompt": row.get("system"), "messages": None}, teacher)
 
 
-def read_curator(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
-    """Read the response files of Bespoke Curator, such as `responses_0.jsonl`.
-
-    Args:
-        paths: One response a line: `generic_request` and `response_message`.
-        teacher: Who replied; empty: the model of the request.
-
-    Yields:
-        What each response came to; one with errors has no reply.
-    """
-    yield from read_each(paths, partial(_curator, teacher=teacher))
-
-
-def _curator(value: Json, *, teacher: str) -> Row:
-    row = object_of(value)
+def _curator(row: Mapping[str, Json], teacher: str) -> Row:
+    """A request and its response, which may be an object; one with errors has no reply."""
     request = object_of(row.get("generic_request"), "generic_request")
     message, errors = row.get("response_message"), row.get("response_errors")
     if message is None:
-        raise BadRow(f"has no reply: {_first(errors) or 'response_message is null'}")
-    sample = (
-        _structured(message)
-        if isinstance(message, Mapping)
-        else {"text": text_of(message, "response_message")}
-    )
-    sample |= ended(row.get("finish_reason"))
+        first = errors[0] if isinstance(errors, list | tuple) and errors else errors
+        raise BadRow(f"has no reply: {first or 'response_message is null'}")
+    sample = {"text": "", "answer": None, **_structured(message), **_ended(row.get("finish_reason"))}
     talk = talk_of(request.get("messages"))
     if talk.system:
         sample["system"] = talk.system
-    of_row = request.get("original_row")
-    known = of_row if isinstance(of_row, Mapping) else {}
+    known = request.get("original_row")
     model = teacher or text_of(request.get("model"), "model")
-    return _with_example(known, model, [{"text": "", "answer": None, **sample}], prompt=talk.question)
+    return _with_example(known if isinstance(known, Mapping) else {}, {model: [sample]}, prompt=talk.question)
 
 
-def _first(errors: Json) -> str:
-    return str(errors[0]) if isinstance(errors, Sequence) and errors else str(errors or "")
-
-
-def _structured(message: Mapping[str, Json]) -> Row:
-    """An answer that came apart from its text, where the object has both; else the object as JSON."""
+def _structured(message: Json) -> Row:
+    """A text; or an answer beside its text, where an object has both; any other object as JSON."""
+    if not isinstance(message, Mapping):
+        return {"text": text_of(message, "response_message")}
     if message.get("content"):
         said, thought = message_of(message)
         return {"text": said, **({"reasoning": thought} if thought else {})}
-    text = next((message[name] for name in _REASONS if isinstance(message.get(name), str)), None)
+    text = next((message[name] for name in _EXPLANATIONS if isinstance(message.get(name), str)), None)
     answer = message.get("answer")
     if text is None or not isinstance(answer, str | int | float):
         return {"text": canonical_json(dict(message))}
     return {"text": text, "answer": str(answer)}
 
 
-def read_recorded(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
-    """Read rows of our own form, to bring the replies of several files together.
+def _ended(finish: Json) -> Row:
+    """What a finish reason adds to a sample: a reply that a filter or a fault cut is set aside."""
+    if finish_of(finish) in ("error", "content_filter", "refusal"):
+        return {UNUSABLE: f"has a reply that is not whole, finish reason {finish!r}"}
+    return {} if finish in (None, "stop") else {"finish": finish}
 
-    Args:
-        paths: Files of recorded replies.
-        teacher: Must be empty: the rows name their teachers.
 
-    Yields:
-        What each row came to.
+def _messages(row: Mapping[str, Json], teacher: str) -> Row:
+    """A row of a fine-tuning file; one of our export has the columns of its provenance too."""
+    if talk_of(row.get("messages")).reply is None:
+        raise BadRow("has no turn of an assistant")
+    model = row.get("model")
+    made = {"messages": row["messages"], "model": model if isinstance(model, str) else None}
+    return _distilabel(row if is_carried(row) else made, teacher)
 
-    Raises:
-        ConfigError: A teacher is named.
-    """
+
+def _stored(row: Mapping[str, Json], teacher: str) -> Row:
+    """A completion with the messages that it answers, which the endpoint gives apart."""
+    asked = next((row[name] for name in ("messages", "input", "request") if row.get(name)), None)
+    if isinstance(asked, Mapping):
+        asked = asked.get("messages") or asked.get("data")
+    if not asked:
+        raise BadRow(
+            "has no messages; the endpoint gives them apart, at /chat/completions/ID/messages: put them "
+            "beside the choices as 'messages'"
+        )
+    noted = row.get("metadata")
+    id = noted.get("example_id") if isinstance(noted, Mapping) else None
+    return completion_row(row, asked, teacher=teacher, id=id if isinstance(id, str) else "")
+
+
+def completion_row(body: Mapping[str, Json], asked: Json, *, teacher: str, id: str) -> Row:
+    """Read a completion and what it answers; the messages may have the reply as their last turn."""
+    if isinstance(asked, list) and asked and object_of(asked[-1], "turn").get("role") == "assistant":
+        asked = asked[:-1]
+    talk = talk_of(asked)
+    choices = body.get("choices")
+    if not isinstance(choices, list | tuple) or not choices:
+        raise BadRow("has no choices")
+    system: Row = {"system": talk.system} if talk.system else {}
+    samples = [{**_choice(object_of(choice, "choice")), **system} for choice in choices]
+    model = teacher or text_of(body.get("model"), "model")
+    return reply_row({model: samples}, question=talk.question, id=id)
+
+
+def _choice(choice: Mapping[str, Json]) -> Row:
+    message = object_of(choice.get("message"), "message")
+    content, finish = message.get("content"), choice.get("finish_reason")
+    if content is None or content == []:
+        why = message.get("refusal") or finish or "no content"
+        return {"text": "", "answer": None, UNUSABLE: f"has a choice without text: {why}"}
+    text, reasoning = message_of(message)
+    return {"text": text, "answer": None, **({"reasoning": reasoning} if reasoning else {}), **_ended(finish)}
+
+
+def _recorded(row: Mapping[str, Json], teacher: str) -> Row:
+    """Our own form, to bring the replies of several files together."""
     refuse_teacher(teacher, "files of the form 'recorded'")
-    yield from read_each(paths, _recorded)
-
-
-def _recorded(value: Json) -> Row:
-    row = object_of(value)
     said = object_of(row.get("rationales"), "rationales")
     if not isinstance(row.get("id"), str | int) or row["id"] == "" or not said or "" in said:
         raise BadRow("has no id, or no teacher in 'rationales'")
-    for teacher, entry in said.items():
-        samples = object_of(entry, f"rationales.{teacher}").get("samples") or [entry]
+    for name, entry in said.items():
+        samples = object_of(entry, f"rationales.{name}").get("samples") or [entry]
         if not isinstance(samples, list):
-            raise BadRow(f"has samples of {teacher!r} that are no list")
+            raise BadRow(f"has samples of {name!r} that are no list")
         for sample in samples:
             answer = object_of(sample, "sample").get("answer")
-            text_of(object_of(sample).get("text"), f"rationales.{teacher}.text")
+            text_of(object_of(sample).get("text"), f"rationales.{name}.text")
             if not isinstance(answer, str | int | float | None):
-                raise BadRow(f"has a {type(answer).__name__} as answer of {teacher!r}; expected a text")
+                raise BadRow(f"has a {type(answer).__name__} as answer of {name!r}; expected a text")
     return {**row, "id": str(row["id"]), "choices": row.get("choices") or [], "answer": row.get("answer")}
+
+
+READS: dict[str, Callable[[Mapping[str, Json], str], Row]] = {
+    "curator": _curator,
+    "distilabel": _distilabel,
+    "llama-factory": _llama_factory,
+    "openai-messages": _messages,
+    "openai-stored": _stored,
+    "recorded": _recorded,
+    "trl": _trl,
+}
+"""By form, what makes a row of the recorded form from one of its rows and the teacher who replied.
+
+An empty teacher: the model that the row names.
+"""

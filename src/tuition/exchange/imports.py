@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +13,23 @@ from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
 from tuition.core.texts.thoughts import thought_apart
-from tuition.exchange.by_question import UNUSABLE, Shelf
-from tuition.exchange.forms import (
-    read_curator,
-    read_distilabel,
-    read_llama_factory,
-    read_recorded,
-    read_trl,
-)
-from tuition.exchange.openai import read_batch, read_messages, read_stored
+from tuition.exchange.by_question import RepliesByQuestion
+from tuition.exchange.forms import READS, UNUSABLE
+from tuition.exchange.lines import read_each
+from tuition.exchange.openai import read_batch, read_messages
 from tuition.exchange.rows import BadRow, Found, Row, object_of, text_of
 from tuition.exchange.tinyllm import read_tinyllm
 
 __all__ = ["IMPORTS", "Import", "Imported", "import_files"]
 
 Import = Callable[[Sequence[Path], str], Iterator[Found]]
-"""Reads files of one form: the files, and who replied where the files do not say, or not as one likes."""
+"""Reads files of one form: the files, and the teacher who replied; empty: the model that the files name."""
 
 IMPORTS: dict[str, Import] = {
-    "curator": read_curator,
-    "distilabel": read_distilabel,
-    "llama-factory": read_llama_factory,
+    **{form: partial(read_each, read) for form, read in READS.items()},
     "openai-batch": read_batch,
     "openai-messages": read_messages,
-    "openai-stored": read_stored,
-    "recorded": read_recorded,
     "tinyllm-cot": read_tinyllm,
-    "trl": read_trl,
 }
 """Forms that can be read, by name."""
 
@@ -47,7 +38,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported(Record):
-    """What an import came to."""
+    """The result of an import."""
 
     out: str
     """The file that was written."""
@@ -79,12 +70,12 @@ def import_files(
         paths: Files, folders of data sets, or `hub:NAME:SPLIT`.
         out: The file to write, .jsonl or .jsonl.gz.
         form: One of `IMPORTS`.
-        teacher: Who replied; empty: whatever model the rows name.
+        teacher: Who replied; empty: the model that the rows name.
         skips_bad: Whether rows that are no replies are listed in a file beside `out` instead of refusing the
             files.
 
     Returns:
-        What came of it.
+        What was imported, and what was skipped.
 
     Raises:
         ConfigError: The form is unknown, or a file to be written exists.
@@ -96,40 +87,40 @@ def import_files(
     for path in (out, skipped_list):
         if path.exists():
             raise ConfigError(f"{str(path)!r} exists; name another file with --out.")
-    with Shelf() as shelf:
+    with RepliesByQuestion() as kept:
         for found in IMPORTS[form](paths, teacher):
-            _put(shelf, found)
-        if shelf.skipped and not skips_bad:
-            raise DataError(_told(shelf))
-        if not shelf.replies:
-            raise DataError(f"no reply in {', '.join(str(path) for path in paths)}{_first_fault(shelf)}")
-        if shelf.skipped:
-            write_rows(skipped_list, shelf.faults())
-        n = write_rows(out, shelf.rows())
+            _put(kept, found)
+        if kept.skipped and not skips_bad:
+            raise DataError(_told(kept))
+        if not kept.replies:
+            raise DataError(f"no reply in {', '.join(str(path) for path in paths)}{_first_fault(kept)}")
+        if kept.skipped:
+            write_rows(skipped_list, kept.faults())
+        n = write_rows(out, kept.rows())
         return Imported(
             out=str(out),
             examples=n,
-            labelled=shelf.labelled,
-            replies=dict(shelf.replies),
-            licences={name: "; ".join(stated) for name, stated in shelf.licences.items()},
-            barred=tuple(sorted(shelf.barred)),
-            skipped=shelf.skipped,
-            skipped_list=str(skipped_list) if shelf.skipped else "",
+            labelled=kept.labelled,
+            replies=dict(kept.replies),
+            licences={name: "; ".join(stated) for name, stated in kept.licences.items()},
+            barred=tuple(sorted(kept.barred)),
+            skipped=kept.skipped,
+            skipped_list=str(skipped_list) if kept.skipped else "",
         )
 
 
-def _put(shelf: Shelf, found: Found) -> None:
-    """Lay the replies of a row down without their thoughts; what is no reply then is set aside."""
+def _put(kept: RepliesByQuestion, found: Found) -> None:
+    """Add the replies of a row, their thoughts apart; set aside what is no reply without its thought."""
     try:
         if found.row is None:
             raise BadRow(found.fault)
         said, faults = _replies(object_of(found.row["rationales"], "rationales"))
         if said:
-            shelf.add({**found.row, "rationales": said})
+            kept.add({**found.row, "rationales": said})
         if faults:
             raise BadRow("; ".join(faults))
     except BadRow as bad:
-        shelf.set_aside(found.place, str(bad))
+        kept.set_aside(found.place, str(bad))
 
 
 def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
@@ -140,7 +131,13 @@ def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
         entry = object_of(entry, f"rationales.{teacher}")
         given: Any = entry.get("samples") or [entry]
         samples = [_sample(sample) for sample in given]
-        whole = [sample for sample in samples if _says_something(sample)]
+        # a sample of our own export states a kind, and is kept as the run got it, even empty
+        whole = [
+            sample
+            for sample in samples
+            if UNUSABLE not in sample
+            and (str(sample["text"]).strip() or sample.get("answer") is not None or "kind" in sample)
+        ]
         if whole:
             said[teacher] = {**entry, **whole[0], **({"samples": whole} if entry.get("samples") else {})}
         for sample in samples:
@@ -148,13 +145,6 @@ def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
                 why = "that ends within its thought" if sample.get("reasoning") else "without text"
                 faults[str(sample.get(UNUSABLE) or f"has a reply of {teacher!r} {why}")] = None
     return said, list(faults)
-
-
-def _says_something(sample: Mapping[str, Json]) -> bool:
-    """Whether it is a reply; our own export, which states a kind, brings what a run got, even nothing."""
-    if UNUSABLE in sample:
-        return False
-    return bool(str(sample["text"]).strip()) or sample.get("answer") is not None or "kind" in sample
 
 
 def _sample(sample: Mapping[str, Json]) -> Row:
@@ -165,18 +155,18 @@ def _sample(sample: Mapping[str, Json]) -> Row:
     return {**sample, "text": text, **({"reasoning": reasoning} if reasoning else {})}
 
 
-def _told(shelf: Shelf) -> str:
-    shown = [f"{row['place']} {row['fault']}" for row in itertools.islice(shelf.faults(), _SHOWN)]
-    rest = f"; and {shelf.skipped - _SHOWN} more" if shelf.skipped > _SHOWN else ""
-    n = shelf.skipped
+def _told(kept: RepliesByQuestion) -> str:
+    shown = [f"{row['place']} {row['fault']}" for row in itertools.islice(kept.faults(), _SHOWN)]
+    rest = f"; and {kept.skipped - _SHOWN} more" if kept.skipped > _SHOWN else ""
+    n = kept.skipped
     return (
         f"{n} row{'s' if n > 1 else ''} cannot be used: {'; '.join(shown)}{rest}. Mend them, or add "
         "--skip-bad to have them listed in a file and left out."
     )
 
 
-def _first_fault(shelf: Shelf) -> str:
-    first = next(shelf.faults(), None)
+def _first_fault(kept: RepliesByQuestion) -> str:
+    first = next(kept.faults(), None)
     return (
-        f"; {shelf.skipped} rows were skipped, the first: {first['place']} {first['fault']}" if first else "."
+        f"; {kept.skipped} rows were skipped, the first: {first['place']} {first['fault']}" if first else "."
     )

@@ -1,4 +1,4 @@
-"""Read foreign files line by line, so that one broken line is a finding and not the end.
+"""Read foreign files line by line, so that a broken line is a finding and does not end the import.
 
 Knows JSON Lines, JSON arrays, and through `core` the tables; nothing of what a row means.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 from tuition.core.rows import JSON_ENDINGS, read_rows, readable
-from tuition.exchange.rows import BadRow, Found, Row
+from tuition.exchange.rows import BadRow, Found, Row, object_of
 
 __all__ = ["found", "numbered", "read_each", "sound"]
 
@@ -27,17 +27,10 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 
 def numbered(path: Path) -> Iterator[tuple[str, Json | BadRow]]:
-    """Read the values of a file, each with its place. Blank lines are passed over.
+    """Read the values of a file, each with its place, or why a line has none. Blank lines are passed over.
 
-    Args:
-        path: JSON Lines or a JSON array, plain or gzip; CSV; Parquet; a folder that `save_to_disk` of the
-            library `datasets` wrote; or `hub:NAME:SPLIT`, a data set.
-
-    Yields:
-        File and line, or row; and the value, or why the line is none.
-
-    Raises:
-        DataError: The file cannot be read at all.
+    JSON Lines or a JSON array, plain or gzip; CSV; Parquet; a folder that `save_to_disk` of the library
+    `datasets` wrote; or `hub:NAME:SPLIT`, a data set.
     """
     if path.is_dir():
         path = Path(f"hub:{path.resolve()}:train")
@@ -50,32 +43,17 @@ def numbered(path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         yield from (_lines if ending in JSON_ENDINGS else _items)(file, path)
 
 
-def read_each(paths: Sequence[Path], read: Callable[[Json], Row]) -> Iterator[Found]:
-    """Read every value of some files, one at a time.
-
-    Args:
-        paths: The files, in order.
-        read: Makes a row of the recorded form; a BadRow it raises is a finding.
-
-    Yields:
-        What each value came to.
-    """
+def read_each(
+    read: Callable[[Mapping[str, Json], str], Row], paths: Sequence[Path], teacher: str = ""
+) -> Iterator[Found]:
+    """Read every row of some files, one at a time; a BadRow that `read` raises is a finding."""
     for path in paths:
         for place, value in numbered(path):
-            yield found(place, value, read)
+            yield found(place, value, lambda value: read(object_of(value), teacher))
 
 
 def found(place: str, value: Json | BadRow, read: Callable[[Json], Row]) -> Found:
-    """Read one value.
-
-    Args:
-        place: Where it stands.
-        value: From `numbered`.
-        read: Makes a row of the recorded form; a BadRow it raises is a finding.
-
-    Returns:
-        What it came to.
-    """
+    """Read one value from `numbered`; a BadRow that `read` raises is a finding."""
     try:
         return Found(place=place, row=read(sound(value)))
     except BadRow as fault:
@@ -83,17 +61,7 @@ def found(place: str, value: Json | BadRow, read: Callable[[Json], Row]) -> Foun
 
 
 def sound(value: Json | BadRow) -> Json:
-    """Take a value for one that could be read.
-
-    Args:
-        value: From `numbered`.
-
-    Returns:
-        The same.
-
-    Raises:
-        BadRow: It could not.
-    """
+    """Give a value from `numbered`, or raise why there is none."""
     if isinstance(value, BadRow):
         raise value
     return value
@@ -167,7 +135,7 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
 
 
 def _refuse_more(text: str, file: IO[str], path: Path) -> None:
-    """Refuse what stands behind the end of an array, for nobody would miss it."""
+    """Refuse what stands behind the end of an array: silently left out, it would not be missed."""
     while text:
         if text.strip():
             raise DataError(

@@ -1,4 +1,4 @@
-"""What passes through the exchange: rows of recorded replies, and what a conversation says.
+"""What every form of the exchange becomes: a row of recorded replies, and the checks of values on the way.
 
 Knows no form of a file. A row is a dictionary in the form that recorded teachers read: a question, and by
 teacher what was replied to it.
@@ -18,6 +18,7 @@ from tuition.core.texts.replies import parts_of, reasoning_of
 __all__ = [
     "CARRIED",
     "NO_ROUND",
+    "TERMS",
     "BadRow",
     "Found",
     "Row",
@@ -37,33 +38,20 @@ __all__ = [
 Row = dict[str, Json]
 """One line of a file, or one row of a table."""
 
+_OF_SAMPLE = ("model", "kind", "sample", "round", "is_used", "faults")
+TERMS = ("licence", "terms", "train_on_outputs")
+"""Columns of what a teacher's texts may be used for."""
+
 CARRIED = (
-    "id",
-    "question",
-    "context",
-    "choices",
-    "answer",
-    "label_source",
-    "teacher",
-    "model",
-    "kind",
-    "rationale",
-    "teacher_answer",
-    "sample",
-    "round",
-    "is_used",
-    "faults",
-    "licence",
-    "terms",
-    "train_on_outputs",
-    "completion_id",
+    *("id", "question", "context", "choices", "answer", "label_source"),
+    *("teacher", "model", "kind", "rationale", "teacher_answer", "sample", "round", "is_used", "faults"),
+    *(*TERMS, "completion_id"),
 )
-"""Columns that go with every exported row, so that it can be told whose it is and read back whole."""
+"""Columns that go with every exported row: they say whose reply it is, and let the row be read back whole."""
 
 NO_ROUND = -1
-"""What stands as the round, in files of JSON, of a reply from a run without rounds."""
+"""The round, in files of JSON, of a reply from a run without rounds."""
 
-_OF_SAMPLE = ("model", "kind", "sample", "round", "is_used", "faults")
 _OWN = {"id", "question", "teacher", "rationale", "teacher_answer"}
 _SHOWN = 40
 """Characters of a text that a fault shows."""
@@ -71,7 +59,7 @@ _SYSTEM = ("system", "developer")
 
 
 class BadRow(ValueError):
-    """A row that is no reply to a question; the text goes on from the place where it stands.
+    """A row that is no reply to a question; the text goes on from the place where the row stands.
 
     Becomes part of a DataError, or a line of the list of what was skipped.
     """
@@ -79,7 +67,7 @@ class BadRow(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What one line or row of a foreign file came to."""
+    """The result of reading one line or row of a foreign file."""
 
     place: str
     """File and line, as errors name them."""
@@ -103,36 +91,14 @@ class Talk:
 
 
 def object_of(value: Json, name: str = "row") -> Mapping[str, Json]:
-    """Take a value for an object.
-
-    Args:
-        value: Out of a file.
-        name: What it is, for the fault.
-
-    Returns:
-        The same.
-
-    Raises:
-        BadRow: It is something else.
-    """
+    """Check that a value is an object; `name` says what it is, in the fault."""
     if not isinstance(value, Mapping):
         raise BadRow(f"has a {_kind(value)} as {name}; expected an object")
     return value
 
 
 def text_of(value: Json, name: str) -> str:
-    """Take a value for a text.
-
-    Args:
-        value: A text, or the parts of a message, of which all are texts.
-        name: Where it stands, for the fault.
-
-    Returns:
-        The text, parts one behind the other.
-
-    Raises:
-        BadRow: It is something else.
-    """
+    """Check that a value is a text, or join the parts of a message, all of which must be texts."""
     if isinstance(value, str):
         return value
     if isinstance(value, Sequence) and value:
@@ -149,31 +115,13 @@ def _kind(value: Json) -> str:
 
 
 def refuse_teacher(teacher: str, what: str) -> None:
-    """Refuse one name for all replies where each names its teacher.
-
-    Args:
-        teacher: What was named; empty: nothing.
-        what: The files or rows that know it, for the error.
-
-    Raises:
-        ConfigError: A teacher is named.
-    """
+    """Refuse one name for all replies where each reply names its teacher."""
     if teacher:
         raise ConfigError(f"{what} name their teachers themselves; leave out --teacher {teacher!r}.")
 
 
 def terms_of(row: Mapping[str, Json]) -> Row:
-    """Take the terms of its teacher out of a row.
-
-    Args:
-        row: Out of any file; `train_on_outputs` is true or false, or the same as a text.
-
-    Returns:
-        `licence`, `terms` and `train_on_outputs`, each where it is known.
-
-    Raises:
-        BadRow: One of them is of another kind.
-    """
+    """Read `licence`, `terms` and `train_on_outputs` (a truth value, or one as a text), each where given."""
     found: Row = {name: text_of(row[name], name) for name in ("licence", "terms") if row.get(name)}
     stated = row.get("train_on_outputs")
     if stated in (None, ""):
@@ -185,19 +133,11 @@ def terms_of(row: Mapping[str, Json]) -> Row:
 
 
 def options_of(choices: Json, answer: Json) -> tuple[list[str], str | int | float | None]:
-    """Take what a question offers, and its label, whatever form they have.
+    """Read the choices of a question and its label.
 
-    Args:
-        choices: Texts; or texts and what the file calls them, as ARC has it,
-            `{"text": [...], "label": [...]}` or `[{"text": ..., "label": ...}]`; or either as JSON; or a text
-            split at '|'. None: an open question.
-        answer: A plain value, a list of one, or what the file calls a choice; None: no label.
-
-    Returns:
-        The texts of the choices, and the label; of a choice that the file gives a name, the text.
-
-    Raises:
-        BadRow: They are of another form, or the label could be two of the choices.
+    Choices are texts; or texts and their labels, as ARC has them, `{"text": [...], "label": [...]}` or
+    `[{"text": ..., "label": ...}]`; or either of these as JSON; or one text, cut at '|'; or None: an open
+    question. The answer is a plain value, a list of one, or the label of a choice, which becomes its text.
     """
     texts, names = _named_choices(_parsed(choices))
     given: Any = answer
@@ -211,11 +151,6 @@ def options_of(choices: Json, answer: Json) -> tuple[list[str], str | int | floa
     if label in texts and label != meant:
         raise BadRow(f"has the answer {label!r}, which is the text of one choice and the label of another")
     return texts, meant
-
-
-def _or_none(value: Json) -> Json:
-    """What our own export writes as an empty text, so that its column has a type."""
-    return None if value == "" else value
 
 
 def _is_value(value: Json) -> bool:
@@ -242,7 +177,7 @@ def _parsed(choices: Json) -> Json:
 
 
 def _named_choices(choices: Json) -> tuple[list[str], list[str]]:
-    """The texts, and what the file calls each; no names: it calls them nothing."""
+    """The texts of the choices, and their labels; no labels: the file gives none."""
     names: Any = None
     given: Any = [] if choices is None else choices
     if isinstance(given, Sequence) and given and all(isinstance(item, Mapping) for item in given):
@@ -263,17 +198,7 @@ def _named_choices(choices: Json) -> tuple[list[str], list[str]]:
 
 
 def talk_of(messages: Json) -> Talk:
-    """Read a conversation: what the system was told, one question, one reply or none.
-
-    Args:
-        messages: Objects with `role` and `content`.
-
-    Returns:
-        The conversation.
-
-    Raises:
-        BadRow: It is none, has several turns, or a reply without text or of weight 0.
-    """
+    """Read turns of `role` and `content`: what the system was told, one question, at most one reply."""
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise BadRow(f"has a {_kind(messages)} as messages; expected a list of turns")
     turns = [object_of(turn, "turn") for turn in messages]
@@ -294,16 +219,14 @@ def talk_of(messages: Json) -> Talk:
 
 
 def message_of(message: Mapping[str, Json], name: str = "content") -> tuple[str, str]:
-    """Read the message of an assistant: what it says, and the thought that is kept apart from that."""
+    """Read the text of an assistant's message, and the thought that is kept apart from it."""
     text, thought, _ = parts_of(message.get("content"))
-    return text if text or thought else text_of(message.get("content"), name), thought or reasoning_of(
-        message
-    )
+    said = text if text or thought else text_of(message.get("content"), name)
+    return said, thought or reasoning_of(message)
 
 
 def reply_row(
-    teacher: str,
-    samples: Sequence[Row],
+    samples: Mapping[str, Sequence[Row]],
     *,
     question: str,
     context: str = "",
@@ -311,64 +234,36 @@ def reply_row(
     answer: Json = None,
     id: str = "",
 ) -> Row:
-    """Make a row of the recorded form.
+    """Make a row of the recorded form; `samples` holds by teacher its replies, each with `text` and `answer`.
 
-    Args:
-        teacher: Who replied.
-        samples: Its replies, each with `text` and `answer`, and whatever else is known of it.
-        question: What was asked.
-        context: What it is about.
-        choices: Option texts; empty for an open question.
-        answer: The label; None: unknown.
-        id: Of the question; empty: made from its content, so that equal questions of several files meet.
-
-    Returns:
-        The row; its example has every column that a task wants.
-
-    Raises:
-        BadRow: There is no question, no teacher or no reply.
+    An empty id is made from the content, so that equal questions of several files meet.
     """
     if not id and not question.strip():
         raise BadRow("has an empty question")
-    if not teacher.strip():
+    if not all(teacher.strip() for teacher in samples):
         raise BadRow("does not say which model replied; name it with --teacher")
-    if not samples:
+    if not all(samples.values()):
         raise BadRow("has no reply")
     row: Row = {"id": id or content_id([context, question, list(choices)])[:16], "question": question}
     if context:
         row["context"] = context
-    entry = dict(samples[0])
-    if len(samples) > 1:
-        entry["samples"] = [dict(sample) for sample in samples]
-    return {**row, "choices": list(choices), "answer": answer, "rationales": {teacher: entry}}
+    said: Row = {
+        teacher: {**given[0], **({"samples": list(map(dict, given))} if len(given) > 1 else {})}
+        for teacher, given in samples.items()
+    }
+    return {**row, "choices": list(choices), "answer": answer, "rationales": said}
 
 
 def is_carried(row: Mapping[str, Json]) -> bool:
-    """Say whether a row brings the columns of our own export.
-
-    Args:
-        row: Out of any file.
-
-    Returns:
-        Whether those that make a reply are there.
-    """
+    """Whether a row has the columns of our own export that make a reply."""
     return row.keys() >= _OWN
 
 
 def carried_row(row: Mapping[str, Json], completion: str | None = None, *, teacher: str = "") -> Row:
-    """Make a row of the recorded form from the columns of our own export.
+    """Make a row of the recorded form from the columns `CARRIED`.
 
-    Args:
-        row: With the columns `CARRIED`.
-        completion: What the file has as the teacher's words; None: nothing to hold them against.
-        teacher: Must be empty: the row names its teacher.
-
-    Returns:
-        The row.
-
-    Raises:
-        BadRow: The words are not those that were exported.
-        ConfigError: A teacher is named.
+    The completion is what the file has as the teacher's words; it must be what was exported. None: the file
+    has no such column.
     """
     refuse_teacher(teacher, "rows of our own export")
     written = row.get("completion_id")
@@ -377,16 +272,19 @@ def carried_row(row: Mapping[str, Json], completion: str | None = None, *, teach
             "has another completion than was exported, and 'rationale' and 'teacher_answer' as they were; "
             "take those two columns out to import what stands there now"
         )
-    sample: Row = {"text": text_of(row["rationale"], "rationale"), "answer": _or_none(row["teacher_answer"])}
+    # the export writes an unknown answer as an empty text, so that its column has a type
+    sample: Row = {"text": text_of(row["rationale"], "rationale"), "answer": row["teacher_answer"]}
+    if sample["answer"] == "":
+        sample["answer"] = None
     sample |= {name: row[name] for name in _OF_SAMPLE if row.get(name) not in (None, "", [], "[]")}
     if sample.get("round") == NO_ROUND:
         del sample["round"]
     if isinstance(sample.get("faults"), str):
         sample["faults"] = _parsed(sample["faults"])
-    choices, answer = options_of(row.get("choices"), _or_none(row.get("answer")))
+    label = row.get("answer")
+    choices, answer = options_of(row.get("choices"), None if label == "" else label)
     made = reply_row(
-        text_of(row["teacher"], "teacher"),
-        [{**sample, **terms_of(row)}],
+        {text_of(row["teacher"], "teacher"): [{**sample, **terms_of(row)}]},
         question=text_of(row["question"], "question"),
         context=text_of(row.get("context") or "", "context"),
         choices=choices,

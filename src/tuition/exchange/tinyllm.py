@@ -33,7 +33,7 @@ _PARTS = " \n "
 
 
 def read_tinyllm(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
-    """Read files of one data set of TinyLLM's.
+    """Read files of one data set, named as in the repository; ids are such as `train-512`.
 
     An item is one text: the first teacher's rationale and the answer it was shown, the question with its
     choices, and, where there is one, the second teacher's rationale.
@@ -42,17 +42,6 @@ def read_tinyllm(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
 
     Differs: the loader cuts at the first `Q:` anywhere, and keeps an absent second rationale as an empty
     text. Abstracts become contexts.
-
-    Args:
-        paths: Of one data set, named as in the repository; ids are split and position, such as `train-512`.
-        teacher: Must be empty: the files have two.
-
-    Yields:
-        What each item came to.
-
-    Raises:
-        ConfigError: A teacher is named.
-        DataError: A file has another name.
     """
     refuse_teacher(teacher, "TinyLLM's files")
     for path in paths:
@@ -80,18 +69,17 @@ def _row(value: Json, *, n: int, split: str, file: int) -> Row:
     if answer is None or answer.strip() != item["answer"].strip():
         raise BadRow(f"answers ({item['letter']}){item['answer']}, which is none of its choices")
     context, _, question = item["question"].rpartition(_PARTS)
-    row = reply_row(
-        _FIRST,
-        [{"text": item["text"].strip(), "answer": answer}],
+    samples: dict[str, list[Row]] = {_FIRST: [{"text": item["text"].strip(), "answer": answer}]}
+    if second := (item["more"] or "").strip():
+        samples[_SECOND] = [{"text": second, "answer": None}]
+    return reply_row(
+        samples,
         question=question,
         context=context,
         choices=choices,
         answer=answer,
         id=f"{split}-{_IN_A_FILE * file + n}",
     )
-    second = (item["more"] or "").strip()
-    more: Row = {_SECOND: {"text": second, "answer": None}} if second else {}
-    return {**row, "rationales": {**row["rationales"], **more}}  # ty: ignore[invalid-argument-type]
 
 
 def _choices(text: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Read what the teachers of a finished run wrote, each reply with its question, its teacher and the terms.
 
-Knows the files of a run folder; how a prompt and a completion are worded is told from outside.
+Knows the files of a run folder; the caller says how a prompt and a completion are worded.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from typing import Any
 
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError, DataError
-from tuition.core.records import Annotation, Example, Json, Record, content_id
+from tuition.core.records import Annotation, Example, Record, content_id
 from tuition.core.rows import read_own_rows
-from tuition.exchange.rows import Row
+from tuition.exchange.rows import TERMS, Row
 
-__all__ = ["Terms", "Wording", "lessons", "read_terms"]
+__all__ = ["Terms", "Wording", "read_terms", "training_rows"]
 
 Wording = Callable[[Example, Annotation], tuple[str, str]]
 """Gives the prompt and the completion of an annotation; an empty completion: there is nothing to learn."""
+
+_OF_EXAMPLE = ("id", "question", "context", "answer", "label_source")
+_OF_ANNOTATION = ("teacher", "kind", "rationale", "sample")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +40,7 @@ class Terms(Record):
 
 
 def read_terms(folder: Path) -> dict[str, Terms]:
-    """Read the terms of a run's teachers.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        By teacher.
-
-    Raises:
-        DataError: The folder holds no run, or one that is not finished.
-    """
+    """Read the terms of a run's teachers, by teacher; refuse a folder without a finished run."""
     if not (folder / "config.toml").exists():
         raise DataError(
             f"{str(folder)!r} holds no run: config.toml is missing. `tuition list` shows the runs."
@@ -55,17 +48,16 @@ def read_terms(folder: Path) -> dict[str, Terms]:
     if not (folder / "done").exists():
         raise DataError(f"the run in {str(folder)!r} is not finished; go on with it: tuition resume {folder}")
     tables: Any = read_toml(folder / "config.toml")
-    panel = tables.get("labels", {}).get("panel", [])
-    found = [_terms(table) for table in [*panel, *tables.get("teacher", [])]]
-    return {terms.teacher: terms for terms in found}
+    found = {}
+    for table in [*tables.get("labels", {}).get("panel", []), *tables.get("teacher", [])]:
+        stated = {name: table[name] for name in ("kind", *TERMS) if name in table}
+        found[table["name"]] = Terms(
+            teacher=table["name"], model=table.get("model") or table["name"], **stated
+        )
+    return found
 
 
-def _terms(table: Mapping[str, Any]) -> Terms:
-    known = {name: table[name] for name in Terms.__dataclass_fields__ if name in table}
-    return Terms(**{**known, "teacher": table["name"], "model": table.get("model") or table["name"]})
-
-
-def lessons(
+def training_rows(
     folder: Path,
     examples: Mapping[str, Example],
     terms: Mapping[str, Terms],
@@ -73,25 +65,39 @@ def lessons(
     wording: Wording,
     uses_all: bool,
 ) -> Iterator[Row]:
-    """Read the replies of a run, one at a time.
+    """Give one flat row a reply of a finished run: the columns `CARRIED`, with `prompt` and `completion`.
 
-    Args:
-        folder: Of a finished run.
-        examples: By id, labelled as the student saw them.
-        terms: By teacher.
-        wording: Writes the prompt and the completion.
-        uses_all: Whether replies come along that the student did not learn from.
-
-    Yields:
-        One flat row a reply: the columns `CARRIED`, with `prompt` and `completion`.
-
-    Raises:
-        DataError: There are no annotations, or one is about an example or by a teacher that is not known.
+    `examples` are by id, labelled as the student saw them; `uses_all` gives the replies too that the student
+    did not learn from.
     """
     for number, path in _files(folder):
         for row in read_own_rows(path):
             if row["is_used"] or uses_all:
-                yield _lesson(row, examples, terms, wording=wording, number=number)
+                item = Annotation.from_json(row)
+                example, of_teacher = examples.get(item.example_id), terms.get(item.teacher)
+                if example is None:
+                    raise DataError(
+                        f"the run has an annotation of example {item.example_id!r}, which its data no longer "
+                        "have; bring back the files that its config.toml names"
+                    )
+                if of_teacher is None:
+                    raise ConfigError(
+                        f"config.toml of the run knows no teacher {item.teacher!r}, who wrote annotations"
+                    )
+                prompt, completion = wording(example, item)
+                yield {
+                    "prompt": prompt,
+                    "completion": completion,
+                    **{name: getattr(example, name) for name in _OF_EXAMPLE},
+                    **{name: getattr(item, name) for name in _OF_ANNOTATION},
+                    **{name: getattr(of_teacher, name) for name in ("model", *TERMS)},
+                    "choices": list(example.choices),
+                    "teacher_answer": item.answer,
+                    "round": number,
+                    "is_used": bool(row["is_used"]),
+                    "faults": list(item.faults),
+                    "completion_id": content_id(completion)[:16],
+                }
 
 
 def _files(folder: Path) -> list[tuple[int | None, Path]]:
@@ -104,47 +110,3 @@ def _files(folder: Path) -> list[tuple[int | None, Path]]:
             f"the run in {str(folder)!r} has no annotations; name one whose recipe asks teachers for them"
         )
     return [(None, folder / "annotations.jsonl")]
-
-
-def _lesson(
-    row: Row,
-    examples: Mapping[str, Example],
-    terms: Mapping[str, Terms],
-    *,
-    wording: Wording,
-    number: int | None,
-) -> Row:
-    item = Annotation.from_json(row)
-    example, of_teacher = examples.get(item.example_id), terms.get(item.teacher)
-    if example is None:
-        raise DataError(
-            f"the run has an annotation of example {item.example_id!r}, which its data no longer have; bring "
-            "back the files that its config.toml names"
-        )
-    if of_teacher is None:
-        raise ConfigError(f"config.toml of the run knows no teacher {item.teacher!r}, who wrote annotations")
-    prompt, completion = wording(example, item)
-    faults: Json = list(item.faults)
-    return {
-        "prompt": prompt,
-        "completion": completion,
-        "id": example.id,
-        "question": example.question,
-        "context": example.context,
-        "choices": list(example.choices),
-        "answer": example.answer,
-        "label_source": example.label_source,
-        "teacher": item.teacher,
-        "model": of_teacher.model,
-        "kind": item.kind,
-        "rationale": item.rationale,
-        "teacher_answer": item.answer,
-        "sample": item.sample,
-        "round": number,
-        "is_used": bool(row["is_used"]),
-        "faults": faults,
-        "licence": of_teacher.licence,
-        "terms": of_teacher.terms,
-        "train_on_outputs": of_teacher.train_on_outputs,
-        "completion_id": content_id(completion)[:16],
-    }
