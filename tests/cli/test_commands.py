@@ -281,7 +281,7 @@ def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
 
 
 def test_demo_as_json(tuition, tmp_path, monkeypatch):
-    from tuition.cli import commands
+    from tuition.cli import run as commands
 
     def small(out):
         names = {"zero_shot": "zero_shot", "label_only": "label_only", "teacher-ada": "ask_teacher"}
@@ -308,7 +308,7 @@ def test_demo_as_json(tuition, tmp_path, monkeypatch):
 
 
 def test_the_server_is_told_its_faults_and_address(tuition, monkeypatch):
-    from tuition.cli.commands import serve_playground
+    from tuition.cli.run import serve_playground
     from tuition.playground import serving
 
     told = {}

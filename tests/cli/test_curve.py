@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tuition.cli.curve import show_courses
+from tuition.cli.look import show_courses
 
 ROUNDS = [(0.01, 0.40), (0.02, 0.55), (0.03, 0.70)]
 

@@ -8,7 +8,8 @@ import typer.main
 from tiny import teachers
 
 from tuition import __version__
-from tuition.cli import check, commands
+from tuition.cli import check
+from tuition.cli import run as commands
 from tuition.cli.main import app
 from tuition.core.errors import (
     BudgetSpent,
@@ -142,7 +143,7 @@ def test_the_exit_codes_of_a_process(tmp_path, write):
     assert "error: the budget was spent" in spent.stderr
 
 
-@pytest.mark.parametrize("code", ["import tuition", "import tuition.cli.main", "import tuition.cli.commands"])
+@pytest.mark.parametrize("code", ["import tuition", "import tuition.cli.main", "import tuition.cli.run"])
 def test_nothing_heavy_is_loaded_by(code):
     heavy = "{'torch', 'transformers', 'peft', 'accelerate', 'httpx2'}"
     script = f"{code}; import sys; print(sorted({heavy} & set(sys.modules)))"

@@ -64,7 +64,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"), json: Json = False
 ) -> None:
     """Run the whole journey offline: simulated teachers, the embedded student, one table, one page."""
-    from tuition.cli.commands import run_demo
+    from tuition.cli.run import run_demo
 
     run_demo(out, as_json=json)
 
@@ -78,7 +78,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Write a commented configuration."""
-    from tuition.cli.commands import write_starter
+    from tuition.cli.run import write_starter
 
     write_starter(path, kind, as_json=json)
 
@@ -126,7 +126,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a configuration, or go on with it; a finished run is shown and costs nothing."""
-    from tuition.cli.commands import run_config
+    from tuition.cli.run import run_config
 
     run_config(config, tuple(settings or ()), is_ablated=ablate, is_confirmed=yes, as_json=json)
 
@@ -134,7 +134,7 @@ def run(
 @app.command()
 def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
     """Go on with a run that was interrupted."""
-    from tuition.cli.commands import resume_run
+    from tuition.cli.run import resume_run
 
     resume_run(folder, is_confirmed=yes, as_json=json)
 
@@ -148,7 +148,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the result table of a run and what stands beside it."""
-    from tuition.cli.commands import show_folder
+    from tuition.cli.run import show_folder
 
     show_folder(folder, unreadable=unreadable, as_json=json)
 
@@ -156,7 +156,7 @@ def show(
 @app.command()
 def compare(left: Folder, right: Folder, json: Json = False) -> None:
     """Hold two runs against each other on the same items."""
-    from tuition.cli.commands import compare_folders
+    from tuition.cli.run import compare_folders
 
     compare_folders(left, right, as_json=json)
 
@@ -175,7 +175,7 @@ def curve(
     json: Json = False,
 ) -> None:
     """Show what accuracy the runs' money has bought, with intervals over seeds."""
-    from tuition.cli.curve import show_curves
+    from tuition.cli.look import show_curves
 
     show_curves(runs, split=split, out=out, at=at, as_json=json)
 
@@ -183,7 +183,7 @@ def curve(
 @app.command()
 def report(folder: Folder, json: Json = False) -> None:
     """Write one HTML page about a folder of runs."""
-    from tuition.cli.commands import write_report
+    from tuition.cli.run import write_report
 
     write_report(folder, as_json=json)
 
@@ -242,7 +242,7 @@ def list_runs(
     folder: Annotated[Path, typer.Argument(help="Where the runs lie.")] = Path("runs"), json: Json = False
 ) -> None:
     """List the runs of a folder, and the names a configuration may use."""
-    from tuition.cli.commands import list_folder
+    from tuition.cli.run import list_folder
 
     list_folder(folder, as_json=json)
 
@@ -263,7 +263,7 @@ def serve(
     ledger: Annotated[Path | None, typer.Option(help="Write one line a payment to this file.")] = None,
 ) -> None:
     """Serve the simulated teachers over HTTP, as an OpenAI-compatible endpoint."""
-    from tuition.cli.commands import serve_playground
+    from tuition.cli.run import serve_playground
 
     serve_playground(host, port, faults=tuple(fault or ()), settings=tuple(setting or ()), ledger=ledger)
 

@@ -13,7 +13,7 @@ from rich.prompt import Confirm
 
 from tuition.annotation.route import ROUTES
 from tuition.cli.check import say_left_out, show_plan
-from tuition.cli.curve import show_courses
+from tuition.cli.look import show_courses
 from tuition.cli.show import (
     per_cent,
     print_ablation,
