@@ -281,7 +281,8 @@ def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
 
 
 def test_demo_as_json(tuition, tmp_path, monkeypatch):
-    from tuition.cli import run as commands
+    from tuition.recipes import demo
+    from tuition.recipes import execute as executing
 
     def small(out):
         names = {"zero_shot": "zero_shot", "label_only": "label_only", "teacher-ada": "ask_teacher"}
@@ -295,8 +296,8 @@ def test_demo_as_json(tuition, tmp_path, monkeypatch):
     def in_turn(configs, *, jobs, listener):
         return {name: execute(config, listener=listener) for name, config in configs.items()}
 
-    monkeypatch.setattr(commands, "demo_configs", small)
-    monkeypatch.setattr(commands, "execute_all", in_turn)
+    monkeypatch.setattr(demo, "demo_configs", small)
+    monkeypatch.setattr(executing, "execute_all", in_turn)
     said = tuition("demo", "--out", "demo", "--json")
     wanted = ("zero_shot", "label_only", "teacher-ada")
     assert said.json == {"metrics": [f"demo/{name}/metrics.json" for name in wanted]}
@@ -308,7 +309,6 @@ def test_demo_as_json(tuition, tmp_path, monkeypatch):
 
 
 def test_the_server_is_told_its_faults_and_address(tuition, monkeypatch):
-    from tuition.cli.run import serve_playground
     from tuition.playground import serving
 
     told = {}
@@ -316,8 +316,8 @@ def test_the_server_is_told_its_faults_and_address(tuition, monkeypatch):
     assert tuition("playground", "serve", "--port", "0", "--fault", "rate_limit=0.5").code == 0
     assert (told["host"], told["port"]) == ("127.0.0.1", 0)
     assert told["faults"].shares == {"rate_limit": 0.5}
-    settings = ("requests_per_minute=600", 'refuses=["temperature"]')
-    serve_playground("127.0.0.1", 0, faults=(), ledger=None, settings=settings)
+    settings = ("--set", "requests_per_minute=600", "--set", 'refuses=["temperature"]')
+    assert tuition("playground", "serve", "--port", "0", *settings).code == 0
     assert told["config"].requests_per_minute == 600
     assert told["config"].refuses == ("temperature",)
 

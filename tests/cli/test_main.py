@@ -9,7 +9,6 @@ from tiny import teachers
 
 from tuition import __version__
 from tuition.cli import check
-from tuition.cli import run as commands
 from tuition.cli.main import app
 from tuition.core.errors import (
     BudgetSpent,
@@ -20,6 +19,7 @@ from tuition.core.errors import (
     TeacherError,
     TrainingError,
 )
+from tuition.recipes import execute as executing
 
 COMMANDS = sorted(typer.main.get_command(app).commands)
 GROUPS = {name: sorted(typer.main.get_command(app).commands[name].commands) for name in ("batch", "store")}
@@ -124,7 +124,7 @@ def test_an_interruption_says_how_to_go_on(tuition, write, monkeypatch):
     def broken(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "execute_all", broken)
+    monkeypatch.setattr(executing, "execute_all", broken)
     said = tuition("run", write(recipe="label_only", teacher=[]))
     assert said.code == 1
     assert "error: interrupted; what was paid and computed is kept" in said.error

@@ -121,9 +121,9 @@ def test_a_run_of_hostile_texts_commands_nothing(tmp_path, tuition, config):
 
 def test_a_fault_of_ours_shows_its_trace_without_commands(tmp_path):
     program = (
-        "import sys, tuition.cli.run as commands, tuition.cli.main as main\n"
+        "import sys, tuition.recipes.demo as demo, tuition.cli.main as main\n"
         f"def fail(*a, **k): raise KeyError({HOSTILE!r}) from RuntimeError({HOSTILE!r})\n"
-        "commands.run_demo = fail\nsys.argv = ['tuition', 'demo']\nmain.main()\n"
+        "demo.demo_configs = fail\nsys.argv = ['tuition', 'demo']\nmain.main()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, timeout=60)
     said = done.stderr.decode()

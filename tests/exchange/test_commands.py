@@ -6,11 +6,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer.main
 from forms import read, texts, write
 from tiny import experiment
 from tiny_rounds import active
 
-from tuition.cli.exchange import export_replies, import_replies
+from tuition.cli.main import app
 from tuition.core.errors import DataError
 from tuition.recipes.execute import execute
 
@@ -27,10 +28,17 @@ ROWS = [
 ]
 
 
-def brought_in(capsys, **more):
+BRING_IN = ("import", "foreign.jsonl", "--out", "in.jsonl", "--form", "distilabel")
+
+
+def tuition(*arguments):
+    """Run a command; its errors come through."""
+    typer.main.get_command(app)([str(argument) for argument in arguments], standalone_mode=False)
+
+
+def brought_in(capsys, *options):
     write(Path("foreign.jsonl"), ROWS)
-    options = {"teacher": "", "skips_bad": False, "as_json": False, **more}
-    import_replies([Path("foreign.jsonl")], Path("in.jsonl"), form="distilabel", **options)
+    tuition(*BRING_IN, *options)
     return capsys.readouterr().out
 
 
@@ -39,14 +47,13 @@ def test_what_an_import_says(capsys):
     assert "Wrote in.jsonl: 20 questions, 20 of them labelled; replies: 20 of gpt-4o-mini." in said
     assert '  [[teacher]]\n  kind = "recorded"\n  name = "gpt-4o-mini"\n  file = "in.jsonl"\n' in said
     Path("in.jsonl").unlink()
-    assert json.loads(brought_in(capsys, as_json=True))["replies"] == {"gpt-4o-mini": 20}
+    assert json.loads(brought_in(capsys, "--json"))["replies"] == {"gpt-4o-mini": 20}
 
 
 def test_terms_stand_in_the_table_that_is_printed(capsys):
     rows = [{**ROWS[0], "licence": 'The "M" terms', "train_on_outputs": False}]
     write(Path("foreign.jsonl"), rows)
-    options = {"form": "distilabel", "teacher": "", "skips_bad": False, "as_json": False}
-    import_replies([Path("foreign.jsonl")], Path("in.jsonl"), **options)
+    tuition(*BRING_IN)
     said = capsys.readouterr().out
     table = tomllib.loads(said[said.index("  [[teacher]]") :])["teacher"][0]
     assert (table["licence"], table["train_on_outputs"]) == ('The "M" terms', False)
@@ -61,15 +68,14 @@ def test_a_full_disk_names_the_export(tmp_path, monkeypatch, form):
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match=r"No space left on device: 'out\.jsonl'"):
-        export_replies(run, Path("out.jsonl"), form=form, uses_all=False, as_json=True)
+        tuition("export", run, "--out", "out.jsonl", "--form", form, "--json")
 
 
 def test_what_is_skipped_is_said(capsys):
     write(Path("foreign.jsonl"), [*ROWS, {}])
-    arguments = {"form": "distilabel", "teacher": "", "as_json": False}
     with pytest.raises(DataError, match="line 21 has no reply"):
-        import_replies([Path("foreign.jsonl")], Path("in.jsonl"), skips_bad=False, **arguments)
-    import_replies([Path("foreign.jsonl")], Path("in.jsonl"), skips_bad=True, **arguments)
+        tuition(*BRING_IN)
+    tuition(*BRING_IN, "--skip-bad")
     said = capsys.readouterr().out
     assert "Skipped, for they could not be used: 1 rows; in.skipped.jsonl lists them." in said
 
@@ -85,7 +91,7 @@ def test_foreign_replies_teach_a_student_and_go_out_as_they_came_in(tmp_path, ca
     task = {"train": "in.jsonl", "valid_share": 0.2}
     annotation = {"examples": 0, "filters": ["empty"]}
     run = execute(experiment(tmp_path, task=task, teacher=[teacher], annotation=annotation)).path
-    export_replies(run, Path("out.jsonl"), form="recorded", uses_all=False, as_json=True)
+    tuition("export", run, "--out", "out.jsonl", "--form", "recorded", "--json")
     made = json.loads(capsys.readouterr().out)
     assert made == {"files": ["out.jsonl", "README.md"], "rows": 16, "without_text": 0}
     came, gone = texts(read(Path("in.jsonl"))), texts(read(Path("out.jsonl")))
@@ -102,7 +108,7 @@ def test_foreign_replies_teach_a_student_and_go_out_as_they_came_in(tmp_path, ca
 
 def test_a_run_in_rounds(tmp_path, capsys):
     run = execute(active(tmp_path)).path
-    export_replies(run, Path("out.jsonl"), form="trl", uses_all=False, as_json=False)
+    tuition("export", run, "--out", "out.jsonl", "--form", "trl")
     learnt = [
         row for path in sorted(run.glob("rounds/*/annotations.jsonl")) for row in read(path) if row["is_used"]
     ]

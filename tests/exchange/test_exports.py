@@ -52,7 +52,7 @@ def run(tmp_path):
 
 def exported(run, form, out=None, *, uses_all=False):
     path = Path(out or ("set.parquet" if form == "datasets" else "set.jsonl"))
-    export_replies(run, path, form=form, uses_all=uses_all, as_json=False)
+    export_replies(run, form=form, out=path, everything=uses_all)
     return path
 
 

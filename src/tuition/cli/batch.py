@@ -1,7 +1,4 @@
-"""The commands for batches without a provider: `tuition batch`.
-
-Nothing heavy is imported before it is needed.
-"""
+"""The commands for batches without a provider: `tuition batch`."""
 
 from __future__ import annotations
 
@@ -11,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tuition.cli.options import Config, Database, Json, resolved
+from tuition.cli.show import answer, print_table, say, typed
 from tuition.core.errors import DataError
 
 __all__ = ["batch"]
@@ -19,10 +18,6 @@ batch = typer.Typer(
     help="Calls in files: write them down, have them answered elsewhere, bring the answers in.",
     no_args_is_help=True,
 )
-
-Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
-Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 @batch.command()
@@ -37,27 +32,22 @@ def write(
     """Write the rationales a run would ask for first, as lines of a batch, and reserve them."""
     from tuition.annotation import Till
     from tuition.annotation.batches import write_batch
-    from tuition.cli.show import print_json, say, typed
-    from tuition.core.config import read_toml
     from tuition.core.run import run_id
     from tuition.core.store import Place, Store
     from tuition.recipes.check import check_terms
-    from tuition.recipes.config import resolve
     from tuition.recipes.plan.first import batch_table, first_requests
     from tuition.teachers.http.batch import BatchedTeacher
 
-    resolved = resolve(read_toml(config), tuple(settings or ()), where=str(config))
-    check_terms(resolved.writers)
-    table = batch_table(resolved, teacher)
+    read = resolved(config, settings)
+    check_terms(read.writers)
+    table = batch_table(read, teacher)
     asked = BatchedTeacher(table)
-    requests = first_requests(resolved, table, asked)
-    place = Place(run=run_id(Path(resolved.out)), group=resolved.budget.scope)
-    with Store(Path(resolved.store)) as store:
-        till = Till(store=store, place=place, budget=resolved.budget)
+    requests = first_requests(read, table, asked)
+    place = Place(run=run_id(Path(read.out)), group=read.budget.scope)
+    with Store(Path(read.store)) as store:
+        till = Till(store=store, place=place, budget=read.budget)
         written = write_batch(requests, asked, out, till=till, line=asked.line)
-    if json:
-        print_json({**written.to_json(), "file": str(out) if written.calls else None})
-        return
+    answer({**written.to_json(), "file": str(out) if written.calls else None})
     for n, what in (
         (written.kept, "are answered already"),
         (written.busy, "are being made by somebody else"),
@@ -71,7 +61,7 @@ def write(
     say(f"Wrote {out}: {written.calls} calls of {table.name}, reserved as batch {written.name}.")
     results = out.with_name(f"{out.stem}-results.jsonl")
     say(f"  Have it answered, such as with: vllm run-batch -i {out} -o {results} --model {asked.model}")
-    say(f"Next: {typed('batch', 'import', resolved.store, results)}")
+    say(f"Next: {typed('batch', 'import', read.store, results)}")
 
 
 @batch.command("import")
@@ -83,7 +73,6 @@ def bring_in(
 ) -> None:
     """Bring answers in that were made elsewhere; a run then finds them kept."""
     from tuition.annotation.batches import import_batch
-    from tuition.cli.show import print_json, say
     from tuition.core.store import Store
     from tuition.teachers.http.batch import read_line, rows_of
 
@@ -96,9 +85,7 @@ def bring_in(
         )
     with Store(path) as opened:
         found = import_batch(lines, opened, read=read_line)
-    if json:
-        print_json(found.to_json())
-        return
+    answer(found.to_json())
     failed = "".join(f", {n} {kind}" for kind, n in found.failed.items())
     say(f"{path}: {found.answered} answers{failed}.")
     if found.known:
@@ -115,7 +102,6 @@ def bring_in(
 def show(store: Database = Path("tuition.db"), *, json: Json = False) -> None:
     """List the batches of a store, and how many of their calls are waited for."""
     from tuition.annotation.batches.lines import is_written
-    from tuition.cli.show import print_json, print_table, say
     from tuition.core.store import Store
 
     path = _store_of(store)
@@ -132,9 +118,7 @@ def show(store: Database = Path("tuition.db"), *, json: Json = False) -> None:
             }
             for item in opened.batches()
         ]
-    if json:
-        print_json([dict(row) for row in rows])
-        return
+    answer([dict(row) for row in rows])
     if not rows:
         say(f"{path}: no batches.")
         return
@@ -150,15 +134,12 @@ def drop(
 ) -> None:
     """Give a batch up: one in a file costs nothing, any other counts at its worst until it is reconciled."""
     from tuition.annotation.batches import drop_batch
-    from tuition.cli.show import print_json, say, typed
     from tuition.core.store import Store
 
     path = _store_of(store)
     with Store(path) as opened:
         n, is_charged = drop_batch(opened, name)
-    if json:
-        print_json({"batch": name, "calls": n, "is_charged": is_charged})
-        return
+    answer({"batch": name, "calls": n, "is_charged": is_charged})
     charge = "each counts at its worst" if is_charged else "nothing is paid"
     say(f"Gave up {n} calls of batch {name}; {charge}.")
     if n and is_charged:

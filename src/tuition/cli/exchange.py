@@ -1,35 +1,35 @@
-"""Import foreign completions as recorded replies, and export what the teachers of a run wrote."""
+"""The commands that carry replies in and out: `tuition import` and `tuition export`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import json as json_form
 from pathlib import Path
+from typing import Annotated
 
-from tuition.cli.show import print_json, say
-from tuition.exchange import import_files
-from tuition.recipes.hand_over import hand_over
+import typer
+
+from tuition.cli.options import Json
+from tuition.cli.show import answer, say
 
 __all__ = ["export_replies", "import_replies"]
 
 
 def import_replies(
-    files: Sequence[Path], out: Path, *, form: str, teacher: str, skips_bad: bool, as_json: bool
+    files: Annotated[list[Path], typer.Argument(help="Files, folders of data sets, or hub:NAME:SPLIT.")],
+    *,
+    form: Annotated[str, typer.Option(help="How they are written; docs/exchange.md has all forms.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("replies.jsonl"),
+    teacher: Annotated[str, typer.Option(help="Who replied, in place of the models the files name.")] = "",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="List rows that cannot be used in a file, and leave them out.")
+    ] = False,
+    json: Json = False,
 ) -> None:
-    """Write the completions of foreign files as recorded replies.
+    """Turn completions of other tools into replies of a recorded teacher."""
+    from tuition.exchange import import_files
 
-    Args:
-        files: What to read.
-        out: The file to write.
-        form: How the files are written.
-        teacher: Who replied; empty: the models that the files name.
-        skips_bad: Whether rows that cannot be used are listed and left out.
-        as_json: Print JSON instead of sentences.
-    """
-    found = import_files(files, out, form=form, teacher=teacher, skips_bad=skips_bad)
-    if as_json:
-        print_json(found.to_json())
-        return
+    found = import_files(files, out, form=form, teacher=teacher, skips_bad=skip_bad)
+    answer(found.to_json())
     replies = ", ".join(f"{n:,} of {name}" for name, n in found.replies.items())
     say(
         f"Wrote {out}: {found.examples:,} questions, {found.labelled:,} of them labelled; replies: {replies}."
@@ -40,25 +40,26 @@ def import_replies(
     for name in found.replies:
         table = {"kind": "recorded", "name": name, "file": str(out)}
         table |= {"licence": found.licences[name]} if name in found.licences else {}
-        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+        lines = [f"{key} = {json_form.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
         lines += ["train_on_outputs = false"] if name in found.barred else []
         say("\n".join(f"  {line}" for line in ("[[teacher]]", *lines)))
 
 
-def export_replies(folder: Path, out: Path, *, form: str, uses_all: bool, as_json: bool) -> None:
-    """Write what the teachers of a finished run wrote.
+def export_replies(
+    folder: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    *,
+    form: Annotated[str, typer.Option(help="How it is to be written; docs/exchange.md has all forms.")],
+    out: Annotated[Path, typer.Option(help="The file to write, or the folder of a data set.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Take along what the student did not learn from.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write what the teachers of a run wrote as other trainers read it, with a data card."""
+    from tuition.recipes.hand_over import hand_over
 
-    Args:
-        folder: The run folder.
-        out: The file or the folder to write.
-        form: How it is to be written.
-        uses_all: Whether replies come along that the student did not learn from.
-        as_json: Print JSON instead of sentences.
-    """
-    made = hand_over(folder, out, form=form, uses_all=uses_all)
-    if as_json:
-        print_json(made.to_json())
-        return
+    made = hand_over(folder, out, form=form, uses_all=everything)
+    answer(made.to_json())
     *files, card = made.files
     say(f"Wrote {', '.join(files)}: {made.rows:,} replies. {card} says whose they are, and under what terms.")
     if made.without_text:

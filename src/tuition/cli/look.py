@@ -1,63 +1,163 @@
-"""Show what accuracy the money of runs has bought, as a table and a chart."""
+"""The commands that look at runs and endpoints: `show`, `compare`, `curve`, `report`, `list`, `probe`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tuition.cli.show import per_cent, print_json, print_table, say, typed
-from tuition.core.errors import MissingExtra
-from tuition.core.rows import read_metrics
-from tuition.recipes.curves import Curves, Setting, curves_of
-from tuition.report import money, run_folders
-from tuition.report.chart import Line, curve_chart, curve_title, folder_chart, write_chart
+import typer
 
-__all__ = ["show_courses", "show_curves"]
+from tuition.cli.options import Config, Folder, Json, Settings, resolved
+from tuition.cli.show import answer, per_cent, print_rows, print_table, say, typed
+from tuition.core.errors import ConfigError, MissingExtra, near_name
+
+if TYPE_CHECKING:
+    from tuition.recipes.curves import Curves, Setting
+
+__all__ = ["compare", "curve", "list_runs", "probe", "report", "show", "show_courses", "show_table"]
 
 
-def show_curves(
-    folders: Sequence[Path],
-    *,
-    split: Literal["valid", "test"],
-    out: Path | None,
-    at: float | None,
-    as_json: bool,
+def show(
+    folder: Folder,
+    unreadable: Annotated[
+        bool, typer.Option("--unreadable", help="List the answers nobody could read.")
+    ] = False,
+    json: Json = False,
 ) -> None:
-    """Show the curves of runs, and draw them where a file is named.
+    """Show the result table of a run and what stands beside it."""
+    from tuition.core.rows import read_rows
+    from tuition.report import openings, rows_of, run_folders
 
-    Args:
-        folders: Run folders, or folders that hold some.
-        split: What the accuracy was measured on.
-        out: File of the chart, `.svg` or `.html`; None: no chart, and no plotting library is needed.
-        at: An accuracy in [0, 1] whose price is asked; None: none.
-        as_json: Print JSON instead of a table.
-    """
-    found = curves_of(folders, split=split, at=at)
+    if unreadable:
+        found = [
+            {"run": name, "example": row["example_id"], "text": row["text"]}
+            for name, path in run_folders(folder).items()
+            for row in read_rows(path / "predictions.jsonl")
+            if row["grade"] == "unreadable"
+        ]
+        answer([dict(row) for row in found])
+        print_table(f"{len(found)} unreadable answers", found)
+        return
+    answer([row.to_json() for row in rows_of(folder)])
+    show_table(folder)
+    for sentence in openings(folder):
+        say(sentence)
+    say(f"Next: {typed('report', folder)}")
+
+
+def show_table(folder: Path) -> None:
+    """Print the result table of a folder."""
+    from tuition.report import rows_of
+
+    rows = rows_of(folder)
+    print_rows(f"{folder}: {rows[0].split} split" if rows else str(folder), rows)
+
+
+def compare(left: Folder, right: Folder, json: Json = False) -> None:
+    """Hold two runs against each other on the same items."""
+    from tuition.recipes.compare import compare_runs
+
+    found: Any = compare_runs(left, right)
+    answer(found)
+    shown = {
+        "items": found["n"],
+        "points": per_cent(found["difference"], (found["low"], found["high"]), sign="+"),
+        "left alone right": found["only_a"],
+        "right alone right": found["only_b"],
+        "p (McNemar)": found["p"],
+    }
+    readers = " and ".join(dict.fromkeys(found["readers"]))
+    print_table(f"{left} less {right}, {found['split']} split, read by {readers}", [shown])
+    if "warning" in found:
+        say(f"Warning: {found['warning']}.")
+
+
+def report(folder: Folder, json: Json = False) -> None:
+    """Write one HTML page about a folder of runs."""
+    from tuition.report import write_page
+
+    path = write_page(folder)
+    answer({"report": str(path)})
+    say(f"Wrote {path}. Open it in a browser; it needs no network.")
+
+
+def list_runs(
+    folder: Annotated[Path, typer.Argument(help="Where the runs lie.")] = Path("runs"), json: Json = False
+) -> None:
+    """List the runs of a folder, and the names a configuration may use."""
+    from tuition.annotation.route import ROUTES
+    from tuition.core.config import read_toml
+    from tuition.recipes import RECIPES
+    from tuition.recipes.config import source_types
+    from tuition.recipes.starters import STARTERS
+
+    runs = [
+        {
+            "run": str(path.parent),
+            "recipe": str(read_toml(path)["recipe"]),
+            "state": "done" if (path.parent / "done").exists() else "unfinished",
+        }
+        for path in sorted(folder.rglob("config.toml"))
+        if (path.parent / "run_id").exists()
+    ]
+    names = {
+        "recipes": sorted(RECIPES),
+        "routes": list(ROUTES),
+        "sources": sorted(source_types()),
+        "starters": sorted(STARTERS),
+    }
+    answer({"runs": [dict(run) for run in runs], **{kind: list(found) for kind, found in names.items()}})
+    states = Counter(run["state"] for run in runs)
+    print_table(f"{folder}: {states['done']} done, {states['unfinished']} unfinished", runs)
+    for kind, found in names.items():
+        say(f"{kind}: {', '.join(found)}")
+
+
+def curve(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold some.")],
+    *,
+    split: Annotated[
+        Literal["valid", "test"], typer.Option(help="valid has a point a round, test one a run.")
+    ] = "valid",
+    out: Annotated[Path | None, typer.Option(help="Draw a chart into this file: .svg or .html.")] = None,
+    at: Annotated[
+        float | None, typer.Option(min=0, max=1, help="What does this accuracy cost? A share, such as 0.7.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what accuracy the runs' money has bought, with intervals over seeds."""
+    from tuition.recipes.curves import curves_of
+    from tuition.report.chart import Line, curve_chart, curve_title, write_chart
+
+    found = curves_of(runs, split=split, at=at)
     if out is not None:
         title = curve_title(split, is_simulated=found.is_simulated)
-        write_chart(out, curve_chart(_lines(found), title=title, split=split), title=title)
-    if as_json:
-        print_json({**found.to_json(), "chart": None if out is None else str(out)})
-        return
+        lines = [
+            Line(
+                name=f"{one.name} ({len(one.seeds)} seed{'s' if len(one.seeds) > 1 else ''})",
+                **{name: getattr(one.curve, name) for name in ("usd", "accuracy", "low", "high")},
+            )
+            for one in found.settings
+        ]
+        write_chart(out, curve_chart(lines, title=title, split=split), title=title)
+    answer({**found.to_json(), "chart": None if out is None else str(out)})
     print_table(f"accuracy on {split} against money", [_row(one, at=at) for one in found.settings])
     for sentence in _remarks(found):
         say(f"  {sentence}")
     if out is not None:
         say(f"Wrote {out}. Open it in a browser; it needs no network.")
     else:
-        say(f"Next: {typed('curve', *folders, '--split', split, '--out', 'curve.svg')}")
+        say(f"Next: {typed('curve', *runs, '--split', split, '--out', 'curve.svg')}")
 
 
 def show_courses(folder: Path) -> Path | None:
-    """Show what the runs in rounds of a folder reached for their money, and draw it where that can be done.
+    """Show what runs in rounds reached for their money, and draw it; None: nothing to draw, or no library."""
+    from tuition.core.rows import read_metrics
+    from tuition.report import money, run_folders
+    from tuition.report.chart import folder_chart, write_chart
 
-    Args:
-        folder: Holds finished runs; the chart is written into it, as `curve.svg`.
-
-    Returns:
-        The chart; None: no run has rounds, or the plotting library is not there, which is said.
-    """
     for name, path in run_folders(folder).items():
         rounds = read_metrics(path).get("rounds") or []
         rows = [
@@ -81,25 +181,9 @@ def show_courses(folder: Path) -> Path | None:
     return write_chart(folder / "curve.svg", chart, title="Accuracy against money")
 
 
-def _lines(found: Curves) -> list[Line]:
-    return [
-        Line(
-            name=f"{one.name} ({_seeds(one)})",
-            usd=one.curve.usd,
-            accuracy=one.curve.accuracy,
-            low=one.curve.low,
-            high=one.curve.high,
-        )
-        for one in found.settings
-    ]
-
-
-def _seeds(setting: Setting) -> str:
-    n = len(setting.seeds)
-    return f"{n} seed{'s' if n > 1 else ''}"
-
-
 def _row(setting: Setting, *, at: float | None) -> dict[str, object]:
+    from tuition.report import money
+
     curve = setting.curve
     reached = "never" if setting.usd_to_reach is None else money(setting.usd_to_reach)
     covered = per_cent(setting.area, setting.area_ci95)
@@ -116,6 +200,8 @@ def _row(setting: Setting, *, at: float | None) -> dict[str, object]:
 
 
 def _remarks(found: Curves) -> list[str]:
+    from tuition.report import money
+
     kinds = {one.curve.interval for one in found.settings}
     remarks = []
     if "seeds" in kinds:
@@ -139,3 +225,52 @@ def _remarks(found: Curves) -> list[str]:
     if found.is_simulated:
         remarks.append("simulated: the teachers are programs, and the money is play money")
     return remarks
+
+
+def probe(
+    config: Config,
+    settings: Settings = None,
+    *,
+    teacher: Annotated[str, typer.Option(help="Whom to try; else every teacher behind an endpoint.")] = "",
+    json: Json = False,
+) -> None:
+    """Find out what the teachers' endpoints can do, with at most seven small calls each, which are paid."""
+    from tuition.teachers.http.probe import probe as probe_endpoint
+
+    tables = {table.name: table for table in resolved(config, settings).teacher if table.kind == "chat"}
+    if teacher and teacher not in tables:
+        raise ConfigError(near_name(teacher, tables, kind="teacher behind an endpoint"))
+    if not tables:
+        raise ConfigError(f"{str(config)!r} has no teacher of kind 'chat'; there is no endpoint to try.")
+    names = [teacher] if teacher else list(tables)
+    found: dict[str, Any] = {name: asyncio.run(probe_endpoint(tables[name])) for name in names}
+    answer(found)
+    words = {None: "could not be told", True: "yes", False: "no"}
+    shown = [
+        {
+            "teacher": name,
+            **{
+                what: value if isinstance(value, str) else words[value]
+                for what, value in row["found"].items()
+            },
+        }
+        for name, row in found.items()
+    ]
+    print_table("what the endpoints take", shown)
+    for name, row in found.items():
+        _show_endpoint(name, row)
+
+
+def _show_endpoint(name: str, row: dict[str, Any]) -> None:
+    tokens = f"{row['prompt_tokens']:,} prompt and {row['completion_tokens']:,} completion tokens"
+    say(f"{name}: {row['calls']} calls with {tokens}, which are paid and stand in no store.")
+    for what, fault in row["faults"].items():
+        say(f"  {what}: {fault}")
+    if row["models"] is not None:
+        say(f"  it lists {len(row['models'])} models")
+    if row["reasoning_in"]:
+        say(f"  reasoning stands in {row['reasoning_in']}")
+    if all(value is None for value in row["found"].values()):
+        say("  Nothing could be told: mend what stands above, and try again.")
+        return
+    say("  Write down, below its [[teacher]] table:\n    " + "\n    ".join(row["lines"]))

@@ -1,17 +1,15 @@
-"""Show what a pilot found: the teachers, how far they agree, what each plan would cost."""
+"""The command `pilot`: what the teachers can do, how far they agree, what each plan would cost."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tuition.cli.show import print_json, print_table, progress_bars, say, typed
-from tuition.core.config import read_toml
-from tuition.recipes.config import resolve
-from tuition.recipes.pilot.pilot import pilot, pilot_folder
-from tuition.report import money
+import typer
 
-__all__ = ["run_pilot"]
+from tuition.cli.options import Config, Json, Settings, Yes, resolved
+from tuition.cli.show import answer, print_table, progress_bars, say, typed
+
+__all__ = ["pilot"]
 
 _RIGHT_BY = {
     "labels": "right %: own answers, held against the labels",
@@ -21,33 +19,33 @@ _RIGHT_BY = {
 }
 
 
-def run_pilot(
-    path: Path, settings: tuple[str, ...], *, examples: int, is_confirmed: bool, as_json: bool
+def pilot(
+    config: Config,
+    settings: Settings = None,
+    *,
+    examples: Annotated[int, typer.Option(min=1, help="How many training examples to ask about.")] = 50,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
-    """Try every teacher on a few training examples, and show what came of it.
+    """Try every teacher on a few training examples, and say which teachers and route the numbers favour."""
+    from tuition.recipes.pilot.pilot import pilot, pilot_folder
 
-    Args:
-        path: The configuration file.
-        settings: Overrides.
-        examples: How many training examples.
-        is_confirmed: Whether more than the budget's `confirm_above_usd` may be paid unasked.
-        as_json: Print JSON instead of tables.
-    """
-    config = resolve(read_toml(path), settings, where=str(path))
+    read = resolved(config, settings)
     with progress_bars() as listener:
-        figures: Any = pilot(config, examples=examples, is_confirmed=is_confirmed, listener=listener)
-    if as_json:
-        print_json(figures)
-        return
+        figures: Any = pilot(read, examples=examples, is_confirmed=yes, listener=listener)
+    answer(figures)
     _show(figures)
-    say(f"Wrote {pilot_folder(config) / 'pilot.json'}. The run pays for none of these calls again.")
-    follows = f"{typed('check', path, *settings)}, then {typed('run', path, *settings)}"
+    say(f"Wrote {pilot_folder(read) / 'pilot.json'}. The run pays for none of these calls again.")
+    words = [config, *(settings or ())]
+    follows = f"{typed('check', *words)}, then {typed('run', *words)}"
     if not figures["advice"]["teachers"]:
-        follows = f"mend the teachers in {path}, then {typed('pilot', path, *settings)}"
+        follows = f"mend the teachers in {config}, then {typed('pilot', *words)}"
     say(f"Next: {follows}")
 
 
 def _show(figures: Any) -> None:
+    from tuition.report import money
+
     n, of = figures["examples"], figures["of"]
     print_table(f"pilot: {n} of {of} training examples", [_teacher(row) for row in figures["teachers"]])
     say(f"  {_RIGHT_BY[figures['right_by']]}; intervals are 95 % (Wilson)")
@@ -57,12 +55,19 @@ def _show(figures: Any) -> None:
         say("  the budget was spent before every call was made")
     for name, replies in figures["replies"].items():
         for reply in replies:
-            _show_reply(name, reply)
+            faults = f"; faults: {', '.join(reply['faults'])}" if reply["faults"] else ""
+            found = "none read" if reply["answer"] is None else reply["answer"]
+            say(f"{name} on {reply['example_id']} ({_line(reply['question'])})")
+            say(f"  wrote: {_line(reply['text'], most=500)}")
+            say(f"  answer: {found}{faults}")
     if len(figures["agreement"]) > 1:
         print_table(
             "agreement: % equal answers of those that both gave",
             [
-                {"teacher": name, **{other: _percent(share) for other, share in row.items()}}
+                {
+                    "teacher": name,
+                    **{other: "" if share is None else f"{100 * share:.0f}" for other, share in row.items()},
+                }
                 for name, row in figures["agreement"].items()
             ],
         )
@@ -87,20 +92,17 @@ def _show(figures: Any) -> None:
     )
 
 
-def _show_reply(name: str, reply: Any) -> None:
-    faults = f"; faults: {', '.join(reply['faults'])}" if reply["faults"] else ""
-    answer = "none read" if reply["answer"] is None else reply["answer"]
-    say(f"{name} on {reply['example_id']} ({_line(reply['question'])})")
-    say(f"  wrote: {_line(reply['text'], most=500)}")
-    say(f"  answer: {answer}{faults}")
-
-
 def _line(text: str, *, most: int = 100) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[:most]} […]"
 
 
 def _teacher(row: Any) -> dict[str, object]:
+    from tuition.report import money
+
+    def thousand(usd: float | None) -> str:
+        return money(None if usd is None else 1000 * usd)
+
     latency = row["latency_s"]
     faults = {name: share for name, share in row["faults"].items() if share >= 0.005}
     worst = sorted(faults, key=lambda name: -faults[name])[:3]
@@ -108,21 +110,13 @@ def _teacher(row: Any) -> dict[str, object]:
         "teacher": row["teacher"] + (" (simulated)" if row["is_simulated"] else ""),
         "kept %": _interval(row["kept"]),
         "right %": "unknown" if row["right"] is None else _interval(row["right"]),
-        "1000 calls": money(_thousand(row["usd_per_call"])),
-        "1000 kept": money(_thousand(row["usd_per_kept"])),
+        "1000 calls": thousand(row["usd_per_call"]),
+        "1000 kept": thousand(row["usd_per_kept"]),
         "seconds": "" if latency is None else f"{latency:.1f}",
         "faults, % of replies": ", ".join(f"{name} {100 * faults[name]:.0f}" for name in worst),
         "no reply": ", ".join(f"{kind} {count}" for kind, count in row["failures"].items()),
     }
 
 
-def _thousand(usd: float | None) -> float | None:
-    return None if usd is None else 1000 * usd
-
-
 def _interval(share: Any) -> str:
     return f"{100 * share['share']:.0f} [{100 * share['low']:.0f}, {100 * share['high']:.0f}]"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f}"

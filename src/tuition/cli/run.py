@@ -1,133 +1,109 @@
-"""What the commands do: call a recipe, a comparison or a report, then show it. Loaded when a command runs."""
+"""The commands that run a configuration: `demo`, `init`, `check`, `run`, `resume`."""
 
 from __future__ import annotations
 
-import json
+import json as json_form
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.prompt import Confirm
 
-from tuition.annotation.route import ROUTES
-from tuition.cli.check import say_left_out, show_plan
-from tuition.cli.look import show_courses
-from tuition.cli.show import (
-    per_cent,
-    print_ablation,
-    print_json,
-    print_rows,
-    print_table,
-    progress_bars,
-    say,
-    typed,
-)
-from tuition.core.config import override, parse, read_toml
+from tuition.cli import look
+from tuition.cli.options import Config, Folder, Json, Settings, Yes, resolved
+from tuition.cli.show import answer, print_ablation, progress_bars, say, typed
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
-from tuition.core.rows import read_rows
-from tuition.recipes import RECIPES
-from tuition.recipes.ablate import ablation_table, ablations, new_calls
-from tuition.recipes.compare import compare_runs, compare_with
-from tuition.recipes.config import Experiment, resolve, source_types
-from tuition.recipes.demo import demo_configs
-from tuition.recipes.execute import Finished, baselines, execute_all, reread
-from tuition.recipes.plan.plan import plan_of
-from tuition.recipes.starters import STARTERS
-from tuition.report import openings, rows_of, run_folders, write_card, write_page
 
-__all__ = [
-    "compare_folders",
-    "list_folder",
-    "resume_run",
-    "run_config",
-    "run_demo",
-    "serve_playground",
-    "show_folder",
-    "write_report",
-    "write_starter",
-]
+if TYPE_CHECKING:
+    from tuition.recipes.config import Experiment
+    from tuition.recipes.execute import Finished
+
+__all__ = ["check", "demo", "init", "resume", "run"]
 
 
-def run_demo(out: Path, *, as_json: bool) -> None:
-    """Run the demo's rows and show their table.
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"), json: Json = False
+) -> None:
+    """Run the whole journey offline: simulated teachers, the embedded student, one table, one page."""
+    from tuition.recipes.demo import demo_configs
 
-    Args:
-        out: Folder for the runs.
-        as_json: Print JSON instead of a table.
-    """
-    configs = demo_configs(out)
-    finished = _execute(configs, jobs=2)
+    finished = _execute(demo_configs(out), jobs=2)
     _close_group(out, finished)
-    if as_json:
-        print_json({"metrics": [str(run.path / "metrics.json") for run in finished.values()]})
-        return
-    _show_rows(out)
-    curve = show_courses(out)
+    answer({"metrics": [str(run.path / "metrics.json") for run in finished.values()]})
+    look.show_table(out)
+    curve = look.show_courses(out)
     say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")
     say(f"Wrote {out}/*/metrics.json{f', {curve}' if curve else ''} and {out / 'report.html'}.")
     starter = Path("tuition.toml")
     say(f"Next: {typed('check', starter) if starter.exists() else typed('init')}")
 
 
-def write_starter(path: Path, kind: str, *, as_json: bool) -> None:
-    """Write a commented configuration file.
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("tuition.toml"),
+    kind: Annotated[
+        str, typer.Option(help="playground or elad (both work offline), or files (your data, your teachers).")
+    ] = "playground",
+    json: Json = False,
+) -> None:
+    """Write a commented configuration."""
+    from tuition.recipes.starters import STARTERS
 
-    Args:
-        path: The file; one that exists is left alone.
-        kind: Name of the starter.
-        as_json: Print JSON instead of sentences.
-
-    Raises:
-        ConfigError: The kind is unknown, or the file exists.
-    """
     if kind not in STARTERS:
         raise ConfigError(near_name(kind, STARTERS, kind="starter"))
     if path.exists():
         raise ConfigError(f"{str(path)!r} exists; name another file: tuition init other.toml")
     path.write_text(STARTERS[kind], encoding="utf-8")
-    if as_json:
-        print_json({"config": str(path)})
-    else:
-        say(f"Wrote {path}. Next: {typed('check', path)}")
+    answer({"config": str(path)})
+    say(f"Wrote {path}. Next: {typed('check', path)}")
 
 
-def run_config(
-    path: Path, settings: tuple[str, ...], *, is_confirmed: bool, as_json: bool, is_ablated: bool = False
+def check(
+    config: Config,
+    settings: Settings = None,
+    *,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also look over the runs without one of its parts at a time.")
+    ] = False,
+    json: Json = False,
 ) -> None:
-    """Run a configuration with its baselines, or go on with it.
+    """Check a configuration and its data, and say what a run would cost; spend nothing."""
+    from tuition.cli.check import check_config
 
-    Args:
-        path: The configuration file.
-        settings: Overrides.
-        is_confirmed: Whether a plan above the budget's `confirm_above_usd` may be carried out unasked.
-        as_json: Print JSON instead of tables.
-        is_ablated: Whether it is also run without one of its parts at a time.
-    """
-    config = resolve(read_toml(path), settings, where=str(path))
-    _run(config, is_confirmed=is_confirmed, as_json=as_json, is_ablated=is_ablated)
+    check_config(config, tuple(settings or ()), is_ablated=ablate, as_json=json)
 
 
-def resume_run(folder: Path, *, is_confirmed: bool, as_json: bool) -> None:
-    """Go on with a run from its folder alone.
+def run(
+    config: Config,
+    settings: Settings = None,
+    *,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also run it without one of its parts at a time.")
+    ] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Run a configuration, or go on with it; a finished run is shown and costs nothing."""
+    _run(resolved(config, settings), is_confirmed=yes, is_ablated=ablate)
 
-    Args:
-        folder: The run folder.
-        is_confirmed: As for `run_config`.
-        as_json: Print JSON instead of tables.
 
-    Raises:
-        DataError: The folder holds no run.
-    """
+def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
+    """Go on with a run that was interrupted."""
+    from tuition.recipes.execute import reread
+
     if not (folder / "config.toml").exists():
         raise DataError(
             f"{str(folder)!r} holds no run: config.toml is missing. `tuition list` shows the runs."
         )
-    _run(reread(folder), is_confirmed=is_confirmed, as_json=as_json)
+    _run(reread(folder), is_confirmed=yes)
 
 
-def _run(config: Experiment, *, is_confirmed: bool, as_json: bool, is_ablated: bool = False) -> None:
+def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
+    from tuition.cli.check import say_left_out
+    from tuition.recipes.ablate import ablation_table, ablations, new_calls
+    from tuition.recipes.execute import baselines
+
     out = Path(config.out)
     parts = ablations(config) if is_ablated else {}
     todo = [config, *new_calls(parts).values()]
@@ -140,14 +116,12 @@ def _run(config: Experiment, *, is_confirmed: bool, as_json: bool, is_ablated: b
         finished = {**_execute({out.name: config, **parts}, jobs=config.evaluation.jobs), **finished}
     _close_group(out, finished)
     ablation = ablation_table(config, finished) if is_ablated else []
-    if as_json:
-        print_json({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
-    else:
-        _show_rows(out)
-        if ablation:
-            print_ablation(f"{out}: without one part at a time, against {out.name}", ablation)
-        say_left_out(config, is_ablated=is_ablated)
-        say(f"{_what_was_done(out, finished)} Next: {typed('show', out)}")
+    answer({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
+    look.show_table(out)
+    if ablation:
+        print_ablation(f"{out}: without one part at a time, against {out.name}", ablation)
+    say_left_out(config, is_ablated=is_ablated)
+    say(f"{_what_was_done(out, finished)} Next: {typed('show', out)}")
     missing = [name for name in {**configs, **parts} if name not in finished]
     if missing:
         raise BudgetSpent(
@@ -170,6 +144,9 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
 
 def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
+    from tuition.cli.check import show_plan
+    from tuition.recipes.plan.plan import plan_of
+
     plans = [plan_of(config) for config in configs]
     if is_confirmed or not plans:
         return
@@ -191,6 +168,8 @@ def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
 
 
 def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished]:
+    from tuition.recipes.execute import execute_all
+
     with progress_bars() as listener:
         try:
             return execute_all(configs, jobs=jobs, listener=listener)
@@ -201,10 +180,13 @@ def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished
 
 
 def _close_group(out: Path, finished: dict[str, Finished]) -> None:
-    """Write what stands beside and above the single runs, where anything new came of them.
+    """Write the cards of the runs and the page above them, where a run is new.
 
     A run that was killed between its end and its card gets the card now.
     """
+    from tuition.recipes.compare import compare_with
+    from tuition.report import write_card, write_page
+
     for run in finished.values():
         if run.metrics["student"] is not None and (run.is_new or not (run.path / "MODEL_CARD.md").exists()):
             write_card(run.path)
@@ -212,135 +194,5 @@ def _close_group(out: Path, finished: dict[str, Finished]) -> None:
     if is_new or not (out / "report.html").exists():
         folders = {name: run.path for name, run in finished.items()}
         comparisons = compare_with(folders, reference="label_only")
-        (out / "comparisons.json").write_text(json.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
+        (out / "comparisons.json").write_text(json_form.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
         write_page(out)
-
-
-def _show_rows(folder: Path) -> None:
-    rows = rows_of(folder)
-    print_rows(f"{folder}: {rows[0].split} split" if rows else str(folder), rows)
-
-
-def show_folder(folder: Path, *, unreadable: bool, as_json: bool) -> None:
-    """Show the result table of a folder, or its unreadable answers.
-
-    Args:
-        folder: A run folder, or one that holds several.
-        unreadable: Show the answers nobody could read instead.
-        as_json: Print JSON instead of tables.
-    """
-    if unreadable:
-        found = [
-            {"run": name, "example": row["example_id"], "text": row["text"]}
-            for name, path in run_folders(folder).items()
-            for row in read_rows(path / "predictions.jsonl")
-            if row["grade"] == "unreadable"
-        ]
-        if as_json:
-            print_json([dict(row) for row in found])
-        else:
-            print_table(f"{len(found)} unreadable answers", found)
-        return
-    if as_json:
-        print_json([row.to_json() for row in rows_of(folder)])
-    else:
-        _show_rows(folder)
-        for sentence in openings(folder):
-            say(sentence)
-        say(f"Next: {typed('report', folder)}")
-
-
-def compare_folders(left: Path, right: Path, *, as_json: bool) -> None:
-    """Show how two runs differ on the same items.
-
-    Args:
-        left: A run folder.
-        right: Another.
-        as_json: Print JSON instead of sentences.
-    """
-    found: Any = compare_runs(left, right)
-    if as_json:
-        print_json(found)
-        return
-    readers = " and ".join(dict.fromkeys(found["readers"]))
-    shown = {
-        "items": found["n"],
-        "points": per_cent(found["difference"], (found["low"], found["high"]), sign="+"),
-        "left alone right": found["only_a"],
-        "right alone right": found["only_b"],
-        "p (McNemar)": found["p"],
-    }
-    print_table(f"{left} less {right}, {found['split']} split, read by {readers}", [shown])
-    if "warning" in found:
-        say(f"Warning: {found['warning']}.")
-
-
-def write_report(folder: Path, *, as_json: bool) -> None:
-    """Write the HTML page of a folder.
-
-    Args:
-        folder: A run folder, or one that holds several.
-        as_json: Print JSON instead of sentences.
-    """
-    path = write_page(folder)
-    if as_json:
-        print_json({"report": str(path)})
-    else:
-        say(f"Wrote {path}. Open it in a browser; it needs no network.")
-
-
-def list_folder(folder: Path, *, as_json: bool) -> None:
-    """List runs, finished or not, and the names a configuration may use.
-
-    Args:
-        folder: Where the runs lie; folders within folders are looked into.
-        as_json: Print JSON instead of tables.
-    """
-    runs = [
-        {
-            "run": str(path.parent),
-            "recipe": str(read_toml(path)["recipe"]),
-            "state": "done" if (path.parent / "done").exists() else "unfinished",
-        }
-        for path in sorted(folder.rglob("config.toml"))
-        if (path.parent / "run_id").exists()
-    ]
-    names = {
-        "recipes": sorted(RECIPES),
-        "routes": list(ROUTES),
-        "sources": sorted(source_types()),
-        "starters": sorted(STARTERS),
-    }
-    if as_json:
-        print_json(
-            {"runs": [dict(run) for run in runs], **{kind: list(found) for kind, found in names.items()}}
-        )
-        return
-    states = Counter(run["state"] for run in runs)
-    print_table(f"{folder}: {states['done']} done, {states['unfinished']} unfinished", runs)
-    for kind, found in names.items():
-        say(f"{kind}: {', '.join(found)}")
-
-
-def serve_playground(
-    host: str,
-    port: int,
-    *,
-    faults: tuple[str, ...],
-    ledger: Path | None,
-    settings: tuple[str, ...] = (),
-) -> None:
-    """Serve the simulated teachers until interrupted.
-
-    Args:
-        host: Address to bind.
-        port: Port to bind.
-        faults: Such as `rate_limit=0.1`, `slow_s=5` or `batch.expired=0.5`.
-        ledger: Where to write one line a payment; None: nowhere.
-        settings: Such as `requests_per_minute=600`, `latency_s=0.2` or `refuses=["temperature"]`.
-    """
-    from tuition.playground.serving import Faults, ServerConfig, serve
-
-    spoilt = parse(Faults, override({}, faults), where="--fault")
-    config = parse(ServerConfig, override({}, settings), where="--set")
-    serve(host=host, port=port, faults=spoilt, config=config, ledger=ledger)

@@ -1,6 +1,6 @@
-"""Show things to people: tables, progress, errors.
+"""Print sentences, tables and progress for people, and JSON for machines.
 
-On stdout what was asked for, on stderr what goes on meanwhile.
+The result goes to stdout, progress and errors to stderr.
 """
 
 from __future__ import annotations
@@ -13,20 +13,25 @@ import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tuition.core.protocols import Listener
-from tuition.core.records import Json
 from tuition.core.texts.visible import visible
-from tuition.recipes.plan.rounds import RoundPlan, RoundsPlan, Span
-from tuition.report import Row, money
+
+if TYPE_CHECKING:
+    from tuition.core.protocols import Listener
+    from tuition.core.records import Json
+    from tuition.recipes.plan.rounds import RoundPlan, RoundsPlan, Span
+    from tuition.report import Row
 
 __all__ = [
+    "answer",
+    "answer_in_json",
     "per_cent",
     "print_ablation",
     "print_json",
@@ -41,28 +46,32 @@ __all__ = [
 _WIDTH = None if sys.stdout.isatty() else 160
 """A pipe has no width of its own; tables are then as wide as they need to be, within reason."""
 _OUT = Console(width=_WIDTH)
+_JSON = Console(width=_WIDTH)
 _ERR = Console(stderr=True, width=None if sys.stderr.isatty() else 160)
 
 
-def say(text: str, *, is_error: bool = False) -> None:
-    """Print a sentence.
+def answer_in_json(context: typer.Context, is_wanted: bool) -> bool:
+    """With --json, silence sentences and tables while the command runs; `answer` alone prints then."""
+    _OUT.quiet = is_wanted
+    context.call_on_close(lambda: setattr(_OUT, "quiet", False))
+    return is_wanted
 
-    Args:
-        text: Square brackets are no markup; control characters are shown as escapes.
-        is_error: To stderr rather than stdout.
-    """
+
+def answer(value: Mapping[str, Json] | list[Json]) -> None:
+    """Print a value for machines where the command has --json."""
+    if _OUT.quiet:
+        print_json(value)
+
+
+def say(text: str, *, is_error: bool = False) -> None:
+    """Print a sentence; square brackets are no markup, control characters are shown as escapes."""
     (_ERR if is_error else _OUT).print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def typed(*words: object) -> str:
     """Write a command of this program as it can be typed where this one was.
 
-    Args:
-        *words: What stands behind the program's name.
-
-    Returns:
-        A line for a shell. The program is `tuition` where the shell finds it by that name, else the path by
-        which it was called.
+    The program is `tuition` where the shell finds it by that name, else the path by which it was called.
     """
     called = sys.argv[0]
     program = [called]
@@ -74,21 +83,12 @@ def typed(*words: object) -> str:
 
 
 def print_json(value: Mapping[str, Json] | list[Json]) -> None:
-    """Print a value for machines.
-
-    Args:
-        value: What to print.
-    """
-    _OUT.out(visible(json.dumps(value, indent=2, ensure_ascii=False)), highlight=False)
+    """Print a value for machines."""
+    _JSON.out(visible(json.dumps(value, indent=2, ensure_ascii=False)), highlight=False)
 
 
 def print_table(title: str, rows: Iterable[Mapping[str, object]]) -> None:
-    """Print rows under the names of the first one's entries.
-
-    Args:
-        title: Stands above.
-        rows: Numbers stand to the right.
-    """
+    """Print rows under the names of the first one's entries; numbers stand to the right."""
     _OUT.print(_table(title, list(rows)))
 
 
@@ -105,21 +105,31 @@ def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
 
 
 def print_rows(title: str, rows: list[Row]) -> None:
-    """Print a result table: accuracies in per cent, money in dollars.
+    """Print a result table: accuracies in per cent, money in dollars."""
+    from tuition.report import money
 
-    Args:
-        title: Stands above.
-        rows: From `report.rows_of`.
-    """
-    is_all_gold = all(row.label_source == "gold" for row in rows)
+    names_labels = any(row.label_source != "gold" for row in rows)
     readers = {row.reader for row in rows}
-    alone = f", read by {next(iter(readers))}" if len(readers) == 1 else ""
-    shown = [_shown(row, names_labels=not is_all_gold, names_readers=not alone) for row in rows]
-    print_table(f"{title}{alone}", shown)
+    shown = [
+        {
+            "row": row.name,
+            "items": row.n,
+            **({"labels": row.label_source} if names_labels else {}),
+            **({"reader": row.reader} if len(readers) != 1 else {}),
+            "right %": per_cent(row.accuracy, (row.low, row.high)),
+            "unreadable %": f"{100 * row.unreadable:.1f}",
+            "over label_only": per_cent(row.difference, (row.difference_low, row.difference_high), sign="+"),
+            "cost": money(row.usd),
+            "paid": money(row.paid_usd),
+            "remark": row.remark,
+        }
+        for row in rows
+    ]
+    print_table(f"{title}, read by {readers.pop()}" if len(readers) == 1 else title, shown)
 
 
 class _Screen:
-    """Shows what a run tells: bars and tables, on stderr."""
+    """Shows what a run reports: bars and tables, on stderr."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -136,11 +146,7 @@ class _Screen:
 
 @contextmanager
 def progress_bars() -> Generator[Listener]:
-    """Show how runs go, on stderr, while they go.
-
-    Yields:
-        What the runs tell it to.
-    """
+    """Show on stderr how runs go, as the runs report it to the listener."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_ERR, transient=True) as bars:
         yield _Screen(bars)
@@ -151,12 +157,9 @@ def _cell(value: object) -> str:
 
 
 def print_ablation(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print what each part of a run is worth: shares in per cent, differences in points.
+    """Print the worth of each part of a run: shares in per cent, differences in points."""
+    from tuition.report import money
 
-    Args:
-        title: Stands above.
-        rows: From `recipes.ablate.ablation_table`.
-    """
     print_table(
         title,
         [
@@ -174,11 +177,7 @@ def print_ablation(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_round_plans(plan: RoundsPlan) -> None:
-    """Print what the rounds of an active run would ask: low, expected, high.
-
-    Args:
-        plan: Of the run.
-    """
+    """Print what the rounds of an active run would ask: low, expected, high."""
     rows = [_planned(str(number), row) for number, row in enumerate(plan.rounds)]
     print_table(
         f"rounds: what would be asked of {plan.teachers}, low / expected / high",
@@ -196,38 +195,19 @@ def _planned(name: str, row: RoundPlan) -> dict[str, object]:
 
 
 def _span(span: Span, *, is_money: bool = False) -> str:
+    from tuition.report import money
+
     ends = (span.low, span.expected, span.high)
     told = [money(end) if is_money else f"{end:,.0f}" for end in ends]
     return " / ".join(told) if len(set(told)) > 1 else told[0]
 
 
 def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: str = "") -> str:
-    """Write a share, or a difference of shares, with its interval.
+    """Write a share, or with `sign="+"` a difference, with its interval, such as `41.0 [38.2, 44.1]`.
 
-    Args:
-        share: In [-1, 1]; None: there is none.
-        ends: Of its interval.
-        sign: `+` where it is a difference, which then has its sign always.
-
-    Returns:
-        Such as `41.0 [38.2, 44.1]`; empty where something is missing.
+    Empty where something is missing.
     """
     numbers = (share, *(ends or (None,)))
     # A zero has no sign.
     told = [f"{round(100 * number, 1) + 0.0:{sign}.1f}" for number in numbers if number is not None]
     return f"{told[0]} [{told[1]}, {told[2]}]" if len(told) == 3 else ""
-
-
-def _shown(row: Row, *, names_labels: bool, names_readers: bool) -> dict[str, object]:
-    return {
-        "row": row.name,
-        "items": row.n,
-        **({"labels": row.label_source} if names_labels else {}),
-        **({"reader": row.reader} if names_readers else {}),
-        "right %": per_cent(row.accuracy, (row.low, row.high)),
-        "unreadable %": f"{100 * row.unreadable:.1f}",
-        "over label_only": per_cent(row.difference, (row.difference_low, row.difference_high), sign="+"),
-        "cost": money(row.usd),
-        "paid": money(row.paid_usd),
-        "remark": row.remark,
-    }

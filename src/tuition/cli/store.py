@@ -1,7 +1,4 @@
-"""The commands that look after a store: `tuition store`.
-
-Nothing heavy is imported before it is needed.
-"""
+"""The commands that look after a store: `tuition store`."""
 
 from __future__ import annotations
 
@@ -12,26 +9,23 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tuition.cli.options import Database, Json
+from tuition.cli.show import answer, print_table, say, typed
+
 __all__ = ["store"]
 
 store = typer.Typer(
     help="What was paid and what came of it: look, check, settle, carry, make smaller.", no_args_is_help=True
 )
 
-Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-
 
 @store.command()
 def info(path: Database = Path("tuition.db"), json: Json = False) -> None:
     """Say what a store holds: calls and money by teacher, runs, batches under way."""
-    from tuition.cli.show import print_json, print_table, say, typed
     from tuition.core.store.upkeep import store_info
 
     found = store_info(path)
-    if json:
-        print_json(found.to_json())
-        return
+    answer(found.to_json())
     rows = [_with_money(teacher.to_json()) for teacher in found.teachers]
     print_table(f"{path}: {found.attempts} calls, {found.replies} answers", rows)
     say(f"  {_size(found.bytes)}, schema {found.schema}, {len(found.runs)} runs.")
@@ -50,21 +44,18 @@ def verify(
     json: Json = False,
 ) -> None:
     """Hold a store against its promises; exit code 1 where something is wrong."""
-    from tuition.cli.show import print_json, say
     from tuition.core.store.upkeep import verify_store
 
     found = verify_store(path, repair=repair)
-    if json:
-        print_json(found.to_json())
-    else:
-        for fault in found.repaired:
-            say(f"  mended: {fault.what}: {_list(fault.where, fault.count)}.")
-        for fault in found.faults:
-            say(f"  {fault.count} {fault.what}: {_list(fault.where, fault.count)}. {fault.remedy}")
-        if found.bought_twice:
-            say(f"  {found.bought_twice} answers were bought more than once: late replies, or stores merged.")
-        counted = "?" if found.attempts is None else found.attempts
-        say(f"{path}: {counted} calls, {len(found.faults)} kinds of fault.")
+    answer(found.to_json())
+    for fault in found.repaired:
+        say(f"  mended: {fault.what}: {_list(fault.where, fault.count)}.")
+    for fault in found.faults:
+        say(f"  {fault.count} {fault.what}: {_list(fault.where, fault.count)}. {fault.remedy}")
+    if found.bought_twice:
+        say(f"  {found.bought_twice} answers were bought more than once: late replies, or stores merged.")
+    counted = "?" if found.attempts is None else found.attempts
+    say(f"{path}: {counted} calls, {len(found.faults)} kinds of fault.")
     if found.faults:
         raise typer.Exit(1)
 
@@ -93,7 +84,6 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Settle calls whose end nobody saw against a list of what was charged."""
-    from tuition.cli.show import print_json, print_table, say, typed
     from tuition.core.store.upkeep import reconcile_store
 
     found = reconcile_store(
@@ -104,10 +94,11 @@ def reconcile(
         since=_moment(since, "--since"),
         until=_moment(until, "--until"),
     )
-    if json:
-        print_json(found.to_json())
-        return
-    say(f"{listed}: {found.rows} charges, {found.tokens} tokens{_span(found.first, found.last)}.")
+    answer(found.to_json())
+    span = ""
+    if found.first is not None and found.last is not None:
+        span = f", from {_when(found.first)} to {_when(found.last)}"
+    say(f"{listed}: {found.rows} charges, {found.tokens} tokens{span}.")
     say(f"  {found.lost} unknown outcomes were charged: their answers are lost, their cost is known now.")
     say(f"  {found.freed} were not charged; {found.unknown} remain unknown.")
     if found.until is not None:
@@ -140,13 +131,10 @@ def export_rows(
     json: Json = False,
 ) -> None:
     """Write every call, with its answer, into one file."""
-    from tuition.cli.show import print_json, say, typed
     from tuition.core.store.upkeep import export_store
 
     n = export_store(path, out, form=form)
-    if json:
-        print_json({"path": str(out), "rows": n})
-        return
+    answer({"path": str(out), "rows": n})
     say(f"Wrote {out}: {n} calls. Prompts and answers stand in it as they were.")
     say(f"Next: {typed('store', 'import', 'other.db', out)}")
 
@@ -160,7 +148,7 @@ def import_file(
     """Add the calls of an exported file; what is there already is not doubled."""
     from tuition.core.store.upkeep import import_rows
 
-    _show_carried(path, import_rows(path, source).to_json(), as_json=json)
+    _show_carried(path, import_rows(path, source).to_json())
 
 
 @store.command()
@@ -175,7 +163,7 @@ def merge(
     from tuition.core.store.upkeep import merge_stores
 
     carried = merge_stores(left, right, out=out)
-    _show_carried(left if out is None else out, carried.to_json(), as_json=json)
+    _show_carried(left if out is None else out, carried.to_json())
 
 
 @store.command()
@@ -188,24 +176,18 @@ def compact(
     json: Json = False,
 ) -> None:
     """Make a store smaller; no call and no answer goes."""
-    from tuition.cli.show import print_json, say
     from tuition.core.store.upkeep import compact_store
 
     found = compact_store(path, drop_raw=drop_raw)
-    if json:
-        print_json(found.to_json())
-        return
+    answer(found.to_json())
     if drop_raw:
         say(f"  {found.emptied} raw bodies dropped.")
     say(f"{path}: {_size(found.bytes_before)} before, {_size(found.bytes_after)} now.")
 
 
-def _show_carried(path: Path, carried: Mapping[str, Any], *, as_json: bool) -> None:
-    from tuition.cli.show import print_json, say, typed
+def _show_carried(path: Path, carried: Mapping[str, Any]) -> None:
 
-    if as_json:
-        print_json({"path": str(path), **carried})
-        return
+    answer({"path": str(path), **carried})
     say(
         f"{path}: {carried['attempts']} calls and {carried['replies']} answers added, "
         f"{carried['known']} were there already."
@@ -227,12 +209,6 @@ def _dollars(usd: float | None) -> str:
 
 def _size(n: int) -> str:
     return f"{n / 1e6:.1f} MB"
-
-
-def _span(first: float | None, last: float | None) -> str:
-    if first is None or last is None:
-        return ""
-    return f", from {_when(first)} to {_when(last)}"
 
 
 def _when(moment: float) -> str:
