@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tuition.cli.options import Config, Database, Json, resolved
-from tuition.cli.show import answer, print_table, say, typed
+from tuition.cli.show import Config, Database, Json, answer, print_table, resolved, say, typed
 from tuition.core.errors import DataError
 
 __all__ = ["batch"]

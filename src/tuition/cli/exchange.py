@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tuition.cli.options import Json
-from tuition.cli.show import answer, say
+from tuition.cli.show import Json, answer, say
 
 __all__ = ["export_replies", "import_replies"]
 

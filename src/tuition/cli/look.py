@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tuition.cli.options import Config, Folder, Json, Settings, resolved
-from tuition.cli.show import answer, per_cent, print_rows, print_table, say, typed
+from tuition.cli.show import (
+    Config,
+    Folder,
+    Json,
+    Settings,
+    answer,
+    per_cent,
+    print_rows,
+    print_table,
+    resolved,
+    say,
+    typed,
+)
 from tuition.core.errors import ConfigError, MissingExtra, near_name
 
 if TYPE_CHECKING:

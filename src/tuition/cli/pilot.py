@@ -6,8 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from tuition.cli.options import Config, Json, Settings, Yes, resolved
-from tuition.cli.show import answer, print_table, progress_bars, say, typed
+from tuition.cli.show import (
+    Config,
+    Json,
+    Settings,
+    Yes,
+    answer,
+    print_table,
+    progress_bars,
+    resolved,
+    say,
+    typed,
+)
 
 __all__ = ["pilot"]
 

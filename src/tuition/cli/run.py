@@ -12,8 +12,19 @@ import typer
 from rich.prompt import Confirm
 
 from tuition.cli import look
-from tuition.cli.options import Config, Folder, Json, Settings, Yes, resolved
-from tuition.cli.show import answer, print_ablation, progress_bars, say, typed
+from tuition.cli.show import (
+    Config,
+    Folder,
+    Json,
+    Settings,
+    Yes,
+    answer,
+    print_ablation,
+    progress_bars,
+    resolved,
+    say,
+    typed,
+)
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Print sentences, tables and progress for people, and JSON for machines.
+"""What several commands share: arguments and options, sentences, tables, progress, JSON.
 
 The result goes to stdout, progress and errors to stderr.
 """
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,11 +25,18 @@ from tuition.core.texts.visible import visible
 
 if TYPE_CHECKING:
     from tuition.core.protocols import Listener
-    from tuition.core.records import Json
+    from tuition.core.records import Json as JsonValue
+    from tuition.recipes.config import Experiment
     from tuition.recipes.plan.rounds import RoundPlan, RoundsPlan, Span
     from tuition.report import Row
 
 __all__ = [
+    "Config",
+    "Database",
+    "Folder",
+    "Json",
+    "Settings",
+    "Yes",
     "answer",
     "answer_in_json",
     "per_cent",
@@ -39,6 +46,7 @@ __all__ = [
     "print_rows",
     "print_table",
     "progress_bars",
+    "resolved",
     "say",
     "typed",
 ]
@@ -57,10 +65,26 @@ def answer_in_json(context: typer.Context, is_wanted: bool) -> bool:
     return is_wanted
 
 
-def answer(value: Mapping[str, Json] | list[Json]) -> None:
+def answer(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:
     """Print a value for machines where the command has --json."""
     if _OUT.quiet:
         print_json(value)
+
+
+Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
+Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
+Folder = Annotated[Path, typer.Argument(help="A run folder, or one that holds several.")]
+Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.", callback=answer_in_json)]
+Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.")]
+
+
+def resolved(config: Path, settings: list[str] | None) -> Experiment:
+    """Read a configuration file with its overrides."""
+    from tuition.core.config import read_toml
+    from tuition.recipes.config import resolve
+
+    return resolve(read_toml(config), tuple(settings or ()), where=str(config))
 
 
 def say(text: str, *, is_error: bool = False) -> None:
@@ -82,7 +106,7 @@ def typed(*words: object) -> str:
     return shlex.join([*program, *map(str, words)])
 
 
-def print_json(value: Mapping[str, Json] | list[Json]) -> None:
+def print_json(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:
     """Print a value for machines."""
     _JSON.out(visible(json.dumps(value, indent=2, ensure_ascii=False)), highlight=False)
 
@@ -140,7 +164,7 @@ class _Screen:
             self._tasks[stage] = self._bars.add_task(escape(visible(stage)), total=total)
         self._bars.update(self._tasks[stage], completed=done, total=total, visible=done < total)
 
-    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+    def table(self, title: str, rows: Sequence[Mapping[str, JsonValue]]) -> None:
         self._bars.console.print(_table(title, rows))
 
 

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tuition.cli.options import Database, Json
-from tuition.cli.show import answer, print_table, say, typed
+from tuition.cli.show import Database, Json, answer, print_table, say, typed
 
 __all__ = ["store"]
 

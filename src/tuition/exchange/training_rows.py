@@ -73,31 +73,7 @@ def training_rows(
     for number, path in _files(folder):
         for row in read_own_rows(path):
             if row["is_used"] or uses_all:
-                item = Annotation.from_json(row)
-                example, of_teacher = examples.get(item.example_id), terms.get(item.teacher)
-                if example is None:
-                    raise DataError(
-                        f"the run has an annotation of example {item.example_id!r}, which its data no longer "
-                        "have; bring back the files that its config.toml names"
-                    )
-                if of_teacher is None:
-                    raise ConfigError(
-                        f"config.toml of the run knows no teacher {item.teacher!r}, who wrote annotations"
-                    )
-                prompt, completion = wording(example, item)
-                yield {
-                    "prompt": prompt,
-                    "completion": completion,
-                    **{name: getattr(example, name) for name in _OF_EXAMPLE},
-                    **{name: getattr(item, name) for name in _OF_ANNOTATION},
-                    **{name: getattr(of_teacher, name) for name in ("model", *TERMS)},
-                    "choices": list(example.choices),
-                    "teacher_answer": item.answer,
-                    "round": number,
-                    "is_used": bool(row["is_used"]),
-                    "faults": list(item.faults),
-                    "completion_id": content_id(completion)[:16],
-                }
+                yield _row(row, examples, terms, wording=wording, number=number)
 
 
 def _files(folder: Path) -> list[tuple[int | None, Path]]:
@@ -110,3 +86,36 @@ def _files(folder: Path) -> list[tuple[int | None, Path]]:
             f"the run in {str(folder)!r} has no annotations; name one whose recipe asks teachers for them"
         )
     return [(None, folder / "annotations.jsonl")]
+
+
+def _row(
+    row: Row,
+    examples: Mapping[str, Example],
+    terms: Mapping[str, Terms],
+    *,
+    wording: Wording,
+    number: int | None,
+) -> Row:
+    item = Annotation.from_json(row)
+    example, of_teacher = examples.get(item.example_id), terms.get(item.teacher)
+    if example is None:
+        raise DataError(
+            f"the run has an annotation of example {item.example_id!r}, which its data no longer "
+            "have; bring back the files that its config.toml names"
+        )
+    if of_teacher is None:
+        raise ConfigError(f"config.toml of the run knows no teacher {item.teacher!r}, who wrote annotations")
+    prompt, completion = wording(example, item)
+    return {
+        "prompt": prompt,
+        "completion": completion,
+        **{name: getattr(example, name) for name in _OF_EXAMPLE},
+        **{name: getattr(item, name) for name in _OF_ANNOTATION},
+        **{name: getattr(of_teacher, name) for name in ("model", *TERMS)},
+        "choices": list(example.choices),
+        "teacher_answer": item.answer,
+        "round": number,
+        "is_used": bool(row["is_used"]),
+        "faults": list(item.faults),
+        "completion_id": content_id(completion)[:16],
+    }
