@@ -34,8 +34,8 @@ import kill_child
 
 from tuition.core.budget import Cost, price_of
 from tuition.core.records import Usage
-from tuition.core.store.upkeep import reconcile_store, verify_store
 from tuition.playground.serving import FAULTS, Faults
+from tuition.upkeep import reconcile_store, verify_store
 
 N = 300
 RUNS = 200

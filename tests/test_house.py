@@ -15,7 +15,10 @@ from tuition.core.config import Section
 
 ROOT = Path(tuition.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-CRAFTS = {"tasks", "teachers", "annotation", "selection", "student", "evaluation", "playground", "exchange"}
+CRAFTS = {
+    *("tasks", "teachers", "annotation", "selection", "student", "evaluation"),
+    *("playground", "exchange", "upkeep"),
+}
 BELOW = {
     "core": {"core"},
     **{craft: {"core", craft} for craft in CRAFTS},

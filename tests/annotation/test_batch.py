@@ -26,8 +26,8 @@ from tuition.core.budget import Budget, Cost, worst_cost
 from tuition.core.errors import DataError, TeacherError
 from tuition.core.records import Failure, Reply, Usage
 from tuition.core.store import Place, Store
-from tuition.core.store.upkeep import export_store, import_rows, reconcile_store, verify_store
 from tuition.playground.serving import FAULTS, Faults, app
+from tuition.upkeep import export_store, import_rows, reconcile_store, verify_store
 
 N = 10
 

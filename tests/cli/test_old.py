@@ -15,11 +15,11 @@ from tuition.core.config import read_toml
 from tuition.core.records import Request
 from tuition.core.store import Store
 from tuition.core.store.schema import SCHEMA_VERSION
-from tuition.core.store.upkeep import verify_store
 from tuition.recipes import versions
 from tuition.recipes.compare import compare_runs
 from tuition.recipes.config import dump, resolve
 from tuition.tasks.kinds import Mixed
+from tuition.upkeep import verify_store
 
 OLD = Path(__file__).parents[1] / "fixtures" / "v0.1.0"
 UNFINISHED = ("asking", "halfway", "training")

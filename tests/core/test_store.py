@@ -42,7 +42,7 @@ from tuition.core.store import (
     ledger,
     writer,
 )
-from tuition.core.store.upkeep import verify_store
+from tuition.upkeep import verify_store
 
 
 def test_reserve_attempt_settle(store):

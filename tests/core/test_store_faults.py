@@ -12,7 +12,7 @@ from ledgers import PLACE, REPLY, WORST, buy, request, reserve, run_script, sett
 from tuition.core.budget import Cost
 from tuition.core.errors import StoreError
 from tuition.core.store import Busy, Kept, Reserved, Store, writer
-from tuition.core.store.upkeep import compact_store, verify_store
+from tuition.upkeep import compact_store, verify_store
 
 LOCKER = """
     import sqlite3, sys

@@ -16,7 +16,7 @@ from ledgers import run_script
 from tuition.core.budget import Cost, Price
 from tuition.core.records import Failure, Message, Reply, Request, Usage, canonical_json, content_id
 from tuition.core.store import Busy, Cap, Kept, Left, Place, Refused, Reserved, Store
-from tuition.core.store.upkeep import reconcile_store, verify_store
+from tuition.upkeep import reconcile_store, verify_store
 
 texts = st.text(max_size=12)
 values = st.recursive(

@@ -4,7 +4,7 @@ from tuition.core.records import Example
 from tuition.core.splits import SealedTest
 from tuition.core.store import Store
 from tuition.core.store.openings import note_opening, times_opened
-from tuition.core.store.upkeep import merge_stores
+from tuition.upkeep import merge_stores
 
 
 def opened(path, *runs, test="t"):

@@ -17,7 +17,7 @@ from tuition.core.records import Request
 from tuition.core.store import Cap, Kept, Left, Place, Reserved, Store, leases, ledger, schema
 from tuition.core.store.spend import spend_of
 from tuition.core.store.sums import refusal
-from tuition.core.store.upkeep import verify_store
+from tuition.upkeep import verify_store
 
 VERSION_1 = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

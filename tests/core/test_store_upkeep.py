@@ -26,7 +26,7 @@ from tuition.core.budget import Cost
 from tuition.core.errors import DataError, StoreError
 from tuition.core.records import Usage
 from tuition.core.store import Kept, Place, Reserved, Store, writer
-from tuition.core.store.upkeep import (
+from tuition.upkeep import (
     compact_store,
     export_store,
     import_rows,
@@ -35,7 +35,7 @@ from tuition.core.store.upkeep import (
     store_info,
     verify_store,
 )
-from tuition.core.store.upkeep.usage import Charge, read_charges
+from tuition.upkeep.charges import Charge, read_charges
 
 LATER = 4e9
 """The lists here say no times; they were fetched after every call."""

@@ -20,10 +20,10 @@ from tuition.core.budget import Cost, Usage, price_of
 from tuition.core.errors import TeacherError
 from tuition.core.records import Failure, Message, Request
 from tuition.core.store import Place, Store
-from tuition.core.store.upkeep import reconcile_store, verify_store
 from tuition.playground.serving import FAULTS, Faults, app
 from tuition.teachers import TeacherConfig, make_teacher
 from tuition.teachers.http.forms import FORMS
+from tuition.upkeep import reconcile_store, verify_store
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 PRICE = price_of(prompt=3, completion=15)

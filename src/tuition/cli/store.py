@@ -21,7 +21,7 @@ store = typer.Typer(
 @store.command()
 def info(path: Database = Path("tuition.db"), json: Json = False) -> None:
     """Say what a store holds: calls and money by teacher, runs, batches under way."""
-    from tuition.core.store.upkeep import store_info
+    from tuition.upkeep import store_info
 
     found = store_info(path)
     answer(found.to_json())
@@ -43,7 +43,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Hold a store against its promises; exit code 1 where something is wrong."""
-    from tuition.core.store.upkeep import verify_store
+    from tuition.upkeep import verify_store
 
     found = verify_store(path, repair=repair)
     answer(found.to_json())
@@ -83,7 +83,7 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Settle calls whose end nobody saw against a list of what was charged."""
-    from tuition.core.store.upkeep import reconcile_store
+    from tuition.upkeep import reconcile_store
 
     found = reconcile_store(
         path,
@@ -130,7 +130,7 @@ def export_rows(
     json: Json = False,
 ) -> None:
     """Write every call, with its answer, into one file."""
-    from tuition.core.store.upkeep import export_store
+    from tuition.upkeep import export_store
 
     n = export_store(path, out, form=form)
     answer({"path": str(out), "rows": n})
@@ -145,7 +145,7 @@ def import_file(
     json: Json = False,
 ) -> None:
     """Add the calls of an exported file; what is there already is not doubled."""
-    from tuition.core.store.upkeep import import_rows
+    from tuition.upkeep import import_rows
 
     _show_carried(path, import_rows(path, source).to_json())
 
@@ -159,7 +159,7 @@ def merge(
     json: Json = False,
 ) -> None:
     """Bring two stores together; equal rows are not doubled."""
-    from tuition.core.store.upkeep import merge_stores
+    from tuition.upkeep import merge_stores
 
     carried = merge_stores(left, right, out=out)
     _show_carried(left if out is None else out, carried.to_json())
@@ -175,7 +175,7 @@ def compact(
     json: Json = False,
 ) -> None:
     """Make a store smaller; no call and no answer goes."""
-    from tuition.core.store.upkeep import compact_store
+    from tuition.upkeep import compact_store
 
     found = compact_store(path, drop_raw=drop_raw)
     answer(found.to_json())
@@ -216,7 +216,7 @@ def _when(moment: float) -> str:
 
 def _moment(text: str | None, option: str) -> float | None:
     from tuition.core.errors import DataError
-    from tuition.core.store.upkeep.usage import moment_of
+    from tuition.upkeep.charges import moment_of
 
     moment = None if text is None else moment_of(text)
     if text is not None and moment is None:

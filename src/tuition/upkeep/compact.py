@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tuition.core.errors import StoreError
 from tuition.core.records import Record
-from tuition.core.store.upkeep.opening import open_store, size_of
 from tuition.core.store.writer import connect
+from tuition.upkeep.opening import open_store, size_of
 
 __all__ = ["Compacted", "compact_store"]
 

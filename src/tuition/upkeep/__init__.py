@@ -5,13 +5,13 @@ Knows no command line; each verb is a function that gives a record.
 
 from __future__ import annotations
 
-from tuition.core.store.upkeep.compact import Compacted, compact_store
-from tuition.core.store.upkeep.info import StoreInfo, TeacherInfo, store_info
-from tuition.core.store.upkeep.merge import merge_stores
-from tuition.core.store.upkeep.opening import open_store
-from tuition.core.store.upkeep.reconcile import Difference, Reconciled, reconcile_store
-from tuition.core.store.upkeep.transfer import Carried, Form, export_store, import_rows
-from tuition.core.store.upkeep.verify import Fault, Verdict, verify_store
+from tuition.upkeep.compact import Compacted, compact_store
+from tuition.upkeep.info import StoreInfo, TeacherInfo, store_info
+from tuition.upkeep.merge import merge_stores
+from tuition.upkeep.opening import open_store
+from tuition.upkeep.reconcile import Difference, Reconciled, reconcile_store
+from tuition.upkeep.transfer import Carried, Form, export_store, import_rows
+from tuition.upkeep.verify import Fault, Verdict, verify_store
 
 __all__ = [
     "Carried",

@@ -11,7 +11,7 @@ from pathlib import Path
 from tuition.core.records import Record, Request
 from tuition.core.store.outcomes import Place
 from tuition.core.store.sums import HELD_NANO, HELD_TOKENS
-from tuition.core.store.upkeep.opening import open_store
+from tuition.upkeep.opening import open_store
 
 __all__ = ["Fault", "Verdict", "verify_store"]
 

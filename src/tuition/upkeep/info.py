@@ -10,7 +10,7 @@ from tuition.core.budget import to_usd
 from tuition.core.records import Json, Record
 from tuition.core.store.schema import SCHEMA_VERSION
 from tuition.core.store.sums import HELD_NANO
-from tuition.core.store.upkeep.opening import money_of, open_store, size_of
+from tuition.upkeep.opening import money_of, open_store, size_of
 
 __all__ = ["StoreInfo", "TeacherInfo", "store_info"]
 

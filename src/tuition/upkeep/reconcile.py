@@ -15,8 +15,8 @@ from tuition.core.errors import DataError
 from tuition.core.records import Record, Usage
 from tuition.core.store import Store
 from tuition.core.store.ledger import count_attempt, free_attempt, lose_attempt
-from tuition.core.store.upkeep.opening import money_of, open_store
-from tuition.core.store.upkeep.usage import Charge, Charges, call_of, read_charges
+from tuition.upkeep.charges import Charge, Charges, call_of, read_charges
+from tuition.upkeep.opening import money_of, open_store
 
 __all__ = ["Difference", "Reconciled", "reconcile_store"]
 

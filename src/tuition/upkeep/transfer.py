@@ -20,7 +20,7 @@ from tuition.core.rows import read_rows, write_rows
 from tuition.core.store import Store
 from tuition.core.store.leases import is_alive
 from tuition.core.store.sums import add_to_sums, held_by, recount_sums, scopes_of
-from tuition.core.store.upkeep.opening import open_store
+from tuition.upkeep.opening import open_store
 
 __all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "stored_rows"]
 
