@@ -1,4 +1,4 @@
-"""Look after a store: say what it holds, hold it against its promises, settle, carry, merge, make smaller.
+"""Look after a store: say what it holds, check its promises, settle, carry, merge, make smaller.
 
 Knows no command line; each verb is a function that gives a record.
 """
@@ -6,9 +6,8 @@ Knows no command line; each verb is a function that gives a record.
 from __future__ import annotations
 
 from tuition.upkeep.compact import Compacted, compact_store
-from tuition.upkeep.info import StoreInfo, TeacherInfo, store_info
+from tuition.upkeep.info import StoreInfo, TeacherInfo, open_store, store_info
 from tuition.upkeep.merge import merge_stores
-from tuition.upkeep.opening import open_store
 from tuition.upkeep.reconcile import Difference, Reconciled, reconcile_store
 from tuition.upkeep.transfer import Carried, Form, export_store, import_rows
 from tuition.upkeep.verify import Fault, Verdict, verify_store

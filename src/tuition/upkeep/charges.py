@@ -1,4 +1,4 @@
-"""Read what a provider, a gateway or the playground's server says was charged: one row a call."""
+"""Read a list of charges of a provider, a gateway or the playground's server: one row a call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TAG = ("tag", "client_request_id", "custom_id", "metadata.tag")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge(Record):
-    """What one tag was charged."""
+    """The charge of one tag."""
 
     tag: str
     """Name of the attempt; empty: the list does not say."""
@@ -42,18 +42,10 @@ class Charge(Record):
 
 
 def read_charges(path: Path) -> Iterator[Charge]:
-    """Read a list of charges, one at a time.
+    """Read one charge a row; lines that report an error and count no tokens are passed over.
 
-    Args:
-        path: Any file of rows: JSON Lines, CSV, Parquet. The name of the attempt stands in `tag`,
-            `client_request_id`, `custom_id` or `metadata.tag`; tokens in `prompt_tokens` or
-            `input_tokens` and so on, in the row or in its `usage`, as batch outputs have them.
-
-    Yields:
-        One charge a row; none for a line that tells of an error and counts no tokens.
-
-    Raises:
-        DataError: A row has no count of tokens, or one that is no whole number, or a time that is none.
+    The name of the attempt is in `tag`, `client_request_id`, `custom_id` or `metadata.tag`; tokens are in
+    `prompt_tokens` or `input_tokens` and so on, in the row or in its `usage`, as batch outputs have them.
     """
     for number, row in enumerate(read_rows(path), start=1):
         place = f"{str(path)!r} row {number}"
@@ -82,7 +74,7 @@ def read_charges(path: Path) -> Iterator[Charge]:
 
 
 def _is_error(row: Mapping[str, Json]) -> bool:
-    """Whether a row says that its call brought nothing, as some lines of a batch's output do."""
+    """Whether a row reports that its call failed, as some lines of a batch's output do."""
     response, result = row.get("response"), row.get("result")
     if isinstance(response, Mapping):
         body = response.get("body")
@@ -133,14 +125,7 @@ def _number(counts: Mapping[str, Json], names: tuple[str, ...], *, place: str) -
 
 
 def moment_of(text: str) -> float | None:
-    """Read a time as people write it.
-
-    Args:
-        text: Such as 2026-01-31 or 2026-01-31T12:00:00-05:00; one without a zone is in UTC.
-
-    Returns:
-        Seconds since 1970; None: it is no time.
-    """
+    """Seconds since 1970 of an ISO time, which is in UTC where it has no zone; None: it is no time."""
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
@@ -165,14 +150,7 @@ def _time(value: Json, *, place: str) -> float | None:
 
 
 def call_of(tag: str) -> str:
-    """Name the call that an attempt was part of.
-
-    Args:
-        tag: Of an attempt; those of one call that brings several samples are `x`, `x.1`, `x.2` and so on.
-
-    Returns:
-        The part before the point.
-    """
+    """The part of a tag before its point: samples of one call have the tags `x`, `x.1`, `x.2` and so on."""
     return tag.partition(".")[0]
 
 
@@ -188,12 +166,8 @@ class Charges:
     """A list of charges, gathered by tag; on disk while it is long."""
 
     def __init__(self, charges: Iterator[Charge]) -> None:
-        """Gather.
-
-        Args:
-            charges: In any order; rows of one tag are added up.
-        """
-        # A database without a name lies in memory while it is small, and in a file of its own afterwards.
+        """Gather charges in any order; rows of one tag are added up."""
+        # an empty name makes SQLite use memory, and a temporary file once that is too small
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute(
@@ -215,7 +189,7 @@ class Charges:
         self._connection.execute("COMMIT")
 
     def close(self) -> None:
-        """Give the room back."""
+        """Close the temporary database."""
         self._connection.close()
 
     def __contains__(self, tag: str) -> bool:
@@ -227,26 +201,12 @@ class Charges:
             yield _charge(row)
 
     def is_alone(self, tag: str) -> bool:
-        """Say whether a tag is the only one of its call that was charged, as of samples asked for together.
-
-        Args:
-            tag: One of the list.
-
-        Returns:
-            False where other samples of the call have charges of their own.
-        """
+        """Whether a tag is the only one of its call that was charged, as of samples asked for together."""
         query = "SELECT COUNT(*) FROM charges WHERE call = ?"
         return self._connection.execute(query, (call_of(tag),)).fetchone()[0] == 1
 
     def call(self, tag: str) -> Charge | None:
-        """Add up what was charged for all samples of one call.
-
-        Args:
-            tag: Of any of its attempts.
-
-        Returns:
-            The sum; None: nothing was charged for it.
-        """
+        """The sum of the charges for all samples of one call; None: there is none."""
         row = self._connection.execute(
             "SELECT call AS tag, SUM(n) AS n, SUM(prompt) AS prompt, SUM(cached) AS cached, "
             "SUM(completion) AS completion, min(has_cached) AS has_cached, min(first) AS first "
@@ -256,11 +216,7 @@ class Charges:
         return None if row is None else _charge(row)
 
     def totals(self) -> tuple[int, int, float | None, float | None]:
-        """Add all of it up.
-
-        Returns:
-            Rows, tokens, first and last time; None: the list says no times.
-        """
+        """Rows, tokens, first and last time; None: the list has no times."""
         row = self._connection.execute(
             "SELECT coalesce(SUM(n), 0), coalesce(SUM(prompt + completion), 0), MIN(first), MAX(last) "
             "FROM charges"

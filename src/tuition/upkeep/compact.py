@@ -1,4 +1,4 @@
-"""Make a store smaller: give back the room of what is gone, and of bodies nobody reads."""
+"""Make a store smaller: give back free pages, and drop raw bodies where that is wanted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from tuition.core.errors import StoreError
 from tuition.core.records import Record
 from tuition.core.store.writer import connect
-from tuition.upkeep.opening import open_store, size_of
+from tuition.upkeep.info import open_store, size_of
 
 __all__ = ["Compacted", "compact_store"]
 
@@ -19,7 +19,7 @@ _AT_ONCE = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted(Record):
-    """What came of making a store smaller."""
+    """The result of making a store smaller."""
 
     bytes_before: int
     """On disk, the journal included."""

@@ -1,4 +1,4 @@
-"""Say what a store holds. Reads only."""
+"""Open a store that exists, and count what it holds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuition.core.budget import to_usd
+from tuition.core.errors import DataError, nearest, some_of
 from tuition.core.records import Json, Record
+from tuition.core.store import Store
 from tuition.core.store.schema import SCHEMA_VERSION
 from tuition.core.store.sums import HELD_NANO
-from tuition.upkeep.opening import money_of, open_store, size_of
 
-__all__ = ["StoreInfo", "TeacherInfo", "store_info"]
+__all__ = ["StoreInfo", "TeacherInfo", "money_of", "open_store", "size_of", "store_info"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,31 @@ class StoreInfo(Record):
     teachers: tuple[TeacherInfo, ...]
     batches: tuple[dict[str, Json], ...]
     """Those that are not over."""
+
+
+def open_store(path: Path) -> Store:
+    """Open a store that exists, and make none; the caller closes it."""
+    if path.is_dir():
+        stores = sorted(item.name for item in path.glob("*.db")) or ["tuition.db"]
+        raise DataError(f"{str(path)!r} is a folder; name the store in it, such as {some_of(stores)}")
+    if not path.is_file():
+        known = [item.name for item in path.parent.glob("*.db")] if path.parent.is_dir() else []
+        raise DataError(f"there is no store {str(path)!r}{nearest(path.name, known) or '; correct the path'}")
+    return Store(path)
+
+
+def money_of(connection: sqlite3.Connection) -> float | None:
+    """Dollars of all attempts, open and unknown ones at their worst; None: a price is unknown."""
+    row = connection.execute(
+        f"SELECT SUM(nano), TOTAL(nano IS NULL) FROM (SELECT {HELD_NANO} AS nano FROM attempts)"
+    ).fetchone()
+    return None if row[1] else to_usd(row[0] or 0)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a store on disk, with its journal."""
+    parts = (path, path.with_name(f"{path.name}-wal"))
+    return sum(part.stat().st_size for part in parts if part.exists())
 
 
 def store_info(path: Path) -> StoreInfo:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuition.core.errors import DataError, StoreError
 from tuition.core.store import Store
-from tuition.upkeep.opening import open_store
+from tuition.upkeep.info import open_store
 from tuition.upkeep.transfer import Carried, adopt_rows, stored_rows
 
 __all__ = ["merge_stores"]

@@ -16,7 +16,7 @@ from tuition.core.records import Record, Usage
 from tuition.core.store import Store
 from tuition.core.store.ledger import count_attempt, free_attempt, lose_attempt
 from tuition.upkeep.charges import Charge, Charges, call_of, read_charges
-from tuition.upkeep.opening import money_of, open_store
+from tuition.upkeep.info import money_of, open_store
 
 __all__ = ["Difference", "Reconciled", "reconcile_store"]
 
@@ -45,7 +45,7 @@ class Difference(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled(Record):
-    """What came of holding a store against a list of charges."""
+    """The result of comparing a store with a list of charges."""
 
     rows: int
     """Of the list."""
@@ -91,7 +91,7 @@ class Reconciled(Record):
 
 @dataclass(slots=True)
 class _Tally:
-    """What has been found so far."""
+    """Counts and differences so far."""
 
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
@@ -162,7 +162,7 @@ _COUNTS = (
     *("lost", "freed", "counted", "charged", "under_way", "agreed", "differing"),
     *("strange", "untagged", "strange_tokens", "doubled"),
 )
-# An index of rows that have a tag is of use only where the question says that it wants such a one.
+# `tag != ''` is in the query because SQLite uses a partial index only where the query has its condition
 _BY_TAG = "SELECT * FROM attempts WHERE tag = ? AND tag != '' ORDER BY state != 'unknown', id"
 _BY_CALL = "SELECT * FROM attempts WHERE (tag = ? OR tag >= ? AND tag < ?) AND tag != '' ORDER BY id"
 _UNKNOWN = "SELECT COUNT(*) FROM attempts WHERE state = 'unknown'"
@@ -179,10 +179,10 @@ def _span(listed: Path, since: float | None, until: float | None) -> tuple[float
 
 
 def _match(connection: sqlite3.Connection, part: list[Charge], *, charges: Charges, tally: _Tally) -> None:
-    """Hold some charges against the attempts they name."""
+    """Match some charges with the attempts that they name."""
     for charge in part:
         tokens = charge.usage.prompt_tokens + charge.usage.completion_tokens
-        # Where two stores were merged a tag may stand twice; the one that waits for news comes first.
+        # after a merge two attempts may have one tag; the one with an unknown outcome comes first
         row = connection.execute(_BY_TAG, (charge.tag,)).fetchone()
         if row is None:
             tally.counts["strange" if charge.tag else "untagged"] += charge.rows
@@ -194,7 +194,7 @@ def _match(connection: sqlite3.Connection, part: list[Charge], *, charges: Charg
         if charges.is_alone(charge.tag):
             rows = _call(connection, charge.tag)
             if rows[0]["tag"] != charge.tag:
-                # Whatever was sent together goes under the first tag of it.
+                # samples sent together are charged under their first tag
                 rows = [row]
         _settle(connection, rows, charge, charges=charges, tally=tally)
 
@@ -213,7 +213,7 @@ def _settle(
     charges: Charges,
     tally: _Tally,
 ) -> None:
-    """Charge attempts that bear one charge together; the first that is not known well bears what is left."""
+    """Charge attempts that share one charge; the first whose cost is not counted bears what is left."""
     if any(row["state"] == "open" for row in rows):
         tally.counts["under_way"] += 1
         return
@@ -238,7 +238,7 @@ def _settle(
 
 
 def _is_loose(row: sqlite3.Row) -> bool:
-    """Whether nobody has counted what an attempt cost."""
+    """Whether the cost of an attempt is not counted: an unknown outcome, or an estimate."""
     return row["state"] == "unknown" or bool(row["is_estimated"] and row["tokens"])
 
 
@@ -255,7 +255,7 @@ def _less(charge: Charge, known: list[sqlite3.Row]) -> Usage:
 def _compare(
     connection: sqlite3.Connection, row: sqlite3.Row, charge: Charge, *, charges: Charges, tally: _Tally
 ) -> None:
-    """Hold a settled attempt against its charge; of a call that brought several, all against all."""
+    """Compare a settled attempt with its charge; where a call has several samples, all with all."""
     ours, theirs = _counts(row), charge
     if ours != _listed(theirs, ours):
         samples = [sample for sample in _call(connection, row["tag"]) if sample["tokens"]]
@@ -286,17 +286,14 @@ def _listed(charge: Charge, ours: tuple[int, int, int]) -> tuple[int, int, int]:
     return (usage.prompt_tokens, cached, usage.completion_tokens)
 
 
-def _note_difference(tally: _Tally, row: sqlite3.Row, listed: tuple[int, int, int]) -> None:
+def _note_difference(tally: _Tally, row: sqlite3.Row, theirs: tuple[int, int, int]) -> None:
     tally.counts["differing"] += 1
-    if len(tally.differences) < _SHOWN:
-        tally.differences.append(_difference(row, listed))
-
-
-def _difference(row: sqlite3.Row, theirs: tuple[int, int, int]) -> Difference:
+    if len(tally.differences) == _SHOWN:
+        return
     price = None if row["price"] is None else Price.from_json(json.loads(row["price"]))
     usage = Usage(prompt_tokens=theirs[0], cached_tokens=theirs[1], completion_tokens=theirs[2])
     listed = Cost.of(usage, price)
-    return Difference(
+    difference = Difference(
         attempt_id=row["id"],
         tag=row["tag"],
         state=row["state"],
@@ -306,6 +303,7 @@ def _difference(row: sqlite3.Row, theirs: tuple[int, int, int]) -> Difference:
         listed_usd=to_usd(listed.nano),
         is_estimated=bool(row["is_estimated"]),
     )
+    tally.differences.append(difference)
 
 
 def _look_for_absent(

@@ -20,7 +20,7 @@ from tuition.core.rows import read_rows, write_rows
 from tuition.core.store import Store
 from tuition.core.store.leases import is_alive
 from tuition.core.store.sums import add_to_sums, held_by, recount_sums, scopes_of
-from tuition.upkeep.opening import open_store
+from tuition.upkeep.info import open_store
 
 __all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "stored_rows"]
 
@@ -37,23 +37,15 @@ _NUMBERS = (
 _MOMENTS = ("latency_s", "started_at", "ended_at")
 _OUTCOME = (
     *("state", "cost_nano", "paid_nano", "tokens", "prompt_tokens", "cached_tokens", "completion_tokens"),
-    *(
-        "reasoning_tokens",
-        "is_estimated",
-        "returned_model",
-        "latency_s",
-        "ended_at",
-        "failure",
-        "headers",
-        "raw",
-    ),
+    *("reasoning_tokens", "is_estimated", "returned_model", "latency_s", "ended_at", "failure", "headers"),
+    "raw",
 )
-"""Columns that say what a call came to."""
+"""Columns of the outcome of a call."""
 _NO_ROW = (
     *(KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError),
     sqlite3.IntegrityError,
 )
-"""What a row that is none of a store's comes to."""
+"""Errors of a row that is no row of a store."""
 _QUERY = """
   SELECT a.*, r.reply, iif(r.reply IS NULL, NULL, (
     SELECT json_group_array(json_object('run', run, 'round', round, 'teacher', teacher, 'role', role))
@@ -64,7 +56,7 @@ _QUERY = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried(Record):
-    """What came of carrying rows into a store."""
+    """The result of carrying rows into a store."""
 
     attempts: int
     """Rows that were added."""
@@ -75,7 +67,7 @@ class Carried(Record):
     updated: int
     """Those of them whose end was not known here as it is there; they have it now."""
     unknown: int
-    """Rows that were open and are unknown outcomes now, for nobody here will see their end."""
+    """Rows that were open and are unknown outcomes now, because no process here will see their end."""
 
 
 def export_store(path: Path, out: Path, *, form: Form = "jsonl") -> int:
@@ -127,34 +119,16 @@ def import_rows(path: Path, source: Path) -> Carried:
 
 
 def stored_rows(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """Read every attempt, with its reply and its uses.
-
-    Args:
-        connection: To the store.
-
-    Yields:
-        The columns of `attempts`, and `reply` and `uses`; JSON as text.
-    """
+    """Read every attempt: the columns of `attempts`, with `reply` and `uses`; JSON as text."""
     for row in connection.execute(_QUERY):
         yield dict(row)
 
 
 def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -> Carried:
-    """Add rows to a store, some hundreds in a transaction; the sums grow with them.
+    """Add rows of `stored_rows` to a store, some hundreds in a transaction; the sums grow with them.
 
     A row is there already where an attempt has its tag, or, of rows without one, its key and its beginning.
-    Such a one takes over an outcome that says more than its own.
-
-    Args:
-        store: Where to.
-        rows: As `stored_rows` gives them.
-        place: Where from, for errors.
-
-    Returns:
-        What was added.
-
-    Raises:
-        DataError: A row is no row of a store.
+    Such an attempt takes over an outcome that says more than its own. `place` is for errors.
     """
     counts = dict.fromkeys(("attempts", "replies", "known", "updated", "unknown"), 0)
     waiting = enumerate(rows, start=1)
@@ -199,7 +173,13 @@ def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[s
         (row["key"], row["sample"], attempt_id, row["reply"]),
     )
     added["replies"] += made.rowcount
-    _add_uses(connection, row)
+    connection.executemany(
+        "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)",
+        [
+            (use["run"], row["key"], use["round"], use["teacher"], use["role"])
+            for use in json.loads(row.get("uses") or "[]")
+        ],
+    )
 
 
 def _insert(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[str, int]) -> tuple[int, str]:
@@ -246,23 +226,13 @@ def _known(connection: sqlite3.Connection, row: Mapping[str, Any]) -> sqlite3.Ro
     return connection.execute(f"SELECT * FROM attempts WHERE {query}", values).fetchone()
 
 
-def _add_uses(connection: sqlite3.Connection, row: Mapping[str, Any]) -> None:
-    connection.executemany(
-        "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)",
-        [
-            (use["run"], row["key"], use["round"], use["teacher"], use["role"])
-            for use in json.loads(row.get("uses") or "[]")
-        ],
-    )
-
-
 def _told(row: Mapping[str, Any]) -> dict[str, Json]:
     """The nested columns as values."""
     return {name: None if row[name] is None else json.loads(row[name]) for name in _NESTED}
 
 
 def _folded(row: Mapping[str, Json]) -> dict[str, Json]:
-    """The nested columns as texts, whichever form they had."""
+    """The nested columns as texts, in either form."""
     return {
         name: canonical_json(value) if isinstance(value := row.get(name), dict | list) else value
         for name in _NESTED

@@ -1,4 +1,4 @@
-"""Hold a store against its own promises, and mend the one thing that can be counted anew: its sums."""
+"""Check the promises of a store, and repair the one thing that can be counted anew: its sums."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tuition.core.records import Record, Request
 from tuition.core.store.outcomes import Place
 from tuition.core.store.sums import HELD_NANO, HELD_TOKENS
-from tuition.upkeep.opening import open_store
+from tuition.upkeep.info import open_store
 
 __all__ = ["Fault", "Verdict", "verify_store"]
 
@@ -35,7 +35,7 @@ class Fault(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict(Record):
-    """What became of holding a store against its promises."""
+    """The result of checking a store."""
 
     path: str
     attempts: int | None
@@ -50,7 +50,7 @@ class Verdict(Record):
 
 
 def verify_store(path: Path, *, repair: bool = False) -> Verdict:
-    """Hold a store against its promises.
+    """Check the promises of a store.
 
     Args:
         path: The file.

@@ -86,7 +86,7 @@ class Store:
         asks_again: bool = True,
         batch: str = "",
     ) -> Written[Outcome]:
-        """Set the worst cost of a call aside under every cap, or say why the call must not be made.
+        """Reserve the worst cost of a call under every cap, or say why the call must not be made.
 
         Args:
             request: The call.
@@ -94,7 +94,7 @@ class Store:
             place: Whose call it is.
             caps: The limits that hold for it.
             price: What it will be settled with; kept beside the attempt.
-            asks_again: Whether a call whose end nobody saw may be made once more.
+            asks_again: Whether a call with an unknown outcome may be made once more.
             batch: The batch it is part of, from `open_batch` and not yet handed over; empty: none.
 
         Returns:
@@ -119,12 +119,12 @@ class Store:
         return self._writer.submit(act)
 
     def settle(self, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool) -> Written[None]:
-        """Replace a reservation by what the call really came to.
+        """Replace a reservation by the outcome of the call.
 
         Args:
             attempt_id: From `Reserved`.
             reply: What came back, a failure included.
-            cost: Of the usage the provider counted; not looked at where nobody saw the end.
+            cost: Of the usage the provider counted; not used where the outcome is unknown.
             is_paid: Whether the cost was newly paid, which a recorded reply's is not.
 
         Returns:
@@ -202,7 +202,7 @@ class Store:
             return batches.waiting_of(connection, batch)
 
     def write(self, act: Act[Result]) -> Future[Result]:
-        """Do something to the rows that has no method of its own, as the upkeep of a store does.
+        """Run an act in a transaction of the writer, as the upkeep of a store does.
 
         Args:
             act: Done inside a transaction, all of it or nothing.

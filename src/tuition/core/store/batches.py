@@ -1,4 +1,4 @@
-"""The batches of the store: many calls handed over at once, answered hours later, whoever lives to see it.
+"""The batches of the store: many calls handed over at once, answered hours later, perhaps to another process.
 
 Each act is done inside one transaction of the writer. Knows no provider.
 """
@@ -26,7 +26,7 @@ class Batch(Record):
     teacher: str
     endpoint: str
     state: str
-    """made (its calls are being reserved, or nobody saw whether it was handed over), sent, over."""
+    """made (its calls are being reserved, or it is not known whether it was handed over), sent, over."""
     remote: str | None
     """The provider's id; None: not known."""
     made_at: float
@@ -38,18 +38,7 @@ class Batch(Record):
 def open_batch(
     connection: sqlite3.Connection, name: str, *, place: Place, teacher: str, endpoint: str
 ) -> None:
-    """Make a batch that calls can be reserved for.
-
-    Args:
-        connection: In a transaction.
-        name: Ours, and new.
-        place: Whose it is.
-        teacher: Who is asked.
-        endpoint: Where.
-
-    Raises:
-        StoreError: The name is taken, or empty.
-    """
+    """Make a batch that calls can be reserved for; its name must be new."""
     if not name:
         raise StoreError("a batch needs a name.")
     if connection.execute("SELECT 1 FROM batches WHERE name = ?", (name,)).fetchone():
@@ -61,46 +50,21 @@ def open_batch(
 
 
 def check_is_made(connection: sqlite3.Connection, name: str) -> None:
-    """Refuse to add a call to a batch that takes none.
-
-    Args:
-        connection: To the store.
-        name: The batch's.
-
-    Raises:
-        StoreError: It was handed over, is over, or was never made.
-    """
+    """Refuse to add a call to a batch that was handed over, is over, or was never made."""
     state = _state(connection, name)
     if state != "made":
         raise StoreError(f"batch {name!r} is {state} and takes no further call; open another.")
 
 
 def sent_batch(connection: sqlite3.Connection, name: str, remote: str) -> None:
-    """Note under which id the provider has a batch.
-
-    Args:
-        connection: In a transaction.
-        name: Ours.
-        remote: The provider's.
-
-    Raises:
-        StoreError: It is over, or was never made.
-    """
+    """Note under which id the provider has a batch."""
     if _state(connection, name) == "over":
         raise StoreError(f"batch {name!r} is over and cannot be handed over again; open another.")
     connection.execute("UPDATE batches SET state = 'sent', remote = ? WHERE name = ?", (remote, name))
 
 
 def end_batch(connection: sqlite3.Connection, name: str) -> None:
-    """Close a batch; its attempts still open become unknown outcomes.
-
-    Args:
-        connection: In a transaction.
-        name: Ours; ending one that is over changes nothing.
-
-    Raises:
-        StoreError: It was never made.
-    """
+    """Close a batch; its attempts still open become unknown outcomes."""
     if _state(connection, name) == "over":
         return
     connection.execute("UPDATE batches SET state = 'over', ended_at = ? WHERE name = ?", (time.time(), name))
@@ -108,29 +72,13 @@ def end_batch(connection: sqlite3.Connection, name: str) -> None:
 
 
 def batches_of(connection: sqlite3.Connection, run: str | None) -> list[Batch]:
-    """List batches in the order they were made.
-
-    Args:
-        connection: To the store.
-        run: Those of one run; None: all of them.
-
-    Returns:
-        Those that are over included.
-    """
+    """List the batches of one run, or of all runs, in the order they were made."""
     rows = connection.execute("SELECT * FROM batches WHERE run = coalesce(?, run) ORDER BY rowid", (run,))
     return [Batch(**dict(row)) for row in rows]
 
 
 def waiting_of(connection: sqlite3.Connection, name: str) -> list[tuple[int, Request]]:
-    """List the calls of a batch that are not settled.
-
-    Args:
-        connection: To the store.
-        name: The batch's.
-
-    Returns:
-        Attempt ids with their requests, tags included, in the order they were reserved.
-    """
+    """List the ids and requests of the calls of a batch that are not settled, as they were reserved."""
     rows = connection.execute(
         "SELECT id, request FROM attempts WHERE state = 'open' AND batch = ? ORDER BY id", (name,)
     )

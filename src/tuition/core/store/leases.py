@@ -1,6 +1,7 @@
-"""Who has the store open, who of them is alive, and what becomes of the calls of the dead.
+"""Leases: an open attempt belongs to its owner, one open store of one process, while the heartbeat goes on.
 
-An owner is one open store of one process. Knows no price and no request.
+When it stops, the attempts that it left open become unknown outcomes, and other processes need not wait for
+them. Knows no price and no request.
 """
 
 from __future__ import annotations
@@ -13,16 +14,11 @@ import time
 __all__ = ["LEASE_S", "announce", "forget_dead", "here", "is_alive", "is_running"]
 
 LEASE_S = 60.0
-"""An owner silent for this long is taken for dead; one whose process is gone from this host, at once."""
+"""Without a heartbeat for this long an owner is dead; one whose process is gone from this host, at once."""
 
 
 def here() -> str:
-    """Name what the id of this process is unique in.
-
-    Returns:
-        The host, and on Linux the namespace of process ids too: a container may share its host's name and
-        still number its processes anew.
-    """
+    """Name the host, and on Linux the namespace of process ids: a container may share its host's name."""
     try:
         return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
@@ -30,12 +26,7 @@ def here() -> str:
 
 
 def announce(connection: sqlite3.Connection, owner: str) -> None:
-    """Say that an owner is alive.
-
-    Args:
-        connection: In a transaction.
-        owner: Names one open store of one process.
-    """
+    """Write an owner's heartbeat, by the wall clock and by the steady clock of this host."""
     connection.execute(
         "INSERT INTO owners VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (owner) DO UPDATE SET heartbeat = excluded.heartbeat, beat = excluded.beat",
@@ -44,13 +35,9 @@ def announce(connection: sqlite3.Connection, owner: str) -> None:
 
 
 def forget_dead(connection: sqlite3.Connection, owner: str | None = None) -> None:
-    """Turn the open attempts of the dead into unknown outcomes, charged at their worst.
+    """Turn the open attempts of dead owners, or of this one, into unknown outcomes, charged at their worst.
 
-    The attempts of a batch are left alone: its provider answers them whatever process died.
-
-    Args:
-        connection: In a transaction.
-        owner: This owner is leaving, whether alive or not; None: look at all of them.
+    The attempts of a batch stay open: its provider answers them also when the process that sent them is dead.
     """
     rows = connection.execute("SELECT DISTINCT owner FROM attempts WHERE state = 'open' AND batch = ''")
     names = [row["owner"] for row in rows.fetchall()]
@@ -62,37 +49,20 @@ def forget_dead(connection: sqlite3.Connection, owner: str | None = None) -> Non
 
 
 def is_alive(connection: sqlite3.Connection, owner: str) -> bool:
-    """Say whether an owner may still settle what it reserved.
-
-    On this host the steady clock decides, so that setting the wall clock kills nobody and revives nobody; it
-    begins anew when the machine does, and a beat after now is from before. Another host's is not ours to
-    read: there the wall clock decides.
-
-    Args:
-        connection: To the store.
-        owner: Its name.
-
-    Returns:
-        False for one who was silent for `LEASE_S`, whose process is gone, or who was never announced.
-    """
+    """Whether an owner's lease holds, so that it may still settle what it reserved."""
     row = connection.execute("SELECT * FROM owners WHERE owner = ?", (owner,)).fetchone()
     if row is None:
         return False
+    # The steady clock of another host cannot be read here; its wall clock is near ours.
     if row["host"] != here():
         return time.time() - row["heartbeat"] <= LEASE_S
+    # On this host the steady clock decides, because the wall clock may be set. It starts anew with the
+    # machine, so that a heartbeat later than now was written before a restart.
     return 0 <= time.monotonic() - row["beat"] <= LEASE_S and is_running(row["host"], row["pid"])
 
 
 def is_running(host: str, pid: int) -> bool:
-    """Say whether a process exists.
-
-    Args:
-        host: Where it runs, as `here` names it.
-        pid: Its id there.
-
-    Returns:
-        True also where nobody can tell: on another host, or another user's.
-    """
+    """Whether a process exists; True also where this cannot be told, as on another host."""
     if host != here():
         return True
     try:
@@ -100,5 +70,5 @@ def is_running(host: str, pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass  # it is another user's, so it exists
     return True

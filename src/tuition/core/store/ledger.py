@@ -1,4 +1,4 @@
-"""What is done to the attempts, replies and sums of the store, each inside one transaction of the writer.
+"""The acts of reserve, attempt, settle on the rows of the store, each inside one transaction of the writer.
 
 Rows are never deleted. Knows no thread and no teacher.
 """
@@ -31,17 +31,10 @@ __all__ = [
 def earlier(
     connection: sqlite3.Connection, key: str, place: Place, *, asks_again: bool
 ) -> Kept | Busy | Left | None:
-    """Say what earlier attempts at the same call mean for a new one.
+    """What earlier attempts at the same call mean for a new one; None: the call is free to be made.
 
-    Args:
-        connection: In a transaction.
-        key: The request's key.
-        place: A final failure that cost nothing is remembered within its own run alone; another run may try
-            again. One that was paid for is remembered by all of them.
-        asks_again: Whether a call whose end nobody saw may be made once more.
-
-    Returns:
-        None where the call is free to be made.
+    A final failure that was paid for holds for all runs; one that cost nothing holds for its own run alone:
+    another run may try again.
     """
     row = connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
     if row is not None:
@@ -73,20 +66,7 @@ def insert_attempt(
     owner: str,
     batch: str,
 ) -> int:
-    """Set the worst cost aside and take the lease on the call.
-
-    Args:
-        connection: In a transaction.
-        request: The call.
-        worst: What is set aside.
-        place: Whose call it is.
-        price: What it will be settled with.
-        owner: Who makes it.
-        batch: The batch it is part of; empty: it is made by itself.
-
-    Returns:
-        The attempt's id.
-    """
+    """Reserve the worst cost, and take the lease on the call; give the attempt's id."""
     if batch:
         check_is_made(connection, batch)
     add_to_sums(connection, place.scopes(request.teacher), nano=worst.nano or 0, tokens=worst.tokens, calls=1)
@@ -116,20 +96,10 @@ def insert_attempt(
 def close_attempt(
     connection: sqlite3.Connection, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool
 ) -> None:
-    """Replace a reservation by what the call came to.
+    """Replace a reservation by the outcome of the call; a StoreError: it was settled before.
 
-    What a list of charges has settled meanwhile is changed by an answer or a charge alone: of a failure that
-    comes late, the list knows more.
-
-    Args:
-        connection: In a transaction.
-        attempt_id: From `insert_attempt`.
-        reply: What came back.
-        cost: Of the usage the provider counted.
-        is_paid: Whether the cost was newly paid, which a recorded reply's is not.
-
-    Raises:
-        StoreError: The attempt was settled before.
+    Reconciling may have settled it meanwhile against a list of charges. Then only an answer or a charge
+    replaces that; the list knows more than a failure that comes late.
     """
     row = connection.execute("SELECT * FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
     is_free = row is not None and row["state"] == "failed" and not row["tokens"]
@@ -140,7 +110,7 @@ def close_attempt(
         return
     paid = charged if is_paid or charged is None else Cost(nano=0, tokens=charged.tokens)
     if is_paid and charged is not None and charged.tokens and reply.usage.is_estimated:
-        # An estimate may lie below the bill, and a limit holds whatever the bill says.
+        # an estimate may lie below the bill, and a limit must hold for the bill
         paid = Cost(nano=row["worst_nano"], tokens=row["worst_tokens"])
     if paid is not None:
         recount_sums(connection, row, paid)
@@ -154,7 +124,7 @@ def close_attempt(
 
 
 def _charge(reply: Reply, cost: Cost) -> tuple[str, Cost | None]:
-    """The state an attempt ends in and what is charged for it; None: its worst, for nobody can tell."""
+    """The state an attempt ends in and its charge; None: unknown, so its worst cost stays charged."""
     if reply.failure is None:
         return "kept", cost
     if reply.failure.is_paid is None:
@@ -199,31 +169,14 @@ def _reply_text(reply: Reply) -> str:
 
 
 def note_use(connection: sqlite3.Connection, key: str, place: Place, *, teacher: str, role: str) -> None:
-    """Remember that a run uses the answer to a call, whoever paid for it.
-
-    Args:
-        connection: In a transaction.
-        key: The request's.
-        place: Who uses it.
-        teacher: Who answered.
-        role: What for.
-    """
+    """Note that a run uses the answer to a call, which another run may have paid for."""
     connection.execute(
         "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)", (place.run, key, place.round, teacher, role)
     )
 
 
 def lose_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) -> bool:
-    """Turn an unknown outcome into a charged call whose answer is lost, as the provider's list says.
-
-    Args:
-        connection: In a transaction.
-        attempt_id: The attempt's.
-        usage: What the list says was charged.
-
-    Returns:
-        Whether it was an unknown outcome; any other attempt stays as it is.
-    """
+    """Turn an unknown outcome into a charged call whose answer is lost; False: it is none, and stays."""
     row = _unknown(connection, attempt_id)
     if row is None:
         return False
@@ -232,16 +185,7 @@ def lose_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) 
 
 
 def count_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) -> bool:
-    """Put the provider's count in the place of an estimate, or of nothing where the call was thought free.
-
-    Args:
-        connection: In a transaction.
-        attempt_id: The attempt's.
-        usage: What the provider's list says was charged.
-
-    Returns:
-        Whether it was settled by an estimate, or at no cost; any other attempt stays as it is.
-    """
+    """Replace an estimate, or a cost of nothing, by the provider's count; False: it is neither, and stays."""
     row = connection.execute(
         "SELECT * FROM attempts WHERE id = ? "
         "AND state IN ('kept', 'failed') AND (is_estimated OR tokens = 0)",
@@ -257,7 +201,7 @@ def count_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage)
 
 
 def _recount(connection: sqlite3.Connection, row: sqlite3.Row, usage: Usage, *, state: str) -> None:
-    """Charge an attempt what a list says in the place of what it holds."""
+    """Charge an attempt what a list of charges says."""
     price = None if row["price"] is None else Price.from_json(json.loads(row["price"]))
     cost = Cost.of(usage, price)
     recount_sums(connection, row, cost)
@@ -272,15 +216,7 @@ def _recount(connection: sqlite3.Connection, row: sqlite3.Row, usage: Usage, *, 
 
 
 def free_attempt(connection: sqlite3.Connection, attempt_id: int) -> bool:
-    """Turn an unknown outcome into a failure that cost nothing, for the provider's list does not have it.
-
-    Args:
-        connection: In a transaction.
-        attempt_id: The attempt's.
-
-    Returns:
-        Whether it was an unknown outcome; any other attempt stays as it is.
-    """
+    """Turn an unknown outcome into a failure that cost nothing; False: it is none, and stays."""
     row = _unknown(connection, attempt_id)
     if row is None:
         return False

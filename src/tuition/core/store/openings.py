@@ -1,4 +1,4 @@
-"""How often a test set was opened by runs that share a store: whoever looks at many has selected on it."""
+"""How often runs that share a store opened a test set: choosing among many such runs selects on it."""
 
 from __future__ import annotations
 
@@ -15,31 +15,13 @@ _COUNT = "SELECT test, COUNT(*) FROM openings WHERE test = (SELECT test FROM ope
 
 
 def note_opening(store: Store, test: str, *, run: str) -> Future[int]:
-    """Remember that a run opens its test set; one that does so again after a kill counts once.
-
-    Args:
-        store: Of the run.
-        test: `SealedTest.content`.
-        run: Its id.
-
-    Returns:
-        A future that is done when it is on disk.
-    """
+    """Note that a run opens its test set; one that does so again after a kill counts once."""
     insert = "INSERT OR IGNORE INTO openings VALUES (?, ?)"
     return store.write(lambda connection: connection.execute(insert, (run, test)).rowcount)
 
 
 def times_opened(path: Path, run: str) -> tuple[str, int] | None:
-    """Count the runs that opened the same test set as a run; reads alone.
-
-    Args:
-        path: The store.
-        run: A run's id.
-
-    Returns:
-        The test set and the number of runs, this one included; None: the store is not there, or knows nothing
-        of it, as where an older version of the program made the run.
-    """
+    """The test set that a run opened, and how many runs did; None: there is no store, or it does not know."""
     if not path.is_file():
         return None
     with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:

@@ -1,4 +1,4 @@
-"""What a reservation asks for and what it can come to. Knows no SQL."""
+"""What a reservation asks for, and its possible outcomes. Knows no SQL."""
 
 from __future__ import annotations
 
@@ -19,14 +19,7 @@ class Place:
     """Name under which several runs share their limits; empty: the run shares with nobody."""
 
     def scopes(self, teacher: str) -> tuple[str, ...]:
-        """Name every sum that a call of this teacher counts in.
-
-        Args:
-            teacher: Its name.
-
-        Returns:
-            The run, the teacher within the run, the round within the run; the group, where it is another.
-        """
+        """Name every sum that a call adds to: the run, its teacher, its round, and the group."""
         own = (self.run, f"{self.run}/teacher/{teacher}", f"{self.run}/round/{self.round}")
         return (*own, self.group) if self.group and self.group not in own else own
 
@@ -57,7 +50,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Busy:
-    """Somebody else is making this very call; ask again in a moment."""
+    """Another owner is making the same call; ask again in a moment."""
 
     owner: str
     batch: str = ""
@@ -66,7 +59,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """Nobody saw how an earlier attempt ended, and the policy is to leave it."""
+    """An earlier attempt has an unknown outcome, and the policy is to leave it."""
 
     attempt_id: int
 
@@ -86,4 +79,4 @@ class Refused:
 
 
 Outcome = Reserved | Kept | Busy | Left | Refused
-"""What a reservation can come to."""
+"""The outcomes of a reservation."""

@@ -110,16 +110,13 @@ def set_up(connection: sqlite3.Connection) -> None:
 
     A file of another program, or of a newer version of the schema, is a StoreError and stays as it is. Before
     an older one is brought up, a copy of it is made beside it.
-
-    Args:
-        connection: Outside any transaction.
     """
     _version(connection)
     _use_wal(connection)
-    # Dropping a table must not look after who refers to it: another takes its name at once.
+    # dropping a table must not delete rows that refer to it: the new one gets its name at once
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
-    # Commits at the end, or takes all of it back.
+    # commits at the end, or rolls back
     with connection:
         if (version := _version(connection)) < SCHEMA_VERSION:
             _refuse_company(connection, version)
@@ -145,7 +142,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """Look before touching: a stranger's file must not gain our tables. An empty file is up to date."""
+    """Read the version before anything is written: a file of another program must not get our tables."""
     tables = {
         row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
@@ -167,7 +164,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _refuse_company(connection: sqlite3.Connection, version: int) -> None:
-    """Change no tables under a process that knows only the older ones and has the file open."""
+    """Refuse to change tables while an older version of the program has the file open."""
     for row in connection.execute("SELECT host, pid, heartbeat FROM owners"):
         # Version 1 wrote the bare name of the host.
         host = here() if row["host"] == socket.gethostname() else row["host"]
@@ -184,12 +181,12 @@ def _refuse_company(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _back_up(connection: sqlite3.Connection, version: int) -> None:
-    """Copy the file as it is, under a name of its own; a copy that is broken off does not get that name."""
+    """Copy the file as it is; the copy gets its name when it is whole."""
     path = Path(connection.execute("PRAGMA database_list").fetchone()["file"])
     copy = path.with_name(f"{path.stem}.schema-{version}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     draft = copy.with_name(f"{copy.name}.draft")
     draft.unlink(missing_ok=True)
-    # This connection is within its transaction, which the copy must not see and does not wait for.
+    # a second connection: it sees the file without this transaction, and does not wait for it
     with (
         contextlib.closing(sqlite3.connect(path)) as reader,
         contextlib.closing(sqlite3.connect(draft)) as new,

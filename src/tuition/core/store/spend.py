@@ -42,15 +42,7 @@ class Spend(Record):
 
 
 def spend_of(connection: sqlite3.Connection, run: str) -> Spend:
-    """Count what a run used and paid.
-
-    Args:
-        connection: To the store.
-        run: The run's id.
-
-    Returns:
-        The spend so far.
-    """
+    """Count what a run used and paid."""
     attempts = connection.execute(
         "SELECT COUNT(*) AS calls, TOTAL(state = 'unknown') AS unknown, "
         "SUM(nano) AS paid, TOTAL(nano IS NULL) AS unpriced, "

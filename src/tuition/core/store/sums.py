@@ -1,4 +1,4 @@
-"""The sums that limits stand on: what each attempt takes out of them, and whether another one fits.
+"""The sums that are compared with limits: what each attempt adds to them, and whether another one fits.
 
 Knows no reply and no thread.
 """
@@ -25,61 +25,33 @@ __all__ = [
 ]
 
 HELD_NANO: Final = "iif(state IN ('open', 'unknown'), worst_nano, paid_nano)"
-"""What an attempt takes out of the sums, in nano-dollars, as SQL; NULL: its price is unknown."""
+"""What an attempt adds to the sums, in nano-dollars, as SQL: its worst cost until its end is known, then what
+was paid; NULL: its price is unknown."""
 HELD_TOKENS: Final = "iif(state IN ('open', 'unknown'), worst_tokens, tokens)"
 """The same in tokens."""
 
 
 def held_by(row: Mapping[str, Any] | sqlite3.Row) -> Cost:
-    """Say what an attempt takes out of the sums as it stands.
-
-    Args:
-        row: Of the attempts, by column.
-
-    Returns:
-        Its worst while nobody knows how it ended, else what was paid.
-    """
+    """What an attempt adds to the sums as it stands."""
     if row["state"] in ("open", "unknown"):
         return Cost(nano=row["worst_nano"], tokens=row["worst_tokens"])
     return Cost(nano=row["paid_nano"], tokens=row["tokens"])
 
 
 def place_of(row: Mapping[str, Any] | sqlite3.Row) -> Place:
-    """Say whose call an attempt is.
-
-    Args:
-        row: Of the attempts, by column.
-
-    Returns:
-        Its run, round and group.
-    """
+    """The run, round and group of an attempt."""
     return Place(run=row["run"], round=row["round"], group=row["run_group"])
 
 
 def scopes_of(row: Mapping[str, Any] | sqlite3.Row) -> tuple[str, ...]:
-    """Name the sums that an attempt counts in.
-
-    Args:
-        row: Of the attempts, by column.
-
-    Returns:
-        As `Place.scopes`.
-    """
+    """The names of the sums that an attempt adds to."""
     return place_of(row).scopes(row["teacher"])
 
 
 def add_to_sums(
     connection: sqlite3.Connection, scopes: Sequence[str], *, nano: int, tokens: int, calls: int = 0
 ) -> None:
-    """Change what counts against the limits.
-
-    Args:
-        connection: In a transaction.
-        scopes: The sums to change.
-        nano: Nano-dollars more, or less where negative.
-        tokens: Tokens more.
-        calls: Attempts more.
-    """
+    """Change sums; negative numbers take away."""
     connection.executemany(
         "INSERT INTO sums VALUES (?, ?, ?, ?) ON CONFLICT (scope) DO UPDATE SET nano = nano + excluded.nano, "
         "tokens = tokens + excluded.tokens, calls = calls + excluded.calls",
@@ -88,29 +60,14 @@ def add_to_sums(
 
 
 def recount_sums(connection: sqlite3.Connection, row: Mapping[str, Any] | sqlite3.Row, cost: Cost) -> None:
-    """Let an attempt count in its sums with another cost than it holds.
-
-    Args:
-        connection: In a transaction.
-        row: The attempt as it still stands, by column.
-        cost: What it shall count with.
-    """
+    """Change the sums of an attempt from what it adds now to another cost."""
     held = held_by(row)
     more = (cost.nano or 0) - (held.nano or 0)
     add_to_sums(connection, scopes_of(row), nano=more, tokens=cost.tokens - held.tokens)
 
 
 def refusal(connection: sqlite3.Connection, worst: Cost, caps: Sequence[Cap]) -> Refused | None:
-    """Hold a call's worst cost against the caps.
-
-    Args:
-        connection: In a transaction.
-        worst: What would be set aside.
-        caps: All that hold for the call.
-
-    Returns:
-        None where every cap allows it.
-    """
+    """Compare a call's worst cost with the caps; None where each allows it."""
     for cap in caps:
         row = connection.execute(
             "SELECT nano, tokens, calls FROM sums WHERE scope = ?", (cap.scope,)
@@ -127,7 +84,7 @@ def refusal(connection: sqlite3.Connection, worst: Cost, caps: Sequence[Cap]) ->
 
 
 def _has_open(connection: sqlite3.Connection, scope: str) -> bool:
-    """Whether a call in flight counts in this very scope; a batch's is not, for it takes hours."""
+    """Whether a call in flight adds to this scope; calls of a batch do not count, because they take hours."""
     forget_dead(connection)
     rows = connection.execute(
         "SELECT DISTINCT run, round, run_group, teacher FROM attempts WHERE state = 'open' AND batch = ''"

@@ -1,6 +1,7 @@
-"""One thread that writes: commits together what came during the last commit, and answers each.
+"""One thread that writes to the file, by group commit: acts submitted during one commit form the next.
 
-Knows SQLite, and nothing of what the acts mean.
+With `synchronous = FULL` each commit waits for the disk once, whatever number of acts is in it. Knows SQLite,
+and nothing of what the acts mean.
 """
 
 from __future__ import annotations
@@ -24,26 +25,19 @@ __all__ = ["Act", "Result", "Writer", "Written", "connect", "remedy"]
 _GROUP_SIZE = 512
 _HEARTBEAT_S = 5.0
 _LOCK_S = 45.0
-"""How long to wait for another process's transaction: with a heartbeat, less than a lease lasts."""
+"""How long to wait for another process's transaction; this and a heartbeat are less than a lease."""
 
 _REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
-"""What SQLite says of one write alone; whatever else it says is about the file, and concerns all of them."""
+"""Errors of SQLite about one act; any other is about the file, and fails the whole group."""
 
 Result = TypeVar("Result")
-"""What an act gives back."""
+"""The result of an act."""
 Act = Callable[[sqlite3.Connection], Result]
-"""What is done inside a transaction."""
+"""Changes rows inside a transaction that the writer begins and commits."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a connection whose rows have names and whose transactions are explicit.
-
-    Args:
-        path: The SQLite file.
-
-    Returns:
-        The connection; the caller closes it.
-    """
+    """Open a connection whose rows have names and whose transactions are explicit."""
     connection = sqlite3.connect(path, timeout=_LOCK_S, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
@@ -51,14 +45,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def remedy(error: BaseException) -> str:
-    """Say what helps against an error of the file.
-
-    Args:
-        error: As SQLite or the system gave it.
-
-    Returns:
-        A sentence; empty where nothing in particular helps.
-    """
+    """What helps against an error of the file; empty where nothing in particular does."""
     said = str(error)
     if "locked" in said or "busy" in said:
         return "Another process is writing to it: wait until that ends, or end it, then start again."
@@ -68,20 +55,21 @@ def remedy(error: BaseException) -> str:
 
 
 class Written(Future[Result]):
-    """What comes of a write; to be awaited too, in any loop.
+    """The result of a write, set after its commit; it can be awaited too, in any event loop.
 
-    Whoever awaits is woken once for the whole group of writes, where `asyncio.wrap_future`
-    would wake the loop for each.
+    `asyncio.wrap_future` would call into the loop from the writer thread once for each write. Here the writer
+    calls once for each loop and group.
     """
 
     def __init__(self) -> None:
-        """Nothing has come yet."""
+        """Begin without a result."""
         super().__init__()
         self.waiters: list[asyncio.Future[None]] = []
-        """Futures of loops, completed once this one is."""
+        """Futures of event loops, completed after this one is."""
 
     def __await__(self) -> Generator[asyncio.Future[None], None, Result]:
-        # Hung up before the look, and looked for after the answer: one of the two sees the other.
+        # Against a lost wakeup: this side adds its waiter, then looks for the result; the writer thread sets
+        # the result, then looks for waiters. The second of the two sees what the first did.
         waiter = asyncio.get_running_loop().create_future()
         self.waiters.append(waiter)
         if not self.done():
@@ -99,16 +87,7 @@ class Writer:
     """The only thread of this process that writes to the file."""
 
     def __init__(self, path: Path, *, beat: Act[None], last: Act[None]) -> None:
-        """Start the thread.
-
-        Args:
-            path: The SQLite file.
-            beat: Done at the start and every few seconds.
-            last: Done when the writer is closed.
-
-        Raises:
-            StoreError: The file cannot be written.
-        """
+        """Start the thread; it runs `beat` now and every few seconds, and `last` when it is closed."""
         self._path = path
         self._beat = beat
         self._last = last
@@ -128,19 +107,9 @@ class Writer:
             raise
 
     def submit(self, act: Act[Result]) -> Written[Result]:
-        """Queue an act.
-
-        Args:
-            act: Done inside a transaction, all of it or nothing.
-
-        Returns:
-            A future of its result, done once that is on disk.
-
-        Raises:
-            StoreError: The writer is closed.
-        """
+        """Queue an act, which is done whole or not at all; the result is set once it is on disk."""
         future: Written[Result] = Written()
-        # A caller that stops waiting must not undo what it asked for: a running future cannot be cancelled.
+        # Cancelling the wait must not cancel the write: a running future cannot be cancelled.
         future.set_running_or_notify_cancel()
         with self._lock:
             if self._is_closed:
@@ -170,9 +139,9 @@ class Writer:
             _commit(connection, [_Write(self._last, Written())])
 
     def _gather(self) -> tuple[list[_Write], bool]:
-        """Wait for a write and take what stands behind it; False at the closing mark.
+        """Wait for a write, and take all that are queued with it; False when the writer is closed.
 
-        Nobody waits for company: while one group is on its way to the disk, the next one gathers.
+        No delay lets a group grow: it grows while the group before it is being committed.
         """
         group: list[_Write] = []
         with contextlib.suppress(queue.Empty):
@@ -187,16 +156,17 @@ class Writer:
 
 
 def _commit(connection: sqlite3.Connection, group: list[_Write]) -> None:
-    """Put a group into one transaction, then answer each; a write that fails leaves the others alone."""
+    """Do a group in one transaction, then set each result; an act that fails alone is rolled back alone."""
     answers: list[Callable[[], None]] = []
 
-    def together(connection: sqlite3.Connection) -> None:
+    def transaction(connection: sqlite3.Connection) -> None:
+        # IMMEDIATE takes the lock at once: a transaction that reads first and is then refused the lock would
+        # have to be begun again.
         connection.execute("BEGIN IMMEDIATE")
-        for write in group:
-            answers.append(_one(connection, write))
+        answers.extend(_one(connection, write) for write in group)
         connection.execute("COMMIT")
 
-    _, error = _try(together, connection)
+    _, error = _try(transaction, connection)
     if error is not None:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
@@ -210,13 +180,13 @@ def _commit(connection: sqlite3.Connection, group: list[_Write]) -> None:
 
 
 def _wake_all(group: list[_Write]) -> None:
-    """Wake each loop once, however many in it wait."""
+    """Call into each event loop once, for all in it that wait."""
     waiters: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for write in group:
         for waiter in write.future.waiters:
             waiters.setdefault(waiter.get_loop(), []).append(waiter)
     for loop, those in waiters.items():
-        # A loop that is over has nobody waiting in it.
+        # a closed loop raises, and nothing waits in it
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_complete, those)
 
@@ -228,7 +198,7 @@ def _complete(waiters: list[asyncio.Future[None]]) -> None:
 
 
 def _one(connection: sqlite3.Connection, write: _Write) -> Callable[[], None]:
-    """Do one write inside the group's transaction; give what answers it after the commit."""
+    """Do one act at a savepoint of the group's transaction; give what sets its result after the commit."""
     connection.execute("SAVEPOINT one")
     result, error = _try(write.act, connection)
     if isinstance(error, sqlite3.Error) and not isinstance(error, _REFUSALS):
@@ -244,6 +214,6 @@ def _one(connection: sqlite3.Connection, write: _Write) -> Callable[[], None]:
 def _try(act: Act[Result], connection: sqlite3.Connection) -> tuple[Result | None, BaseException | None]:
     try:
         return act(connection), None
-    # Whatever it is, it is for those who wait: with this thread they would all wait for ever.
+    # Every error goes to the futures: if it ended this thread, all that wait would wait for ever.
     except BaseException as error:
         return None, error
