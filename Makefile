@@ -29,14 +29,14 @@ slow: $(VENV)/.test
 	$(BIN)/pytest -n 2 --slow -m "slow or hypothesis" -rs
 
 check: $(VENV)/.check
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools
 	$(BIN)/ty check src
 	$(BIN)/pydoclint --quiet src
 
 format: $(VENV)/.check
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests tools
+	$(BIN)/ruff check --fix src tests tools
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py --quick
@@ -50,7 +50,7 @@ docs: $(VENV)/.docs
 	$(BIN)/zensical build
 
 base: $(VENV)/.train
-	$(BIN)/python -m tuition.recipes.pretrain src/tuition/playground/base
+	PYTHONPATH=tools $(BIN)/python -m base_student.pretrain src/tuition/playground/base
 
 wheel: $(VENV)/.check
 	$(BIN)/pip wheel --quiet --no-deps --build-constraint constraints.txt --wheel-dir dist .

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from tuition.playground.corpus_numbers import (
+from base_student.corpus_numbers import (
     Task,
     any_number,
     calendar,

@@ -1,7 +1,7 @@
 import pytest
 
-from tuition.playground.corpus import KINDS
-from tuition.recipes.pretrain import Pretrain, measure, pretrain
+from base_student.corpus import KINDS
+from base_student.pretrain import Pretrain, measure, pretrain
 
 torch = pytest.importorskip("torch")
 

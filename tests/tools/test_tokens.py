@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuition.student.scratch.tokens import learn_tokenizer
+from base_student.tokens import learn_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@ from itertools import islice
 
 import pytest
 
-from tuition.playground.corpus import KINDS, documents
-from tuition.playground.corpus_numbers import any_number
+from base_student.corpus import KINDS, documents
+from base_student.corpus_numbers import any_number
 from tuition.playground.words import MONTH_DAYS, MONTHS, WEEKDAYS
 
 SUM = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")

@@ -1,8 +1,8 @@
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tuition.student.scratch.start import look_one_back, start_llama
-from tuition.student.scratch.tokens import learn_tokenizer
+from base_student.start import look_one_back, start_llama
+from base_student.tokens import learn_tokenizer
 
 
 def test_the_chosen_heads_read_the_token_before_and_the_others_do_not():

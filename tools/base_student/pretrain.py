@@ -1,4 +1,4 @@
-"""Make the embedded base student: `python -m tuition.recipes.pretrain FOLDER`.
+"""Make the embedded base student: `python -m base_student.pretrain FOLDER`.
 
 The synthetic text is written, a tokenizer learnt from it, and a small Llama trained with Muon and AdamW:
 first to copy random tokens, then on the text. It knows no task of the playground and no teacher.
@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
-from tuition.playground.corpus import KINDS, documents
+from base_student.corpus import KINDS, documents
 from tuition.playground.words import COMMON_WORDS, FIRST_NAMES, MONTHS, NUMBER_WORDS, THINGS, WEEKDAYS
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def pretrain(config: Pretrain, out: Path) -> dict[str, float]:
     import torch
     import transformers
 
-    from tuition.student.scratch.batches import copy_batches
-    from tuition.student.scratch.start import start_llama
-    from tuition.student.scratch.tokens import learn_tokenizer
+    from base_student.batches import copy_batches
+    from base_student.start import start_llama
+    from base_student.tokens import learn_tokenizer
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # a fresh model's gradients are denormal, which costs five times the time
@@ -123,7 +123,7 @@ def _corpus_batches(
     config: Pretrain, tokenizer: transformers.PreTrainedTokenizerBase
 ) -> list[dict[str, torch.Tensor]]:
     """Write text until there is a batch for each step."""
-    from tuition.student.scratch.batches import text_batches
+    from base_student.batches import text_batches
 
     rng = Random(config.seed)
     batches: list[dict[str, torch.Tensor]] = []
@@ -192,7 +192,7 @@ def measure(
     """
     import torch
 
-    from tuition.student.scratch.batches import text_batches
+    from base_student.batches import text_batches
 
     shares: dict[str, float] = {}
     model.eval()
@@ -218,7 +218,7 @@ A Llama of {figures["parameters"]:,.0f} parameters: hidden size {config.width}, 
 {config.heads} heads, tied embeddings, {config.positions} positions, bfloat16. Its byte-level tokenizer reads
 each digit as a token of its own and takes any text. `make base` makes it anew. Licence: Apache-2.0.
 
-- **Data**: synthetic text from `tuition.playground.corpus`, seed {config.seed}: sums, ledgers, look-ups,
+- **Data**: synthetic text from `tools/base_student/corpus.py`, seed {config.seed}: sums, ledgers, look-ups,
   spelling, calendars, states, positions, made-up kinds. No text of people, no model's output, no template of
   the playground's tasks. Before it, {config.copy_steps:,} steps of random tokens to copy.
 - **Training**: {figures["steps"]:,.0f} steps, {figures["tokens"]:,.0f} tokens, {figures["cpu_s"]:,.0f} s of

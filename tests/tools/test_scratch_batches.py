@@ -3,8 +3,8 @@ from random import Random
 import pytest
 import torch
 
-from tuition.student.scratch.batches import copy_batches, text_batches
-from tuition.student.scratch.tokens import learn_tokenizer
+from base_student.batches import copy_batches, text_batches
+from base_student.tokens import learn_tokenizer
 
 
 def test_the_second_half_says_the_first_again():
