@@ -15,7 +15,7 @@ from tuition.playground.serving.calls import Payments
 from tuition.playground.serving.config import ServerConfig
 from tuition.playground.serving.faults import FAULTS, Fault, Faults
 from tuition.playground.serving.host import Host
-from tuition.playground.serving.spoil import reachable
+from tuition.playground.serving.inject import reachable
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

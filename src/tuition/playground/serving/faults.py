@@ -1,6 +1,6 @@
 """What can go wrong between a client and a teacher's server: every fault by its name, and whom it hits.
 
-Knows no HTTP library; `spoil.py` does what is declared here.
+Knows no HTTP library; `inject.py` does what is declared here.
 """
 
 from __future__ import annotations

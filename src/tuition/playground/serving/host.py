@@ -21,8 +21,8 @@ from tuition.playground.serving.calls import Answer, Call, Choice, Form, Payment
 from tuition.playground.serving.config import ServerConfig
 from tuition.playground.serving.faults import FAULTS, Faults, Refusal
 from tuition.playground.serving.gate import Gate
+from tuition.playground.serving.inject import PAGE, Cut, Drop, drops, spoil_answer, spoil_body, until_gone
 from tuition.playground.serving.openai import OpenAI
-from tuition.playground.serving.spoil import PAGE, Cut, Drop, drops, spoil_answer, spoil_body, until_gone
 from tuition.playground.teachers import PROGRAMS, PlaygroundTeacher, count_tokens
 
 if TYPE_CHECKING:
