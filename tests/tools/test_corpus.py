@@ -5,7 +5,8 @@ import pytest
 
 from base_student.corpus import KINDS, documents
 from base_student.corpus_numbers import any_number
-from tuition.playground.words import MONTH_DAYS, MONTHS, WEEKDAYS
+from base_student.words import WEEKDAYS
+from tuition.playground.domains.dates import MONTH_DAYS, MONTHS
 
 SUM = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 WORK = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "/": int.__floordiv__}

@@ -1,1 +1,1 @@
-"""What a student needs that begins with no weights of anyone's: tokens, a start, and its first batches."""
+"""Make the base student that the playground holds ready made: its text, tokens, start and training."""

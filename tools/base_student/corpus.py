@@ -23,7 +23,7 @@ from base_student.corpus_numbers import (
     facts,
     ledger,
 )
-from tuition.playground.words import COMMON_WORDS, FIRST_NAMES, THINGS
+from base_student.words import COMMON_WORDS, FIRST_NAMES, THINGS
 
 __all__ = ["KINDS", "Document", "Kind", "documents"]
 

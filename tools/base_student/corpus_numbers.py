@@ -9,15 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tuition.playground.words import (
-    COMMON_WORDS,
-    FIRST_NAMES,
-    MONTH_DAYS,
-    MONTHS,
-    NUMBER_WORDS,
-    THINGS,
-    WEEKDAYS,
-)
+from base_student.words import COMMON_WORDS, FIRST_NAMES, NUMBER_WORDS, THINGS, WEEKDAYS
+from tuition.playground.domains.dates import MONTH_DAYS, MONTHS
 
 __all__ = [
     "Task",

@@ -17,7 +17,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from base_student.corpus import KINDS, documents
-from tuition.playground.words import COMMON_WORDS, FIRST_NAMES, MONTHS, NUMBER_WORDS, THINGS, WEEKDAYS
+from base_student.words import COMMON_WORDS, FIRST_NAMES, NUMBER_WORDS, THINGS, WEEKDAYS
+from tuition.playground.domains.dates import MONTHS
 
 if TYPE_CHECKING:
     import torch

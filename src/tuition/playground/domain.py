@@ -1,4 +1,4 @@
-"""What a domain of the playground is: it makes problems from a seed, and solves them from their text.
+"""The parts of a domain of the playground: it makes problems from a seed, and solves them from their text.
 
 Knows no teacher, no split beyond its size, and no single domain.
 """
@@ -26,14 +26,7 @@ __all__ = [
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Cut a list at its blanks.
-
-    Args:
-        text: Words.
-
-    Returns:
-        One entry a word.
-    """
+    """Cut a text at its blanks."""
     return tuple(text.split())
 
 
@@ -62,7 +55,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SolutionStep:
-    """One step of a solution: what is looked at, and what comes of it."""
+    """One step of a solution: a reason and its result."""
 
     why: str
     """A clause such as `a dozen more`; empty for a plain fact."""
@@ -89,13 +82,9 @@ class Puzzle(Protocol):
         ...
 
     def solve(self, slip: Random | None = None) -> Solution:
-        """Reason from the question to the answer.
+        """Reason from the question to the answer; `slip` draws one wrong step, from which the rest follows.
 
-        Args:
-            slip: Draws one wrong step, from which the rest follows; None: every step is right.
-
-        Returns:
-            The solution; with a slip it may, by luck, still end at the right answer.
+        With a slip the solution may, by luck, still end at the right answer.
         """
         ...
 
@@ -117,19 +106,7 @@ class Domain:
 def draw_apart(
     draw: Callable[[Random], Problem | None], rng: Random, sizes: Sequence[int]
 ) -> list[list[Problem]]:
-    """Draw problems for several splits so that none comes twice.
-
-    Args:
-        draw: Draws one problem; None: this draw came to nothing.
-        rng: Where chance comes from.
-        sizes: How many problems each split wants.
-
-    Returns:
-        One list a split.
-
-    Raises:
-        DataError: The domain holds fewer different problems than were asked for.
-    """
+    """Draw problems for several splits so that none comes twice; a draw may give None."""
     wanted = sum(sizes)
     found: dict[str, Problem] = {}
     for _ in range(wanted * _TRIES_PER_PROBLEM):
@@ -148,12 +125,5 @@ def draw_apart(
 
 
 def listed(words: Sequence[str]) -> str:
-    """Write words as an English list.
-
-    Args:
-        words: At least one.
-
-    Returns:
-        Such as `a, b and c`.
-    """
+    """Write words as an English list, such as `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]

@@ -51,17 +51,7 @@ STYLES: dict[str, Style] = {
 
 
 def tell(solution: Solution, style: Style, sample: int, *, first: int = 1) -> tuple[str, ...]:
-    """Word the steps of a solution.
-
-    Args:
-        solution: What to say.
-        style: How to say it.
-        sample: Which of the style's wordings; 0 is its usual one.
-        first: Number of the first step, for a style that numbers them.
-
-    Returns:
-        One text a step.
-    """
+    """Word the steps of a solution; sample 0 is the usual wording of a style, `first` the first number."""
     texts = [_word(step, style, sample) for step in solution.steps]
     if style.is_numbered:
         texts = [f"{i}. {text}" for i, text in enumerate(texts, start=first)]

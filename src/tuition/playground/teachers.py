@@ -139,14 +139,7 @@ PROGRAMS: dict[str, Profile] = {
 
 
 def count_tokens(text: str) -> int:
-    """Count as these teachers do: one token for every five bytes of a word, begun ones included.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The count, never more than the text's bytes.
-    """
+    """Count one token for every begun five bytes of a word; never more than the text's bytes."""
     return sum(-(-len(word.encode()) // _BYTES_PER_TOKEN) for word in text.split())
 
 
@@ -158,17 +151,7 @@ class PlaygroundTeacher:
     def __init__(
         self, program: str, *, name: str = "", concurrency: int = 8, latency_scale: float = 0.0
     ) -> None:
-        """Choose the program.
-
-        Args:
-            program: A name in `PROGRAMS`.
-            name: What the run calls it; empty: the program's name.
-            concurrency: Calls in flight at most.
-            latency_scale: 1 waits as long as is declared, 0 not at all.
-
-        Raises:
-            ConfigError: There is no such program.
-        """
+        """Choose the program; `latency_scale` 1 waits as long as is declared, 0 not at all."""
         if program not in PROGRAMS:
             raise ConfigError(near_name(program, PROGRAMS, kind="playground teacher"))
         self.abilities = TeacherAbilities(is_simulated=True, concurrency=concurrency)
@@ -180,15 +163,7 @@ class PlaygroundTeacher:
         self.latency_scale = latency_scale
 
     async def complete(self, request: Request) -> Reply:
-        """Answer one request.
-
-        Args:
-            request: Its last user message holds the question; `sample` draws other words and other errors.
-
-        Returns:
-            The steps, and without a shown answer a last sentence `The answer is X.`; of explanations and
-            steps what was asked for; never a failure.
-        """
+        """Answer the last user message, never with a failure; `sample` draws other words and errors."""
         latency_s = self.profile.latency_s * self.latency_scale
         if latency_s:
             await asyncio.sleep(latency_s)
@@ -213,9 +188,9 @@ class PlaygroundTeacher:
         steps = () if prompted.wanted == "answer" else tell(solution, style, sample)
         if prompted.answer is None and solution.answer:
             steps = (*steps, f"The answer is {solution.answer}.")
-        # Of a question that it cannot even guess at, it has no answer to give alone.
+        # a question that it cannot even guess has no answer alone
         steps = steps or ("I do not know.",)
-        return self._spoil(style.joint.join(steps), steps[-1], rng.random())
+        return self._inject(style.joint.join(steps), rng, steps[-1])
 
     def _review(self, prompted: Prompted, sample: int) -> tuple[str, str]:
         """Say which step is wrong, or write on from there; of right steps, give the answer."""
@@ -225,15 +200,15 @@ class PlaygroundTeacher:
         style = STYLES[profile.style]
         if prompted.wanted == "verdict":
             text = self._verdict(prompted, rng)
-            return self._spoil(text, text, rng.random())
+            return self._inject(text, rng)
         if prompted.wanted == "final":
             text = _closing(self._think(prompted, rng))
-            return self._spoil(text, text, rng.random())
+            return self._inject(text, rng)
         is_placed = prompted.wanted == "revision"
         k = max(len(prompted.steps) - 1, 0) if is_placed else self._located(prompted, rng)
         if prompted.wanted == "location":
             text = "No step is wrong." if k is None else f"The first wrong step is {k + 1}."
-            return self._spoil(text, text, rng.random())
+            return self._inject(text, rng)
         kept = prompted.steps[:k]
         own = self._going_on(prompted, kept, rng)
         if prompted.wanted == "repair":
@@ -242,10 +217,10 @@ class PlaygroundTeacher:
         if prompted.wanted == "json":
             text = in_json(k, rest, own.answer)
             text = broken(text, rng) if rng.random() < profile.breaks else text
-            return self._spoil(text, text, rng.random())
+            return self._inject(text, rng)
         steps = (*rest, _closing(own)) if is_placed else (*kept, *rest, _closing(own))
-        # Whoever is asked for a whole explanation is asked for a line a step.
-        return self._spoil((style.joint if is_placed else "\n").join(steps), steps[-1], rng.random())
+        # a whole explanation is asked for with one step a line
+        return self._inject((style.joint if is_placed else "\n").join(steps), rng, steps[-1])
 
     def _verdict(self, prompted: Prompted, rng: Random) -> str:
         """Whether the last of the steps shown is right, as one sentence."""
@@ -255,7 +230,7 @@ class PlaygroundTeacher:
             is_right = rng.random() < 0.5
         else:
             right = found[1].solve()
-            # So a whole explanation is misread at the declared rate, in one look or step by step.
+            # divided, so that a whole explanation is misread at the declared rate, at once or step by step
             is_misread = rng.random() < rate / len(right.steps)
             is_right = (first_wrong(right, prompted.steps) in (None, n)) != is_misread
         return f"Step {n} is {'right' if is_right else 'wrong'}."
@@ -291,13 +266,13 @@ class PlaygroundTeacher:
         is_known = found is not None and self._rate(*found) is not None
         if prompted.wanted == "best":
             text = f"The best explanation is {self._best(prompted, found if is_known else None, rng)}."
-            return self._spoil(text, text, rng.random())
+            return self._inject(text, rng)
         if found is not None and is_known:
             answer = self._led_to(prompted.explanations[0], found, rng)
         else:
             answer = self._think(prompted, rng).answer
         text = f"The answer is {answer}." if answer else "These steps lead to no answer."
-        return self._spoil(text, text, rng.random())
+        return self._inject(text, rng)
 
     def _led_to(self, text: str, found: tuple[Domain, Puzzle], rng: Random) -> str:
         if rng.random() < (self._rate(*found) or 0.0):
@@ -336,13 +311,13 @@ class PlaygroundTeacher:
     def _knows(self, topic: str) -> bool:
         return not topic or facts().kinds.index(topic) in self.profile.kinds
 
-    def _spoil(self, text: str, last: str, draw: float) -> tuple[str, str]:
-        """Cut, loop or spill at the declared shares; `draw` is in [0, 1)."""
-        profile = self.profile
+    def _inject(self, text: str, rng: Random, last: str = "") -> tuple[str, str]:
+        """Cut a text, repeat its last step, or run on into another question, at the declared shares."""
+        profile, draw = self.profile, rng.random()
         if draw < profile.cuts:
             return _first_tokens(text, max(1, count_tokens(text) * 3 // 5)).rstrip("."), "length"
         if draw < profile.cuts + profile.loops:
-            return " ".join([text, *[last] * 4]), "stop"
+            return " ".join([text, *[last or text] * 4]), "stop"
         if draw < profile.cuts + profile.loops + profile.spills:
             return text + _SPILL, "stop"
         return text, "stop"
@@ -357,14 +332,7 @@ class Named(Protocol):
 
 
 def from_config(config: Named) -> PlaygroundTeacher:
-    """Make the teacher of one table of a configuration; the entry point `playground` leads here.
-
-    Args:
-        config: Its `model` is the program, or where that is empty its `name` is.
-
-    Returns:
-        The teacher.
-    """
+    """Make the teacher of a table: its `model`, or else its `name`, is the program."""
     program = config.model or config.name
     return PlaygroundTeacher(program, name=config.name, concurrency=config.concurrency)
 

@@ -29,23 +29,7 @@ def playground_splits(
     domains: Sequence[str] | None = None,
     hide_answers: bool = False,
 ) -> Splits:
-    """Make the splits of a playground task.
-
-    Args:
-        seed: Equal seeds make equal questions.
-        train: How many training examples, shared evenly among the domains.
-        valid: How many validation examples.
-        test: How many test examples; 0: no test split.
-        domains: Names; None or empty: all.
-        hide_answers: Whether every label is left out.
-
-    Returns:
-        The splits, each shuffled.
-
-    Raises:
-        ConfigError: A domain is unknown, or named twice.
-        DataError: A domain does not hold that many different questions.
-    """
+    """Make the splits of a playground task, each shuffled, shared evenly among the domains."""
     names = tuple(domains or DOMAINS)
     unknown = [name for name in names if name not in DOMAINS]
     if unknown:
@@ -88,14 +72,7 @@ def _examples(name: str, made: list[list[Problem]]) -> list[list[Example]]:
 
 
 def recognise(question: str) -> tuple[Domain, Puzzle] | None:
-    """Understand a question from its text alone.
-
-    Args:
-        question: Without its choices.
-
-    Returns:
-        The domain and the puzzle; None: no domain knows it.
-    """
+    """Find the domain and the puzzle of a question without its choices; None: it is of no domain."""
     for domain in DOMAINS.values():
         puzzle = domain.recognise(question)
         if puzzle is not None:
@@ -110,19 +87,11 @@ class PlaygroundSource:
     """The table it reads."""
 
     def __init__(self, config: PlaygroundConfig | None = None) -> None:
-        """Take the counts and the seed.
-
-        Args:
-            config: None: the defaults.
-        """
+        """Take the counts and the seed; None: the defaults."""
         self.config = config or PlaygroundConfig()
 
     def load(self) -> Splits:
-        """Make the splits.
-
-        Returns:
-            Train, valid and a sealed test; the test is absent where the configuration asks for none.
-        """
+        """Make the splits; there is no test split where the configuration asks for none."""
         config = self.config
         return playground_splits(
             seed=config.seed,
@@ -134,21 +103,10 @@ class PlaygroundSource:
         )
 
     def first_wrong_step(self, example: Example, steps: Sequence[str]) -> int | None:
-        """Find the first wrong step of an explanation, held against the domain's own solution.
+        """Find the first wrong step of an explanation, without its closing sentence, as `first_wrong` has it.
 
         A step is right where the solution has it at its place, in the words of any teacher program; another
         way to the answer counts as wrong, and so does a wrong step from which the right answer follows.
-
-        Args:
-            example: The question; its answer is not looked at.
-            steps: Of an explanation, its closing sentence left out.
-
-        Returns:
-            The 0-based index; the number of steps where all are right and the last step is missing; None:
-            every step is right and none is missing.
-
-        Raises:
-            DataError: The question is none of the playground's.
         """
         found = recognise(example.question)
         if found is None:

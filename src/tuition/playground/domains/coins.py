@@ -44,14 +44,7 @@ class CoinPuzzle:
     """Nothing must be known."""
 
     def solve(self, slip: Random | None = None) -> Solution:
-        """Follow the coin from hand to hand.
-
-        Args:
-            slip: Draws one hand where the coin is followed wrongly.
-
-        Returns:
-            One step a person, and yes or no.
-        """
+        """Follow the coin from person to person; a slip follows one of them wrongly."""
         wrong = slip.randrange(len(self.moves)) if slip else -1
         side = self.side
         steps = [SolutionStep("", f"Start with {side}")]

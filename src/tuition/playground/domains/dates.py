@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from tuition.playground.domain import Domain, Problem, Solution, SolutionStep, draw_apart
-from tuition.playground.words import MONTH_DAYS, MONTHS
+from tuition.playground.domain import Domain, Problem, Solution, SolutionStep, draw_apart, words
 
-__all__ = ["DATES", "DatePuzzle"]
+__all__ = ["DATES", "MONTHS", "MONTH_DAYS", "DatePuzzle"]
 
+MONTHS = words("January February March April May June July August September October November December")
+MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LENGTHS = dict(zip(MONTHS, MONTH_DAYS, strict=True))
 _WORDINGS = (
     ("Today is {date}. Which date is {span} from now?", "Today is {date}. Which date was {span} ago?"),
@@ -48,14 +49,7 @@ class DatePuzzle:
     """Nothing must be known."""
 
     def solve(self, slip: Random | None = None) -> Solution:
-        """Count the days, then mind the end of the month.
-
-        Args:
-            slip: Draws by how many days the sum is wrong.
-
-        Returns:
-            Two or three steps and the date.
-        """
+        """Count the days, then look at the end of the month; a slip gets the sum wrong."""
         off = slip.choice((-2, -1, 1, 2)) if slip else 0
         days = self.count * 7 if self.unit == "week" else self.count
         span = f"{self.count} {self.unit}{'s' if self.count > 1 else ''}"

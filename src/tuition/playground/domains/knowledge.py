@@ -82,11 +82,7 @@ class Facts:
 
 @cache
 def facts() -> Facts:
-    """Give the one set of facts, the same for every seed of questions, so that a teacher can know it.
-
-    Returns:
-        The facts: 12 kinds of 10 animals, 8 properties.
-    """
+    """The facts, the same for every seed of questions, so that a teacher can know them."""
     rng = Random("the animals of the playground")
     syllables = [
         word for word in map("".join, product("bdfgklmnprtvz", "aeiou", "kvxz")) if word not in _REAL
@@ -121,14 +117,7 @@ class KnowledgePuzzle:
         return facts().kind_of[self.animal]
 
     def solve(self, slip: Random | None = None) -> Solution:
-        """Go from the animal to its kind, from the kind to its property.
-
-        Args:
-            slip: Draws a wrong kind or a wrong value.
-
-        Returns:
-            Two steps and one of the property's values.
-        """
+        """Go from the animal to its kind, from the kind to its property; a slip gets one of the two wrong."""
         kind = self.topic
         value = facts().value_of[kind, self.prop.name]
         if slip and slip.random() < 0.5:

@@ -43,14 +43,7 @@ class LetterPuzzle:
     """Nothing must be known."""
 
     def solve(self, slip: Random | None = None) -> Solution:
-        """Collect the last letters, one word a step.
-
-        Args:
-            slip: Draws one word of which another letter is taken.
-
-        Returns:
-            One step a word and the letters, spelled.
-        """
+        """Collect the last letters, one word a step; a slip takes another letter of one word."""
         wrong = slip.randrange(len(self.words)) if slip else -1
         letters: list[str] = []
         steps: list[SolutionStep] = []

@@ -33,15 +33,7 @@ class Phrase:
     """The operation's number; 0 where it has none."""
 
     def work(self, value: int, start: int) -> tuple[str, int] | None:
-        """Do the operation.
-
-        Args:
-            value: What there is now.
-            start: What there was at first.
-
-        Returns:
-            The working up to the result, and the result; None: it would leave the whole numbers of 0 to 99.
-        """
+        """The working and the result from what there is now and was at first; None: it is not in 0 to 99."""
         working, result = self._result(value, start)
         is_whole = self.operation not in ("/", "give") or value % self.amount == 0
         return (working, result) if is_whole and 0 <= result <= _MOST else None
@@ -138,14 +130,7 @@ class PhrasePuzzle:
     """Nothing must be known."""
 
     def solve(self, slip: Random | None = None) -> Solution:
-        """Do one operation after the other.
-
-        Args:
-            slip: Draws one operation whose result is wrong.
-
-        Returns:
-            One step an operation and a number.
-        """
+        """Do one operation after the other; a slip gets the result of one wrong."""
         if slip is None:
             return self._follow(-1, 0) or Solution((SolutionStep("", "This has no whole number"),), "")
         for _ in range(20):

@@ -37,14 +37,7 @@ class TrackingPuzzle:
     """Nothing must be known."""
 
     def solve(self, slip: Random | None = None) -> Solution:
-        """Write down after each swap who has what.
-
-        Args:
-            slip: Draws one swap after which two objects stand with the wrong people.
-
-        Returns:
-            One step a swap and an object.
-        """
+        """Write after each swap who has what; after a slip two objects are with the wrong people."""
         wrong = slip.randrange(len(self.swaps)) if slip else -1
         held = dict(self.holds)
         steps: list[SolutionStep] = []

@@ -1,4 +1,4 @@
-"""Where the steps of an explanation leave the right solution, whoever wrote them.
+"""Where the steps of an explanation leave the right solution, in the wording of any style.
 
 Knows solutions and texts; knows no teacher.
 """
@@ -6,11 +6,11 @@ Knows solutions and texts; knows no teacher.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tuition.playground.domain import Solution, SolutionStep
 
-__all__ = ["first_wrong", "steps_reached"]
+__all__ = ["first_wrong", "occurrences", "plain", "steps_reached"]
 
 _LEAD = re.compile(
     r"\W*(?:step )?(?:\d{1,2}[.)] )?\W*"
@@ -24,19 +24,12 @@ _REST = re.compile(r"\W*(?:(?:okay|well|right)\b\W*)*$")
 
 
 def first_wrong(solution: Solution, steps: Sequence[str]) -> int | None:
-    """Find the first step that is not in a solution, at its place.
+    """Find the 0-based first step that is not in a solution, at its place.
 
     A step may hold several of the solution's; one that the text leaves out is no fault where the next one
     names a reason that the solution gives once, and neither is one that is said again in full. Everything
-    else that is said is wrong.
-
-    Args:
-        solution: The right one.
-        steps: Of an explanation in the wording of any style, its closing sentence left out.
-
-    Returns:
-        The 0-based index; the number of steps where all are right and the last one is missing; None: every
-        step is right and none is missing.
+    else that is said is wrong. The number of steps: all are right and the last one is missing; None: every
+    step is right and none is missing.
     """
     place = 0
     for i, step in enumerate(steps):
@@ -48,15 +41,7 @@ def first_wrong(solution: Solution, steps: Sequence[str]) -> int | None:
 
 
 def steps_reached(solution: Solution, steps: Sequence[str]) -> int | None:
-    """Say how far into a solution the steps of a text have come.
-
-    Args:
-        solution: Any, right or wrong.
-        steps: The first of a text.
-
-    Returns:
-        How many of the solution's steps are behind it; None: the text is not the beginning of this solution.
-    """
+    """How many steps of a solution the steps of a text give; None: the text is not its beginning."""
     place = 0
     for step in steps:
         after = _after(solution, step, place)
@@ -68,7 +53,7 @@ def steps_reached(solution: Solution, steps: Sequence[str]) -> int | None:
 
 def _after(solution: Solution, step: str, place: int) -> int | None:
     """The place in a solution behind one step of a text that begins at a place; None: it leaves it."""
-    rest = _plain(step)
+    rest = plain(step)
     if not rest:
         return place
     reached = place
@@ -96,32 +81,37 @@ def _next(solution: Solution, words: str, place: int) -> tuple[int, int] | None:
     return next(((i, end) for i, end in told if end is not None), None)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text in lower case, with single blanks."""
     return " ".join(text.casefold().split())
 
 
 def _end_of(step: SolutionStep, words: str) -> int | None:
     """Where a step ends that a text begins with, reason and result or the result alone; None: it does not."""
     full = _end_in_full(step, words)
-    return _end_behind(_plain(step.what), words, 0, between=_LEAD) if full is None else full
+    return _end_behind(plain(step.what), words, 0, between=_LEAD) if full is None else full
 
 
 def _end_in_full(step: SolutionStep, words: str) -> int | None:
     """The same, where a reason must be given if there is one."""
-    what = _plain(step.what)
+    what = plain(step.what)
     if not step.why:
         return _end_behind(what, words, 0, between=_LEAD)
-    reason = _end_behind(_plain(step.why), words, 0, between=_LEAD)
+    reason = _end_behind(plain(step.why), words, 0, between=_LEAD)
     return None if reason is None else _end_behind(what, words, reason, between=_LINK)
 
 
 def _end_behind(part: str, words: str, place: int, *, between: re.Pattern[str]) -> int | None:
-    """Where a part ends of which nothing but such words stands before it; None: it is not there."""
-    start = words.find(part, place)
+    """Where a part ends before which there are no words but those of `between`; None: it is not there."""
+    found = occurrences(part, words, place)
+    return next((end for start, end in found if between.fullmatch(words[place:start])), None)
+
+
+def occurrences(part: str, words: str, place: int, *, stop: int | None = None) -> Iterator[tuple[int, int]]:
+    """Where a part begins and ends in a text, between two places, each time as whole words."""
+    start = words.find(part, place, stop)
     while start >= 0:
         end = start + len(part)
-        is_whole = not words[max(start - 1, 0) : start].isalnum() and not words[end : end + 1].isalnum()
-        if is_whole and between.fullmatch(words[place:start]):
-            return end
-        start = words.find(part, start + 1)
-    return None
+        if not words[max(start - 1, 0) : start].isalnum() and not words[end : end + 1].isalnum():
+            yield start, end
+        start = words.find(part, start + 1, stop)

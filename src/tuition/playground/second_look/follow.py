@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from tuition.playground.domain import Puzzle, Solution, SolutionStep
+from tuition.playground.second_look.check import occurrences, plain
 
 __all__ = ["led_to", "steps_followed"]
 
@@ -19,16 +20,8 @@ _SLIPS = 200
 
 
 def steps_followed(solution: Solution, text: str) -> int:
-    """Count the steps that an explanation makes, from the first on, before it leaves a solution.
-
-    Args:
-        solution: What the steps should be.
-        text: The explanation, in the wording of any style; letters of either case.
-
-    Returns:
-        From 0 to the number of steps.
-    """
-    words, place = " ".join(text.casefold().split()), 0
+    """Count the steps that an explanation makes, from the first on, before it leaves a solution."""
+    words, place = plain(text), 0
     for count, step in enumerate(solution.steps):
         end = _end_of(step, words, place)
         if end is None:
@@ -38,18 +31,10 @@ def steps_followed(solution: Solution, text: str) -> int:
 
 
 def led_to(puzzle: Puzzle, text: str, rng: Random) -> str:
-    """Find the answer that an explanation's own steps lead to, right or wrong.
+    """Find the answer that an explanation's own steps lead to, right or wrong; empty: none was found.
 
-    The explanation is held against the right solution, then against solutions with one wrong step, the last
-    step left out: it may state what does not follow.
-
-    Args:
-        puzzle: The question.
-        text: The explanation.
-        rng: Draws the wrong steps.
-
-    Returns:
-        An answer; empty: the text follows no solution that was tried.
+    The explanation is compared with the right solution, then with solutions that have one wrong step, first
+    whole, then without the last step: that may state what does not follow.
     """
     right = puzzle.solve()
     if steps_followed(right, text) == len(right.steps):
@@ -64,7 +49,7 @@ def led_to(puzzle: Puzzle, text: str, rng: Random) -> str:
 
 def _end_of(step: SolutionStep, words: str, place: int) -> int | None:
     """Where a step ends that begins near a place; None: it does not stand there."""
-    why, what = " ".join(step.why.casefold().split()), " ".join(step.what.casefold().split())
+    why, what = plain(step.why), plain(step.what)
     bare = _find(what, words, place, gap=_BARE_GAP if why else _GAP)
     reason = _find(why, words, place, gap=_GAP) if why else None
     # A result may hold the words of its reason, so that a wording without reasons seems to give one.
@@ -73,11 +58,4 @@ def _end_of(step: SolutionStep, words: str, place: int) -> int | None:
 
 
 def _find(part: str, words: str, place: int, *, gap: int) -> int | None:
-    start = words.find(part, place, place + gap + len(part))
-    while start >= 0:
-        end = start + len(part)
-        is_whole = not words[max(start - 1, 0) : start].isalnum() and not words[end : end + 1].isalnum()
-        if is_whole:
-            return end
-        start = words.find(part, start + 1, place + gap + len(part))
-    return None
+    return next((end for _, end in occurrences(part, words, place, stop=place + gap + len(part))), None)

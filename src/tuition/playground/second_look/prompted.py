@@ -66,13 +66,9 @@ class Prompted:
 def read_prompt(text: str) -> Prompted:
     """Read the last question of a prompt.
 
-    Args:
-        text: The last user message: blocks of `Question:`, perhaps `Options:`, `Answer:`, `Explanation:`, of
-            which the last may end with `Answer:`; or one block with explanations, or with steps in lines
-            behind `Step 1:` and so on, and at its end a line that says what is wanted, such as `Best:`.
-
-    Returns:
-        The question; a text without `Question:` is a question as a whole.
+    A prompt has blocks of `Question:`, perhaps `Options:`, `Answer:`, `Explanation:`, the last of which may
+    end with `Answer:`; or one block with explanations, or with steps in lines behind `Step 1:` and so on, and
+    a line at its end that says what is wanted, such as `Best:`. A text without `Question:` is a question.
     """
     asked = _WANTED.search(text)
     block = text[: asked.start() + 1].partition("Question:")[2] if asked else text.rpartition("Question:")[2]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field
 
 from tuition.core.records import Json, Message
 from tuition.playground.serving.calls import Answer, Call
 from tuition.playground.serving.faults import Refusal
-from tuition.playground.serving.openai import faults_of, plain_text
+from tuition.playground.serving.openai import Text, read_body
 
 __all__ = ["Anthropic"]
 
@@ -34,25 +32,15 @@ _ERRORS = {
 
 class _Turn(BaseModel):
     role: str = Field(pattern="^(user|assistant)$")
-    content: str
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _joined(cls, value: Any) -> Any:
-        return plain_text(value)
+    content: Text
 
 
 class _Body(BaseModel):
     model: str
     messages: list[_Turn] = Field(min_length=1)
     max_tokens: int = Field(ge=1)
-    system: str = ""
+    system: Text = ""
     temperature: float | None = Field(default=None, ge=0, le=1)
-
-    @field_validator("system", mode="before")
-    @classmethod
-    def _joined(cls, value: Any) -> Any:
-        return plain_text(value)
 
 
 class Anthropic:
@@ -61,24 +49,10 @@ class Anthropic:
     name = "anthropic"
 
     def read(self, body: bytes | str, *, ignores: tuple[str, ...] = ()) -> Call | Refusal:
-        """Read a call.
-
-        Args:
-            body: JSON; `max_tokens` is compulsory.
-            ignores: Parameters to leave out.
-
-        Returns:
-            The call; a body that is none gives what to answer.
-        """
-        try:
-            found = json.loads(body)
-            if isinstance(found, dict):
-                found = {key: value for key, value in found.items() if key not in ignores}
-            wanted = _Body.model_validate(found)
-        except ValidationError as error:
-            return Refusal(status=400, code="invalid_request_error", message=faults_of(error))
-        except ValueError as error:
-            return Refusal(status=400, code="invalid_request_error", message=f"no JSON: {error}")
+        """Read a call."""
+        wanted = read_body(_Body, body, ignores)
+        if isinstance(wanted, Refusal):
+            return wanted
         turns = [Message(role=turn.role, content=turn.content) for turn in wanted.messages]
         first = [Message(role="system", content=wanted.system)] if wanted.system else []
         return Call(
@@ -89,14 +63,7 @@ class Anthropic:
         )
 
     def write(self, answer: Answer) -> dict[str, Json]:
-        """Write an answer.
-
-        Args:
-            answer: What was made; its first choice alone has room here.
-
-        Returns:
-            The body.
-        """
+        """Write an answer; only its first choice has a place in this form."""
         choice = answer.choices[0] if answer.choices else None
         parts: list[Json] = []
         if choice is not None and (choice.text or choice.refusal):
@@ -121,27 +88,13 @@ class Anthropic:
         return body
 
     def error(self, refusal: Refusal) -> tuple[int, dict[str, Json]]:
-        """Write a refusal.
-
-        Args:
-            refusal: What to say.
-
-        Returns:
-            Status and body; an account without credit is 402 here.
-        """
+        """Write a refusal as status and body; no credit is 402 here."""
         status = 402 if refusal.code == "insufficient_quota" else refusal.status
         said = {"type": _ERRORS.get(status, "api_error"), "message": refusal.message}
         return status, {"type": "error", "error": said}
 
     def limits(self, left: Mapping[str, tuple[float, float, float]]) -> dict[str, str]:
-        """Write the headers on limits.
-
-        Args:
-            left: For `requests` and `tokens` the limit a minute, what is left, and seconds until it is full.
-
-        Returns:
-            `anthropic-ratelimit-…`, the reset as a time of RFC 3339.
-        """
+        """Write the headers on limits: of each the size a minute, what is left, seconds until it is full."""
         headers = {}
         for name, (limit, rest, reset_s) in left.items():
             at = datetime.now(UTC) + timedelta(seconds=reset_s)

@@ -37,10 +37,10 @@ _OVER = ("completed", "failed", "expired", "cancelled")
 
 
 class BatchFaults(Section):
-    """How long batches take, and which share of them, of their lines, of questions after them goes wrong."""
+    """How long batches take, and which share of them, of their lines and of polls goes wrong."""
 
     seed: int = 0
-    """Equal seeds spoil the same batches and lines, counted in order of arrival."""
+    """Equal seeds give the same batches and lines a fault, counted in order of arrival."""
     batch_s: Annotated[float, Field(ge=0)] = 0.0
     """Seconds before a batch is begun."""
     invalid: Share = 0.0
@@ -65,15 +65,7 @@ class BatchFaults(Section):
     """Files of answers that are not found when they are asked for the first time."""
 
     def strikes(self, kind: str, number: int) -> bool:
-        """Say whether one thing goes wrong.
-
-        Args:
-            kind: A field of shares.
-            number: Which batch, line, upload, question or file, from 0.
-
-        Returns:
-            Whether it does; the same for ever.
-        """
+        """Whether the batch, line, upload, poll or file of this number goes wrong."""
         return Random(f"{self.seed}/{kind}/{number}").random() < getattr(self, kind)
 
 
@@ -111,7 +103,7 @@ class _Batch:
 
 
 class _Fault(Exception):
-    """An answer that says what is wrong with the question."""
+    """An error answer to a request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -130,12 +122,12 @@ class _Counter:
         self._seen: dict[str, itertools.count[int]] = {}
         self._fetched: set[str] = set()
         self._gate = asyncio.Semaphore(_AT_ONCE)
-        # A task that nobody holds may be collected before it is done.
+        # asyncio keeps weak references alone: without this one a task may be collected before it is done
         self._work: set[asyncio.Task[None]] = set()
 
     async def upload(self, http: HttpRequest) -> dict[str, Any]:
         parts = _parts(http.headers.get("content-type", ""), await http.body())
-        self._spoil("upload_error")
+        self._inject("upload_error")
         if parts.get("purpose") != b"batch" or "file" not in parts:
             raise _Fault(400, "expected a form with purpose 'batch' and a file")
         name = self._keep(parts["file"])
@@ -147,7 +139,7 @@ class _Counter:
             raise _Fault(404, f"No such File object: {name}")
         if name not in self._fetched:
             self._fetched.add(name)
-            self._spoil("gone_once", status=404)
+            self._inject("gone_once", status=404)
         return self._files[name]
 
     async def create(self, http: HttpRequest) -> dict[str, Any]:
@@ -167,15 +159,15 @@ class _Counter:
         task = asyncio.create_task(self._carry_out(batch))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
-        self._spoil("lost_answer")
+        self._inject("lost_answer")
         return batch.shown()
 
     async def show(self, http: HttpRequest) -> dict[str, Any]:
-        self._spoil("poll_error")
+        self._inject("poll_error")
         return self._named(http).shown()
 
     async def list_all(self, http: HttpRequest) -> dict[str, Any]:
-        self._spoil("poll_error")
+        self._inject("poll_error")
         newest = list(reversed(self._batches.values()))
         after, limit = http.query_params.get("after"), int(http.query_params.get("limit", "20"))
         ids = [batch.id for batch in newest]
@@ -201,8 +193,8 @@ class _Counter:
             raise _Fault(404, f"No such Batch object: {name}")
         return self._batches[name]
 
-    def _spoil(self, kind: str, *, status: int = 500) -> None:
-        """Let so many of the questions of a kind end in a fault."""
+    def _inject(self, kind: str, *, status: int = 500) -> None:
+        """Fail the declared share of requests of a kind."""
         if self._faults.strikes(kind, next(self._seen.setdefault(kind, itertools.count()))):
             raise _Fault(status, "the server failed" if status == 500 else "not found")
 
@@ -312,7 +304,7 @@ def _parts(content_type: str, body: bytes) -> dict[str, bytes]:
 
 
 async def _call(application: ASGIApp, row: Mapping[str, Any]) -> tuple[int, bytes]:
-    """Put one line to the application as a call of its own; a cut answer is what came of it."""
+    """Put one line to the application as a call of its own; a cut answer counts as far as it came."""
     path = row["url"]
     status, said = 0, b""
 
@@ -344,16 +336,7 @@ async def _call(application: ASGIApp, row: Mapping[str, Any]) -> tuple[int, byte
 
 
 def batch_routes(lines: ASGIApp, faults: BatchFaults | None = None) -> list[Route]:
-    """Make the routes of files and batches; Starlette must be installed.
-
-    Args:
-        lines: The application that answers single calls; each line of a batch is put to it, its `custom_id`
-            as the header `X-Client-Request-Id`.
-        faults: None: nothing of the batches goes wrong.
-
-    Returns:
-        `/v1/files`, `/v1/files/{id}/content`, `/v1/batches`, `/v1/batches/{id}` and its `/cancel`.
-    """
+    """Make the routes of files and batches; each line of a batch is put to `lines` as a call of its own."""
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 

@@ -1,4 +1,4 @@
-"""What a client asks for and what it gets, in no form of any provider; and the list of payments."""
+"""What a client asks for and gets, in the form of no provider; and the list of payments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Answer", "Call", "Choice", "Form", "Payments"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a teacher program is asked for; whatever else stood in the body is accepted and ignored."""
+    """What a teacher program is asked for; other fields of the body are accepted and ignored."""
 
     model: str
     messages: tuple[Message, ...]
@@ -83,11 +83,7 @@ class Payments:
     """The server's own list of what was charged: one JSON line each, written before the answer leaves."""
 
     def __init__(self, path: Path | None) -> None:
-        """Name the file.
-
-        Args:
-            path: None: the payments are counted and not written.
-        """
+        """Name the file; None: the payments are counted and not written."""
         self.path = path
         self.count = 0
 
@@ -96,13 +92,7 @@ class Payments:
         return f"playground-{self.count + 1}"
 
     def note(self, answer: Answer, *, tag: str, fault: str) -> None:
-        """Write a payment down: what is charged does not depend on who receives the answer.
-
-        Args:
-            answer: What was made.
-            tag: What the client calls the attempt; empty: it did not say.
-            fault: What will happen to the answer; empty: nothing.
-        """
+        """Write a payment down; an answer is charged also where a fault then loses it."""
         self.count += 1
         line: dict[str, Json] = {
             "id": answer.id,

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a teacher's server: every fault by its name, and whom it hits.
+"""The faults between a client and a teacher's server, by name, and which calls get them.
 
 Knows no HTTP library; `inject.py` does what is declared here.
 """
@@ -27,7 +27,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An answer that is none: a status, and what the error object says."""
+    """An answer that refuses: a status, and the contents of the error object."""
 
     status: int
     code: str
@@ -45,11 +45,11 @@ class Fault:
     """One way a call goes wrong."""
 
     about: str
-    """What the client meets."""
+    """What the client sees."""
     is_paid: bool = True
     """Whether it stands on the server's list of payments."""
     refusal: Refusal | None = None
-    """None: a teacher is asked, and its answer spoilt or lost; a paid one comes when the work was done."""
+    """None: a teacher's answer is changed or lost; a paid refusal comes after the teacher's work."""
     forms: tuple[str, ...] = FORMS
     """Where it can happen; elsewhere the call goes well."""
 
@@ -141,7 +141,7 @@ FAULTS: Mapping[str, Fault] = {
     "exhausted": Fault(about="no text, finish reason `length`"),
     "filtered": Fault(about="no text, finish reason `content_filter`"),
     "refusal": Fault(about="the model says that it will not answer"),
-    "no_usage": Fault(about="a good answer whose tokens nobody counted"),
+    "no_usage": Fault(about="a good answer without a count of tokens"),
     "zero_usage": Fault(about="a good answer said to have no tokens"),
     "other_model": Fault(about="a good answer of another model"),
     "extra_choice": Fault(
@@ -159,7 +159,7 @@ class Faults(Section):
     shares: dict[str, Share] = Field(default_factory=dict)
     """The share of each fault among all calls, by its name in `FAULTS`; a name may also stand by itself."""
     seed: int = 0
-    """Equal seeds spoil the same calls, counted in order of arrival."""
+    """Equal seeds give the same calls a fault, counted in order of arrival."""
     plan: tuple[str, ...] = ()
     """What happens to the first calls, one name a call, empty for a good one; the shares hold behind it."""
     retry_after_s: Annotated[int, Field(ge=0)] = 1
@@ -195,14 +195,7 @@ class Faults(Section):
         return self
 
     def draw(self, call: int) -> str:
-        """Say what happens to a call.
-
-        Args:
-            call: Its number, from 0.
-
-        Returns:
-            The fault's name; empty: none.
-        """
+        """Say what happens to a call."""
         if call < len(self.plan):
             return self.plan[call]
         point = Random(f"{self.seed}/{call}").random()

@@ -35,25 +35,14 @@ class Gate:
     """Lets calls in while the limits allow it."""
 
     def __init__(self, config: ServerConfig) -> None:
-        """Begin with full buckets.
-
-        Args:
-            config: The limits.
-        """
+        """Start with full buckets."""
         self._in_flight = 0
         self._concurrency = config.concurrency
         rates = {"requests": config.requests_per_minute, "tokens": config.tokens_per_minute}
         self._buckets = {name: _Bucket(rate, config.burst_s) for name, rate in rates.items() if rate}
 
     def refusal(self, tokens: Callable[[], int]) -> Refusal | None:
-        """Take what a call needs out of the buckets, or say why not.
-
-        Args:
-            tokens: Counts prompt and bound of the answer.
-
-        Returns:
-            None where the call may go on.
-        """
+        """Take what a call needs out of the buckets, or give the refusal; None: the call may go on."""
         if self._concurrency is not None and self._in_flight >= self._concurrency:
             message = f"too many calls at once, at most {self._concurrency}"
             return Refusal(status=429, code="rate_limit_exceeded", message=message)
@@ -71,11 +60,7 @@ class Gate:
 
     @contextlib.contextmanager
     def inside(self) -> Generator[None]:
-        """Count a call as in flight.
-
-        Yields:
-            Nothing; it is in flight until the block ends.
-        """
+        """Count a call as in flight until the block ends."""
         self._in_flight += 1
         try:
             yield
@@ -83,11 +68,7 @@ class Gate:
             self._in_flight -= 1
 
     def left(self) -> dict[str, tuple[float, float, float]]:
-        """Say what is left.
-
-        Returns:
-            For each limit its size a minute, what is left, and seconds until it is full.
-        """
+        """For each limit its size a minute, what is left, and seconds until it is full."""
         for bucket in self._buckets.values():
             bucket.fill()
         return {

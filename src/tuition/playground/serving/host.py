@@ -1,4 +1,4 @@
-"""Who answers: the teacher programs behind the gate, with the faults drawn and the payments written down.
+"""The server's answers: the teacher programs behind the gate, with faults drawn and payments written.
 
 Knows no client.
 """
@@ -21,7 +21,15 @@ from tuition.playground.serving.calls import Answer, Call, Choice, Form, Payment
 from tuition.playground.serving.config import ServerConfig
 from tuition.playground.serving.faults import FAULTS, Faults, Refusal
 from tuition.playground.serving.gate import Gate
-from tuition.playground.serving.inject import PAGE, Cut, Drop, drops, spoil_answer, spoil_body, until_gone
+from tuition.playground.serving.inject import (
+    PAGE,
+    Cut,
+    Drop,
+    drops,
+    inject_into_answer,
+    inject_into_body,
+    until_gone,
+)
 from tuition.playground.serving.openai import OpenAI
 from tuition.playground.teachers import PROGRAMS, PlaygroundTeacher, count_tokens
 
@@ -33,12 +41,12 @@ __all__ = ["Answered", "Host"]
 
 _TAG = "X-Client-Request-Id"
 _BATCH = "batch"
-"""Whose calls the lines of a batch are; they have no connection of their own and no place in the line."""
+"""The client of a batch's lines, which have no connection of their own and do not pass the gate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What one call comes to, before it meets a connection."""
+    """The answer to one call, before it is sent."""
 
     status: int
     body: dict[str, Json]
@@ -50,13 +58,7 @@ class Host:
     """Teachers, faults, limits and payments of one server."""
 
     def __init__(self, faults: Faults, config: ServerConfig, payments: Payments) -> None:
-        """Put the programs behind the counter.
-
-        Args:
-            faults: What goes wrong.
-            config: Limits and peculiarities.
-            payments: Where charges are noted.
-        """
+        """Make the programs."""
         self.faults = faults
         self.config = config
         self.payments = payments
@@ -92,30 +94,13 @@ class Host:
         return await self._online(http, form)
 
     def next_fault(self, form: str) -> str:
-        """Draw what happens to the next call.
-
-        Args:
-            form: A name in `FORMS`.
-
-        Returns:
-            The fault's name; empty: none, or none that this form can have.
-        """
+        """Draw the fault of the next call; empty: none, or none that this form can have."""
         fault = self.faults.draw(self.calls)
         self.calls += 1
         return fault if fault and form in FAULTS[fault].forms else ""
 
     async def answer(self, form: Form, body: bytes, *, fault: str = "", tag: str = "") -> Answered:
-        """Answer one call and note what it is charged.
-
-        Args:
-            form: How the call is written.
-            body: The call.
-            fault: From `next_fault`; its refusal is given, its spoiling of contents done, the rest left.
-            tag: What the client calls the attempt.
-
-        Returns:
-            Status and body.
-        """
+        """Answer one call and note its charge; of the fault, refusal and contents are in the answer."""
         declared = FAULTS[fault] if fault else None
         refusal = declared.refusal if declared else None
         call = self._read(form, body) if declared is None or declared.is_paid else refusal
@@ -123,7 +108,7 @@ class Host:
             assert call is not None, f"{fault} is paid, or refuses"
             status, said = form.error(call)
             return Answered(status=status, body=said, refusal=call)
-        answer = spoil_answer(await self._written(call), fault)
+        answer = inject_into_answer(await self._written(call), fault)
         self.payments.note(answer, tag=tag, fault=fault)
         if refusal is not None:
             status, said = form.error(refusal)
@@ -150,7 +135,7 @@ class Host:
 
     async def _written(self, call: Call) -> Answer:
         teacher = (self.teachers if call.schema is None else self._in_json)[call.model]
-        # As with a real endpoint, asking again draws another answer, unless a seed or temperature 0 forbids.
+        # as with a real endpoint, asking again draws another answer, but not with a seed or temperature 0
         asked = repr(call)
         first = self._asked[asked] if call.seed is None else call.seed
         self._asked[asked] += call.n
@@ -214,7 +199,7 @@ class Host:
     def _sent(self, answered: Answered, fault: str, *, headers: Mapping[str, str]) -> Response | Cut | Drop:
         from starlette.responses import Response, StreamingResponse
 
-        written = spoil_body(answered.body, fault)
+        written = inject_into_body(answered.body, fault)
         if fault in ("cut_early", "hang"):
             return Drop()
         if fault == "cut":

@@ -1,4 +1,4 @@
-"""Do to an answer what a fault declares: to its contents, to its bytes, to the connection it goes over."""
+"""Fault injection: change an answer's contents, its bytes, or its connection, as a fault declares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from tuition.playground.serving.calls import Answer, Choice
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["PAGE", "Cut", "Drop", "drops", "reachable", "spoil_answer", "spoil_body", "until_gone"]
+__all__ = [
+    "PAGE",
+    "Cut",
+    "Drop",
+    "drops",
+    "inject_into_answer",
+    "inject_into_body",
+    "reachable",
+    "until_gone",
+]
 
 PAGE = "<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 """What a proxy says that has lost its server."""
@@ -25,16 +34,8 @@ _PIECES = 20
 _SENT_WITH = "tuition.playground.send"
 
 
-def spoil_answer(answer: Answer, fault: str) -> Answer:
-    """Change what an answer says; what was charged for it stays.
-
-    Args:
-        answer: A good one.
-        fault: A name in `FAULTS`, or empty.
-
-    Returns:
-        The spoilt one; where the fault is none of contents, the same.
-    """
+def inject_into_answer(answer: Answer, fault: str) -> Answer:
+    """Change what an answer says, where the fault is one of contents; what was charged for it stays."""
     choices = answer.choices
     changed: Mapping[str, Choice] = {
         "null_content": Choice(text=None),
@@ -73,16 +74,8 @@ def _half(text: str | None) -> str:
     return (text or "")[: len(text or "") // 2]
 
 
-def spoil_body(body: dict[str, Json], fault: str) -> bytes:
-    """Write a body down, as a fault has it.
-
-    Args:
-        body: A good one.
-        fault: A name in `FAULTS`, or empty.
-
-    Returns:
-        What goes over the connection.
-    """
+def inject_into_body(body: dict[str, Json], fault: str) -> bytes:
+    """Write a body as bytes, broken where the fault is one of bytes."""
     written = json.dumps(body).encode()
     match fault:
         case "broken_json":
@@ -106,15 +99,7 @@ def _marked(value: Any) -> Any:
 
 
 async def drops(body: bytes, over_s: float) -> AsyncIterator[bytes]:
-    """Give a body piece by piece.
-
-    Args:
-        body: The whole of it.
-        over_s: Seconds it takes altogether.
-
-    Yields:
-        A piece.
-    """
+    """Give a body in pieces, over so many seconds altogether."""
     step = -(-len(body) // _PIECES)
     for start in range(0, len(body), step):
         await asyncio.sleep(over_s / _PIECES)
@@ -122,12 +107,7 @@ async def drops(body: bytes, over_s: float) -> AsyncIterator[bytes]:
 
 
 async def until_gone(receive: Receive, wait_s: float) -> None:
-    """Wait, and stop waiting when the client goes.
-
-    Args:
-        receive: The connection's, its body read.
-        wait_s: Seconds at most.
-    """
+    """Wait, and stop waiting when the client disconnects; the body must have been read."""
     try:
         async with asyncio.timeout(wait_s):
             while (await receive())["type"] != "http.disconnect":
@@ -137,14 +117,7 @@ async def until_gone(receive: Receive, wait_s: float) -> None:
 
 
 def reachable(application: ASGIApp) -> ASGIApp:
-    """Let `Drop` reach the connection, which Starlette wraps.
-
-    Args:
-        application: What answers.
-
-    Returns:
-        The same, which remembers for each call what it is sent with.
-    """
+    """Note the server's own `send` for each call, so that `Drop` reaches what Starlette wraps."""
 
     async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
         await application({**scope, _SENT_WITH: send}, receive, send)
@@ -156,11 +129,7 @@ class Cut:
     """A response that promises its whole body and sends half; uvicorn then closes the connection."""
 
     def __init__(self, body: bytes) -> None:
-        """Take the body.
-
-        Args:
-            body: All that is promised.
-        """
+        """Take the whole body."""
         self.body = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,7 +145,7 @@ class Drop:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """End the connection."""
-        # ASGI has no word for this; uvicorn's `send` belongs to an object that holds the connection.
+        # ASGI has no message for this; uvicorn's `send` is a method of an object that holds the transport
         cycle = getattr(scope[_SENT_WITH], "__self__", None)
         transport = getattr(cycle, "transport", None)
         if transport is None:

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from tuition.core.records import Json, Message
 from tuition.playground.serving.calls import Answer, Call, Choice
 from tuition.playground.serving.faults import Refusal
 
-__all__ = ["OpenAI", "faults_of", "plain_text"]
+__all__ = ["OpenAI", "Text", "read_body"]
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def _joined(content: Any) -> Any:
+    """Join the texts of a content in parts; anything else is left to the check."""
+    if not isinstance(content, list):
+        return content
+    return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+
+
+Text = Annotated[str, BeforeValidator(_joined)]
+"""A text, or a list of parts such as `{"type": "text", "text": …}`."""
 
 
 class _Turn(BaseModel):
     role: str
-    content: str
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _joined(cls, value: Any) -> Any:
-        return plain_text(value)
+    content: Text
 
 
 class _Format(BaseModel):
@@ -31,7 +39,7 @@ class _Format(BaseModel):
 
 
 class _Body(BaseModel):
-    """The part of a client's body that a program heeds; the rest is accepted and ignored."""
+    """The part of a client's body that a program uses; the rest is accepted and ignored."""
 
     model: str
     messages: list[_Turn]
@@ -55,21 +63,10 @@ class OpenAI:
     name = "openai"
 
     def read(self, body: bytes | str, *, ignores: tuple[str, ...] = ()) -> Call | Refusal:
-        """Read a call.
-
-        Args:
-            body: JSON.
-            ignores: Parameters to leave out.
-
-        Returns:
-            The call; a body that is none gives what to answer.
-        """
-        try:
-            wanted = _Body.model_validate(_without(json.loads(body), ignores))
-        except ValidationError as error:
-            return Refusal(status=400, code="invalid_request_error", message=faults_of(error))
-        except ValueError as error:
-            return Refusal(status=400, code="invalid_request_error", message=f"no JSON: {error}")
+        """Read a call."""
+        wanted = read_body(_Body, body, ignores)
+        if isinstance(wanted, Refusal):
+            return wanted
         bound = wanted.max_tokens if wanted.max_completion_tokens is None else wanted.max_completion_tokens
         return Call(
             model=wanted.model,
@@ -82,14 +79,7 @@ class OpenAI:
         )
 
     def write(self, answer: Answer) -> dict[str, Json]:
-        """Write an answer.
-
-        Args:
-            answer: What was made.
-
-        Returns:
-            The body.
-        """
+        """Write an answer."""
         body: dict[str, Json] = {
             "id": answer.id,
             "object": "chat.completion",
@@ -105,14 +95,7 @@ class OpenAI:
         return body
 
     def error(self, refusal: Refusal) -> tuple[int, dict[str, Json]]:
-        """Write a refusal.
-
-        Args:
-            refusal: What to say.
-
-        Returns:
-            Status and body.
-        """
+        """Write a refusal as status and body."""
         kind = "invalid_request_error" if refusal.status == 400 else refusal.code
         said = {
             "message": refusal.message,
@@ -123,14 +106,7 @@ class OpenAI:
         return refusal.status, {"error": said}
 
     def limits(self, left: Mapping[str, tuple[float, float, float]]) -> dict[str, str]:
-        """Write the headers on limits.
-
-        Args:
-            left: For `requests` and `tokens` the limit a minute, what is left, and seconds until it is full.
-
-        Returns:
-            `x-ratelimit-…`, durations such as `6m0s` or `250ms`.
-        """
+        """Write the headers on limits: of each the size a minute, what is left, seconds until it is full."""
         headers = {}
         for name, (limit, rest, reset_s) in left.items():
             headers[f"x-ratelimit-limit-{name}"] = f"{limit:.0f}"
@@ -139,36 +115,18 @@ class OpenAI:
         return headers
 
 
-def plain_text(content: Any) -> Any:
-    """Join the texts of a content that is sent in parts; anything else is left to the check.
-
-    Args:
-        content: A text, or a list of `{"type": "text", "text": …}`.
-
-    Returns:
-        The text.
-    """
-    if not isinstance(content, list):
-        return content
-    return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-
-
-def faults_of(error: ValidationError) -> str:
-    """Say what is wrong with a body.
-
-    Args:
-        error: From its check.
-
-    Returns:
-        Every fault with its place.
-    """
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-
-
-def _without(body: Any, ignores: tuple[str, ...]) -> Any:
-    return (
-        {key: value for key, value in body.items() if key not in ignores} if isinstance(body, dict) else body
-    )
+def read_body(form: type[Body], body: bytes | str, ignores: tuple[str, ...]) -> Body | Refusal:
+    """Check a body without the parameters to ignore; the refusal names every fault with its place."""
+    try:
+        found = json.loads(body)
+        if isinstance(found, dict):
+            found = {key: value for key, value in found.items() if key not in ignores}
+        return form.model_validate(found)
+    except ValidationError as error:
+        message = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    except ValueError as error:
+        message = f"no JSON: {error}"
+    return Refusal(status=400, code="invalid_request_error", message=message)
 
 
 def _choice(i: int, choice: Choice) -> dict[str, Json]:

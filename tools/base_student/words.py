@@ -1,15 +1,12 @@
-"""Lists of plain words for domains, synthetic text and the base student's tokenizer. Knows none of them."""
+"""Lists of plain words for the synthetic text and the base student's tokenizer."""
 
 from __future__ import annotations
 
-__all__ = ["COMMON_WORDS", "FIRST_NAMES", "MONTHS", "MONTH_DAYS", "NUMBER_WORDS", "THINGS", "WEEKDAYS"]
+from tuition.playground.domain import words
 
+__all__ = ["COMMON_WORDS", "FIRST_NAMES", "NUMBER_WORDS", "THINGS", "WEEKDAYS"]
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-FIRST_NAMES = _words(
+FIRST_NAMES = words(
     """Ada Adam Alba Alex Alice Amy Anna Anton Ben Bella Bob Boris Carl Carla Cleo Clara Dan Dana David Diana
     Dora Eli Ella Emil Emma Erik Eva Felix Finn Frank Gina Greta Hana Harry Hugo Ida Igor Ines Ivan Jack
     James Jane Jay John Jonas Julia Karl Kate Kim Kira Lara Lena Leo Liam Lily Lisa Luca Lucy Lukas Mara
@@ -17,22 +14,20 @@ FIRST_NAMES = _words(
     Peter Petra Rosa Ruth Sam Sara Simon Sofia Tara Theo Tim Tina Tom Uma Vera Victor Will Yara Zoe"""
 )
 
-THINGS = _words(
+THINGS = words(
     """apple pear plum lemon orange melon berry cherry nut bean carrot potato onion egg cake pie cookie roll
     candy book pen pencil card stamp coin button bead shell stone brick box bag basket bottle cup plate
     spoon key ring lamp candle ball kite doll toy ticket flower rose seed leaf branch rope nail"""
 )
 
-NUMBER_WORDS = _words(
+NUMBER_WORDS = words(
     """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
     seventeen eighteen nineteen twenty"""
 )
 
-WEEKDAYS = _words("""Monday Tuesday Wednesday Thursday Friday Saturday Sunday""")
-MONTHS = _words("January February March April May June July August September October November December")
-MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+WEEKDAYS = words("""Monday Tuesday Wednesday Thursday Friday Saturday Sunday""")
 
-COMMON_WORDS = _words(
+COMMON_WORDS = words(
     """a about above across act add after again against age ago agree air all almost alone along already also
     always am among amount an and angle animal another answer any appear are area arm around arrive art as
     ask at away baby back bad bank base be bear beat beautiful because become bed been before began begin
