@@ -51,6 +51,11 @@ def test_every_command_that_ends_takes_json(tuition, command):
     assert "--json" in tuition(*command, "--help").out
 
 
+def test_json_stands_alone_and_for_one_command(tuition):
+    assert tuition("init", "a.toml", "--json").json == {"config": "a.toml"}
+    assert tuition("init", "b.toml").out.startswith("Wrote b.toml. Next: ")
+
+
 def test_the_version(tuition):
     assert tuition("--version").out.strip() == __version__
 

@@ -20,7 +20,7 @@ def test_tables_and_sentences(tuition, write, tmp_path):
     for text in (
         "pilot: 8 of 24 training examples",
         "ada (simulated)",
-        "own answers, held against the labels; intervals are 95 % (Wilson)",
+        "own answers, compared with the labels; intervals are 95 % (Wilson)",
         "simulated: programs, not language models; their figures say nothing about real teachers",
         "agreement: % equal answers",
         "all 24 training examples would cost",

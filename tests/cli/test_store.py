@@ -18,7 +18,7 @@ CUT = Failure(kind="timeout", message="no answer", is_retryable=True, is_paid=No
 
 @pytest.fixture
 def filled(tmp_path):
-    """A store with two answers and a call whose end nobody saw."""
+    """A store with two answers and a call with an unknown outcome."""
     with Store(tmp_path / "tuition.db") as store:
         for name, failure in (("a", None), ("b", None), ("c", CUT)):
             request = Request(
@@ -101,7 +101,7 @@ def test_reconcile_with_a_list_that_is_complete_since(tuition, filled):
     asked = ("store", "reconcile", filled, "list.csv", "--complete", "--json")
     refused = tuition(*asked)
     assert refused.code == 2
-    assert "'list.csv' says no times" in refused.error
+    assert "'list.csv' has no times" in refused.error
     asked = (*asked, "--until", "2999-12-31")
     assert tuition(*asked, "--since", "2999-01-01").json["freed"] == 0
     assert tuition(*asked[:-1], "2000-01-01").json["freed"] == 0

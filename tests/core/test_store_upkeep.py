@@ -390,7 +390,7 @@ class TestReconcile:
             lose(store, "a", tag="ta")
             lose(store, "b", tag="tb")
         listed = write(path.with_name("list.jsonl"), [charge("ta")])
-        with pytest.raises(DataError, match=r"says no times, .* say when it was fetched: --until"):
+        with pytest.raises(DataError, match=r"has no times, .* say when it was fetched: --until"):
             reconcile_store(path, listed, is_complete=True)
         assert states(path) == ["unknown", "unknown"], "nothing is changed before"
 

@@ -1,1 +1,1 @@
-"""The command line: reads what the user says, calls the recipes, shows what came of it."""
+"""The command line: reads arguments, calls the recipes, shows results."""

@@ -33,7 +33,7 @@ __all__ = ["compare", "curve", "list_runs", "probe", "report", "show", "show_cou
 def show(
     folder: Folder,
     unreadable: Annotated[
-        bool, typer.Option("--unreadable", help="List the answers nobody could read.")
+        bool, typer.Option("--unreadable", help="List the answers that could not be read.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -67,7 +67,7 @@ def show_table(folder: Path) -> None:
 
 
 def compare(left: Folder, right: Folder, json: Json = False) -> None:
-    """Hold two runs against each other on the same items."""
+    """Compare two runs on the same items."""
     from tuition.recipes.compare import compare_runs
 
     found: Any = compare_runs(left, right)

@@ -22,10 +22,10 @@ from tuition.cli.show import (
 __all__ = ["pilot"]
 
 _RIGHT_BY = {
-    "labels": "right %: own answers, held against the labels",
-    "majority": "right %: own answers, held against what most teachers say, for there are no labels",
-    "shown": "right %: unknown, for the recorded replies were written with the answers before them",
-    "nobody": "right %: unknown, for there are no labels, and a majority needs three teachers",
+    "labels": "right %: own answers, compared with the labels",
+    "majority": "right %: own answers, compared with what most teachers say, because there are no labels",
+    "shown": "right %: unknown, because the recorded replies were written with the answers shown",
+    "nobody": "right %: unknown, because there are no labels, and a majority needs three teachers",
 }
 
 

@@ -42,7 +42,8 @@ def demo(
 
     finished = _execute(demo_configs(out), jobs=2)
     _close_group(out, finished)
-    answer({"metrics": [str(run.path / "metrics.json") for run in finished.values()]})
+    if answer({"metrics": [str(run.path / "metrics.json") for run in finished.values()]}):
+        return
     look.show_table(out)
     curve = look.show_courses(out)
     say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")

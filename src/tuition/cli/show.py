@@ -65,10 +65,11 @@ def answer_in_json(context: typer.Context, is_wanted: bool) -> bool:
     return is_wanted
 
 
-def answer(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:
-    """Print a value for machines where the command has --json."""
+def answer(value: Mapping[str, JsonValue] | list[JsonValue]) -> bool:
+    """Print a value for machines where the command has --json, and say whether it has."""
     if _OUT.quiet:
         print_json(value)
+    return _OUT.quiet
 
 
 Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]

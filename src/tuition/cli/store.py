@@ -14,7 +14,7 @@ from tuition.cli.show import Database, Json, answer, print_table, say, typed
 __all__ = ["store"]
 
 store = typer.Typer(
-    help="What was paid and what came of it: look, check, settle, carry, make smaller.", no_args_is_help=True
+    help="What was paid and answered: look, check, settle, carry, make smaller.", no_args_is_help=True
 )
 
 
@@ -42,7 +42,7 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Recompute the sums; nothing else.")] = False,
     json: Json = False,
 ) -> None:
-    """Hold a store against its promises; exit code 1 where something is wrong."""
+    """Check a store; exit code 1 where something is wrong."""
     from tuition.upkeep import verify_store
 
     found = verify_store(path, repair=repair)
@@ -82,7 +82,7 @@ def reconcile(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Settle calls whose end nobody saw against a list of what was charged."""
+    """Settle calls with an unknown outcome against a list of charges."""
     from tuition.upkeep import reconcile_store
 
     found = reconcile_store(

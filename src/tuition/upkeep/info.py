@@ -26,7 +26,7 @@ class TeacherInfo(Record):
     kept: int
     failed: int
     unknown: int
-    """Calls whose end nobody saw."""
+    """Calls with an unknown outcome."""
     lost: int
     """Calls that were charged and whose answer never came, as the provider's list says."""
     open: int

@@ -44,7 +44,7 @@ def merge_stores(left: Path, right: Path, *, out: Path | None = None) -> Carried
     try:
         with Store(draft) as store:
             both = [_bring(store, path) for path in (left, right)]
-        # Whoever closes a store last empties its journal into it.
+        # the last connection that closes a store writes its WAL into the file
         os.replace(draft, out)
     finally:
         for ending in ("", "-wal", "-shm"):

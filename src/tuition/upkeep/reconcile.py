@@ -60,7 +60,7 @@ class Reconciled(Record):
     """Unknown outcomes that were not charged: a list said to be complete does not have them, or another
     sample of the same call bears all of it."""
     counted: int
-    """Settled attempts whose tokens nobody had counted: the list's counts stand in the place of estimates."""
+    """Settled attempts with estimated tokens: the list's counts replace the estimates."""
     charged: int
     """Settled attempts, failures most of all, that were thought to have cost nothing: they cost what the list
     says."""
@@ -172,7 +172,7 @@ def _span(listed: Path, since: float | None, until: float | None) -> tuple[float
     """From when to when a list is complete."""
     if until is None:
         raise DataError(
-            f"{str(listed)!r} says no times, so that nobody can tell up to when it is complete; "
+            f"{str(listed)!r} has no times, so that it is not known up to when it is complete; "
             "say when it was fetched: --until"
         )
     return since or 0.0, until

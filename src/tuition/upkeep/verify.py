@@ -88,7 +88,7 @@ def _unreadable(path: Path, error: sqlite3.DatabaseError) -> Verdict:
     return Verdict(path=str(path), attempts=None, faults=(damage,), repaired=(), bought_twice=0)
 
 
-_REPAIR_SUMS = "Limits are held against the sums: tuition store verify --repair recomputes them."
+_REPAIR_SUMS = "Limits are compared with the sums: tuition store verify --repair recomputes them."
 _SUMS = "sums that are not those of the attempts"
 _COUNTS = (
     "SELECT (SELECT COUNT(*) FROM attempts), "

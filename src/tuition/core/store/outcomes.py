@@ -16,7 +16,7 @@ class Place:
     run: str
     round: int = 0
     group: str = ""
-    """Name under which several runs share their limits; empty: the run shares with nobody."""
+    """Name under which several runs share their limits; empty: the run does not share."""
 
     def scopes(self, teacher: str) -> tuple[str, ...]:
         """Name every sum that a call adds to: the run, its teacher, its round, and the group."""

@@ -26,12 +26,12 @@ class Spend(Record):
     usd: float | None
     """Cost of every answer it used, as if bought alone; None: an answer's price is unknown."""
     paid_usd: float | None
-    """What it newly paid; calls whose end nobody saw count at their worst; None: a price is unknown."""
+    """What it newly paid; unknown outcomes count at their worst; None: a price is unknown."""
     failed_usd: float | None
     """The part of it that bought nothing: calls that were charged and gave no answer, or whose answer was
     lost."""
     unknown: int
-    """Calls whose end nobody saw."""
+    """Calls with an unknown outcome."""
     unpriced: int
     """Answers it used whose price is unknown."""
     estimated: int

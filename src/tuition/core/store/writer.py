@@ -1,6 +1,6 @@
 """One thread that writes to the file, by group commit: acts submitted during one commit form the next.
 
-With `synchronous = FULL` each commit waits for the disk once, whatever number of acts is in it. Knows SQLite,
+With `synchronous = FULL` each commit waits for the disk once, however many acts it has. Knows SQLite,
 and nothing of what the acts mean.
 """
 
@@ -214,6 +214,6 @@ def _one(connection: sqlite3.Connection, write: _Write) -> Callable[[], None]:
 def _try(act: Act[Result], connection: sqlite3.Connection) -> tuple[Result | None, BaseException | None]:
     try:
         return act(connection), None
-    # Every error goes to the futures: if it ended this thread, all that wait would wait for ever.
+    # Every error goes to the futures: if it ended this thread, the waits would never end.
     except BaseException as error:
         return None, error
