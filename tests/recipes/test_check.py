@@ -5,7 +5,7 @@ from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import ConfigError, DataError, TeacherError
 from tuition.recipes.execute import execute
-from tuition.recipes.plan.plan import plan_of
+from tuition.recipes.dry_run.plan import plan_of
 
 
 def refused(error, text, folder, *settings, **changed):

@@ -11,7 +11,7 @@ from tuition.recipes.check import answer_way, blind_notes, check_examination
 from tuition.recipes.common import Bench
 from tuition.recipes.examine import student_answers, try_on_valid
 from tuition.recipes.execute import execute
-from tuition.recipes.plan.plan import plan_of
+from tuition.recipes.dry_run.plan import plan_of
 from tuition.tasks import make_task
 
 CLOSED = Example(id="c", question="Which is red?", choices=("sky", "Red blood", "b"), answer="Red blood")

@@ -12,7 +12,7 @@ from tuition.recipes.config import resolve
 from tuition.recipes.execute import execute
 from tuition.recipes.hand_over import taught_examples
 from tuition.recipes.pilot.pilot import pilot
-from tuition.recipes.plan.plan import plan_of
+from tuition.recipes.dry_run.plan import plan_of
 from tuition.recipes.ready import make_ready
 
 WORDS = "a hen and a hen and "

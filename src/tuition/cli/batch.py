@@ -34,7 +34,7 @@ def write(
     from tuition.core.run import run_id
     from tuition.core.store import Place, Store
     from tuition.recipes.check import check_terms
-    from tuition.recipes.plan.first import batch_table, first_requests
+    from tuition.recipes.dry_run.first import batch_table, first_requests
     from tuition.teachers.http.batch import BatchedTeacher
 
     read = resolved(config, settings)

@@ -10,8 +10,8 @@ from tuition.core.records import option_letter
 from tuition.recipes.ablate import ablation_rows, left_out, new_calls
 from tuition.recipes.config import Experiment, resolve
 from tuition.recipes.execute import why_not_blind
-from tuition.recipes.plan.plan import Plan, plan_of
-from tuition.recipes.plan.preview import Preview, Spread
+from tuition.recipes.dry_run.plan import Plan, plan_of
+from tuition.recipes.dry_run.preview import Preview, Spread
 from tuition.report import money
 
 __all__ = ["check_config", "say_left_out", "show_plan"]

@@ -157,7 +157,7 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
 def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
     from tuition.cli.check import show_plan
-    from tuition.recipes.plan.plan import plan_of
+    from tuition.recipes.dry_run.plan import plan_of
 
     plans = [plan_of(config) for config in configs]
     if is_confirmed or not plans:

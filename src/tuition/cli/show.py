@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tuition.core.protocols import Listener
     from tuition.core.records import Json as JsonValue
     from tuition.recipes.config import Experiment
-    from tuition.recipes.plan.rounds import RoundPlan, RoundsPlan, Span
+    from tuition.recipes.dry_run.rounds import RoundPlan, RoundsPlan, Span
     from tuition.report import Row
 
 __all__ = [

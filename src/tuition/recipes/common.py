@@ -25,7 +25,7 @@ from tuition.core.store import Place, Store
 from tuition.recipes.check import make_student
 from tuition.recipes.config import Experiment, task_of
 from tuition.recipes.labels.labels import label_splits
-from tuition.recipes.plan.estimates import estimates_of
+from tuition.recipes.dry_run.estimates import estimates_of
 from tuition.recipes.ready import Ready, make_ready
 from tuition.recipes.targets import question_text
 from tuition.selection import SelectionConfig, choose

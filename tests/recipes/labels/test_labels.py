@@ -15,7 +15,7 @@ from tuition.recipes.common import choose_train
 from tuition.recipes.execute import baselines, execute
 from tuition.recipes.labels import labeller
 from tuition.recipes.labels.labels import stood_in
-from tuition.recipes.plan.plan import plan_of
+from tuition.recipes.dry_run.plan import plan_of
 from tuition.recipes.ready import load_splits
 
 HIDDEN = {"source": "playground", "train": 12, "valid": 6, "test": 6, "domains": ["coins", "phrases"]}

@@ -36,7 +36,7 @@ from tuition.recipes.labels.labels import demonstrated
 from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.recipes.pilot.projection import project, similar_choice
 from tuition.recipes.pilot.trial import Desk, Trial
-from tuition.recipes.plan.pricing import LETTERS_PER_TOKEN
+from tuition.recipes.dry_run.pricing import LETTERS_PER_TOKEN
 from tuition.recipes.ready import make_ready
 from tuition.recipes.routing import UNSOUND, price_rank
 from tuition.tasks.check import fits

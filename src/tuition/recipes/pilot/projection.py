@@ -12,7 +12,7 @@ from tuition.annotation import RoutingConfig, similar_success
 from tuition.annotation.route import similar_order
 from tuition.core.records import Example, Record
 from tuition.recipes.pilot.advice import Tried
-from tuition.recipes.plan.pricing import sum_usd
+from tuition.recipes.dry_run.pricing import sum_usd
 
 __all__ = ["Projection", "project", "similar_choice"]
 

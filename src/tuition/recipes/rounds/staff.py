@@ -11,7 +11,7 @@ from tuition.annotation.revise import BLIND
 from tuition.core.budget import to_usd
 from tuition.core.records import Example
 from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.plan.pricing import price_call
+from tuition.recipes.dry_run.pricing import price_call
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.routing import Panel, price_rank
 

@@ -2,7 +2,7 @@ import pytest
 from tiny import experiment, rows, teachers
 
 from tuition.recipes.execute import execute
-from tuition.recipes.plan.plan import plan_of
+from tuition.recipes.dry_run.plan import plan_of
 
 
 def test_guess_and_bound_are_those_of_the_plan_and_the_bill_that_of_the_ledger(tmp_path):

@@ -15,7 +15,7 @@ from tuition.core.budget import NANO, to_usd
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction
 from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.plan.pricing import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, PricedCall, price_call
+from tuition.recipes.dry_run.pricing import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, PricedCall, price_call
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.rounds.staff import cheapest_other
 

@@ -4,7 +4,7 @@ from tiny import experiment, teachers
 from tuition.annotation import RoutingConfig
 from tuition.core.records import Example
 from tuition.recipes.common import choose_train
-from tuition.recipes.plan.example import SAMPLE, ExamplePrice, ExamplePricer, Use, sample_of
+from tuition.recipes.dry_run.example import SAMPLE, ExamplePrice, ExamplePricer, Use, sample_of
 from tuition.recipes.ready import load_splits
 from tuition.recipes.routing import assemble
 

@@ -19,10 +19,10 @@ from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of, task_of
 from tuition.recipes.labels.labeller import panel_of
 from tuition.recipes.labels.labels import check_labellers, demonstrated, look_at_asked, stood_in
-from tuition.recipes.plan.preview import Preview, Spread, preview_of, spread_of
-from tuition.recipes.plan.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
-from tuition.recipes.plan.rounds import RoundsPlan, plan_rounds
-from tuition.recipes.plan.routes import RoutePlan, RoutePricer, asked_for_certain
+from tuition.recipes.dry_run.preview import Preview, Spread, preview_of, spread_of
+from tuition.recipes.dry_run.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
+from tuition.recipes.dry_run.rounds import RoundsPlan, plan_rounds
+from tuition.recipes.dry_run.routes import RoutePlan, RoutePricer, asked_for_certain
 from tuition.recipes.ready import make_ready
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.routing import assemble

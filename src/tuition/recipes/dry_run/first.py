@@ -10,7 +10,7 @@ from tuition.recipes import RECIPES
 from tuition.recipes.asking import annotation_of
 from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of
-from tuition.recipes.plan.routes import asked_for_certain
+from tuition.recipes.dry_run.routes import asked_for_certain
 from tuition.recipes.ready import make_ready
 from tuition.teachers.config import TeacherConfig
 

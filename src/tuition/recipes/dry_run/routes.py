@@ -13,7 +13,7 @@ from tuition.annotation.route import drawn_order, probe_of
 from tuition.core.records import Example, Message, Record
 from tuition.recipes.asking import Panelist, annotation_of
 from tuition.recipes.config import Experiment, route_of
-from tuition.recipes.plan.pricing import (
+from tuition.recipes.dry_run.pricing import (
     EXPECTED_SHARE,
     LETTERS_PER_TOKEN,
     LOW_SHARE,

@@ -5,7 +5,7 @@ from tiny import attempts, experiment, hashes, teachers
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.recipes.execute import baselines, execute, execute_all
-from tuition.recipes.plan.plan import plan_of
+from tuition.recipes.dry_run.plan import plan_of
 
 FREE_PRICE = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}
 

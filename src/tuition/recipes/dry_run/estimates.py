@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tuition.core.budget import Price, to_usd
 from tuition.core.records import Record, Request
 from tuition.core.store import Store
-from tuition.recipes.plan.pricing import EXPECTED_SHARE, guess
+from tuition.recipes.dry_run.pricing import EXPECTED_SHARE, guess
 
 __all__ = ["Estimate", "estimates_of"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from tuition.annotation.revise import BLIND
 from tuition.core.records import Example, Record
 from tuition.core.store import Store
-from tuition.recipes.plan.example import GOES_ON, STEPS, ExamplePrice, ExamplePricer, Use
+from tuition.recipes.dry_run.example import GOES_ON, STEPS, ExamplePrice, ExamplePricer, Use
 from tuition.recipes.rounds.check import open_panel
 from tuition.recipes.rounds.config import Allowance, Elad
 from tuition.recipes.rounds.purse import PROBE
