@@ -22,8 +22,16 @@ import frame
 
 from tuition.annotation import AnnotationConfig, Till, ask_all
 from tuition.annotation.prompts import request_to
-from tuition.annotation.revise import RevisionConfig, revise, revision_figures, revision_requests
-from tuition.annotation.revise.prompts import LOCATE, locate_messages
+from tuition.annotation.revise import RevisionConfig, revise, revision_figures
+from tuition.annotation.revise.prompts import (
+    LOCATE,
+    clear_messages,
+    confirm_messages,
+    judge_step_messages,
+    locate_messages,
+    repair_messages,
+    revise_messages,
+)
 from tuition.annotation.revise.read import read_location, read_revision, read_suffix, read_verdict
 from tuition.annotation.revise.session import draft_steps, draft_text
 from tuition.core.budget import Budget
@@ -142,13 +150,16 @@ def agreement(rows, data):
 
 
 def written(rows):
-    """Write every request that an annotator could make of every row; how many."""
-    drafts, examples = drafted(rows)
-    teachers = {"teacher": PlaygroundTeacher("ada"), "panel": [PlaygroundTeacher("chen")]}
-    return {
-        by: len(revision_requests(drafts, examples, by=by, train=[], config=CONFIG, **teachers))
-        for by in ANNOTATORS
-    }
+    """Write every prompt that shows steps, for every row and as far as each of its steps; how many."""
+    count = 0
+    for row in rows:
+        example, steps = row.example, tuple(row.steps)
+        for write in (judge_step_messages, revise_messages):
+            count += len([write(example, steps[: k + 1]) for k in range(len(steps))])
+        for write in (locate_messages, clear_messages, repair_messages):
+            count += len(write(example, steps))
+        count += len(confirm_messages(example, steps, row.draft.answer))
+    return count
 
 
 def drafted(rows):

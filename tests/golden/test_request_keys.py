@@ -13,8 +13,10 @@ import pytest
 
 from tuition.annotation import AnnotationConfig
 from tuition.annotation.annotate import annotation_requests
-from tuition.annotation.revise import ANNOTATORS, RevisionConfig
-from tuition.annotation.revise.plan import revision_requests
+from tuition.annotation.demonstrations import Demonstrations
+from tuition.annotation.prompts import VERIFY, request_to, verify_messages
+from tuition.annotation.revise import ANNOTATORS, RevisionConfig, prompts
+from tuition.annotation.revise.session import draft_steps, draft_text
 from tuition.annotation.verify import judge_requests, verify_requests
 from tuition.core.records import Annotation, Example, Prediction, Request
 from tuition.teachers import make_teacher
@@ -96,19 +98,55 @@ def calls(folder):
         yield f"{kind}: verify", verify_requests(KEPT, BY_ID, teacher, **more)
         yield f"{kind}: judge", judge_requests({"a": KEPT}, BY_ID, teacher, **more)
         for by in sorted(ANNOTATORS) if teacher.abilities.reads_prompt else ():
-            planned = revision_requests(
-                DRAFTS,
-                BY_ID,
-                by=by,
-                teacher=teacher,
-                panel=[second],
-                train=EXAMPLES,
-                config=AnnotationConfig(examples=1),
-                revision=RevisionConfig(),
-                seed=5,
-                **more,
-            )
-            yield f"{kind}: {by}", [one.request for one in planned]
+            yield f"{kind}: {by}", list(revisions(by, teacher, second, **more))
+
+
+def revisions(by, teacher, second, *, parameters):
+    """Every call that an annotator may make about a draft, in the draft's words where it rests on a reply."""
+    config, revision = AnnotationConfig(examples=1), RevisionConfig()
+    shown = Demonstrations(EXAMPLES, k=1, seed=5, by=config.examples_by)
+
+    def chain(example, *, forced=False):
+        [request] = annotation_requests(
+            [example],
+            teacher,
+            train=EXAMPLES,
+            config=config.model_copy(update={"forced": forced}),
+            seed=5,
+            parameters=parameters,
+        )
+        return request
+
+    def about(example, prompt, messages, asked=teacher):
+        has_json = asked.abilities.has_json
+        bounded = prompts.parameters_of(prompt, parameters, revision, has_json=has_json)
+        return request_to(asked, messages, parameters=bounded, prompt=prompt, example_id=example.id)
+
+    for draft in DRAFTS:
+        example, steps = BY_ID[draft.example_id], draft_steps(draft, revision.max_steps)
+        if by in ("chain", "chain_gold"):
+            yield chain(example, forced=by == "chain_gold")
+        elif by == "answer_only":
+            yield about(example, prompts.ANSWER, prompts.answer_messages(example, shown.draw(example)))
+        elif by == "repair":
+            yield about(example, prompts.REPAIR, prompts.repair_messages(example, steps))
+        elif by == "clear_one_call":
+            yield about(example, prompts.CLEAR, prompts.clear_messages(example, steps))
+            yield chain(example)
+        else:
+            if by == "clear_panel":
+                for asked in (teacher, second):
+                    yield about(example, prompts.LOCATE, prompts.locate_messages(example, steps), asked)
+            else:
+                for k in range(1, len(steps) + 1):
+                    messages = prompts.judge_step_messages(example, steps[:k])
+                    yield about(example, prompts.JUDGE_STEP, messages)
+            for k in range(1, len(steps) + 1):
+                yield about(example, prompts.REVISE, prompts.revise_messages(example, steps[:k]))
+            stated = prompts.confirm_messages(example, steps, draft.answer)
+            yield about(example, prompts.CONFIRM, stated)
+            if by == "clear_panel":
+                yield about(example, VERIFY, verify_messages(example, draft_text(draft)), second)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def write(
     check_terms(read.writers)
     table = batch_table(read, teacher)
     asked = BatchedTeacher(table)
-    requests = first_requests(read, table, asked)
+    requests = first_requests(read, table)
     place = Place(run=run_id(Path(read.out)), group=read.budget.scope)
     with Store(Path(read.store)) as store:
         till = Till(store=store, place=place, budget=read.budget)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tuition.cli.show import print_json, print_round_plans, print_table, say, typed
+from tuition.cli.show import print_json, print_table, say, typed
 from tuition.core.config import read_toml
-from tuition.core.records import option_letter
+from tuition.core.records import Json, option_letter
 from tuition.recipes.ablate import ablation_rows, left_out, new_calls
 from tuition.recipes.config import Experiment, resolve
-from tuition.recipes.execute import why_not_blind
-from tuition.recipes.dry_run.plan import Plan, plan_of
+from tuition.recipes.dry_run.plan import Plan, PlannedCalls, RoundPlan, plan_of, routes_of
 from tuition.recipes.dry_run.preview import Preview, Spread
+from tuition.recipes.execute import why_not_blind
 from tuition.report import money
 
 __all__ = ["check_config", "say_left_out", "show_plan"]
@@ -35,9 +35,10 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     plan = plan_of(config)
     parts = ablation_rows(config) if is_ablated else {}
     plans = {name: plan_of(one) for name, one in parts.items()}
+    routes: list[dict[str, Json]] = [row.to_json() for row in routes_of(config)]
     if as_json:
         also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
-        print_json({**plan.to_json(), **also})
+        print_json({**plan.to_json(), "routes": routes, **also})
         return
     say(f"{path}: recipe {config.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
     for finding in plan.findings:
@@ -46,6 +47,8 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     for spread in plan.labels:
         _show_spread(spread)
     show_plan(plan)
+    if routes:
+        print_table("routes: what the rationales would cost by each", routes)
     if plans:
         anew = new_calls(parts)
         costs = [
@@ -65,14 +68,38 @@ def show_plan(plan: Plan) -> None:
         plan: Of the run.
     """
     if plan.teachers:
-        title = "plan: all calls, those kept already, and what the others would cost"
-        print_table(title, [teacher.to_json() for teacher in plan.teachers])
+        title = "plan: all calls, those kept already, and what the others would cost; low / expected / high"
+        print_table(title, [_planned(row) for row in plan.teachers])
     if plan.rounds:
-        print_round_plans(plan.rounds)
-    if plan.routes:
-        print_table("routes: what the rationales would cost by each", [row.to_json() for row in plan.routes])
+        rows = [_planned_round(row) for row in plan.rounds]
+        print_table("rounds: what each would ask, low / expected / high", rows)
     for note in plan.notes:
         say(f"  note: {note}")
+
+
+def _planned(row: PlannedCalls) -> dict[str, object]:
+    return {
+        "teacher": row.teacher,
+        "for": row.role,
+        "calls": _span(row.low_calls, row.calls, row.high_calls),
+        "kept": row.kept,
+        "tokens": _span(row.low_tokens, row.expected_tokens, row.high_tokens),
+        "cost": _span(row.low_usd, row.expected_usd, row.high_usd, is_money=True),
+    }
+
+
+def _planned_round(row: RoundPlan) -> dict[str, object]:
+    counts = {kind: getattr(row, kind) for kind in ("items", "calls", "tokens")}
+    return {
+        "round": row.round,
+        **{kind: _span(span.low, span.expected, span.high) for kind, span in counts.items()},
+        "cost": _span(row.usd.low, row.usd.expected, row.usd.high, is_money=True),
+    }
+
+
+def _span(*ends: float | None, is_money: bool = False) -> str:
+    told = [money(end) if is_money else f"{end:,.0f}" for end in ends]
+    return " / ".join(told) if len(set(told)) > 1 else told[0]
 
 
 def say_left_out(config: Experiment, *, is_ablated: bool) -> None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tuition.core.protocols import Listener
     from tuition.core.records import Json as JsonValue
     from tuition.recipes.config import Experiment
-    from tuition.recipes.dry_run.rounds import RoundPlan, RoundsPlan, Span
     from tuition.report import Row
 
 __all__ = [
@@ -42,7 +41,6 @@ __all__ = [
     "per_cent",
     "print_ablation",
     "print_json",
-    "print_round_plans",
     "print_rows",
     "print_table",
     "progress_bars",
@@ -199,32 +197,6 @@ def print_ablation(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
             for row in rows
         ],
     )
-
-
-def print_round_plans(plan: RoundsPlan) -> None:
-    """Print what the rounds of an active run would ask: low, expected, high."""
-    rows = [_planned(str(number), row) for number, row in enumerate(plan.rounds)]
-    print_table(
-        f"rounds: what would be asked of {plan.teachers}, low / expected / high",
-        [*rows, _planned("all", plan.total)],
-    )
-
-
-def _planned(name: str, row: RoundPlan) -> dict[str, object]:
-    return {
-        "round": f"{name}, cold start" if row.is_cold else name,
-        "annotator": row.annotator,
-        **{kind: _span(getattr(row, kind)) for kind in ("items", "calls", "tokens")},
-        "cost": _span(row.usd, is_money=True),
-    }
-
-
-def _span(span: Span, *, is_money: bool = False) -> str:
-    from tuition.report import money
-
-    ends = (span.low, span.expected, span.high)
-    told = [money(end) if is_money else f"{end:,.0f}" for end in ends]
-    return " / ".join(told) if len(set(told)) > 1 else told[0]
 
 
 def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: str = "") -> str:

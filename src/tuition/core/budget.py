@@ -7,7 +7,7 @@ does the arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
@@ -17,10 +17,29 @@ from pydantic import Field
 from tuition.core.config import Section
 from tuition.core.records import Record, Request, Usage, canonical_json
 
-__all__ = ["NANO", "Budget", "Cost", "Price", "price_of", "to_nano", "to_usd", "worst_cost"]
+__all__ = [
+    "EXPECTED_SHARE",
+    "LETTERS_PER_TOKEN",
+    "LOW_SHARE",
+    "NANO",
+    "Budget",
+    "Cost",
+    "Price",
+    "guess_cost",
+    "price_of",
+    "sum_usd",
+    "to_nano",
+    "to_usd",
+    "worst_cost",
+]
 
 NANO = 1_000_000_000
 """Nano-dollars in a dollar."""
+
+LETTERS_PER_TOKEN = 4.0
+"""Of English text; a guess."""
+LOW_SHARE, EXPECTED_SHARE = 0.01, 0.35
+"""Shares of `max_tokens` that an answer is guessed to use."""
 
 _TEMPLATE_TOKENS = 64
 """Room for the chat template around the messages: role marks, begin and end."""
@@ -136,6 +155,38 @@ def worst_cost(request: Request, price: Price | None) -> Cost:
     plain = Cost.of(Usage(prompt_tokens=most, completion_tokens=bound), price)
     cached = Cost.of(Usage(prompt_tokens=most, cached_tokens=most, completion_tokens=bound), price)
     return max(plain, cached, key=lambda cost: cost.nano or 0)
+
+
+def guess_cost(request: Request, price: Price | None, share: float = EXPECTED_SHARE) -> Cost:
+    """Guess what a call costs from the letters of its prompt.
+
+    Args:
+        request: With its `max_tokens`.
+        price: None: unknown.
+        share: Of `max_tokens`, that the answer will use.
+
+    Returns:
+        The guess; its cost is None where the price is unknown.
+    """
+    letters = sum(len(message.content) for message in request.messages)
+    bound = request.parameters["max_tokens"]
+    assert isinstance(bound, int)
+    usage = Usage(prompt_tokens=round(letters / LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
+    return Cost.of(usage, price)
+
+
+def sum_usd(amounts: Iterable[float | None]) -> float | None:
+    """Add up dollars.
+
+    Args:
+        amounts: None: unknown.
+
+    Returns:
+        The sum; None where one of them is unknown.
+    """
+    known = list(amounts)
+    whole = [amount for amount in known if amount is not None]
+    return sum(whole) if len(whole) == len(known) else None
 
 
 class Budget(Section):

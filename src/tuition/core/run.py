@@ -6,6 +6,7 @@ Knows no recipe. A folder that exists is resumed or named in an error; nothing i
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -337,6 +338,7 @@ def _write_text(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+@functools.cache
 def code_revision() -> str:
     """Name the program's own source by its content, whether or not it lies in a repository.
 

@@ -8,31 +8,34 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tuition.annotation import Till
 from tuition.core.errors import DataError
-from tuition.core.protocols import Learner, Pool, Task
-from tuition.core.records import Example, Json, Target, content_id
+from tuition.core.protocols import Learner, Pool, Task, Teacher
+from tuition.core.records import Example, Json, Request, Target, content_id
 from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
 from tuition.recipes.check import make_student
 from tuition.recipes.config import Experiment, task_of
+from tuition.recipes.estimates import estimates_of
 from tuition.recipes.labels.labels import label_splits
-from tuition.recipes.dry_run.estimates import estimates_of
 from tuition.recipes.ready import Ready, make_ready
 from tuition.recipes.targets import question_text
 from tuition.selection import SelectionConfig, choose
+from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import TASKS
 
 __all__ = [
     "Bench",
+    "DryRun",
+    "StandIns",
     "choose_train",
     "finish",
     "open_bench",
@@ -45,6 +48,44 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 _BEFORE_READING = {"started", "resumed", "warning", "rounds_begun", "too_long"}
 """Events of a run that has read no answer yet."""
+
+
+class StandIns(Protocol):
+    """What a dry run puts in the place of teachers, student and data."""
+
+    ready: Ready
+    """The data, looked over once for all dry runs of a plan."""
+
+    def sampled(
+        self, splits: Splits, train: tuple[Example, ...], *, whole: bool, limit: int | None
+    ) -> tuple[Splits, tuple[Example, ...]]:
+        """Take a sample of what is asked about."""
+        ...
+
+    def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
+        """Give who answers in the place of a teacher."""
+        ...
+
+    def student(
+        self, config: StudentConfig, training: TrainingConfig, *, texts: Sequence[str] | None = None
+    ) -> Learner:
+        """Give a student in the place of the configured one."""
+        ...
+
+
+class DryRun(Run):
+    """A run that pays nobody and trains nothing; `recipes.dry_run` makes it, in a folder of its own."""
+
+    def __init__(self, path: Path, *, config_text: str, stand_ins: StandIns) -> None:
+        """Begin it.
+
+        Args:
+            path: The folder.
+            config_text: The resolved configuration as TOML.
+            stand_ins: What is put in the place of the real things.
+        """
+        super().__init__(path, config_text=config_text)
+        self.stand_ins = stand_ins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +109,8 @@ class Bench:
     """Whether the budget ended before the panel had seen all of training."""
     unread: frozenset[tuple[str, str]] = frozenset()
     """Split and id of the questions that the student cannot read; those of training are gone."""
+    load: Callable[..., Learner] = make_student
+    """Loads a student from its configuration."""
 
     @property
     def by_id(self) -> dict[str, Example]:
@@ -126,15 +169,20 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
         DataError: No example is left to work with, or one to be graded has no label.
         BudgetSpent: The budget ended before the panel had labelled validation and test.
     """
-    ready = make_ready(config)
+    dry = run.stand_ins if isinstance(run, DryRun) else None
+    ready = make_ready(config) if dry is None else dry.ready
     splits = ready.splits
     train, task = choose_train(config, splits), task_of(config)
     readers = _write_data(run, ready, reader=reader_of(task))
-    if not run.is_resumed:
+    if dry is not None:
+        whole = config.selects_in_rounds
+        splits, train = dry.sampled(splits, train, whole=whole, limit=config.evaluation.limit)
+    elif not run.is_resumed:
         _try_student(config, train)
     with Store(Path(config.store)) as store:
         place = Place(run=run.id, group=config.budget.scope)
-        till = Till(store=store, place=place, budget=config.budget, progress=run.progress)
+        stand_in = None if dry is None else dry.teacher
+        till = Till(store=store, place=place, budget=config.budget, progress=run.progress, stand_in=stand_in)
         found = label_splits(config, run, splits=splits, train=train, task=task, till=till)
         yield Bench(
             config=config,
@@ -147,6 +195,7 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
             readers=readers,
             lacks_labels=found.is_spent,
             unread=ready.unread,
+            load=make_student if dry is None else dry.student,
         )
 
 
@@ -235,7 +284,7 @@ def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
     texts = [question_text(example) for example in bench.train]
     texts += [example.answer for example in bench.train if example.answer]
     student = config.student if start is None else config.student.model_copy(update={"model": str(start)})
-    return make_student(student, training, texts=texts)
+    return bench.load(student, training, texts=texts)
 
 
 def train_student(
@@ -257,7 +306,7 @@ def train_student(
     folder = run.path / name
     if folder.exists():
         trained = config.student.model_copy(update={"model": str(folder), "update": "full"})
-        return make_student(trained, training)
+        return bench.load(trained, training)
     student = untrained_student(bench, start=start)
     if targets and config.student.update != "none":
         place = folder.with_name("checkpoints" if folder.name == "student" else f"checkpoints-{folder.name}")

@@ -27,6 +27,7 @@ from tuition.teachers.config import TeacherConfig
 
 __all__ = [
     "Finished",
+    "baseline_configs",
     "baselines",
     "execute",
     "execute_all",
@@ -89,10 +90,21 @@ def reread(folder: Path) -> Experiment:
 
 
 def baselines(config: Experiment) -> dict[str, Experiment]:
-    """Make the configurations of the runs a table wants beside the main one.
+    """Make the configurations of the runs a table wants beside the main one, all within its budget.
+
+    Args:
+        config: The main run's; its folder gets its `run_id` now.
+
+    Returns:
+        Those of `baseline_configs`.
+    """
+    return within_one_budget(config, baseline_configs(config))
+
+
+def baseline_configs(config: Experiment) -> dict[str, Experiment]:
+    """Make the configurations of the runs a table wants beside the main one, and write nothing.
 
     Each has the data, the student, the steps and the seed of the main run, and a folder of its own within it.
-    All of them share the main run's budget, whose folder gets its `run_id` now.
 
     Args:
         config: The main run's; `evaluation.baselines` names them.
@@ -125,7 +137,7 @@ def baselines(config: Experiment) -> dict[str, Experiment]:
             f"the run folder {config.out!r} is named like one of its baselines "
             f"({', '.join(found)}); choose another `out`."
         )
-    return within_one_budget(config, found)
+    return found
 
 
 def why_not_blind(config: Experiment) -> str:

@@ -9,10 +9,8 @@ from tuition.annotation import AnnotationConfig, Till
 from tuition.annotation.revise import (
     ANNOTATORS,
     RevisionConfig,
-    expected_calls,
     revise,
     revision_figures,
-    revision_requests,
 )
 from tuition.core.budget import Budget
 from tuition.core.errors import ConfigError, DataError
@@ -178,11 +176,6 @@ def test_a_teacher_that_holds_itself_to_a_schema_is_given_one_and_read_as_tolera
     schema = form["json_schema"]["schema"]
     assert set(schema["properties"]) == set(schema["required"]) == set(json.loads(OBJECT))
     assert item.request_keys == (teacher.seen[0].key,)
-    planned = revision_requests(
-        [WRONG], {"q": ASKED}, by="clear_one_call", teacher=teacher,
-        train=[], config=CONFIG, parameters={"max_tokens": 60},
-    )  # fmt: skip
-    assert teacher.seen[0].key in {item.request.key for item in planned}
     late = dataclasses.replace(WRONG, text=WRONG.text.replace("Then", "And then"))
     [item] = run(store, late, "clear_one_call", holding(**{"JSON:": OBJECT[:-1]})).annotations
     assert item.rationale == MENDED
@@ -344,53 +337,3 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_spent(store):
     with pytest.raises(DataError, match="1 drafted examples are not among the examples: 'z'"):
         run(store, dataclasses.replace(WRONG, example_id="z"), "clear")
     assert sums(store)[2] == 0
-
-
-def plan(by, draft=WRONG, example=ASKED, **more):
-    return revision_requests(
-        [draft], {"q": example}, by=by, teacher=named("ada"), panel=[named("bela")],
-        train=[], config=CONFIG, parameters={"max_tokens": 60}, **more,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("by", ANNOTATORS)
-def test_the_plan_holds_every_request_but_those_that_rest_on_a_reply(store, by):
-    teacher, second = named("ada"), named("bela")
-    run(store, WRONG, by, teacher, panel=[second])
-    planned = {item.request.key for item in plan(by)}
-    assert {request.key for request in teacher.seen + second.seen if request.role != "verify"} <= planned
-
-
-def test_calls_of_clear_by_hand():
-    # Three steps, so four places for the first wrong one; step 1 is always asked about, step 2 in 3 of 4
-    # cases, step 3 in 2 of 4.
-    calls = expected_calls("clear", 3)
-    assert calls["judge_step"].expected == pytest.approx(1 + 0.75 + 0.5)
-    assert (calls["judge_step"].least, calls["judge_step"].most) == (1, 3)
-    assert (calls["revise"].least, calls["revise"].expected, calls["revise"].most) == (1, 0.75, 1)
-    assert calls["confirm"].expected == 0.25
-    assert set(calls) == {"judge_step", "revise", "confirm"}
-
-
-@pytest.mark.parametrize(
-    ("by", "roles", "total"),
-    [
-        ("answer_only", {"solve"}, 1),
-        ("chain", {"solve"}, 1),
-        ("chain_gold", {"rationale"}, 1),
-        ("clear_one_call", {"revise", "solve"}, 1.05),
-        ("clear_panel", {"judge_step", "revise", "confirm", "verify"}, 2 + 1 + 1),
-        ("repair", {"revise"}, 1),
-    ],
-)
-def test_expected_calls_of_the_others(by, roles, total):
-    calls = expected_calls(by, 3)
-    assert set(calls) == roles
-    assert sum(part.expected for part in calls.values()) == pytest.approx(total)
-    assert all(part.least <= part.most for part in calls.values())
-
-
-def test_calls_without_a_step_a_label_or_a_policy():
-    assert set(expected_calls("clear", 0)) == {"solve"}
-    assert set(expected_calls("repair", 2, has_label=False)) == {"solve", "revise"}
-    assert expected_calls("clear", 3, when_right="chain")["solve"].expected == 0.25

@@ -1,11 +1,16 @@
+import dataclasses
 import json
 
 import pytest
 from tiny import attempts, experiment, hashes, teachers
 
+from tuition.annotation import annotation_requests, ask_all
 from tuition.core.errors import ConfigError, DataError
+from tuition.recipes import RECIPES
+from tuition.recipes.common import finish, open_bench
+from tuition.recipes.dry_run.plan import plan_of, routes_of
 from tuition.recipes.execute import baselines, execute, execute_all
-from tuition.recipes.dry_run.plan import plan_of
+from tuition.teachers import make_teacher
 
 FREE_PRICE = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}
 
@@ -13,9 +18,9 @@ FREE_PRICE = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url
 def test_every_call_is_counted_and_nothing_is_written(tmp_path):
     plan = plan_of(experiment(tmp_path, teacher=[*teachers("ada", samples=3), *teachers("bela")]))
     assert (plan.train, plan.valid, plan.test) == (12, 6, 6)
-    assert [(part.teacher, part.calls, part.kept) for part in plan.teachers] == [
-        ("ada", 36, 0),
-        ("bela", 12, 0),
+    assert [(part.teacher, part.role, part.calls, part.kept) for part in plan.teachers] == [
+        ("ada", "rationale", 36, 0),
+        ("bela", "rationale", 12, 0),
     ]
     assert hashes(tmp_path) == {}
 
@@ -55,7 +60,7 @@ def test_the_bound_holds_where_every_answer_is_cut_off_and_asked_for_longer(tmp_
     once = experiment(tmp_path, "annotation.filters=[]", "annotation.longer=1", **how)
     [plan], [least] = plan_of(config).teachers, plan_of(once).teachers
     spend = execute(config).metrics["spend"]
-    assert spend["calls"] == 2 * plan.calls, "both answers are bought, and both count"
+    assert spend["calls"] == plan.high_calls == 2 * plan.calls, "both answers are bought, and both count"
     assert spend["usd"] <= plan.high_usd
     assert plan.high_usd > 2 * least.high_usd
 
@@ -90,7 +95,12 @@ def test_asking_a_teacher_to_answer_is_planned_too(tmp_path):
 def test_the_baselines_calls_are_planned_once(tmp_path):
     names = 'evaluation.baselines=["single_teacher", "teachers"]'
     plan = plan_of(experiment(tmp_path, names))
-    assert [(part.teacher, part.calls) for part in plan.teachers] == [("ada", 24), ("bela", 24)]
+    assert sorted((part.teacher, part.role, part.calls) for part in plan.teachers) == [
+        ("ada", "evaluate", 12),
+        ("ada", "rationale", 12),
+        ("bela", "evaluate", 12),
+        ("bela", "rationale", 12),
+    ]
 
 
 def test_a_limit_of_the_examination_is_planned(tmp_path):
@@ -129,59 +139,59 @@ def test_single_teachers_beside_a_recipe_that_asks_nobody_are_planned(tmp_path):
 
 def planned(folder, *settings, **changed):
     plan = plan_of(experiment(folder, *settings, **changed))
-    return plan, {part.teacher: part for part in plan.teachers}
+    return plan, {(part.teacher, part.role): part for part in plan.teachers}
+
+
+def calls(parts):
+    return {place: (part.low_calls, part.calls, part.high_calls) for place, part in parts.items()}
 
 
 def test_the_plan_of_random_names_the_drawn_and_is_what_is_paid(tmp_path):
-    plan, parts = planned(tmp_path, "route=random")
-    assert sum(part.calls for part in parts.values()) == 12
+    _, parts = planned(tmp_path, "route=random", "annotation.longer=1")
     metrics = execute(experiment(tmp_path, "route=random")).metrics
-    asked = {name: counts["asked"] for name, counts in metrics["routed"]["teachers"].items()}
-    assert {name: part.calls for name, part in parts.items()} == asked
-    assert [row.route for row in plan.routes if row.is_chosen] == ["random"]
+    asked = {(name, "rationale"): counts["asked"] for name, counts in metrics["routed"]["teachers"].items()}
+    assert sum(asked.values()) == 12
+    assert calls(parts) == {place: (n, n, n) for place, n in asked.items()}
 
 
-def test_the_plan_of_similarity_knows_the_number_and_bounds_the_price(tmp_path):
-    _, parts = planned(tmp_path, "route=similarity", "routing.probe=0.25")
-    assert {name: part.calls for name, part in parts.items()} == {"ada": 3, "bela": 3, "one of ada, bela": 9}
-    rest = parts["one of ada, bela"]
-    assert 0 < rest.low_usd < rest.expected_usd < rest.high_usd
-    metrics = execute(experiment(tmp_path, "route=similarity", "routing.probe=0.25")).metrics
+def test_the_plan_of_similarity_has_the_probe_and_guesses_whom_the_rest_goes_to(tmp_path):
+    how = ("route=similarity", "routing.probe=0.25", "annotation.longer=1")
+    _, parts = planned(tmp_path, *how)
+    assert all(part.low_calls >= 3 for part in parts.values()), "the probe goes to everybody"
+    assert sum(part.calls for part in parts.values()) == 3 + 3 + 9
+    metrics = execute(experiment(tmp_path, *how)).metrics
     assert metrics["spend"]["calls"] == 15
-    assert metrics["spend"]["usd"] <= sum(part.high_usd for part in parts.values())
 
 
-def test_second_looks_verdicts_and_further_calls_are_planned(tmp_path):
+def test_second_looks_verdicts_and_further_samples_are_planned(tmp_path):
     settings = ["route=judge", "routing.judge=chen", "annotation.verify=chen", "annotation.redraws=2"]
+    settings += ["annotation.longer=1", "annotation.filters=['empty', 'contradicts', 'unverified']"]
     three = [*teachers("ada", "bela"), *teachers("chen", weight=0)]
-    plan, parts = planned(tmp_path, *settings, teacher=three)
-    further = parts["further calls at most, where filters drop"]
-    assert {name: part.calls for name, part in parts.items()} == {
-        "ada": 12,
-        "bela": 12,
-        "chen, verifying": 24,
-        "chen, judging": 12,
-        "further calls at most, where filters drop": 2 * 24 + 2 * 24,
+    _, parts = planned(tmp_path, *settings, teacher=three)
+    assert calls(parts) == {
+        # Twice more at most, where every rationale is dropped; and then there is nothing to judge.
+        ("ada", "rationale"): (12, 12, 36),
+        ("bela", "rationale"): (12, 12, 36),
+        ("chen", "verify"): (0, 24, 24),
+        ("chen", "judge"): (0, 12, 12),
     }
-    assert (further.low_usd, further.expected_usd) == (0.0, 0.0) and further.high_usd > 0
-    assert any("priced on texts of a guessed length" in note for note in plan.notes)
     spend = execute(experiment(tmp_path, *settings, teacher=three)).metrics["spend"]
-    assert spend["calls"] <= sum(part.calls for part in parts.values())
+    assert spend["calls"] <= sum(part.high_calls for part in parts.values())
     assert spend["usd"] <= sum(part.high_usd for part in parts.values())
 
 
 def test_further_tries_are_in_the_bound(tmp_path):
-    _, one = planned(tmp_path, "route=random", "annotation.redraws=1")
-    assert one["further calls at most, where filters drop"].calls == 12
-    _, two = planned(tmp_path, "route=random", "annotation.redraws=1", "routing.tries=2")
-    assert two["further calls at most, where filters drop"].calls == 12 + 12 + 12
-    _, probed = planned(tmp_path, "route=similarity", "routing.probe=0.25", "routing.tries=5")
-    assert probed["further calls at most, where filters drop"].calls == 9
+    how = ("route=random", "annotation.longer=1", "annotation.filters=['empty', 'contradicts']")
+    _, one = planned(tmp_path, *how, "annotation.redraws=1")
+    assert sum(part.calls for part in one.values()) == 12
+    assert sum(part.high_calls for part in one.values()) == 24
+    _, two = planned(tmp_path, *how, "annotation.redraws=1", "routing.tries=2")
+    assert sum(part.high_calls for part in two.values()) == 48
 
 
 def test_every_route_is_priced_before_paying(tmp_path):
-    plan, _ = planned(tmp_path, "routing.probe=0.25")
-    rows = {row.route: row for row in plan.routes}
+    config = experiment(tmp_path, "routing.probe=0.25")
+    rows = {row.route: row for row in routes_of(config)}
     assert {route: row.calls for route, row in rows.items()} == {
         "all": 24,
         "random": 12,
@@ -190,10 +200,11 @@ def test_every_route_is_priced_before_paying(tmp_path):
         "judge": 36,
         "vote": 24,
     }
-    assert all(0 < row.low_usd < row.expected_usd < row.high_usd for row in rows.values())
+    assert [name for name, row in rows.items() if row.is_chosen] == ["all"]
+    assert all(0 < row.low_usd < row.expected_usd for row in rows.values())
     assert rows["random"].expected_usd < rows["similarity"].expected_usd < rows["all"].expected_usd
     assert rows["all"].expected_usd == rows["familiar"].expected_usd < rows["judge"].expected_usd
-    assert plan_of(experiment(tmp_path, recipe="step_by_step", teacher=teachers("ada"))).routes == ()
+    assert routes_of(experiment(tmp_path, recipe="step_by_step", teacher=teachers("ada"))) == []
 
 
 def test_the_plan_refuses_what_the_run_would_refuse(tmp_path):
@@ -204,7 +215,10 @@ def test_the_plan_refuses_what_the_run_would_refuse(tmp_path):
 def test_a_teacher_of_weight_nought_is_asked_for_no_rationale(tmp_path):
     three = [*teachers("ada", "bela"), *teachers("chen", weight=0)]
     _, parts = planned(tmp_path, 'evaluation.baselines=["single_teacher"]', teacher=three)
-    assert {name: part.calls for name, part in parts.items()} == {"ada": 12, "bela": 12}
+    assert {place: part.calls for place, part in parts.items()} == {
+        ("ada", "rationale"): 12,
+        ("bela", "rationale"): 12,
+    }
 
 
 @pytest.mark.parametrize(
@@ -225,7 +239,7 @@ def test_second_looks_of_one_teacher_baselines_are_counted_whatever_the_route(tm
     three = [*teachers("ada", "bela"), *teachers("chen", weight=0)]
     settings = ["route=random", "annotation.verify=chen", 'evaluation.baselines=["single_teacher"]']
     config = experiment(tmp_path, *settings, teacher=three)
-    planned = sum(part.calls for part in plan_of(config).teachers)
+    planned = sum(part.high_calls for part in plan_of(config).teachers)
     execute_all({"run": config, **baselines(config)}, jobs=1)
     assert planned >= attempts(tmp_path / "tuition.db") > 36
 
@@ -243,4 +257,48 @@ def test_a_route_that_nobody_could_take_has_no_price(tmp_path):
     path.write_text("".join(json.dumps({**row, "rationales": {"a": text, "b": text}}) + "\n" for row in rows))
     recorded = [{"kind": "recorded", "name": name, "file": str(path), "saw_answers": True} for name in "ab"]
     config = experiment(tmp_path, teacher=recorded, task={"train": str(path), "valid_share": 0.25})
-    assert {plan.route for plan in plan_of(config).routes} == {"all", "random", "similarity", "familiar"}
+    assert {plan.route for plan in routes_of(config)} == {"all", "random", "similarity", "familiar"}
+
+
+def test_a_recipe_that_asks_more_of_its_own_is_planned_as_it_asks(tmp_path, monkeypatch):
+    """A plan executes the recipe: a second answer an example, which no planner knows of, is in it."""
+
+    def twice(config, run):
+        with open_bench(config, run) as bench:
+            [table] = config.writers
+            teacher = make_teacher(table)
+            for sample in (0, 1):
+                asked = annotation_requests(
+                    bench.train,
+                    teacher,
+                    train=bench.splits.train,
+                    config=config.annotation.model_copy(update={"forced": False}),
+                    seed=config.seed,
+                    samples=1,
+                    first_sample=sample,
+                    parameters=table.parameters(),
+                )
+                ask_all(asked, teacher, till=bench.till, config=config.annotation)
+            return finish(bench, {"valid": None, "test": None}, student=None)
+
+    own = dataclasses.replace(RECIPES["step_by_step"], run=twice)
+    monkeypatch.setitem(RECIPES, "step_by_step", own)
+    config = experiment(tmp_path, "annotation.longer=1", recipe="step_by_step", teacher=teachers("ada"))
+    [row] = plan_of(config).teachers
+    assert (row.role, row.low_calls, row.calls, row.high_calls) == ("solve", 24, 24, 24)
+    assert execute(config).metrics["spend"]["calls"] == 24
+
+
+def test_a_large_pool_is_priced_on_a_sample_that_holds_the_longest_question(tmp_path):
+    rows = [{"question": f"What is {i} and {i}?", "answer": str(2 * i)} for i in range(400)]
+    rows[77]["question"] += " Say it slowly." * 40
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {"train": str(path), "valid_share": 0.1}
+    config = experiment(tmp_path, "annotation.longer=1", task=task, teacher=teachers("ada"))
+    plan = plan_of(config)
+    [row] = plan.teachers
+    assert (row.low_calls, row.calls, row.high_calls) == (plan.train,) * 3 == (360,) * 3
+    assert any("150 questions stand for all" in note for note in plan.notes)
+    spend = execute(config).metrics["spend"]
+    assert row.low_usd < spend["usd"] < row.high_usd

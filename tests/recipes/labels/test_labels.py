@@ -12,10 +12,10 @@ from tiny import attempts, experiment, hashes, lines, rows, tables, teachers
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TeacherError
 from tuition.core.records import Example
 from tuition.recipes.common import choose_train
+from tuition.recipes.dry_run.plan import plan_of
 from tuition.recipes.execute import baselines, execute
 from tuition.recipes.labels import labeller
 from tuition.recipes.labels.labels import stood_in
-from tuition.recipes.dry_run.plan import plan_of
 from tuition.recipes.ready import load_splits
 
 HIDDEN = {"source": "playground", "train": 12, "valid": 6, "test": 6, "domains": ["coins", "phrases"]}

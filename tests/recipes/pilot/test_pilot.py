@@ -41,9 +41,9 @@ def test_the_run_reuses_every_call_of_a_pilot(tmp_path, changed):
     assert metrics["spend"]["reused_calls"] == n * 2
     again = pilot(config, examples=n)
     assert again["spend"]["calls"] == paid, "and a second pilot asks nothing"
-    assert {k: v for k, v in again.items() if k != "spend"} == {
-        k: v for k, v in figures.items() if k != "spend"
-    }
+    # The plans know the length of what the run has bought since.
+    told = figures.keys() - {"spend", "plans"}
+    assert {key: again[key] for key in told} == {key: figures[key] for key in told}
 
 
 def test_more_examples_ask_about_the_others_alone(tmp_path):
@@ -89,10 +89,13 @@ def test_what_is_told(tmp_path):
             assert figures["agreement"][name][other] == figures["agreement"][other][name]
     assert figures["some_right"]["share"] >= max(row["right"]["share"] for row in figures["teachers"])
     plans = {row["plan"]: row["usd"] for row in figures["plans"]}
-    assert plans["all"] == pytest.approx(sum(plans[name] for name in by_name))
-    assert plans["all"] == pytest.approx(60 * sum(row["usd_per_call"] for row in figures["teachers"]))
+    # Prompts are guessed by their letters, and routes priced on fifty of the sixty.
+    assert plans["all"] == pytest.approx(sum(plans[name] for name in by_name), rel=0.05)
+    assert plans["all"] == pytest.approx(
+        60 * sum(row["usd_per_call"] for row in figures["teachers"]), rel=0.25
+    )
     assert min(plans[name] for name in by_name) <= plans["similarity"] <= plans["all"]
-    assert list(plans)[-1].startswith("judge (")
+    assert any(name.startswith("judge (") for name in plans)
     assert figures["advice"]["because"]
 
 
@@ -223,8 +226,8 @@ def test_a_teacher_of_weight_0_judges_and_is_not_tried(tmp_path):
     )
     figures = pilot(config, examples=5)
     assert [row["teacher"] for row in figures["teachers"]] == ["ada", "bela"]
-    assert figures["plans"][-1]["plan"] == "judge (chen)"
-    assert figures["plans"][-1]["usd"] > figures["plans"][2]["usd"]
+    plans = {row["plan"]: row["usd"] for row in figures["plans"]}
+    assert plans["judge (chen)"] > plans["all"] > plans["ada"]
 
 
 def test_latency_is_the_median_of_what_was_measured(tmp_path):

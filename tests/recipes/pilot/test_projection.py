@@ -1,60 +1,64 @@
-"""What plans cost, worked out by hand: a of 0.01 dollars a call keeps 80 %, b of 0.03 keeps 60 %."""
+"""What plans cost, from what a pilot measured: the length of replies, and the share that filters dropped."""
+
+import dataclasses
 
 import pytest
 from test_advice import tried
+from tiny import experiment, teachers
 
 from tuition.annotation import RoutingConfig
 from tuition.core.records import Example
 from tuition.recipes.pilot.projection import project, similar_choice
+from tuition.recipes.ready import make_ready
 
-PAIR = [tried("a", kept=40, usd=0.01), tried("b", kept=30, usd=0.03)]
+PROMPT = "rationale/1"
 
 
-def plans(rows, **more):
-    found = project(rows, n=1000, **{"routing": RoutingConfig(), **more})
+def plans(folder, *settings, tokens=20, kept=50, judge="", **changed):
+    config = experiment(folder, "annotation.filters=['empty', 'contradicts']", *settings, **changed)
+    measured = [
+        dataclasses.replace(tried(table.name, kept=kept), tokens={PROMPT: tokens, "solve/1": tokens})
+        for table in config.writers
+    ]
+    found = project(config, make_ready(config), measured, judge=judge)
     return {plan.plan: (plan.calls, plan.usd) for plan in found}
 
 
-def test_by_hand():
-    found = plans(PAIR, chosen=["a"] * 30 + ["b"] * 20, verdict_usd=0.002, judge="a")
-    assert found == {
-        "a": (1000, pytest.approx(10)),
-        "b": (1000, pytest.approx(30)),
-        "all": (2000, pytest.approx(40)),
-        "random": (1000, pytest.approx(20)),
-        # 200 of the probe at both: 8; 800 others, of them 480 at a and 320 at b: 4.8 + 9.6
-        "similarity": (1200, pytest.approx(22.4)),
-        "vote": (2000, pytest.approx(40)),
-        "judge (a)": (3000, pytest.approx(42)),
+def test_the_measured_length_is_what_is_paid_for(tmp_path):
+    short, long = (plans(tmp_path, tokens=n) for n in (20, 30))
+    assert {name: calls for name, (calls, _) in short.items()} == {
+        **{"ada": 12, "bela": 12, "all": 24, "random": 12, "similarity": 14, "familiar": 24, "vote": 24},
     }
+    # Twelve replies, ten tokens longer, at 1.5 dollars a million.
+    assert long["ada"][1] - short["ada"][1] == pytest.approx(12 * 10 * 1.5e-6)
+    assert short["all"][1] == pytest.approx(short["ada"][1] + short["bela"][1])
 
 
-def test_a_second_try_where_the_first_was_dropped():
-    found = plans(PAIR, routing=RoutingConfig(tries=2))
-    # both keep 70 % on average, so 30 % are asked again
-    assert found["random"] == (pytest.approx(1300), pytest.approx(26))
-    assert plans(PAIR, routing=RoutingConfig(tries=9))["random"] == found["random"]
+def test_a_judge_is_paid_for_a_verdict_an_example(tmp_path):
+    found = plans(tmp_path, judge="bela")
+    assert found["judge (bela)"][0] == found["all"][0] + 12
+    assert not any(name.startswith("judge") for name in plans(tmp_path))
 
 
-def test_samples_count():
-    rows = [tried("a", usd=0.01, samples=2), tried("b", usd=0.03)]
-    found = plans(rows, chosen=["a", "b"])
-    assert found["a"] == (2000, pytest.approx(20))
-    assert found["all"] == (3000, pytest.approx(50))
-    assert found["similarity"] == (pytest.approx(600 + 400 * 3), pytest.approx(10 + 400 * 0.05))
+def test_what_filters_drop_is_asked_again(tmp_path):
+    whole, half = (plans(tmp_path, "route=random", "routing.tries=2", kept=n) for n in (50, 25))
+    assert whole["random"][0] == 12 < half["random"][0] < 24
 
 
-def test_one_unknown_price_makes_a_sum_unknown():
-    found = plans([*PAIR, tried("c", usd=None)], chosen=["a", "b"])
-    assert found["a"][1] == pytest.approx(10)
-    assert [found[name][1] for name in ("c", "all", "random", "similarity", "vote")] == [None] * 5
+def test_samples_count(tmp_path):
+    found = plans(tmp_path, teacher=[*teachers("ada", samples=2), *teachers("bela")])
+    assert found["ada"][0] == 24 and found["all"][0] == 36
 
 
-def test_one_teacher_has_no_routes():
-    assert list(plans(PAIR[:1])) == ["a"]
-    assert "similarity" not in plans(PAIR)
-    assert not any(name.startswith("judge") for name in plans(PAIR))
-    assert "vote" in plans(PAIR) and "vote" not in plans(PAIR, votes=False)
+def test_one_unknown_price_makes_a_sum_unknown(tmp_path):
+    far = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}
+    found = plans(tmp_path, teacher=[*teachers("ada"), far])
+    assert found["ada"][1] > 0
+    assert [found[name][1] for name in ("far", "all")] == [None, None]
+
+
+def test_one_teacher_has_no_routes(tmp_path):
+    assert list(plans(tmp_path, teacher=teachers("ada"))) == ["ada"]
 
 
 def test_whom_similar_questions_choose():

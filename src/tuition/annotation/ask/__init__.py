@@ -99,6 +99,8 @@ async def ask(
     Raises:
         TeacherError: The price is unknown under a limit in dollars, or the endpoint does not accept the key.
     """
+    if till.stand_in is not None:
+        teacher = till.stand_in(teacher, till.place, requests)
     check_price(teacher, till)
     desk = _desk_for(teacher, requests, till=till, config=config)
     longer: dict[int, Request] = {}

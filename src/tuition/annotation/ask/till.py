@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tuition.core.budget import Budget, to_nano
-from tuition.core.protocols import Progress
+from tuition.core.protocols import Progress, Teacher
+from tuition.core.records import Request
 from tuition.core.store import Cap, Place, Store
 
-__all__ = ["Till"]
+__all__ = ["StandInFor", "Till"]
+
+StandInFor = Callable[[Teacher, Place, Sequence[Request]], Teacher]
+"""Gives who answers in the place of a teacher, when a plan is made."""
 
 _BUDGET = Budget()
 
@@ -25,6 +30,8 @@ class Till:
     """Limits, and policies on unknown outcomes and unknown prices."""
     progress: Progress | None = None
     """Told after every answer."""
+    stand_in: StandInFor | None = None
+    """Who answers in a dry run; None: the teachers themselves."""
 
     @property
     def caps(self) -> tuple[Cap, ...]:

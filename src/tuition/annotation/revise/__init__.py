@@ -8,19 +8,14 @@ from __future__ import annotations
 from tuition.annotation.revise.annotators import ANNOTATORS, BLIND, Annotator, check_annotator, revise
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.figures import RevisionFigures, revision_figures
-from tuition.annotation.revise.plan import Calls, Planned, expected_calls, revision_requests
 
 __all__ = [
     "ANNOTATORS",
     "BLIND",
     "Annotator",
-    "Calls",
-    "Planned",
     "RevisionConfig",
     "RevisionFigures",
     "check_annotator",
-    "expected_calls",
     "revise",
     "revision_figures",
-    "revision_requests",
 ]

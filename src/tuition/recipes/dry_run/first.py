@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from tuition.annotation import annotation_requests
 from tuition.core.errors import ConfigError, near_name, some_of
-from tuition.core.protocols import Teacher
 from tuition.core.records import Request
 from tuition.recipes import RECIPES
-from tuition.recipes.asking import annotation_of
-from tuition.recipes.common import choose_train
-from tuition.recipes.config import Experiment, route_of
-from tuition.recipes.dry_run.routes import asked_for_certain
+from tuition.recipes.config import Experiment
+from tuition.recipes.dry_run.calls import dry_calls
+from tuition.recipes.dry_run.stand_ins import LOW
 from tuition.recipes.ready import make_ready
 from tuition.teachers.config import TeacherConfig
 
@@ -48,13 +45,12 @@ def batch_table(config: Experiment, name: str) -> TeacherConfig:
     return table
 
 
-def first_requests(config: Experiment, table: TeacherConfig, teacher: Teacher) -> list[Request]:
-    """Make what a run asks a teacher first of all, whatever others answer.
+def first_requests(config: Experiment, table: TeacherConfig) -> list[Request]:
+    """Give what a run asks a teacher first of all, whatever others answer: its first asking in a dry run.
 
     Args:
         config: Of the run.
         table: The teacher's.
-        teacher: Made of it.
 
     Returns:
         The requests for its rationales.
@@ -73,17 +69,9 @@ def first_requests(config: Experiment, table: TeacherConfig, teacher: Teacher) -
             f"labels.train = {config.labels.train!r} is made while the run goes, and the rationales stand on "
             "it; write the labels into the data first, or set the teacher's wire.in_batches = true."
         )
-    splits = make_ready(config).splits
-    route, routing = route_of(config)
-    examples = asked_for_certain(
-        choose_train(config, splits), table.name, route=route, routing=routing, config=config
+    alone = config.evaluation.model_copy(update={"baselines": ()})
+    calls = dry_calls(
+        config.model_copy(update={"evaluation": alone}), make_ready(config), guess=LOW, most=None
     )
-    return annotation_requests(
-        examples,
-        teacher,
-        train=splits.train,
-        config=annotation_of(config, table, teacher),
-        seed=config.seed,
-        samples=table.samples,
-        parameters=table.parameters(),
-    )
+    first = min(call.place[0] for call in calls if call.teacher == table.name)
+    return [call.request for call in calls if call.place[0] == first]

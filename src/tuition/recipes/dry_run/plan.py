@@ -1,35 +1,115 @@
-"""What a run would ask and what that would cost, before anything is spent."""
+"""What a run would ask and what that would cost, before anything is spent: the sums over its dry runs."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
 
-from tuition.annotation import annotation_requests
-from tuition.annotation.config import AnnotationConfig
-from tuition.core.protocols import Teacher
-from tuition.core.records import Example, Json, Record, canonical_json
-from tuition.core.splits import Splits
-from tuition.recipes import RECIPES
-from tuition.recipes.asking import annotation_of
-from tuition.recipes.check import blind_notes, check_terms
+from tuition.annotation import Route
+from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE, Cost
+from tuition.core.errors import ConfigError
+from tuition.core.records import Example, Json, Record
+from tuition.core.store import Store
+from tuition.recipes.check import blind_notes
 from tuition.recipes.common import choose_train
-from tuition.recipes.config import Experiment, route_of, task_of
-from tuition.recipes.labels.labeller import panel_of
-from tuition.recipes.labels.labels import check_labellers, demonstrated, look_at_asked, stood_in
+from tuition.recipes.config import Experiment, route_of
+from tuition.recipes.dry_run.calls import SAMPLE, count_of, dry_calls, dry_runs, usd_of
 from tuition.recipes.dry_run.preview import Preview, Spread, preview_of, spread_of
-from tuition.recipes.dry_run.pricing import PricedCall, TeacherPlan, kept_in, plan_calls, price_call
-from tuition.recipes.dry_run.rounds import RoundsPlan, plan_rounds
-from tuition.recipes.dry_run.routes import RoutePlan, RoutePricer, asked_for_certain
-from tuition.recipes.ready import make_ready
+from tuition.recipes.dry_run.stand_ins import EXPECTED, LOW, DryCall, Guess
+from tuition.recipes.ready import Ready, make_ready
+from tuition.recipes.rounds.check import notes_of
 from tuition.recipes.rounds.config import Elad
-from tuition.recipes.routing import assemble
 from tuition.teachers import make_teacher
-from tuition.teachers.config import TeacherConfig
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "PlannedCalls", "RoundPlan", "RoutePlan", "Span", "plan_of", "routes_of"]
+
+_ROUTE_SAMPLE = 50
+"""Questions that stand for all of them where routes are compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span(Record):
+    """A number that is not known yet."""
+
+    low: float | None
+    """A guess; None: unknown."""
+    expected: float | None
+    """A guess, in the middle."""
+    high: float | None
+    """A bound."""
+
+    @classmethod
+    def over(cls, runs: Sequence[Sequence[DryCall]], of: Callable[[Sequence[DryCall]], float]) -> Span:
+        """Count something in every dry run.
+
+        Args:
+            runs: The calls of each, those of the expected one first.
+            of: Counts.
+
+        Returns:
+            The least, the expected and the most.
+        """
+        counts = [of(calls) for calls in runs]
+        return cls(low=round(min(counts)), expected=round(counts[0]), high=math.ceil(max(counts)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCalls(Record):
+    """What one teacher would be asked in one role, and what of it is not paid for yet."""
+
+    teacher: str
+    role: str
+    calls: int
+    """As expected."""
+    low_calls: int
+    high_calls: int
+    kept: int
+    """Those whose answer is in the store already."""
+    expected_tokens: int
+    """A guess, for the calls to be made."""
+    low_tokens: int
+    high_tokens: int
+    """A bound."""
+    low_usd: float | None
+    """A guess; None: the price is unknown."""
+    expected_usd: float | None
+    """A guess, in the middle."""
+    high_usd: float | None
+    """A bound: no answer costs more, not even one that is cut off and asked for longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundPlan(Record):
+    """What one round would ask, counted as if every answer were bought alone."""
+
+    round: int
+    items: Span
+    """Examples asked about."""
+    calls: Span
+    tokens: Span
+    usd: Span
+    """Dollars; of unknown ones: a price is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutePlan(Record):
+    """What the rationales would cost by one route, second looks and verdicts included."""
+
+    route: str
+    calls: int
+    low_usd: float | None
+    """A guess; None: a price is unknown."""
+    expected_usd: float | None
+    """A guess, in the middle."""
+    used_usd: float | None
+    """The same, what is kept already included."""
+    is_chosen: bool
+    """Whether it is the configured one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,39 +119,39 @@ class Plan(Record):
     train: int
     valid: int
     test: int
-    teachers: tuple[TeacherPlan, ...]
-    """A row a teacher, and one for each kind of call that is not certain yet."""
-    routes: tuple[RoutePlan, ...]
-    """What each route would cost; empty where there is no choice of routes."""
-    rounds: RoundsPlan | None
-    """What the rounds of an active run would ask, beside the teachers' rows; None: it has none."""
+    teachers: tuple[PlannedCalls, ...]
+    """A row a teacher and role."""
+    rounds: tuple[RoundPlan, ...]
+    """The same calls by round; empty: the run has no rounds."""
+    used_usd: float | None
+    """The guess as if every answer were bought alone; None: a price is unknown."""
+    begun_usd: float
+    """Dollars of what a run that was broken off has used of that; 0 where a price is unknown."""
     findings: tuple[str, ...]
     """What the data check found."""
     preview: Preview
     """One training example as it was read, and the prompt about it."""
     labels: tuple[Spread, ...]
     """How the labels of train and valid are spread."""
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     """What the user should know before starting."""
 
     @property
     def expected_usd(self) -> float | None:
-        """The guess over all that is asked; None: a teacher that is to be asked has an unknown price."""
+        """The guess over all that is to be paid; None: a teacher that is to be asked has an unknown price."""
         return None if self.unpriced else self.known_usd
 
     @property
     def known_usd(self) -> float:
         """The guess over what is still to be asked of teachers of known price."""
-        rounds = 0.0 if self.rounds is None else self.rounds.expected_usd or 0.0
-        return rounds + sum(teacher.expected_usd or 0.0 for teacher in self.teachers)
+        new = sum(row.expected_usd or 0.0 for row in self.teachers)
+        # What a run in rounds asked before it was broken off is not what its dry run asks.
+        return min(new, max(0.0, self.used_usd - self.begun_usd)) if self.used_usd is not None else new
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """The rows whose price is unknown."""
-        names = [teacher.teacher for teacher in self.teachers if teacher.expected_usd is None]
-        if self.rounds is not None and self.rounds.expected_usd is None:
-            names.append(self.rounds.teachers)
-        return tuple(names)
+        """The teachers whose price is unknown."""
+        return tuple(dict.fromkeys(row.teacher for row in self.teachers if row.expected_usd is None))
 
     def to_json(self) -> dict[str, Json]:
         """Give the plan as JSON.
@@ -83,154 +163,204 @@ class Plan(Record):
 
 
 def plan_of(config: Experiment) -> Plan:
-    """Read the data, make every request, and price them.
+    """Execute a run and its baselines with stand-ins, and count what they ask.
 
     Args:
-        config: The resolved configuration; what its baselines ask is counted too.
+        config: The resolved configuration.
 
     Returns:
         The plan; nothing was asked and nothing written.
+
+    Raises:
+        TuitionError: What the run itself would end with before its first call, and nothing else.
     """
     ready = make_ready(config)
-    splits = ready.splits
-    train = choose_train(config, splits)
-    check_labellers(config, splits, train, task=task_of(config))
-    plans: list[TeacherPlan] = []
-    asked = config.teacher if _annotates(config) or _examines_teachers(config) else ()
-    for table in {table.name: table for table in (*asked, *panel_of(config))}.values():
-        teacher = make_teacher(table)
-        calls = _calls(config, splits, table=table, teacher=teacher)
-        plans.append(plan_calls(table.name, calls, kept=kept_in(config.store, list(calls))))
-    routes: list[RoutePlan] = []
-    rounds: RoundsPlan | None = None
-    if isinstance(config, Elad):
-        rounds = plan_rounds(config, _stood_for(config, splits), has_valid=bool(splits.valid))
-        plans = [plan for plan in plans if plan.calls]
-    elif RECIPES[config.recipe].asks:
-        check_terms(config.writers)
-        route, routing = route_of(config)
-        assemble(config, route=route, routing=routing)
-        pricer = RoutePricer(config, _stood_for(config, splits), stood_in(config, splits.train))
-        is_wide = _has_singles(config) and route in ("random", "similarity")
-        # With a baseline for each teacher everybody is asked about everything, whatever the route.
-        plans = [plan for plan in plans if plan.calls] + pricer.extra("all" if is_wide else route)
-        routes = pricer.plans(route) if len(config.writers) > 1 else []
+    train = choose_train(config, ready.splits)
+    runs = dry_runs(config, ready)
+    used = usd_of(runs[0])
     plan = Plan(
         train=len(train),
-        valid=len(splits.valid),
-        test=0 if splits.test is None else len(splits.test),
-        teachers=tuple(plans),
-        routes=tuple(routes),
-        rounds=rounds,
+        valid=len(ready.splits.valid),
+        test=0 if ready.splits.test is None else len(ready.splits.test),
+        teachers=_rows(runs),
+        rounds=_rounds(runs),
+        used_usd=used,
+        begun_usd=_begun(config),
         findings=tuple(str(finding["sentence"]) for finding in ready.findings),
-        preview=preview_of(
-            config,
-            train[0],
-            asked=_stood_for(config, splits)[0],
-            shown=stood_in(config, splits.train),
+        preview=_preview(config, ready, train, runs[0]),
+        labels=(
+            spread_of("train", train),
+            *(spread_of("valid", ready.splits.valid),) * bool(ready.splits.valid),
         ),
-        labels=(spread_of("train", train), *(spread_of("valid", splits.valid),) * bool(splits.valid)),
-        notes=(),
     )
-    notes = (*_notes(config, train, plan), *blind_notes(config, splits))
+    notes = (*_notes(config, train, plan), *blind_notes(config, ready.splits))
     return dataclasses.replace(plan, notes=notes)
 
 
-def _stood_for(config: Experiment, splits: Splits) -> tuple[Example, ...]:
-    """The examples the run works with, marks standing for labels that are not made yet."""
-    return choose_train(config, dataclasses.replace(splits, train=stood_in(config, splits.train)))
+def routes_of(
+    config: Experiment, ready: Ready | None = None, *, guess: Guess = EXPECTED, judge: str = ""
+) -> list[RoutePlan]:
+    """Price every route that a configuration could take.
 
+    Args:
+        config: The resolved configuration.
+        ready: Its data; None: they are loaded.
+        guess: How replies turn out.
+        judge: Who would judge, where `routing.judge` names nobody; empty: the first that reads prompts.
 
-def _certain(config: Experiment, examples: Sequence[Example], table: TeacherConfig) -> list[Example]:
-    """The examples one teacher will be asked about; a baseline of its own asks it about all."""
-    if _has_singles(config) or config.selects_in_rounds or not RECIPES[config.recipe].asks:
-        return list(examples) if table in config.writers else []
-    route, routing = route_of(config)
-    return asked_for_certain(examples, table.name, route=route, routing=routing, config=config)
-
-
-def _has_singles(config: Experiment) -> bool:
-    return "single_teacher" in config.evaluation.baselines and len(config.writers) > 1
-
-
-def _annotates(config: Experiment) -> bool:
-    """Whether teachers write about the whole of training; a run in rounds does not by itself."""
-    asks = RECIPES[config.recipe].asks and not config.selects_in_rounds
-    return asks or _has_singles(config)
-
-
-def _examines_teachers(config: Experiment) -> bool:
-    return config.recipe == "ask_teacher" or "teachers" in config.evaluation.baselines
-
-
-def _calls(
-    config: Experiment, splits: Splits, *, table: TeacherConfig, teacher: Teacher
-) -> dict[str, PricedCall]:
-    """Every call to one teacher, once."""
-    train = stood_in(config, splits.train)
-    free = config.annotation.model_copy(update={"forced": False})
-
-    def priced(
-        examples: Sequence[Example], *, how: AnnotationConfig, samples: int, shown: Sequence[Example] = train
-    ) -> list[PricedCall]:
-        requests = annotation_requests(
-            examples,
-            teacher,
-            train=shown,
-            config=how,
-            seed=config.seed,
-            samples=samples,
-            parameters=table.parameters(),
+    Returns:
+        One row a route that could be taken; none where there is no choice of routes.
+    """
+    if "route" not in type(config).model_fields or len(config.writers) < 2:
+        return []
+    chosen, routing = route_of(config)
+    ready = make_ready(config) if ready is None else ready
+    reads = [table.name for table in config.teacher if make_teacher(table).abilities.reads_prompt]
+    judged = routing.model_copy(update={"judge": routing.judge or judge or next(iter(reads), "")})
+    alone = config.evaluation.model_copy(update={"baselines": ()})
+    found: list[RoutePlan] = []
+    for route in get_args(Route):
+        how = judged if route == "judge" else routing
+        changed: dict[str, Any] = {"route": route, "routing": how, "evaluation": alone}
+        if route == "vote":
+            # The teachers' own answers vote.
+            changed["annotation"] = config.annotation.model_copy(update={"forced": False})
+        one = config.model_copy(update=changed)
+        try:
+            low, expected = (dry_calls(one, ready, guess=end, most=_ROUTE_SAMPLE) for end in (LOW, guess))
+        except ConfigError:
+            # A route that its teachers cannot take, such as a vote of those that saw the answer.
+            continue
+        found.append(
+            RoutePlan(
+                route=route,
+                calls=round(count_of(expected)),
+                low_usd=usd_of(_new(low)),
+                expected_usd=usd_of(_new(expected)),
+                used_usd=usd_of(expected),
+                is_chosen=route == chosen,
+            )
         )
-        return [price_call(request, teacher, longer=how.longer) for request in requests]
-
-    def look(examples: Sequence[Example]) -> list[str]:
-        calls = priced(examples[: config.evaluation.limit], how=free, samples=1)
-        return [canonical_json(call.to_json()) for call in calls]
-
-    def look_as_panel(examples: Sequence[Example]) -> list[str]:
-        calls = priced(examples, how=free, samples=1, shown=demonstrated(config, splits))
-        return [canonical_json(call.to_json()) for call in calls]
-
-    calls: list[PricedCall] = []
-    rows: list[str] = []
-    if _annotates(config) and table in config.teacher:
-        how = annotation_of(config, table, teacher)
-        calls += priced(_certain(config, _stood_for(config, splits), table), how=how, samples=table.samples)
-    if _examines_teachers(config) and table in config.teacher:
-        rows += look(splits.valid) + (splits.test.check(look) if splits.test is not None else [])
-    if table in panel_of(config):
-        rows += look_at_asked(config, splits, choose_train(config, splits), look=look_as_panel)
-    calls += [PricedCall.from_json(json.loads(row)) for row in rows]
-    return {call.key: call for call in calls}
+    return found
 
 
-def _unpriced(config: Experiment, plan: Plan) -> str:
-    unknown = f"the price of {', '.join(plan.unpriced)} is unknown, and so is the cost"
-    way_out = "set price_prompt and price_completion"
-    if config.budget.allow_unknown_price:
-        return f"{unknown}; {way_out}"
-    if config.budget.usd is None:
-        return f"{unknown}: `tuition run` will refuse without --yes; {way_out}"
-    return (
-        f"{unknown}: `tuition run` will refuse, for budget.usd = {config.budget.usd:g} could not be held; "
-        f"{way_out}, or budget.allow_unknown_price = true"
+# ---- sums ----
+
+
+def _new(calls: Iterable[DryCall]) -> list[DryCall]:
+    return [call for call in calls if not call.is_kept]
+
+
+def _tokens(calls: Iterable[DryCall]) -> float:
+    return sum(call.stands_for * call.cost.tokens for call in calls)
+
+
+def _bound(call: DryCall) -> Cost:
+    """No call of those that this one stands for costs more; what a round chooses is not known yet."""
+    own = call.worst if call.round is None else call.bound
+    rest = (call.stands_for - 1) / call.stands_for
+    if own.nano is None or call.bound.nano is None:
+        return own
+    return Cost(
+        nano=math.ceil(own.nano + rest * (call.bound.nano - own.nano)),
+        tokens=math.ceil(own.tokens + rest * (call.bound.tokens - own.tokens)),
     )
 
 
-def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:
-    notes = [] if plan.rounds is None else list(plan.rounds.notes)
-    if plan.unpriced:
-        notes.append(_unpriced(config, plan))
-    if (config.annotation.verify and plan.rounds is None) or route_of(config)[0] == "judge":
-        notes.append(
-            "second looks and verdicts are priced on texts of a guessed length, for what they look at is not "
-            "written yet; those that are paid for already are counted once more"
+def _bound_tokens(calls: Iterable[DryCall]) -> float:
+    return sum(call.stands_for * _bound(call).tokens for call in calls)
+
+
+def _span_usd(runs: Sequence[Sequence[DryCall]]) -> Span:
+    guesses = [usd_of(calls) for calls in runs]
+    known = [usd for usd in guesses if usd is not None]
+    if len(known) < len(guesses):
+        return Span(low=None, expected=None, high=None)
+    bounds = [usd_of(calls, _bound) or 0.0 for calls in runs]
+    return Span(low=min(known), expected=known[0], high=max(bounds))
+
+
+def _rows(runs: Sequence[Sequence[DryCall]]) -> tuple[PlannedCalls, ...]:
+    by_row: list[dict[tuple[str, str], list[DryCall]]] = []
+    for calls in runs:
+        found: dict[tuple[str, str], list[DryCall]] = defaultdict(list)
+        for call in calls:
+            found[call.teacher, call.request.role].append(call)
+        by_row.append(found)
+    places = dict.fromkeys(place for found in by_row for place in found)
+    return tuple(_row(*place, runs=[found.get(place, []) for found in by_row]) for place in places)
+
+
+def _row(teacher: str, role: str, *, runs: Sequence[Sequence[DryCall]]) -> PlannedCalls:
+    calls = Span.over(runs, count_of)
+    new = [_new(one) for one in runs]
+    tokens, usd = Span.over(new, _tokens), _span_usd(new)
+    return PlannedCalls(
+        teacher=teacher,
+        role=role,
+        calls=int(calls.expected or 0),
+        low_calls=int(calls.low or 0),
+        high_calls=int(calls.high or 0),
+        kept=round(count_of(runs[0]) - count_of(new[0])),
+        expected_tokens=int(tokens.expected or 0),
+        low_tokens=int(tokens.low or 0),
+        high_tokens=math.ceil(max(_bound_tokens(one) for one in new)),
+        low_usd=usd.low,
+        expected_usd=usd.expected,
+        high_usd=usd.high,
+    )
+
+
+def _rounds(runs: Sequence[Sequence[DryCall]]) -> tuple[RoundPlan, ...]:
+    numbers = sorted({call.round for calls in runs for call in calls if call.round is not None})
+    found: list[RoundPlan] = []
+    for number in numbers:
+        mine = [[call for call in calls if call.round == number] for calls in runs]
+        tokens = Span.over(mine, _tokens)
+        found.append(
+            RoundPlan(
+                round=number,
+                items=Span.over(mine, lambda calls: len({call.request.example_id for call in calls})),
+                calls=Span.over(mine, count_of),
+                tokens=dataclasses.replace(tokens, high=math.ceil(max(_bound_tokens(one) for one in mine))),
+                usd=_span_usd(mine),
+            )
         )
+    return tuple(found)
+
+
+def _begun(config: Experiment) -> float:
+    """Dollars of what this very run has used so far."""
+    name, store = Path(config.out) / "run_id", Path(config.store)
+    if not name.exists() or not store.exists():
+        return 0.0
+    with Store(store) as opened:
+        return opened.spend(name.read_text(encoding="utf-8").strip()).usd or 0.0
+
+
+# ---- what is told beside ----
+
+
+def _preview(config: Experiment, ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -> Preview:
+    """An example that is asked about, and the very prompt; labels are asked for before anything else."""
+    known = {example.id: example for example in (*ready.splits.valid, *train)}
+    asked = [call for call in calls if call.request.example_id in known]
+    first = next((call for call in asked if call.request.role != "label"), next(iter(asked), None))
+    if first is None:
+        return preview_of(train[0], None, reads_prompt=True)
+    [table] = [one for one in (*config.teacher, *config.labels.panel) if one.name == first.teacher][:1]
+    reads = make_teacher(table).abilities.reads_prompt
+    return preview_of(known[first.request.example_id], first.request, reads_prompt=reads)
+
+
+def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:
+    has_valid = bool(plan.valid)
+    notes = notes_of(config, has_valid=has_valid) if isinstance(config, Elad) else []
+    notes += _about_the_plan(config, plan)
     expected = plan.known_usd
     if config.budget.usd is not None and expected > config.budget.usd:
         last, way_out = ("teachers hardly asked", "take fewer examples (selection.share)")
-        if plan.rounds is not None:
+        if plan.rounds:
             last, way_out = ("rounds cut short", "allow less in [rounds]")
         notes.append(
             f"budget.usd = {config.budget.usd:g} covers about {100 * config.budget.usd / expected:.0f} % of "
@@ -251,4 +381,37 @@ def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str
     reads_labels = not isinstance(config, Elad) or config.uses_labels
     if unlabelled and config.labels.train == "gold" and reads_labels:
         notes.append(f"{unlabelled} of {len(train)} training examples have no label")
+    return notes
+
+
+def _about_the_plan(config: Experiment, plan: Plan) -> list[str]:
+    """How the figures were made, and what they do not know."""
+    notes: list[str] = []
+    if plan.teachers:
+        notes.append(
+            f"the run was executed with stand-ins for teachers and student. Replies are guessed to use "
+            f"{100 * LOW_SHARE:.0f} % of max_tokens at the least and {100 * EXPECTED_SHARE:.0f} % as "
+            "expected; retries are not counted"
+        )
+    if max(plan.train * (not plan.rounds), plan.valid, plan.test) > SAMPLE and plan.teachers:
+        notes.append(f"of each split {SAMPLE} questions stand for all, the longest one in the bound")
+    if any(row.low_calls < row.high_calls for row in plan.teachers):
+        notes.append(
+            "how many calls there are depends on replies: half of the checks are guessed to fail, none at "
+            "the least, all in the bound"
+        )
+    if plan.begun_usd and plan.rounds:
+        notes.append(f"the run was begun, and has asked for ${plan.begun_usd:.4f} of what the rounds show")
+    if plan.unpriced:
+        unknown = f"the price of {', '.join(plan.unpriced)} is unknown, and so is the cost"
+        way_out = "set price_prompt and price_completion"
+        if config.budget.allow_unknown_price:
+            notes.append(f"{unknown}; {way_out}")
+        elif config.budget.usd is None:
+            notes.append(f"{unknown}: `tuition run` will refuse without --yes; {way_out}")
+        else:
+            notes.append(
+                f"{unknown}: `tuition run` will refuse, for budget.usd = {config.budget.usd:g} could not be "
+                f"held; {way_out}, or budget.allow_unknown_price = true"
+            )
     return notes

@@ -6,12 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.annotation import annotation_requests
-from tuition.core.records import Example, Json, Record, option_letter
-from tuition.recipes import RECIPES
-from tuition.recipes.asking import annotation_of
-from tuition.recipes.config import Experiment
-from tuition.teachers import make_teacher
+from tuition.core.records import Example, Json, Record, Request, option_letter
 
 __all__ = ["Preview", "Spread", "preview_of", "spread_of"]
 
@@ -55,44 +50,26 @@ class Spread(Record):
         return {name: count for name, count in counted.items() if isinstance(count, int) and count}
 
 
-def preview_of(config: Experiment, example: Example, *, asked: Example, shown: Sequence[Example]) -> Preview:
+def preview_of(example: Example, request: Request | None, *, reads_prompt: bool) -> Preview:
     """Show an example as it was read, and what a teacher would be sent about it.
 
     Args:
-        config: Of the run.
         example: One that the run works with.
-        asked: The same, a mark standing for a label that is still to be made.
-        shown: What demonstrations are drawn from.
+        request: About it; None: nobody is asked.
+        reads_prompt: Whether the teacher does; recorded replies are looked up.
 
     Returns:
-        The preview; in a run in rounds the prompt is that of the blind chain.
+        The preview.
     """
-    asks = RECIPES[config.recipe].asks
-    tables = config.writers if asks else config.teacher * (config.recipe == "ask_teacher")
-    prompt: tuple[dict[str, Json], ...] = ()
-    for table in tables[:1]:
-        teacher = make_teacher(table)
-        how = annotation_of(config, table, teacher)
-        if config.selects_in_rounds or not asks:
-            how = how.model_copy(update={"forced": False})
-        if teacher.abilities.reads_prompt:
-            [request, *_] = annotation_requests(
-                [asked],
-                teacher,
-                train=shown,
-                config=how,
-                seed=config.seed,
-                parameters=table.parameters(),
-            )
-            prompt = tuple({"role": one.role, "content": one.content} for one in request.messages)
+    messages = () if request is None or not reads_prompt else request.messages
     return Preview(
         id=example.id,
         question=example.question,
         context=example.context,
         choices=example.choices,
         label=example.answer,
-        teacher=tables[0].name if tables else "",
-        prompt=prompt,
+        teacher="" if request is None else request.teacher,
+        prompt=tuple({"role": one.role, "content": one.content} for one in messages),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuition.core.records import Json, Record
 from tuition.evaluation.accuracy import wilson
@@ -67,6 +67,8 @@ class Tried(Record):
     """For each health check the share of its rationales that fail it."""
     failures: Mapping[str, int]
     """Calls without a reply, by kind."""
+    tokens: Mapping[str, float] = field(default_factory=dict)
+    """Mean tokens of a reply by prompt."""
     chance: float | None = None
     """Share of these questions that guessing among their options gets right; None: unknown, as `right` is."""
 

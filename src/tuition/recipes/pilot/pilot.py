@@ -20,11 +20,10 @@ from tuition.annotation import (
     majority,
 )
 from tuition.annotation.route import probe_of
-from tuition.annotation.verify import judge_requests, judgeable
-from tuition.core.budget import Cost, to_usd, worst_cost
+from tuition.core.budget import to_usd, worst_cost
 from tuition.core.errors import ConfigError, some_of
 from tuition.core.protocols import Listener, Task
-from tuition.core.records import Annotation, Example, Json, Request, Usage
+from tuition.core.records import Example, Json
 from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
@@ -36,8 +35,7 @@ from tuition.recipes.labels.labels import demonstrated
 from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.recipes.pilot.projection import project, similar_choice
 from tuition.recipes.pilot.trial import Desk, Trial
-from tuition.recipes.dry_run.pricing import LETTERS_PER_TOKEN
-from tuition.recipes.ready import make_ready
+from tuition.recipes.ready import Ready, make_ready
 from tuition.recipes.routing import UNSOUND, price_rank
 from tuition.tasks.check import fits
 from tuition.teachers import make_teacher
@@ -105,7 +103,8 @@ def pilot(
         ConfigError: Nobody writes rationales, or it could cost more than may be paid unasked.
         TeacherError: A teacher answered nothing.
     """
-    splits = make_ready(config).splits
+    ready = make_ready(config)
+    splits = ready.splits
     train = choose_train(config, splits)
     check_terms(config.writers)
     if not config.writers:
@@ -134,7 +133,7 @@ def pilot(
         if not is_confirmed:
             _confirm(desk, panel)
         trials = [desk.try_out(panelist) for panelist in panel]
-        figures = _figures(desk, trials, n=len(train))
+        figures = _figures(desk, trials, ready, n=len(train))
         figures["spend"] = store.spend(run_id(folder)).to_json()
     text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
     (folder / "pilot.json").write_text(text, encoding="utf-8")
@@ -165,7 +164,7 @@ def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
         )
 
 
-def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
+def _figures(desk: Desk, trials: Sequence[Trial], ready: Ready, *, n: int) -> dict[str, Json]:
     """Everything that is told, but for the money spent."""
     config, routing = desk.config, route_of(desk.config)[1]
     words = _words(desk, trials)
@@ -185,16 +184,7 @@ def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
         return Share.of(round(sum(known)), len(known)) if known else None
 
     names = [trial.name for trial in trials]
-    judge, verdict_usd = _judge(desk, trials, tried)
-    plans = project(
-        tried,
-        n=n,
-        routing=routing,
-        chosen=similar(names),
-        verdict_usd=verdict_usd,
-        judge=judge,
-        votes=all(trial.solved for trial in trials),
-    )
+    plans = project(config, ready, tried, judge=_judge(desk, trials, tried))
     advice = advise(tried, right=right if basis == "labels" else {}, similar=similar_share)
     oracle, share = oracle_of(right) if right else None, similar_share(names)
     return {
@@ -234,6 +224,7 @@ def _tried(trial: Trial, right: Sequence[bool | None] | None, *, desk: Desk) -> 
         usd_per_call=trial.usd,
         solve_usd_per_call=trial.solve_usd,
         latency_s=trial.latency_s,
+        tokens=trial.tokens,
         faults=health.shares,
         failures=dict(failures),
         chance=sum(guessed) / len(guessed) if guessed else None,
@@ -333,36 +324,11 @@ def _success(examples: Sequence[Example], found: Annotated) -> list[float | None
     return [float(example.id in good) if example.id in there else None for example in examples]
 
 
-def _judge(desk: Desk, trials: Sequence[Trial], tried: Sequence[Tried]) -> tuple[str, float | None]:
-    """Say who would judge, and guess what a verdict costs; where none is named, the one most often right."""
-    named = {table.name: table for table in desk.config.teacher}.get(route_of(desk.config)[1].judge)
-    judge = None if named is None else Panelist(named, make_teacher(named))
-    if judge is None:
-        able = [(trial, one) for trial, one in zip(trials, tried, strict=True) if _reads(trial.panelist)]
-        best = max(able, key=lambda pair: pair[1].right.share if pair[1].right else 0.0, default=None)
-        judge = best[0].panelist if best else None
-    if judge is None or not _reads(judge):
-        return "", None
-    kept: list[Annotation] = [item for trial in trials for item in trial.annotated.annotations]
-    requests = judge_requests(
-        judgeable(kept, seed=desk.config.seed),
-        {example.id: example for example in desk.chosen},
-        judge.teacher,
-        parameters=judge.table.parameters(),
-    )
-    costs = [_verdict_cost(request, judge) for request in requests]
-    if not judge.teacher.abilities.is_paid or not costs:
-        return judge.table.name, 0.0
-    known = [cost for cost in costs if cost is not None]
-    usd = to_usd(sum(known)) if len(known) == len(costs) else None
-    return judge.table.name, None if usd is None else usd / len(desk.chosen)
-
-
-def _reads(panelist: Panelist) -> bool:
-    return panelist.teacher.abilities.reads_prompt
-
-
-def _verdict_cost(request: Request, judge: Panelist) -> int | None:
-    letters = sum(len(message.content) for message in request.messages)
-    usage = Usage(prompt_tokens=int(letters / LETTERS_PER_TOKEN), completion_tokens=_VERDICT_TOKENS)
-    return Cost.of(usage, judge.teacher.price).nano
+def _judge(desk: Desk, trials: Sequence[Trial], tried: Sequence[Tried]) -> str:
+    """Say who would judge: who is named, else the one most often right; empty: nobody reads prompts."""
+    able = {
+        trial.name: one.right.share if one.right else 0.0
+        for trial, one in zip(trials, tried, strict=True)
+        if trial.panelist.teacher.abilities.reads_prompt
+    }
+    return route_of(desk.config)[1].judge or max(able, key=able.__getitem__, default="")

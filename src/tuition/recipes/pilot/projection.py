@@ -1,18 +1,20 @@
-"""What a whole training set would cost, plan by plan, from what a pilot paid a call.
-
-Knows prices and shares; asks nobody.
-"""
+"""What a whole training set would cost, plan by plan: dry runs with what a pilot measured."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation import RoutingConfig, similar_success
 from tuition.annotation.route import similar_order
 from tuition.core.records import Example, Record
+from tuition.recipes.config import Experiment, beside, folder_name
+from tuition.recipes.dry_run.calls import count_of, dry_calls, usd_of
+from tuition.recipes.dry_run.plan import routes_of
+from tuition.recipes.dry_run.stand_ins import EXPECTED
 from tuition.recipes.pilot.advice import Tried
-from tuition.recipes.dry_run.pricing import sum_usd
+from tuition.recipes.ready import Ready
 
 __all__ = ["Projection", "project", "similar_choice"]
 
@@ -58,60 +60,38 @@ def similar_choice(
     return chosen
 
 
-def project(
-    tried: Sequence[Tried],
-    *,
-    n: int,
-    routing: RoutingConfig,
-    chosen: Sequence[str] = (),
-    verdict_usd: float | None = None,
-    judge: str = "",
-    votes: bool = True,
-) -> list[Projection]:
-    """Reckon what each plan would cost for the whole training set.
-
-    Redrawn samples and verifications are not in it.
+def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = "") -> list[Projection]:
+    """Reckon what each plan would cost for the whole training set, by dry runs with what the pilot measured.
 
     Args:
-        tried: The teachers.
-        n: Size of the training set.
-        routing: The probe's share and the tries.
-        chosen: From `similar_choice`; empty: unknown, so that the route is not reckoned.
-        verdict_usd: A guess at the price of a verdict; None: unknown.
+        config: Of the run.
+        ready: Its data.
+        tried: The teachers: the length of their replies, and the share that filters dropped.
         judge: Who would judge; empty: nobody can, so that the route is not reckoned.
-        votes: Whether all of them can answer by themselves, which the route `vote` wants.
 
     Returns:
         Each teacher alone, then the routes.
     """
-    drawn = sum(one.samples for one in tried)
-    price = {one.teacher: _times(one.samples, one.usd_per_call) for one in tried}
-    plans = [
-        Projection(plan=one.teacher, calls=n * one.samples, usd=_times(n, price[one.teacher]))
-        for one in tried
+    guess = dataclasses.replace(
+        EXPECTED,
+        lengths={(one.teacher, prompt): n for one in tried for prompt, n in one.tokens.items()},
+        faults={one.teacher: 1 - one.kept.share for one in tried},
+    )
+    found: list[Projection] = []
+    for writer in config.writers:
+        # The others write nothing, and may still verify.
+        tables = tuple(
+            table if table is writer else table.model_copy(update={"weight": 0.0}) for table in config.teacher
+        )
+        one = beside(config, folder_name(writer.name), recipe="step_by_step", teacher=tables)
+        calls = dry_calls(one, ready, guess=guess)
+        found.append(Projection(plan=writer.name, calls=count_of(calls), usd=usd_of(calls)))
+    routes = routes_of(config, ready, guess=guess, judge=judge)
+    found += [
+        Projection(
+            plan=f"judge ({judge})" if row.route == "judge" else row.route, calls=row.calls, usd=row.used_usd
+        )
+        for row in routes
+        if row.route != "judge" or judge
     ]
-    if len(tried) < 2:
-        return plans
-    every = sum_usd(price.values())
-    plans.append(Projection(plan="all", calls=n * drawn, usd=_times(n, every)))
-    kept = sum(one.kept.share for one in tried) / len(tried)
-    turns = sum((1 - kept) ** turn for turn in range(min(routing.tries, len(tried)))) / len(tried)
-    plans.append(Projection(plan="random", calls=n * turns * drawn, usd=_times(n * turns, every)))
-    if chosen:
-        probe = min(n, max(1, round(routing.probe * n)))
-        share = (n - probe) / len(chosen)
-        samples = {one.teacher: one.samples for one in tried}
-        calls = probe * drawn + share * sum(samples[name] for name in chosen)
-        usd = sum_usd([_times(probe, every), _times(share, sum_usd(price[name] for name in chosen))])
-        plans.append(Projection(plan="similarity", calls=calls, usd=usd))
-    if votes:
-        solving = sum_usd(_times(one.samples, one.solve_usd_per_call) for one in tried)
-        plans.append(Projection(plan="vote", calls=n * drawn, usd=_times(n, solving)))
-    if judge:
-        usd = sum_usd([_times(n, every), _times(n, verdict_usd)])
-        plans.append(Projection(plan=f"judge ({judge})", calls=n * (drawn + 1), usd=usd))
-    return plans
-
-
-def _times(factor: float, usd: float | None) -> float | None:
-    return None if usd is None else factor * usd
+    return found

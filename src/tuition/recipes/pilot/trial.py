@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ class Trial:
     """The same where no answer is shown."""
     latency_s: float | None
     """Median seconds of a call; None: nobody measured."""
+    tokens: Mapping[str, float]
+    """Mean tokens of a reply by prompt."""
 
     @property
     def name(self) -> str:
@@ -140,7 +142,8 @@ class Desk:
             solved = solve(self.chosen, panelist.teacher, config=free, **asked)
             said = tuple(prediction.answer for prediction in solved.predictions)
             answered = {item.id for item in self.chosen} - {failure.example_id for failure in solved.failures}
-        usd, latency_s = self._paid(panelist, how)
+        usd, latency_s, tokens = self._paid(panelist, how)
+        solve_usd, _, more = self._paid(panelist, free) if solves else (usd, None, {})
         return Trial(
             panelist=panelist,
             annotated=annotated,
@@ -148,22 +151,25 @@ class Desk:
             solved=solves,
             answered=frozenset(answered),
             usd=usd,
-            solve_usd=self._paid(panelist, free)[0] if solves else usd,
+            solve_usd=solve_usd,
             latency_s=latency_s,
+            tokens=tokens | more,
         )
 
-    def _paid(self, panelist: Panelist, how: AnnotationConfig) -> tuple[float | None, float | None]:
-        """Mean dollars and median seconds of the calls that were answered."""
-        teacher = panelist.teacher
-        replies = list(
-            self.till.store.kept([request.key for request in self.requests(panelist, how)]).values()
-        )
+    def _paid(
+        self, panelist: Panelist, how: AnnotationConfig
+    ) -> tuple[float | None, float | None, dict[str, float]]:
+        """Mean dollars, median seconds and mean tokens by prompt, of the calls that were answered."""
+        teacher, requests = panelist.teacher, self.requests(panelist, how)
+        replies = list(self.till.store.kept([request.key for request in requests]).values())
         costs = [Cost.of(reply.usage, teacher.price).nano for reply in replies]
         known = [cost for cost in costs if cost is not None]
         seconds = [reply.latency_s for reply in replies if reply.latency_s > 0]
         usd = statistics.mean(known) / NANO if known and len(known) == len(costs) else None
         free = usd is None and not teacher.abilities.is_paid
-        return 0.0 if free else usd, statistics.median(seconds) if seconds else None
+        written = [reply.usage.completion_tokens for reply in replies]
+        tokens = {requests[0].prompt: statistics.fmean(written)} if written else {}
+        return 0.0 if free else usd, statistics.median(seconds) if seconds else None, tokens
 
 
 def _refuse_silence(panelist: Panelist, annotated: Annotated) -> None:

@@ -10,10 +10,11 @@ from tuition.core.errors import ConfigError, near_name, some_of
 from tuition.core.protocols import Teacher
 from tuition.recipes.check import check_terms
 from tuition.recipes.rounds.config import Elad
+from tuition.recipes.rounds.purse import PROBE
 from tuition.recipes.routing import Panel, assemble, price_rank
 from tuition.selection import needs_of
 
-__all__ = ["check_rounds", "open_panel"]
+__all__ = ["check_rounds", "notes_of", "open_panel"]
 
 
 def open_panel(config: Elad, *, has_valid: bool) -> Panel:
@@ -78,6 +79,42 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
         )
     if faults:
         raise ConfigError(" ".join(faults))
+
+
+def notes_of(config: Elad, *, has_valid: bool) -> list[str]:
+    """Say what a user should know of rounds before they begin.
+
+    Args:
+        config: Of the active run.
+        has_valid: Whether there is a validation part.
+
+    Returns:
+        Sentences without a full stop.
+    """
+    rounds, allocation = config.rounds, config.allocation
+    notes: list[str] = []
+    limits = (rounds.cold, rounds.each, rounds.total)
+    if any((limit.calls, limit.tokens, limit.usd) != (None, None, None) for limit in limits):
+        notes.append(
+            "a limit of [rounds] in calls, tokens or dollars is met to within about one example, and never "
+            f"below the first {PROBE}, from which the price is learnt"
+        )
+    cascades = allocation.escalate and len(config.writers) > 1
+    if cascades and allocation.check == "student" and rounds.cold.items != 0:
+        notes.append(
+            "in the cold start no student has explained yet, so with allocation.check = 'student' the "
+            "last teacher alone is asked there; check = 'sample' looks at the teacher's own answers"
+        )
+    if not has_valid:
+        notes.append(
+            "there is no validation: no learning curve is drawn, and neither the plateau nor the "
+            "extrapolation can end the rounds"
+        )
+    if rounds.stop.certain_below is not None and not needs_of(config.selection):
+        notes.append(
+            f"rounds.stop.certain_below never holds: strategy {config.selection.strategy!r} scores nothing"
+        )
+    return notes
 
 
 def _unread(config: Elad) -> list[str]:

@@ -8,10 +8,9 @@ from functools import cached_property
 from tuition.annotation import annotation_requests
 from tuition.annotation.allocation import History, Look
 from tuition.annotation.revise import BLIND
-from tuition.core.budget import to_usd
+from tuition.core.budget import guess_cost, to_usd
 from tuition.core.records import Example
 from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.dry_run.pricing import price_call
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.routing import Panel, price_rank
 
@@ -78,7 +77,9 @@ class Asking:
             config=config.model_copy(update={"forced": False}),
             parameters=who.table.parameters(),
         )
-        price = to_usd(price_call(request, who.teacher).expected)
+        if not who.teacher.abilities.is_paid:
+            return 0.0
+        price = to_usd(guess_cost(request, who.teacher.price).nano)
         assert price is not None  # `check_rounds` refuses unknown prices where they matter.
         return price
 

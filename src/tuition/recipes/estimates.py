@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tuition.core.budget import Price, to_usd
+from tuition.core.budget import Price, guess_cost, to_usd
 from tuition.core.records import Record, Request
 from tuition.core.store import Store
-from tuition.recipes.dry_run.pricing import EXPECTED_SHARE, guess
 
 __all__ = ["Estimate", "estimates_of"]
 
@@ -47,7 +46,7 @@ def estimates_of(store: Store, run: str) -> list[Estimate]:
     with store.read() as connection:
         for row in connection.execute(_ATTEMPTS, (run,)):
             request = Request.from_json(json.loads(row["request"]))
-            expected = guess(request, Price.from_json(json.loads(row["price"])), EXPECTED_SHARE)
+            expected = guess_cost(request, Price.from_json(json.loads(row["price"])))
             so_far = sums.setdefault(row["teacher"], [0] * 4)
             for i, one in enumerate((1, expected.nano or 0, row["worst_nano"], row["paid_nano"])):
                 so_far[i] += one

@@ -1,0 +1,107 @@
+"""Execute a configuration with stand-ins for everything that costs anything, and give the calls it made."""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from tuition.core.budget import NANO, Budget, Cost
+from tuition.core.errors import TuitionError
+from tuition.recipes import RECIPES
+from tuition.recipes.common import DryRun
+from tuition.recipes.config import Experiment, dump
+from tuition.recipes.dry_run.stand_ins import EXPECTED, HIGH, LONG, LOW, DryCall, Guess, StandIns
+from tuition.recipes.execute import baseline_configs
+from tuition.recipes.ready import Ready
+
+__all__ = ["SAMPLE", "count_of", "dry_calls", "dry_runs", "usd_of"]
+
+SAMPLE = 150
+"""Questions of a split that stand for all of it."""
+
+
+def dry_runs(config: Experiment, ready: Ready, *, most: int | None = SAMPLE) -> tuple[list[DryCall], ...]:
+    """Run a configuration several times without paying: as expected, as cheap and as dear as it may come.
+
+    Args:
+        config: Of the run; what its baselines ask is asked too.
+        ready: Its data.
+        most: As in `dry_calls`.
+
+    Returns:
+        The calls of the run as expected; of one with short replies where all goes well; of one with long
+        replies; and of one with long replies where every check fails.
+
+    Raises:
+        TuitionError: What the run itself would end with.
+    """
+    found = [dry_calls(config, ready, guess=guess, most=most) for guess in (EXPECTED, LOW)]
+    for guess in (LONG, HIGH):
+        calls: list[DryCall] = []
+        # Where every reply is dropped, a run ends in an error; what it asked until then counts.
+        with contextlib.suppress(TuitionError):
+            dry_calls(config, ready, guess=guess, most=most, into=calls)
+        found.append(calls)
+    return tuple(found)
+
+
+def dry_calls(
+    config: Experiment,
+    ready: Ready,
+    *,
+    guess: Guess = EXPECTED,
+    most: int | None = SAMPLE,
+    into: list[DryCall] | None = None,
+) -> list[DryCall]:
+    """Run a configuration and its baselines once, with stand-ins.
+
+    Args:
+        config: Of the run.
+        ready: Its data.
+        guess: How replies and checks turn out.
+        most: Questions of a split that are asked about, and stand for all of it; None: all of them.
+        into: Gets the calls as they are made.
+
+    Returns:
+        The calls in the order in which they were made, each once.
+
+    Raises:
+        TuitionError: What the run itself would end with.
+    """
+    calls = [] if into is None else into
+    stand_ins = StandIns(config, ready, guess=guess, most=most, calls=calls)
+    with tempfile.TemporaryDirectory(prefix="tuition-dry-run-") as folder:
+        for i, one in enumerate(_asking(config)):
+            place = {"out": f"{folder}/{i}", "store": f"{folder}/tuition.db", "budget": Budget()}
+            scratch = one.model_copy(update=place)
+            run = DryRun(Path(scratch.out), config_text=dump(scratch), stand_ins=stand_ins)
+            try:
+                RECIPES[scratch.recipe].run(scratch, run)
+            finally:
+                run.close()
+    calls.sort(key=lambda call: call.place)
+    return calls
+
+
+def _asking(config: Experiment) -> Iterator[Experiment]:
+    """The run and those of its baselines that may ask anybody anything new."""
+    if config.teacher or config.labels.asks:
+        yield config
+    yield from (one for one in baseline_configs(config).values() if one.teacher)
+
+
+def count_of(calls: Iterable[DryCall]) -> float:
+    """Count the calls of the run that some dry ones stand for."""
+    return sum(call.stands_for for call in calls)
+
+
+def usd_of(
+    calls: Iterable[DryCall], cost: Callable[[DryCall], Cost] = operator.attrgetter("cost")
+) -> float | None:
+    """Add up what the calls cost that some dry ones stand for, in dollars; None: a price is unknown."""
+    nanos = [(call.stands_for, cost(call).nano) for call in calls]
+    known = [n * nano / NANO for n, nano in nanos if nano is not None]
+    return sum(known) if len(known) == len(nanos) else None
