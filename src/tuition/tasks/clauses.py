@@ -46,6 +46,16 @@ _CLOSES = re.compile(
     r"| a (?:[a-z]+ ){1,2}of)?"
     r"(?: (?:about|approximately|exactly|only|just|roughly|simply|an additional|another))?\s+[$€£¥]?$"
 )
+_GIVES = re.compile(
+    r"(?:\b(?:gives?|giving|leaves|leaving|lead(?:s|ing) to|results? in|resulting in|yields?|making"
+    r"|brings|bringing|comes? to|totals|equals|equalling|amounts to|(?:sum|add)s? up to"
+    r"|rounds? (?:up |down )?to)|\b(?:add|subtract|multipl[yi]|divid|convert|round)[^,]*(?:,[^,]*)?\bto get)"
+    r"(?: us| her| him| them| it)?(?: with)?"
+    r"(?: (?:an?|the|his|her|their|its)(?: [\w'-]+){1,5} (?:of|to|is|as))?(?: about| approximately)?"
+    r"\s*[$€£¥]?$",
+    re.IGNORECASE,
+)
+"""A verb that gives the result of a calculation: "which leads to a total of 5", "we add 4 to get 9"."""
 _STRONG = re.compile(
     r"\b(?:which|this|that|giving|leaving|resulting|equals?|equal|total\w*|yield\w*)\b[\w' ]{0,40}$",
     re.IGNORECASE,
@@ -85,6 +95,7 @@ _SIDE = re.compile(
 _ADVERBIAL = re.compile(r"\b(?:in|after|for|within|on|at|by|from)\s+[$€£]?$", re.IGNORECASE)
 _COPULA = re.compile(r"is|are|was|equals?|equal to|be")
 _END = re.compile(r"[\s.)\]}$°%!]*(?:[^\W\d]+[\s.)\]}$]*){0,2}")
+_LAST = re.compile(r"[\s.)\]}$°%!]*(?:[^\W\d]+[\s.)\]}$]*){0,4}")
 _SUBJECT = re.compile(
     r"\s*(?:\(\w\)\s*)?(?:the|its|their|his|her|there|our|this|[$€£]?\d|\\?[\w{$(|]\S*\s+$)", re.IGNORECASE
 )
@@ -152,12 +163,15 @@ def result_number(sentence: str) -> Fraction | None:
     last = found[-1]
     value, rest = scaled(found[-1].value, sentence[last.end :])
     before = sentence[: last.start]
-    verb = _CLOSES.search(before)
-    if not verb or any(pattern.search(before) for pattern in (BOUND, _DENIED)):
-        return None
-    if reads_on(rest) or _GOES_ON.search(rest) or _is_purpose(before, verb):
+    if reads_on(rest) or BOUND.search(before) or _DENIED.search(before):
         return None
     start = ([mark.end() for mark in CLAUSE.finditer(before)] or [0])[-1]
+    is_given = _GIVES.search(before) and not _RELATIVE.search(before[start:])
+    if is_given and _LAST.fullmatch(rest):
+        return value
+    verb = _CLOSES.search(before)
+    if not verb or _GOES_ON.search(rest) or _is_purpose(before, verb):
+        return None
     subject = before[start : verb.start()]
     is_last = _END.fullmatch(rest) is not None
     if is_last and (_PRONOUN.fullmatch(subject) and before[:start].endswith(",")):

@@ -27,7 +27,7 @@ _UNSURE = re.compile(
 """After the last number: another, a rounding, a closing bracket, a verb with a number of its own."""
 _SYMBOLS = re.compile(
     rf"\|\s*{_NAME}|\d[A-Za-z]\b|{_NAME}\s*(?:[+*×·^(²³]|/(?![A-Za-z]{{2}})|-(?![A-Za-z]{{2}})|$)"
-    rf"|(?<![\w'’\\^])[A-Za-z]{{2}}\s*$|[-+*×·/^]\s*[A-Za-z]\b(?![-'’])"
+    rf"|(?<![\w'’\\^])(?!(?:kg|lb|oz|ft|[cmk]m|mi|m[lLg]|[MKk][bB]|hr)\b)[A-Za-z]{{2}}\s*$|[-+*×·/^]\s*[A-Za-z]\b(?![-'’])"
     r"|\\(?:alpha|beta|theta|pi|lambda|mu|sin|cos|tan|log|ln)"
 )
 _IRRATIONAL = re.compile(r"√|\\sqrt|\\pi|π|\bsqrt|\blog|\bln\b")
@@ -49,7 +49,7 @@ _RESULT = re.compile(
 _PLAIN = re.compile(rf"(?:^|[,:;]|\b(?:have|to|find)\b)[\s$\\(]*{_NAME}\s*$")
 _WORDS = re.compile(r"[\s.}$%°]*(?:(?!of\b|per\b|is\b)[A-Za-z]{2,}[\s.)\]}]*){0,2}")
 _PRICE = re.compile(r"[.,$€£]")
-_REASON = re.compile(r"\d[^,;:=]*\bbecause\b[^=]*=")
+_REASON = re.compile(r"\d[^,;:=]*\bbecause\b(?=[^=]*=)")
 _POLYNOMIAL = re.compile(rf"{_NAME}\s*(?:\^|²|³)")
 _ENDS = re.compile(
     r"[\s.)\]}$°%]*(?:(?:[A-Za-z]{2,}[\s.,;)\]}$]*){0,3}|[,;.(].*|\s+is (?:the (?!value that)|our "
@@ -58,7 +58,18 @@ _ENDS = re.compile(
 )
 _ASIDE = re.compile(r"\s\((?!mod\b|or\b|and\b)(?=[^()=]*[A-Za-z]{3})[^()=]*\)")
 _DOZENS = re.compile(r"\s+dozens?\b")
-_BY_TWELVE = re.compile(r"[/÷]\s*12\b[^/÷*+-]*$")
+_BY_TWELVE = re.compile(r"[/÷]\s*12\b[^/÷*+-]*(?:/\s*dozen\s*)?$")
+_BESIDE = re.compile(
+    r"\s(?:for|on|if|than)\s(?![^,;]*\b(?:is|are|equals?|gives?)\b|[A-Za-z\s]*\b(?:and|or)\s+[$€£¥]?\d"
+    r"|.*\d.*\b(?:for|on|if|than)\s)[^,;=<>≤≥≠±?]*$",
+    re.DOTALL,
+)
+"""What the result is for, on or more than: "= $24 if you buy 2 tubs and 4 packets"."""
+_OPEN = re.compile(r"[<>≤≥≠±?]|^[^(]*\)")
+_IN_BRACKETS = re.compile(
+    r"^(?P<head>.*)\((?P<inside>(?!where|when|if|for|with)[^()=]*\d[^()=]*=[^()]*)\)[\s.*]*$", re.DOTALL
+)
+_UNIT = re.compile(r"\s+[A-Za-z]{3,}")
 _SUCH_THAT = re.compile(
     r"\d.*\b(?:such that|satisf\w+|for which|where)\b.*(?<![\d)\]}%])\s*$|\d.*\b(?:such that"
     r"|where)\b[^\d]*\)\s*$",
@@ -89,6 +100,9 @@ def solved(text: str) -> Fraction | None:
         The value. None: no plain number; several unknowns; a rounded value beside the exact one; an equation
         that is a condition ("the points on x^2 - y^2 = 17") and no result.
     """
+    if (found := _IN_BRACKETS.match(text)) and not has_equation(found["head"]):
+        value = solved(found["inside"])
+        return value if {other.value for other in quantities(found["head"])} <= {value} else None
     parts = _EQUALS.split(_ASIDE.sub("", _TIMES.sub(" × ", text)))
     sides, signs = parts[::2], parts[1::2]
     right = _SPACED_MINUS.sub("-", sides[-1])
@@ -98,17 +112,19 @@ def solved(text: str) -> Fraction | None:
     value, rest = scaled(found[0].value, right[found[0].end :])
     if _DOZENS.match(rest) and _BY_TWELVE.search(sides[-2]):
         rest = ""
-    if reads_on(rest) or _UNSURE.search(rest):
+    is_repeated = {other.value for other in quantities(rest)} == {value} and not _OPEN.search(rest)
+    if reads_on(rest) or (_UNSURE.search(_BESIDE.sub("", rest)) and not is_repeated):
         return None
-    if _REASON.search(text):
+    reason = _REASON.search(text)
+    if reason and value not in {other.value for other in quantities(text[: reason.end()])}:
         return None
-    is_clear = not _is_another(sides[-2], value, is_rounded=signs[-1] == "≈") and not _is_condition(
-        sides, rest
+    is_another = _is_another(
+        sides[-2], value, is_rounded=signs[-1] == "≈", has_unit=_UNIT.match(rest) is not None
     )
-    return value if is_clear else None
+    return None if is_another or _is_condition(sides, rest) else value
 
 
-def _is_another(left: str, value: Fraction, *, is_rounded: bool) -> bool:
+def _is_another(left: str, value: Fraction, *, is_rounded: bool, has_unit: bool) -> bool:
     """Say whether the side before is itself a number and another one, or is rounded and no number."""
     found = quantities(left)
     if is_rounded and (_SYMBOLS.search(left) or _IRRATIONAL.search(left)):
@@ -117,9 +133,10 @@ def _is_another(left: str, value: Fraction, *, is_rounded: bool) -> bool:
     if last is None or last.value is None or last.is_name:
         return False
     other, rest = scaled(last.value, left[last.end :])
-    # 189/4 = 47.5 and $3.10/2 = $1.55 calculate; 1/3 = 0.333 rounds
+    # 189/4 = 47.5, $3.10/2 = $1.55 and 320/3 = 106.67 hours calculate; 1/3 = 0.333 rounds
     token = left[last.start : last.end]
-    is_calculated = "/" in token and (abs(other - value) > _CLOSE * abs(other) or bool(_PRICE.search(token)))
+    is_division = bool(_PRICE.search(token)) or (has_unit and not is_rounded and abs(other) > 1)
+    is_calculated = "/" in token and (is_division or abs(other - value) > _CLOSE * abs(other))
     return other != value and not is_calculated and _WORDS.fullmatch(rest) is not None
 
 

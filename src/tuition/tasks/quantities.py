@@ -282,7 +282,7 @@ _WORDS_AFTER = re.compile(
     r"|itself)\b|or so\b"
     r"|but\b|at (?:least|most)\b|(?:more|less|fewer|greater|smaller|larger)\s+than\s+(?:\$?\d|[a-z]\b"
     r"|twice|thrice|half|double|one\b|two\b|three\b)|degrees? below\b|below zero\b"
-    r"|(?:per ?cent|%) of\s+\$?(?:\d|[a-z]\b)|hal(?:f|ves)\b|thirds?\b|quarters? of\b|fourths?\b"
+    r"|(?:per ?cent|%) of\s+\$?(?:\d|[a-z]\b)|hal(?:f|ves)\b|thirds?\b|quarters? of\b|fourths?\b(?![- ]grad)"
     r"|(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million)ths?\b|(?:dozens?|score|gross|myriads?"
     r"|mio|mrd|mln|bn|mn"
     r"|million\w+|milli[ao]\w+|mil|tausend|mille)\b)",
