@@ -128,3 +128,10 @@ THOUGHTS = [
 def test_a_thought_within_the_text_is_not_read(kind, text, answer):
     example = Example(id="x", question="?", choices=("a", "b") if kind == "multiple_choice" else ())
     assert make_task(kind).read(text, example) == answer
+
+
+@pytest.mark.parametrize(("answer", "label"), [("!", "'!'"), ("'.'", "."), ("'qq'", "qq")])
+def test_marks_alone_are_an_answer(answer, label):
+    task = make_task("free_text")
+    assert task.grade(answer, Example(id="x", question="?", answer=label)) is Grade.RIGHT
+    assert task.grade("?", Example(id="x", question="?", answer=label)) is Grade.WRONG

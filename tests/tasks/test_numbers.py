@@ -31,6 +31,8 @@ from tuition.tasks.numbers import is_same_number, parse_bare_number, parse_numbe
         ("So it takes 34-16=18 minutes longer to swim 3 miles.", "18"),
         ("The final answer is:\n\n$42", "42"),
         ("6/3", "2"),
+        ("\\boxed{5\\text{ m}}", "5"),
+        ("The answer is that he has 5 left.", "5"),
     ],
 )
 def test_numbers_are_read(text, number):
@@ -63,6 +65,8 @@ def test_numbers_are_read(text, number):
         "He has 12 left over after paying",
         "Step 1. Add. 2.",
         "The answer is 12? No.",
+        "\\boxed{5 m}",
+        "\\boxed{|x| is 5}",
     ],
 )
 def test_what_is_no_sure_number_is_not_guessed(text):
@@ -77,6 +81,9 @@ def test_what_is_no_sure_number_is_not_guessed(text):
         (Fraction(1000000), Fraction(1000001), False),
         (Fraction("1250.50"), Fraction("1250.5"), True),
         (Fraction(0), Fraction("0.0001"), False),
+        (Fraction(1), Fraction("0.999999"), True),
+        (Fraction(1), Fraction("0.9999985"), False),
+        (Fraction(1), Fraction("1.000001"), True),
     ],
 )
 def test_sameness(left, right, is_same):
@@ -100,7 +107,14 @@ def test_bare_numbers_are_taken(text):
     assert parse_bare_number(text) == parse_number(text) is not None
 
 
-@pytest.mark.parametrize("text", ["12a", "12 apples", "7 May", "12:30", "twelve", "", "1" * 100])
+@pytest.mark.parametrize(
+    ("text", "value"), [("5" + " " * 79, 5), ("5" + " " * 80, None), ("5 x", None), ("x 5", None), ("5.", 5)]
+)
+def test_a_number_stands_at_the_beginning_of_a_short_text(text, value):
+    assert parse_number(text) == value
+
+
+@pytest.mark.parametrize("text", ["12a", "12 apples", "7 May", "12:30", "twelve", "", "1" * 100, "Rs5"])
 def test_what_has_words_is_no_bare_number(text):
     assert parse_bare_number(text) is None
 

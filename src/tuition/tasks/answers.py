@@ -55,7 +55,7 @@ _YES_NO_AT_END = re.compile(
 )
 _SPAN = re.compile(
     r"\*\*([^*\n]{1,200})\*\*|`{1,2}([^`\n]{1,200})`{1,2}|\"([^\"\n]{1,200})\"(?!\w)|“([^”\n]{1,200})”"
-    r"|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)|\$([^$\n]{1,200})\$"
+    r"|«([^»\n]{1,200})»|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)|\$([^$\n]{1,200})\$"
 )
 """What is set in bold, quotes or mathematics."""
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
@@ -75,6 +75,27 @@ _ANNOUNCES = re.compile(
 )
 _GOES_ON = re.compile(r"\s*(?:,\s*)?(?:and|or|nor|but not|,)?\s*[\"“‘'`*]")
 _DENIAL = re.compile(r"\b(?:not|never|cannot|neither|none|unless|if)\b|n['’]t\b", re.IGNORECASE)
+_TELLS = re.compile(
+    r"(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b", re.IGNORECASE | re.DOTALL
+)
+"""What begins a sentence about an answer, which is no answer itself."""
+_TYPE = re.compile(
+    r"(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
+    r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])",
+    re.IGNORECASE,
+)
+_POINTS = re.compile(
+    r"(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$", re.IGNORECASE | re.DOTALL
+)
+_ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
+_SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")
+_NO_RESULT = re.compile(
+    r"(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)?"
+    r" (?:is|are)\s*$"
+    r"|\b(?:list|tuple|dictionary|set|array)\b[^.]{0,30}\bsingle (?:string|item|element|value):\s*[`'\"“‘]?$",
+    re.IGNORECASE,
+)
+"""Before a quoted word that went in, or that is one item of the result."""
 _LONGEST_STRING = 8
 
 
@@ -168,7 +189,7 @@ def read_string(text: str) -> str | None:
     is_whole = is_answer and not is_cut(body, needs_final_mark=False) and turn(body) is None
     # quotes beside words may quote anything
     is_bare = not _SPAN.search(body) or not _WORD.search(_SPAN.sub("", body))
-    is_named = is_whole and is_bare and not _ANSWER.search(body)
+    is_named = is_whole and is_bare and not _ANSWER.search(body) and not _TELLS.match(plain(body))
     return unwrapped(plain(body)) if is_named else None
 
 
@@ -176,10 +197,17 @@ def _announced(tail: str) -> str | None:
     """Take what a mark announces: what it sets in bold or quotes at once, else its sentence."""
     if "\\" in tail or "~" in tail:
         tail = _STYLE.sub("", _UNDER.sub(r"\1", _LATEX_BLANK.sub(" ", tail)))
+    tail = _TYPE.sub("", tail, count=1) if _TYPE.match(tail) else tail
     found = _SPAN.match(tail) or _CLOSED.match(tail)
-    if found and not _GOES_ON.match(tail, found.end()):
-        return unwrapped(found[found.lastindex or 0])
-    return unwrapped(tail)
+    is_set_off = found and not _GOES_ON.match(tail, found.end())
+    said = unwrapped(_calculated(found[found.lastindex or 0] if found and is_set_off else tail))
+    return None if said is None or _POINTS.match(said) else said
+
+
+def _calculated(said: str) -> str:
+    """Take the value of a sum: "30 + 12 = 42"."""
+    found = _SUM.fullmatch(said.strip(" ."))
+    return found["value"] if found else said
 
 
 def _quoted(sentence: str) -> str | None:
@@ -191,7 +219,8 @@ def _quoted(sentence: str) -> str | None:
     said = spans[0][spans[0].lastindex or 0]
     # an assertion about the answer is not the answer
     is_said = _ANNOUNCES.search(head) and not _DENIAL.search(head) and "==" not in said
-    return unwrapped(said) if is_said else None
+    is_part = said[0] not in "[({" and _NO_RESULT.search(head)
+    return unwrapped(_calculated(said)) if is_said and not is_part else None
 
 
 def unwrapped(text: str) -> str | None:

@@ -65,6 +65,13 @@ _BESIDE = re.compile(
     r"|nor)\s+(?:\w+ )?$"
 )
 
+_JUDGED = re.compile(
+    r"^[^\w\n]*(?:[Oo]ption |[Cc]hoice )?([A-Z])\*{0,2}[.):](?:[^\n.]{0,80}?[-–—:(])?\W*"
+    r"(?i:(correct|right|true)|incorrect|wrong|false|not correct)\b(?!\W+(?:but|if)\b)",
+    re.MULTILINE,
+)
+"""Lines that go through the options: "A. Incorrect. …", "(C) bird - correct"."""
+
 
 def called_right(text: str) -> tuple[set[str], int]:
     """Find the letters that the writer calls right.
@@ -76,6 +83,10 @@ def called_right(text: str) -> tuple[set[str], int]:
         The letters as written, and where the last of them ends; letters that are denied, supposed, another
         person's, or called right beside another are none.
     """
+    judged = _JUDGED.findall(text)
+    right = {letter for letter, is_right in judged if is_right}
+    if len({letter for letter, _ in judged}) == len(judged) > 1 == len(right):
+        return right, len(text)
     letters, end = set(), 0
     for found in _SAID.finditer(text):
         head = text[max(0, found.start() - 200) : found.start()]

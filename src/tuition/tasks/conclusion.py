@@ -16,7 +16,7 @@ from tuition.tasks.sentences import is_cut, last_sentence, sentence_at
 
 __all__ = ["WRAPPING", "Mark", "conclusion", "conclusions", "is_cut", "last_sentence", "marks", "plain"]
 
-WRAPPING = " \t\n\r*_`'\"“”‘’$"
+WRAPPING = " \t\n\r*_`'\"“”‘’«»$"
 """What may stand around an answer without being part of it."""
 
 _IS = (
@@ -25,7 +25,7 @@ _IS = (
     r"|equals|corresponds to)\b"
     r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely|obviously|actually"
     r"|certainly|surely|still|of course|in fact|none other than|given by|most likely)\b,?"
-    r"(?=\W*(?:(?-i:[A-Z])\b|\d)))?"
+    r"(?=\W*(?:(?-i:[A-Z])\b|\d)|\s*:))?(?!\s+in [\w/ -]{2,30} form(?:at)?\b)"
 )
 _AFTER = r"(?:\s*</?(?:b|strong|i|em|p|span|u)>)*[\s:*_]*"
 _KEY = (
@@ -33,6 +33,7 @@ _KEY = (
     r"(?:answer|option|choice)(?:[_ -]?(?:letter|choice|option|text|key))?[\"']\s*:\s*"
 )
 _ANSWER = (
+    r"(?<!approximate the )(?<!estimate the )(?<!calculate the )(?<!compute the )(?<!check the )"
     r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
     r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?(?: \"[^\"\n]{1,80}\")?"
     r"| here| (?:that )?(?:I|we|you)(?:['’]re)? (?:would |will |should )?(?:choose|pick|want|need|get"
@@ -45,7 +46,8 @@ _ANSWER = (
 _CHOSEN = (
     r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"
     r"|most (?:\w+ )?\w+|only (?:\w+ )?\w+)"
-    r" (?:(?:option|choice|pick|selection|letter|alternative|guess|match|fit|response)\b(?: here\b)?"
+    r" (?:(?:option|choice|pick|selection|letter(?=\W+(?:\w+\W+)?(?-i:[A-Z])\b)"
+    r"|alternative|guess|match|fit|response)\b(?: here\b)?"
     r"|(?:statement"
     r"|one)\b(?=\W+\w+\W+[A-Z]\b))"
     rf"(?:\W{{0,4}}{_IS}{_AFTER}|\s*:{_AFTER})"

@@ -49,7 +49,15 @@ _RESULT = re.compile(
 _PLAIN = re.compile(rf"(?:^|[,:;]|\b(?:have|to|find)\b)[\s$\\(]*{_NAME}\s*$")
 _WORDS = re.compile(r"[\s.}$%°]*(?:(?!of\b|per\b|is\b)[A-Za-z]{2,}[\s.)\]}]*){0,2}")
 _PRICE = re.compile(r"[.,$€£]")
-_REASON = re.compile(r"\d[^,;:=]*\bbecause\b(?=[^=]*=)")
+_REASON = re.compile(
+    r"\d[^,;:=]*\b(?:because\b(?=[^=]*=)|to have\b(?=[^,=]*=))"
+    r"|\d[^;:=]*, (?:as|since|which corresponds to)\b(?=[^=]*=)",
+    re.IGNORECASE,
+)
+"""Behind the number that is stated: why, or what goes with it."""
+_BASED = re.compile(r"\bin base (?!10\b)")
+_REACHED = re.compile(r"\b(?:achieved|attained|reached|occurs?|happens|holds)\b")
+_WHEN = re.compile(r"\b(?:when|if|at)\b")
 _POLYNOMIAL = re.compile(rf"{_NAME}\s*(?:\^|²|³)")
 _ENDS = re.compile(
     r"[\s.)\]}$°%]*(?:(?:[A-Za-z]{2,}[\s.,;)\]}$]*){0,3}|[,;.(].*|\s+is (?:the (?!value that)|our "
@@ -102,7 +110,7 @@ def solved(text: str) -> Fraction | None:
     """
     if (found := _IN_BRACKETS.match(text)) and not has_equation(found["head"]):
         value = solved(found["inside"])
-        return value if {other.value for other in quantities(found["head"])} <= {value} else None
+        return value if _values(found["head"]) <= {value} else None
     parts = _EQUALS.split(_ASIDE.sub("", _TIMES.sub(" × ", text)))
     sides, signs = parts[::2], parts[1::2]
     right = _SPACED_MINUS.sub("-", sides[-1])
@@ -112,16 +120,27 @@ def solved(text: str) -> Fraction | None:
     value, rest = scaled(found[0].value, right[found[0].end :])
     if _DOZENS.match(rest) and _BY_TWELVE.search(sides[-2]):
         rest = ""
-    is_repeated = {other.value for other in quantities(rest)} == {value} and not _OPEN.search(rest)
+    is_repeated = _values(rest) == {value} and not _OPEN.search(rest)
     if reads_on(rest) or (_UNSURE.search(_BESIDE.sub("", rest)) and not is_repeated):
         return None
-    reason = _REASON.search(text)
-    if reason and value not in {other.value for other in quantities(text[: reason.end()])}:
+    if _BASED.search(text) or _is_beside(text, sides, value):
         return None
     is_another = _is_another(
         sides[-2], value, is_rounded=signs[-1] == "≈", has_unit=_UNIT.match(rest) is not None
     )
     return None if is_another or _is_condition(sides, rest) else value
+
+
+def _is_beside(text: str, sides: list[str], value: Fraction) -> bool:
+    """Say whether the equation is when, why or of what a number is that the sentence states before it."""
+    if _REACHED.search(sides[0]) and _WHEN.search(re.split(r"[,;:]", "=".join(sides[:-1]))[-1]):
+        return True
+    reason = _REASON.search(text)
+    return reason is not None and value not in _values(text[: reason.end()])
+
+
+def _values(text: str) -> set[Fraction | None]:
+    return {found.value for found in quantities(text)}
 
 
 def _is_another(left: str, value: Fraction, *, is_rounded: bool, has_unit: bool) -> bool:

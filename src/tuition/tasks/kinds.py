@@ -9,6 +9,7 @@ from __future__ import annotations
 from tuition.core.errors import DataError
 from tuition.core.records import Example, Grade
 from tuition.tasks.answers import normalise, read_string, read_yes_no
+from tuition.tasks.conclusion import WRAPPING
 from tuition.tasks.numbers import is_same_number, parse_bare_number, parse_number, read_number
 from tuition.tasks.options import read_option
 
@@ -25,6 +26,11 @@ def _label(example: Example) -> str:
     if example.answer is None:
         raise DataError(f"example {example.id!r} has no label, so nothing can be graded against it")
     return example.answer
+
+
+def _bare(text: str) -> str:
+    # an answer of marks alone, such as "!" or ".", keeps them
+    return normalise(text) or text.strip(WRAPPING) or text.strip()
 
 
 class MultipleChoice:
@@ -175,7 +181,7 @@ class FreeText:
         left, right = parse_bare_number(answer), parse_bare_number(label)
         if left is not None and right is not None:
             return _graded(is_same_number(left, right))
-        return _graded((normalise(answer) or answer.strip()) == (normalise(label) or label.strip()))
+        return _graded(_bare(answer) == _bare(label))
 
 
 class Mixed:

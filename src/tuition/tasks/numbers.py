@@ -62,8 +62,8 @@ def parse_bare_number(text: str) -> Fraction | None:
         The value; None where the text is anything else.
     """
     parted = _parted(text)
-    has_letters = any(sign.isalpha() for sign in clean(text)) if parted else True
-    return None if has_letters or not parted or not _SIGN_AFTER.fullmatch(parted[1]) else parted[0]
+    is_bare = parted and _SIGN_AFTER.fullmatch(parted[1]) and not any(map(str.isalpha, clean(text)))
+    return parted[0] if parted and is_bare else None
 
 
 def plain_number(value: Fraction) -> str:
@@ -137,7 +137,7 @@ def _parted(text: str) -> tuple[Fraction, str] | None:
     """Part a text into the number it begins with and what stands behind it."""
     if len(text) > _LONGEST:
         return None
-    cleaned = clean(text).strip(WRAPPING.replace("$", "")).rstrip(".")
+    cleaned = clean(text).strip(WRAPPING).rstrip(".")
     first = next(iter(quantities(cleaned)), None)
     if first is None or first.start > 1 or first.value is None:
         return None

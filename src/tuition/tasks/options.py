@@ -56,6 +56,8 @@ _EXPLAINS = re.compile(
 _LETTER_BEHIND = re.compile(r"([^\n]{1,300}?)[ \t*_]{0,6}[(\[]([A-Za-z])[)\]][\s.*_]*\Z")
 _LISTED = re.compile(r"^\W{0,6}(?:option |choice )?([A-Z])\*{0,3}[).:]", re.MULTILINE)
 _LETTERED = re.compile(r"(?:^|\s)[*_]{0,3}\(?([A-Z])(?:\)|\.(?=\s))")
+_SPECIES = re.compile(r"\. [a-z]{4,}\W*$")
+"""Behind the letter of "C. elegans"."""
 _SLACK = 200
 _COMMON = frozenset({"yes", "no", "maybe", "true", "false"})
 _SHORT = 4
@@ -295,6 +297,8 @@ def _announced_letter(letter: str, rest: str, *, options: tuple[str, ...]) -> in
     if others or _SECOND_LETTER.match(rest) or i is None:
         return None
     said = rest.lstrip(" .):,;-")
+    if _SPECIES.match(rest) and not _normalised(options)[i].startswith(normalise(said)):
+        return None
     is_an_option = normalise(said) in _normalised(options)
     return None if is_an_option and not _says(said, i, options=options) else i
 

@@ -15,7 +15,7 @@ __all__ = ["only", "stated"]
 
 _BULLET = re.compile(r"\s*(?:[-*•+]\s+|\(?\d{1,2}[.)]\s+)+")
 _VERIFIES = re.compile(
-    r"\b(?:verif\w+|check(?:ing)?|confirm|makes sense)\b[^.\n]{0,40}:[ \t]*(?:\n[ \t]+[-*•+] [^\n]*)+\s*\Z",
+    r"\b(?:verif\w+|check(?:ing)?|confirm|makes sense)\b(?:[^.:\n]{0,40}:[ \t]*|:[^\n]*)(?:\n[ \t][^\n]*)+\Z",
     re.IGNORECASE,
 )
 """Where the last line is one of several below a line that announces a check."""
@@ -111,7 +111,7 @@ def stated(body: str) -> Fraction | None:
     is_check = (
         _CHECKS.match(sentence)
         or (lead.endswith(":") and _CHECKS.match(_BULLET.sub("", lead, count=1)))
-        or _VERIFIES.search(body[-_BACK:])
+        or (_VERIFIES.search(body[-_BACK:].rstrip()) and not _THEREFORE.match(sentence))
     )
     if is_check:
         return None

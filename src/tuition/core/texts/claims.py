@@ -165,6 +165,9 @@ _AT_A_PAUSE = _any(
     "let me (?:double[- ]?check|correct|fix|try again|think again|start over)",
     "let me re-?(?:check|consider|calculate|compute|do|think|view|examine|try|verify|evaluate|count|solve)",
     r"(?<!but )rather(?! than\b)",
+    r"(?:but|yet|though|however),?\W+(?:(?:option|choice) )?\(?(?-i:[A-Z])\)? (?:is|seems|looks"
+    r"|fits|would be) (?:an? |the )?(?:\w+ )?(?:better|best|correct|right|more)\b",
+    r"however\b[^.!?\n]{0,160}\b(?:giving|gives|making|which makes|for a total of|instead|should be)\b",
     "(?:edit|update):",
     r"never ?mind\b",
     "ignore (?:that|the above)",

@@ -59,10 +59,14 @@ _SPILL = re.compile(
 )
 _CONCLUDED = re.compile(
     r"\banswer\b[^.\n]{0,30}?(?:\bis\b|:)[\s*]*\S|####|\\boxed|</answer>|[\"']answer[\"']\s*:"
+    r"|^[ \t*]*(?:so|therefore|thus|hence|in conclusion)\b[^\n]{0,200}[.!][ \t*]*$"
     r"|\A[\s*(]*(?:[A-Z](?:[.)](?: \S+){0,3})?|[-$€£]?\d[\d.,/]*%?(?: \S+)?|yes|no)[\s*.)]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-"""What says that an answer was given: a mark, or a first line that is nothing but an answer."""
+"""What says that an answer was given: a mark, a line that concludes, or a first line that is nothing else."""
+_COUNTED = re.compile(
+    r"(example|exercise|query|task|input|instruction|prompt|passage)[ \t]*[#№]?(\d+)", re.IGNORECASE
+)
 
 
 def before_spill(text: str) -> str:
@@ -132,4 +136,7 @@ def _begins_a_turn(text: str, found: re.Match[str], *, after: int) -> bool:
     if found["speaker"]:
         # what a colon announces is quoted, such as the lines of a log
         return text[max(0, place - _BACK) : place].rstrip()[-1:] not in (":", ",")
-    return bool(found["question"]) or after < place
+    counted = _COUNTED.search(found.group())
+    # "Example 2:" where there was no example 1
+    is_next = counted and int(counted[2]) > 1 and f"{counted[1]} {int(counted[2]) - 1}" not in text[:place]
+    return bool(found["question"] or is_next) or after < place
