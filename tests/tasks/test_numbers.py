@@ -66,7 +66,7 @@ def test_numbers_are_read(text, number):
         "Step 1. Add. 2.",
         "The answer is 12? No.",
         "\\boxed{5 m}",
-        "\\boxed{|x| is 5}",
+        "\\boxed{|y| is 5}",
     ],
 )
 def test_what_is_no_sure_number_is_not_guessed(text):
@@ -108,7 +108,8 @@ def test_bare_numbers_are_taken(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("5" + " " * 79, 5), ("5" + " " * 80, None), ("5 x", None), ("x 5", None), ("5.", 5)]
+    ("text", "value"),
+    [("5" + " " * 79, 5), ("5" + " " * 80, None), ("5 x", None), ("x 5", None), ("5.", 5), ("(5)", 5)],
 )
 def test_a_number_stands_at_the_beginning_of_a_short_text(text, value):
     assert parse_number(text) == value

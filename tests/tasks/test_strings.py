@@ -23,6 +23,7 @@ YES = [
     "Answer: Yes, because birds fly.",
     "Answer: **Yes**, because",
     "Yes, birds fly.",
+    "Yes, and yes.",
     "Yes<|eot_id|>",
     "The answer is yes</s>",
     "Therefore, yes.",
@@ -69,6 +70,7 @@ NO = [
     "No\n\nFish swim.",
     "The answer is no since fish swim.",
     "No, no one knows.",
+    "No, no, it does not.",
     "No it isn't.",
     "In short, no.",
     "I would say no.",
@@ -131,6 +133,14 @@ TAKEN_BACK = [
     ("The answer is yes. Actually, no.", "no"),
 ]
 NAMES = [
+    ("The answer is $ab$ of course.", "ab"),
+    ("So the function returns \\(ab\\).", "ab"),
+    ("It returns a list with a single item: `['ab']`.", "['ab']"),
+    ("So the sum is `30 + 12 = 42`.", "42"),
+    ("The answer is the integer 20.", "20"),
+    ("The answer is to take the integer 20.", "to take the integer 20"),
+    ("The answer is «Paris», of course.", "Paris"),
+    ("one two three four five six seven eight", "one two three four five six seven eight"),
     ("The answer is A. A. Milne.", "A. A. Milne"),
     ("The answer is Lester B. Pearson.", "Lester B. Pearson"),
     ("The answer is Mt. Everest.", "Mt. Everest"),
@@ -223,6 +233,12 @@ NAMES = [
     ("The answer is Paris</assistant>", "Paris"),
 ]
 NO_STRING = [
+    "It returns a list with a single item: `ab`.",
+    "It returns nothing when the input is `ab`.",
+    "one two three four five six seven eight nine",
+    "The date today is May 3.",
+    "The answer is this list.",
+    "So it returns a string containing this value: `x` and `y`.",
     'Therefore, the letters of "Chantal Ines" are lsaa.',
     'The word "foo" is long.',
     'He said "no" to "yes".',

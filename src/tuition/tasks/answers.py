@@ -80,7 +80,7 @@ _TELLS = re.compile(
 )
 """What begins a sentence about an answer, which is no answer itself."""
 _TYPE = re.compile(
-    r"(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
+    r"\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
     r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])",
     re.IGNORECASE,
 )
@@ -197,7 +197,7 @@ def _announced(tail: str) -> str | None:
     """Take what a mark announces: what it sets in bold or quotes at once, else its sentence."""
     if "\\" in tail or "~" in tail:
         tail = _STYLE.sub("", _UNDER.sub(r"\1", _LATEX_BLANK.sub(" ", tail)))
-    tail = _TYPE.sub("", tail, count=1) if _TYPE.match(tail) else tail
+    tail = _TYPE.sub("", tail)
     found = _SPAN.match(tail) or _CLOSED.match(tail)
     is_set_off = found and not _GOES_ON.match(tail, found.end())
     said = unwrapped(_calculated(found[found.lastindex or 0] if found and is_set_off else tail))
