@@ -134,6 +134,7 @@ TAKEN_BACK = [
 ]
 NAMES = [
     ("The answer is $ab$ of course.", "ab"),
+    ("The answer is \\(ab\\) of course.", "ab"),
     ("So the function returns \\(ab\\).", "ab"),
     ("It returns a list with a single item: `['ab']`.", "['ab']"),
     ("So the sum is `30 + 12 = 42`.", "42"),
@@ -237,6 +238,7 @@ NO_STRING = [
     "It returns nothing when the input is `ab`.",
     "one two three four five six seven eight nine",
     "The date today is May 3.",
+    "So it returns `a == b`.",
     "The answer is this list.",
     "So it returns a string containing this value: `x` and `y`.",
     'Therefore, the letters of "Chantal Ines" are lsaa.',
