@@ -235,7 +235,7 @@ NAMES = [
 ]
 NO_STRING = [
     "It returns a list with a single item: `ab`.",
-    "It returns nothing when the input is `ab`.",
+    "It returns nothing when the input is `xb`.",
     "one two three four five six seven eight nine",
     "The date today is May 3.",
     "So it returns `a == b`.",
