@@ -1,6 +1,6 @@
 import pytest
 
-from tuition.tasks.answers import read_string, read_yes_no
+from tuition.tasks.answers import read_string, read_yes_no, unwrapped
 
 YES = [
     "Yes",
@@ -238,6 +238,7 @@ NO_STRING = [
     "It returns nothing when the input is `xb`.",
     "one two three four five six seven eight nine",
     "The date today is May 3.",
+    "The answer is This list.",
     "So it returns `a == b`.",
     "The answer is this list.",
     "So it returns a string containing this value: `x` and `y`.",
@@ -284,3 +285,7 @@ def test_a_string_is_read_whole(text, string):
 @pytest.mark.parametrize("text", NO_STRING)
 def test_no_string_is_guessed(text):
     assert read_string(text) is None
+
+
+def test_dots_that_leave_something_out_belong_to_a_string():
+    assert [unwrapped(text) for text in ("so.", "so..", " 'so.' ", ".")] == ["so", "so..", "so.", None]
