@@ -1,6 +1,6 @@
 import pytest
 
-from tuition.tasks.answers import read_string, read_yes_no, unwrapped
+from tuition.tasks.answers import normalise, read_string, read_yes_no, unwrapped
 
 YES = [
     "Yes",
@@ -238,6 +238,7 @@ NO_STRING = [
     "It returns nothing when the input is `xb`.",
     "one two three four five six seven eight nine",
     "The date today is May 3.",
+    "So it won't print `ab`.",
     "The answer is This list.",
     "So it returns `a == b`.",
     "The answer is this list.",
@@ -289,3 +290,7 @@ def test_no_string_is_guessed(text):
 
 def test_dots_that_leave_something_out_belong_to_a_string():
     assert [unwrapped(text) for text in ("so.", "so..", " 'so.' ", ".")] == ["so", "so..", "so.", None]
+
+
+def test_only_marks_are_taken_off_a_name():
+    assert normalise(' "A  Lynx!" ') == "a lynx"
