@@ -8,7 +8,7 @@ import pytest
 from toys import PLACE, SamplingTeacher, ScriptedTeacher, failed, requests, said, states, sums
 
 from tuition.annotation import AnnotationConfig, Till, ask_all
-from tuition.annotation.ask import desk
+from tuition.annotation.ask import caller
 from tuition.annotation.ask.pace import Pace
 from tuition.core.budget import Budget, price_of, worst_cost
 from tuition.core.errors import TeacherError
@@ -56,7 +56,7 @@ def clock(monkeypatch):
 
     clock = Clock()
     clock.paces = {}
-    monkeypatch.setattr(desk, "pace_of", clock.pace)
+    monkeypatch.setattr(caller, "pace_of", clock.pace)
     return clock
 
 

@@ -21,7 +21,7 @@ from served import running
 
 from tuition.annotation import Till, ask
 from tuition.annotation.ask.advice import ADVICE
-from tuition.annotation.batches import desk, drop_batch, import_batch, lines, write_batch
+from tuition.annotation.batches import caller, drop_batch, import_batch, lines, write_batch
 from tuition.core.budget import Budget, Cost, worst_cost
 from tuition.core.errors import DataError, TeacherError
 from tuition.core.records import Failure, Reply, Usage
@@ -134,7 +134,7 @@ def test_nothing_to_ask(world):
 
 
 def test_several_batches_where_one_may_not_hold_it_all(world, monkeypatch):
-    monkeypatch.setattr(desk, "_MOST_CALLS", 4)
+    monkeypatch.setattr(caller, "_MOST_CALLS", 4)
     with Store(world.path) as store:
         assert kinds(run(store, teacher(world.url), N)) == {"kept": N}
     assert sorted(remote for _, remote in world.batches) == ["batch_0", "batch_1", "batch_2"]
@@ -246,7 +246,7 @@ def test_an_asking_broken_off_in_this_process_is_gone_on_with(tmp_path):
             asyncio.run(give_up(store, asked))
         assert kinds(run(store, asked, N)) == {"kept": N}
         assert len(world.payments) == N
-        assert set() == desk._CARRIED
+        assert set() == caller._CARRIED
 
 
 def test_several_askings_of_one_run_at_once(tmp_path):
@@ -335,7 +335,7 @@ def test_questions_about_a_batch_that_fail_in_passing_are_put_again(tmp_path):
 
 
 def test_a_batch_that_cannot_be_asked_after_stays_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(desk, "_PATIENCE", 3)
+    monkeypatch.setattr(caller, "_PATIENCE", 3)
     with serving(tmp_path, batch={"poll_error": 1}) as world, Store(world.path) as store:
         with pytest.raises(
             TeacherError, match="nothing of it is lost: start again to go on with it"
@@ -482,7 +482,7 @@ def test_nothing_but_spoilt_lines(tmp_path, name):
 
 
 def test_a_batch_given_up_is_charged_at_its_worst(tmp_path, monkeypatch):
-    monkeypatch.setattr(desk, "_PATIENCE", 2)
+    monkeypatch.setattr(caller, "_PATIENCE", 2)
     with serving(tmp_path, batch={"poll_error": 1}) as world, Store(world.path) as store:
         with pytest.raises(TeacherError):
             run(store, teacher(world.url), 4)

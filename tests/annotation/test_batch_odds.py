@@ -7,7 +7,7 @@ import pytest
 from toys import PLACE, ScriptedTeacher, failed, requests, said, states, sums
 
 from tuition.annotation import AnnotationConfig, Till, ask, ask_all
-from tuition.annotation.batches import desk, drop_batch, write_batch
+from tuition.annotation.batches import caller, drop_batch, write_batch
 from tuition.core.budget import Budget, Cost, price_of, worst_cost
 from tuition.core.errors import DataError, TeacherError
 from tuition.core.protocols import BatchState
@@ -148,7 +148,7 @@ class TestNoRoomInLine:
 
 
 def test_money_that_a_call_in_flight_holds_is_waited_for(store, monkeypatch):
-    monkeypatch.setattr(desk, "_PAUSE_S", 0.02)
+    monkeypatch.setattr(caller, "_PAUSE_S", 0.02)
     worst = worst_cost(requests(1)[0], PRICE)
     late = requests(9)[8]
     other = Place(run="online", group="all")

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tuition.annotation.ask.desk import Desk, unpaid
-from tuition.annotation.ask.till import Till
+from tuition.annotation.ask.account import Till
+from tuition.annotation.ask.caller import Desk, unpaid
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import to_usd
 from tuition.core.errors import TeacherError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuition.annotation.batches.desk import BatchDesk
+from tuition.annotation.batches.caller import BatchDesk
 from tuition.annotation.batches.lines import refuse_batched
 from tuition.annotation.batches.written import Imported, Written, drop_batch, import_batch, write_batch
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tuition.annotation.ask import check_price
-from tuition.annotation.ask.till import Till
+from tuition.annotation.ask.account import Till
 from tuition.annotation.batches.lines import (
     is_written,
     not_handed_over,

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from tuition.annotation.ask.account import Till
 from tuition.annotation.ask.advice import advised
 from tuition.annotation.ask.heard import FATAL, checked, mendable, raised, storable
 from tuition.annotation.ask.pace import Turn, pace_of
-from tuition.annotation.ask.till import Till
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost, to_usd, worst_cost
 from tuition.core.errors import StoreError

@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from tuition.annotation.ask.desk import unpaid
+from tuition.annotation.ask.account import Till
+from tuition.annotation.ask.caller import unpaid
 from tuition.annotation.ask.heard import FATAL, checked
-from tuition.annotation.ask.till import Till
 from tuition.annotation.batches.lines import (
     is_refused_whole,
     is_written,
