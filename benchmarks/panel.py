@@ -11,7 +11,7 @@ from pathlib import Path
 
 import frame
 
-from tuition.annotation import AnnotationConfig, Till, solve
+from tuition.annotation import Account, AnnotationConfig, solve
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
 from tuition.playground.teachers import PlaygroundTeacher
@@ -53,7 +53,7 @@ def answers(name, examples):
             PlaygroundTeacher(name),
             train=(),
             task=TASK,
-            till=Till(store=store, place=Place(run="panel")),
+            account=Account(store=store, place=Place(run="panel")),
             config=AnnotationConfig(forced=False, examples=0),
             parameters={"max_tokens": 128},
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import frame
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.annotation.prompts import request_to
 from tuition.annotation.revise import RevisionConfig, revise, revision_figures, revision_requests
 from tuition.annotation.revise.prompts import LOCATE, locate_messages
@@ -183,7 +183,7 @@ def run_through(rows):
                 teacher=PlaygroundTeacher("ada"),
                 train=[],
                 task=make_task("mixed"),
-                till=Till(store=store, place=Place(run=by)),
+                account=Account(store=store, place=Place(run=by)),
                 config=CONFIG,
                 revision=RevisionConfig(),
                 parameters={"max_tokens": 256},
@@ -209,8 +209,8 @@ def asked(rows, file, store_file, *, usd):
         for row in rows
     ]
     with Store(Path(store_file)) as store:
-        till = Till(store=store, place=Place(run="steps"), budget=Budget(usd=usd))
-        replies = ask_all(requests, teacher, till=till, config=CONFIG).replies
+        account = Account(store=store, place=Place(run="steps"), budget=Budget(usd=usd))
+        replies = ask_all(requests, teacher, account=account, config=CONFIG).replies
     places = [
         None if reply.failure else read_location(reply.text, len(row.steps))
         for row, reply in zip(rows, replies, strict=True)

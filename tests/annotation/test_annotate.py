@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, examples, failed, said
 
-from tuition.annotation import AnnotationConfig, Till, annotate, annotation_requests, solve
+from tuition.annotation import Account, AnnotationConfig, annotate, annotation_requests, solve
 from tuition.core.budget import Budget
 from tuition.core.errors import DataError
 from tuition.core.records import Example
@@ -13,8 +13,8 @@ FAST = AnnotationConfig(backoff_s=0.001)
 
 
 def run(store, pool, teacher, **more):
-    till = Till(store=store, place=PLACE, budget=more.pop("budget", Budget()))
-    given = {"train": pool, "task": ToyTask(), "till": till, "config": FAST}
+    account = Account(store=store, place=PLACE, budget=more.pop("budget", Budget()))
+    given = {"train": pool, "task": ToyTask(), "account": account, "config": FAST}
     return annotate(pool, teacher, **(given | more))
 
 
@@ -220,7 +220,7 @@ def test_solve_reads_a_teacher_and_leaves_the_grading_to_its_caller(store):
         teacher,
         train=examples(9),
         task=ToyTask(),
-        till=Till(store=store, place=PLACE),
+        account=Account(store=store, place=PLACE),
         config=FAST,
     )
     assert [item.answer for item in solved.predictions] == ["a0", "b1", None, None]
@@ -237,7 +237,7 @@ def test_examining_a_teacher_buys_no_call_twice(store):
     """Solving for rationales and solving as an examination are one call to the store."""
     pool, teacher = examples(3), ScriptedTeacher(explain)
     run(store, pool, teacher, config=FREE)
-    given = {"train": pool, "task": ToyTask(), "till": Till(store=store, place=PLACE)}
+    given = {"train": pool, "task": ToyTask(), "account": Account(store=store, place=PLACE)}
     bare = [dataclasses.replace(item, answer=None) for item in pool]
     for config in (FREE, FAST):
         assert len(solve(bare, teacher, config=config, **given).predictions) == 3

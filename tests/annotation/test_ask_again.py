@@ -7,7 +7,7 @@ import random
 import pytest
 from toys import PLACE, SamplingTeacher, ScriptedTeacher, failed, requests, said, states, sums
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.annotation.ask import caller
 from tuition.annotation.ask.pace import Pace
 from tuition.core.budget import Budget, price_of, worst_cost
@@ -21,8 +21,8 @@ PRICE = price_of(prompt="1", completion="1")
 
 def run(store, n_or_requests, teacher, *, place=PLACE, budget=None, **settings):
     asked = requests(n_or_requests) if isinstance(n_or_requests, int) else n_or_requests
-    till = Till(store=store, place=place, budget=budget or Budget())
-    return ask_all(asked, teacher, till=till, config=FAST.model_copy(update=settings))
+    account = Account(store=store, place=place, budget=budget or Budget())
+    return ask_all(asked, teacher, account=account, config=FAST.model_copy(update=settings))
 
 
 def column(store, name):
@@ -193,8 +193,8 @@ class TestLongerReplies:
     def test_what_was_cut_off_is_asked_for_once_more(self, store):
         teacher = ScriptedTeacher(self.cut)
         told = []
-        till = Till(store=store, place=PLACE, progress=lambda *step: told.append(step))
-        asked = ask_all(requests(3), teacher, till=till, config=FAST)
+        account = Account(store=store, place=PLACE, progress=lambda *step: told.append(step))
+        asked = ask_all(requests(3), teacher, account=account, config=FAST)
         assert [reply.text for reply in asked.replies] == ["It is whole."] * 3
         assert [request.parameters["max_tokens"] for request in teacher.seen] == [50, 50, 50, 100, 100]
         longer = [dataclasses.replace(item, parameters={"max_tokens": 100}) for item in requests(3)]

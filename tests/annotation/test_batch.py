@@ -19,7 +19,7 @@ import batch_world
 from batch_world import FAST, PLACE, PRICE, STAGES, questions, run, teacher
 from served import running
 
-from tuition.annotation import Till, ask
+from tuition.annotation import Account, ask
 from tuition.annotation.ask.advice import ADVICE
 from tuition.annotation.batches import caller, drop_batch, import_batch, lines, write_batch
 from tuition.core.budget import Budget, Cost, worst_cost
@@ -236,9 +236,9 @@ def test_two_processes_want_the_same(tmp_path):
 
 def test_an_asking_broken_off_in_this_process_is_gone_on_with(tmp_path):
     async def give_up(store, asked):
-        till = Till(store=store, place=PLACE)
+        account = Account(store=store, place=PLACE)
         async with asyncio.timeout(0.3):
-            await ask(questions(asked, N), asked, till=till, config=FAST)
+            await ask(questions(asked, N), asked, account=account, config=FAST)
 
     with serving(tmp_path, batch={"batch_s": 1.0}) as world, Store(world.path) as store:
         asked = teacher(world.url)
@@ -251,10 +251,10 @@ def test_an_asking_broken_off_in_this_process_is_gone_on_with(tmp_path):
 
 def test_several_askings_of_one_run_at_once(tmp_path):
     async def both(store, asked):
-        till = Till(store=store, place=PLACE)
+        account = Account(store=store, place=PLACE)
         requests = questions(asked, N)
         parts = (requests[:6], requests[4:], requests)
-        return await asyncio.gather(*(ask(part, asked, till=till, config=FAST) for part in parts))
+        return await asyncio.gather(*(ask(part, asked, account=account, config=FAST) for part in parts))
 
     with serving(tmp_path, batch={"batch_s": 0.2}) as world, Store(world.path) as store:
         found = asyncio.run(both(store, teacher(world.url)))
@@ -509,9 +509,9 @@ def test_a_teacher_asked_call_by_call_does_not_wait_for_a_batch(tmp_path):
 def test_answers_come_into_a_store_that_was_itself_imported(tmp_path):
     asked = teacher("http://127.0.0.1:9/v1")
     with Store(tmp_path / "a.db") as store:
-        till = Till(store=store, place=PLACE)
+        account = Account(store=store, place=PLACE)
         wanted = questions(asked, 2)
-        write_batch(wanted, asked, tmp_path / "x.jsonl", till=till, line=lambda one: {"id": one.tag})
+        write_batch(wanted, asked, tmp_path / "x.jsonl", account=account, line=lambda one: {"id": one.tag})
     export_store(tmp_path / "a.db", tmp_path / "rows.jsonl")
     import_rows(tmp_path / "b.db", tmp_path / "rows.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]

@@ -4,8 +4,8 @@ from toys import ToyTask, examples
 from tuition.annotation import (
     CHECKS,
     FILTERS,
+    Account,
     AnnotationConfig,
-    Till,
     annotate,
     check_health,
     health_table,
@@ -321,7 +321,7 @@ def test_published_faults_come_out(name, teacher, data, monkeypatch, store):
         recorded,
         train=pool,
         task=make_task("multiple_choice"),
-        till=Till(store=store, place=Place(run="r")),
+        account=Account(store=store, place=Place(run="r")),
         config=AnnotationConfig(examples=0),
     )
     [row] = health_table([*result.annotations, *result.dropped])

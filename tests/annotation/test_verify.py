@@ -2,7 +2,7 @@ import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, failed, said
 
 from tuition.annotation.annotate import annotate
-from tuition.annotation.ask import Till
+from tuition.annotation.ask import Account
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import FILTERS, Annotated, check_health, health_table, sifted
 from tuition.annotation.prompts import judge_messages, verify_messages
@@ -200,7 +200,7 @@ def test_a_further_sample_is_another_call(tmp_path):
                 teacher,
                 train=[],
                 task=ToyTask(),
-                till=Till(store=store, place=PLACE),
+                account=Account(store=store, place=PLACE),
                 samples=2,
                 first_sample=first,
                 **how,

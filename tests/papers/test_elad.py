@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_rounds import active
 
-from tuition.annotation import AnnotationConfig, Till
+from tuition.annotation import Account, AnnotationConfig
 from tuition.annotation.revise import revise
 from tuition.core.budget import price_of
 from tuition.core.protocols import Pool, TeacherAbilities
@@ -137,7 +137,7 @@ def cleared(tmp_path, teacher, draft):
             teacher=teacher,
             train=(),
             task=make_task("number"),
-            till=Till(store=store, place=Place(run="r")),
+            account=Account(store=store, place=Place(run="r")),
             config=AnnotationConfig(examples=0, filters=("empty",)),
             parameters={"max_tokens": 64},
         )

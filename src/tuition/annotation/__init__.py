@@ -6,7 +6,7 @@ Knows the doors of `core` alone: no particular teacher, no task, no student.
 from __future__ import annotations
 
 from tuition.annotation.annotate import Solved, annotate, annotation_requests, solve
-from tuition.annotation.ask import Asked, Till, ask, ask_all
+from tuition.annotation.ask import Account, Asked, ask, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import (
@@ -32,6 +32,7 @@ __all__ = [
     "PROMPTS",
     "ROUTES",
     "VERIFY",
+    "Account",
     "Annotated",
     "AnnotationConfig",
     "Asked",
@@ -42,7 +43,6 @@ __all__ = [
     "Route",
     "RoutingConfig",
     "Solved",
-    "Till",
     "Unanswered",
     "Verdict",
     "Verification",

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuition.annotation.ask import Till, ask_all
+from tuition.annotation.ask import Account, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import Annotated, Unanswered, sifted, without_closing
@@ -42,7 +42,7 @@ def annotate(
     *,
     train: Sequence[Example],
     task: Task,
-    till: Till,
+    account: Account,
     config: AnnotationConfig = _CONFIG,
     seed: int = 0,
     samples: int = 1,
@@ -58,7 +58,7 @@ def annotate(
         teacher: Who explains.
         train: The training split, from which demonstrations are drawn.
         task: Reads and grades answers.
-        till: Where it is paid and kept, within which limits.
+        account: Where it is paid and kept, within which limits.
         config: Forced or not, how many demonstrations, which filters.
         seed: Of the demonstrations.
         samples: Independent rationales for each example.
@@ -79,7 +79,7 @@ def annotate(
         parameters=parameters,
     )
     requests = [call.request for call in calls]
-    asked = ask_all(requests, teacher, till=till, config=config)
+    asked = ask_all(requests, teacher, account=account, config=config)
     answered = [
         _annotation(
             call, reply, task=task, is_forced=config.forced, key=asked.longer.get(i, call.request.key)
@@ -141,7 +141,7 @@ def solve(
     *,
     train: Sequence[Example],
     task: Task,
-    till: Till,
+    account: Account,
     config: AnnotationConfig = _CONFIG,
     seed: int = 0,
     parameters: Mapping[str, Json] = _PARAMETERS,
@@ -154,7 +154,7 @@ def solve(
         teacher: Who answers; the label is not shown.
         train: The training split, from which demonstrations are drawn.
         task: Reads answers.
-        till: Where it is paid and kept, within which limits.
+        account: Where it is paid and kept, within which limits.
         config: Which prompt, and how many demonstrations.
         seed: Of the demonstrations.
         parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
@@ -173,7 +173,7 @@ def solve(
         role=role,
     )
     requests = [call.request for call in calls]
-    asked = ask_all(requests, teacher, till=till, config=config)
+    asked = ask_all(requests, teacher, account=account, config=config)
     return Solved(
         predictions=tuple(
             _prediction(example, reply, task) for example, reply in zip(examples, asked.replies, strict=True)

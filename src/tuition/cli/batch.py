@@ -35,7 +35,7 @@ def write(
     json: Json = False,
 ) -> None:
     """Write the rationales a run would ask for first, as lines of a batch, and reserve them."""
-    from tuition.annotation import Till
+    from tuition.annotation import Account
     from tuition.annotation.batches import write_batch
     from tuition.cli.show import print_json, say, typed
     from tuition.core.config import read_toml
@@ -53,8 +53,8 @@ def write(
     requests = first_requests(resolved, table, asked)
     place = Place(run=run_id(Path(resolved.out)), group=resolved.budget.scope)
     with Store(Path(resolved.store)) as store:
-        till = Till(store=store, place=place, budget=resolved.budget)
-        written = write_batch(requests, asked, out, till=till, line=asked.line)
+        account = Account(store=store, place=place, budget=resolved.budget)
+        written = write_batch(requests, asked, out, account=account, line=asked.line)
     if json:
         print_json({**written.to_json(), "file": str(out) if written.calls else None})
         return

@@ -56,7 +56,7 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
                 teacher,
                 train=bench.splits.train,
                 task=bench.task,
-                till=bench.till,
+                account=bench.account,
                 config=config.annotation,
                 seed=config.seed,
                 parameters=table.parameters(),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.annotation import Annotated, Asked, Till, Verification, annotate, ask_all, sifted
+from tuition.annotation import Account, Annotated, Asked, Verification, annotate, ask_all, sifted
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.verify import verifiable, verifications, verify_requests
 from tuition.core.protocols import Teacher
@@ -59,7 +59,7 @@ def annotation_row(config: Experiment, annotation: Annotation, **marks: Json) ->
 
 
 def ask_panelist(
-    bench: Bench, panelist: Panelist, requests: Sequence[Request], *, till: Till | None = None
+    bench: Bench, panelist: Panelist, requests: Sequence[Request], *, account: Account | None = None
 ) -> Asked:
     """Ask a teacher, within the run's budget, what is no rationale: a second look, a verdict.
 
@@ -69,14 +69,14 @@ def ask_panelist(
         bench: Of the run.
         panelist: Whom.
         requests: What.
-        till: Where it is paid; None: the run's, in no round.
+        account: Where it is paid; None: the run's, in no round.
 
     Returns:
         One reply a request.
     """
-    till = (till or bench.till).telling(panelist.table.name)
+    account = (account or bench.account).telling(panelist.table.name)
     config = bench.config.annotation.model_copy(update={"longer": 1.0})
-    return ask_all(requests, panelist.teacher, till=till, config=config)
+    return ask_all(requests, panelist.teacher, account=account, config=config)
 
 
 class Writer:
@@ -153,7 +153,7 @@ class Writer:
             teacher,
             train=bench.splits.train,
             task=bench.task,
-            till=bench.till.telling(table.name),
+            account=bench.account.telling(table.name),
             config=annotation_of(config, table, teacher),
             seed=config.seed,
             samples=samples,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuition.annotation import Till
+from tuition.annotation import Account
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Pool, Task
 from tuition.core.records import Example, Json, Target, content_id
@@ -53,7 +53,7 @@ class Bench:
 
     config: Experiment
     run: Run
-    till: Till
+    account: Account
     """Where calls are paid and replies kept, within the limits of the run."""
     task: Task
     splits: Splits
@@ -134,12 +134,12 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
         _try_student(config, train)
     with Store(Path(config.store)) as store:
         place = Place(run=run.id, group=config.budget.scope)
-        till = Till(store=store, place=place, budget=config.budget, progress=run.progress)
-        found = label_splits(config, run, splits=splits, train=train, task=task, till=till)
+        account = Account(store=store, place=place, budget=config.budget, progress=run.progress)
+        found = label_splits(config, run, splits=splits, train=train, task=task, account=account)
         yield Bench(
             config=config,
             run=run,
-            till=till,
+            account=account,
             task=task,
             splits=found.splits,
             train=found.train,
@@ -307,8 +307,8 @@ def finish(
         "labels": bench.labels,
         "valid": figures["valid"],
         "test": figures["test"],
-        "spend": bench.till.store.spend(run.id).to_json(),
-        "estimates": [row.to_json() for row in estimates_of(bench.till.store, run.id)],
+        "spend": bench.account.store.spend(run.id).to_json(),
+        "estimates": [row.to_json() for row in estimates_of(bench.account.store, run.id)],
         "rounds": [],
         "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,

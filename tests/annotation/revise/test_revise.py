@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
 
-from tuition.annotation import AnnotationConfig, Till
+from tuition.annotation import Account, AnnotationConfig
 from tuition.annotation.revise import (
     ANNOTATORS,
     RevisionConfig,
@@ -66,11 +66,11 @@ def named(name, **changed):
 
 def run(store, draft, by, teacher=None, example=ASKED, budget=None, **more):
     given = {"train": [], "task": ToyTask(), "config": CONFIG, "parameters": {"max_tokens": 60}}
-    till = Till(store=store, place=PLACE, budget=budget or Budget())
+    account = Account(store=store, place=PLACE, budget=budget or Budget())
     drafts = draft if isinstance(draft, list) else [draft]
     examples = {example.id: example} | more.pop("examples", {})
     teacher = teacher or named("ada")
-    return revise(drafts, examples, by=by, teacher=teacher, till=till, **(given | more))
+    return revise(drafts, examples, by=by, teacher=teacher, account=account, **(given | more))
 
 
 def roles(teacher):

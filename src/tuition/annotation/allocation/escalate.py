@@ -69,7 +69,7 @@ def escalate(
     """Ask the first teacher about every item, and each later one where the check so far did not hold.
 
     Money that ends on the way shows as results that `ask` does not give. Such an item goes on to the next
-    teacher (whom the till refuses for nothing, if the money is gone) and in the end keeps the last result it
+    teacher (refused without a call where the money is gone) and in the end keeps the last result it
     has, marked `unescalated` or `unchecked`; it is never taken for one that held. The last teacher's result
     stands without a check.
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tuition.annotation.ask.account import Till
+from tuition.annotation.ask.account import Account
 from tuition.annotation.ask.caller import Desk, unpaid
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import to_usd
@@ -26,7 +26,7 @@ from tuition.core.store import Refused
 if TYPE_CHECKING:
     from tuition.annotation.batches import BatchDesk
 
-__all__ = ["Asked", "Till", "ask", "ask_all", "check_price", "longer_of"]
+__all__ = ["Account", "Asked", "ask", "ask_all", "check_price", "longer_of"]
 
 _CONFIG = AnnotationConfig()
 
@@ -45,14 +45,14 @@ class Asked:
 
 
 def ask_all(
-    requests: Sequence[Request], teacher: Teacher, *, till: Till, config: AnnotationConfig = _CONFIG
+    requests: Sequence[Request], teacher: Teacher, *, account: Account, config: AnnotationConfig = _CONFIG
 ) -> Asked:
     """Ask, and wait for everything: `ask` for callers that are not asynchronous.
 
     Args:
         requests: What to ask.
         teacher: Whom.
-        till: Where it is paid and kept, within which limits.
+        account: Where it is paid and kept, within which limits.
         config: How often and with what pauses to retry.
 
     Returns:
@@ -61,7 +61,7 @@ def ask_all(
     found: list[Asked] = []
 
     async def put() -> None:
-        found.append(await ask(requests, teacher, till=till, config=config))
+        found.append(await ask(requests, teacher, account=account, config=config))
 
     def run() -> Asked:
         # Of what a coroutine returns asyncio.run writes out the text, for nothing: 0.2 s for 5,000 replies.
@@ -78,7 +78,7 @@ def ask_all(
 
 
 async def ask(
-    requests: Sequence[Request], teacher: Teacher, *, till: Till, config: AnnotationConfig = _CONFIG
+    requests: Sequence[Request], teacher: Teacher, *, account: Account, config: AnnotationConfig = _CONFIG
 ) -> Asked:
     """Ask a teacher everything, as many calls at once as it allows, and pay for nothing twice.
 
@@ -90,7 +90,7 @@ async def ask(
     Args:
         requests: What to ask; each names `max_tokens`.
         teacher: Whom.
-        till: Where it is paid and kept, within which limits.
+        account: Where it is paid and kept, within which limits.
         config: How often and with what pauses to retry, and whether to ask for longer replies.
 
     Returns:
@@ -99,23 +99,23 @@ async def ask(
     Raises:
         TeacherError: The price is unknown under a limit in dollars, or the endpoint does not accept the key.
     """
-    check_price(teacher, till)
-    desk = _desk_for(teacher, requests, till=till, config=config)
+    check_price(teacher, account)
+    desk = _desk_for(teacher, requests, account=account, config=config)
     longer: dict[int, Request] = {}
     again: list[Reply] = []
     async with contextlib.AsyncExitStack() as stack:
         if isinstance(teacher, contextlib.AbstractAsyncContextManager):
             await stack.enter_async_context(teacher)
-        replies = await _answer(requests, teacher, desk=desk, till=till)
+        replies = await _answer(requests, teacher, desk=desk, account=account)
         if not desk.fault:
             cut_off = [i for i, reply in enumerate(replies) if _is_cut_off(reply)]
             again_of = {i: longer_of(requests[i], teacher, times=config.longer) for i in cut_off}
             longer = {i: request for i, request in again_of.items() if request is not None}
             desk.ends_on_refusal = False
-            again = await _answer(list(longer.values()), teacher, desk=desk, till=till, more=", longer")
+            again = await _answer(list(longer.values()), teacher, desk=desk, account=account, more=", longer")
     if desk.fault:
         if isinstance(desk, Desk) and desk.is_batched:
-            _refuse_batched([*requests, *longer.values()], till)
+            _refuse_batched([*requests, *longer.values()], account)
         raise TeacherError(f"teacher {teacher.name!r} accepts no call: {desk.fault}")
     came = {i: reply for i, reply in zip(longer, again, strict=True) if reply.failure is None}
     return Asked(
@@ -126,45 +126,45 @@ async def ask(
 
 
 def _desk_for(
-    teacher: Teacher, requests: Sequence[Request], *, till: Till, config: AnnotationConfig
+    teacher: Teacher, requests: Sequence[Request], *, account: Account, config: AnnotationConfig
 ) -> Desk | BatchDesk:
     # Here, for that room stands on this one.
     from tuition.annotation.batches import BatchDesk
 
     if teacher.abilities.in_batches and isinstance(teacher, BatchTeacher):
-        return BatchDesk(teacher, till=till, config=config)
-    _refuse_batched(requests, till)
-    return Desk(teacher, till=till, config=config)
+        return BatchDesk(teacher, account=account, config=config)
+    _refuse_batched(requests, account)
+    return Desk(teacher, account=account, config=config)
 
 
-def _refuse_batched(requests: Sequence[Request], till: Till) -> None:
+def _refuse_batched(requests: Sequence[Request], account: Account) -> None:
     from tuition.annotation.batches import refuse_batched
 
-    refuse_batched(requests, till.store)
+    refuse_batched(requests, account.store)
 
 
 async def _answer(
-    requests: Sequence[Request], teacher: Teacher, *, desk: Desk | BatchDesk, till: Till, more: str = ""
+    requests: Sequence[Request], teacher: Teacher, *, desk: Desk | BatchDesk, account: Account, more: str = ""
 ) -> list[Reply]:
     """Answer a list, call by call or in batches."""
     if isinstance(desk, Desk):
-        return await _work(requests, teacher, desk=desk, told=_telling(till, requests, more))
+        return await _work(requests, teacher, desk=desk, told=_telling(account, requests, more))
     return await desk.answer_all(requests, stage=f"{requests[0].role}{more}" if requests else "")
 
 
-def check_price(teacher: Teacher, till: Till) -> None:
+def check_price(teacher: Teacher, account: Account) -> None:
     """Refuse to ask at an unknown price under a limit in dollars, which could not be held.
 
     Args:
         teacher: Who would be asked.
-        till: With the limits.
+        account: With the limits.
 
     Raises:
         TeacherError: The price is unknown, there is such a limit, and the budget does not allow that.
     """
-    if teacher.price is not None or not teacher.abilities.is_paid or till.budget.allow_unknown_price:
+    if teacher.price is not None or not teacher.abilities.is_paid or account.budget.allow_unknown_price:
         return
-    capped = next((cap for cap in till.caps if cap.nano is not None), None)
+    capped = next((cap for cap in account.caps if cap.nano is not None), None)
     if capped is not None:
         raise TeacherError(
             f"the price of teacher {teacher.name!r} (model {teacher.model!r}) is unknown, and "
@@ -173,15 +173,15 @@ def check_price(teacher: Teacher, till: Till) -> None:
         )
 
 
-def _telling(till: Till, requests: Sequence[Request], more: str = "") -> Callable[[int], None]:
+def _telling(account: Account, requests: Sequence[Request], more: str = "") -> Callable[[int], None]:
     """Count answers up for whoever hears of progress, by their place in the list."""
     done = 0
 
     def tell(i: int) -> None:
         nonlocal done
         done += 1
-        if till.progress is not None:
-            till.progress(f"{requests[i].role}{more}", done, len(requests))
+        if account.progress is not None:
+            account.progress(f"{requests[i].role}{more}", done, len(requests))
 
     return tell
 

@@ -9,13 +9,13 @@ from tuition.core.budget import Budget, to_nano
 from tuition.core.protocols import Progress
 from tuition.core.store import Cap, Place, Store
 
-__all__ = ["Till"]
+__all__ = ["Account"]
 
 _BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Till:
+class Account:
     """Where the calls of a run are paid and their replies kept, within its limits; and who hears of it."""
 
     store: Store
@@ -35,14 +35,14 @@ class Till:
         cap = Cap(scope=self.place.group or self.place.run, nano=nano, tokens=limits[1], calls=limits[2])
         return () if limits == (None, None, None) else (cap,)
 
-    def telling(self, whom: str) -> Till:
-        """Give the same till for one part of the asking.
+    def telling(self, whom: str) -> Account:
+        """Give the same account for one part of the asking.
 
         Args:
             whom: Who is asked; stands behind the stage in what is told.
 
         Returns:
-            The till.
+            The account.
         """
         told = self.progress
         if told is None:

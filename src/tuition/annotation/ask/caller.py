@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from tuition.annotation.ask.account import Till
+from tuition.annotation.ask.account import Account
 from tuition.annotation.ask.advice import advised
 from tuition.annotation.ask.heard import FATAL, checked, mendable, raised, storable
 from tuition.annotation.ask.pace import Turn, pace_of
@@ -59,12 +59,12 @@ class _Wanted:
 class Desk:
     """Carries requests through the store and the teacher."""
 
-    def __init__(self, teacher: Teacher, *, till: Till, config: AnnotationConfig) -> None:
+    def __init__(self, teacher: Teacher, *, account: Account, config: AnnotationConfig) -> None:
         """Ask nothing yet.
 
         Args:
             teacher: Whom to ask.
-            till: Where it is paid and kept, within which limits.
+            account: Where it is paid and kept, within which limits.
             config: How often and with what pauses to retry.
         """
         self.refused: Refused | None = None
@@ -81,12 +81,12 @@ class Desk:
         self._teacher = teacher
         self._sampler = teacher if isinstance(teacher, Sampler) else None
         self._pace = pace_of(teacher)
-        self._store = till.store
-        self._place = till.place
-        self._caps = till.caps
+        self._store = account.store
+        self._place = account.place
+        self._caps = account.caps
         # A limit of no calls at all: what is kept comes, and nothing is reserved.
-        self._nothing = (Cap(scope=till.place.run, calls=0),)
-        self._asks_again = till.budget.on_unknown == "ask_again"
+        self._nothing = (Cap(scope=account.place.run, calls=0),)
+        self._asks_again = account.budget.on_unknown == "ask_again"
         self._config = config
         # Unlike any other's; one system call for all attempts.
         self._name, self._tags = uuid.uuid4().hex[:24], 0

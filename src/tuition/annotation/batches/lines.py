@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tuition.annotation.ask.account import Till
+from tuition.annotation.ask.account import Account
 from tuition.annotation.ask.advice import advised
 from tuition.annotation.ask.heard import mendable, storable
 from tuition.core.budget import Cost, Price, worst_cost
@@ -91,30 +91,30 @@ def tagged(requests: Sequence[Request], name: str) -> list[Request]:
 
 
 async def reserve_all(
-    requests: Sequence[Request], teacher: Teacher, *, till: Till, caps: Sequence[Cap], batch: str = ""
+    requests: Sequence[Request], teacher: Teacher, *, account: Account, caps: Sequence[Cap], batch: str = ""
 ) -> list[Outcome]:
     """Reserve many calls, in order.
 
     Args:
         requests: What to reserve.
         teacher: Its price is what they may cost at worst.
-        till: Where.
+        account: Where.
         caps: The limits that hold.
         batch: What they are part of; empty: they are not to be made, only looked up.
 
     Returns:
         One outcome a request, all on disk.
     """
-    asks_again = till.budget.on_unknown == "ask_again"
+    asks_again = account.budget.on_unknown == "ask_again"
     futures = []
     for request in requests:
         worst = worst_cost(request, teacher.price)
         if not teacher.abilities.is_paid:
             worst = Cost(nano=0, tokens=worst.tokens)
-        future = till.store.reserve(
+        future = account.store.reserve(
             request,
             worst,
-            place=till.place,
+            place=account.place,
             caps=caps,
             price=teacher.price,
             asks_again=asks_again,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tuition.annotation.annotate import annotate
-from tuition.annotation.ask import Till
+from tuition.annotation.ask import Account
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import Annotated, sifted
 from tuition.annotation.revise.alone import answer_only, repair
@@ -49,7 +49,7 @@ def _annotated(cases: Sequence[Case], session: Session, *, forced: bool) -> Anno
         session.teacher,
         train=session.train,
         task=session.task,
-        till=session.till.telling(session.teacher.name),
+        account=session.account.telling(session.teacher.name),
         config=session.config.model_copy(update={"forced": forced}),
         seed=session.seed,
         parameters=session.parameters,
@@ -149,7 +149,7 @@ def revise(
     panel: Sequence[Teacher] = (),
     train: Sequence[Example],
     task: Task,
-    till: Till,
+    account: Account,
     config: AnnotationConfig,
     revision: RevisionConfig = _REVISION,
     seed: int = 0,
@@ -170,7 +170,7 @@ def revise(
         panel: The other teachers; one of the first's name is passed over. `clear_panel` alone asks them.
         train: The training split, from which demonstrations are drawn.
         task: Reads and grades answers.
-        till: Where it is paid and kept, within which limits.
+        account: Where it is paid and kept, within which limits.
         config: Demonstrations, filters, retries; whether the answer is shown is the annotator's matter.
         revision: What a revising annotator does.
         seed: Of the demonstrations.
@@ -205,7 +205,7 @@ def revise(
         panel=others,
         train=train,
         task=task,
-        till=till,
+        account=account,
         config=config,
         revision=revision,
         seed=seed,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuition.annotation.annotate import annotation_requests
-from tuition.annotation.ask import Till, ask_all
+from tuition.annotation.ask import Account, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import Unanswered, without_closing
 from tuition.annotation.prompts import request_to
@@ -125,7 +125,7 @@ class Session:
     """The others, where there are any."""
     train: Sequence[Example]
     task: Task
-    till: Till
+    account: Account
     config: AnnotationConfig
     revision: RevisionConfig
     seed: int
@@ -209,8 +209,8 @@ class Session:
             return []
         # They are all of one prompt.
         changed = {"longer": 1.0} if is_short(requests[0].prompt) else {}
-        config, till = self.config.model_copy(update=changed), self.till.telling(f"{whom.name}, {what}")
-        asked = ask_all(requests, whom, till=till, config=config)
+        config, account = self.config.model_copy(update=changed), self.account.telling(f"{whom.name}, {what}")
+        asked = ask_all(requests, whom, account=account, config=config)
         self.spent = self.spent or asked.refused is not None
         answered: list[tuple[Case, Reply]] = []
         for i, (case, request, reply) in enumerate(zip(cases, requests, asked.replies, strict=True)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from tuition.annotation import Till, solve
+from tuition.annotation import Account, solve
 from tuition.core.errors import BudgetSpent, DataError, TeacherError
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
@@ -44,7 +44,7 @@ class Labeller:
     """Labels the questions of one split after the other, and remembers what came of it."""
 
     def __init__(
-        self, config: Experiment, run: Run, *, task: Task, till: Till, shown: Sequence[Example]
+        self, config: Experiment, run: Run, *, task: Task, account: Account, shown: Sequence[Example]
     ) -> None:
         """Take a place in a run.
 
@@ -52,7 +52,7 @@ class Labeller:
             config: Says who labels which split.
             run: Whose folder may hold what was labelled before.
             task: Reads and grades answers.
-            till: Where answers are paid and kept.
+            account: Where answers are paid and kept.
             shown: Training examples to draw demonstrations from.
         """
         self.config = config
@@ -60,7 +60,7 @@ class Labeller:
         """Of all splits, as they came."""
         self._run = run
         self._task = task
-        self._till = till
+        self._account = account
         self._shown = shown
         self._found: dict[str, Tallies] = {}
         self._before: dict[tuple[str, str], Tally] | None = None
@@ -126,7 +126,7 @@ class Labeller:
             teacher,
             train=self._shown,
             task=self._task,
-            till=self._till.telling(f"{split} {table.name}"),
+            account=self._account.telling(f"{split} {table.name}"),
             config=config.annotation,
             seed=config.seed,
             parameters=table.parameters(),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuition.annotation import Till
+from tuition.annotation import Account
 from tuition.core.errors import ConfigError, DataError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
@@ -184,7 +184,7 @@ def label_splits(
     splits: Splits,
     train: tuple[Example, ...],
     task: Task,
-    till: Till,
+    account: Account,
 ) -> Labelled:
     """Label what the configuration says is to be labelled, or read back what this run labelled before.
 
@@ -194,7 +194,7 @@ def label_splits(
         splits: As loaded; the sealed test gets a new seal.
         train: The part of training that the run works with.
         task: Reads and grades answers.
-        till: Where answers are paid and kept.
+        account: Where answers are paid and kept.
 
     Returns:
         The same examples with labels; one that nobody could label has left its split.
@@ -207,7 +207,7 @@ def label_splits(
     if not named:
         return Labelled(splits=splits, train=train)
     event = _labelled_before(run)
-    desk = Labeller(config, run, task=task, till=till, shown=demonstrated(config, splits))
+    desk = Labeller(config, run, task=task, account=account, shown=demonstrated(config, splits))
     if event is None:
         check_labellers(config, splits, train, task=task)
     else:

@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 
 from tuition.annotation import (
+    Account,
     Annotated,
-    Till,
     health_table,
     majority,
 )
@@ -123,7 +123,7 @@ def pilot(
             chosen=chosen,
             shown=demonstrated(config, splits),
             task=task_of(config),
-            till=Till(
+            account=Account(
                 store=store,
                 place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
                 budget=config.budget,
@@ -147,7 +147,7 @@ def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
     for panelist in panel:
         teacher = panelist.teacher
         requests = desk.all_requests(panelist)
-        kept = desk.till.store.kept([request.key for request in requests])
+        kept = desk.account.store.kept([request.key for request in requests])
         worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
         if teacher.abilities.is_paid and None in worst:
             unknown.append(panelist.table.name)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuition.annotation import Annotated, Till, annotate, annotation_requests, solve
+from tuition.annotation import Account, Annotated, annotate, annotation_requests, solve
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import NANO, Cost
 from tuition.core.errors import BudgetSpent, TeacherError
@@ -55,7 +55,7 @@ class Desk:
     shown: Sequence[Example]
     """Where demonstrations are drawn from."""
     task: Task
-    till: Till
+    account: Account
 
     def how(self, panelist: Panelist) -> AnnotationConfig:
         """Say how the run asks a teacher; labels that are still to be made can be shown to nobody.
@@ -127,7 +127,7 @@ class Desk:
         asked: dict[str, Any] = {
             "train": self.shown,
             "task": self.task,
-            "till": self.till.telling(panelist.table.name),
+            "account": self.account.telling(panelist.table.name),
             "seed": self.config.seed,
             "parameters": panelist.table.parameters(),
         }
@@ -156,7 +156,7 @@ class Desk:
         """Mean dollars and median seconds of the calls that were answered."""
         teacher = panelist.teacher
         replies = list(
-            self.till.store.kept([request.key for request in self.requests(panelist, how)]).values()
+            self.account.store.kept([request.key for request in self.requests(panelist, how)]).values()
         )
         costs = [Cost.of(reply.usage, teacher.price).nano for reply in replies]
         known = [cost for cost in costs if cost is not None]

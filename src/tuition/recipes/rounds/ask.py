@@ -188,7 +188,7 @@ def _annotate(
         panel=others,
         train=tuple(course.pool.values()),
         task=bench.task,
-        till=course.till,
+        account=course.account,
         config=annotation_of(bench.config, who.table, who.teacher),
         revision=course.config.revision,
         seed=bench.config.seed,

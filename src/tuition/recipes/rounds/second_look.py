@@ -75,7 +75,7 @@ def _asked_again(course: Course, who: Panelist, replies: Sequence[Annotation], *
         who.teacher,
         train=tuple(course.pool.values()),
         task=bench.task,
-        till=course.till.telling(f"{who.table.name}, a second look"),
+        account=course.account.telling(f"{who.table.name}, a second look"),
         config=annotation_of(bench.config, who.table, who.teacher).model_copy(update={"forced": False}),
         seed=bench.config.seed,
         first_sample=sample,
@@ -90,7 +90,7 @@ def _verified(course: Course, who: Panelist, replies: Sequence[Annotation]) -> L
     bench = course.bench
     asked = verifiable(replies, course.pool, task=bench.task)
     requests = verify_requests(asked, course.pool, who.teacher, parameters=who.table.parameters())
-    came = ask_panelist(bench, who, requests, till=course.till)
+    came = ask_panelist(bench, who, requests, account=course.account)
     found = verifications(asked, came.replies, course.pool, task=bench.task, verifier=who.table.name)
     holds = {one.example_id: one.outcome == "leads" for one in found if one.outcome != "unanswered"}
     return LookedAgain(holds=holds, is_spent=came.refused is not None)
