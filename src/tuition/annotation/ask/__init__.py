@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tuition.annotation.ask.account import Account
-from tuition.annotation.ask.caller import Desk, unpaid
+from tuition.annotation.ask.caller import Caller, unpaid
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import to_usd
 from tuition.core.errors import TeacherError
@@ -24,7 +24,7 @@ from tuition.core.records import Message, Reply, Request, canonical_json
 from tuition.core.store import Refused
 
 if TYPE_CHECKING:
-    from tuition.annotation.batches import BatchDesk
+    from tuition.annotation.batches import BatchCaller
 
 __all__ = ["Account", "Asked", "ask", "ask_all", "check_price", "longer_of"]
 
@@ -100,41 +100,43 @@ async def ask(
         TeacherError: The price is unknown under a limit in dollars, or the endpoint does not accept the key.
     """
     check_price(teacher, account)
-    desk = _desk_for(teacher, requests, account=account, config=config)
+    caller = _caller_for(teacher, requests, account=account, config=config)
     longer: dict[int, Request] = {}
     again: list[Reply] = []
     async with contextlib.AsyncExitStack() as stack:
         if isinstance(teacher, contextlib.AbstractAsyncContextManager):
             await stack.enter_async_context(teacher)
-        replies = await _answer(requests, teacher, desk=desk, account=account)
-        if not desk.fault:
+        replies = await _answer(requests, teacher, caller=caller, account=account)
+        if not caller.fault:
             cut_off = [i for i, reply in enumerate(replies) if _is_cut_off(reply)]
             again_of = {i: longer_of(requests[i], teacher, times=config.longer) for i in cut_off}
             longer = {i: request for i, request in again_of.items() if request is not None}
-            desk.ends_on_refusal = False
-            again = await _answer(list(longer.values()), teacher, desk=desk, account=account, more=", longer")
-    if desk.fault:
-        if isinstance(desk, Desk) and desk.is_batched:
+            caller.ends_on_refusal = False
+            again = await _answer(
+                list(longer.values()), teacher, caller=caller, account=account, more=", longer"
+            )
+    if caller.fault:
+        if isinstance(caller, Caller) and caller.is_batched:
             _refuse_batched([*requests, *longer.values()], account)
-        raise TeacherError(f"teacher {teacher.name!r} accepts no call: {desk.fault}")
+        raise TeacherError(f"teacher {teacher.name!r} accepts no call: {caller.fault}")
     came = {i: reply for i, reply in zip(longer, again, strict=True) if reply.failure is None}
     return Asked(
         replies=tuple(came.get(i, reply) for i, reply in enumerate(replies)),
         longer={i: longer[i].key for i in came},
-        refused=desk.refused,
+        refused=caller.refused,
     )
 
 
-def _desk_for(
+def _caller_for(
     teacher: Teacher, requests: Sequence[Request], *, account: Account, config: AnnotationConfig
-) -> Desk | BatchDesk:
+) -> Caller | BatchCaller:
     # Here, for that room stands on this one.
-    from tuition.annotation.batches import BatchDesk
+    from tuition.annotation.batches import BatchCaller
 
     if teacher.abilities.in_batches and isinstance(teacher, BatchTeacher):
-        return BatchDesk(teacher, account=account, config=config)
+        return BatchCaller(teacher, account=account, config=config)
     _refuse_batched(requests, account)
-    return Desk(teacher, account=account, config=config)
+    return Caller(teacher, account=account, config=config)
 
 
 def _refuse_batched(requests: Sequence[Request], account: Account) -> None:
@@ -144,12 +146,17 @@ def _refuse_batched(requests: Sequence[Request], account: Account) -> None:
 
 
 async def _answer(
-    requests: Sequence[Request], teacher: Teacher, *, desk: Desk | BatchDesk, account: Account, more: str = ""
+    requests: Sequence[Request],
+    teacher: Teacher,
+    *,
+    caller: Caller | BatchCaller,
+    account: Account,
+    more: str = "",
 ) -> list[Reply]:
     """Answer a list, call by call or in batches."""
-    if isinstance(desk, Desk):
-        return await _work(requests, teacher, desk=desk, told=_telling(account, requests, more))
-    return await desk.answer_all(requests, stage=f"{requests[0].role}{more}" if requests else "")
+    if isinstance(caller, Caller):
+        return await _work(requests, teacher, caller=caller, told=_telling(account, requests, more))
+    return await caller.answer_all(requests, stage=f"{requests[0].role}{more}" if requests else "")
 
 
 def check_price(teacher: Teacher, account: Account) -> None:
@@ -187,7 +194,7 @@ def _telling(account: Account, requests: Sequence[Request], more: str = "") -> C
 
 
 async def _work(
-    requests: Sequence[Request], teacher: Teacher, *, desk: Desk, told: Callable[[int], None]
+    requests: Sequence[Request], teacher: Teacher, *, caller: Caller, told: Callable[[int], None]
 ) -> list[Reply]:
     """Answer a list, many at once; the first error that is no call's own ends it."""
     replies: list[Reply] = [unpaid(None)] * len(requests)
@@ -197,15 +204,15 @@ async def _work(
 
     async def work() -> None:
         for group in waiting:
-            if desk.fault:
+            if caller.fault:
                 break
-            for i, reply in zip(group, await desk.answer([requests[i] for i in group]), strict=True):
+            for i, reply in zip(group, await caller.answer([requests[i] for i in group]), strict=True):
                 replies[i] = reply
                 told(i)
-        if desk.fault:
+        if caller.fault:
             # What is under way is finished and kept; who only waits need wait no longer.
             for task in tasks:
-                if task not in desk.calling:
+                if task not in caller.calling:
                     task.cancel()
 
     # Twice as many as may be in flight, so that the next is ready when one ends.

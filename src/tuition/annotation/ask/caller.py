@@ -23,7 +23,7 @@ from tuition.core.protocols import Sampler, Teacher
 from tuition.core.records import Failure, Reply, Request
 from tuition.core.store import Busy, Cap, Kept, Left, Outcome, Refused, Reserved, Written
 
-__all__ = ["Desk", "unpaid"]
+__all__ = ["Caller", "unpaid"]
 
 _POLL_S = 0.02
 _POLL_MOST_S = 0.5
@@ -56,7 +56,7 @@ class _Wanted:
         self.reply, self.is_done = reply, True
 
 
-class Desk:
+class Caller:
     """Carries requests through the store and the teacher."""
 
     def __init__(self, teacher: Teacher, *, account: Account, config: AnnotationConfig) -> None:

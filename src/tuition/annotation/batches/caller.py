@@ -37,7 +37,7 @@ from tuition.core.records import Failure, Reply, Request
 from tuition.core.store import Batch, Busy, Cap, Kept, Left, Refused, Reserved
 from tuition.core.store.leases import here, is_alive
 
-__all__ = ["BatchDesk"]
+__all__ = ["BatchCaller"]
 
 _MOST_CALLS = 50_000
 """What providers take in one batch."""
@@ -67,7 +67,7 @@ class _NotTaken(Exception):
         """Why no batch would be taken; None: the next one may be."""
 
 
-class BatchDesk:
+class BatchCaller:
     """Carries requests through the store and the teacher, many at a time."""
 
     def __init__(self, teacher: BatchTeacher, *, account: Account, config: AnnotationConfig) -> None:
