@@ -10,7 +10,7 @@ import time
 
 import uvicorn
 
-from tuition.annotation.ask import Account, ask_all
+from tuition.annotation import Account, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Budget
 from tuition.core.errors import StoreError

@@ -2,7 +2,7 @@
 
 import measure
 
-from tuition.annotation.ask import Account, ask_all
+from tuition.annotation import Account, ask_all
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher

@@ -1,8 +1,8 @@
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, failed, said
 
+from tuition.annotation import Account
 from tuition.annotation.annotate import annotate
-from tuition.annotation.ask import Account
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import FILTERS, Annotated, check_health, health_table, sifted
 from tuition.annotation.prompts import judge_messages, verify_messages

@@ -5,8 +5,8 @@ import pytest
 from endpoints import SECRET, ask, ask_all, choice, completion, fault, request
 from starlette.responses import JSONResponse, Response
 
-from tuition.annotation.ask import Account
-from tuition.annotation.ask import ask_all as asked_of
+from tuition.annotation import Account
+from tuition.annotation import ask_all as asked_of
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.config import parse
 from tuition.core.records import Message

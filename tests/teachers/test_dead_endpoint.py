@@ -7,7 +7,7 @@ import time
 import pytest
 from endpoints import Script, ask, request, serving
 
-from tuition.annotation.ask import Account, ask_all
+from tuition.annotation import Account, ask_all
 from tuition.core.errors import TeacherError
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher

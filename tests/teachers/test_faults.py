@@ -13,7 +13,7 @@ import pytest
 from endpoints import SECRET
 
 from loopback import served
-from tuition.annotation.ask import Account, ask_all
+from tuition.annotation import Account, ask_all
 from tuition.annotation.ask.advice import ADVICE
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost, Usage, price_of

@@ -6,7 +6,8 @@ Knows the doors of `core` alone: no particular teacher, no task, no student.
 from __future__ import annotations
 
 from tuition.annotation.annotate import Solved, annotate, annotation_requests, solve
-from tuition.annotation.ask import Account, Asked, ask, ask_all
+from tuition.annotation.ask.account import Account
+from tuition.annotation.asker import Asked, ask, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import (

@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuition.annotation.ask import Account, ask_all
+from tuition.annotation.ask.account import Account
+from tuition.annotation.asker import ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import Annotated, Unanswered, sifted, without_closing

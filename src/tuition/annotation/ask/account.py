@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from tuition.core.budget import Budget, to_nano
-from tuition.core.protocols import Progress
+from tuition.core.budget import Budget, to_nano, to_usd
+from tuition.core.errors import TeacherError
+from tuition.core.protocols import Progress, Teacher
 from tuition.core.store import Cap, Place, Store
 
-__all__ = ["Account"]
+__all__ = ["Account", "check_price"]
 
 _BUDGET = Budget()
 
@@ -49,4 +50,25 @@ class Account:
             return self
         return dataclasses.replace(
             self, progress=lambda stage, done, total: told(f"{stage} {whom}", done, total)
+        )
+
+
+def check_price(teacher: Teacher, account: Account) -> None:
+    """Refuse to ask at an unknown price under a limit in dollars, which could not be held.
+
+    Args:
+        teacher: Who would be asked.
+        account: With the limits.
+
+    Raises:
+        TeacherError: The price is unknown, there is such a limit, and the budget does not allow that.
+    """
+    if teacher.price is not None or not teacher.abilities.is_paid or account.budget.allow_unknown_price:
+        return
+    capped = next((cap for cap in account.caps if cap.nano is not None), None)
+    if capped is not None:
+        raise TeacherError(
+            f"the price of teacher {teacher.name!r} (model {teacher.model!r}) is unknown, and "
+            f"{capped.scope!r} has a limit of {to_usd(capped.nano)} dollars that could not be held. Set "
+            "price_prompt and price_completion in its table, or budget.allow_unknown_price = true."
         )

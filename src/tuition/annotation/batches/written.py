@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tuition.annotation.ask import check_price
-from tuition.annotation.ask.account import Account
+from tuition.annotation.ask.account import Account, check_price
 from tuition.annotation.batches.lines import (
     is_written,
     not_handed_over,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tuition.annotation.annotate import annotate
-from tuition.annotation.ask import Account
+from tuition.annotation.ask.account import Account
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import Annotated, sifted
 from tuition.annotation.revise.alone import answer_only, repair

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuition.annotation.annotate import annotation_requests
-from tuition.annotation.ask import Account, ask_all
+from tuition.annotation.ask.account import Account
+from tuition.annotation.asker import ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import Unanswered, without_closing
 from tuition.annotation.prompts import request_to

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuition.annotation.ask import longer_of
+from tuition.annotation.asker import longer_of
 from tuition.core.budget import Cost, Price, to_usd, worst_cost
 from tuition.core.protocols import Teacher
 from tuition.core.records import Record, Request, Usage
