@@ -20,7 +20,7 @@ from batch_world import FAST, PLACE, PRICE, STAGES, questions, run, teacher
 from served import running
 
 from tuition.annotation import Account, ask
-from tuition.annotation.ask.advice import ADVICE
+from tuition.annotation.ask.failures import ADVICE
 from tuition.annotation.batches import caller, drop_batch, import_batch, lines, write_batch
 from tuition.core.budget import Budget, Cost, worst_cost
 from tuition.core.errors import DataError, TeacherError

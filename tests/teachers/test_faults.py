@@ -14,7 +14,7 @@ from endpoints import SECRET
 
 from loopback import served
 from tuition.annotation import Account, ask_all
-from tuition.annotation.ask.advice import ADVICE
+from tuition.annotation.ask.failures import ADVICE
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost, Usage, price_of
 from tuition.core.errors import TeacherError

@@ -13,8 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from tuition.annotation.ask.account import Account
-from tuition.annotation.ask.advice import advised
-from tuition.annotation.ask.heard import FATAL, checked, mendable, raised, storable
+from tuition.annotation.ask.failures import FATAL, advised, checked, mendable, raised, storable
 from tuition.annotation.ask.pace import Turn, pace_of
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost, to_usd, worst_cost

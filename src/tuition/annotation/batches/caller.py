@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from tuition.annotation.ask.account import Account
 from tuition.annotation.ask.caller import unpaid
-from tuition.annotation.ask.heard import FATAL, checked
+from tuition.annotation.ask.failures import FATAL, checked
 from tuition.annotation.batches.lines import (
     is_refused_whole,
     is_written,

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation.ask.account import Account
-from tuition.annotation.ask.advice import advised
-from tuition.annotation.ask.heard import mendable, storable
+from tuition.annotation.ask.failures import advised, mendable, storable
 from tuition.core.budget import Cost, Price, worst_cost
 from tuition.core.errors import StoreError, TeacherError
 from tuition.core.protocols import Teacher
