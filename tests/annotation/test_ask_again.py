@@ -198,7 +198,7 @@ class TestLongerReplies:
         assert [reply.text for reply in asked.replies] == ["It is whole."] * 3
         assert [request.parameters["max_tokens"] for request in teacher.seen] == [50, 50, 50, 100, 100]
         longer = [dataclasses.replace(item, parameters={"max_tokens": 100}) for item in requests(3)]
-        assert asked.longer == {1: longer[1].key, 2: longer[2].key}
+        assert asked.keys == (requests(3)[0].key, longer[1].key, longer[2].key)
         assert told[-2:] == [("rationale, longer", 1, 2), ("rationale, longer", 2, 2)]
         again = ScriptedTeacher(self.cut)
         assert run(store, 3, again) == asked, "a second run comes to the same"
@@ -227,7 +227,7 @@ class TestLongerReplies:
 
         asked = run(store, 2, ScriptedTeacher(reply))
         assert [reply.text for reply in asked.replies] == ["It is whole.", "It was cut"]
-        assert asked.longer == {}
+        assert asked.keys == tuple(request.key for request in requests(2))
 
     def test_it_comes_after_everything_else_and_only_if_the_budget_allows(self, store):
         asked = run(store, 6, ScriptedTeacher(self.cut), budget=Budget(calls=8))

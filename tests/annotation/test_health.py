@@ -6,6 +6,7 @@ from tuition.annotation import (
     FILTERS,
     Account,
     AnnotationConfig,
+    Asker,
     annotate,
     check_health,
     health_table,
@@ -316,14 +317,14 @@ def test_published_faults_come_out(name, teacher, data, monkeypatch, store):
     recorded = make_teacher(
         TeacherConfig(kind="recorded", name=teacher, file=f"data:tinyllm/{name}.train.jsonl.gz")
     )
-    result = annotate(
-        pool[:1200],
-        recorded,
-        train=pool,
+    asker = Asker(
+        teacher=recorded,
         task=make_task("multiple_choice"),
         account=Account(store=store, place=Place(run="r")),
+        train=pool,
         config=AnnotationConfig(examples=0),
     )
+    result = annotate(pool[:1200], asker)
     [row] = health_table([*result.annotations, *result.dropped])
     found = [row.shares["cut"], row.shares["looping"], row.shares["spilled"]]
     found += [row.contradicts_of_read, row.shares["unsupported"]]

@@ -1,7 +1,7 @@
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, failed, said
 
-from tuition.annotation import Account
+from tuition.annotation import Account, Asker
 from tuition.annotation.annotate import annotate
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.health import FILTERS, Annotated, check_health, health_table, sifted
@@ -40,10 +40,14 @@ def prompt_of(request):
     return message.content
 
 
+def asker(teacher, **parameters):
+    return Asker(teacher=teacher, task=ToyTask(), parameters={"max_tokens": 9, **parameters})
+
+
 def test_a_verifier_is_shown_the_text_without_the_label_and_without_what_it_states():
     teacher = ScriptedTeacher()
     text = "It glows.\n\nIt is warm. So the answer is red."
-    [request] = verify_requests([note(text=text)], EXAMPLES, teacher, parameters={"max_tokens": 9})
+    [request] = verify_requests([note(text=text)], EXAMPLES, asker(teacher))
     block = prompt_of(request).split("\n\n")[-1]
     assert block == (
         "Question: A story.\nWhich?\nOptions:\n(a) red\n(b) blue\n"
@@ -62,9 +66,9 @@ def test_a_question_that_spilled_into_the_text_is_not_shown():
 def test_a_teacher_without_temperature_is_sent_none():
     cold = ScriptedTeacher(has_temperature=False)
     sent = {"max_tokens": 9, "temperature": 0.5}
-    [request] = verify_requests([note()], EXAMPLES, cold, parameters=sent)
+    [request] = verify_requests([note()], EXAMPLES, asker(cold, **sent))
     assert request.parameters == {"max_tokens": 9}
-    [request] = verify_requests([note()], EXAMPLES, ScriptedTeacher(), parameters=sent)
+    [request] = verify_requests([note()], EXAMPLES, asker(ScriptedTeacher(), **sent))
     assert request.parameters == sent
 
 
@@ -109,7 +113,7 @@ def test_what_cannot_be_held_against_anything_is_not_asked_about():
 def test_a_judge_is_shown_the_answer_and_the_texts_by_number_and_no_name():
     candidates = judgeable([note(), note(teacher="bela", text="Blue is cold."), note("q2")], seed=0)
     assert set(candidates) == {"q1"}
-    [request] = judge_requests(candidates, EXAMPLES, ScriptedTeacher(), parameters={"max_tokens": 9})
+    [request] = judge_requests(candidates, EXAMPLES, asker(ScriptedTeacher()))
     block = prompt_of(request).split("\n\n")[-1]
     first, second = (item.rationale for item in candidates["q1"])
     assert f"Answer: red\nExplanation 1: {first}\nExplanation 2: {second}\nBest:" in block
@@ -194,17 +198,14 @@ def test_a_further_sample_is_another_call(tmp_path):
     with Store(tmp_path / "tuition.db") as store:
 
         def ask(first):
-            how = {"config": AnnotationConfig(examples=0), "parameters": {"max_tokens": 9}}
-            return annotate(
-                [ASKED],
-                teacher,
-                train=[],
+            asker = Asker(
+                teacher=teacher,
                 task=ToyTask(),
                 account=Account(store=store, place=PLACE),
-                samples=2,
-                first_sample=first,
-                **how,
+                config=AnnotationConfig(examples=0),
+                parameters={"max_tokens": 9},
             )
+            return annotate([ASKED], asker, samples=2, first_sample=first)
 
         assert [item.sample for item in ask(0).annotations] == [0, 1]
         assert [item.rationale for item in ask(1).annotations] == [

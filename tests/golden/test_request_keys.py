@@ -4,6 +4,7 @@
 another text, it gets another version, whose calls join the list.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tuition.annotation import AnnotationConfig
+from tuition.annotation import AnnotationConfig, Asker
 from tuition.annotation.annotate import annotation_requests
 from tuition.annotation.revise import ANNOTATORS, RevisionConfig
 from tuition.annotation.revise.plan import revision_requests
 from tuition.annotation.verify import judge_requests, verify_requests
 from tuition.core.records import Annotation, Example, Prediction, Request
+from tuition.tasks import make_task
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
@@ -79,34 +81,33 @@ def calls(folder):
     for kind, table in TEACHERS.items():
         files = {"file": str(folder / table["file"])} if "file" in table else {}
         config = TeacherConfig.model_validate({**table, **files})
-        teacher, more = make_teacher(config), {"parameters": config.parameters()}
+        teacher = make_teacher(config)
+        asker = Asker(
+            teacher=teacher,
+            task=make_task("mixed"),
+            train=EXAMPLES,
+            parameters=config.parameters(),
+            seed=5,
+        )
         for way, asked in WAYS.items():
             yield (
                 f"{kind}: {way}",
                 annotation_requests(
                     EXAMPLES[:2],
-                    teacher,
-                    train=EXAMPLES,
-                    config=AnnotationConfig(**asked),
-                    seed=5,
+                    dataclasses.replace(asker, config=AnnotationConfig(**asked)),
                     samples=config.samples,
-                    **more,
                 ),
             )
-        yield f"{kind}: verify", verify_requests(KEPT, BY_ID, teacher, **more)
-        yield f"{kind}: judge", judge_requests({"a": KEPT}, BY_ID, teacher, **more)
+        yield f"{kind}: verify", verify_requests(KEPT, BY_ID, asker)
+        yield f"{kind}: judge", judge_requests({"a": KEPT}, BY_ID, asker)
         for by in sorted(ANNOTATORS) if teacher.abilities.reads_prompt else ():
             planned = revision_requests(
                 DRAFTS,
                 BY_ID,
                 by=by,
-                teacher=teacher,
-                panel=[second],
-                train=EXAMPLES,
-                config=AnnotationConfig(examples=1),
+                asker=dataclasses.replace(asker, config=AnnotationConfig(examples=1)),
+                panel=[dataclasses.replace(asker, teacher=second)],
                 revision=RevisionConfig(),
-                seed=5,
-                **more,
             )
             yield f"{kind}: {by}", [one.request for one in planned]
 

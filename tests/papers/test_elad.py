@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_rounds import active
 
-from tuition.annotation import Account, AnnotationConfig
+from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import revise
 from tuition.core.budget import price_of
 from tuition.core.protocols import Pool, TeacherAbilities
@@ -134,12 +134,13 @@ def cleared(tmp_path, teacher, draft):
             [draft],
             {"q": ASKED},
             by="clear",
-            teacher=teacher,
-            train=(),
-            task=make_task("number"),
-            account=Account(store=store, place=Place(run="r")),
-            config=AnnotationConfig(examples=0, filters=("empty",)),
-            parameters={"max_tokens": 64},
+            asker=Asker(
+                teacher=teacher,
+                task=make_task("number"),
+                account=Account(store=store, place=Place(run="r")),
+                config=AnnotationConfig(examples=0, filters=("empty",)),
+                parameters={"max_tokens": 64},
+            ),
         )
     [made] = found.annotations
     return made

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tuition.annotation.annotate import Solved, annotate, annotation_requests, solve
 from tuition.annotation.ask.account import Account
-from tuition.annotation.asker import Asked, ask, ask_all
+from tuition.annotation.asker import Asked, Asker, ask, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import (
@@ -37,6 +37,7 @@ __all__ = [
     "Annotated",
     "AnnotationConfig",
     "Asked",
+    "Asker",
     "Consensus",
     "Demonstrations",
     "HealthRow",

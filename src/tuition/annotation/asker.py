@@ -1,6 +1,7 @@
-"""Ask a teacher many things within a budget: pace, reserve, attempt, settle, retry; one way for everyone.
+"""One teacher, how it is asked and who pays: every call of a run goes through `Asker.ask`.
 
-Every attempt is on disk before it starts and again when it ends. Knows no prompt and no task.
+Within a budget: pace, reserve, attempt, settle, retry. Every attempt is on disk before it starts and again
+when it ends. Knows no wording of a prompt.
 """
 
 from __future__ import annotations
@@ -17,14 +18,21 @@ from tuition.annotation.ask.account import Account, check_price
 from tuition.annotation.ask.caller import Caller, unpaid
 from tuition.annotation.batches import BatchCaller, refuse_batched
 from tuition.annotation.config import AnnotationConfig
+from tuition.core.budget import Cost, Price
 from tuition.core.errors import TeacherError
-from tuition.core.protocols import BatchTeacher, Sampler, Teacher
-from tuition.core.records import Message, Reply, Request, canonical_json
+from tuition.core.protocols import BatchTeacher, Sampler, Task, Teacher
+from tuition.core.records import Example, Json, Message, Reply, Request, Usage, canonical_json
 from tuition.core.store import Refused
 
-__all__ = ["Asked", "ask", "ask_all", "longer_of"]
+__all__ = ["EXPECTED_SHARE", "LETTERS_PER_TOKEN", "Asked", "Asker", "ask", "ask_all", "guess", "longer_of"]
+
+LETTERS_PER_TOKEN = 4.0
+"""Of English text; only the worst case is a bound, the rest are guesses and are called so."""
+EXPECTED_SHARE = 0.35
+"""Share of `max_tokens` that an answer is guessed to use."""
 
 _CONFIG = AnnotationConfig()
+_PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +41,99 @@ class Asked:
 
     replies: tuple[Reply, ...]
     """One a request, in order; a failure stands inside."""
-    longer: Mapping[int, str] = field(default_factory=dict)
-    """By position: keys of requests whose reply stands in the place of the one asked for, which were the same
-    with a larger `max_tokens`."""
+    keys: tuple[str, ...]
+    """Of the request that each reply answers: the one asked for, or the same with a larger `max_tokens`."""
     refused: Refused | None = None
     """The refusal that ended the asking; None: the budget lasted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """One teacher, how it is asked, and the account that pays for it."""
+
+    teacher: Teacher
+    task: Task
+    """Reads answers."""
+    account: Account | None = None
+    """None: requests can be made and priced, and nothing asked."""
+    train: Sequence[Example] = ()
+    """Where demonstrations are drawn from."""
+    config: AnnotationConfig = _CONFIG
+    """Forced or not, prompts, demonstrations, filters, retries."""
+    parameters: Mapping[str, Json] = field(default_factory=lambda: _PARAMETERS)
+    """Sampling parameters; `max_tokens` must be among them."""
+    samples: int = 1
+    """Rationales that are wanted of it for one example."""
+    seed: int = 0
+    """Of the demonstrations."""
+
+    @property
+    def name(self) -> str:
+        """The teacher's."""
+        return self.teacher.name
+
+    def how(self, **changed: object) -> Asker:
+        """Ask the same teacher with another `AnnotationConfig`, given by what is changed in it."""
+        return dataclasses.replace(self, config=self.config.model_copy(update=changed))
+
+    def request(
+        self,
+        messages: tuple[Message, ...],
+        *,
+        role: str = "",
+        prompt: str = "",
+        example_id: str = "",
+        **parameters: Json,
+    ) -> Request:
+        """Make the request that puts messages to the teacher; it may have parameters of its own."""
+        sent = {**self.parameters, **parameters}
+        if not self.teacher.abilities.has_temperature:
+            sent.pop("temperature", None)
+        return Request(
+            endpoint=self.teacher.endpoint,
+            model=self.teacher.model,
+            messages=messages,
+            parameters=sent,
+            teacher=self.name,
+            role=role,
+            prompt=prompt,
+            example_id=example_id,
+        )
+
+    def ask(self, requests: Sequence[Request], *, part: str = "", is_short: bool = False) -> Asked:
+        """Ask, and wait for everything; see `ask`.
+
+        Args:
+            requests: From `request`.
+            part: What is asked, for progress.
+            is_short: Whether replies are short by design: one that is cut off is not asked for longer.
+
+        Returns:
+            One reply a request, in order.
+        """
+        account = self._account.telling(f"{self.name}, {part}" if part else self.name)
+        config = self.config.model_copy(update={"longer": 1.0}) if is_short else self.config
+        return ask_all(requests, self.teacher, account=account, config=config)
+
+    def kept(self, requests: Sequence[Request]) -> Mapping[str, Reply]:
+        """Find the replies that the store has to some of these requests, by key."""
+        return self._account.store.kept([request.key for request in requests])
+
+    @property
+    def _account(self) -> Account:
+        assert self.account is not None, "an asker without an account makes and prices requests alone"
+        return self.account
+
+    def price(self, request: Request, share: float = EXPECTED_SHARE) -> Cost:
+        """Guess what a call costs whose reply uses a share of `max_tokens`."""
+        cost = guess(request, self.teacher.price, share)
+        return cost if self.teacher.abilities.is_paid else dataclasses.replace(cost, nano=0)
+
+    def read(self, reply: Reply, example: Example) -> str | None:
+        """Read the answer out of a reply, in the form of labels; None: a failure, or unreadable."""
+        if reply.failure is not None:
+            return None
+        return reply.answer if reply.answer is not None else self.task.read(reply.text, example)
 
 
 def ask_all(
@@ -118,7 +214,7 @@ async def ask(
     came = {i: reply for i, reply in zip(longer, again, strict=True) if reply.failure is None}
     return Asked(
         replies=tuple(came.get(i, reply) for i, reply in enumerate(replies)),
-        longer={i: longer[i].key for i in came},
+        keys=tuple((longer[i] if i in came else request).key for i, request in enumerate(requests)),
         refused=caller.refused,
     )
 
@@ -237,3 +333,21 @@ def longer_of(request: Request, teacher: Teacher, *, times: float) -> Request | 
     return dataclasses.replace(
         request, parameters={**request.parameters, "max_tokens": math.ceil(bound * times)}
     )
+
+
+def guess(request: Request, price: Price | None, share: float) -> Cost:
+    """Guess what a call costs from the letters of its prompt.
+
+    Args:
+        request: With its `max_tokens`.
+        price: None: unknown.
+        share: Of `max_tokens`, that the answer will use.
+
+    Returns:
+        The guess; its cost is None where the price is unknown.
+    """
+    letters = sum(len(message.content) for message in request.messages)
+    bound = request.parameters["max_tokens"]
+    assert isinstance(bound, int)
+    usage = Usage(prompt_tokens=round(letters / LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
+    return Cost.of(usage, price)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from tuition.annotation.asker import Asker
 from tuition.annotation.health import without_closing
-from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, request_to, verify_messages
+from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, verify_messages
 from tuition.core.errors import DataError
-from tuition.core.protocols import Task, Teacher
-from tuition.core.records import Annotation, Example, Grade, Json, Record, Reply, Request
+from tuition.core.protocols import Task
+from tuition.core.records import Annotation, Example, Grade, Record, Reply, Request
 
 __all__ = [
     "Outcome",
@@ -96,9 +97,7 @@ def _can_fail(item: Annotation, example: Example, task: Task) -> bool:
 def verify_requests(
     annotations: Sequence[Annotation],
     examples: Mapping[str, Example],
-    teacher: Teacher,
-    *,
-    parameters: Mapping[str, Json],
+    asker: Asker,
 ) -> list[Request]:
     """Ask a teacher what follows from each rationale, without the label and without the stated answer.
 
@@ -108,17 +107,14 @@ def verify_requests(
     Args:
         annotations: From `verifiable`.
         examples: By id.
-        teacher: Who concludes.
-        parameters: Its sampling parameters; `max_tokens` must be among them.
+        asker: Who concludes.
 
     Returns:
         One request a rationale, in order.
     """
     return [
-        request_to(
-            teacher,
+        asker.request(
             verify_messages(examples[item.example_id], without_closing(item.rationale)),
-            parameters=parameters,
             role="verify",
             prompt=VERIFY,
             example_id=item.example_id,
@@ -197,26 +193,21 @@ def judgeable(kept: Sequence[Annotation], *, seed: int) -> dict[str, list[Annota
 def judge_requests(
     candidates: Mapping[str, Sequence[Annotation]],
     examples: Mapping[str, Example],
-    teacher: Teacher,
-    *,
-    parameters: Mapping[str, Json],
+    asker: Asker,
 ) -> list[Request]:
     """Ask a teacher which rationale of each example is best; it is not told who wrote them.
 
     Args:
         candidates: From `judgeable`.
         examples: By id.
-        teacher: Who judges.
-        parameters: Its sampling parameters; `max_tokens` must be among them.
+        asker: Who judges.
 
     Returns:
         One request an example, in order.
     """
     return [
-        request_to(
-            teacher,
+        asker.request(
             judge_messages(examples[example_id], [item.rationale for item in found]),
-            parameters=parameters,
             role="judge",
             prompt=JUDGE,
             example_id=example_id,

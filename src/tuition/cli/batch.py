@@ -50,7 +50,7 @@ def write(
     check_terms(resolved.writers)
     table = batch_table(resolved, teacher)
     asked = BatchedTeacher(table)
-    requests = first_requests(resolved, table, asked)
+    requests = first_requests(resolved, table)
     place = Place(run=run_id(Path(resolved.out)), group=resolved.budget.scope)
     with Store(Path(resolved.store)) as store:
         account = Account(store=store, place=place, budget=resolved.budget)

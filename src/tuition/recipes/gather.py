@@ -16,7 +16,7 @@ from tuition.core.errors import BudgetSpent, TeacherError
 from tuition.core.records import Annotation, Json
 from tuition.core.rows import read_own_rows
 from tuition.core.run import Run
-from tuition.recipes.asking import Writer, annotation_row, ask_panelist
+from tuition.recipes.asking import Writer, annotation_row
 from tuition.recipes.check import check_terms
 from tuition.recipes.common import Bench
 from tuition.recipes.routing import Routed, ask_by_route, assemble, choose_used
@@ -70,13 +70,13 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     before = next((event for event in run.events() if event["event"] == "annotated"), None)
     if before is not None:
         return _read_back(run, before)
-    panel = assemble(config, route=route, routing=routing)
-    for panelist in panel.everyone:
+    panel = assemble(config, route=route, routing=routing).paid_by(bench.account, train=bench.splits.train)
+    for asker in panel.everyone:
         # A price that is unknown under a limit is refused now, and not after the others are paid.
-        ask_panelist(bench, panelist, [])
+        asker.ask([])
     writers = {
-        name: Writer(bench, panelist, verifier=panel.verifier_of(name))
-        for name, panelist in panel.writers.items()
+        name: Writer(asker, bench.train, verifier=panel.verifier_of(name))
+        for name, asker in panel.writers.items()
     }
     orders = ask_by_route(bench, writers, panel, route=route, routing=routing)
     found = {name: writer.result for name, writer in writers.items()}

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
 
-from tuition.annotation import Account, AnnotationConfig
+from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import (
     ANNOTATORS,
     RevisionConfig,
@@ -69,8 +69,12 @@ def run(store, draft, by, teacher=None, example=ASKED, budget=None, **more):
     account = Account(store=store, place=PLACE, budget=budget or Budget())
     drafts = draft if isinstance(draft, list) else [draft]
     examples = {example.id: example} | more.pop("examples", {})
-    teacher = teacher or named("ada")
-    return revise(drafts, examples, by=by, teacher=teacher, account=account, **(given | more))
+    how = {name: more.pop(name) for name in ("revision",) if name in more}
+    panel = more.pop("panel", [])
+    asker, *others = [
+        Asker(teacher=one, account=account, **(given | more)) for one in (teacher or named("ada"), *panel)
+    ]
+    return revise(drafts, examples, by=by, asker=asker, panel=others, **how)
 
 
 def roles(teacher):
@@ -178,10 +182,8 @@ def test_a_teacher_that_holds_itself_to_a_schema_is_given_one_and_read_as_tolera
     schema = form["json_schema"]["schema"]
     assert set(schema["properties"]) == set(schema["required"]) == set(json.loads(OBJECT))
     assert item.request_keys == (teacher.seen[0].key,)
-    planned = revision_requests(
-        [WRONG], {"q": ASKED}, by="clear_one_call", teacher=teacher,
-        train=[], config=CONFIG, parameters={"max_tokens": 60},
-    )  # fmt: skip
+    asker = Asker(teacher=teacher, task=ToyTask(), config=CONFIG, parameters={"max_tokens": 60})
+    planned = revision_requests([WRONG], {"q": ASKED}, by="clear_one_call", asker=asker)
     assert teacher.seen[0].key in {item.request.key for item in planned}
     late = dataclasses.replace(WRONG, text=WRONG.text.replace("Then", "And then"))
     [item] = run(store, late, "clear_one_call", holding(**{"JSON:": OBJECT[:-1]})).annotations
@@ -347,10 +349,9 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_spent(store):
 
 
 def plan(by, draft=WRONG, example=ASKED, **more):
-    return revision_requests(
-        [draft], {"q": example}, by=by, teacher=named("ada"), panel=[named("bela")],
-        train=[], config=CONFIG, parameters={"max_tokens": 60}, **more,
-    )  # fmt: skip
+    given = {"task": ToyTask(), "config": CONFIG, "parameters": {"max_tokens": 60}}
+    asker, other = (Asker(teacher=named(name), **given) for name in ("ada", "bela"))
+    return revision_requests([draft], {"q": example}, by=by, asker=asker, panel=[other], **more)
 
 
 @pytest.mark.parametrize("by", ANNOTATORS)

@@ -22,8 +22,8 @@ def answer_only(cases: Sequence[Case], session: Session) -> None:
         cases: The drafts; each is finished or given up.
         session: Who is asked.
     """
-    config = session.config
-    shown = Demonstrations(session.train, k=config.examples, seed=session.seed, by=config.examples_by)
+    asker, config = session.asker, session.asker.config
+    shown = Demonstrations(asker.train, k=config.examples, seed=asker.seed, by=config.examples_by)
     requests = [
         session.request(
             case,
@@ -34,7 +34,7 @@ def answer_only(cases: Sequence[Case], session: Session) -> None:
         for case in cases
     ]
     for case, reply in session.ask(cases, requests, what="answer"):
-        session.close(case, "", session.read(reply, case.example), kind="answer", finish=reply.finish)
+        session.close(case, "", session.asker.read(reply, case.example), kind="answer", finish=reply.finish)
 
 
 def repair(cases: Sequence[Case], session: Session) -> None:
@@ -58,14 +58,14 @@ def repair(cases: Sequence[Case], session: Session) -> None:
         for case in waiting
     ]
     for case, reply in session.ask(waiting, requests, what="repair"):
-        answer, text = session.read(reply, case.example), session.suffix(reply)
+        answer, text = session.asker.read(reply, case.example), session.suffix(reply)
         steps = lumped(split_steps(text), session.revision.max_steps)
         case.first_wrong = first_difference([_plain(step) for step in case.steps], [_plain(s) for s in steps])
         session.says(case, "kept all" if case.first_wrong is None else f"changed step {case.first_wrong + 1}")
-        is_same = is_same_answer(answer, case.draft.answer, case.example, task=session.task)
+        is_same = is_same_answer(answer, case.draft.answer, case.example, task=session.asker.task)
         if case.first_wrong is None and not is_same:
             case.first_wrong = len(case.steps)
-            case.said[-1] = f"{session.teacher.name}: answer corrected"
+            case.said[-1] = f"{session.asker.name}: answer corrected"
         is_forced = case.example.answer is not None
         session.close(case, text, answer, finish=reply.finish, is_forced=is_forced)
 
@@ -79,7 +79,7 @@ def _hints(cases: Sequence[Case], session: Session) -> dict[str, Example]:
     hints = {case.example.id: case.example for case in cases if case.example.answer is not None}
     bare = [case for case in cases if case.example.id not in hints]
     for case, reply in session.ask(bare, session.chains(bare), what="hint"):
-        answer = session.read(reply, case.example)
+        answer = session.asker.read(reply, case.example)
         if answer is None:
             session.give_up(case, "malformed", "the teacher's own answer, which is the hint, cannot be read")
         else:

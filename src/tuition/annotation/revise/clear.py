@@ -94,7 +94,7 @@ def _mend(cases: Sequence[Case], session: Session) -> None:
     ]
     for case, reply in session.ask(cases, requests, what="revision"):
         session.says(case, f"mended from step {_place(case) + 1}")
-        answer = session.read(reply, case.example)
+        answer = session.asker.read(reply, case.example)
         session.close(case, case.joined(session.suffix(reply)), answer, finish=reply.finish)
 
 
@@ -115,7 +115,7 @@ def _confirm(cases: Sequence[Case], session: Session) -> None:
     ]
     right: list[tuple[Case, str]] = []
     for case, reply in session.ask(cases, requests, what="answer"):
-        answer = session.read(reply, case.example)
+        answer = session.asker.read(reply, case.example)
         if answer is None:
             session.give_up(case, _UNREADABLE, "no answer can be read behind steps that are right")
         else:
@@ -128,7 +128,7 @@ def _keep(cases: Sequence[tuple[Case, str]], session: Session) -> None:
     anew: list[Case] = []
     for case, answer in cases:
         policy = session.revision.when_right
-        if not is_same_answer(answer, case.draft.answer, case.example, task=session.task):
+        if not is_same_answer(answer, case.draft.answer, case.example, task=session.asker.task):
             session.says(case, "answer corrected")
             case.first_wrong = len(case.steps)
             policy = "keep"
@@ -178,7 +178,7 @@ def _take(case: Case, reply: Reply, session: Session) -> str | None:
     if found is not None and found.is_repaired:
         session.says(case, "JSON repaired")
     stated = "" if found is None else f"The answer is {found.answer.rstrip('.')}."
-    answer = session.task.read(stated, case.example)
+    answer = session.asker.task.read(stated, case.example)
     if found is None or answer is None:
         session.says(case, "JSON unreadable" if found is None else "answer unreadable")
         return None
@@ -216,7 +216,7 @@ def clear_panel(cases: Sequence[Case], session: Session) -> None:
 def _vote(cases: Sequence[Case], session: Session) -> None:
     votes: dict[int, dict[str, str | None]] = {i: {} for i, case in enumerate(cases) if case.is_open}
     places = {id(cases[i]): i for i in votes}
-    for teacher in (session.teacher, *session.panel):
+    for asker in (session.asker, *session.panel):
         waiting = [cases[i] for i in votes if cases[i].is_open]
         requests = [
             session.request(
@@ -224,14 +224,14 @@ def _vote(cases: Sequence[Case], session: Session) -> None:
                 locate_messages(case.example, case.steps),
                 role="judge_step",
                 prompt=LOCATE,
-                teacher=teacher,
+                asker=asker,
             )
             for case in waiting
         ]
-        for case, reply in session.ask(waiting, requests, what="first wrong", teacher=teacher, needs=False):
+        for case, reply in session.ask(waiting, requests, what="first wrong", asker=asker, needs=False):
             k = read_location(reply.text, len(case.steps))
-            votes[places[id(case)]][teacher.name] = None if k is None else str(k)
-            session.says(case, _named(k, len(case.steps)), teacher=teacher)
+            votes[places[id(case)]][asker.name] = None if k is None else str(k)
+            session.says(case, _named(k, len(case.steps)), asker=asker)
     for i, label in zip(votes, majority(list(votes.values())), strict=True):
         if label is None:
             session.give_up(cases[i], _UNREADABLE, "no teacher's first wrong step can be read")
@@ -249,15 +249,15 @@ def _verify(cases: Sequence[Case], session: Session) -> None:
     # A label would say what the text should lead to; without one it is held against its own answer.
     examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
     by_id = {case.example.id: case for case in cases if case.made is not None}
-    asked = verifiable([case.made for case in by_id.values() if case.made], examples, task=session.task)
-    requests = verify_requests(asked, examples, second, parameters=session.parameters_for(second))
+    asked = verifiable([case.made for case in by_id.values() if case.made], examples, task=session.asker.task)
+    requests = verify_requests(asked, examples, second)
     waiting = [by_id[item.example_id] for item in asked]
-    answered = session.ask(waiting, requests, what="verification", teacher=second)
+    answered = session.ask(waiting, requests, what="verification", asker=second)
     made = [case.made for case, _ in answered if case.made is not None]
     found = verifications(
-        made, [reply for _, reply in answered], examples, task=session.task, verifier=second.name
+        made, [reply for _, reply in answered], examples, task=session.asker.task, verifier=second.name
     )
     for (case, _), check in zip(answered, found, strict=True):
         is_led = check.outcome == "leads"
-        session.says(case, "verified" if is_led else "unverified", teacher=second)
+        session.says(case, "verified" if is_led else "unverified", asker=second)
         case.settle(is_led)

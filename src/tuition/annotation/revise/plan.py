@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuition.annotation.annotate import annotation_requests
-from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.asker import Asker
 from tuition.annotation.demonstrations import Demonstrations
-from tuition.annotation.prompts import VERIFY, request_to, verify_messages
+from tuition.annotation.prompts import VERIFY, verify_messages
 from tuition.annotation.revise import prompts
 from tuition.annotation.revise.annotators import check_annotator
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.session import draft_steps, draft_text
-from tuition.core.protocols import Teacher
-from tuition.core.records import Example, Json, Message, Prediction, Request
+from tuition.core.records import Example, Message, Prediction, Request
 
 __all__ = ["Calls", "Planned", "expected_calls", "revision_requests"]
 
 _REVISION = RevisionConfig()
-_PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
 _UNREADABLE: Final = 0.05
 """Share of replies in one object expected to be beyond repair; a guess, to be seen in the price alone."""
 
@@ -165,13 +163,9 @@ def revision_requests(
     examples: Mapping[str, Example],
     *,
     by: str,
-    teacher: Teacher,
-    panel: Sequence[Teacher] = (),
-    train: Sequence[Example],
-    config: AnnotationConfig,
+    asker: Asker,
+    panel: Sequence[Asker] = (),
     revision: RevisionConfig = _REVISION,
-    seed: int = 0,
-    parameters: Mapping[str, Json] = _PARAMETERS,
 ) -> list[Planned]:
     """Make every request that `revise` may make, with how often it is made, and ask nobody.
 
@@ -183,31 +177,22 @@ def revision_requests(
         drafts: The student's own explanations, one an example.
         examples: By id, those of the drafts at least.
         by: A name in `ANNOTATORS`.
-        teacher: Who annotates.
+        asker: Who annotates.
         panel: The other teachers.
-        train: The training split, from which demonstrations are drawn.
-        config: Demonstrations and prompts.
         revision: What a revising annotator does.
-        seed: Of the demonstrations.
-        parameters: Sampling parameters; `max_tokens` must be among them.
 
     Returns:
         Draft by draft, in the order in which they would be asked.
     """
-    others = [item for item in panel if item.name != teacher.name] if by == "clear_panel" else []
-    check_annotator(by, [teacher, *others])
+    others = [item for item in panel if item.name != asker.name] if by == "clear_panel" else []
+    check_annotator(by, [who.teacher for who in (asker, *others)])
+    examined = [examples[draft.example_id] for draft in drafts]
     chains = {
-        forced: annotation_requests(
-            [examples[draft.example_id] for draft in drafts],
-            teacher,
-            train=train,
-            config=config.model_copy(update={"forced": forced}),
-            seed=seed,
-            parameters=parameters,
-        )
+        forced: annotation_requests(examined, asker.how(forced=forced))
         for forced in {by == "chain_gold", False}
     }
-    shown = Demonstrations(train, k=config.examples, seed=seed, by=config.examples_by)
+    config = asker.config
+    shown = Demonstrations(asker.train, k=config.examples, seed=asker.seed, by=config.examples_by)
     planned: list[Planned] = []
     for i, draft in enumerate(drafts):
         example, steps = examples[draft.example_id], draft_steps(draft, revision.max_steps)
@@ -216,16 +201,16 @@ def revision_requests(
             if not way.prompt:
                 request = chains[way.role == "rationale"][i]
             else:
-                asked = [teacher, *others][way.teacher]
-                request = request_to(
-                    asked,
+                asked = [asker, *others][way.teacher]
+                own = prompts.parameters_of(
+                    way.prompt, asker.parameters, revision, has_json=asked.teacher.abilities.has_json
+                )
+                request = asked.request(
                     _messages(way, draft, example, steps=steps, shown=shown),
-                    parameters=prompts.parameters_of(
-                        way.prompt, parameters, revision, has_json=asked.abilities.has_json
-                    ),
                     role=way.role,
                     prompt=way.prompt,
                     example_id=example.id,
+                    **own,
                 )
             planned.append(Planned(request=request, calls=way.calls))
     return planned

@@ -11,9 +11,9 @@ from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows
 from tuition.core.run import Run
+from tuition.recipes.asking import asker_of
 from tuition.recipes.config import Experiment
 from tuition.recipes.labels.tally import HumanLabels, Tallies, Tally, in_one_form, tallies
-from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.reach import out_of_reach_first
 
@@ -120,20 +120,10 @@ class Labeller:
         return [in_one_form(row, item, self._task) for row, item in zip(rows, examples, strict=True)]
 
     def _ask(self, table: TeacherConfig, split: str, examples: Sequence[Example]) -> list[str | None]:
-        config, teacher = self.config, make_teacher(table)
-        solved = solve(
-            examples,
-            teacher,
-            train=self._shown,
-            task=self._task,
-            account=self._account.telling(f"{split} {table.name}"),
-            config=config.annotation,
-            seed=config.seed,
-            parameters=table.parameters(),
-            role="label",
-        )
+        asker = asker_of(self.config, table, account=self._account.telling(split), train=self._shown)
+        solved = solve(examples, asker, role="label")
         self._failures.update(f"{table.name}: {failure.kind}" for failure in solved.failures)
-        self._is_simulated |= teacher.abilities.is_simulated
+        self._is_simulated |= asker.teacher.abilities.is_simulated
         self._is_spent |= solved.spent
         if solved.spent and split != "train":
             unpaid = sum(failure.kind == "unpaid" for failure in solved.failures)

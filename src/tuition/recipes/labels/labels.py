@@ -17,12 +17,12 @@ from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits, bare, relabelled
+from tuition.recipes.asking import asker_of
 from tuition.recipes.check import check_terms
 from tuition.recipes.config import Experiment
 from tuition.recipes.labels.labeller import LABELS_FILE, Labeller, panel_of
 from tuition.recipes.labels.tally import HumanLabels
 from tuition.tasks.check import fits
-from tuition.teachers import make_teacher
 
 __all__ = ["Labelled", "check_labellers", "demonstrated", "label_splits", "look_at_asked", "stood_in"]
 
@@ -63,7 +63,7 @@ def check_labellers(config: Experiment, splits: Splits, train: Sequence[Example]
     if "train" in config.labels.asks:
         check_terms(panel_of(config))
     for table in panel_of(config):
-        if table.saw_answers and not make_teacher(table).abilities.reads_prompt:
+        if table.saw_answers and not asker_of(config, table).teacher.abilities.reads_prompt:
             raise ConfigError(
                 f"teacher {table.name!r} is a recording that was made with the gold answers in the prompt "
                 "(saw_answers = true); what it says is no label of its own. Take it out of the panel."

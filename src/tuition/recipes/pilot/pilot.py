@@ -13,12 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from tuition.annotation import (
-    Account,
-    Annotated,
-    health_table,
-    majority,
-)
+from tuition.annotation import Account, Annotated, Asker, health_table, majority
+from tuition.annotation.asker import LETTERS_PER_TOKEN
 from tuition.annotation.route import probe_of
 from tuition.annotation.verify import judge_requests, judgeable
 from tuition.core.budget import Cost, to_usd, worst_cost
@@ -28,19 +24,17 @@ from tuition.core.records import Annotation, Example, Json, Request, Usage
 from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
-from tuition.recipes.asking import Panelist
+from tuition.recipes.asking import asker_of
 from tuition.recipes.check import check_terms
 from tuition.recipes.common import choose_train
-from tuition.recipes.config import Experiment, route_of, task_of
+from tuition.recipes.config import Experiment, route_of
 from tuition.recipes.labels.labels import demonstrated
 from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.recipes.pilot.projection import project, similar_choice
-from tuition.recipes.pilot.trial import Desk, Trial
-from tuition.recipes.plan.pricing import LETTERS_PER_TOKEN
+from tuition.recipes.pilot.trial import Trial, all_requests, askers_of, try_out
 from tuition.recipes.ready import make_ready
 from tuition.recipes.routing import UNSOUND, price_rank
 from tuition.tasks.check import fits
-from tuition.teachers import make_teacher
 
 __all__ = ["pilot", "pilot_examples", "pilot_folder"]
 
@@ -118,39 +112,33 @@ def pilot(
         chosen = [bare(example) for example in chosen]
     folder = pilot_folder(config)
     with Store(Path(config.store)) as store:
-        desk = Desk(
-            config=config,
-            chosen=chosen,
-            shown=demonstrated(config, splits),
-            task=task_of(config),
-            account=Account(
-                store=store,
-                place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
-                budget=config.budget,
-                progress=None if listener is None else listener.progress,
-            ),
+        account = Account(
+            store=store,
+            place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
+            budget=config.budget,
+            progress=None if listener is None else listener.progress,
         )
-        panel = [Panelist(table, make_teacher(table)) for table in config.writers]
+        askers = askers_of(config, chosen, account=account, train=demonstrated(config, splits))
         if not is_confirmed:
-            _confirm(desk, panel)
-        trials = [desk.try_out(panelist) for panelist in panel]
-        figures = _figures(desk, trials, n=len(train))
+            _confirm(config, chosen, askers)
+        trials = [try_out(asker, chosen) for asker in askers]
+        figures = _figures(config, chosen, trials, n=len(train))
         figures["spend"] = store.spend(run_id(folder)).to_json()
     text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
     (folder / "pilot.json").write_text(text, encoding="utf-8")
     return json.loads(text)
 
 
-def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
+def _confirm(config: Experiment, chosen: Sequence[Example], askers: Sequence[Asker]) -> None:
     """Refuse what could cost more than may be paid unasked."""
-    budget, nano, unknown = desk.config.budget, 0, []
-    for panelist in panel:
-        teacher = panelist.teacher
-        requests = desk.all_requests(panelist)
-        kept = desk.account.store.kept([request.key for request in requests])
+    budget, nano, unknown = config.budget, 0, []
+    for asker in askers:
+        teacher = asker.teacher
+        requests = all_requests(asker, chosen)
+        kept = asker.kept(requests)
         worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
         if teacher.abilities.is_paid and None in worst:
-            unknown.append(panelist.table.name)
+            unknown.append(asker.name)
         nano += sum(cost or 0 for cost in worst) if teacher.abilities.is_paid else 0
     usd = to_usd(nano) or 0.0
     if usd > budget.confirm_above_usd:
@@ -165,19 +153,21 @@ def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
         )
 
 
-def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
+def _figures(
+    config: Experiment, chosen: Sequence[Example], trials: Sequence[Trial], *, n: int
+) -> dict[str, Json]:
     """Everything that is told, but for the money spent."""
-    config, routing = desk.config, route_of(desk.config)[1]
-    words = _words(desk, trials)
-    basis, right = _right(desk, trials, words)
-    success = {trial.name: _success(desk.chosen, trial.annotated) for trial in trials}
-    prices = {trial.name: price_rank(trial.panelist.teacher) for trial in trials}
-    tried = [_tried(trial, right.get(trial.name), desk=desk) for trial in trials]
+    routing = route_of(config)[1]
+    words = _words(chosen, trials)
+    basis, right = _right(chosen, trials, words)
+    success = {trial.name: _success(chosen, trial.annotated) for trial in trials}
+    prices = {trial.name: price_rank(trial.asker.teacher) for trial in trials}
+    tried = [_tried(trial, right.get(trial.name), chosen=chosen) for trial in trials]
 
     def similar(names: Sequence[str]) -> list[str]:
-        if len(names) < 2 or len(desk.chosen) < 2:
+        if len(names) < 2 or len(chosen) < 2:
             return []
-        return similar_choice(desk.chosen, {name: success[name] for name in names}, prices, routing=routing)
+        return similar_choice(chosen, {name: success[name] for name in names}, prices, routing=routing)
 
     def similar_share(names: Sequence[str]) -> Share | None:
         picked = [success[name][i] for i, name in enumerate(similar(names))]
@@ -185,7 +175,7 @@ def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
         return Share.of(round(sum(known)), len(known)) if known else None
 
     names = [trial.name for trial in trials]
-    judge, verdict_usd = _judge(desk, trials, tried)
+    judge, verdict_usd = _judge(config, chosen, trials, tried=tried)
     plans = project(
         tried,
         n=n,
@@ -199,14 +189,14 @@ def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
     oracle, share = oracle_of(right) if right else None, similar_share(names)
     return {
         "config": {"out": config.out, "seed": config.seed, "forced": config.annotation.forced},
-        "examples": len(desk.chosen),
+        "examples": len(chosen),
         "of": n,
-        "example_ids": [example.id for example in desk.chosen],
+        "example_ids": [example.id for example in chosen],
         "is_simulated": any(one.is_simulated for one in tried),
         "is_spent": any(trial.annotated.spent for trial in trials),
         "right_by": basis,
         "teachers": [one.to_json() for one in tried],
-        "replies": {trial.name: _replies(desk, trial) for trial in trials},
+        "replies": {trial.name: _replies(chosen, trial) for trial in trials},
         "agreement": _agreement(words),
         "some_right": None if oracle is None else oracle.to_json(),
         "similarity_kept": None if share is None else share.to_json(),
@@ -215,20 +205,18 @@ def _figures(desk: Desk, trials: Sequence[Trial], *, n: int) -> dict[str, Json]:
     }
 
 
-def _tried(trial: Trial, right: Sequence[bool | None] | None, *, desk: Desk) -> Tried:
-    found, name, n = trial.annotated, trial.name, len(desk.chosen)
+def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequence[Example]) -> Tried:
+    found, name, n = trial.annotated, trial.name, len(chosen)
     failures = Counter(failure.kind for failure in found.failures)
     [health] = health_table([*found.annotations, *found.dropped], {name: len(found.failures)})
     known = [value for value in right or () if value is not None]
     guessed = [
-        _chance(example)
-        for example, value in zip(desk.chosen, right or (), strict=False)
-        if value is not None
+        _chance(example) for example, value in zip(chosen, right or (), strict=False) if value is not None
     ]
     return Tried(
         teacher=name,
-        is_simulated=trial.panelist.teacher.abilities.is_simulated,
-        samples=trial.panelist.table.samples,
+        is_simulated=trial.asker.teacher.abilities.is_simulated,
+        samples=trial.asker.samples,
         kept=Share.of(len(found.annotations), n - failures["unpaid"]),
         right=Share.of(sum(known), len(known)) if known else None,
         usd_per_call=trial.usd,
@@ -247,10 +235,10 @@ def _chance(example: Example) -> float:
     return 0.5 if (example.answer or "").casefold() in ("yes", "no") else 0.0
 
 
-def _replies(desk: Desk, trial: Trial) -> list[dict[str, Json]]:
+def _replies(chosen: Sequence[Example], trial: Trial) -> list[dict[str, Json]]:
     """The first replies of a teacher, to be looked at."""
     found = {item.example_id: item for item in (*trial.annotated.dropped, *trial.annotated.annotations)}
-    asked = [example for example in desk.chosen if example.id in found]
+    asked = [example for example in chosen if example.id in found]
     return [
         {
             "example_id": example.id,
@@ -263,16 +251,16 @@ def _replies(desk: Desk, trial: Trial) -> list[dict[str, Json]]:
     ]
 
 
-def _words(desk: Desk, trials: Sequence[Trial]) -> list[dict[str, str | None]]:
+def _words(chosen: Sequence[Example], trials: Sequence[Trial]) -> list[dict[str, str | None]]:
     """By example the answers of the teachers that solve; answers that mean the same in the same words."""
     rows: list[dict[str, str | None]] = []
-    for i, example in enumerate(desk.chosen):
+    for i, example in enumerate(chosen):
         words: list[str] = []
         row: dict[str, str | None] = {}
         for trial in trials:
             said = trial.said[i]
             if said is not None:
-                same = (word for word in words if _same(said, word, example, task=desk.task))
+                same = (word for word in words if _same(said, word, example, task=trial.asker.task))
                 said = next(same, said)
                 words.append(said)
             if trial.solved:
@@ -286,10 +274,10 @@ def _same(answer: str, other: str, example: Example, *, task: Task) -> bool:
 
 
 def _right(
-    desk: Desk, trials: Sequence[Trial], words: Sequence[Mapping[str, str | None]]
+    chosen: Sequence[Example], trials: Sequence[Trial], words: Sequence[Mapping[str, str | None]]
 ) -> tuple[str, dict[str, list[bool | None]]]:
     """Hold the teachers' answers against labels, or where there are none against what most of them say."""
-    labels = [example.answer for example in desk.chosen]
+    labels = [example.answer for example in chosen]
     basis = "labels"
     solving = sum(trial.solved for trial in trials)
     if not solving:
@@ -305,8 +293,8 @@ def _right(
             right[trial.name] = [
                 None
                 if label is None or example.id not in trial.answered
-                else said is not None and _same(said, label, example, task=desk.task)
-                for example, label, said in zip(desk.chosen, labels, trial.said, strict=True)
+                else said is not None and _same(said, label, example, task=trial.asker.task)
+                for example, label, said in zip(chosen, labels, trial.said, strict=True)
             ]
     return basis, right
 
@@ -333,36 +321,30 @@ def _success(examples: Sequence[Example], found: Annotated) -> list[float | None
     return [float(example.id in good) if example.id in there else None for example in examples]
 
 
-def _judge(desk: Desk, trials: Sequence[Trial], tried: Sequence[Tried]) -> tuple[str, float | None]:
+def _judge(
+    config: Experiment, chosen: Sequence[Example], trials: Sequence[Trial], *, tried: Sequence[Tried]
+) -> tuple[str, float | None]:
     """Say who would judge, and guess what a verdict costs; where none is named, the one most often right."""
-    named = {table.name: table for table in desk.config.teacher}.get(route_of(desk.config)[1].judge)
-    judge = None if named is None else Panelist(named, make_teacher(named))
+    named = {table.name: table for table in config.teacher}.get(route_of(config)[1].judge)
+    judge = None if named is None else asker_of(config, named)
     if judge is None:
-        able = [(trial, one) for trial, one in zip(trials, tried, strict=True) if _reads(trial.panelist)]
-        best = max(able, key=lambda pair: pair[1].right.share if pair[1].right else 0.0, default=None)
-        judge = best[0].panelist if best else None
-    if judge is None or not _reads(judge):
+        right = {one.teacher: one.right.share if one.right else 0.0 for one in tried}
+        able = [trial.asker for trial in trials if trial.asker.teacher.abilities.reads_prompt]
+        judge = max(able, key=lambda asker: right[asker.name], default=None)
+    if judge is None or not judge.teacher.abilities.reads_prompt:
         return "", None
     kept: list[Annotation] = [item for trial in trials for item in trial.annotated.annotations]
-    requests = judge_requests(
-        judgeable(kept, seed=desk.config.seed),
-        {example.id: example for example in desk.chosen},
-        judge.teacher,
-        parameters=judge.table.parameters(),
-    )
+    examples = {example.id: example for example in chosen}
+    requests = judge_requests(judgeable(kept, seed=config.seed), examples, judge)
     costs = [_verdict_cost(request, judge) for request in requests]
     if not judge.teacher.abilities.is_paid or not costs:
-        return judge.table.name, 0.0
+        return judge.name, 0.0
     known = [cost for cost in costs if cost is not None]
     usd = to_usd(sum(known)) if len(known) == len(costs) else None
-    return judge.table.name, None if usd is None else usd / len(desk.chosen)
+    return judge.name, None if usd is None else usd / len(chosen)
 
 
-def _reads(panelist: Panelist) -> bool:
-    return panelist.teacher.abilities.reads_prompt
-
-
-def _verdict_cost(request: Request, judge: Panelist) -> int | None:
+def _verdict_cost(request: Request, judge: Asker) -> int | None:
     letters = sum(len(message.content) for message in request.messages)
     usage = Usage(prompt_tokens=int(letters / LETTERS_PER_TOKEN), completion_tokens=_VERDICT_TOKENS)
     return Cost.of(usage, judge.teacher.price).nano

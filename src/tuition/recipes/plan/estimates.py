@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from tuition.annotation.asker import EXPECTED_SHARE, guess
 from tuition.core.budget import Price, to_usd
 from tuition.core.records import Record, Request
 from tuition.core.store import Store
-from tuition.recipes.plan.pricing import EXPECTED_SHARE, guess
 
 __all__ = ["Estimate", "estimates_of"]
 

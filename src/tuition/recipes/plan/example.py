@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal, Self
 
+from tuition.annotation import Asker
 from tuition.annotation.allocation import by_expected_price
-from tuition.annotation.prompts import request_to, verify_messages
+from tuition.annotation.asker import EXPECTED_SHARE, LETTERS_PER_TOKEN
+from tuition.annotation.prompts import verify_messages
 from tuition.annotation.revise import BLIND, Planned, revision_requests
 from tuition.annotation.revise.prompts import is_short
 from tuition.core.budget import NANO, to_usd
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction
-from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.plan.pricing import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, PricedCall, price_call
+from tuition.recipes.plan.pricing import LOW_SHARE, PricedCall, price_call
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.rounds.staff import cheapest_other
 
@@ -155,7 +157,7 @@ def sample_of(pool: Sequence[Example], *, seed: int) -> list[Example]:
 class ExamplePricer:
     """Prices one example of an active run, as its rounds would ask about it."""
 
-    def __init__(self, config: Elad, everyone: Sequence[Panelist], pool: Sequence[Example]) -> None:
+    def __init__(self, config: Elad, everyone: Sequence[Asker], pool: Sequence[Example]) -> None:
         """Ask nobody.
 
         Args:
@@ -164,8 +166,8 @@ class ExamplePricer:
             pool: Its examples, without labels unless those are used.
         """
         self._config = config
-        self._everyone = {who.table.name: who for who in everyone}
-        self._by_name = {who.teacher.name: who.teacher for who in everyone}
+        self._everyone = {who.name: who for who in everyone}
+        self._by_name = {who.name: who.teacher for who in everyone}
         self._writers = [table.name for table in config.writers]
         self._pool = pool
         self._sample = sample_of(pool, seed=config.seed)
@@ -249,13 +251,9 @@ class ExamplePricer:
             drafts,
             {item.id: item for item in self._sample},
             by=by,
-            teacher=who.teacher,
-            panel=[other.teacher for other in self._everyone.values() if other.table.name != name],
-            train=self._pool,
-            config=annotation_of(config, who.table, who.teacher),
+            asker=dataclasses.replace(who, train=self._pool),
+            panel=list(self._everyone.values()),
             revision=config.revision,
-            seed=config.seed,
-            parameters=who.table.parameters(),
         )
         found: dict[str, list[Planned]] = {item.id: [] for item in self._sample}
         for one in planned:
@@ -299,17 +297,17 @@ class ExamplePricer:
         if check == "sample":
             return self._written(name, "chain")
         other = cheapest_other(list(self._everyone.values()), name)
-        return self._written(other.table.name, "chain") if check == "panel" else self._verified(name, other)
+        return self._written(other.name, "chain") if check == "panel" else self._verified(name, other)
 
-    def _verified(self, name: str, who: Panelist) -> ExamplePrice:
+    def _verified(self, name: str, who: Asker) -> ExamplePrice:
         """Calls that show a reply which is not written yet; a text of a guessed length stands for it."""
-        longest = self._everyone[name].table.max_tokens
+        longest = next(table.max_tokens for table in self._config.teacher if table.name == name)
         sizes = [round(share * longest * LETTERS_PER_TOKEN) for share in (LOW_SHARE, EXPECTED_SHARE, 1.0)]
         found: list[list[Use]] = []
         ends: tuple[_End, ...] = ("low", "expected", "high")
         for size, end in zip(sizes, ends, strict=True):
             shown = [verify_messages(item, "x" * size) for item in self._sample]
-            requests = [request_to(who.teacher, one, parameters=who.table.parameters()) for one in shown]
+            requests = [who.request(one) for one in shown]
             found.append([_one(price_call(request, who.teacher), end) for request in requests])
         low, expected, high = found
         return _across(

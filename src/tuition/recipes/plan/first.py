@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tuition.annotation import annotation_requests
 from tuition.core.errors import ConfigError, near_name, some_of
-from tuition.core.protocols import Teacher
 from tuition.core.records import Request
 from tuition.recipes import RECIPES
-from tuition.recipes.asking import annotation_of
+from tuition.recipes.asking import asker_of
 from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of
 from tuition.recipes.plan.routes import asked_for_certain
@@ -48,13 +47,12 @@ def batch_table(config: Experiment, name: str) -> TeacherConfig:
     return table
 
 
-def first_requests(config: Experiment, table: TeacherConfig, teacher: Teacher) -> list[Request]:
+def first_requests(config: Experiment, table: TeacherConfig) -> list[Request]:
     """Make what a run asks a teacher first of all, whatever others answer.
 
     Args:
         config: Of the run.
         table: The teacher's.
-        teacher: Made of it.
 
     Returns:
         The requests for its rationales.
@@ -78,12 +76,4 @@ def first_requests(config: Experiment, table: TeacherConfig, teacher: Teacher) -
     examples = asked_for_certain(
         choose_train(config, splits), table.name, route=route, routing=routing, config=config
     )
-    return annotation_requests(
-        examples,
-        teacher,
-        train=splits.train,
-        config=annotation_of(config, table, teacher),
-        seed=config.seed,
-        samples=table.samples,
-        parameters=table.parameters(),
-    )
+    return annotation_requests(examples, asker_of(config, table, train=splits.train), samples=table.samples)

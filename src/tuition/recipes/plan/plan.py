@@ -7,13 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.annotation import annotation_requests
-from tuition.annotation.config import AnnotationConfig
-from tuition.core.protocols import Teacher
+from tuition.annotation import Asker, annotation_requests
 from tuition.core.records import Example, Json, Record, canonical_json
 from tuition.core.splits import Splits
 from tuition.recipes import RECIPES
-from tuition.recipes.asking import annotation_of
+from tuition.recipes.asking import asker_of
 from tuition.recipes.check import blind_notes, check_terms
 from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of, task_of
@@ -26,7 +24,6 @@ from tuition.recipes.plan.routes import RoutePlan, RoutePricer, asked_for_certai
 from tuition.recipes.ready import make_ready
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.routing import assemble
-from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
 __all__ = ["Plan", "plan_of"]
@@ -98,8 +95,7 @@ def plan_of(config: Experiment) -> Plan:
     plans: list[TeacherPlan] = []
     asked = config.teacher if _annotates(config) or _examines_teachers(config) else ()
     for table in {table.name: table for table in (*asked, *panel_of(config))}.values():
-        teacher = make_teacher(table)
-        calls = _calls(config, splits, table=table, teacher=teacher)
+        calls = _calls(config, splits, table=table)
         plans.append(plan_calls(table.name, calls, kept=kept_in(config.store, list(calls))))
     routes: list[RoutePlan] = []
     rounds: RoundsPlan | None = None
@@ -163,40 +159,27 @@ def _examines_teachers(config: Experiment) -> bool:
     return config.recipe == "ask_teacher" or "teachers" in config.evaluation.baselines
 
 
-def _calls(
-    config: Experiment, splits: Splits, *, table: TeacherConfig, teacher: Teacher
-) -> dict[str, PricedCall]:
+def _calls(config: Experiment, splits: Splits, *, table: TeacherConfig) -> dict[str, PricedCall]:
     """Every call to one teacher, once."""
-    train = stood_in(config, splits.train)
-    free = config.annotation.model_copy(update={"forced": False})
+    asker = asker_of(config, table, train=stood_in(config, splits.train))
+    free = asker.how(forced=False)
+    as_panel = dataclasses.replace(free, train=demonstrated(config, splits))
 
-    def priced(
-        examples: Sequence[Example], *, how: AnnotationConfig, samples: int, shown: Sequence[Example] = train
-    ) -> list[PricedCall]:
-        requests = annotation_requests(
-            examples,
-            teacher,
-            train=shown,
-            config=how,
-            seed=config.seed,
-            samples=samples,
-            parameters=table.parameters(),
-        )
-        return [price_call(request, teacher, longer=how.longer) for request in requests]
+    def priced(examples: Sequence[Example], asker: Asker, samples: int = 1) -> list[PricedCall]:
+        requests = annotation_requests(examples, asker, samples=samples)
+        return [price_call(request, asker.teacher, longer=asker.config.longer) for request in requests]
 
     def look(examples: Sequence[Example]) -> list[str]:
-        calls = priced(examples[: config.evaluation.limit], how=free, samples=1)
+        calls = priced(examples[: config.evaluation.limit], free)
         return [canonical_json(call.to_json()) for call in calls]
 
     def look_as_panel(examples: Sequence[Example]) -> list[str]:
-        calls = priced(examples, how=free, samples=1, shown=demonstrated(config, splits))
-        return [canonical_json(call.to_json()) for call in calls]
+        return [canonical_json(call.to_json()) for call in priced(examples, as_panel)]
 
     calls: list[PricedCall] = []
     rows: list[str] = []
     if _annotates(config) and table in config.teacher:
-        how = annotation_of(config, table, teacher)
-        calls += priced(_certain(config, _stood_for(config, splits), table), how=how, samples=table.samples)
+        calls += priced(_certain(config, _stood_for(config, splits), table), asker, asker.samples)
     if _examines_teachers(config) and table in config.teacher:
         rows += look(splits.valid) + (splits.test.check(look) if splits.test is not None else [])
     if table in panel_of(config):

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from tuition.annotation import annotation_requests
 from tuition.core.records import Example, Json, Record, option_letter
 from tuition.recipes import RECIPES
-from tuition.recipes.asking import annotation_of
+from tuition.recipes.asking import asker_of
 from tuition.recipes.config import Experiment
-from tuition.teachers import make_teacher
 
 __all__ = ["Preview", "Spread", "preview_of", "spread_of"]
 
@@ -71,19 +70,11 @@ def preview_of(config: Experiment, example: Example, *, asked: Example, shown: S
     tables = config.writers if asks else config.teacher * (config.recipe == "ask_teacher")
     prompt: tuple[dict[str, Json], ...] = ()
     for table in tables[:1]:
-        teacher = make_teacher(table)
-        how = annotation_of(config, table, teacher)
+        asker = asker_of(config, table, train=shown)
         if config.selects_in_rounds or not asks:
-            how = how.model_copy(update={"forced": False})
-        if teacher.abilities.reads_prompt:
-            [request, *_] = annotation_requests(
-                [asked],
-                teacher,
-                train=shown,
-                config=how,
-                seed=config.seed,
-                parameters=table.parameters(),
-            )
+            asker = asker.how(forced=False)
+        if asker.teacher.abilities.reads_prompt:
+            [request] = annotation_requests([asked], asker)
             prompt = tuple({"role": one.role, "content": one.content} for one in request.messages)
     return Preview(
         id=example.id,

@@ -6,29 +6,24 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuition.annotation.asker import longer_of
-from tuition.core.budget import Cost, Price, to_usd, worst_cost
+from tuition.annotation.asker import EXPECTED_SHARE, guess, longer_of
+from tuition.core.budget import to_usd, worst_cost
 from tuition.core.protocols import Teacher
-from tuition.core.records import Record, Request, Usage
+from tuition.core.records import Record, Request
 from tuition.core.store import Store
 
 __all__ = [
-    "EXPECTED_SHARE",
-    "LETTERS_PER_TOKEN",
     "LOW_SHARE",
     "PricedCall",
     "TeacherPlan",
-    "guess",
     "kept_in",
     "plan_calls",
     "price_call",
     "sum_usd",
 ]
 
-LETTERS_PER_TOKEN = 4.0
-"""Of English text; only the worst case is a bound, the rest are guesses and are called so."""
-LOW_SHARE, EXPECTED_SHARE = 0.1, 0.35
-"""Shares of `max_tokens` that an answer is guessed to use."""
+LOW_SHARE = 0.1
+"""Share of `max_tokens` that a short answer is guessed to use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,24 +98,6 @@ def price_call(request: Request, teacher: Teacher, *, longer: float = 1.0) -> Pr
         high_calls=len(worst),
         dearest=(max(highs) if is_known else None) if is_paid else 0,
     )
-
-
-def guess(request: Request, price: Price | None, share: float) -> Cost:
-    """Guess what a call costs from the letters of its prompt.
-
-    Args:
-        request: With its `max_tokens`.
-        price: None: unknown.
-        share: Of `max_tokens`, that the answer will use.
-
-    Returns:
-        The guess; its cost is None where the price is unknown.
-    """
-    letters = sum(len(message.content) for message in request.messages)
-    bound = request.parameters["max_tokens"]
-    assert isinstance(bound, int)
-    usage = Usage(prompt_tokens=round(letters / LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
-    return Cost.of(usage, price)
 
 
 def kept_in(path: str, keys: Sequence[str]) -> Collection[str]:

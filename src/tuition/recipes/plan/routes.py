@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 from tuition.annotation import Route, RoutingConfig, annotation_requests
-from tuition.annotation.prompts import judge_messages, request_to, verify_messages
+from tuition.annotation.asker import EXPECTED_SHARE, LETTERS_PER_TOKEN
+from tuition.annotation.prompts import judge_messages, verify_messages
 from tuition.annotation.route import drawn_order, probe_of
 from tuition.core.records import Example, Message, Record
-from tuition.recipes.asking import Panelist, annotation_of
+from tuition.recipes.asking import asker_of
 from tuition.recipes.config import Experiment, route_of
 from tuition.recipes.plan.pricing import (
-    EXPECTED_SHARE,
-    LETTERS_PER_TOKEN,
     LOW_SHARE,
     PricedCall,
     TeacherPlan,
@@ -24,7 +23,6 @@ from tuition.recipes.plan.pricing import (
     price_call,
     sum_usd,
 )
-from tuition.teachers import make_teacher
 
 __all__ = ["RoutePlan", "RoutePricer", "asked_for_certain"]
 
@@ -86,7 +84,7 @@ class RoutePricer:
         self._examples = list(examples)
         self._shown = shown
         self._routing = route_of(config)[1]
-        self._everyone = {table.name: Panelist(table, make_teacher(table)) for table in config.teacher}
+        self._everyone = {table.name: asker_of(config, table, train=shown) for table in config.teacher}
         self._writers = {table.name: self._everyone[table.name] for table in config.writers}
         self._priced: dict[tuple[str, bool, range], _Priced] = {}
 
@@ -122,7 +120,7 @@ class RoutePricer:
 
     def _can_vote(self) -> bool:
         return all(
-            who.teacher.abilities.reads_prompt or not who.table.saw_answers for who in self._writers.values()
+            who.teacher.abilities.reads_prompt or not who.config.forced for who in self._writers.values()
         )
 
     def _plan(self, route: Route, *, is_chosen: bool) -> RoutePlan:
@@ -178,7 +176,7 @@ class RoutePricer:
 
     @property
     def _most_samples(self) -> int:
-        return max(who.table.samples for who in self._writers.values())
+        return max(who.samples for who in self._writers.values())
 
     def _asked(self, name: str, route: Route) -> list[Example]:
         return asked_for_certain(
@@ -193,7 +191,7 @@ class RoutePricer:
         return [example for example in self._examples if example.id not in probe]
 
     def _written(self, name: str, route: Route) -> int:
-        return len(self._asked(name, route)) * self._writers[name].table.samples
+        return len(self._asked(name, route)) * self._writers[name].samples
 
     def _somebody(self, examples: Sequence[Example], route: Route, *, further: bool = False) -> TeacherPlan:
         return _one_of([self._row(name, examples, route, further=further) for name in self._writers])
@@ -202,7 +200,7 @@ class RoutePricer:
         self, name: str, examples: Sequence[Example], route: Route, *, further: bool = False
     ) -> TeacherPlan:
         """What a teacher's first samples of some examples cost, or its further ones."""
-        samples = self._writers[name].table.samples
+        samples = self._writers[name].samples
         numbers = range(samples, samples + self._config.annotation.redraws) if further else range(samples)
         priced = self._all_priced(name, numbers, is_free=route == "vote")
         wanted = {example.id for example in examples}
@@ -214,19 +212,14 @@ class RoutePricer:
         place = (name, is_free, numbers)
         if place not in self._priced:
             who = self._writers[name]
-            how = annotation_of(self._config, who.table, who.teacher)
             requests = annotation_requests(
                 self._examples,
-                who.teacher,
-                train=self._shown,
-                config=how.model_copy(update={"forced": False}) if is_free else how,
-                seed=self._config.seed,
+                who.how(forced=False) if is_free else who,
                 samples=len(numbers),
                 first_sample=numbers.start,
-                parameters=who.table.parameters(),
             )
             calls = [
-                (request.example_id, price_call(request, who.teacher, longer=how.longer))
+                (request.example_id, price_call(request, who.teacher, longer=who.config.longer))
                 for request in requests
             ]
             kept = kept_in(self._config.store, [call.key for _, call in calls])
@@ -238,7 +231,7 @@ class RoutePricer:
         verify = self._config.annotation.verify
         names = list(authors) if verify == "self" else [verify]
         n = n if verify else 0
-        longest = max(self._writers[name].table.max_tokens for name in authors)
+        longest = max(table.max_tokens for table in self._config.writers if table.name in authors)
         rows = [
             plan_calls(f"{name}, verifying", self._second(name, n, verify_messages, tokens=longest), kept=())
             for name in names
@@ -247,7 +240,7 @@ class RoutePricer:
 
     def _verdicts(self, route: Route) -> TeacherPlan | None:
         """A verdict on every example; where no judge is named yet, by the first who could be one."""
-        texts = [who.table.max_tokens for who in self._writers.values() for _ in range(who.table.samples)]
+        texts = [table.max_tokens for table in self._config.writers for _ in range(table.samples)]
         name = self._routing.judge or next(iter(self._readers), "")
         if route != "judge" or name not in self._everyone or len(texts) < 2:
             return None
@@ -270,7 +263,7 @@ class RoutePricer:
         for i in range(n):
             example = self._examples[i % len(self._examples)]
             texts = [make(example, "x" * size) for size in sizes]
-            requests = [request_to(who.teacher, text, parameters=who.table.parameters()) for text in texts]
+            requests = [who.request(text) for text in texts]
             low, expected, high = (price_call(request, who.teacher) for request in requests)
             found[str(i)] = dataclasses.replace(
                 expected,

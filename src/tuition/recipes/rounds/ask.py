@@ -10,7 +10,7 @@ from tuition.annotation import Annotated, Unanswered
 from tuition.annotation.allocation import History, Look, allocate, by_expected_price, escalate
 from tuition.annotation.revise import RevisionFigures, revise, revision_figures
 from tuition.core.records import Annotation, Example, Prediction
-from tuition.recipes.asking import annotation_of, annotation_row
+from tuition.recipes.asking import annotation_row
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.second_look import look_again
 from tuition.recipes.rounds.staff import Asking
@@ -177,23 +177,14 @@ def _annotate(
     drafts: Mapping[str, Prediction],
     name: str,
 ) -> Annotated:
-    bench, who = course.bench, asking.panel.writers[name]
     blank = {item.id: Prediction(example_id=item.id, text="", answer=None) for item in items}
-    others = [other.teacher for other in asking.panel.everyone if other.table.name != name]
     return revise(
         [drafts.get(item.id, blank[item.id]) for item in items],
         course.pool,
         by=asking.by,
-        teacher=who.teacher,
-        panel=others,
-        train=tuple(course.pool.values()),
-        task=bench.task,
-        account=course.account,
-        config=annotation_of(bench.config, who.table, who.teacher),
+        asker=asking.panel.writers[name],
+        panel=asking.panel.everyone,
         revision=course.config.revision,
-        seed=bench.config.seed,
-        parameters=who.table.parameters(),
-        panel_parameters={other.table.name: other.table.parameters() for other in asking.panel.everyone},
     )
 
 

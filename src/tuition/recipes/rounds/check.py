@@ -10,7 +10,7 @@ from tuition.core.errors import ConfigError, near_name, some_of
 from tuition.core.protocols import Teacher
 from tuition.recipes.check import check_terms
 from tuition.recipes.rounds.config import Elad
-from tuition.recipes.routing import Panel, assemble, price_rank
+from tuition.recipes.routing import Panel, assemble, is_greedy, price_rank
 from tuition.selection import needs_of
 
 __all__ = ["check_rounds", "open_panel"]
@@ -32,7 +32,7 @@ def open_panel(config: Elad, *, has_valid: bool) -> Panel:
     """
     check_terms(config.writers)
     panel = assemble(config, route="all", routing=RoutingConfig())
-    teachers = {who.table.name: who.teacher for who in panel.everyone}
+    teachers = {asker.name: asker.teacher for asker in panel.everyone}
     check_rounds(config, teachers, has_valid=has_valid)
     return panel
 
@@ -131,8 +131,7 @@ def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
             f"{check} shows a teacher another one's reply, and {some_of(deaf)} replays recorded replies, "
             "whatever it is shown; set check = 'panel' or 'student'."
         )
-    greedy = [name for name, table in writers.items() if table.temperature == 0]
-    greedy += [name for name, table in writers.items() if (table.kind, table.temperature) == ("local", None)]
+    greedy = [name for name, table in writers.items() if is_greedy(table)]
     if allocation.check == "sample" and greedy:
         faults.append(
             f"{check} asks a teacher a second time, and {some_of(greedy)} answers at temperature 0, so that "

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tuition.annotation import Asker
 from tuition.annotation.allocation import SecondLook, agree
 from tuition.annotation.annotate import annotate
 from tuition.annotation.route import is_same_answer
 from tuition.annotation.verify import verifiable, verifications, verify_requests
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction
-from tuition.recipes.asking import Panelist, annotation_of, ask_panelist
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.staff import cheapest_other
 from tuition.recipes.routing import Panel
@@ -67,31 +67,19 @@ def look_again(
     return _asked_again(course, other, replies, sample=0)
 
 
-def _asked_again(course: Course, who: Panelist, replies: Sequence[Annotation], *, sample: int) -> LookedAgain:
+def _asked_again(course: Course, asker: Asker, replies: Sequence[Annotation], *, sample: int) -> LookedAgain:
     """Have a teacher answer by itself: another one, or the same a second time."""
-    bench = course.bench
-    came = annotate(
-        [course.pool[item.example_id] for item in replies],
-        who.teacher,
-        train=tuple(course.pool.values()),
-        task=bench.task,
-        account=course.account.telling(f"{who.table.name}, a second look"),
-        config=annotation_of(bench.config, who.table, who.teacher).model_copy(update={"forced": False}),
-        seed=bench.config.seed,
-        first_sample=sample,
-        parameters=who.table.parameters(),
-    )
+    examples = [course.pool[item.example_id] for item in replies]
+    came = annotate(examples, asker.how(forced=False), first_sample=sample)
     answers = {item.example_id: item.answer for item in (*came.annotations, *came.dropped)}
     return _compared(course, replies, answers, is_spent=came.spent)
 
 
-def _verified(course: Course, who: Panelist, replies: Sequence[Annotation]) -> LookedAgain:
+def _verified(course: Course, asker: Asker, replies: Sequence[Annotation]) -> LookedAgain:
     """Ask another teacher what follows from the reply."""
-    bench = course.bench
-    asked = verifiable(replies, course.pool, task=bench.task)
-    requests = verify_requests(asked, course.pool, who.teacher, parameters=who.table.parameters())
-    came = ask_panelist(bench, who, requests, account=course.account)
-    found = verifications(asked, came.replies, course.pool, task=bench.task, verifier=who.table.name)
+    asked = verifiable(replies, course.pool, task=asker.task)
+    came = asker.ask(verify_requests(asked, course.pool, asker), is_short=True)
+    found = verifications(asked, came.replies, course.pool, task=asker.task, verifier=asker.name)
     holds = {one.example_id: one.outcome == "leads" for one in found if one.outcome != "unanswered"}
     return LookedAgain(holds=holds, is_spent=came.refused is not None)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from tuition.annotation import annotation_requests
+from tuition.annotation import Asker, annotation_requests
 from tuition.annotation.allocation import History, Look
 from tuition.annotation.revise import BLIND
 from tuition.core.budget import to_usd
 from tuition.core.records import Example
-from tuition.recipes.asking import Panelist, annotation_of
-from tuition.recipes.plan.pricing import price_call
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.routing import Panel, price_rank
+from tuition.recipes.routing import price_rank
 
 __all__ = ["Asking", "asking_of", "cheapest_other"]
 
@@ -21,15 +20,9 @@ __all__ = ["Asking", "asking_of", "cheapest_other"]
 class Asking:
     """How a round asks."""
 
-    def __init__(self, course: Course, panel: Panel, *, by: str) -> None:
-        """Join the parts; `asking_of` makes them.
-
-        Args:
-            course: Of the run.
-            panel: The teachers.
-            by: The annotator's name.
-        """
-        self.panel = panel
+    def __init__(self, course: Course, *, by: str) -> None:
+        """Take the teachers of the run, paid in the round that is due; `by` names the annotator."""
+        self.panel = course.panel.paid_by(course.account, train=tuple(course.pool.values()))
         self.by = by
         self._course = course
 
@@ -55,7 +48,7 @@ class Asking:
         """
         is_priced = self._course.config.allocation.is_checked
         writers = self.panel.writers
-        return {name: self._price(example, who) if is_priced else 0.0 for name, who in writers.items()}
+        return {name: self._price(example, asker) if is_priced else 0.0 for name, asker in writers.items()}
 
     def cost_of(self, example: Example) -> float:
         """Guess what asking about an example costs, in the mean over the teachers.
@@ -66,19 +59,13 @@ class Asking:
         Returns:
             Dollars of one chain.
         """
-        prices = [self._price(example, who) for who in self.panel.writers.values()]
+        prices = [self._price(example, asker) for asker in self.panel.writers.values()]
         return sum(prices) / len(prices)
 
-    def _price(self, example: Example, who: Panelist) -> float:
-        config = annotation_of(self._course.bench.config, who.table, who.teacher)
-        [request] = annotation_requests(
-            [example],
-            who.teacher,
-            train=(),
-            config=config.model_copy(update={"forced": False}),
-            parameters=who.table.parameters(),
-        )
-        price = to_usd(price_call(request, who.teacher).expected)
+    def _price(self, example: Example, asker: Asker) -> float:
+        bare = dataclasses.replace(asker, train=()).how(forced=False)
+        [request] = annotation_requests([example], bare)
+        price = to_usd(asker.price(request).nano)
         assert price is not None  # `check_rounds` refuses unknown prices where they matter.
         return price
 
@@ -99,10 +86,10 @@ def asking_of(course: Course) -> Asking:
     by = config.annotator
     if by not in BLIND and (course.is_cold or course.is_blind):
         by = "chain"
-    return Asking(course, course.panel, by=by)
+    return Asking(course, by=by)
 
 
-def cheapest_other(everyone: Sequence[Panelist], name: str) -> Panelist:
+def cheapest_other(everyone: Sequence[Asker], name: str) -> Asker:
     """Say who looks at the replies of a teacher where another one is to look.
 
     Args:
@@ -112,5 +99,5 @@ def cheapest_other(everyone: Sequence[Panelist], name: str) -> Panelist:
     Returns:
         Of equally cheap ones the first.
     """
-    others = [who for who in everyone if who.table.name != name]
-    return min(others, key=lambda who: price_rank(who.teacher))
+    others = [asker for asker in everyone if asker.name != name]
+    return min(others, key=lambda asker: price_rank(asker.teacher))
