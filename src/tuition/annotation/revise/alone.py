@@ -61,11 +61,14 @@ def repair(cases: Sequence[Case], session: Session) -> None:
         answer, text = session.asker.read(reply, case.example), session.suffix(reply)
         steps = lumped(split_steps(text), session.revision.max_steps)
         case.first_wrong = first_difference([_plain(step) for step in case.steps], [_plain(s) for s in steps])
-        session.says(case, "kept all" if case.first_wrong is None else f"changed step {case.first_wrong + 1}")
         is_same = is_same_answer(answer, case.draft.answer, case.example, task=session.asker.task)
-        if case.first_wrong is None and not is_same:
+        if case.first_wrong is not None:
+            session.says(case, f"changed step {case.first_wrong + 1}", outcome="mended")
+        elif is_same:
+            session.says(case, "kept all", outcome="right")
+        else:
             case.first_wrong = len(case.steps)
-            case.said[-1] = f"{session.asker.name}: answer corrected"
+            session.says(case, "answer corrected", outcome="answer_wrong")
         is_forced = case.example.answer is not None
         session.close(case, text, answer, finish=reply.finish, is_forced=is_forced)
 

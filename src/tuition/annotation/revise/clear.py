@@ -93,7 +93,7 @@ def _mend(cases: Sequence[Case], session: Session) -> None:
         for case in cases
     ]
     for case, reply in session.ask(cases, requests, what="revision"):
-        session.says(case, f"mended from step {_place(case) + 1}")
+        session.says(case, f"mended from step {_place(case) + 1}", outcome="mended")
         answer = session.asker.read(reply, case.example)
         session.close(case, case.joined(session.suffix(reply)), answer, finish=reply.finish)
 
@@ -129,11 +129,11 @@ def _keep(cases: Sequence[tuple[Case, str]], session: Session) -> None:
     for case, answer in cases:
         policy = session.revision.when_right
         if not is_same_answer(answer, case.draft.answer, case.example, task=session.asker.task):
-            session.says(case, "answer corrected")
+            session.says(case, "answer corrected", outcome="answer_wrong")
             case.first_wrong = len(case.steps)
             policy = "keep"
         else:
-            session.says(case, "answer confirmed")
+            session.says(case, "answer confirmed", outcome="right")
         if policy == "keep":
             session.close(case, case.text, answer)
         elif policy == "chain":
@@ -176,18 +176,19 @@ def _take(case: Case, reply: Reply, session: Session) -> str | None:
     """Use a reply in one object: mend the draft, or give the answer behind steps that are right."""
     found = read_revision(reply.text, len(case.steps))
     if found is not None and found.is_repaired:
+        case.is_repaired = True
         session.says(case, "JSON repaired")
     stated = "" if found is None else f"The answer is {found.answer.rstrip('.')}."
     answer = session.asker.task.read(stated, case.example)
     if found is None or answer is None:
-        session.says(case, "JSON unreadable" if found is None else "answer unreadable")
+        session.says(case, "JSON unreadable" if found is None else "answer unreadable", outcome="unread")
         return None
     if found.first_wrong is None:
         session.says(case, "every step right")
         return answer
     k = case.first_wrong = found.first_wrong
     session.says(case, f"step {k + 1} {'wrong' if k < len(case.steps) else 'missing'}")
-    session.says(case, f"mended from step {k + 1}")
+    session.says(case, f"mended from step {k + 1}", outcome="mended")
     in_lines = len(case.text.splitlines()) > 1 or any(step[-1] not in ".!?" for step in found.steps[:-1])
     suffix = ("\n" if in_lines else " ").join(found.steps)
     session.close(case, case.joined(without_closing(suffix)), answer, finish=reply.finish)

@@ -15,7 +15,7 @@ from tuition.annotation.health import Unanswered, without_closing
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.prompts import is_short, parameters_of
 from tuition.annotation.revise.read import read_suffix
-from tuition.core.records import Annotation, Example, Message, Prediction, Reply, Request
+from tuition.core.records import Annotation, Example, Message, Prediction, Reply, Request, RevisionOutcome
 from tuition.core.steps import before_spill, join_steps, split_steps
 
 __all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped"]
@@ -69,8 +69,12 @@ class Case:
     steps: tuple[str, ...]
     first_wrong: int | None = None
     """As in `Annotation`."""
-    said: list[str] = field(default_factory=list)
-    """As in `Annotation.said_by`."""
+    history: list[str] = field(default_factory=list)
+    """As in `Annotation`."""
+    outcome: RevisionOutcome = ""
+    """As in `Annotation`."""
+    is_repaired: bool = False
+    """As in `Annotation`."""
     keys: list[str] = field(default_factory=list)
     """Of every call it stands on."""
     made: Annotation | None = None
@@ -96,7 +100,7 @@ class Case:
         """
         assert self.made is not None
         self.is_unverified = not is_verified
-        self.made = dataclasses.replace(self.made, said_by=tuple(self.said), request_keys=tuple(self.keys))
+        self.made = dataclasses.replace(self.made, history=tuple(self.history), request_keys=tuple(self.keys))
 
     def joined(self, suffix: str) -> str:
         """Put a teacher's steps behind the student's right ones.
@@ -183,9 +187,12 @@ class Session:
             example_id=case.example.id, teacher=name, sample=0, kind=kind, message=message
         )
 
-    def says(self, case: Case, what: str, *, asker: Asker | None = None) -> None:
-        """Write down who said what about a draft, in a few words."""
-        case.said.append(f"{(asker or self.asker).name}: {what}")
+    def says(
+        self, case: Case, what: str, *, asker: Asker | None = None, outcome: RevisionOutcome | None = None
+    ) -> None:
+        """Write down who said what about a draft, in a few words for people, and what it comes to."""
+        case.history.append(f"{(asker or self.asker).name}: {what}")
+        case.outcome = case.outcome if outcome is None else outcome
 
     def close(
         self,
@@ -209,7 +216,9 @@ class Session:
             request_keys=tuple(case.keys),
             finish=finish,
             first_wrong=case.first_wrong,
-            said_by=tuple(case.said),
+            history=tuple(case.history),
+            outcome=case.outcome,
+            is_repaired=case.is_repaired,
         )
 
     def suffix(self, reply: Reply) -> str:
