@@ -1,5 +1,7 @@
+import dataclasses
+
 import pytest
-from toys import PLACE, ScriptedTeacher, ToyTask, failed, said
+from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
 
 from tuition.annotation import Account, Asker
 from tuition.annotation.annotate import annotate
@@ -10,8 +12,7 @@ from tuition.annotation.verify import (
     judge_requests,
     judgeable,
     verdicts,
-    verifiable,
-    verifications,
+    verify,
     verify_requests,
 )
 from tuition.core.errors import DataError
@@ -42,6 +43,14 @@ def prompt_of(request):
 
 def asker(teacher, **parameters):
     return Asker(teacher=teacher, task=ToyTask(), parameters={"max_tokens": 9, **parameters})
+
+
+def verified(store, items, reply, *, task=None):
+    teacher = ScriptedTeacher(lambda request, attempt: reply)
+    account = Account(store=store, place=PLACE)
+    return verify(
+        items, EXAMPLES, dataclasses.replace(asker(teacher), task=task or ToyTask(), account=account)
+    )
 
 
 def test_a_verifier_is_shown_the_text_without_the_label_and_without_what_it_states():
@@ -81,19 +90,24 @@ def test_a_teacher_without_temperature_is_sent_none():
         (failed(), None, "unanswered"),
     ],
 )
-def test_a_conclusion_is_held_against_the_label(reply, answer, outcome):
-    [found] = verifications([note()], [reply], EXAMPLES, task=ToyTask(), verifier="toy")
+def test_a_conclusion_is_compared_with_the_label(store, reply, answer, outcome):
+    [found] = verified(store, [note()], reply).checks
     assert (found.answer, found.outcome, found.verifier, found.teacher) == (answer, outcome, "toy", "ada")
 
 
-def test_without_a_label_it_is_held_against_the_texts_own_answer():
+def test_without_a_label_it_is_compared_with_the_texts_own_answer(store):
     items = [note("q2", answer="7"), note("q2", answer="8")]
-    replies = [said("The answer is 7.")] * 2
-    found = verifications(items, replies, EXAMPLES, task=ToyTask(), verifier="toy")
-    assert [check.outcome for check in found] == ["leads", "strays"]
+    found = verified(store, items, said("The answer is 7."))
+    assert [check.outcome for check in found.checks] == ["leads", "strays"]
 
 
-def test_what_cannot_be_held_against_anything_is_not_asked_about():
+def test_a_verification_that_is_cut_off_is_not_asked_for_longer(store):
+    found = verified(store, [note()], said("It leads to", finish="length"))
+    assert len(found.asked.replies) == 1
+    assert sums(store)[2] == 1
+
+
+def test_what_can_be_compared_with_nothing_is_not_asked_about(store):
     class Picky(ToyTask):
         def grade(self, answer, example):
             if example.answer == "odd":
@@ -107,7 +121,8 @@ def test_what_cannot_be_held_against_anything_is_not_asked_about():
         note("q2", answer="odd"),
         note(text="The answer is red."),
     ]
-    assert verifiable(items, EXAMPLES, task=Picky()) == [items[0], items[2]]
+    found = verified(store, items, said("The answer is 7."), task=Picky())
+    assert [check.example_id for check in found.checks] == ["q1", "q2"]
 
 
 def test_a_judge_is_shown_the_answer_and_the_texts_by_number_and_no_name():

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tuition.annotation import Account, Annotated, Asker, Verification, annotate, sifted
-from tuition.annotation.verify import verifiable, verifications, verify_requests
+from tuition.annotation.verify import verify
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import FORMATS
 from tuition.recipes.config import Experiment, task_of
@@ -125,16 +125,10 @@ class Writer:
         part = annotate(examples, self._asker, samples=samples, first_sample=first_sample)
         self._parts.append(part)
         if self._verifier is not None:
-            self._verify(part.annotations, self._verifier)
-
-    def _verify(self, kept: Sequence[Annotation], verifier: Asker) -> None:
-        """A rationale that another check dropped needs no second look, so none is paid."""
-        asked = verifiable(kept, self._examples, task=verifier.task)
-        came = verifier.ask(verify_requests(asked, self._examples, verifier), is_short=True)
-        self._is_spent = self._is_spent or came.refused is not None
-        self.verifications += verifications(
-            asked, came.replies, self._examples, task=verifier.task, verifier=verifier.name
-        )
+            # A rationale that another check dropped needs no verification, so none is paid.
+            found = verify(part.annotations, self._examples, self._verifier)
+            self._is_spent = self._is_spent or found.is_spent
+            self.verifications += found.checks
 
     def _short_of(self, examples: Sequence[Example], *, samples: int, last: int) -> list[Example]:
         """The examples that a filter left with too few rationales, and whose last call was answered."""

@@ -29,7 +29,7 @@ from tuition.annotation.revise.prompts import (
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.annotation.revise.session import Case, Session
 from tuition.annotation.route import is_same_answer
-from tuition.annotation.verify import verifiable, verifications, verify_requests
+from tuition.annotation.verify import verify
 from tuition.core.records import Reply
 
 __all__ = ["clear", "clear_one_call", "clear_panel"]
@@ -247,18 +247,14 @@ def _named(k: int | None, steps: int) -> str:
 def _verify(cases: Sequence[Case], session: Session) -> None:
     """A second teacher says what follows from each text; only what it was asked about can be unverified."""
     second = session.panel[0]
-    # A label would say what the text should lead to; without one it is held against its own answer.
+    # A label would say what the text should lead to; without one it is compared with its own answer.
     examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
-    by_id = {case.example.id: case for case in cases if case.made is not None}
-    asked = verifiable([case.made for case in by_id.values() if case.made], examples, task=session.asker.task)
-    requests = verify_requests(asked, examples, second)
-    waiting = [by_id[item.example_id] for item in asked]
-    answered = session.ask(waiting, requests, what="verification", asker=second)
-    made = [case.made for case, _ in answered if case.made is not None]
-    found = verifications(
-        made, [reply for _, reply in answered], examples, task=session.asker.task, verifier=second.name
-    )
-    for (case, _), check in zip(answered, found, strict=True):
-        is_led = check.outcome == "leads"
+    by_id = {case.example.id: case for case in cases}
+    found = verify([case.made for case in cases if case.made is not None], examples, second)
+    waiting = [by_id[check.example_id] for check in found.checks]
+    answered = session.answered(waiting, found.asked, asker=second)
+    leads = {check.example_id: check.outcome == "leads" for check in found.checks}
+    for case, _ in answered:
+        is_led = leads[case.example.id]
         session.says(case, "verified" if is_led else "unverified", asker=second)
         case.settle(is_led)

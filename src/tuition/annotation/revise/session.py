@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tuition.annotation.annotate import annotation_requests
-from tuition.annotation.asker import Asker
+from tuition.annotation.asker import Asked, Asker
 from tuition.annotation.health import Unanswered, without_closing
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.prompts import is_short, parameters_of
@@ -170,6 +170,12 @@ class Session:
         whom = asker or self.asker
         # They are all of one prompt.
         asked = whom.ask(requests, part=what, is_short=is_short(requests[0].prompt))
+        return self.answered(cases, asked, asker=whom, needs=needs)
+
+    def answered(
+        self, cases: Sequence[Case], asked: Asked, *, asker: Asker, needs: bool = True
+    ) -> list[tuple[Case, Reply]]:
+        """Give each draft that was answered with its reply; see `ask`."""
         self.spent = self.spent or asked.refused is not None
         answered: list[tuple[Case, Reply]] = []
         for case, reply, key in zip(cases, asked.replies, asked.keys, strict=True):
@@ -177,7 +183,7 @@ class Session:
                 case.keys.append(key)
                 answered.append((case, reply))
             elif needs or reply.failure.kind == "unpaid":
-                self.give_up(case, reply.failure.kind, reply.failure.message, asker=whom)
+                self.give_up(case, reply.failure.kind, reply.failure.message, asker=asker)
         return answered
 
     def give_up(self, case: Case, kind: str, message: str, *, asker: Asker | None = None) -> None:

@@ -13,7 +13,7 @@ from tuition.annotation import Asker
 from tuition.annotation.allocation import SecondLook, agree
 from tuition.annotation.annotate import annotate
 from tuition.annotation.route import is_same_answer
-from tuition.annotation.verify import verifiable, verifications, verify_requests
+from tuition.annotation.verify import verify
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction
 from tuition.recipes.rounds.course import Course
@@ -77,11 +77,9 @@ def _asked_again(course: Course, asker: Asker, replies: Sequence[Annotation], *,
 
 def _verified(course: Course, asker: Asker, replies: Sequence[Annotation]) -> LookedAgain:
     """Ask another teacher what follows from the reply."""
-    asked = verifiable(replies, course.pool, task=asker.task)
-    came = asker.ask(verify_requests(asked, course.pool, asker), is_short=True)
-    found = verifications(asked, came.replies, course.pool, task=asker.task, verifier=asker.name)
-    holds = {one.example_id: one.outcome == "leads" for one in found if one.outcome != "unanswered"}
-    return LookedAgain(holds=holds, is_spent=came.refused is not None)
+    found = verify(replies, course.pool, asker)
+    holds = {one.example_id: one.outcome == "leads" for one in found.checks if one.outcome != "unanswered"}
+    return LookedAgain(holds=holds, is_spent=found.is_spent)
 
 
 def _compared(
