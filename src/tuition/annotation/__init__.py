@@ -21,10 +21,10 @@ from tuition.annotation.health import (
     sifted,
     without_closing,
 )
-from tuition.annotation.panel import Consensus, majority, weighted_majority
 from tuition.annotation.prompts import JUDGE, PROMPTS, VERIFY, Prompt
-from tuition.annotation.route import ROUTES, Route, RoutingConfig, similar_success
+from tuition.annotation.routing.routes import ROUTES, Route, RoutingConfig, similar_success
 from tuition.annotation.verify import Verdict, Verification
+from tuition.annotation.votes import Consensus, majority, weighted_majority
 
 __all__ = [
     "CHECKS",

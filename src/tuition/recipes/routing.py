@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tuition.annotation import Account, Annotated, Asker, Route, RoutingConfig, Verdict, similar_success
-from tuition.annotation.route import drawn_order, first_kept, least_surprising, probe_of, similar_order, vote
+from tuition.annotation.routing.routes import (
+    drawn_order,
+    first_kept,
+    least_surprising,
+    probe_of,
+    similar_order,
+    vote,
+)
 from tuition.annotation.verify import judge_requests, judgeable, verdicts
 from tuition.core.errors import ConfigError, near_name
 from tuition.core.protocols import Teacher

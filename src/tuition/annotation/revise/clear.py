@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from tuition.annotation.health import without_closing
-from tuition.annotation.panel import majority
 from tuition.annotation.revise.prompts import (
     CLEAR,
     CONFIRM,
@@ -28,8 +27,9 @@ from tuition.annotation.revise.prompts import (
 )
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.annotation.revise.session import Case, Session
-from tuition.annotation.route import is_same_answer
+from tuition.annotation.routing.routes import is_same_answer
 from tuition.annotation.verify import verify
+from tuition.annotation.votes import majority
 from tuition.core.records import Reply
 
 __all__ = ["clear", "clear_one_call", "clear_panel"]

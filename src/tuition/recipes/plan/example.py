@@ -9,11 +9,11 @@ from random import Random
 from typing import Final, Literal, Self
 
 from tuition.annotation import Asker
-from tuition.annotation.allocation import by_expected_price
 from tuition.annotation.asker import EXPECTED_SHARE, LETTERS_PER_TOKEN
 from tuition.annotation.prompts import verify_messages
 from tuition.annotation.revise import BLIND, Planned, revision_requests
 from tuition.annotation.revise.prompts import is_short
+from tuition.annotation.routing import by_expected_price
 from tuition.core.budget import NANO, to_usd
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuition.annotation import Annotated, Unanswered
-from tuition.annotation.allocation import History, Look, allocate, by_expected_price, escalate
 from tuition.annotation.revise import RevisionFigures, revise, revision_figures
+from tuition.annotation.routing import History, Look, allocate, by_expected_price, escalate
 from tuition.core.records import Annotation, Example, Prediction
 from tuition.recipes.asking import annotation_row
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.second_look import look_again
+from tuition.recipes.rounds.second_opinion import look_again
 from tuition.recipes.rounds.staff import Asking
 
 __all__ = ["Taught", "ask_round"]

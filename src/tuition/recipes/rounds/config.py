@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tuition.annotation.allocation import AllocationConfig
 from tuition.annotation.revise import ANNOTATORS, RevisionConfig
+from tuition.annotation.routing import AllocationConfig
 from tuition.core.config import Section
 from tuition.core.errors import near_name
 from tuition.core.records import Example

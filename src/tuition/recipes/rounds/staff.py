@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tuition.annotation import Asker, annotation_requests
-from tuition.annotation.allocation import History, Look
 from tuition.annotation.revise import BLIND
+from tuition.annotation.routing import History, Look
 from tuition.core.budget import to_usd
 from tuition.core.records import Example
 from tuition.recipes.rounds.course import Course

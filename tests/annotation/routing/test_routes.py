@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from toys import ToyTask
 
-from tuition.annotation.route import (
+from tuition.annotation.routing.routes import (
     ROUTES,
     RoutingConfig,
     drawn_order,

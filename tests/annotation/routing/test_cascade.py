@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.allocation import agree, by_expected_price, escalate
+from tuition.annotation.routing import agree, by_expected_price, escalate
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example
 

@@ -1,7 +1,7 @@
 """A second look at a teacher's reply, without a label: does somebody else come to the same answer?
 
 What a cheap teacher's reply is held against before a dearer one is spared, and what the history of teachers
-is made of. The rule that follows is `annotation.allocation`'s.
+is made of. The rule that follows is `annotation.routing`'s.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation import Asker
-from tuition.annotation.allocation import SecondLook, agree
 from tuition.annotation.annotate import annotate
-from tuition.annotation.route import is_same_answer
+from tuition.annotation.routing import SecondLook, agree
+from tuition.annotation.routing.routes import is_same_answer
 from tuition.annotation.verify import verify
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction

@@ -15,8 +15,8 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from pydantic import Field
 
-from tuition.annotation.panel import majority
 from tuition.annotation.retrieve import Nearest
+from tuition.annotation.votes import majority
 from tuition.core.config import Section
 from tuition.core.errors import DataError
 from tuition.core.protocols import Task

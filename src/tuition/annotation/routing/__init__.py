@@ -5,7 +5,14 @@ Numbers and names go in, names come out. Knows no prompt, no task, no model and 
 
 from __future__ import annotations
 
-from tuition.annotation.allocation.choose import (
+from tuition.annotation.routing.cascade import (
+    Ending,
+    Escalated,
+    agree,
+    by_expected_price,
+    escalate,
+)
+from tuition.annotation.routing.choose import (
     ALLOCATIONS,
     Choice,
     Chooser,
@@ -16,15 +23,8 @@ from tuition.annotation.allocation.choose import (
     lower_bound,
     random,
 )
-from tuition.annotation.allocation.config import Allocation, AllocationConfig, SecondLook
-from tuition.annotation.allocation.escalate import (
-    Ending,
-    Escalated,
-    agree,
-    by_expected_price,
-    escalate,
-)
-from tuition.annotation.allocation.history import History, Look, Tally
+from tuition.annotation.routing.config import Allocation, AllocationConfig, SecondLook
+from tuition.annotation.routing.history import History, Look, Tally
 
 __all__ = [
     "ALLOCATIONS",

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from tuition.annotation.allocation.config import AllocationConfig
-from tuition.annotation.allocation.history import History
+from tuition.annotation.routing.config import AllocationConfig
+from tuition.annotation.routing.history import History
 from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Example
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.allocation import (
+from tuition.annotation.routing import (
     ALLOCATIONS,
     AllocationConfig,
     Choice,
