@@ -1,4 +1,4 @@
-"""Have one teacher write rationales: first samples, second looks, further samples where one was dropped."""
+"""Have one teacher write rationales: first samples, verifications, further samples where one was dropped."""
 
 from __future__ import annotations
 

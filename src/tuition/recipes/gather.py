@@ -224,7 +224,7 @@ def _health_shown(health: Sequence[Mapping[str, Any]]) -> list[dict[str, Json]]:
 
 
 def _share(row: Mapping[str, Any], check: str) -> str:
-    # Where nobody took a second look, nothing was found unverified and nothing was verified.
+    # Where nobody took a second opinion, nothing was found unverified and nothing was verified.
     is_looked_for = check != "unverified" or row["unverified_of_verified"] is not None
     return f"{100 * row['shares'][check]:.1f}" if is_looked_for else "-"
 

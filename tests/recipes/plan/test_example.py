@@ -113,7 +113,7 @@ def test_explanations_may_be_longer_than_guessed(tmp_path):
 @pytest.mark.parametrize(
     ("check", "calls"), [("student", (1, 1.5, 2)), ("sample", (2, 2.5, 3)), ("verify", (2, 2.5, 3))]
 )
-def test_the_checks_of_an_escalation(tmp_path, check, calls):
+def test_the_checks_of_a_cascade(tmp_path, check, calls):
     made = pricer(tmp_path, "allocation.escalate=true", f"allocation.check={check}")
     one = made.price("chain", is_cold=False)
     assert (one.low.calls, one.expected.calls, one.high.calls) == calls

@@ -160,7 +160,7 @@ def test_labels_of_a_panel_are_planned_beside_the_rounds(tmp_path):
     assert near(plan.known_usd, plan.rounds.expected_usd + sum(part.expected_usd for part in plan.teachers))
 
 
-def test_escalation_is_the_cheapest_alone_or_all_with_their_checks(tmp_path):
+def test_a_cascade_is_the_cheapest_alone_or_all_with_their_checks(tmp_path):
     names = ("chen", "ada")
     how = ("allocation.escalate=true", "allocation.check=sample")
     plan = planned(tmp_path, *how, names=names)

@@ -6,11 +6,11 @@ Numbers and names go in, names come out. Knows no prompt, no task, no model and 
 from __future__ import annotations
 
 from tuition.annotation.routing.cascade import (
+    Cascaded,
     Ending,
-    Escalated,
     agree,
     by_expected_price,
-    escalate,
+    cascade,
 )
 from tuition.annotation.routing.choose import (
     ALLOCATIONS,
@@ -23,27 +23,27 @@ from tuition.annotation.routing.choose import (
     lower_bound,
     random,
 )
-from tuition.annotation.routing.config import Allocation, AllocationConfig, SecondLook
+from tuition.annotation.routing.config import Allocation, AllocationConfig, SecondOpinion
 from tuition.annotation.routing.history import History, Look, Tally
 
 __all__ = [
     "ALLOCATIONS",
     "Allocation",
     "AllocationConfig",
+    "Cascaded",
     "Choice",
     "Chooser",
     "Ending",
-    "Escalated",
     "History",
     "Look",
-    "SecondLook",
+    "SecondOpinion",
     "Tally",
     "agree",
     "allocate",
     "bandit",
     "by_expected_price",
+    "cascade",
     "cheapest_adequate",
-    "escalate",
     "fixed",
     "lower_bound",
     "random",

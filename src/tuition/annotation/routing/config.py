@@ -9,12 +9,12 @@ from pydantic import Field, model_validator
 
 from tuition.core.config import Section
 
-__all__ = ["Allocation", "AllocationConfig", "SecondLook"]
+__all__ = ["Allocation", "AllocationConfig", "SecondOpinion"]
 
 Allocation = Literal["fixed", "random", "cheapest", "bandit"]
 """How one teacher is chosen for one item."""
 
-SecondLook = Literal["student", "sample", "verify", "panel"]
+SecondOpinion = Literal["student", "sample", "verify", "panel"]
 """What a cheap teacher's reply is held against before a dearer one is spared."""
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -38,7 +38,7 @@ class AllocationConfig(Section):
     """bandit: dollars that an adequate reply is worth, less its price; None: adequate replies a dollar."""
     escalate: bool = False
     """Whether every item begins with the cheapest teacher, and goes on to the next where the check fails."""
-    check: SecondLook = "student"
+    check: SecondOpinion = "student"
     """escalate: what lets a reply stand: `student` (the student's own answer is the same), `sample` (a second
     sample of the same teacher is), `verify` (another teacher comes to it from the reply), `panel` (two cheap
     teachers agree)."""

@@ -1,4 +1,4 @@
-"""What asking about one example of an active run would cost: by annotator, teachers and second looks."""
+"""What asking about one example of an active run would cost: by annotator, teachers and second opinions."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class ExamplePricer:
             is_cold: Whether nobody has explained anything yet.
 
         Returns:
-            What asking about it uses, second looks included.
+            What asking about it uses, second opinions included.
         """
         names, allocation = self._names(), self._config.allocation
         asked = {name: self._written(name, by) for name in names}
@@ -290,7 +290,7 @@ class ExamplePricer:
         return price_call(one.request, self._by_name[one.request.teacher], longer=longer)
 
     def _look(self, name: str) -> ExamplePrice:
-        """What a second look at a reply of this teacher uses."""
+        """What a second opinion at a reply of this teacher uses."""
         check = self._config.allocation.check
         if check == "student":
             return ExamplePrice()

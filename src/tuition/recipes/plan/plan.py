@@ -207,8 +207,8 @@ def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str
         notes.append(_unpriced(config, plan))
     if (config.annotation.verify and plan.rounds is None) or route_of(config)[0] == "judge":
         notes.append(
-            "second looks and verdicts are priced on texts of a guessed length, for what they look at is not "
-            "written yet; those that are paid for already are counted once more"
+            "second opinions and verdicts are priced on texts of a guessed length, for what they look at is "
+            "not written yet; those that are paid for already are counted once more"
         )
     expected = plan.known_usd
     if config.budget.usd is not None and expected > config.budget.usd:

@@ -29,7 +29,7 @@ __all__ = ["RoutePlan", "RoutePricer", "asked_for_certain"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutePlan(Record):
-    """What the rationales would cost by one route, second looks and verdicts included."""
+    """What the rationales would cost by one route, second opinions and verdicts included."""
 
     route: str
     calls: int
@@ -109,8 +109,8 @@ class RoutePricer:
             route: Which one.
 
         Returns:
-            A row for each kind of call that there is: the rest of a route, second looks, verdicts, and what
-            may be asked further where a filter drops.
+            A row for each kind of call that there is: the rest of a route, second opinions, verdicts, and
+            what may be asked further where a filter drops.
         """
         return [*self._beside(route), *self._if_dropped(route)]
 
@@ -137,7 +137,7 @@ class RoutePricer:
         )
 
     def _beside(self, route: Route) -> list[TeacherPlan]:
-        """The rest of a route, second looks at all that is written, verdicts."""
+        """The rest of a route, second opinions at all that is written, verdicts."""
         rest = self._rest(route)
         rows = [] if not rest else [self._somebody(rest, route)]
         rows += [self._looking([name], self._written(name, route)) for name in self._writers]
@@ -227,7 +227,7 @@ class RoutePricer:
         return self._priced[place]
 
     def _looking(self, authors: Sequence[str], n: int) -> TeacherPlan:
-        """Second looks at rationales, each of one of these authors."""
+        """Second opinions at rationales, each of one of these authors."""
         verify = self._config.annotation.verify
         names = list(authors) if verify == "self" else [verify]
         n = n if verify else 0

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from tuition.annotation import Annotated, Unanswered
 from tuition.annotation.revise import RevisionFigures, revise, revision_figures
-from tuition.annotation.routing import History, Look, allocate, by_expected_price, escalate
+from tuition.annotation.routing import History, Look, allocate, by_expected_price, cascade
 from tuition.core.records import Annotation, Example, Prediction
 from tuition.recipes.asking import annotation_row
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.second_opinion import look_again
+from tuition.recipes.rounds.second_opinion import second_opinions
 from tuition.recipes.rounds.staff import Asking
 
 __all__ = ["Taught", "ask_round"]
@@ -38,7 +38,7 @@ class Taught:
     unanswered: tuple[Unanswered, ...] = ()
     """Examples that a teacher left without an annotation."""
     endings: Mapping[str, int] = field(default_factory=dict)
-    """How escalation ended, by ending; empty: nothing escalates."""
+    """How the cascade ended, by ending; empty: there is no cascade."""
     looks: tuple[Look, ...] = ()
     """Verified replies, for the history of the teachers."""
     is_spent: bool = False
@@ -127,7 +127,7 @@ def _ask_part(
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
         if allocation.has_history or (allocation.escalate and name != names[-1]):
-            second = look_again(course, asking.panel, given, drafts=drafts, check=allocation.check)
+            second = second_opinions(course, asking.panel, given, drafts=drafts, check=allocation.check)
             holds.update({(name, id_): said for id_, said in second.holds.items()})
             is_spent = is_spent or second.is_spent
         return given
@@ -141,7 +141,7 @@ def _ask_part(
         if allocation.order == "price":
             names = by_expected_price(asking.costs_of(part[0]))
         names = list(allocation.in_turn(names, has_drafts=not course.is_cold))
-        taken = escalate(part, names, ask=ask, check=check)
+        taken = cascade(part, names, ask=ask, check=check)
         kept = list(taken.results.values())
         endings.update(taken.endings.values())
     else:

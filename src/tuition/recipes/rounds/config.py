@@ -34,7 +34,7 @@ class Allowance(Section):
     items: Annotated[int, Field(ge=0)] | None = None
     """Examples asked about."""
     calls: Annotated[int, Field(ge=0)] | None = None
-    """Answers used, of every kind: chains, verdicts on steps, revisions, second looks."""
+    """Answers used, of every kind: chains, verdicts on steps, revisions, second opinions."""
     tokens: Annotated[int, Field(ge=0)] | None = None
     """Tokens of those answers and of their prompts."""
     usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

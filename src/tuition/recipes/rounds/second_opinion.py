@@ -1,4 +1,4 @@
-"""A second look at a teacher's reply, without a label: does somebody else come to the same answer?
+"""A second opinion at a teacher's reply, without a label: does somebody else come to the same answer?
 
 What a cheap teacher's reply is held against before a dearer one is spared, and what the history of teachers
 is made of. The rule that follows is `annotation.routing`'s.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tuition.annotation import Asker
 from tuition.annotation.annotate import annotate
-from tuition.annotation.routing import SecondLook, agree
+from tuition.annotation.routing import SecondOpinion, agree
 from tuition.annotation.routing.routes import is_same_answer
 from tuition.annotation.verify import verify
 from tuition.core.protocols import Task
@@ -20,31 +20,31 @@ from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.staff import cheapest_other
 from tuition.recipes.routing import Panel
 
-__all__ = ["LookedAgain", "look_again"]
+__all__ = ["Opinions", "second_opinions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookedAgain:
-    """What second looks at replies of one teacher came to."""
+class Opinions:
+    """What second opinions at replies of one teacher came to."""
 
     holds: Mapping[str, bool | None]
-    """By example id; None, or no entry: there was no second look."""
+    """By example id; None, or no entry: there was no second opinion."""
     is_spent: bool = False
     """Whether the budget ended first."""
 
 
-def look_again(
+def second_opinions(
     course: Course,
     panel: Panel,
     given: Mapping[str, Annotation],
     *,
     drafts: Mapping[str, Prediction],
-    check: SecondLook,
-) -> LookedAgain:
+    check: SecondOpinion,
+) -> Opinions:
     """Hold replies of one teacher against a second answer to the same questions.
 
     Args:
-        course: Where second looks are paid.
+        course: Where second opinions are paid.
         panel: Who can look.
         given: Replies by example id, all of one teacher.
         drafts: The student's explanations, for `student`.
@@ -55,7 +55,7 @@ def look_again(
     """
     replies = list(given.values())
     if not replies:
-        return LookedAgain(holds={})
+        return Opinions(holds={})
     if check == "student":
         answers = {id_: drafts[id_].answer for id_ in given if id_ in drafts}
         return _compared(course, replies, answers)
@@ -67,7 +67,7 @@ def look_again(
     return _asked_again(course, other, replies, sample=0)
 
 
-def _asked_again(course: Course, asker: Asker, replies: Sequence[Annotation], *, sample: int) -> LookedAgain:
+def _asked_again(course: Course, asker: Asker, replies: Sequence[Annotation], *, sample: int) -> Opinions:
     """Have a teacher answer by itself: another one, or the same a second time."""
     examples = [course.pool[item.example_id] for item in replies]
     came = annotate(examples, asker.how(forced=False), first_sample=sample)
@@ -75,11 +75,11 @@ def _asked_again(course: Course, asker: Asker, replies: Sequence[Annotation], *,
     return _compared(course, replies, answers, is_spent=came.spent)
 
 
-def _verified(course: Course, asker: Asker, replies: Sequence[Annotation]) -> LookedAgain:
+def _verified(course: Course, asker: Asker, replies: Sequence[Annotation]) -> Opinions:
     """Ask another teacher what follows from the reply."""
     found = verify(replies, course.pool, asker)
     holds = {one.example_id: one.outcome == "leads" for one in found.checks if one.outcome != "unanswered"}
-    return LookedAgain(holds=holds, is_spent=found.is_spent)
+    return Opinions(holds=holds, is_spent=found.is_spent)
 
 
 def _compared(
@@ -88,7 +88,7 @@ def _compared(
     answers: Mapping[str, str | None],
     *,
     is_spent: bool = False,
-) -> LookedAgain:
+) -> Opinions:
     holds: dict[str, bool | None] = {}
     for item in replies:
         said = [item.answer]
@@ -96,7 +96,7 @@ def _compared(
             example = course.pool[item.example_id]
             said.append(_as_said(answers[item.example_id], item.answer, example, task=course.bench.task))
         holds[item.example_id] = agree(said)
-    return LookedAgain(holds=holds, is_spent=is_spent)
+    return Opinions(holds=holds, is_spent=is_spent)
 
 
 def _as_said(answer: str | None, first: str | None, example: Example, *, task: Task) -> str | None:
