@@ -22,7 +22,7 @@ from tuition.annotation.health import (
     without_closing,
 )
 from tuition.annotation.prompts import JUDGE, PROMPTS, VERIFY, Prompt
-from tuition.annotation.routing.routes import ROUTES, Route, RoutingConfig, similar_success
+from tuition.annotation.routing import Route, RoutingConfig, similar_success
 from tuition.annotation.verify import Verdict, Verification
 from tuition.annotation.votes import Consensus, majority, weighted_majority
 
@@ -31,7 +31,6 @@ __all__ = [
     "FILTERS",
     "JUDGE",
     "PROMPTS",
-    "ROUTES",
     "VERIFY",
     "Account",
     "Annotated",

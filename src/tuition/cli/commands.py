@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.prompt import Confirm
 
-from tuition.annotation.routing.routes import ROUTES
+from tuition.annotation.routing import ROUTES
 from tuition.cli.check import say_left_out, show_plan
 from tuition.cli.curve import show_courses
 from tuition.cli.show import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tuition.annotation import Account, Annotated, Asker, Route, RoutingConfig, Verdict, similar_success
-from tuition.annotation.routing.routes import (
+from tuition.annotation.routing import (
     drawn_order,
     first_kept,
     least_surprising,

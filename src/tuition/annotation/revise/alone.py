@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.revise.prompts import ANSWER, REPAIR, answer_messages, repair_messages
 from tuition.annotation.revise.session import Case, Session, lumped
-from tuition.annotation.routing.routes import is_same_answer
+from tuition.annotation.routing import is_same_answer
 from tuition.core.records import Example
 from tuition.core.steps import first_difference, split_steps
 

@@ -27,7 +27,7 @@ from tuition.annotation.revise.prompts import (
 )
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.annotation.revise.session import Case, Session
-from tuition.annotation.routing.routes import is_same_answer
+from tuition.annotation.routing import is_same_answer
 from tuition.annotation.verify import verify
 from tuition.annotation.votes import majority
 from tuition.core.records import Reply

@@ -1,50 +1,57 @@
-"""Which teacher for which item: by verified history, by a seeded bandit, or the cheap first, the dear after.
+"""Which teacher is asked about which question, and which of the kept rationales is learnt from.
 
-Numbers and names go in, names come out. Knows no prompt, no task, no model and no particular teacher.
+Numbers, names and records go in, names and records come out. Knows no prompt, no model and no particular
+teacher.
 """
 
 from __future__ import annotations
 
-from tuition.annotation.routing.cascade import (
-    Cascaded,
-    Ending,
-    agree,
-    by_expected_price,
-    cascade,
-)
-from tuition.annotation.routing.choose import (
+from tuition.annotation.routing.cascade import Ending, agree, by_expected_price, cascade
+from tuition.annotation.routing.choose import allocate
+from tuition.annotation.routing.config import (
     ALLOCATIONS,
-    Choice,
-    Chooser,
-    allocate,
-    bandit,
-    cheapest_adequate,
-    fixed,
-    lower_bound,
-    random,
+    POLICIES,
+    ROUTES,
+    Allocation,
+    AllocationConfig,
+    Route,
+    RoutingConfig,
+    SecondOpinion,
 )
-from tuition.annotation.routing.config import Allocation, AllocationConfig, SecondOpinion
-from tuition.annotation.routing.history import History, Look, Tally
+from tuition.annotation.routing.history import History, Look
+from tuition.annotation.routing.routes import (
+    drawn_order,
+    first_kept,
+    is_same_answer,
+    least_surprising,
+    probe_of,
+    similar_order,
+    similar_success,
+    vote,
+)
 
 __all__ = [
     "ALLOCATIONS",
+    "POLICIES",
+    "ROUTES",
     "Allocation",
     "AllocationConfig",
-    "Cascaded",
-    "Choice",
-    "Chooser",
     "Ending",
     "History",
     "Look",
+    "Route",
+    "RoutingConfig",
     "SecondOpinion",
-    "Tally",
     "agree",
     "allocate",
-    "bandit",
     "by_expected_price",
     "cascade",
-    "cheapest_adequate",
-    "fixed",
-    "lower_bound",
-    "random",
+    "drawn_order",
+    "first_kept",
+    "is_same_answer",
+    "least_surprising",
+    "probe_of",
+    "similar_order",
+    "similar_success",
+    "vote",
 ]

@@ -30,14 +30,7 @@ class Cascaded(Generic[Result]):
 
 
 def by_expected_price(costs: Mapping[str, float]) -> list[str]:
-    """Order teachers from the cheapest to the dearest.
-
-    Args:
-        costs: Expected dollars by teacher.
-
-    Returns:
-        Every name once; of equals the one that comes first in `costs`.
-    """
+    """Order teachers by expected dollars, cheapest first; of equals the one that stands first in `costs`."""
     return sorted(costs, key=lambda name: costs[name])
 
 

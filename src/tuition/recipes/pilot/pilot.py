@@ -15,7 +15,7 @@ from random import Random
 
 from tuition.annotation import Account, Annotated, Asker, health_table, majority
 from tuition.annotation.asker import LETTERS_PER_TOKEN
-from tuition.annotation.routing.routes import probe_of
+from tuition.annotation.routing import probe_of
 from tuition.annotation.verify import judge_requests, judgeable
 from tuition.core.budget import Cost, to_usd, worst_cost
 from tuition.core.errors import ConfigError, some_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation import RoutingConfig, similar_success
-from tuition.annotation.routing.routes import similar_order
+from tuition.annotation.routing import similar_order
 from tuition.core.records import Example, Record
 from tuition.recipes.pilot.advice import Tried
 from tuition.recipes.plan.pricing import sum_usd

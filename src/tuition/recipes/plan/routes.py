@@ -10,7 +10,7 @@ from typing import get_args
 from tuition.annotation import Route, RoutingConfig, annotation_requests
 from tuition.annotation.asker import EXPECTED_SHARE, LETTERS_PER_TOKEN
 from tuition.annotation.prompts import judge_messages, verify_messages
-from tuition.annotation.routing.routes import drawn_order, probe_of
+from tuition.annotation.routing import drawn_order, probe_of
 from tuition.core.records import Example, Message, Record
 from tuition.recipes.asking import asker_of
 from tuition.recipes.config import Experiment, route_of

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from tuition.annotation import Asker
 from tuition.annotation.annotate import annotate
-from tuition.annotation.routing import SecondOpinion, agree
-from tuition.annotation.routing.routes import is_same_answer
+from tuition.annotation.routing import SecondOpinion, agree, is_same_answer
 from tuition.annotation.verify import verify
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction
