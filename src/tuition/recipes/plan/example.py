@@ -19,7 +19,7 @@ from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction
 from tuition.recipes.plan.pricing import LOW_SHARE, PricedCall, price_call
 from tuition.recipes.rounds.config import Elad
-from tuition.recipes.rounds.staff import cheapest_other
+from tuition.recipes.rounds.second_opinion import cheapest_other
 
 __all__ = ["GOES_ON", "SAMPLE", "STEPS", "ExamplePrice", "ExamplePricer", "Use", "sample_of"]
 

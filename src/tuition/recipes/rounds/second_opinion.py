@@ -16,10 +16,9 @@ from tuition.annotation.verify import verify
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.staff import cheapest_other
-from tuition.recipes.routing import Panel
+from tuition.recipes.routing import Panel, price_rank
 
-__all__ = ["Opinions", "second_opinions"]
+__all__ = ["Opinions", "cheapest_other", "second_opinions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +100,17 @@ def _compared(
 def _as_said(answer: str | None, first: str | None, example: Example, *, task: Task) -> str | None:
     """Write an answer as the first was written, where they mean the same."""
     return first if is_same_answer(answer, first, example, task=task) else answer
+
+
+def cheapest_other(everyone: Sequence[Asker], name: str) -> Asker:
+    """Say who looks at the replies of a teacher where another one is to look.
+
+    Args:
+        everyone: Two or more, which `check_rounds` sees to.
+        name: Whose replies.
+
+    Returns:
+        Of equally cheap ones the first.
+    """
+    others = [asker for asker in everyone if asker.name != name]
+    return min(others, key=lambda asker: price_rank(asker.teacher))
