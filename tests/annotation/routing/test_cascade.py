@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.routing import agree, by_expected_price, cascade
+from tuition.annotation.routing import by_expected_price, cascade
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example
 
@@ -88,23 +88,6 @@ def test_counts():
 def test_one_teacher_is_never_checked():
     found, _, checked = run([((True, False),) * 3], names=("cheap",))
     assert (found.endings, checked) == ({"i0": "last"}, [])
-
-
-@pytest.mark.parametrize(
-    ("answers", "holds"),
-    [
-        (["4", "4"], True),
-        (["4", "5"], False),
-        (["4", None], False),
-        ([None, None], False),
-        (["4", "4", "4"], True),
-        (["4", "4", "5"], False),
-        (["4"], None),
-        ([], None),
-    ],
-)
-def test_agree(answers, holds):
-    assert agree(answers) is holds
 
 
 def test_order_by_price_keeps_the_tables_among_equals():

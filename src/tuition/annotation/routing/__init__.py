@@ -6,7 +6,7 @@ teacher.
 
 from __future__ import annotations
 
-from tuition.annotation.routing.cascade import Ending, agree, by_expected_price, cascade
+from tuition.annotation.routing.cascade import Ending, by_expected_price, cascade
 from tuition.annotation.routing.choose import allocate
 from tuition.annotation.routing.config import (
     ALLOCATIONS,
@@ -42,7 +42,6 @@ __all__ = [
     "Route",
     "RoutingConfig",
     "SecondOpinion",
-    "agree",
     "allocate",
     "by_expected_price",
     "cascade",

@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 from tuition.core.errors import ConfigError, DataError, some_of
 from tuition.core.records import Example
 
-__all__ = ["Cascaded", "Ending", "agree", "by_expected_price", "cascade"]
+__all__ = ["Cascaded", "Ending", "by_expected_price", "cascade"]
 
 Result = TypeVar("Result")
 
@@ -32,24 +32,6 @@ class Cascaded(Generic[Result]):
 def by_expected_price(costs: Mapping[str, float]) -> list[str]:
     """Order teachers by expected dollars, cheapest first; of equals the one that stands first in `costs`."""
     return sorted(costs, key=lambda name: costs[name])
-
-
-def agree(answers: Sequence[str | None]) -> bool | None:
-    """Say whether a second opinion confirms a reply, whatever the look was.
-
-    `student`: the reply's answer and the student's own; `sample`: those of two samples of one teacher;
-    `verify`: the reply's and the one that another teacher comes to from it; `panel`: those of two teachers.
-
-    Args:
-        answers: The reply's own answer first, then one a look; answers that mean the same must be written the
-            same. None: unreadable, which confirms nothing.
-
-    Returns:
-        Whether all are readable and the same; None: there was no look, so nothing can be said.
-    """
-    if len(answers) < 2:
-        return None
-    return None not in answers and len(set(answers)) == 1
 
 
 def cascade(

@@ -201,7 +201,7 @@ def _ask_part(
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
         if allocation.has_history or (allocation.escalate and name != names[-1]):
-            second = second_opinions(course, asking.panel, given, drafts=drafts, check=allocation.check)
+            second = second_opinions(course.pool, asking.panel, given, drafts=drafts, check=allocation.check)
             holds.update({(name, id_): said for id_, said in second.holds.items()})
             is_spent = is_spent or second.is_spent
         return given

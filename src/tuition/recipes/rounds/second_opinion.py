@@ -1,7 +1,7 @@
-"""A second opinion at a teacher's reply, without a label: does somebody else come to the same answer?
+"""A second opinion on a teacher's reply, without a label: does somebody else come to the same answer?
 
-What a cheap teacher's reply is held against before a dearer one is spared, and what the history of teachers
-is made of. The rule that follows is `annotation.routing`'s.
+It lets a cheap teacher's reply stand before a dearer one is asked, and the history of teachers is made of it.
+The rule that follows is `annotation.routing`'s.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuition.annotation import Asker
-from tuition.annotation.annotate import annotate
-from tuition.annotation.routing import SecondOpinion, agree, is_same_answer
+from tuition.annotation import Asker, annotate
+from tuition.annotation.routing import SecondOpinion, is_same_answer
 from tuition.annotation.verify import verify
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Prediction
-from tuition.recipes.rounds.course import Course
 from tuition.recipes.routing import Panel, price_rank
 
 __all__ = ["Opinions", "cheapest_other", "second_opinions"]
@@ -23,7 +21,7 @@ __all__ = ["Opinions", "cheapest_other", "second_opinions"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinions:
-    """What second opinions at replies of one teacher came to."""
+    """What second opinions on replies of one teacher came to."""
 
     holds: Mapping[str, bool | None]
     """By example id; None, or no entry: there was no second opinion."""
@@ -32,18 +30,18 @@ class Opinions:
 
 
 def second_opinions(
-    course: Course,
+    pool: Mapping[str, Example],
     panel: Panel,
     given: Mapping[str, Annotation],
     *,
     drafts: Mapping[str, Prediction],
     check: SecondOpinion,
 ) -> Opinions:
-    """Hold replies of one teacher against a second answer to the same questions.
+    """Compare replies of one teacher with a second answer to the same questions.
 
     Args:
-        course: Where second opinions are paid.
-        panel: Who can look.
+        pool: The examples, by id.
+        panel: Who can be asked.
         given: Replies by example id, all of one teacher.
         drafts: The student's explanations, for `student`.
         check: Whose answer is the second one.
@@ -51,66 +49,42 @@ def second_opinions(
     Returns:
         Which replies hold.
     """
-    replies = list(given.values())
-    if not replies:
+    if not given:
         return Opinions(holds={})
+    author = panel.writers[next(iter(given.values())).teacher]
     if check == "student":
-        answers = {id_: drafts[id_].answer for id_ in given if id_ in drafts}
-        return _compared(course, replies, answers)
-    if check == "sample":
-        return _asked_again(course, panel.writers[replies[0].teacher], replies, sample=1)
-    other = cheapest_other(panel.everyone, replies[0].teacher)
+        answers = {id_: draft.answer for id_, draft in drafts.items()}
+        return Opinions(holds=_holds(pool, given, answers, task=author.task))
+    other = author if check == "sample" else cheapest_other(panel.everyone, author.name)
     if check == "verify":
-        return _verified(course, other, replies)
-    return _asked_again(course, other, replies, sample=0)
-
-
-def _asked_again(course: Course, asker: Asker, replies: Sequence[Annotation], *, sample: int) -> Opinions:
-    """Have a teacher answer by itself: another one, or the same a second time."""
-    examples = [course.pool[item.example_id] for item in replies]
-    came = annotate(examples, asker.how(forced=False), first_sample=sample)
+        found = verify(list(given.values()), pool, other)
+        leads = {
+            one.example_id: one.outcome == "leads" for one in found.checks if one.outcome != "unanswered"
+        }
+        return Opinions(holds=leads, is_spent=found.is_spent)
+    # The same teacher a second time, or another one by itself.
+    came = annotate(
+        [pool[id_] for id_ in given], other.how(forced=False), first_sample=int(check == "sample")
+    )
     answers = {item.example_id: item.answer for item in (*came.annotations, *came.dropped)}
-    return _compared(course, replies, answers, is_spent=came.spent)
+    return Opinions(holds=_holds(pool, given, answers, task=author.task), is_spent=came.spent)
 
 
-def _verified(course: Course, asker: Asker, replies: Sequence[Annotation]) -> Opinions:
-    """Ask another teacher what follows from the reply."""
-    found = verify(replies, course.pool, asker)
-    holds = {one.example_id: one.outcome == "leads" for one in found.checks if one.outcome != "unanswered"}
-    return Opinions(holds=holds, is_spent=found.is_spent)
-
-
-def _compared(
-    course: Course,
-    replies: Sequence[Annotation],
+def _holds(
+    pool: Mapping[str, Example],
+    given: Mapping[str, Annotation],
     answers: Mapping[str, str | None],
     *,
-    is_spent: bool = False,
-) -> Opinions:
-    holds: dict[str, bool | None] = {}
-    for item in replies:
-        said = [item.answer]
-        if item.example_id in answers:
-            example = course.pool[item.example_id]
-            said.append(_as_said(answers[item.example_id], item.answer, example, task=course.bench.task))
-        holds[item.example_id] = agree(said)
-    return Opinions(holds=holds, is_spent=is_spent)
-
-
-def _as_said(answer: str | None, first: str | None, example: Example, *, task: Task) -> str | None:
-    """Write an answer as the first was written, where they mean the same."""
-    return first if is_same_answer(answer, first, example, task=task) else answer
+    task: Task,
+) -> dict[str, bool | None]:
+    return {
+        id_: is_same_answer(answers[id_], item.answer, pool[id_], task=task) if id_ in answers else None
+        for id_, item in given.items()
+    }
 
 
 def cheapest_other(everyone: Sequence[Asker], name: str) -> Asker:
-    """Say who looks at the replies of a teacher where another one is to look.
-
-    Args:
-        everyone: Two or more, which `check_rounds` sees to.
-        name: Whose replies.
-
-    Returns:
-        Of equally cheap ones the first.
-    """
+    """Say who gives a second opinion on the replies of a teacher; of equally cheap ones the first."""
+    # `check_rounds` sees to it that there are two or more.
     others = [asker for asker in everyone if asker.name != name]
     return min(others, key=lambda asker: price_rank(asker.teacher))
