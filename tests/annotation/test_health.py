@@ -11,7 +11,7 @@ from tuition.annotation import (
     check_health,
     health_table,
 )
-from tuition.annotation.health import Annotated, HealthRow, Unanswered, sifted, without_closing
+from tuition.annotation.health import Annotated, HealthRow, Unanswered, filtered, without_closing
 from tuition.core.records import Annotation, Example
 from tuition.core.rows import read_rows
 from tuition.core.store import Place
@@ -248,13 +248,13 @@ def part(*items, spent=False, kinds=()):
 def test_parts_are_laid_together_in_the_order_of_the_examples_and_sifted():
     empty, good, second = annotation("Yes.", "e2"), annotation(GOOD, "e1"), annotation(GOOD, "e1", sample=1)
     parts = [part(second, empty, spent=True, kinds=["absent", "timeout"]), part(good, kinds=["absent"])]
-    found = sifted(parts, examples(3), task=ToyTask())
+    found = filtered(parts, examples(3), task=ToyTask())
     assert [(item.example_id, item.sample) for item in found.annotations] == [("e1", 0), ("e1", 1)]
     assert [item.example_id for item in found.dropped] == ["e2"], "empty ones are dropped by default"
     assert (found.spent, found.absent, len(found.failures)) == (True, 2, 3)
-    all_kept = sifted([part(good), part(empty)], examples(3), task=ToyTask(), dropping=())
+    all_kept = filtered([part(good), part(empty)], examples(3), task=ToyTask(), dropping=())
     assert (len(all_kept.annotations), all_kept.dropped, all_kept.spent) == (2, (), False)
-    unverified = sifted([part(good, second)], examples(3), task=ToyTask(), unverified={("e1", 1)})
+    unverified = filtered([part(good, second)], examples(3), task=ToyTask(), unverified={("e1", 1)})
     assert [item.faults for item in unverified.annotations] == [(), ("unverified",)]
 
 

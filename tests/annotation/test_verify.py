@@ -6,7 +6,7 @@ from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
 from tuition.annotation import Account, Asker
 from tuition.annotation.annotate import annotate
 from tuition.annotation.config import AnnotationConfig
-from tuition.annotation.health import FILTERS, Annotated, check_health, health_table, sifted
+from tuition.annotation.health import FILTERS, Annotated, check_health, filtered, health_table
 from tuition.annotation.prompts import judge_messages, verify_messages
 from tuition.annotation.verify import (
     judge_requests,
@@ -177,17 +177,17 @@ def part(*items):
 def test_parts_are_looked_over_as_one_and_come_in_order():
     other = Example(id="q0", question="What?", answer="red")
     parts = [part(note(sample=1), note(text="The sky is red.")), part(note("q0", text="The sky is red."))]
-    found = sifted(parts, [other, ASKED], task=ToyTask(), dropping=("duplicate",))
+    found = filtered(parts, [other, ASKED], task=ToyTask(), dropping=("duplicate",))
     assert [(item.example_id, item.sample) for item in found.dropped] == [("q0", 0), ("q1", 0)]
     assert [(item.example_id, item.sample) for item in found.annotations] == [("q1", 1)]
 
 
 def test_what_a_verifier_does_not_come_to_is_a_fault_and_a_filter_may_drop_it():
     items = [note(sample=0), note(sample=1)]
-    kept = sifted([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 1)})
+    kept = filtered([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 1)})
     assert [item.faults for item in kept.annotations] == [("unsupported",), ("unsupported", "unverified")]
     config = AnnotationConfig(filters="usual")
-    dropped = sifted(
+    dropped = filtered(
         [part(*items)], [ASKED], task=ToyTask(), dropping=config.dropping, unverified={("q1", 1)}
     ).dropped
     assert [item.sample for item in dropped] == [1]
@@ -201,7 +201,7 @@ def test_usual_and_strict_drop_the_unverified_and_paper_does_not():
 
 def test_the_table_gives_the_share_of_those_that_were_looked_at():
     items = check_health([note(sample=i) for i in range(4)], [ASKED], ToyTask())
-    bad = sifted([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 0)}).annotations
+    bad = filtered([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 0)}).annotations
     [row] = health_table(bad, verified={"ada": 2})
     assert (row.verified, row.unverified_of_verified, row.shares["unverified"]) == (2, 0.5, 0.25)
     [row] = health_table(items)

@@ -17,8 +17,8 @@ from tuition.annotation.health import (
     HealthRow,
     Unanswered,
     check_health,
+    filtered,
     health_table,
-    sifted,
     without_closing,
 )
 from tuition.annotation.prompts import JUDGE, PROMPTS, VERIFY, Prompt
@@ -52,9 +52,9 @@ __all__ = [
     "ask",
     "ask_all",
     "check_health",
+    "filtered",
     "health_table",
     "majority",
-    "sifted",
     "similar_success",
     "solve",
     "weighted_majority",

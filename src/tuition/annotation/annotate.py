@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tuition.annotation.asker import Asker
 from tuition.annotation.demonstrations import Demonstrations
-from tuition.annotation.health import Annotated, Unanswered, sifted, without_closing
+from tuition.annotation.health import Annotated, Unanswered, filtered, without_closing
 from tuition.annotation.prompts import PROMPTS
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Annotation, Example, Json, Prediction, Reply, Request
@@ -61,7 +61,7 @@ def annotate(
         failures=_failures(requests, asked.replies),
         spent=asked.refused is not None,
     )
-    return sifted([found], examples, task=asker.task, dropping=asker.config.dropping)
+    return filtered([found], examples, task=asker.task, dropping=asker.config.dropping)
 
 
 def annotation_requests(

@@ -25,8 +25,8 @@ __all__ = [
     "HealthRow",
     "Unanswered",
     "check_health",
+    "filtered",
     "health_table",
-    "sifted",
     "without_closing",
 ]
 
@@ -200,7 +200,7 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def sifted(
+def filtered(
     parts: Sequence[Annotated],
     examples: Sequence[Example],
     *,

@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
-from tuition.annotation import Account, Annotated, Asker, Verification, annotate, sifted
+from tuition.annotation import Account, Annotated, Asker, Verification, annotate, filtered
 from tuition.annotation.verify import verify
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import FORMATS
@@ -107,7 +107,7 @@ class Writer:
             for check in self.verifications
             if check.outcome in ("strays", "unreadable")
         }
-        found = sifted(
+        found = filtered(
             self._parts,
             list(self._examples.values()),
             task=self._asker.task,

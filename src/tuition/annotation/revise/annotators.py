@@ -12,7 +12,7 @@ from typing import Final
 
 from tuition.annotation.annotate import annotate
 from tuition.annotation.asker import Asker
-from tuition.annotation.health import Annotated, sifted
+from tuition.annotation.health import Annotated, filtered
 from tuition.annotation.revise.alone import answer_only, repair
 from tuition.annotation.revise.clear import clear, clear_one_call, clear_panel
 from tuition.annotation.revise.config import RevisionConfig
@@ -79,7 +79,7 @@ def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[s
         failures=tuple(case.failure for case in cases if case.failure is not None),
         spent=session.spent,
     )
-    return sifted(
+    return filtered(
         [found],
         [case.example for case in cases],
         task=session.asker.task,
