@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tuition.cli.show import print_json, say
 from tuition.exchange import import_files
-from tuition.recipes.hand_over import hand_over
+from tuition.recipes.export import hand_over
 
 __all__ = ["export_replies", "import_replies"]
 
