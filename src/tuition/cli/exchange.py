@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tuition.cli.show import print_json, say
 from tuition.exchange import import_files
-from tuition.recipes.export import hand_over
+from tuition.recipes.export import export
 
 __all__ = ["export_replies", "import_replies"]
 
@@ -55,7 +55,7 @@ def export_replies(folder: Path, out: Path, *, form: str, uses_all: bool, as_jso
         uses_all: Whether replies come along that the student did not learn from.
         as_json: Print JSON instead of sentences.
     """
-    made = hand_over(folder, out, form=form, uses_all=uses_all)
+    made = export(folder, out, form=form, uses_all=uses_all)
     if as_json:
         print_json(made.to_json())
         return
