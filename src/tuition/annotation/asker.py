@@ -37,7 +37,7 @@ _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What came of a list of requests."""
+    """The replies to a list of requests."""
 
     replies: tuple[Reply, ...]
     """One a request, in order; a failure stands inside."""
@@ -243,7 +243,7 @@ async def _answer(
 
 
 def _telling(account: Account, requests: Sequence[Request], more: str = "") -> Callable[[int], None]:
-    """Count answers up for whoever hears of progress, by their place in the list."""
+    """Report progress: one more answer, by its place in the list."""
     done = 0
 
     def tell(i: int) -> None:

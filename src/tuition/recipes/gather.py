@@ -49,22 +49,7 @@ class Gathered:
 
 
 def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUTING) -> Gathered:
-    """Ask the teachers about the chosen examples, look the answers over, and choose what is learnt.
-
-    Args:
-        bench: Its configuration names the teachers; one, two or five are the same loop. One of weight 0
-            writes no rationales.
-        route: Whom to ask about an example, and which kept rationale it learns from.
-        routing: Settings of the routes.
-
-    Returns:
-        The annotations to learn from; `annotations.jsonl` and `health.json` hold all of them.
-
-    Raises:
-        BudgetSpent: The budget allowed not one annotation.
-        ConfigError: A teacher cannot do what the route or the verification wants of it.
-        TeacherError: Not one call of all teachers was answered, or a teacher could not be reached at all.
-    """
+    """Ask the teachers about the chosen examples, look the answers over, and choose what is learnt."""
     config, run = bench.config, bench.run
     check_terms(config.writers)
     before = next((event for event in run.events() if event["event"] == "annotated"), None)

@@ -78,14 +78,7 @@ class Panel:
         return any(who.teacher.abilities.is_simulated for who in self.everyone)
 
     def verifier_of(self, name: str) -> Asker | None:
-        """Say who looks at the rationales of a writer.
-
-        Args:
-            name: The writer's.
-
-        Returns:
-            None: nobody.
-        """
+        """Say who looks at the rationales of a writer."""
         return self.writers[name] if self.verifies_self else self.verifier
 
 
@@ -103,20 +96,7 @@ class Routed:
 
 
 def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Panel:
-    """Make the teachers a run asks, and refuse what they could not do.
-
-    Args:
-        config: Names them.
-        route: How they are asked.
-        routing: Names the judge.
-
-    Returns:
-        The panel; nobody was asked.
-
-    Raises:
-        ConfigError: Nobody writes; or a teacher is to judge, to verify or to vote that cannot. All faults
-            are told at once.
-    """
+    """Make the teachers a run asks, and refuse what they could not do."""
     tables = {table.name: table for table in config.teacher}
     verify, judge = config.annotation.verify, routing.judge if route == "judge" else ""
     writing = [table.name for table in config.writers]
@@ -180,14 +160,7 @@ def _forced(writers: Mapping[str, Asker]) -> list[str]:
 
 
 def price_rank(teacher: Teacher) -> float:
-    """Say how dear a teacher is, beside others.
-
-    Args:
-        teacher: Whose price is looked at.
-
-    Returns:
-        The sum of its prompt and completion price; 0: free; infinity: unknown.
-    """
+    """Say how dear a teacher is beside others, by the sum of its two prices; infinity: unknown."""
     if not teacher.abilities.is_paid:
         return 0.0
     return float("inf") if teacher.price is None else float(teacher.price.prompt + teacher.price.completion)
@@ -196,19 +169,7 @@ def price_rank(teacher: Teacher) -> float:
 def ask_by_route(
     bench: Bench, writers: Mapping[str, Writer], panel: Panel, *, route: Route, routing: RoutingConfig
 ) -> dict[str, tuple[str, ...]]:
-    """Ask whom the route names, each example at one teacher after the other or at all of them.
-
-    Args:
-        bench: Of the run.
-        writers: By name; they keep what comes.
-        panel: Gives the prices.
-        route: Which of the routes.
-        routing: Its settings.
-
-    Returns:
-        By example id the teachers in the order of preference; empty for a route that has none before the
-        rationales are there.
-    """
+    """Ask whom the route names, each example at one teacher after the other or at all of them."""
     seed, names = bench.config.seed, list(writers)
     # The order of the asking alone; what is made of the replies stays in the order of the tables.
     order = out_of_reach_first(bench.config.writers)
@@ -285,18 +246,7 @@ def choose_used(
     route: Route,
     orders: Mapping[str, Sequence[str]],
 ) -> Routed:
-    """Choose which of the kept rationales each example learns from.
-
-    Args:
-        bench: Of the run.
-        found: What each writer gave.
-        panel: Holds the judge.
-        route: Which of the routes.
-        orders: From `ask_by_route`.
-
-    Returns:
-        Every kept one for `all`; one an example, or none, for the others.
-    """
+    """Choose which of the kept rationales each example learns from."""
     kept = [item for result in found.values() for item in result.annotations]
     if route == "all":
         return Routed(used=tuple(kept))

@@ -17,7 +17,7 @@ _BUDGET = Budget()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Where the calls of a run are paid and their replies kept, within its limits; and who hears of it."""
+    """Where the calls of a run are paid and their replies kept, within its limits, and who is told."""
 
     store: Store
     place: Place
@@ -54,15 +54,7 @@ class Account:
 
 
 def check_price(teacher: Teacher, account: Account) -> None:
-    """Refuse to ask at an unknown price under a limit in dollars, which could not be held.
-
-    Args:
-        teacher: Who would be asked.
-        account: With the limits.
-
-    Raises:
-        TeacherError: The price is unknown, there is such a limit, and the budget does not allow that.
-    """
+    """Refuse to ask at an unknown price under a limit in dollars, which could not be held."""
     if teacher.price is not None or not teacher.abilities.is_paid or account.budget.allow_unknown_price:
         return
     capped = next((cap for cap in account.caps if cap.nano is not None), None)

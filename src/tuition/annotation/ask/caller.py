@@ -59,13 +59,7 @@ class Caller:
     """Carries requests through the store and the teacher."""
 
     def __init__(self, teacher: Teacher, *, account: Account, config: AnnotationConfig) -> None:
-        """Ask nothing yet.
-
-        Args:
-            teacher: Whom to ask.
-            account: Where it is paid and kept, within which limits.
-            config: How often and with what pauses to retry.
-        """
+        """Ask nothing yet."""
         self.refused: Refused | None = None
         """The refusal that ended the asking."""
         self.ends_on_refusal = True
@@ -90,19 +84,12 @@ class Caller:
         # Unlike any other's; one system call for all attempts.
         self._name, self._tags = uuid.uuid4().hex[:24], 0
         self._patience_s = math.inf if config.deadline_s is None else config.deadline_s
-        # Whoever waits for money goes first, or small calls would for ever take what a large one waits for.
+        # A call that waits for money goes first, or small calls would take for ever what it waits for.
         self._gate = asyncio.Lock()
         self._settled = asyncio.Event()
 
     async def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Get the replies to what one call can bring: kept, bought with retries, or failures.
-
-        Args:
-            requests: One, or several that differ in their sample.
-
-        Returns:
-            One a request, in order.
-        """
+        """Get the replies to what one call can bring: kept, bought with retries, or failures."""
         wanted = [_Wanted(request, self._worst(request)) for request in requests]
         while (left := [item for item in wanted if not item.is_done]) and not self.fault:
             while left and not self.fault:
@@ -145,7 +132,7 @@ class Caller:
         return not self.fault and all(item.blocked is not None for item in wanted)
 
     async def _try(self, wanted: Sequence[_Wanted]) -> None:
-        """Take a turn, reserve, and make the call; nothing is held by whoever waits for a turn."""
+        """Take a turn, reserve, and make the call; while waiting for a turn nothing is reserved."""
         if self.refused is not None:
             # Nothing new is bought, and what is kept needs no turn.
             await self._book(wanted)
@@ -213,7 +200,7 @@ class Caller:
         return f"{self._name}{self._tags:08x}"
 
     def _note(self, item: _Wanted, outcome: Outcome) -> None:
-        """Write down what came of a reservation, where it is not a call to be made."""
+        """Note the outcome of a reservation that does not lead to a call."""
         item.blocked = None
         match outcome:
             case Kept():
@@ -338,14 +325,7 @@ _Sent = tuple[_Wanted, Request, int]
 
 
 def unpaid(refused: Refused | None) -> Reply:
-    """Give the reply to a call that was not made.
-
-    Args:
-        refused: Why; None: the asking ended first.
-
-    Returns:
-        A failure of kind `unpaid`.
-    """
+    """Give the reply to a call that was not made."""
     if refused is None:
         return Reply(failure=Failure(kind="unpaid", message="the call was not made"))
     limit, spent = ((to_usd(n) if refused.what == "usd" else n) for n in (refused.limit, refused.spent))

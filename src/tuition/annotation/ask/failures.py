@@ -38,15 +38,7 @@ ADVICE = {
 
 
 def checked(given: object, n: int) -> list[Reply]:
-    """Take what a teacher gave for replies, and what is none for a failure.
-
-    Args:
-        given: What it gave to so many requests.
-        n: How many those were.
-
-    Returns:
-        One reply a request; a failure of kind `exception` stands where there is none.
-    """
+    """Take what a teacher gave for replies, and what is none for a failure."""
     if not isinstance(given, Sequence) or isinstance(given, str):
         return [raised(f"the teacher gave {_named(given)} in the place of a list of replies")] * n
     if len(given) != n:
@@ -74,27 +66,12 @@ def _named(value: object) -> str:
 
 
 def raised(message: str) -> Reply:
-    """Give the reply to a call that a teacher's code broke.
-
-    Args:
-        message: What it did.
-
-    Returns:
-        A failure of kind `exception`; nobody can tell what was charged.
-    """
+    """Give the reply to a call that a teacher's code broke."""
     return advised(Reply(failure=Failure(kind="exception", message=message, is_paid=None)))
 
 
 def mendable(reply: Reply) -> Reply:
-    """Let a later asking make a call again that succeeds once its endpoint, key or account is mended.
-
-    Args:
-        reply: What came of an attempt.
-
-    Returns:
-        The same; a failure for want of a key, of money, of permission or of the model is retryable, so that
-        the store does not remember it.
-    """
+    """Let a later asking make a call again that succeeds once its endpoint, key or account is mended."""
     failure = reply.failure
     if failure is None or failure.is_retryable:
         return reply
@@ -106,14 +83,7 @@ def mendable(reply: Reply) -> Reply:
 
 
 def storable(reply: Reply) -> Reply:
-    """Replace halves of surrogate pairs, which JSON may bring and no file holds: a paid answer is kept.
-
-    Args:
-        reply: What came of an attempt.
-
-    Returns:
-        The same, in letters that UTF-8 has.
-    """
+    """Replace halves of surrogate pairs, which JSON may bring and no file holds: a paid answer is kept."""
     texts = ("text", "reasoning", "finish", "model", "raw", "headers", "answer")
     found = {name: value for name in texts if isinstance(value := getattr(reply, name), str)}
     failure = reply.failure
@@ -131,14 +101,7 @@ def _whole(text: str) -> str:
 
 
 def advised(reply: Reply) -> Reply:
-    """Let a failure say what to do next.
-
-    Args:
-        reply: What came of an attempt.
-
-    Returns:
-        The same; a failure's message has the advice behind it, once.
-    """
+    """Let a failure say what to do next."""
     failure = reply.failure
     advice = None if failure is None else ADVICE.get(failure.kind)
     if failure is None or advice is None or advice[1:] in failure.message:

@@ -55,14 +55,7 @@ class Pace:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Begin as fast as is declared.
-
-        Args:
-            abilities: The teacher's: concurrency, requests and tokens a minute.
-            clock: Seconds that never go back.
-            sleep: Waits so many seconds.
-            draw: A number in [0, 1).
-        """
+        """Begin as fast as is declared."""
         self.window = abilities.concurrency
         """Calls in flight at most, now."""
         self.in_flight = 0
@@ -86,23 +79,11 @@ class Pace:
         return max(0.0, self._paused_till - self.clock())
 
     def turn(self, tokens: int, *, patience_s: float = math.inf) -> Turn:
-        """Wait for a turn, to be entered with `async with`.
-
-        Args:
-            tokens: What the call takes at most, prompt and completion together.
-            patience_s: A pause of the endpoint that is longer is not waited for.
-
-        Returns:
-            The turn; it ends with the block, and counts as not used unless it `heard` a reply.
-        """
+        """Wait for a turn, to be entered with `async with`."""
         return Turn(self, tokens, patience_s)
 
     async def begin(self, turn: Turn) -> None:
-        """Wait until it is a turn's time, or the endpoint pauses for longer than its patience.
-
-        Args:
-            turn: Of this pace; `async with` does it.
-        """
+        """Wait until it is a turn's time, or the endpoint pauses for longer than its patience."""
         with self._lock:
             self._queue.append(turn)
         try:
@@ -114,12 +95,7 @@ class Pace:
                 self._ring()
 
     def heard(self, turn: Turn, replies: Sequence[Reply]) -> None:
-        """Learn from what came back, and let the next one go; `Turn.heard` does it.
-
-        Args:
-            turn: Of this pace.
-            replies: Of its one call.
-        """
+        """Learn from what came back, and let the next one go; `Turn.heard` does it."""
         with self._lock:
             self._end(turn)
             self._took_s.append(self.clock() - turn.began)
@@ -142,11 +118,7 @@ class Pace:
             self._ring()
 
     def give_back(self, turn: Turn) -> None:
-        """Take a turn back that was not used; leaving the block does it.
-
-        Args:
-            turn: Of this pace.
-        """
+        """Take a turn back that was not used; leaving the block does it."""
         with self._lock:
             self._end(turn)
             self._requests.give(1)
@@ -238,13 +210,7 @@ class Turn:
     """One call's turn, entered with `async with`."""
 
     def __init__(self, pace: Pace, tokens: int, patience_s: float) -> None:
-        """Ask for nothing yet.
-
-        Args:
-            pace: Whose turn it is.
-            tokens: What the call takes at most.
-            patience_s: As in `Pace.turn`.
-        """
+        """Ask for nothing yet."""
         self.tokens = tokens
         self.patience_s = patience_s
         self.is_granted = False
@@ -268,11 +234,7 @@ class Turn:
             self._pace.give_back(self)
 
     def heard(self, replies: Sequence[Reply]) -> None:
-        """End the turn with what its call brought; the next one may go.
-
-        Args:
-            replies: Of the one call.
-        """
+        """End the turn with what its call brought; the next one may go."""
         self._pace.heard(self, replies)
 
     def hang_bell(self) -> asyncio.Future[None]:
@@ -363,14 +325,7 @@ _PACES_LOCK = threading.Lock()
 
 
 def pace_of(teacher: Teacher) -> Pace:
-    """Find a teacher's pace, or begin one; it goes when the teacher does.
-
-    Args:
-        teacher: Told apart by identity; one that cannot be referred to weakly has a new pace each time.
-
-    Returns:
-        The pace.
-    """
+    """Find a teacher's pace, or begin one; it goes when the teacher does."""
     with _PACES_LOCK:
         pace = _PACES.get(id(teacher))
         if pace is None:

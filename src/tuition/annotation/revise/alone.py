@@ -16,12 +16,7 @@ __all__ = ["answer_only", "repair"]
 
 
 def answer_only(cases: Sequence[Case], session: Session) -> None:
-    """Ask for the answer and no explanation; the draft's text is not looked at.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked.
-    """
+    """Ask for the answer and no explanation; the draft's text is not looked at."""
     asker, config = session.asker, session.asker.config
     shown = Demonstrations(asker.train, k=config.examples, seed=asker.seed, by=config.examples_by)
     requests = [
@@ -42,10 +37,6 @@ def repair(cases: Sequence[Case], session: Session) -> None:
 
     The hint is the label where the example has one, else the teacher's own answer, for which it is asked
     first. The first wrong step is the first one that the teacher changed.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked.
     """
     session.write_where_bare(cases)
     waiting = [case for case in cases if case.is_open]

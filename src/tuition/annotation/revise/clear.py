@@ -44,10 +44,6 @@ def clear(cases: Sequence[Case], session: Session) -> None:
     Wave i asks about step i of every draft whose steps before it are all right, so that the calls of a wave
     run side by side. r* = r_<k ⊕ the teacher's text; with every step right the teacher confirms or corrects
     the answer.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked.
     """
     session.write_where_bare(cases)
     for i in range(max((len(case.steps) for case in cases), default=0)):
@@ -149,10 +145,6 @@ def clear_one_call(cases: Sequence[Case], session: Session) -> None:
     """Ask for the first wrong step, its correction, what follows and the answer in one JSON object.
 
     A reply that is no such object, even repaired, is followed by a blind chain, which says so.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked.
     """
     session.write_where_bare(cases)
     waiting = [case for case in cases if case.is_open]
@@ -201,10 +193,6 @@ def clear_panel(cases: Sequence[Case], session: Session) -> None:
     Every teacher is asked once for the first wrong step; a vote that cannot be read counts for nothing. A tie
     goes to the vote of the teacher named first, who is the one that mends. A text from which the second
     teacher does not come to its answer has the fault `unverified`, and is dropped.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked; its panel holds one teacher or more beside the one that mends.
     """
     session.write_where_bare(cases)
     _vote(cases, session)

@@ -22,40 +22,17 @@ __all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped"]
 
 
 def draft_text(draft: Prediction) -> str:
-    """Leave out what is no part of a student's explanation: an invented next question, the closing sentence.
-
-    Args:
-        draft: What the student wrote.
-
-    Returns:
-        The explanation.
-    """
+    """Leave out what is no explanation: an invented next question, the closing sentence."""
     return without_closing(before_spill(draft.text).strip())
 
 
 def draft_steps(draft: Prediction, most: int) -> tuple[str, ...]:
-    """Cut a student's explanation into the steps that a teacher is shown.
-
-    Args:
-        draft: What the student wrote.
-        most: Steps at most, 1 or more; what follows the last of them is taken as one step with it.
-
-    Returns:
-        The steps, the closing sentence left out; empty where there is none.
-    """
+    """Cut a student's explanation into the steps that a teacher is shown."""
     return lumped(split_steps(draft_text(draft)), most)
 
 
 def lumped(steps: tuple[str, ...], most: int) -> tuple[str, ...]:
-    """Take steps beyond a number as one.
-
-    Args:
-        steps: Of an explanation.
-        most: Steps at most, 1 or more.
-
-    Returns:
-        So many steps or fewer, in the same words.
-    """
+    """Take steps beyond a number as one."""
     return steps if len(steps) <= most else (*steps[: most - 1], " ".join(steps[most - 1 :]))
 
 
@@ -93,24 +70,13 @@ class Case:
         return draft_text(self.draft)
 
     def settle(self, is_verified: bool) -> None:
-        """Write down what a verifier made of the text, with all that was said and asked by then.
-
-        Args:
-            is_verified: Whether the verifier came to its answer.
-        """
+        """Write down what a verifier made of the text, with all that was said and asked by then."""
         assert self.made is not None
         self.is_unverified = not is_verified
         self.made = dataclasses.replace(self.made, history=tuple(self.history), request_keys=tuple(self.keys))
 
     def joined(self, suffix: str) -> str:
-        """Put a teacher's steps behind the student's right ones.
-
-        Args:
-            suffix: The teacher's text, from the first wrong step on; it may hold line breaks.
-
-        Returns:
-            One text, in lines where either of the two has lines, so that the same steps come out again.
-        """
+        """Put a teacher's steps behind the student's right ones."""
         kept = self.steps[: self.first_wrong]
         in_lines = len(self.text.splitlines()) > 1 or len(suffix.splitlines()) > 1
         return (join_steps if in_lines else " ".join)([part for part in (*kept, suffix) if part])
@@ -153,18 +119,7 @@ class Session:
         asker: Asker | None = None,
         needs: bool = True,
     ) -> list[tuple[Case, Reply]]:
-        """Ask about many drafts at once; a draft whose call fails is given up.
-
-        Args:
-            cases: The drafts.
-            requests: One each, in order.
-            what: What is asked, for progress.
-            asker: Who is asked; None: who mends.
-            needs: False: a draft can do without the reply, so that only the end of the budget gives it up.
-
-        Returns:
-            Each draft that was answered, with its reply.
-        """
+        """Ask about many drafts at once; a draft whose call fails is given up."""
         if not requests:
             return []
         whom = asker or self.asker

@@ -21,7 +21,7 @@ and nobody after it replied; the check could not be made and nobody after it rep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cascaded(Generic[Result]):
-    """What came of asking one teacher after the other."""
+    """The results of asking one teacher after the other."""
 
     results: Mapping[str, Result]
     """The result taken, by item id; an unanswered item is missing."""

@@ -1,4 +1,4 @@
-"""The one who labels: asks a panel, or looks people's labels up, and remembers what came of it."""
+"""The labeller: asks a panel, or looks people's labels up, and keeps both."""
 
 from __future__ import annotations
 
@@ -24,14 +24,7 @@ LABELS_FILE = "labels.jsonl"
 
 
 def panel_of(config: Experiment) -> tuple[TeacherConfig, ...]:
-    """Name the teachers that label.
-
-    Args:
-        config: Of the run.
-
-    Returns:
-        Their tables; none where no teacher labels anything.
-    """
+    """Name the teachers that label."""
     labels = config.labels
     if not labels.asks:
         return ()
@@ -46,15 +39,7 @@ class Labeller:
     def __init__(
         self, config: Experiment, run: Run, *, task: Task, account: Account, shown: Sequence[Example]
     ) -> None:
-        """Take a place in a run.
-
-        Args:
-            config: Says who labels which split.
-            run: Whose folder may hold what was labelled before.
-            task: Reads and grades answers.
-            account: Where answers are paid and kept.
-            shown: Training examples to draw demonstrations from.
-        """
+        """Take a place in a run."""
         self.config = config
         self.tallies: list[Tally] = []
         """Of all splits, as they came."""
@@ -74,15 +59,7 @@ class Labeller:
         self._before = {(row.split, row.example_id): row for row in rows}
 
     def labeller(self, split: str) -> Callable[[Sequence[Example]], list[Example | None]]:
-        """Give what `relabelled` wants.
-
-        Args:
-            split: Where the examples will stand.
-
-        Returns:
-            Labels examples of that split. It raises BudgetSpent where validation or test cannot be labelled
-            whole, TeacherError and DataError where not one label came.
-        """
+        """Give what `relabelled` wants."""
 
         def label(examples: Sequence[Example]) -> list[Example | None]:
             if self._before is not None:
@@ -151,14 +128,7 @@ class Labeller:
         )
 
     def facts(self, by_gold: Mapping[str, dict[str, Json]]) -> dict[str, Json]:
-        """Say who labelled what, for metrics.
-
-        Args:
-            by_gold: Agreement with labels that gave way, by split.
-
-        Returns:
-            The panel, what came of each split, and calls without a reply by teacher and kind.
-        """
+        """Say who labelled what, for metrics."""
         splits: dict[str, Json] = {
             split: found.facts() | ({"gold": by_gold[split]} if split in by_gold else {})
             for split, found in self._found.items()
@@ -173,11 +143,7 @@ class Labeller:
         }
 
     def table(self) -> list[dict[str, Json]]:
-        """Show the estimated reliabilities to people.
-
-        Returns:
-            A row a split, a column a teacher.
-        """
+        """Show the estimated reliabilities to people."""
         return [
             {"split": split, **{name: f"{p:.2f}" for name, p in found.reliability.items()}}
             for split, found in self._found.items()

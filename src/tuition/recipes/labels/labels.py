@@ -1,6 +1,6 @@
 """Label examples by a panel of teachers or from a file of people's labels, before anything is learnt.
 
-Whoever labels sees questions and no label, of the sealed test too. What was labelled once is read back when a
+A labeller sees questions and no label, of the sealed test too. What was labelled once is read back when a
 run is gone on with.
 """
 
@@ -207,18 +207,18 @@ def label_splits(
     if not named:
         return Labelled(splits=splits, train=train)
     event = _labelled_before(run)
-    desk = Labeller(config, run, task=task, account=account, shown=demonstrated(config, splits))
+    labeller = Labeller(config, run, task=task, account=account, shown=demonstrated(config, splits))
     if event is None:
         check_labellers(config, splits, train, task=task)
     else:
-        desk.read_back()
-    found = _through(desk, splits, train, named=named)
+        labeller.read_back()
+    found = _through(labeller, splits, train, named=named)
     if event is not None:
         return dataclasses.replace(found, facts=event["facts"])
-    facts = desk.facts(_by_gold({"train": train, "valid": splits.valid}, found, config=config, task=task))
-    run.write_rows(LABELS_FILE, [tally.to_json() for tally in desk.tallies])
+    facts = labeller.facts(_by_gold({"train": train, "valid": splits.valid}, found, config=config, task=task))
+    run.write_rows(LABELS_FILE, [tally.to_json() for tally in labeller.tallies])
     run.event("labelled", facts=facts)
-    run.table("how far the panel is believed, by split", desk.table())
+    run.table("how far the panel is believed, by split", labeller.table())
     return dataclasses.replace(found, facts=facts)
 
 
@@ -232,11 +232,13 @@ def _labelled_before(run: Run) -> Mapping[str, Any] | None:
     return None if events[last]["facts"]["is_spent"] and not is_built_on else events[last]
 
 
-def _through(desk: Labeller, splits: Splits, train: tuple[Example, ...], *, named: Sequence[str]) -> Labelled:
-    """Take every split past the desk; people's labels first, which cost nothing."""
-    labels, first = desk.config.labels, desk.config.evaluation.limit
+def _through(
+    labeller: Labeller, splits: Splits, train: tuple[Example, ...], *, named: Sequence[str]
+) -> Labelled:
+    """Label every split; people's labels first, which cost nothing."""
+    labels, first = labeller.config.labels, labeller.config.evaluation.limit
     for split in sorted(named, key=lambda split: labels.source(split) != "file"):
-        label = desk.labeller(split)
+        label = labeller.labeller(split)
         if split == "test" and splits.test is not None:
             sealed = splits.test.relabelled(label, replace=labels.replace, first=first)
             splits = dataclasses.replace(splits, test=sealed)

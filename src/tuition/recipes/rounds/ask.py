@@ -47,27 +47,13 @@ class Asking:
         return History().plus(looks)
 
     def costs_of(self, example: Example) -> Mapping[str, float]:
-        """Guess what asking each teacher about an example costs; only the proportions matter.
-
-        Args:
-            example: The question.
-
-        Returns:
-            Dollars of one chain by teacher, in the order of the tables; 0 where prices do not matter.
-        """
+        """Guess what asking each teacher about an example costs; only the proportions matter."""
         is_priced = self._course.config.allocation.is_checked
         writers = self.panel.writers
         return {name: self._price(example, asker) if is_priced else 0.0 for name, asker in writers.items()}
 
     def cost_of(self, example: Example) -> float:
-        """Guess what asking about an example costs, in the mean over the teachers.
-
-        Args:
-            example: The question.
-
-        Returns:
-            Dollars of one chain.
-        """
+        """Guess what asking about an example costs, in the mean over the teachers."""
         prices = [self._price(example, asker) for asker in self.panel.writers.values()]
         return sum(prices) / len(prices)
 
@@ -80,17 +66,7 @@ class Asking:
 
 
 def asking_of(course: Course) -> Asking:
-    """Say who is asked in the round that is due, and how, and refuse what could not be done.
-
-    Args:
-        course: Of the run.
-
-    Returns:
-        The teachers and the annotator: blind in a cold start, and where mending was given up.
-
-    Raises:
-        ConfigError: What is configured could not be done; see `open_panel`.
-    """
+    """Say who is asked in the round that is due, and how, and refuse what could not be done."""
     config = course.config
     by = config.annotator
     if by not in BLIND and (course.is_cold or course.is_blind):
@@ -140,15 +116,6 @@ def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft
 
     Differs: the allowance may be in items, calls, tokens or dollars; which teacher is asked is chosen item by
     item.
-
-    Args:
-        course: Its round's folder gets `annotations.jsonl`, and is read back where it has it.
-        asking: Who is asked, and how.
-        order: Best first.
-        draft: Has the student explain, where the annotator mends what it wrote.
-
-    Returns:
-        What came of it. Broken off, the same parts are asked again, and nothing is paid twice.
     """
     before = _read_back(course)
     if before is not None:

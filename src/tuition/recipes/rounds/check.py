@@ -17,19 +17,7 @@ __all__ = ["check_rounds", "open_panel"]
 
 
 def open_panel(config: Elad, *, has_valid: bool) -> Panel:
-    """Make the teachers of an active run, and refuse what could not be done.
-
-    Args:
-        config: Of the run.
-        has_valid: Whether there is a validation part.
-
-    Returns:
-        The teachers; nobody was asked.
-
-    Raises:
-        ConfigError: What is configured could not be done; see `check_rounds`.
-        TeacherError: The terms of a teacher forbid learning from it.
-    """
+    """Make the teachers of an active run, and refuse what could not be done."""
     check_terms(config.writers)
     panel = assemble(config, route="all", routing=RoutingConfig())
     teachers = {asker.name: asker.teacher for asker in panel.everyone}
@@ -38,18 +26,7 @@ def open_panel(config: Elad, *, has_valid: bool) -> Panel:
 
 
 def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bool) -> None:
-    """Refuse rounds that would end in an error after their first calls were paid.
-
-    Args:
-        config: Of the active run.
-        teachers: Everyone it may ask, by name, in the order of the tables: writers first, then who verifies.
-        has_valid: Whether there is a validation part to examine a round's student on.
-
-    Raises:
-        ConfigError: There is no such strategy, annotator or teacher; one of them cannot do what is wanted of
-            it; a price is missing; or the best student is to be kept, and nothing tells which it is. All
-            faults are told at once.
-    """
+    """Refuse rounds that would end in an error after their first calls were paid."""
     faults: list[str] = []
     try:
         needs_of(config.selection)
@@ -123,7 +100,7 @@ def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
             f"{check} wants a second teacher beside {next(iter(writers))!r}; add a [[teacher]] table, or set "
             "check = 'sample' or 'student'."
         )
-    # Whoever writes is looked at by the cheapest of the others, so that the two cheapest of all look.
+    # The cheapest of the others looks at what a teacher writes, so that the two cheapest of all look.
     looking = sorted(teachers, key=lambda name: price_rank(teachers[name]))[:2]
     deaf = [name for name in looking if not teachers[name].abilities.reads_prompt]
     if allocation.check == "verify" and deaf:

@@ -37,18 +37,7 @@ def second_opinions(
     drafts: Mapping[str, Prediction],
     check: SecondOpinion,
 ) -> Opinions:
-    """Compare replies of one teacher with a second answer to the same questions.
-
-    Args:
-        pool: The examples, by id.
-        panel: Who can be asked.
-        given: Replies by example id, all of one teacher.
-        drafts: The student's explanations, for `student`.
-        check: Whose answer is the second one.
-
-    Returns:
-        Which replies hold.
-    """
+    """Compare replies of one teacher with a second answer to the same questions."""
     if not given:
         return Opinions(holds={})
     author = panel.writers[next(iter(given.values())).teacher]
