@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from recorded import GOLD, NONE, Labels, is_right
 
-from tuition.annotation.route import similar_success
+from tuition.annotation.routing import similar_success
 
 DOUBTS = (0.7, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.0005)
 """How likely the vote may be wrong where no further teacher is asked."""

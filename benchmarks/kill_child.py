@@ -10,7 +10,7 @@ import time
 
 import uvicorn
 
-from tuition.annotation.ask import Till, ask_all
+from tuition.annotation import Account, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Budget
 from tuition.core.errors import StoreError
@@ -81,8 +81,8 @@ def ask(path, url, *, said, n, run="r", bytes_at_most=None, clock_back_s=0.0, cl
     )
     try:
         with Store(path) as store:
-            till = Till(store=store, place=Place(run=run), budget=Budget(on_unknown="ask_again"))
-            asked = ask_all(requests_of(url, n), make_teacher(wire), till=till, config=_CONFIG)
+            account = Account(store=store, place=Place(run=run), budget=Budget(on_unknown="ask_again"))
+            asked = ask_all(requests_of(url, n), make_teacher(wire), account=account, config=_CONFIG)
     except StoreError as error:
         said.write_text(str(error))
         sys.exit(STORE_FAILED)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import frame
 
-from tuition.annotation import AnnotationConfig, Till, solve
+from tuition.annotation import Account, AnnotationConfig, Asker, solve
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
 from tuition.playground.teachers import PlaygroundTeacher
@@ -50,12 +50,13 @@ def answers(name, examples):
     with tempfile.TemporaryDirectory(prefix="panel-") as folder, Store(Path(folder) / "tuition.db") as store:
         solved = solve(
             [bare(example) for example in examples],
-            PlaygroundTeacher(name),
-            train=(),
-            task=TASK,
-            till=Till(store=store, place=Place(run="panel")),
-            config=AnnotationConfig(forced=False, examples=0),
-            parameters={"max_tokens": 128},
+            Asker(
+                teacher=PlaygroundTeacher(name),
+                task=TASK,
+                account=Account(store=store, place=Place(run="panel")),
+                config=AnnotationConfig(forced=False, examples=0),
+                parameters={"max_tokens": 128},
+            ),
         )
     return [prediction.answer for prediction in solved.predictions]
 

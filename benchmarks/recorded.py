@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tuition.annotation.panel import majority, weighted_majority
+from tuition.annotation.votes import majority, weighted_majority
 from tuition.core.records import Example, Grade
 from tuition.core.rows import read_rows, resolve_data
 from tuition.tasks import make_task

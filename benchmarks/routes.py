@@ -69,7 +69,7 @@ def one_run(folder, way, settings, *, seed, n):
     with open_bench(config, run) as bench:
         found = gather(bench, route=config.route, routing=config.routing)
         examples = {example.id: example for example in bench.train}
-        spend = bench.till.store.spend(run.id)
+        spend = bench.account.store.spend(run.id)
     run.close()
     sound = [is_sound(examples[item.example_id], item.rationale) for item in found.annotations]
     return {

@@ -20,8 +20,7 @@ from pathlib import Path
 
 import frame
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
-from tuition.annotation.prompts import request_to
+from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import RevisionConfig, revise, revision_figures
 from tuition.annotation.revise.prompts import (
     LOCATE,
@@ -162,6 +161,10 @@ def written(rows):
     return count
 
 
+def asker_of(teacher, **more):
+    return Asker(teacher=teacher, task=make_task("mixed"), config=CONFIG, **more)
+
+
 def drafted(rows):
     return [row.draft for row in rows], {row.example.id: row.example for row in rows}
 
@@ -191,13 +194,12 @@ def run_through(rows):
                 drafts,
                 examples,
                 by=by,
-                teacher=PlaygroundTeacher("ada"),
-                train=[],
-                task=make_task("mixed"),
-                till=Till(store=store, place=Place(run=by)),
-                config=CONFIG,
+                asker=asker_of(
+                    PlaygroundTeacher("ada"),
+                    account=Account(store=store, place=Place(run=by)),
+                    parameters={"max_tokens": 256},
+                ),
                 revision=RevisionConfig(),
-                parameters={"max_tokens": 256},
             )
             found[by] = revision_figures(done).to_json()
     return found
@@ -208,20 +210,19 @@ def asked(rows, file, store_file, *, usd):
     [table] = read_toml(Path(file))["teacher"]
     teacher = make_teacher(parse(TeacherConfig, table, where=file))
     parameters = {"max_tokens": table.get("max_tokens", 128)}
-    requests = [
-        request_to(
-            teacher,
-            locate_messages(row.example, row.steps),
-            parameters=parameters,
-            role="judge_step",
-            prompt=LOCATE,
-            example_id=row.example.id,
-        )
-        for row in rows
-    ]
     with Store(Path(store_file)) as store:
-        till = Till(store=store, place=Place(run="steps"), budget=Budget(usd=usd))
-        replies = ask_all(requests, teacher, till=till, config=CONFIG).replies
+        account = Account(store=store, place=Place(run="steps"), budget=Budget(usd=usd))
+        asker = asker_of(teacher, account=account, parameters=parameters)
+        requests = [
+            asker.request(
+                locate_messages(row.example, row.steps),
+                role="judge_step",
+                prompt=LOCATE,
+                example_id=row.example.id,
+            )
+            for row in rows
+        ]
+        replies = asker.ask(requests).replies
     places = [
         None if reply.failure else read_location(reply.text, len(row.steps))
         for row, reply in zip(rows, replies, strict=True)

@@ -36,7 +36,7 @@ from recorded import (
 )
 from teachers_table import Table, cheapest, cheapest_within_a_point, rounded, show
 
-from tuition.annotation.route import similar_success
+from tuition.annotation.routing import similar_success
 
 RULES, LEARNT = PRICES["rules"], PRICES["learnt"]
 

@@ -2,7 +2,7 @@
 
 import measure
 
-from tuition.annotation.ask import Till, ask_all
+from tuition.annotation import Account, ask_all
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher
@@ -32,7 +32,7 @@ def ask(prompts, *, url, at_once, folder):
         for prompt in prompts
     ]
     with Store(folder / "tuition.db") as store:
-        asked = ask_all(requests, teacher, till=Till(store=store, place=Place(run="r")))
+        asked = ask_all(requests, teacher, account=Account(store=store, place=Place(run="r")))
         return [reply.text for reply in asked.replies]
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.core.budget import price_of
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
@@ -50,7 +50,7 @@ def questions(asked, n, **changed):
 
 def run(store, asked, n_or_requests, *, config=FAST, **more):
     requests = questions(asked, n_or_requests) if isinstance(n_or_requests, int) else n_or_requests
-    return ask_all(requests, asked, till=Till(store=store, **({"place": PLACE} | more)), config=config)
+    return ask_all(requests, asked, account=Account(store=store, **({"place": PLACE} | more)), config=config)
 
 
 def die():

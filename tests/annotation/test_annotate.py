@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, examples, failed, said
 
-from tuition.annotation import AnnotationConfig, Till, annotate, annotation_requests, solve
+from tuition.annotation import Account, AnnotationConfig, Asker, annotate, annotation_requests, solve
 from tuition.core.budget import Budget
 from tuition.core.errors import DataError
 from tuition.core.records import Example
@@ -13,9 +13,10 @@ FAST = AnnotationConfig(backoff_s=0.001)
 
 
 def run(store, pool, teacher, **more):
-    till = Till(store=store, place=PLACE, budget=more.pop("budget", Budget()))
-    given = {"train": pool, "task": ToyTask(), "till": till, "config": FAST}
-    return annotate(pool, teacher, **(given | more))
+    account = Account(store=store, place=PLACE, budget=more.pop("budget", Budget()))
+    samples = more.pop("samples", 1)
+    given = {"train": pool, "task": ToyTask(), "account": account, "config": FAST}
+    return annotate(pool, Asker(teacher=teacher, **(given | more)), samples=samples)
 
 
 def explain(request, attempt):
@@ -43,7 +44,8 @@ def test_forced_rationales(store):
 
 def test_plan_makes_the_very_requests(store):
     pool, teacher = examples(3), ScriptedTeacher(explain)
-    planned = annotation_requests(pool, teacher, train=pool, config=FAST, seed=5, samples=2)
+    asker = Asker(teacher=teacher, task=ToyTask(), train=pool, config=FAST, seed=5)
+    planned = annotation_requests(pool, asker, samples=2)
     run(store, pool, teacher, seed=5, samples=2)
     assert [request.sample for request in planned] == [0, 1] * 3
     assert {request.key for request in planned} == set(teacher.calls)
@@ -215,14 +217,9 @@ def test_solve_reads_a_teacher_and_leaves_the_grading_to_its_caller(store):
         return said(text) if text else failed("bad_request", is_retryable=False)
 
     teacher = ScriptedTeacher(reply)
-    solved = solve(
-        examples(4),
-        teacher,
-        train=examples(9),
-        task=ToyTask(),
-        till=Till(store=store, place=PLACE),
-        config=FAST,
-    )
+    account = Account(store=store, place=PLACE)
+    asker = Asker(teacher=teacher, task=ToyTask(), account=account, train=examples(9), config=FAST)
+    solved = solve(examples(4), asker)
     assert [item.answer for item in solved.predictions] == ["a0", "b1", None, None]
     assert [item.text for item in solved.predictions] == [*texts.values(), ""]
     assert {item.grade for item in solved.predictions} == {None}
@@ -237,8 +234,9 @@ def test_examining_a_teacher_buys_no_call_twice(store):
     """Solving for rationales and solving as an examination are one call to the store."""
     pool, teacher = examples(3), ScriptedTeacher(explain)
     run(store, pool, teacher, config=FREE)
-    given = {"train": pool, "task": ToyTask(), "till": Till(store=store, place=PLACE)}
+    account = Account(store=store, place=PLACE)
+    asker = Asker(teacher=teacher, task=ToyTask(), account=account, train=pool)
     bare = [dataclasses.replace(item, answer=None) for item in pool]
     for config in (FREE, FAST):
-        assert len(solve(bare, teacher, config=config, **given).predictions) == 3
+        assert len(solve(bare, dataclasses.replace(asker, config=config)).predictions) == 3
     assert set(teacher.calls.values()) == {1}

@@ -9,7 +9,7 @@ import time
 import pytest
 from toys import PLACE, ScriptedTeacher, failed, requests, said, states, sums
 
-from tuition.annotation import AnnotationConfig, Till, ask, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask, ask_all
 from tuition.core.budget import Budget, Cost, price_of, worst_cost
 from tuition.core.errors import StoreError, TeacherError
 from tuition.core.store import Cap, Place, Store
@@ -21,8 +21,8 @@ WORST = worst_cost(requests(1)[0], PRICE)
 
 def run(store, n_or_requests, teacher, *, config=FAST, **more):
     asked = requests(n_or_requests) if isinstance(n_or_requests, int) else n_or_requests
-    till = Till(store=store, **({"place": PLACE} | more))
-    return ask_all(asked, teacher, till=till, config=config)
+    account = Account(store=store, **({"place": PLACE} | more))
+    return ask_all(asked, teacher, account=account, config=config)
 
 
 def unpaid(asked):
@@ -146,7 +146,7 @@ def test_spent_budget_is_data_and_kept_answers_still_come(store):
 
 def test_caps_of_a_budget(store):
     def caps(group="", **limits):
-        return Till(store=store, place=Place(run="r", group=group), budget=Budget(**limits)).caps
+        return Account(store=store, place=Place(run="r", group=group), budget=Budget(**limits)).caps
 
     assert caps() == ()
     assert caps(usd=0.5, calls=3) == (Cap(scope="r", nano=500_000_000, calls=3),)
@@ -155,10 +155,10 @@ def test_caps_of_a_budget(store):
 
 def test_a_till_tells_whom_it_asks(store):
     told = []
-    till = Till(store=store, place=PLACE, progress=lambda *step: told.append(step)).telling("ada")
-    ask_all(requests(1), ScriptedTeacher(), till=till)
+    account = Account(store=store, place=PLACE, progress=lambda *step: told.append(step)).telling("ada")
+    ask_all(requests(1), ScriptedTeacher(), account=account)
     assert told == [("rationale ada", 1, 1)]
-    silent = Till(store=store, place=PLACE)
+    silent = Account(store=store, place=PLACE)
     assert silent.telling("ada") is silent
 
 
@@ -238,7 +238,7 @@ def test_another_process_s_call_is_waited_for(store, tmp_path):
 def test_broken_off_asking_leaves_the_store_consistent(store):
     async def interrupted():
         teacher = ScriptedTeacher(wait_s=30, concurrency=3)
-        task = asyncio.create_task(ask(requests(9), teacher, till=Till(store=store, place=PLACE)))
+        task = asyncio.create_task(ask(requests(9), teacher, account=Account(store=store, place=PLACE)))
         while teacher.in_flight < 3:
             await asyncio.sleep(0.005)
         task.cancel()
@@ -261,7 +261,7 @@ def test_call_that_was_reserved_and_not_sent_is_given_back(store):
         teacher = ScriptedTeacher()
         # The store is busy until the asking is cut, and then finds the reservation.
         store.write(lambda connection: is_cut.wait(10))
-        task = asyncio.create_task(ask(requests(1), teacher, till=Till(store=store, place=PLACE)))
+        task = asyncio.create_task(ask(requests(1), teacher, account=Account(store=store, place=PLACE)))
         for _ in range(4):
             await asyncio.sleep(0)
         task.cancel()
@@ -288,7 +288,7 @@ def test_interrupt_from_the_keyboard(tmp_path):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.path.insert(0, sys.argv[2])
         from toys import PLACE, ScriptedTeacher, requests
-        from tuition.annotation import Till, ask_all
+        from tuition.annotation import Account, ask_all
         from tuition.core.store import Store
 
         class Slow(ScriptedTeacher):
@@ -298,7 +298,7 @@ def test_interrupt_from_the_keyboard(tmp_path):
 
         with Store(Path(sys.argv[1])) as store:
             try:
-                ask_all(requests(10), Slow(wait_s=60), till=Till(store=store, place=PLACE))
+                ask_all(requests(10), Slow(wait_s=60), account=Account(store=store, place=PLACE))
             except KeyboardInterrupt:
                 print("interrupted", flush=True)
     """

@@ -7,8 +7,8 @@ import random
 import pytest
 from toys import PLACE, SamplingTeacher, ScriptedTeacher, failed, requests, said, states, sums
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
-from tuition.annotation.ask import desk
+from tuition.annotation import Account, AnnotationConfig, ask_all
+from tuition.annotation.ask import caller
 from tuition.annotation.ask.pace import Pace
 from tuition.core.budget import Budget, price_of, worst_cost
 from tuition.core.errors import TeacherError
@@ -21,8 +21,8 @@ PRICE = price_of(prompt="1", completion="1")
 
 def run(store, n_or_requests, teacher, *, place=PLACE, budget=None, **settings):
     asked = requests(n_or_requests) if isinstance(n_or_requests, int) else n_or_requests
-    till = Till(store=store, place=place, budget=budget or Budget())
-    return ask_all(asked, teacher, till=till, config=FAST.model_copy(update=settings))
+    account = Account(store=store, place=place, budget=budget or Budget())
+    return ask_all(asked, teacher, account=account, config=FAST.model_copy(update=settings))
 
 
 def column(store, name):
@@ -56,7 +56,7 @@ def clock(monkeypatch):
 
     clock = Clock()
     clock.paces = {}
-    monkeypatch.setattr(desk, "pace_of", clock.pace)
+    monkeypatch.setattr(caller, "pace_of", clock.pace)
     return clock
 
 
@@ -193,12 +193,12 @@ class TestLongerReplies:
     def test_what_was_cut_off_is_asked_for_once_more(self, store):
         teacher = ScriptedTeacher(self.cut)
         told = []
-        till = Till(store=store, place=PLACE, progress=lambda *step: told.append(step))
-        asked = ask_all(requests(3), teacher, till=till, config=FAST)
+        account = Account(store=store, place=PLACE, progress=lambda *step: told.append(step))
+        asked = ask_all(requests(3), teacher, account=account, config=FAST)
         assert [reply.text for reply in asked.replies] == ["It is whole."] * 3
         assert [request.parameters["max_tokens"] for request in teacher.seen] == [50, 50, 50, 100, 100]
         longer = [dataclasses.replace(item, parameters={"max_tokens": 100}) for item in requests(3)]
-        assert asked.longer == {1: longer[1].key, 2: longer[2].key}
+        assert asked.keys == (requests(3)[0].key, longer[1].key, longer[2].key)
         assert told[-2:] == [("rationale, longer", 1, 2), ("rationale, longer", 2, 2)]
         again = ScriptedTeacher(self.cut)
         assert run(store, 3, again) == asked, "a second run comes to the same"
@@ -227,7 +227,7 @@ class TestLongerReplies:
 
         asked = run(store, 2, ScriptedTeacher(reply))
         assert [reply.text for reply in asked.replies] == ["It is whole.", "It was cut"]
-        assert asked.longer == {}
+        assert asked.keys == tuple(request.key for request in requests(2))
 
     def test_it_comes_after_everything_else_and_only_if_the_budget_allows(self, store):
         asked = run(store, 6, ScriptedTeacher(self.cut), budget=Budget(calls=8))

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 from toys import PLACE, SamplingTeacher, ScriptedTeacher, failed, requests, said, states
 
-from tuition.annotation import AnnotationConfig, Till, ask, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask, ask_all
 from tuition.core.budget import price_of, worst_cost
 from tuition.core.errors import TeacherError
 from tuition.core.records import Failure, Reply, Usage
@@ -19,7 +19,7 @@ PRICE = price_of(prompt="1", completion="1")
 def run(store, n_or_requests, teacher, **settings):
     asked = requests(n_or_requests) if isinstance(n_or_requests, int) else n_or_requests
     return ask_all(
-        asked, teacher, till=Till(store=store, place=PLACE), config=FAST.model_copy(update=settings)
+        asked, teacher, account=Account(store=store, place=PLACE), config=FAST.model_copy(update=settings)
     )
 
 
@@ -104,7 +104,7 @@ def test_a_batch_made_meanwhile_ends_the_asking_and_not_what_is_under_way(store)
             store.reserve(late, worst, place=Place(run="r2"), price=PRICE, batch="b").result()
 
         teacher = ScriptedTeacher(reply, concurrency=1)
-        await asyncio.wait_for(ask(requests(3), teacher, till=Till(store=store, place=PLACE)), 10)
+        await asyncio.wait_for(ask(requests(3), teacher, account=Account(store=store, place=PLACE)), 10)
 
     with pytest.raises(
         TeacherError, match=r"1 of the calls stands in batch 'b' of run 'r2'.*which is not over"

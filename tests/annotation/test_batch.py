@@ -19,9 +19,9 @@ import batch_world
 from batch_world import FAST, PLACE, PRICE, STAGES, questions, run, teacher
 from served import running
 
-from tuition.annotation import Till, ask
-from tuition.annotation.ask.advice import ADVICE
-from tuition.annotation.batches import desk, drop_batch, import_batch, lines, write_batch
+from tuition.annotation import Account, ask
+from tuition.annotation.ask.failures import ADVICE
+from tuition.annotation.batches import caller, drop_batch, import_batch, lines, write_batch
 from tuition.core.budget import Budget, Cost, worst_cost
 from tuition.core.errors import DataError, TeacherError
 from tuition.core.records import Failure, Reply, Usage
@@ -134,7 +134,7 @@ def test_nothing_to_ask(world):
 
 
 def test_several_batches_where_one_may_not_hold_it_all(world, monkeypatch):
-    monkeypatch.setattr(desk, "_MOST_CALLS", 4)
+    monkeypatch.setattr(caller, "_MOST_CALLS", 4)
     with Store(world.path) as store:
         assert kinds(run(store, teacher(world.url), N)) == {"kept": N}
     assert sorted(remote for _, remote in world.batches) == ["batch_0", "batch_1", "batch_2"]
@@ -178,7 +178,7 @@ def test_cut_off_replies_are_asked_for_longer(world):
         requests = questions(asked, 3, parameters={"max_tokens": 4})
         found = run(store, asked, requests, config=FAST.model_copy(update={"longer": 25.0}))
     assert [reply.finish for reply in found.replies] == ["stop"] * 3
-    assert len(found.longer) == 3
+    assert set(found.keys).isdisjoint(request.key for request in requests)
     assert len(world.batches) == 2
     world.check_money()
 
@@ -236,9 +236,9 @@ def test_two_processes_want_the_same(tmp_path):
 
 def test_an_asking_broken_off_in_this_process_is_gone_on_with(tmp_path):
     async def give_up(store, asked):
-        till = Till(store=store, place=PLACE)
+        account = Account(store=store, place=PLACE)
         async with asyncio.timeout(0.3):
-            await ask(questions(asked, N), asked, till=till, config=FAST)
+            await ask(questions(asked, N), asked, account=account, config=FAST)
 
     with serving(tmp_path, batch={"batch_s": 1.0}) as world, Store(world.path) as store:
         asked = teacher(world.url)
@@ -246,15 +246,15 @@ def test_an_asking_broken_off_in_this_process_is_gone_on_with(tmp_path):
             asyncio.run(give_up(store, asked))
         assert kinds(run(store, asked, N)) == {"kept": N}
         assert len(world.payments) == N
-        assert set() == desk._CARRIED
+        assert set() == caller._CARRIED
 
 
 def test_several_askings_of_one_run_at_once(tmp_path):
     async def both(store, asked):
-        till = Till(store=store, place=PLACE)
+        account = Account(store=store, place=PLACE)
         requests = questions(asked, N)
         parts = (requests[:6], requests[4:], requests)
-        return await asyncio.gather(*(ask(part, asked, till=till, config=FAST) for part in parts))
+        return await asyncio.gather(*(ask(part, asked, account=account, config=FAST) for part in parts))
 
     with serving(tmp_path, batch={"batch_s": 0.2}) as world, Store(world.path) as store:
         found = asyncio.run(both(store, teacher(world.url)))
@@ -335,7 +335,7 @@ def test_questions_about_a_batch_that_fail_in_passing_are_put_again(tmp_path):
 
 
 def test_a_batch_that_cannot_be_asked_after_stays_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(desk, "_PATIENCE", 3)
+    monkeypatch.setattr(caller, "_PATIENCE", 3)
     with serving(tmp_path, batch={"poll_error": 1}) as world, Store(world.path) as store:
         with pytest.raises(
             TeacherError, match="nothing of it is lost: start again to go on with it"
@@ -482,7 +482,7 @@ def test_nothing_but_spoilt_lines(tmp_path, name):
 
 
 def test_a_batch_given_up_is_charged_at_its_worst(tmp_path, monkeypatch):
-    monkeypatch.setattr(desk, "_PATIENCE", 2)
+    monkeypatch.setattr(caller, "_PATIENCE", 2)
     with serving(tmp_path, batch={"poll_error": 1}) as world, Store(world.path) as store:
         with pytest.raises(TeacherError):
             run(store, teacher(world.url), 4)
@@ -509,9 +509,9 @@ def test_a_teacher_asked_call_by_call_does_not_wait_for_a_batch(tmp_path):
 def test_answers_come_into_a_store_that_was_itself_imported(tmp_path):
     asked = teacher("http://127.0.0.1:9/v1")
     with Store(tmp_path / "a.db") as store:
-        till = Till(store=store, place=PLACE)
+        account = Account(store=store, place=PLACE)
         wanted = questions(asked, 2)
-        write_batch(wanted, asked, tmp_path / "x.jsonl", till=till, line=lambda one: {"id": one.tag})
+        write_batch(wanted, asked, tmp_path / "x.jsonl", account=account, line=lambda one: {"id": one.tag})
     export_store(tmp_path / "a.db", tmp_path / "rows.jsonl")
     import_rows(tmp_path / "b.db", tmp_path / "rows.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]

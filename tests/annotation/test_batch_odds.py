@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from toys import PLACE, ScriptedTeacher, failed, requests, said, states, sums
 
-from tuition.annotation import AnnotationConfig, Till, ask, ask_all
-from tuition.annotation.batches import desk, drop_batch, write_batch
+from tuition.annotation import Account, AnnotationConfig, ask, ask_all
+from tuition.annotation.batches import caller, drop_batch, write_batch
 from tuition.core.budget import Budget, Cost, price_of, worst_cost
 from tuition.core.errors import DataError, TeacherError
 from tuition.core.protocols import BatchState
@@ -44,8 +44,8 @@ class Batcher(ScriptedTeacher):
 
 
 def run(store, n, teacher, *, place=PLACE, **budget):
-    till = Till(store=store, place=place, budget=Budget(**budget))
-    return ask_all(requests(n), teacher, till=till, config=FAST)
+    account = Account(store=store, place=place, budget=Budget(**budget))
+    return ask_all(requests(n), teacher, account=account, config=FAST)
 
 
 def kinds(asked):
@@ -55,7 +55,7 @@ def kinds(asked):
 class TestFiles:
     def write(self, store, path, line=lambda request: {"custom_id": request.tag}):
         return write_batch(
-            requests(5), ScriptedTeacher(), path, till=Till(store=store, place=PLACE), line=line
+            requests(5), ScriptedTeacher(), path, account=Account(store=store, place=PLACE), line=line
         )
 
     def test_in_no_folder_nothing_is_reserved(self, store, tmp_path):
@@ -148,7 +148,7 @@ class TestNoRoomInLine:
 
 
 def test_money_that_a_call_in_flight_holds_is_waited_for(store, monkeypatch):
-    monkeypatch.setattr(desk, "_PAUSE_S", 0.02)
+    monkeypatch.setattr(caller, "_PAUSE_S", 0.02)
     worst = worst_cost(requests(1)[0], PRICE)
     late = requests(9)[8]
     other = Place(run="online", group="all")
@@ -156,8 +156,10 @@ def test_money_that_a_call_in_flight_holds_is_waited_for(store, monkeypatch):
     attempt = store.reserve(late, held, place=other, price=PRICE).result()
 
     async def scenario():
-        till = Till(store=store, place=Place(run="r1", group="all"), budget=Budget(tokens=3 * worst.tokens))
-        task = asyncio.create_task(ask(requests(3), Batcher(), till=till, config=FAST))
+        account = Account(
+            store=store, place=Place(run="r1", group="all"), budget=Budget(tokens=3 * worst.tokens)
+        )
+        task = asyncio.create_task(ask(requests(3), Batcher(), account=account, config=FAST))
         await asyncio.sleep(0.2)
         assert not task.done()
         reply = said("Cheap.", prompt=1, completion=0)

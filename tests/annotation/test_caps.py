@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toys import ScriptedTeacher, requests, states, sums
 
 from loopback import served
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.core.budget import Budget, Cost, price_of, to_nano, worst_cost
 from tuition.core.records import Failure, Message, Reply, Request, Usage
 from tuition.core.store import Place, Store
@@ -83,8 +83,8 @@ def hold(folder, kind, seed, *, size):
         asked = questions(teacher, 6 * size)
         worst = worst_cost(asked[0], teacher.price)
         limit = {"usd": size * worst.nano / 1e9, "tokens": size * worst.tokens, "calls": size}[kind]
-        till = Till(store=store, place=Place(run="r1"), budget=Budget(**{kind: limit}))
-        came = ask_all(asked, teacher, till=till, config=FAST)
+        account = Account(store=store, place=Place(run="r1"), budget=Budget(**{kind: limit}))
+        came = ask_all(asked, teacher, account=account, config=FAST)
         payments = [json.loads(line) for line in ledger.read_text().splitlines()]
         charged = [
             Cost.of(
@@ -155,8 +155,8 @@ def test_no_fate_of_any_call_brings_the_sums_over_a_cap_or_below_zero(
             )
             return Reply(failure=paid, usage=used)
 
-        till = Till(store=store, place=Place(run="r1"), budget=Budget(**{kind: limit}))
-        came = ask_all(asked, ScriptedTeacher(reply, concurrency=concurrency), till=till, config=FAST)
+        account = Account(store=store, place=Place(run="r1"), budget=Budget(**{kind: limit}))
+        came = ask_all(asked, ScriptedTeacher(reply, concurrency=concurrency), account=account, config=FAST)
         spent = sums(store)[place]
         exact = to_nano(limit) if kind == "usd" else limit  # dollars times 1e9 would be a little less
         assert all(0 <= count <= exact for count in (*seen, spent))

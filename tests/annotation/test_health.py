@@ -4,13 +4,14 @@ from toys import ToyTask, examples
 from tuition.annotation import (
     CHECKS,
     FILTERS,
+    Account,
     AnnotationConfig,
-    Till,
+    Asker,
     annotate,
     check_health,
     health_table,
 )
-from tuition.annotation.health import Annotated, HealthRow, Unanswered, sifted, without_closing
+from tuition.annotation.health import Annotated, HealthRow, Unanswered, filtered, without_closing
 from tuition.core.records import Annotation, Example
 from tuition.core.rows import read_rows
 from tuition.core.store import Place
@@ -247,13 +248,13 @@ def part(*items, spent=False, kinds=()):
 def test_parts_are_laid_together_in_the_order_of_the_examples_and_sifted():
     empty, good, second = annotation("Yes.", "e2"), annotation(GOOD, "e1"), annotation(GOOD, "e1", sample=1)
     parts = [part(second, empty, spent=True, kinds=["absent", "timeout"]), part(good, kinds=["absent"])]
-    found = sifted(parts, examples(3), task=ToyTask())
+    found = filtered(parts, examples(3), task=ToyTask())
     assert [(item.example_id, item.sample) for item in found.annotations] == [("e1", 0), ("e1", 1)]
     assert [item.example_id for item in found.dropped] == ["e2"], "empty ones are dropped by default"
     assert (found.spent, found.absent, len(found.failures)) == (True, 2, 3)
-    all_kept = sifted([part(good), part(empty)], examples(3), task=ToyTask(), dropping=())
+    all_kept = filtered([part(good), part(empty)], examples(3), task=ToyTask(), dropping=())
     assert (len(all_kept.annotations), all_kept.dropped, all_kept.spent) == (2, (), False)
-    unverified = sifted([part(good, second)], examples(3), task=ToyTask(), unverified={("e1", 1)})
+    unverified = filtered([part(good, second)], examples(3), task=ToyTask(), unverified={("e1", 1)})
     assert [item.faults for item in unverified.annotations] == [(), ("unverified",)]
 
 
@@ -316,14 +317,14 @@ def test_published_faults_come_out(name, teacher, data, monkeypatch, store):
     recorded = make_teacher(
         TeacherConfig(kind="recorded", name=teacher, file=f"data:tinyllm/{name}.train.jsonl.gz")
     )
-    result = annotate(
-        pool[:1200],
-        recorded,
-        train=pool,
+    asker = Asker(
+        teacher=recorded,
         task=make_task("multiple_choice"),
-        till=Till(store=store, place=Place(run="r")),
+        account=Account(store=store, place=Place(run="r")),
+        train=pool,
         config=AnnotationConfig(examples=0),
     )
+    result = annotate(pool[:1200], asker)
     [row] = health_table([*result.annotations, *result.dropped])
     found = [row.shares["cut"], row.shares["looping"], row.shares["spilled"]]
     found += [row.contradicts_of_read, row.shares["unsupported"]]

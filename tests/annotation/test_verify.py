@@ -1,17 +1,18 @@
-import pytest
-from toys import PLACE, ScriptedTeacher, ToyTask, failed, said
+import dataclasses
 
+import pytest
+from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
+
+from tuition.annotation import Account, Asker
 from tuition.annotation.annotate import annotate
-from tuition.annotation.ask import Till
 from tuition.annotation.config import AnnotationConfig
-from tuition.annotation.health import FILTERS, Annotated, check_health, health_table, sifted
+from tuition.annotation.health import FILTERS, Annotated, check_health, filtered, health_table
 from tuition.annotation.prompts import judge_messages, verify_messages
 from tuition.annotation.verify import (
     judge_requests,
     judgeable,
     verdicts,
-    verifiable,
-    verifications,
+    verify,
     verify_requests,
 )
 from tuition.core.errors import DataError
@@ -40,10 +41,22 @@ def prompt_of(request):
     return message.content
 
 
+def asker(teacher, **parameters):
+    return Asker(teacher=teacher, task=ToyTask(), parameters={"max_tokens": 9, **parameters})
+
+
+def verified(store, items, reply, *, task=None):
+    teacher = ScriptedTeacher(lambda request, attempt: reply)
+    account = Account(store=store, place=PLACE)
+    return verify(
+        items, EXAMPLES, dataclasses.replace(asker(teacher), task=task or ToyTask(), account=account)
+    )
+
+
 def test_a_verifier_is_shown_the_text_without_the_label_and_without_what_it_states():
     teacher = ScriptedTeacher()
     text = "It glows.\n\nIt is warm. So the answer is red."
-    [request] = verify_requests([note(text=text)], EXAMPLES, teacher, parameters={"max_tokens": 9})
+    [request] = verify_requests([note(text=text)], EXAMPLES, asker(teacher))
     block = prompt_of(request).split("\n\n")[-1]
     assert block == (
         "Question: A story.\nWhich?\nOptions:\n(a) red\n(b) blue\n"
@@ -62,9 +75,9 @@ def test_a_question_that_spilled_into_the_text_is_not_shown():
 def test_a_teacher_without_temperature_is_sent_none():
     cold = ScriptedTeacher(has_temperature=False)
     sent = {"max_tokens": 9, "temperature": 0.5}
-    [request] = verify_requests([note()], EXAMPLES, cold, parameters=sent)
+    [request] = verify_requests([note()], EXAMPLES, asker(cold, **sent))
     assert request.parameters == {"max_tokens": 9}
-    [request] = verify_requests([note()], EXAMPLES, ScriptedTeacher(), parameters=sent)
+    [request] = verify_requests([note()], EXAMPLES, asker(ScriptedTeacher(), **sent))
     assert request.parameters == sent
 
 
@@ -77,19 +90,24 @@ def test_a_teacher_without_temperature_is_sent_none():
         (failed(), None, "unanswered"),
     ],
 )
-def test_a_conclusion_is_held_against_the_label(reply, answer, outcome):
-    [found] = verifications([note()], [reply], EXAMPLES, task=ToyTask(), verifier="toy")
+def test_a_conclusion_is_compared_with_the_label(store, reply, answer, outcome):
+    [found] = verified(store, [note()], reply).checks
     assert (found.answer, found.outcome, found.verifier, found.teacher) == (answer, outcome, "toy", "ada")
 
 
-def test_without_a_label_it_is_held_against_the_texts_own_answer():
+def test_without_a_label_it_is_compared_with_the_texts_own_answer(store):
     items = [note("q2", answer="7"), note("q2", answer="8")]
-    replies = [said("The answer is 7.")] * 2
-    found = verifications(items, replies, EXAMPLES, task=ToyTask(), verifier="toy")
-    assert [check.outcome for check in found] == ["leads", "strays"]
+    found = verified(store, items, said("The answer is 7."))
+    assert [check.outcome for check in found.checks] == ["leads", "strays"]
 
 
-def test_what_cannot_be_held_against_anything_is_not_asked_about():
+def test_a_verification_that_is_cut_off_is_not_asked_for_longer(store):
+    found = verified(store, [note()], said("It leads to", finish="length"))
+    assert len(found.asked.replies) == 1
+    assert sums(store)[2] == 1
+
+
+def test_what_can_be_compared_with_nothing_is_not_asked_about(store):
     class Picky(ToyTask):
         def grade(self, answer, example):
             if example.answer == "odd":
@@ -103,13 +121,14 @@ def test_what_cannot_be_held_against_anything_is_not_asked_about():
         note("q2", answer="odd"),
         note(text="The answer is red."),
     ]
-    assert verifiable(items, EXAMPLES, task=Picky()) == [items[0], items[2]]
+    found = verified(store, items, said("The answer is 7."), task=Picky())
+    assert [check.example_id for check in found.checks] == ["q1", "q2"]
 
 
 def test_a_judge_is_shown_the_answer_and_the_texts_by_number_and_no_name():
     candidates = judgeable([note(), note(teacher="bela", text="Blue is cold."), note("q2")], seed=0)
     assert set(candidates) == {"q1"}
-    [request] = judge_requests(candidates, EXAMPLES, ScriptedTeacher(), parameters={"max_tokens": 9})
+    [request] = judge_requests(candidates, EXAMPLES, asker(ScriptedTeacher()))
     block = prompt_of(request).split("\n\n")[-1]
     first, second = (item.rationale for item in candidates["q1"])
     assert f"Answer: red\nExplanation 1: {first}\nExplanation 2: {second}\nBest:" in block
@@ -158,17 +177,17 @@ def part(*items):
 def test_parts_are_looked_over_as_one_and_come_in_order():
     other = Example(id="q0", question="What?", answer="red")
     parts = [part(note(sample=1), note(text="The sky is red.")), part(note("q0", text="The sky is red."))]
-    found = sifted(parts, [other, ASKED], task=ToyTask(), dropping=("duplicate",))
+    found = filtered(parts, [other, ASKED], task=ToyTask(), dropping=("duplicate",))
     assert [(item.example_id, item.sample) for item in found.dropped] == [("q0", 0), ("q1", 0)]
     assert [(item.example_id, item.sample) for item in found.annotations] == [("q1", 1)]
 
 
 def test_what_a_verifier_does_not_come_to_is_a_fault_and_a_filter_may_drop_it():
     items = [note(sample=0), note(sample=1)]
-    kept = sifted([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 1)})
+    kept = filtered([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 1)})
     assert [item.faults for item in kept.annotations] == [("unsupported",), ("unsupported", "unverified")]
     config = AnnotationConfig(filters="usual")
-    dropped = sifted(
+    dropped = filtered(
         [part(*items)], [ASKED], task=ToyTask(), dropping=config.dropping, unverified={("q1", 1)}
     ).dropped
     assert [item.sample for item in dropped] == [1]
@@ -182,7 +201,7 @@ def test_usual_and_strict_drop_the_unverified_and_paper_does_not():
 
 def test_the_table_gives_the_share_of_those_that_were_looked_at():
     items = check_health([note(sample=i) for i in range(4)], [ASKED], ToyTask())
-    bad = sifted([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 0)}).annotations
+    bad = filtered([part(*items)], [ASKED], task=ToyTask(), unverified={("q1", 0)}).annotations
     [row] = health_table(bad, verified={"ada": 2})
     assert (row.verified, row.unverified_of_verified, row.shares["unverified"]) == (2, 0.5, 0.25)
     [row] = health_table(items)
@@ -194,17 +213,14 @@ def test_a_further_sample_is_another_call(tmp_path):
     with Store(tmp_path / "tuition.db") as store:
 
         def ask(first):
-            how = {"config": AnnotationConfig(examples=0), "parameters": {"max_tokens": 9}}
-            return annotate(
-                [ASKED],
-                teacher,
-                train=[],
+            asker = Asker(
+                teacher=teacher,
                 task=ToyTask(),
-                till=Till(store=store, place=PLACE),
-                samples=2,
-                first_sample=first,
-                **how,
+                account=Account(store=store, place=PLACE),
+                config=AnnotationConfig(examples=0),
+                parameters={"max_tokens": 9},
             )
+            return annotate([ASKED], asker, samples=2, first_sample=first)
 
         assert [item.sample for item in ask(0).annotations] == [0, 1]
         assert [item.rationale for item in ask(1).annotations] == [

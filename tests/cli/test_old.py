@@ -13,6 +13,7 @@ from tiny import attempts, lines, rows
 from tuition import __version__
 from tuition.core.config import read_toml
 from tuition.core.records import Request
+from tuition.core.rows import FORMATS
 from tuition.core.store import Store
 from tuition.core.store.schema import SCHEMA_VERSION
 from tuition.recipes import versions
@@ -255,7 +256,7 @@ def test_a_file_of_a_newer_format_is_refused(old, tuition, file, command):
     said = tuition(*command)
     assert said.code == 2
     assert (
-        f"{file}' is of format 7, and this program reads up to 1; use the version of tuition that"
+        f"{file}' is of format 7, and this program reads up to {FORMATS[file]}; use the version of tuition"
         in said.error
     )
 

@@ -7,7 +7,7 @@ import pytest
 from endpoints import SECRET, Script, fault, serving
 from starlette.responses import JSONResponse, Response
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.core.config import parse
 from tuition.core.errors import ConfigError, TeacherError
 from tuition.core.records import Message, Request, Usage
@@ -68,8 +68,8 @@ class Endpoint:
             for messages in turns
             for sample in range(samples)
         ]
-        till = Till(store=self.store, place=Place(run="r"))
-        return list(ask_all(requests, teacher, till=till, config=FAST).replies)
+        account = Account(store=self.store, place=Place(run="r"))
+        return list(ask_all(requests, teacher, account=account, config=FAST).replies)
 
     def attempts(self):
         with self.store.read() as connection:

@@ -12,7 +12,7 @@ import pytest
 from endpoints import Script, serving
 from starlette.responses import JSONResponse
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.core.budget import Cost, Price
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Message, Reply, Request
@@ -135,9 +135,9 @@ def test_it_says_who_it_is(teacher):
 
 
 def test_order_is_kept(teacher, store):
-    asked = ask_all(requests(teacher), teacher, till=Till(store=store, place=PLACE), config=FAST)
+    asked = ask_all(requests(teacher), teacher, account=Account(store=store, place=PLACE), config=FAST)
     one_by_one = [
-        ask_all([request], teacher, till=Till(store=store, place=PLACE), config=FAST).replies[0].text
+        ask_all([request], teacher, account=Account(store=store, place=PLACE), config=FAST).replies[0].text
         for request in requests(teacher)
     ]
     assert [reply.text for reply in asked.replies] == one_by_one
@@ -152,14 +152,16 @@ def test_failure_is_a_record(teacher, store):
                 raise OSError("gone")
             return await self.inner.complete(request)
 
-    asked = ask_all(requests(teacher, 3), Broken(teacher), till=Till(store=store, place=PLACE), config=FAST)
+    asked = ask_all(
+        requests(teacher, 3), Broken(teacher), account=Account(store=store, place=PLACE), config=FAST
+    )
     kinds = [reply.failure and reply.failure.kind for reply in asked.replies]
     assert kinds == [None, "exception", None]
 
 
 def test_cost_is_counted_once(teacher, store):
-    first = ask_all(requests(teacher), teacher, till=Till(store=store, place=PLACE), config=FAST)
-    again = ask_all(requests(teacher), teacher, till=Till(store=store, place=PLACE), config=FAST)
+    first = ask_all(requests(teacher), teacher, account=Account(store=store, place=PLACE), config=FAST)
+    again = ask_all(requests(teacher), teacher, account=Account(store=store, place=PLACE), config=FAST)
     bare = [dataclasses.replace(reply, raw="", headers="") for reply in first.replies]
     assert list(again.replies) == bare
     rows = attempts(store)
@@ -172,20 +174,24 @@ def test_cost_is_counted_once(teacher, store):
 
 
 def test_real_cost_stays_within_what_was_set_aside(teacher, store):
-    ask_all(requests(teacher), teacher, till=Till(store=store, place=PLACE), config=FAST)
+    ask_all(requests(teacher), teacher, account=Account(store=store, place=PLACE), config=FAST)
     for row in attempts(store):
         assert row["tokens"] <= row["worst_tokens"]
         assert row["paid_nano"] <= row["worst_nano"]
 
 
 def test_retry_is_counted(teacher, store):
-    asked = ask_all(requests(teacher, 4), Flaky(teacher), till=Till(store=store, place=PLACE), config=FAST)
+    asked = ask_all(
+        requests(teacher, 4), Flaky(teacher), account=Account(store=store, place=PLACE), config=FAST
+    )
     assert all(reply.failure is None for reply in asked.replies)
     assert sorted(row["state"] for row in attempts(store)) == ["failed"] * 4 + ["kept"] * 4
     assert store.spend("r1").calls == 8
 
 
 def test_usage_is_said(teacher, store):
-    [reply] = ask_all(requests(teacher, 1), teacher, till=Till(store=store, place=PLACE), config=FAST).replies
+    [reply] = ask_all(
+        requests(teacher, 1), teacher, account=Account(store=store, place=PLACE), config=FAST
+    ).replies
     assert reply.usage.prompt_tokens > 0
     assert reply.usage.completion_tokens > 0

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuition.core.errors import DataError
-from tuition.core.rows import read_rows, resolve_data, write_rows
+from tuition.core.records import Annotation
+from tuition.core.rows import read_own_rows, read_rows, resolve_data, write_rows
 
 ROWS = [{"id": "a", "question": 'über "x", y\nz', "n": 3}, {"id": "b", "question": "q"}]
 
@@ -133,3 +134,30 @@ def test_a_row_is_one_line_to_every_reader(tmp_path):
     write_rows(path, [row])
     [line] = path.read_text(encoding="utf-8").splitlines()
     assert "é" in line and json.loads(line) == row == next(read_rows(path))
+
+
+@pytest.mark.parametrize("name", ["ada", "vendor: model"])
+@pytest.mark.parametrize(
+    ("said", "outcome", "is_repaired"),
+    [
+        (("every step right", "answer confirmed", "wrote anew"), "right", False),
+        (("kept all",), "right", False),
+        (("every step right", "answer corrected"), "answer_wrong", False),
+        (("step 2 wrong", "mended from step 2", "unverified"), "mended", False),
+        (("changed step 2",), "mended", False),
+        (("JSON repaired", "answer unreadable", "wrote anew"), "unread", True),
+        (("no steps", "wrote anew"), "", False),
+        ((), "", False),
+    ],
+)
+def test_a_row_of_format_1_has_its_outcome_in_sentences(tmp_path, name, said, outcome, is_repaired):
+    texts = [f"{name}: {what}" for what in said]
+    row = {"example_id": "e1", "teacher": name, "kind": "revision", "rationale": "One.", "answer": "4"}
+    write_rows(tmp_path / "annotations.jsonl", [{**row, "said_by": texts}])
+    [read] = read_own_rows(tmp_path / "annotations.jsonl")
+    found = Annotation.from_json(read)
+    assert (found.history, found.outcome, found.is_repaired) == (
+        tuple(texts),
+        outcome,
+        is_repaired,
+    )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tuition.annotation.allocation import ALLOCATIONS, AllocationConfig
 from tuition.annotation.revise import ANNOTATORS, RevisionConfig
+from tuition.annotation.routing import ALLOCATIONS, AllocationConfig
 from tuition.core.config import override, read_toml
 from tuition.core.errors import ConfigError
 from tuition.evaluation.stop import StopConfig

@@ -4,6 +4,7 @@
 another text, it gets another version, whose calls join the list.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tuition.annotation import AnnotationConfig
+from tuition.annotation import AnnotationConfig, Asker
 from tuition.annotation.annotate import annotation_requests
 from tuition.annotation.demonstrations import Demonstrations
-from tuition.annotation.prompts import VERIFY, request_to, verify_messages
+from tuition.annotation.prompts import VERIFY, verify_messages
 from tuition.annotation.revise import ANNOTATORS, RevisionConfig, prompts
 from tuition.annotation.revise.session import draft_steps, draft_text
 from tuition.annotation.verify import judge_requests, verify_requests
 from tuition.core.records import Annotation, Example, Prediction, Request
+from tuition.tasks import make_task
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 
@@ -81,46 +83,43 @@ def calls(folder):
     for kind, table in TEACHERS.items():
         files = {"file": str(folder / table["file"])} if "file" in table else {}
         config = TeacherConfig.model_validate({**table, **files})
-        teacher, more = make_teacher(config), {"parameters": config.parameters()}
+        teacher = make_teacher(config)
+        asker = Asker(
+            teacher=teacher,
+            task=make_task("mixed"),
+            train=EXAMPLES,
+            parameters=config.parameters(),
+            seed=5,
+        )
         for way, asked in WAYS.items():
             yield (
                 f"{kind}: {way}",
                 annotation_requests(
                     EXAMPLES[:2],
-                    teacher,
-                    train=EXAMPLES,
-                    config=AnnotationConfig(**asked),
-                    seed=5,
+                    dataclasses.replace(asker, config=AnnotationConfig(**asked)),
                     samples=config.samples,
-                    **more,
                 ),
             )
-        yield f"{kind}: verify", verify_requests(KEPT, BY_ID, teacher, **more)
-        yield f"{kind}: judge", judge_requests({"a": KEPT}, BY_ID, teacher, **more)
+        yield f"{kind}: verify", verify_requests(KEPT, BY_ID, asker)
+        yield f"{kind}: judge", judge_requests({"a": KEPT}, BY_ID, asker)
         for by in sorted(ANNOTATORS) if teacher.abilities.reads_prompt else ():
-            yield f"{kind}: {by}", list(revisions(by, teacher, second, **more))
+            yield f"{kind}: {by}", list(revisions(by, asker, dataclasses.replace(asker, teacher=second)))
 
 
-def revisions(by, teacher, second, *, parameters):
+def revisions(by, asker, other):
     """Every call that an annotator may make about a draft, in the draft's words where it rests on a reply."""
-    config, revision = AnnotationConfig(examples=1), RevisionConfig()
-    shown = Demonstrations(EXAMPLES, k=1, seed=5, by=config.examples_by)
+    revision = RevisionConfig()
+    asker, other = (dataclasses.replace(one, config=AnnotationConfig(examples=1)) for one in (asker, other))
+    shown = Demonstrations(EXAMPLES, k=1, seed=5, by=asker.config.examples_by)
 
     def chain(example, *, forced=False):
-        [request] = annotation_requests(
-            [example],
-            teacher,
-            train=EXAMPLES,
-            config=config.model_copy(update={"forced": forced}),
-            seed=5,
-            parameters=parameters,
-        )
+        [request] = annotation_requests([example], asker.how(forced=forced))
         return request
 
-    def about(example, prompt, messages, asked=teacher):
-        has_json = asked.abilities.has_json
-        bounded = prompts.parameters_of(prompt, parameters, revision, has_json=has_json)
-        return request_to(asked, messages, parameters=bounded, prompt=prompt, example_id=example.id)
+    def about(example, prompt, messages, asked=asker):
+        has_json = asked.teacher.abilities.has_json
+        bounded = prompts.parameters_of(prompt, asked.parameters, revision, has_json=has_json)
+        return asked.request(messages, prompt=prompt, example_id=example.id, **bounded)
 
     for draft in DRAFTS:
         example, steps = BY_ID[draft.example_id], draft_steps(draft, revision.max_steps)
@@ -135,7 +134,7 @@ def revisions(by, teacher, second, *, parameters):
             yield chain(example)
         else:
             if by == "clear_panel":
-                for asked in (teacher, second):
+                for asked in (asker, other):
                     yield about(example, prompts.LOCATE, prompts.locate_messages(example, steps), asked)
             else:
                 for k in range(1, len(steps) + 1):
@@ -146,7 +145,7 @@ def revisions(by, teacher, second, *, parameters):
             stated = prompts.confirm_messages(example, steps, draft.answer)
             yield about(example, prompts.CONFIRM, stated)
             if by == "clear_panel":
-                yield about(example, VERIFY, verify_messages(example, draft_text(draft)), second)
+                yield about(example, VERIFY, verify_messages(example, draft_text(draft)), other)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_rounds import active
 
-from tuition.annotation import AnnotationConfig, Till
+from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import revise
 from tuition.core.budget import price_of
 from tuition.core.protocols import Pool, TeacherAbilities
@@ -134,12 +134,13 @@ def cleared(tmp_path, teacher, draft):
             [draft],
             {"q": ASKED},
             by="clear",
-            teacher=teacher,
-            train=(),
-            task=make_task("number"),
-            till=Till(store=store, place=Place(run="r")),
-            config=AnnotationConfig(examples=0, filters=("empty",)),
-            parameters={"max_tokens": 64},
+            asker=Asker(
+                teacher=teacher,
+                task=make_task("number"),
+                account=Account(store=store, place=Place(run="r")),
+                config=AnnotationConfig(examples=0, filters=("empty",)),
+                parameters={"max_tokens": 64},
+            ),
         )
     [made] = found.annotations
     return made
@@ -154,7 +155,7 @@ def test_clear_asks_up_to_the_first_no_and_keeps_what_stands_before_it(tmp_path)
     assert made.rationale == "First 2 + 3 = 5. Then 5 + 4 = 9. So it is 9."
     assert made.steps[:1] == split_steps(DRAFT.text)[:1]
     assert (made.kind, made.answer, made.parent) == ("revision", "9", DRAFT.id)
-    assert made.said_by == ("reader: step 2 wrong", "reader: mended from step 2")
+    assert made.history == ("reader: step 2 wrong", "reader: mended from step 2")
 
 
 def test_clear_writes_all_of_it_where_the_first_step_is_wrong(tmp_path):

@@ -241,7 +241,7 @@ def test_the_loss_equals_a_slow_plain_loop(form, n_teachers, shape, instruction,
     bench = Bench(
         config=experiment(tmp_path, teacher=tables),
         run=None,
-        till=None,
+        account=None,
         task=make_task("mixed"),
         splits=Splits(train=tuple(EXAMPLES), valid=(), test=None),
         train=tuple(EXAMPLES),

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tuition.annotation import AnnotationConfig, Till
+from tuition.annotation import Account, AnnotationConfig
 from tuition.annotation.revise import prompts, revise, revision_figures
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.core.records import Example, Message, Prediction, Request
@@ -53,7 +53,7 @@ def annotated(tmp_path, by, program, *panel, config=None):
             panel=[PlaygroundTeacher(name) for name in panel],
             train=EXAMPLES[:20],
             task=TASK,
-            till=Till(store=store, place=Place(run="r")),
+            account=Account(store=store, place=Place(run="r")),
             config=config or AnnotationConfig(answer_check=False),
             parameters={"max_tokens": 256},
         )

@@ -42,7 +42,7 @@ class Writer:
 
 def bench(folder, *settings):
     config = experiment(folder, *settings)
-    parts = {"run": None, "till": None, "splits": split(), "train": ()}
+    parts = {"run": None, "account": None, "splits": split(), "train": ()}
     return Bench(config=config, task=make_task("mixed"), **parts)
 
 

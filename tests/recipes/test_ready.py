@@ -11,7 +11,7 @@ from tuition.playground import BASE_FOLDER
 from tuition.recipes.config import resolve
 from tuition.recipes.dry_run.plan import plan_of
 from tuition.recipes.execute import execute
-from tuition.recipes.hand_over import taught_examples
+from tuition.recipes.export import taught_examples
 from tuition.recipes.pilot.pilot import pilot
 from tuition.recipes.ready import make_ready
 

@@ -5,8 +5,8 @@ import pytest
 from endpoints import SECRET, ask, ask_all, choice, completion, fault, request
 from starlette.responses import JSONResponse, Response
 
-from tuition.annotation.ask import Till
-from tuition.annotation.ask import ask_all as asked_of
+from tuition.annotation import Account
+from tuition.annotation import ask_all as asked_of
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.config import parse
 from tuition.core.records import Message
@@ -280,10 +280,10 @@ def test_a_run_goes_on_without_what_was_refused_and_its_keys_stay(server, tmp_pa
     turns = [(Message(role="user", content=f"Why {i}?"),) for i in range(6)]
     wanted = [request(teacher, messages=turn, temperature=0.7) for turn in turns]
     with Store(tmp_path / "tuition.db") as store:
-        till = Till(store=store, place=Place(run="r1"))
-        first = asked_of(wanted, teacher, till=till, config=config)
+        account = Account(store=store, place=Place(run="r1"))
+        first = asked_of(wanted, teacher, account=account, config=config)
         sent = len(server.asked)
-        again = asked_of(wanted, teacher_at(server), till=till, config=config)
+        again = asked_of(wanted, teacher_at(server), account=account, config=config)
     assert [reply.text for reply in first.replies] == ["Because."] * 6
     assert [reply.text for reply in again.replies] == ["Because."] * 6
     assert len(server.asked) == sent, "what was answered without it is kept under the request as it was meant"
@@ -300,8 +300,8 @@ def test_samples_that_are_asked_one_by_one_keep_to_the_calls_in_flight(server, t
     turns = [(Message(role="user", content=f"Why {i}?"),) for i in range(4)]
     wanted = [request(teacher, messages=turn, sample=sample) for turn in turns for sample in range(4)]
     with Store(tmp_path / "tuition.db") as store:
-        till = Till(store=store, place=Place(run="r1"))
-        asked = asked_of(wanted, teacher, till=till, config=AnnotationConfig(backoff_s=0.001))
+        account = Account(store=store, place=Place(run="r1"))
+        asked = asked_of(wanted, teacher, account=account, config=AnnotationConfig(backoff_s=0.001))
     assert [reply.text for reply in asked.replies] == ["Because."] * 16
     assert server.most_under_way == 2
     assert sum("n" in body for body in server.bodies) <= 2, "the two that were under way when it was learned"

@@ -7,7 +7,7 @@ import time
 import pytest
 from endpoints import Script, ask, request, serving
 
-from tuition.annotation.ask import Till, ask_all
+from tuition.annotation import Account, ask_all
 from tuition.core.errors import TeacherError
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher
@@ -31,7 +31,7 @@ def test_it_is_given_up_within_seconds_and_nothing_is_charged(tmp_path):
     requests = [request(far, messages=None, seed=i) for i in range(60)]
     with Store(tmp_path / "s.db") as store:
         with pytest.raises(TeacherError) as error:
-            ask_all(requests, far, till=Till(store=store, place=Place(run="r")))
+            ask_all(requests, far, account=Account(store=store, place=Place(run="r")))
         spend = store.spend("r")
     assert time.monotonic() - begun < 15
     assert "teacher 'far' accepts no call: " in str(error.value)

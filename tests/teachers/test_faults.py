@@ -13,8 +13,8 @@ import pytest
 from endpoints import SECRET
 
 from loopback import served
-from tuition.annotation.ask import Till, ask_all
-from tuition.annotation.ask.advice import ADVICE
+from tuition.annotation import Account, ask_all
+from tuition.annotation.ask.failures import ADVICE
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost, Usage, price_of
 from tuition.core.errors import TeacherError
@@ -199,8 +199,8 @@ def meet(folder, switch, form, *, faults, n=N, timeout_s=20.0):
         )
         teacher, met = make_teacher(config), {}
         try:
-            till = Till(store=store, place=Place(run="r"))
-            asked = ask_all([question(teacher, i) for i in range(n)], teacher, till=till, config=CONFIG)
+            account = Account(store=store, place=Place(run="r"))
+            asked = ask_all([question(teacher, i) for i in range(n)], teacher, account=account, config=CONFIG)
             met["replies"] = asked.replies
         except TeacherError as error:
             met["error"] = str(error)
@@ -315,7 +315,7 @@ def test_several_samples_in_one_call(tmp_path, switch, name):
         table = TeacherConfig(name="t", base_url=switch.url, price_prompt=3, price_completion=15, wire=wire)
         teacher = make_teacher(table.model_copy(update={"model": "program-chen-1"}))
         requests = [replace(question(teacher, 0), sample=i) for i in range(3)]
-        asked = ask_all(requests, teacher, till=Till(store=store, place=Place(run="r")), config=CONFIG)
+        asked = ask_all(requests, teacher, account=Account(store=store, place=Place(run="r")), config=CONFIG)
         with store.read() as connection:
             attempts = [dict(row) for row in connection.execute("SELECT * FROM attempts")]
     assert [reply.failure for reply in asked.replies] == [None] * 3

@@ -14,7 +14,7 @@ import pytest
 import torch
 import transformers
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.core.errors import MissingExtra, TeacherError
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
@@ -230,7 +230,7 @@ def test_waiting_requests_are_written_together(monkeypatch, folders, tmp_path):
     teacher = teacher_of(folders["plain"], concurrency=8)
     asked = [request(teacher, f"how many is {i}?") for i in range(16)]
     with Store(tmp_path / "tuition.db") as store:
-        replies = ask_all(asked, teacher, till=Till(store=store, place=PLACE), config=FAST).replies
+        replies = ask_all(asked, teacher, account=Account(store=store, place=PLACE), config=FAST).replies
     assert all(reply.failure is None for reply in replies)
     assert sum(sizes) == 16
     assert max(sizes) <= 8
@@ -259,9 +259,9 @@ def test_kept_replies_need_no_model_and_tokens_count(folders, tmp_path):
     teacher = teacher_of(folder)
     asked = [request(teacher, f"how many is {i}?") for i in range(3)]
     with Store(tmp_path / "tuition.db") as store:
-        first = ask_all(asked, teacher, till=Till(store=store, place=PLACE), config=FAST)
+        first = ask_all(asked, teacher, account=Account(store=store, place=PLACE), config=FAST)
         shutil.rmtree(folder)
-        again = ask_all(asked, teacher, till=Till(store=store, place=PLACE), config=FAST)
+        again = ask_all(asked, teacher, account=Account(store=store, place=PLACE), config=FAST)
         spend = store.spend("r1")
     assert [reply.text for reply in again.replies] == [reply.text for reply in first.replies]
     assert (spend.calls, spend.usd, spend.paid_usd, spend.estimated) == (3, 0.0, 0.0, 0)
@@ -352,7 +352,7 @@ def test_weights_that_cannot_be_loaded_end_the_asking(folders, tmp_path, fault):
     asked = [request(teacher, f"how many is {i}?") for i in range(20)]
     with Store(tmp_path / "tuition.db") as store:
         with pytest.raises(TeacherError, match="'tiny' accepts no call: its model cannot be loaded: "):
-            ask_all(asked, teacher, till=Till(store=store, place=PLACE), config=FAST)
+            ask_all(asked, teacher, account=Account(store=store, place=PLACE), config=FAST)
         assert store.spend("r1").calls <= teacher.abilities.concurrency
 
 

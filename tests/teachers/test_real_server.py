@@ -24,7 +24,7 @@ import time
 import httpx2
 import pytest
 
-from tuition.annotation import AnnotationConfig, Till, ask_all
+from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
 from tuition.teachers import TeacherConfig, make_teacher
@@ -156,7 +156,9 @@ def store(tmp_path):
 
 
 def asked(store, teacher, requests, *, run="r1", config=ONCE):
-    return ask_all(requests, teacher, till=Till(store=store, place=Place(run=run)), config=config).replies
+    return ask_all(
+        requests, teacher, account=Account(store=store, place=Place(run=run)), config=config
+    ).replies
 
 
 def attempts(store):

@@ -6,7 +6,8 @@ Knows the doors of `core` alone: no particular teacher, no task, no student.
 from __future__ import annotations
 
 from tuition.annotation.annotate import Solved, annotate, annotation_requests, solve
-from tuition.annotation.ask import Asked, Till, ask, ask_all
+from tuition.annotation.ask.account import Account
+from tuition.annotation.asker import Asked, Asker, ask, ask_all
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import (
@@ -16,25 +17,26 @@ from tuition.annotation.health import (
     HealthRow,
     Unanswered,
     check_health,
+    filtered,
     health_table,
-    sifted,
     without_closing,
 )
-from tuition.annotation.panel import Consensus, majority, weighted_majority
 from tuition.annotation.prompts import JUDGE, PROMPTS, VERIFY, Prompt
-from tuition.annotation.route import ROUTES, Route, RoutingConfig, similar_success
+from tuition.annotation.routing import Route, RoutingConfig, similar_success
 from tuition.annotation.verify import Verdict, Verification
+from tuition.annotation.votes import Consensus, majority, weighted_majority
 
 __all__ = [
     "CHECKS",
     "FILTERS",
     "JUDGE",
     "PROMPTS",
-    "ROUTES",
     "VERIFY",
+    "Account",
     "Annotated",
     "AnnotationConfig",
     "Asked",
+    "Asker",
     "Consensus",
     "Demonstrations",
     "HealthRow",
@@ -42,7 +44,6 @@ __all__ = [
     "Route",
     "RoutingConfig",
     "Solved",
-    "Till",
     "Unanswered",
     "Verdict",
     "Verification",
@@ -51,9 +52,9 @@ __all__ = [
     "ask",
     "ask_all",
     "check_health",
+    "filtered",
     "health_table",
     "majority",
-    "sifted",
     "similar_success",
     "solve",
     "weighted_majority",

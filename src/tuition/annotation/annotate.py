@@ -8,22 +8,17 @@ one call without a reply is a record and not an empty rationale. Knows no partic
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.annotation.ask import Till, ask_all
-from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.asker import Asker
 from tuition.annotation.demonstrations import Demonstrations
-from tuition.annotation.health import Annotated, Unanswered, sifted, without_closing
-from tuition.annotation.prompts import PROMPTS, Prompt, request_to
+from tuition.annotation.health import Annotated, Unanswered, filtered, without_closing
+from tuition.annotation.prompts import PROMPTS
 from tuition.core.errors import DataError, some_of
-from tuition.core.protocols import Task, Teacher
 from tuition.core.records import Annotation, Example, Json, Prediction, Reply, Request
 
 __all__ = ["Solved", "annotate", "annotation_requests", "solve"]
-
-_CONFIG = AnnotationConfig()
-_PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +32,7 @@ class Solved:
 
 
 def annotate(
-    examples: Sequence[Example],
-    teacher: Teacher,
-    *,
-    train: Sequence[Example],
-    task: Task,
-    till: Till,
-    config: AnnotationConfig = _CONFIG,
-    seed: int = 0,
-    samples: int = 1,
-    first_sample: int = 0,
-    parameters: Mapping[str, Json] = _PARAMETERS,
+    examples: Sequence[Example], asker: Asker, *, samples: int = 1, first_sample: int = 0
 ) -> Annotated:
     """Have a teacher write rationales for examples.
 
@@ -55,36 +40,19 @@ def annotate(
 
     Args:
         examples: What to explain.
-        teacher: Who explains.
-        train: The training split, from which demonstrations are drawn.
-        task: Reads and grades answers.
-        till: Where it is paid and kept, within which limits.
-        config: Forced or not, how many demonstrations, which filters.
-        seed: Of the demonstrations.
+        asker: Who explains, with how many demonstrations, forced or not; its filters drop what is unhealthy.
         samples: Independent rationales for each example.
         first_sample: Number of the first of them; another one is another call.
-        parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
 
     Returns:
         Rationales to train on, those dropped, and the examples left without one.
     """
-    calls = _calls(
-        examples,
-        teacher,
-        train=train,
-        config=config,
-        seed=seed,
-        samples=samples,
-        first_sample=first_sample,
-        parameters=parameters,
-    )
+    calls = _calls(examples, asker, samples=samples, first_sample=first_sample)
     requests = [call.request for call in calls]
-    asked = ask_all(requests, teacher, till=till, config=config)
+    asked = asker.ask(requests)
     answered = [
-        _annotation(
-            call, reply, task=task, is_forced=config.forced, key=asked.longer.get(i, call.request.key)
-        )
-        for i, (call, reply) in enumerate(zip(calls, asked.replies, strict=True))
+        _annotation(call, reply, asker, key=key)
+        for call, reply, key in zip(calls, asked.replies, asked.keys, strict=True)
         if reply.failure is None
     ]
     found = Annotated(
@@ -93,90 +61,38 @@ def annotate(
         failures=_failures(requests, asked.replies),
         spent=asked.refused is not None,
     )
-    return sifted([found], examples, task=task, dropping=config.dropping)
+    return filtered([found], examples, task=asker.task, dropping=asker.config.dropping)
 
 
 def annotation_requests(
-    examples: Sequence[Example],
-    teacher: Teacher,
-    *,
-    train: Sequence[Example],
-    config: AnnotationConfig = _CONFIG,
-    seed: int = 0,
-    samples: int = 1,
-    first_sample: int = 0,
-    parameters: Mapping[str, Json] = _PARAMETERS,
+    examples: Sequence[Example], asker: Asker, *, samples: int = 1, first_sample: int = 0
 ) -> list[Request]:
-    """Make the requests that `annotate` would make, and ask nobody.
-
-    Args:
-        examples: What to explain.
-        teacher: Who would explain.
-        train: The training split, from which demonstrations are drawn.
-        config: Forced or not, and how many demonstrations.
-        seed: Of the demonstrations.
-        samples: Independent rationales for each example.
-        first_sample: Number of the first of them.
-        parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
-
-    Returns:
-        One request an example and sample, in order.
-    """
-    calls = _calls(
-        examples,
-        teacher,
-        train=train,
-        config=config,
-        seed=seed,
-        samples=samples,
-        first_sample=first_sample,
-        parameters=parameters,
-    )
-    return [call.request for call in calls]
+    """Make the requests that `annotate` would make, one an example and sample, and ask nobody."""
+    return [call.request for call in _calls(examples, asker, samples=samples, first_sample=first_sample)]
 
 
-def solve(
-    examples: Sequence[Example],
-    teacher: Teacher,
-    *,
-    train: Sequence[Example],
-    task: Task,
-    till: Till,
-    config: AnnotationConfig = _CONFIG,
-    seed: int = 0,
-    parameters: Mapping[str, Json] = _PARAMETERS,
-    role: str = "evaluate",
-) -> Solved:
+def solve(examples: Sequence[Example], asker: Asker, *, role: str = "evaluate") -> Solved:
     """Have a teacher answer questions by itself, as a student is examined.
 
     Args:
         examples: The questions.
-        teacher: Who answers; the label is not shown.
-        train: The training split, from which demonstrations are drawn.
-        task: Reads answers.
-        till: Where it is paid and kept, within which limits.
-        config: Which prompt, and how many demonstrations.
-        seed: Of the demonstrations.
-        parameters: Sampling parameters of the teacher; `max_tokens` must be among them.
+        asker: Who answers; the label is not shown.
         role: What the answers are for: evaluate, or label.
 
     Returns:
         One prediction an example, for the caller to grade.
     """
-    calls = _calls(
-        examples,
-        teacher,
-        train=train,
-        config=config.model_copy(update={"forced": False}),
-        seed=seed,
-        parameters=parameters,
-        role=role,
-    )
-    requests = [call.request for call in calls]
-    asked = ask_all(requests, teacher, till=till, config=config)
+    requests = [call.request for call in _calls(examples, asker.how(forced=False), role=role)]
+    asked = asker.ask(requests)
     return Solved(
         predictions=tuple(
-            _prediction(example, reply, task) for example, reply in zip(examples, asked.replies, strict=True)
+            Prediction(
+                example_id=example.id,
+                text=reply.text,
+                answer=asker.read(reply, example),
+                output_tokens=reply.usage.completion_tokens,
+            )
+            for example, reply in zip(examples, asked.replies, strict=True)
         ),
         failures=_failures(requests, asked.replies),
         spent=asked.refused is not None,
@@ -191,17 +107,9 @@ class _Call:
 
 
 def _calls(
-    examples: Sequence[Example],
-    teacher: Teacher,
-    *,
-    train: Sequence[Example],
-    config: AnnotationConfig,
-    seed: int,
-    parameters: Mapping[str, Json],
-    samples: int = 1,
-    first_sample: int = 0,
-    role: str = "",
+    examples: Sequence[Example], asker: Asker, *, samples: int = 1, first_sample: int = 0, role: str = ""
 ) -> list[_Call]:
+    config = asker.config
     prompt = PROMPTS[config.rationale_prompt if config.forced else config.solve_prompt]
     bare = [example.id for example in examples if example.answer is None]
     if config.forced and bare:
@@ -210,67 +118,35 @@ def _calls(
             "Set annotation.forced = false, so that the teacher finds it, or let a panel label them: "
             "labels.train."
         )
-    source = Demonstrations(train, k=config.examples, seed=seed, by=config.examples_by)
+    source = Demonstrations(asker.train, k=config.examples, seed=asker.seed, by=config.examples_by)
     role = role or ("rationale" if config.forced else "solve")
     calls: list[_Call] = []
     for example in examples:
         shown = source.draw(example)
-        first = _request(example, teacher, prompt=prompt, shown=shown, parameters=parameters, role=role)
+        # Equal prompts of two examples are two calls to a teacher that answers by the example.
+        own: dict[str, Json] = {} if asker.teacher.abilities.reads_prompt else {"example": example.id}
+        first = asker.request(
+            prompt.render(example, shown), role=role, prompt=prompt.name, example_id=example.id, **own
+        )
         numbers = range(first_sample, first_sample + samples)
         calls += [_Call(example, shown, dataclasses.replace(first, sample=i)) for i in numbers]
     return calls
 
 
-def _request(
-    example: Example,
-    teacher: Teacher,
-    *,
-    prompt: Prompt,
-    shown: Sequence[Example],
-    parameters: Mapping[str, Json],
-    role: str,
-) -> Request:
-    # Equal prompts of two examples are two calls to whoever answers by the example.
-    own: dict[str, Json] = {} if teacher.abilities.reads_prompt else {"example": example.id}
-    return request_to(
-        teacher,
-        prompt.render(example, shown),
-        parameters={**parameters, **own},
-        role=role,
-        prompt=prompt.name,
-        example_id=example.id,
-    )
-
-
-def _annotation(call: _Call, reply: Reply, *, task: Task, is_forced: bool, key: str) -> Annotation:
-    request, text = call.request, reply.text.strip()
+def _annotation(call: _Call, reply: Reply, asker: Asker, *, key: str) -> Annotation:
+    text, is_forced = reply.text.strip(), asker.config.forced
     return Annotation(
         example_id=call.example.id,
-        teacher=request.teacher,
+        teacher=asker.name,
         kind="rationale" if is_forced else "chain",
         # The answer has its own target; a chain that states it twice would teach the student to stammer.
         rationale=text if is_forced else without_closing(text),
-        answer=_read(reply, call.example, task),
+        answer=asker.read(reply, call.example),
         is_forced=is_forced,
         request_keys=(key,),
-        sample=request.sample,
+        sample=call.request.sample,
         demonstrations=tuple(item.id for item in call.demonstrations),
         finish=reply.finish,
-    )
-
-
-def _read(reply: Reply, example: Example, task: Task) -> str | None:
-    if reply.failure is not None:
-        return None
-    return reply.answer if reply.answer is not None else task.read(reply.text, example)
-
-
-def _prediction(example: Example, reply: Reply, task: Task) -> Prediction:
-    return Prediction(
-        example_id=example.id,
-        text=reply.text,
-        answer=_read(reply, example, task),
-        output_tokens=reply.usage.completion_tokens,
     )
 
 

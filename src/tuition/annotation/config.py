@@ -50,8 +50,8 @@ class AnnotationConfig(Section):
     an endpoint that is waited for; None: no limit. Waiting for a turn before the first is not counted."""
     longer: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
     """A reply that `max_tokens` cut off is asked for once more with so many times as many, after everything
-    else and if the budget allows; both are bought and counted. 1: never. Verdicts and second looks, short by
-    design, never are."""
+    else and if the budget allows; both are bought and counted. 1: never. Verdicts and second opinions, short
+    by design, never are."""
 
     @property
     def dropping(self) -> frozenset[str]:

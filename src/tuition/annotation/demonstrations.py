@@ -33,14 +33,7 @@ class Demonstrations:
     """
 
     def __init__(self, train: Sequence[Example], *, k: int, seed: int, by: Choice = "random") -> None:
-        """Prepare the training split.
-
-        Args:
-            train: The training split; examples without an answer are passed over, repeats count once.
-            k: How many to show, 0 or more.
-            seed: Equal seeds draw equal examples for equal questions; the nearest do not depend on it.
-            by: How they are chosen.
-        """
+        """Prepare the training split."""
         by_print = (
             {fingerprint(item): item for item in reversed(train) if item.answer is not None} if k else {}
         )
@@ -54,13 +47,6 @@ class Demonstrations:
         """Choose the demonstrations of one question.
 
         The choice depends on the seed and the question alone, not on what was chosen before.
-
-        Args:
-            example: The question; neither it nor a repeat of it is chosen.
-
-        Returns:
-            k examples, or all there are where there are fewer; the nearest stand nearest-first. The fixed
-            are the same k for all, but for the questions that are among them: those get the next instead.
         """
         own = fingerprint(example)
         # So many of the pool can be the question: those of its id, and one of its content.

@@ -25,8 +25,8 @@ __all__ = [
     "HealthRow",
     "Unanswered",
     "check_health",
+    "filtered",
     "health_table",
-    "sifted",
     "without_closing",
 ]
 
@@ -41,7 +41,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "unreadable": "the answer was not shown, and none can be read from the text",
     "duplicate": "the same teacher wrote the same text for another question",
     "unsupported": "the words of the answer do not occur in the text",
-    "unverified": "whoever was asked what follows from the text alone did not come to its answer",
+    "unverified": "the teacher that was asked what follows from the text alone did not come to its answer",
 }
 """What each check looks for, in words; the names are those of `Annotation.faults`."""
 
@@ -200,7 +200,7 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def sifted(
+def filtered(
     parts: Sequence[Annotated],
     examples: Sequence[Example],
     *,

@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tuition.core.protocols import Teacher
-from tuition.core.records import Example, Json, Message, Request, option_letter
+from tuition.core.records import Example, Message, option_letter
 from tuition.core.steps import before_spill
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "judge_messages",
     "one_block",
     "question_block",
-    "request_to",
     "verify_messages",
 ]
 
@@ -176,40 +174,3 @@ def judge_messages(example: Example, rationales: Sequence[str]) -> tuple[Message
     answer = "" if example.answer is None else answer_line(example)
     block = f"{question_block(example)}{answer}{shown}\nBest:"
     return (Message(role="user", content=f"{_JUDGE_INSTRUCTION}\n\n{block}"),)
-
-
-def request_to(
-    teacher: Teacher,
-    messages: tuple[Message, ...],
-    *,
-    parameters: Mapping[str, Json],
-    role: str = "",
-    prompt: str = "",
-    example_id: str = "",
-) -> Request:
-    """Make the request that puts messages to a teacher.
-
-    Args:
-        teacher: Whom; one that takes no temperature is sent none.
-        messages: What it is shown.
-        parameters: Its sampling parameters; `max_tokens` must be among them.
-        role: What the reply is for.
-        prompt: Name of the prompt.
-        example_id: Of the example it is about.
-
-    Returns:
-        The request.
-    """
-    sent = dict(parameters)
-    if not teacher.abilities.has_temperature:
-        sent.pop("temperature", None)
-    return Request(
-        endpoint=teacher.endpoint,
-        model=teacher.model,
-        messages=messages,
-        parameters=sent,
-        teacher=teacher.name,
-        role=role,
-        prompt=prompt,
-        example_id=example_id,
-    )

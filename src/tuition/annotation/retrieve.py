@@ -32,11 +32,7 @@ class Nearest:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        """Index the texts.
-
-        Args:
-            texts: Any number, none of them too.
-        """
+        """Index the texts."""
         words = [_words(text) for text in texts]
         # Numbered here by first sight: a set's order would change from process to process.
         distinct = dict.fromkeys(word for text in words for word in text)
@@ -46,19 +42,7 @@ class Nearest:
         self._index = _index(words, self._number) if self._number else None
 
     def find(self, text: str, n: int) -> list[tuple[int, float]]:
-        """Find the texts nearest to one.
-
-        Args:
-            text: What to look for; may be one of the texts, which is then its own nearest.
-            n: How many at most, 0 or more.
-
-        Returns:
-            Index and score, best first; equal scores by index. A text that shares no word scores 0 and still
-            counts, so that n are returned wherever there are n.
-
-        Raises:
-            ValueError: `n` is negative.
-        """
+        """Find the texts nearest to one."""
         if n < 0:
             raise ValueError(f"cannot find {n} texts; ask for 0 or more")
         scores = self._scores(text)

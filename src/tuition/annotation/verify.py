@@ -1,6 +1,6 @@
-"""Second looks at rationales: does the text lead to its answer, and which of several is best.
+"""Second opinions on rationales: does the text lead to its answer, and which of several is best.
 
-Makes the requests and reads the replies; the asking is `ask_all`. Knows no particular teacher and no task.
+Knows no particular teacher and no task.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from tuition.annotation.asker import Asked, Asker
 from tuition.annotation.health import without_closing
-from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, request_to, verify_messages
+from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, verify_messages
 from tuition.core.errors import DataError
-from tuition.core.protocols import Task, Teacher
-from tuition.core.records import Annotation, Example, Grade, Json, Record, Reply, Request
+from tuition.core.protocols import Task
+from tuition.core.records import Annotation, Example, Grade, Record, Reply, Request
 
 __all__ = [
     "Outcome",
     "Verdict",
     "Verification",
+    "Verified",
     "judge_requests",
     "judgeable",
     "verdicts",
-    "verifiable",
-    "verifications",
+    "verify",
     "verify_requests",
 ]
 
@@ -63,24 +64,58 @@ class Verdict(Record):
     is_answered: bool
 
 
-def verifiable(
-    annotations: Sequence[Annotation], examples: Mapping[str, Example], *, task: Task
-) -> list[Annotation]:
-    """Leave out the rationales that there is nothing to hold against.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What a verifier made of several rationales."""
+
+    checks: tuple[Verification, ...]
+    """One a rationale that it was asked about, in order."""
+    asked: Asked
+    """Its replies, in the same order."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget ended first."""
+        return self.asked.refused is not None
+
+
+def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], asker: Asker) -> Verified:
+    """Have a teacher conclude from each rationale; compare with the label, or else the text's own answer.
+
+    It is not asked about empty texts, nor where there is no label and the text's own answer could not be one.
 
     Args:
         annotations: Of any teachers.
         examples: By id.
-        task: Says whether an answer of their own could be a label.
+        asker: Who concludes.
 
     Returns:
-        Those whose example has a label, or which have an answer of their own, and whose text is not empty.
+        A check for each rationale that was asked about. A call that failed is `unanswered`: it says nothing
+        about the rationale.
     """
-    return [
+    shown = [
         item
         for item in annotations
-        if _can_fail(item, examples[item.example_id], task) and without_closing(item.rationale)
+        if _can_fail(item, examples[item.example_id], asker.task) and without_closing(item.rationale)
     ]
+    asked = asker.ask(verify_requests(shown, examples, asker), is_short=True)
+    checks: list[Verification] = []
+    for item, reply in zip(shown, asked.replies, strict=True):
+        example = examples[item.example_id]
+        if example.answer is None:
+            example = dataclasses.replace(example, answer=item.answer)
+        answer = None if reply.failure is not None else asker.task.read(reply.text, example)
+        checks.append(
+            Verification(
+                example_id=item.example_id,
+                teacher=item.teacher,
+                sample=item.sample,
+                verifier=asker.name,
+                answer=answer,
+                outcome="unanswered" if reply.failure is not None else _outcome(answer, example, asker.task),
+            )
+        )
+    return Verified(checks=tuple(checks), asked=asked)
 
 
 def _can_fail(item: Annotation, example: Example, task: Task) -> bool:
@@ -96,9 +131,7 @@ def _can_fail(item: Annotation, example: Example, task: Task) -> bool:
 def verify_requests(
     annotations: Sequence[Annotation],
     examples: Mapping[str, Example],
-    teacher: Teacher,
-    *,
-    parameters: Mapping[str, Json],
+    asker: Asker,
 ) -> list[Request]:
     """Ask a teacher what follows from each rationale, without the label and without the stated answer.
 
@@ -106,64 +139,22 @@ def verify_requests(
     arXiv 2402.04616), where a rationale written towards a given answer need not support it.
 
     Args:
-        annotations: From `verifiable`.
+        annotations: Of any teachers.
         examples: By id.
-        teacher: Who concludes.
-        parameters: Its sampling parameters; `max_tokens` must be among them.
+        asker: Who concludes.
 
     Returns:
         One request a rationale, in order.
     """
     return [
-        request_to(
-            teacher,
+        asker.request(
             verify_messages(examples[item.example_id], without_closing(item.rationale)),
-            parameters=parameters,
             role="verify",
             prompt=VERIFY,
             example_id=item.example_id,
         )
         for item in annotations
     ]
-
-
-def verifications(
-    annotations: Sequence[Annotation],
-    replies: Sequence[Reply],
-    examples: Mapping[str, Example],
-    *,
-    task: Task,
-    verifier: str,
-) -> list[Verification]:
-    """Read what a verifier concluded, and hold it against the label; where there is none, the text's answer.
-
-    Args:
-        annotations: Those that were asked about.
-        replies: One each, in order.
-        examples: By id.
-        task: Reads and grades.
-        verifier: Who replied.
-
-    Returns:
-        One record a rationale. A call that failed is `unanswered`: it says nothing about the rationale.
-    """
-    found: list[Verification] = []
-    for item, reply in zip(annotations, replies, strict=True):
-        example = examples[item.example_id]
-        if example.answer is None:
-            example = dataclasses.replace(example, answer=item.answer)
-        answer = None if reply.failure is not None else task.read(reply.text, example)
-        found.append(
-            Verification(
-                example_id=item.example_id,
-                teacher=item.teacher,
-                sample=item.sample,
-                verifier=verifier,
-                answer=answer,
-                outcome="unanswered" if reply.failure is not None else _outcome(answer, example, task),
-            )
-        )
-    return found
 
 
 def _outcome(answer: str | None, example: Example, task: Task) -> Outcome:
@@ -197,26 +188,21 @@ def judgeable(kept: Sequence[Annotation], *, seed: int) -> dict[str, list[Annota
 def judge_requests(
     candidates: Mapping[str, Sequence[Annotation]],
     examples: Mapping[str, Example],
-    teacher: Teacher,
-    *,
-    parameters: Mapping[str, Json],
+    asker: Asker,
 ) -> list[Request]:
     """Ask a teacher which rationale of each example is best; it is not told who wrote them.
 
     Args:
         candidates: From `judgeable`.
         examples: By id.
-        teacher: Who judges.
-        parameters: Its sampling parameters; `max_tokens` must be among them.
+        asker: Who judges.
 
     Returns:
         One request an example, in order.
     """
     return [
-        request_to(
-            teacher,
+        asker.request(
             judge_messages(examples[example_id], [item.rationale for item in found]),
-            parameters=parameters,
             role="judge",
             prompt=JUDGE,
             example_id=example_id,

@@ -29,7 +29,7 @@ def write(
     json: Json = False,
 ) -> None:
     """Write the rationales a run would ask for first, as lines of a batch, and reserve them."""
-    from tuition.annotation import Till
+    from tuition.annotation import Account
     from tuition.annotation.batches import write_batch
     from tuition.core.run import run_id
     from tuition.core.store import Place, Store
@@ -44,8 +44,8 @@ def write(
     requests = first_requests(read, table)
     place = Place(run=run_id(Path(read.out)), group=read.budget.scope)
     with Store(Path(read.store)) as store:
-        till = Till(store=store, place=place, budget=read.budget)
-        written = write_batch(requests, asked, out, till=till, line=asked.line)
+        account = Account(store=store, place=place, budget=read.budget)
+        written = write_batch(requests, asked, out, account=account, line=asked.line)
     answer({**written.to_json(), "file": str(out) if written.calls else None})
     for n, what in (
         (written.kept, "are answered already"),

@@ -55,9 +55,9 @@ def export_replies(
     json: Json = False,
 ) -> None:
     """Write what the teachers of a run wrote as other trainers read it, with a data card."""
-    from tuition.recipes.hand_over import hand_over
+    from tuition.recipes.export import export
 
-    made = hand_over(folder, out, form=form, uses_all=everything)
+    made = export(folder, out, form=form, uses_all=everything)
     answer(made.to_json())
     *files, card = made.files
     say(f"Wrote {', '.join(files)}: {made.rows:,} replies. {card} says whose they are, and under what terms.")

@@ -98,7 +98,7 @@ def list_runs(
     folder: Annotated[Path, typer.Argument(help="Where the runs lie.")] = Path("runs"), json: Json = False
 ) -> None:
     """List the runs of a folder, and the names a configuration may use."""
-    from tuition.annotation.route import ROUTES
+    from tuition.annotation.routing import ROUTES
     from tuition.core.config import read_toml
     from tuition.recipes import RECIPES
     from tuition.recipes.config import source_types

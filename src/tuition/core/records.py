@@ -30,6 +30,7 @@ __all__ = [
     "Record",
     "Reply",
     "Request",
+    "RevisionOutcome",
     "Target",
     "Usage",
     "canonical_json",
@@ -76,23 +77,12 @@ class Record:
     """What every noun can do: become JSON, and come back."""
 
     def to_json(self) -> dict[str, Json]:
-        """Give the record as plain JSON values.
-
-        Returns:
-            One entry a field, nested records as objects.
-        """
+        """Give the record as plain JSON values: one entry a field, nested records as objects."""
         return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> Self:
-        """Make the record from what `to_json` gave.
-
-        Args:
-            row: One entry a field; lists stand for tuples. Keys the record does not know are ignored.
-
-        Returns:
-            An equal record.
-        """
+        """Make the record from what `to_json` gave; keys that it does not know are ignored."""
         known = {item.name for item in dataclasses.fields(cls)}
         return cls(**{key: _revive(key, value) for key, value in row.items() if key in known})
 
@@ -277,6 +267,12 @@ class Reply(Record):
     """None: the call succeeded."""
 
 
+RevisionOutcome = Literal["", "right", "answer_wrong", "mended", "unread"]
+"""What revising came to: nothing was wrong; the steps were right, but not the answer; a teacher wrote on from
+the first wrong step; the reply could not be read, and a chain was written in the place of the explanation.
+Empty: there was no step to look at, or nobody looked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation(Record):
     """One teacher's kept reply on one example."""
@@ -303,8 +299,12 @@ class Annotation(Record):
     first_wrong: int | None = None
     """Of a revision: the 0-based index of the parent's first wrong step, its number of steps where only the
     answer was wrong; None: nothing was found wrong, or nothing was looked at."""
-    said_by: tuple[str, ...] = ()
-    """Of a revision: who said what, in order, as `teacher: what`, such as `ada: step 2 wrong`."""
+    history: tuple[str, ...] = ()
+    """Of a revision: who said what, in order, as `teacher: what`, such as `ada: step 2 wrong`; for people."""
+    outcome: RevisionOutcome = ""
+    """What revising the parent came to."""
+    is_repaired: bool = False
+    """Whether the teacher's reply in one object was no JSON, and could be repaired."""
 
     @property
     def id(self) -> str:

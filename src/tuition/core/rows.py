@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from tuition.core.errors import DataError, nearest
-from tuition.core.records import Json
+from tuition.core.records import Json, RevisionOutcome
 from tuition.core.tables import HUB, read_dataset, read_parquet
 
 __all__ = [
@@ -32,9 +32,20 @@ __all__ = [
     "write_rows",
 ]
 
-FORMATS = {"metrics.json": 1, "events.jsonl": 1, "annotations.jsonl": 1}
+FORMATS = {"metrics.json": 1, "events.jsonl": 1, "annotations.jsonl": 2}
 """The `format` of what a run writes, by file: in the metrics, in the event that begins a run or goes on with
 it, in each annotation. It grows where an older program would misread the file; 0.1.0 wrote none: it is 1."""
+
+_SAID: Mapping[str, RevisionOutcome] = {
+    "answer confirmed": "right",
+    "kept all": "right",
+    "answer corrected": "answer_wrong",
+    "mended": "mended",
+    "changed": "mended",
+    "JSON unreadable": "unread",
+    "answer unreadable": "unread",
+}
+"""How the sentences of `said_by` began, and what they came to."""
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
 """Of files that hold one JSON value a line."""
@@ -126,7 +137,16 @@ def read_own_rows(path: Path) -> Iterator[dict[str, Any]]:
     """
     for row in read_rows(path):
         check_format(row, path)
-        yield row
+        yield _with_outcome(row) if "said_by" in row else row
+
+
+def _with_outcome(row: dict[str, Any]) -> dict[str, Any]:
+    """Bring an annotation of format 1, which had sentences alone, to format 2."""
+    # A teacher's name may hold a colon; what was said never did.
+    said = [text.rpartition(": ")[2] for text in row["said_by"]]
+    found = [outcome for what in said for begin, outcome in _SAID.items() if what.startswith(begin)]
+    more = {"outcome": (found or [""])[-1], "is_repaired": "JSON repaired" in said}
+    return {**row, "history": row["said_by"], **more}
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Json]]:

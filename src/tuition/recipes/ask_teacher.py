@@ -12,10 +12,10 @@ from tuition.annotation import solve
 from tuition.core.errors import BudgetSpent, TeacherError, TuitionError
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
+from tuition.recipes.asking import asker_of
 from tuition.recipes.common import finish, open_bench
 from tuition.recipes.config import Experiment
 from tuition.recipes.examine import examine
-from tuition.teachers import make_teacher
 
 __all__ = ["AskTeacher", "ask_teacher"]
 
@@ -46,21 +46,12 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
         TeacherError: Not one call was answered.
     """
     table = config.teacher[0]
-    teacher = make_teacher(table)
     failures: Counter[str] = Counter()
     with open_bench(config, run) as bench:
+        asker = asker_of(config, table, account=bench.account, train=bench.splits.train)
 
         def answer(examples: Sequence[Example]) -> list[Prediction] | None:
-            solved = solve(
-                examples,
-                teacher,
-                train=bench.splits.train,
-                task=bench.task,
-                till=bench.till,
-                config=config.annotation,
-                seed=config.seed,
-                parameters=table.parameters(),
-            )
+            solved = solve(examples, asker)
             failures.update(failure.kind for failure in solved.failures)
             # A split without one answer says nothing of the teacher, and no failure is a wrong answer.
             return list(solved.predictions) if len(solved.failures) < len(examples) else None
@@ -73,10 +64,10 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
             figures,
             student=None,
             stopped_by="budget" if failures["unpaid"] else "done",
-            teachers=[teacher.name],
+            teachers=[asker.name],
             failures=dict(failures),
-            is_simulated=teacher.abilities.is_simulated,
-            saw_answers=table.saw_answers and not teacher.abilities.reads_prompt,
+            is_simulated=asker.teacher.abilities.is_simulated,
+            saw_answers=table.saw_answers and not asker.teacher.abilities.reads_prompt,
         )
 
 

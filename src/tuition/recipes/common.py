@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tuition.annotation import Till
+from tuition.annotation import Account
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Pool, Task, Teacher
 from tuition.core.records import Example, Json, Request, Target, content_id
@@ -94,7 +94,7 @@ class Bench:
 
     config: Experiment
     run: Run
-    till: Till
+    account: Account
     """Where calls are paid and replies kept, within the limits of the run."""
     task: Task
     splits: Splits
@@ -182,12 +182,14 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     with Store(Path(config.store)) as store:
         place = Place(run=run.id, group=config.budget.scope)
         stand_in = None if dry is None else dry.teacher
-        till = Till(store=store, place=place, budget=config.budget, progress=run.progress, stand_in=stand_in)
-        found = label_splits(config, run, splits=splits, train=train, task=task, till=till)
+        account = Account(
+            store=store, place=place, budget=config.budget, progress=run.progress, stand_in=stand_in
+        )
+        found = label_splits(config, run, splits=splits, train=train, task=task, account=account)
         yield Bench(
             config=config,
             run=run,
-            till=till,
+            account=account,
             task=task,
             splits=found.splits,
             train=found.train,
@@ -356,8 +358,8 @@ def finish(
         "labels": bench.labels,
         "valid": figures["valid"],
         "test": figures["test"],
-        "spend": bench.till.store.spend(run.id).to_json(),
-        "estimates": [row.to_json() for row in estimates_of(bench.till.store, run.id)],
+        "spend": bench.account.store.spend(run.id).to_json(),
+        "estimates": [row.to_json() for row in estimates_of(bench.account.store, run.id)],
         "rounds": [],
         "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,

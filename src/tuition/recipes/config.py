@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from tuition.annotation.config import AnnotationConfig
-from tuition.annotation.route import Route, RoutingConfig
+from tuition.annotation.routing import Route, RoutingConfig
 from tuition.core.budget import Budget
 from tuition.core.config import Section, override, parse
 from tuition.core.errors import near_name, some_of

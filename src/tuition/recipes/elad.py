@@ -9,13 +9,12 @@ from __future__ import annotations
 from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.recipes.common import open_bench
-from tuition.recipes.rounds.ask import ask_round
+from tuition.recipes.rounds.ask import ask_round, asking_of
 from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.rank import drafter, rank_pool
 from tuition.recipes.rounds.learn import student_of, train_round
-from tuition.recipes.rounds.staff import asking_of
 
 __all__ = ["Elad", "elad"]
 

@@ -40,7 +40,7 @@ def examine(bench: Bench, answer: Answerer) -> Figures:
         figures["valid"] = _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
     if bench.splits.test is not None:
         bench.run.event("test_opened", test=bench.splits.test.id[:16])
-        note_opening(bench.till.store, bench.splits.test.content, run=bench.run.id).result()
+        note_opening(bench.account.store, bench.splits.test.content, run=bench.run.id).result()
         examples = bench.splits.test.open(bench.run.id)
         figures["test"] = _examine(bench, "test", examples, answer=answer, rows=rows)
     bench.run.write_rows("predictions.jsonl", rows)

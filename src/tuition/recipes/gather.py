@@ -16,7 +16,7 @@ from tuition.core.errors import BudgetSpent, TeacherError
 from tuition.core.records import Annotation, Json
 from tuition.core.rows import read_own_rows
 from tuition.core.run import Run
-from tuition.recipes.asking import Writer, annotation_row, ask_panelist
+from tuition.recipes.asking import Writer, annotation_row
 from tuition.recipes.check import check_terms
 from tuition.recipes.common import Bench
 from tuition.recipes.routing import Routed, ask_by_route, assemble, choose_used
@@ -49,34 +49,19 @@ class Gathered:
 
 
 def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUTING) -> Gathered:
-    """Ask the teachers about the chosen examples, look the answers over, and choose what is learnt.
-
-    Args:
-        bench: Its configuration names the teachers; one, two or five are the same loop. One of weight 0
-            writes no rationales.
-        route: Whom to ask about an example, and which kept rationale it learns from.
-        routing: Settings of the routes.
-
-    Returns:
-        The annotations to learn from; `annotations.jsonl` and `health.json` hold all of them.
-
-    Raises:
-        BudgetSpent: The budget allowed not one annotation.
-        ConfigError: A teacher cannot do what the route or the verification wants of it.
-        TeacherError: Not one call of all teachers was answered, or a teacher could not be reached at all.
-    """
+    """Ask the teachers about the chosen examples, look the answers over, and choose what is learnt."""
     config, run = bench.config, bench.run
     check_terms(config.writers)
     before = next((event for event in run.events() if event["event"] == "annotated"), None)
     if before is not None:
         return _read_back(run, before)
-    panel = assemble(config, route=route, routing=routing)
-    for panelist in panel.everyone:
+    panel = assemble(config, route=route, routing=routing).paid_by(bench.account, train=bench.splits.train)
+    for asker in panel.everyone:
         # A price that is unknown under a limit is refused now, and not after the others are paid.
-        ask_panelist(bench, panelist, [])
+        asker.ask([])
     writers = {
-        name: Writer(bench, panelist, verifier=panel.verifier_of(name))
-        for name, panelist in panel.writers.items()
+        name: Writer(asker, bench.train, verifier=panel.verifier_of(name))
+        for name, asker in panel.writers.items()
     }
     orders = ask_by_route(bench, writers, panel, route=route, routing=routing)
     found = {name: writer.result for name, writer in writers.items()}
@@ -224,7 +209,7 @@ def _health_shown(health: Sequence[Mapping[str, Any]]) -> list[dict[str, Json]]:
 
 
 def _share(row: Mapping[str, Any], check: str) -> str:
-    # Where nobody took a second look, nothing was found unverified and nothing was verified.
+    # Where nobody took a second opinion, nothing was found unverified and nothing was verified.
     is_looked_for = check != "unverified" or row["unverified_of_verified"] is not None
     return f"{100 * row['shares'][check]:.1f}" if is_looked_for else "-"
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from tuition.annotation import Annotated, Route, RoutingConfig, Verdict, similar_success
-from tuition.annotation.route import drawn_order, first_kept, least_surprising, probe_of, similar_order, vote
+from tuition.annotation import Account, Annotated, Asker, Route, RoutingConfig, Verdict, similar_success
+from tuition.annotation.routing import (
+    drawn_order,
+    first_kept,
+    least_surprising,
+    probe_of,
+    similar_order,
+    vote,
+)
 from tuition.annotation.verify import judge_requests, judgeable, verdicts
 from tuition.core.errors import ConfigError, near_name
 from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Example, Json, Target
-from tuition.recipes.asking import Panelist, Writer, annotation_of, ask_panelist
+from tuition.recipes.asking import Writer, asker_of
 from tuition.recipes.common import Bench, untrained_student
 from tuition.recipes.config import Experiment, rationale_form
 from tuition.recipes.targets import RATIONALE_PREFIX, chain_targets, rationale_targets
-from tuition.teachers import make_teacher
+from tuition.teachers.config import TeacherConfig
 from tuition.teachers.reach import out_of_reach_first
 
 __all__ = [
@@ -26,6 +35,7 @@ __all__ = [
     "ask_by_route",
     "assemble",
     "choose_used",
+    "is_greedy",
     "price_rank",
 ]
 
@@ -39,33 +49,36 @@ _SILENT = frozenset({"absent", "refused", "empty", "malformed", "bad_request"})
 class Panel:
     """The teachers of a run by what they do."""
 
-    writers: Mapping[str, Panelist]
+    writers: Mapping[str, Asker]
     """In the order of the tables: those whose weight is not 0."""
-    verifier: Panelist | None
+    verifier: Asker | None
     """None: nobody, or each writer itself."""
     verifies_self: bool
-    judge: Panelist | None
+    judge: Asker | None
+
+    def paid_by(self, account: Account, *, train: Sequence[Example]) -> Panel:
+        """Give the same teachers, with an account that pays and examples to draw demonstrations from."""
+        paid = partial(dataclasses.replace, account=account, train=train)
+        return dataclasses.replace(
+            self,
+            writers={name: paid(asker) for name, asker in self.writers.items()},
+            verifier=self.verifier and paid(self.verifier),
+            judge=self.judge and paid(self.judge),
+        )
 
     @property
-    def everyone(self) -> list[Panelist]:
+    def everyone(self) -> list[Asker]:
         """All that are asked, each once."""
         others = [who for who in (self.verifier, self.judge) if who is not None]
-        return list({who.table.name: who for who in [*self.writers.values(), *others]}.values())
+        return list({who.name: who for who in [*self.writers.values(), *others]}.values())
 
     @property
     def is_simulated(self) -> bool:
         """Whether one of them is a program."""
         return any(who.teacher.abilities.is_simulated for who in self.everyone)
 
-    def verifier_of(self, name: str) -> Panelist | None:
-        """Say who looks at the rationales of a writer.
-
-        Args:
-            name: The writer's.
-
-        Returns:
-            None: nobody.
-        """
+    def verifier_of(self, name: str) -> Asker | None:
+        """Say who looks at the rationales of a writer."""
         return self.writers[name] if self.verifies_self else self.verifier
 
 
@@ -83,25 +96,12 @@ class Routed:
 
 
 def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Panel:
-    """Make the teachers a run asks, and refuse what they could not do.
-
-    Args:
-        config: Names them.
-        route: How they are asked.
-        routing: Names the judge.
-
-    Returns:
-        The panel; nobody was asked.
-
-    Raises:
-        ConfigError: Nobody writes; or a teacher is to judge, to verify or to vote that cannot. All faults
-            are told at once.
-    """
+    """Make the teachers a run asks, and refuse what they could not do."""
     tables = {table.name: table for table in config.teacher}
     verify, judge = config.annotation.verify, routing.judge if route == "judge" else ""
     writing = [table.name for table in config.writers]
     needed = {*writing, *({verify, judge} & set(tables))}
-    panel = {name: Panelist(table, make_teacher(table)) for name, table in tables.items() if name in needed}
+    panel = {name: asker_of(config, table) for name, table in tables.items() if name in needed}
     writers = {name: panel[name] for name in writing}
     faults = [] if writers else ["every [[teacher]] has weight = 0, so nobody writes rationales; raise one"]
     if verify == "self":
@@ -115,13 +115,13 @@ def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Pan
             else ["route = 'judge' needs routing.judge, the name of the teacher that judges"]
         )
     if route == "vote":
-        faults += _forced(config, writers)
+        faults += _forced(writers)
     if config.annotation.redraws:
         faults += [
             f"annotation.redraws asks teacher {name!r} again, which answers at temperature 0, so that it "
             "would be paid for the same text; set its temperature, or redraws = 0"
-            for name, who in writers.items()
-            if who.table.temperature == 0 or (who.table.kind == "local" and who.table.temperature is None)
+            for name in writers
+            if is_greedy(tables[name])
         ]
     if faults:
         raise ConfigError("; ".join(faults) + ". Nothing was asked.")
@@ -133,7 +133,12 @@ def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Pan
     )
 
 
-def _readers(panel: Mapping[str, Panelist], name: str, where: str, *, known: Iterable[str] = ()) -> list[str]:
+def is_greedy(table: TeacherConfig) -> bool:
+    """Whether a teacher answers at temperature 0, so that a further sample would be a copy."""
+    return table.temperature == 0 or (table.kind == "local" and table.temperature is None)
+
+
+def _readers(panel: Mapping[str, Asker], name: str, where: str, *, known: Iterable[str] = ()) -> list[str]:
     if name not in panel:
         return [f"{where}: {near_name(name, known, kind='teacher').rstrip('.')}"]
     if not panel[name].teacher.abilities.reads_prompt:
@@ -144,8 +149,8 @@ def _readers(panel: Mapping[str, Panelist], name: str, where: str, *, known: Ite
     return []
 
 
-def _forced(config: Experiment, writers: Mapping[str, Panelist]) -> list[str]:
-    shown = [name for name, who in writers.items() if annotation_of(config, who.table, who.teacher).forced]
+def _forced(writers: Mapping[str, Asker]) -> list[str]:
+    shown = [name for name, asker in writers.items() if asker.config.forced]
     if not shown:
         return []
     return [
@@ -155,14 +160,7 @@ def _forced(config: Experiment, writers: Mapping[str, Panelist]) -> list[str]:
 
 
 def price_rank(teacher: Teacher) -> float:
-    """Say how dear a teacher is, beside others.
-
-    Args:
-        teacher: Whose price is looked at.
-
-    Returns:
-        The sum of its prompt and completion price; 0: free; infinity: unknown.
-    """
+    """Say how dear a teacher is beside others, by the sum of its two prices; infinity: unknown."""
     if not teacher.abilities.is_paid:
         return 0.0
     return float("inf") if teacher.price is None else float(teacher.price.prompt + teacher.price.completion)
@@ -171,22 +169,10 @@ def price_rank(teacher: Teacher) -> float:
 def ask_by_route(
     bench: Bench, writers: Mapping[str, Writer], panel: Panel, *, route: Route, routing: RoutingConfig
 ) -> dict[str, tuple[str, ...]]:
-    """Ask whom the route names, each example at one teacher after the other or at all of them.
-
-    Args:
-        bench: Of the run.
-        writers: By name; they keep what comes.
-        panel: Gives the prices.
-        route: Which of the routes.
-        routing: Its settings.
-
-    Returns:
-        By example id the teachers in the order of preference; empty for a route that has none before the
-        rationales are there.
-    """
+    """Ask whom the route names, each example at one teacher after the other or at all of them."""
     seed, names = bench.config.seed, list(writers)
     # The order of the asking alone; what is made of the replies stays in the order of the tables.
-    order = out_of_reach_first([who.table for who in panel.writers.values()])
+    order = out_of_reach_first(bench.config.writers)
     in_turn = {name: writers[name] for name in order}
     if route == "random":
         orders = {example.id: drawn_order(example, names, seed=seed) for example in bench.train}
@@ -260,18 +246,7 @@ def choose_used(
     route: Route,
     orders: Mapping[str, Sequence[str]],
 ) -> Routed:
-    """Choose which of the kept rationales each example learns from.
-
-    Args:
-        bench: Of the run.
-        found: What each writer gave.
-        panel: Holds the judge.
-        route: Which of the routes.
-        orders: From `ask_by_route`.
-
-    Returns:
-        Every kept one for `all`; one an example, or none, for the others.
-    """
+    """Choose which of the kept rationales each example learns from."""
     kept = [item for result in found.values() for item in result.annotations]
     if route == "all":
         return Routed(used=tuple(kept))
@@ -288,14 +263,12 @@ def choose_used(
     return _judged(bench, kept, panel.judge, teachers=list(found))
 
 
-def _judged(bench: Bench, kept: Sequence[Annotation], judge: Panelist, *, teachers: Sequence[str]) -> Routed:
+def _judged(bench: Bench, kept: Sequence[Annotation], judge: Asker, *, teachers: Sequence[str]) -> Routed:
     """Let the judge name the best; where it does not, the first kept in the order of the tables stands."""
     picked = first_kept(kept, {item.example_id: teachers for item in kept})
     candidates = judgeable(kept, seed=bench.config.seed)
-    examples = bench.by_id
-    requests = judge_requests(candidates, examples, judge.teacher, parameters=judge.table.parameters())
-    asked = ask_panelist(bench, judge, requests)
-    given = verdicts(candidates, asked.replies, judge=judge.table.name)
+    asked = judge.ask(judge_requests(candidates, bench.by_id, judge), is_short=True)
+    given = verdicts(candidates, asked.replies, judge=judge.name)
     for verdict in given:
         for item in candidates[verdict.example_id]:
             if (item.teacher, item.sample) == (verdict.teacher, verdict.sample):

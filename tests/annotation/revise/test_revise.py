@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, failed, said, sums
 
-from tuition.annotation import AnnotationConfig, Till
+from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import (
     ANNOTATORS,
     RevisionConfig,
@@ -64,11 +64,15 @@ def named(name, **changed):
 
 def run(store, draft, by, teacher=None, example=ASKED, budget=None, **more):
     given = {"train": [], "task": ToyTask(), "config": CONFIG, "parameters": {"max_tokens": 60}}
-    till = Till(store=store, place=PLACE, budget=budget or Budget())
+    account = Account(store=store, place=PLACE, budget=budget or Budget())
     drafts = draft if isinstance(draft, list) else [draft]
     examples = {example.id: example} | more.pop("examples", {})
-    teacher = teacher or named("ada")
-    return revise(drafts, examples, by=by, teacher=teacher, till=till, **(given | more))
+    how = {name: more.pop(name) for name in ("revision",) if name in more}
+    panel = more.pop("panel", [])
+    asker, *others = [
+        Asker(teacher=one, account=account, **(given | more)) for one in (teacher or named("ada"), *panel)
+    ]
+    return revise(drafts, examples, by=by, asker=asker, panel=others, **how)
 
 
 def roles(teacher):
@@ -84,7 +88,7 @@ def test_clear_stops_at_the_first_no_and_the_teacher_writes_on_from_there(store)
     assert roles(teacher) == [("judge_step", "judge_step/1")] * 2 + [("revise", "revise/1")]
     assert (item.rationale, item.answer, item.kind) == (MENDED, "9", "revision")
     assert (item.parent, item.first_wrong, item.teacher) == (WRONG.id, 1, "ada")
-    assert item.said_by == ("ada: step 2 wrong", "ada: mended from step 2")
+    assert item.history == ("ada: step 2 wrong", "ada: mended from step 2")
     assert item.request_keys == tuple(request.key for request in teacher.seen)
     judged = teacher.seen[1].messages[0].content.split("\n\n")[1]
     assert judged == (
@@ -106,12 +110,12 @@ def test_right_steps_keep_the_text_and_the_answer_is_confirmed_or_corrected(stor
     teacher = named("ada", **sure)
     [item] = run(store, RIGHT, "clear", teacher).annotations
     assert (item.rationale, item.answer, item.first_wrong) == ("First 2 + 3 = 5. Then 5 + 4 = 9.", "9", None)
-    assert item.said_by == ("ada: every step right", "ada: answer confirmed")
+    assert item.history == ("ada: every step right", "ada: answer confirmed")
     assert roles(teacher)[-1] == ("confirm", "confirm/1")
     assert "Stated answer: 9\nFinal answer:" in teacher.seen[-1].messages[0].content
     slip = dataclasses.replace(RIGHT, answer="7")
     [item] = run(store, slip, "clear", teacher, revision=RevisionConfig(when_right="drop")).annotations
-    assert (item.answer, item.first_wrong, item.said_by[-1]) == ("9", 2, "ada: answer corrected")
+    assert (item.answer, item.first_wrong, item.history[-1]) == ("9", 2, "ada: answer corrected")
 
 
 def test_when_all_is_right_the_policy_decides(store):
@@ -120,7 +124,7 @@ def test_when_all_is_right_the_policy_decides(store):
         store, RIGHT, "clear", named("ada", **sure), revision=RevisionConfig(when_right="chain")
     ).annotations
     assert (item.kind, item.rationale, item.parent) == ("chain", "Add two, three and four.", RIGHT.id)
-    assert item.said_by[-1] == "ada: wrote anew"
+    assert item.history[-1] == "ada: wrote anew"
     found = run(store, RIGHT, "clear", named("ada", **sure), revision=RevisionConfig(when_right="drop"))
     assert (found.annotations, [failure.kind for failure in found.failures]) == ((), ["unneeded"])
     assert revision_figures(found).right == 1
@@ -148,7 +152,7 @@ def test_one_call_mends_and_says_where(store):
     [item] = run(store, WRONG, "clear_one_call", teacher).annotations
     assert roles(teacher) == [("revise", "clear/1")]
     assert (item.rationale, item.answer, item.first_wrong) == (MENDED, "9", 1)
-    assert item.said_by == ("ada: step 2 wrong", "ada: mended from step 2")
+    assert item.history == ("ada: step 2 wrong", "ada: mended from step 2")
 
 
 def test_broken_json_is_repaired_and_what_is_beyond_repair_is_written_anew_and_counted(store):
@@ -158,7 +162,7 @@ def test_broken_json_is_repaired_and_what_is_beyond_repair_is_written_anew_and_c
     found = run(store, WRONG, "clear_one_call", named("bela", **{"JSON:": OBJECT[:40]}))
     [item] = found.annotations
     assert (item.kind, item.rationale, item.first_wrong) == ("chain", "Add two, three and four.", None)
-    assert item.said_by == ("bela: JSON unreadable", "bela: wrote anew")
+    assert item.history == ("bela: JSON unreadable", "bela: wrote anew")
     assert len(item.request_keys) == 2
     assert revision_figures(found).fallbacks == 1
 
@@ -214,7 +218,7 @@ def test_the_panel_locates_by_majority_the_first_mends_the_second_verifies(store
     ada, bela, chen = named("ada", **late), named("bela"), named("chen")
     [item] = run(store, WRONG, "clear_panel", ada, panel=[ada, bela, chen]).annotations
     assert (item.rationale, item.first_wrong, item.teacher) == (MENDED, 1, "ada")
-    assert item.said_by == (
+    assert item.history == (
         "ada: step 3 wrong",
         "bela: step 2 wrong",
         "chen: step 2 wrong",
@@ -237,7 +241,7 @@ def test_what_the_second_does_not_come_to_is_dropped_whatever_the_filters(store,
     found = run(store, WRONG, "clear_panel", panel=[doubts])
     assert found.annotations == ()
     assert "unverified" in found.dropped[0].faults
-    assert found.dropped[0].said_by[-1] == "bela: unverified"
+    assert found.dropped[0].history[-1] == "bela: unverified"
     assert revision_figures(found).unverified == 1
 
 
@@ -260,11 +264,11 @@ def test_repair_changes_least_towards_the_label_or_the_teachers_own_answer(store
     [item] = run(store, WRONG, "repair", teacher, example).annotations
     assert item.rationale == "First 2 + 3 = 5.\nThen 5 + 4 = 9.\nSo it is 9."
     assert (item.first_wrong, item.is_forced, item.answer, item.parent) == (1, is_forced, "9", WRONG.id)
-    assert item.said_by[-1] == "ada: changed step 2"
+    assert item.history[-1] == "ada: changed step 2"
     assert "Answer: 9\nStep 1: First" in teacher.seen[-1].messages[0].content
     hinted = [("solve", "solve/1")] if example is BARE else []
     assert roles(teacher) == [*hinted, ("revise", "repair/1")]
-    assert (item.said_by[0] == "ada: own answer as hint") == (example is BARE)
+    assert (item.history[0] == "ada: own answer as hint") == (example is BARE)
 
 
 def test_blind_annotators_look_at_the_question_alone(store):
@@ -283,7 +287,7 @@ def test_a_draft_without_a_step_is_written_anew(store):
     for by in ("clear", "clear_one_call", "repair"):
         found = run(store, empty, by)
         [item] = found.annotations
-        assert (item.kind, item.first_wrong, item.said_by) == (
+        assert (item.kind, item.first_wrong, item.history) == (
             "chain",
             0,
             ("ada: no steps", "ada: wrote anew"),
@@ -337,3 +341,20 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_spent(store):
     with pytest.raises(DataError, match="1 drafted examples are not among the examples: 'z'"):
         run(store, dataclasses.replace(WRONG, example_id="z"), "clear")
     assert sums(store)[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("by", "draft", "changed", "counted"),
+    [
+        ("clear", WRONG, {}, "mended"),
+        ("repair", WRONG, {}, "mended"),
+        ("clear_panel", WRONG, {}, "mended"),
+        ("clear", RIGHT, {"Verdict on step 2:": "Step 2 is right."}, "right"),
+        ("clear", WRONG, {f"Verdict on step {k}:": f"Step {k} is right." for k in (2, 3)}, "answer_wrong"),
+        ("clear_one_call", WRONG, {"JSON:": OBJECT.replace('"9"}', '"9",}')}, "repaired_json"),
+        ("clear_one_call", WRONG, {"JSON:": "No."}, "fallbacks"),
+    ],
+)
+def test_a_teacher_s_name_may_hold_a_colon(store, by, draft, changed, counted):
+    found = run(store, draft, by, named("vendor: model", **changed), panel=[named("other: one")])
+    assert getattr(revision_figures(found), counted) == 1

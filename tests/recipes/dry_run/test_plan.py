@@ -278,7 +278,7 @@ def test_a_recipe_that_asks_more_of_its_own_is_planned_as_it_asks(tmp_path, monk
                     first_sample=sample,
                     parameters=table.parameters(),
                 )
-                ask_all(asked, teacher, till=bench.till, config=config.annotation)
+                ask_all(asked, teacher, account=bench.account, config=config.annotation)
             return finish(bench, {"valid": None, "test": None}, student=None)
 
     own = dataclasses.replace(RECIPES["step_by_step"], run=twice)

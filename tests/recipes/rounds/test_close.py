@@ -7,10 +7,9 @@ from tiny_rounds import UNSEEN, active, chains, closed, course_of, written
 
 from tuition.core.records import Annotation
 from tuition.recipes.execute import execute
-from tuition.recipes.rounds.ask import Taught
+from tuition.recipes.rounds.ask import Taught, asking_of
 from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
 from tuition.recipes.rounds.learn import student_of, train_round
-from tuition.recipes.rounds.staff import asking_of
 from tuition.selection import STRATEGIES
 
 NONE_RIGHT = [0] * 6

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tuition.annotation.batches.desk import BatchDesk
+from tuition.annotation.batches.caller import BatchCaller
 from tuition.annotation.batches.lines import refuse_batched
 from tuition.annotation.batches.written import Imported, Written, drop_batch, import_batch, write_batch
 
 __all__ = [
-    "BatchDesk",
+    "BatchCaller",
     "Imported",
     "Written",
     "drop_batch",

@@ -8,9 +8,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tuition.annotation.ask.advice import advised
-from tuition.annotation.ask.heard import mendable, storable
-from tuition.annotation.ask.till import Till
+from tuition.annotation.ask.account import Account
+from tuition.annotation.ask.failures import advised, mendable, storable
 from tuition.core.budget import Cost, Price, worst_cost
 from tuition.core.errors import StoreError, TeacherError
 from tuition.core.protocols import Teacher
@@ -53,15 +52,7 @@ class Waiting:
 
 
 def waiting_in(store: Store, name: str) -> Waiting:
-    """List what of a batch is not settled.
-
-    Args:
-        store: Where it was reserved.
-        name: The batch's.
-
-    Returns:
-        Its calls, and who reserved them.
-    """
+    """List what of a batch is not settled."""
     calls = tuple(store.waiting(name))
     with store.read() as connection:
         row = connection.execute(
@@ -78,43 +69,24 @@ def _price_of(store: Store, attempt_id: int) -> Price | None:
 
 
 def tagged(requests: Sequence[Request], name: str) -> list[Request]:
-    """Name the attempts of a batch.
-
-    Args:
-        requests: In the order of the batch.
-        name: The batch's, with which every tag begins.
-
-    Returns:
-        The same requests, each with a tag of its own.
-    """
+    """Name the attempts of a batch."""
     return [dataclasses.replace(request, tag=f"{name}-{i}") for i, request in enumerate(requests)]
 
 
 async def reserve_all(
-    requests: Sequence[Request], teacher: Teacher, *, till: Till, caps: Sequence[Cap], batch: str = ""
+    requests: Sequence[Request], teacher: Teacher, *, account: Account, caps: Sequence[Cap], batch: str = ""
 ) -> list[Outcome]:
-    """Reserve many calls, in order.
-
-    Args:
-        requests: What to reserve.
-        teacher: Its price is what they may cost at worst.
-        till: Where.
-        caps: The limits that hold.
-        batch: What they are part of; empty: they are not to be made, only looked up.
-
-    Returns:
-        One outcome a request, all on disk.
-    """
-    asks_again = till.budget.on_unknown == "ask_again"
+    """Reserve many calls, in order."""
+    asks_again = account.budget.on_unknown == "ask_again"
     futures = []
     for request in requests:
         worst = worst_cost(request, teacher.price)
         if not teacher.abilities.is_paid:
             worst = Cost(nano=0, tokens=worst.tokens)
-        future = till.store.reserve(
+        future = account.store.reserve(
             request,
             worst,
-            place=till.place,
+            place=account.place,
             caps=caps,
             price=teacher.price,
             asks_again=asks_again,
@@ -130,17 +102,6 @@ async def settle_lines(
     """Settle calls of one batch with what came of them, at the price they were reserved at.
 
     A call that another process settled meanwhile is left as it is: both fetched the same answer.
-
-    Args:
-        store: Where they were reserved.
-        came: Attempt ids with their requests and replies.
-        is_paid: Whether the teacher's calls move money at all.
-
-    Returns:
-        Requests and replies, as they were settled.
-
-    Raises:
-        StoreError: The store could not be written.
     """
     price = _price_of(store, came[0][0]) if came else None
     stored = [(attempt_id, request, advised(storable(reply))) for attempt_id, request, reply in came]
@@ -158,64 +119,28 @@ async def settle_lines(
 
 
 def left(outcome: Left) -> Reply:
-    """Give the reply to a call whose earlier attempt nobody saw the end of.
-
-    Args:
-        outcome: Of the reservation.
-
-    Returns:
-        A failure of kind `unknown_outcome`.
-    """
+    """Give the reply to a call whose earlier attempt nobody saw the end of."""
     message = f"nobody saw how attempt {outcome.attempt_id} ended, and budget.on_unknown is 'leave'"
     return Reply(failure=Failure(kind="unknown_outcome", message=message, is_paid=None))
 
 
 def not_handed_over(why: str) -> Reply:
-    """Give the reply to every call of a batch that was never handed over.
-
-    Args:
-        why: For the message.
-
-    Returns:
-        A failure of kind `unpaid`; the calls may be made in another batch.
-    """
+    """Give the reply to every call of a batch that was never handed over."""
     return Reply(failure=Failure(kind="unpaid", message=why, is_retryable=True))
 
 
 def written_as(path: str) -> str:
-    """Give the remote name of a batch that was written to a file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The name.
-    """
+    """Give the remote name of a batch that was written to a file."""
     return _FILE + path
 
 
 def is_written(batch: Batch) -> bool:
-    """Say whether a batch was written to a file, to be answered elsewhere.
-
-    Args:
-        batch: From the store.
-
-    Returns:
-        False where a provider has it, or nobody yet.
-    """
+    """Say whether a batch was written to a file, to be answered elsewhere."""
     return (batch.remote or "").startswith(_FILE)
 
 
 def refuse_written(busy: Sequence[Busy], store: Store) -> None:
-    """End an asking that would wait for a file nobody may ever read.
-
-    Args:
-        busy: What it waits for.
-        store: Where that was reserved.
-
-    Raises:
-        TeacherError: Some of it stands in a batch that was written to a file.
-    """
+    """End an asking that would wait for a file nobody may ever read."""
     named = {call.batch for call in busy}
     for batch in store.batches() if any(named) else ():
         if batch.name in named and is_written(batch):
@@ -258,27 +183,12 @@ def _told(batch: Batch, store: Store, n: int) -> str:
 
 
 def is_refused_whole(reply: Reply) -> bool:
-    """Whether a call failed with its batch: there is too much in line, and no line of its own says so.
-
-    Args:
-        reply: To a call of a batch.
-
-    Returns:
-        False where only the call itself failed.
-    """
+    """Whether a call failed with its batch: there is too much in line, and no line of its own says so."""
     return reply.failure is not None and reply.failure.kind == "rate_limit" and not reply.raw
 
 
 def parts_of(requests: Sequence[Request], *, most: int) -> Iterator[list[Request]]:
-    """Cut a list into what one batch may hold.
-
-    Args:
-        requests: In order.
-        most: Calls of one batch at most.
-
-    Yields:
-        The parts, none of them empty.
-    """
+    """Cut a list into what one batch may hold."""
     part: list[Request] = []
     size = 0
     for request in requests:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tuition.annotation.ask import check_price
-from tuition.annotation.ask.till import Till
+from tuition.annotation.ask.account import Account, check_price
 from tuition.annotation.batches.lines import (
     is_written,
     not_handed_over,
@@ -68,7 +67,7 @@ def write_batch(
     teacher: Teacher,
     path: Path,
     *,
-    till: Till,
+    account: Account,
     line: Callable[[Request], Mapping[str, object]],
 ) -> Written:
     """Write what is still to be asked to a file, and reserve it, so that nobody else buys it meanwhile.
@@ -77,7 +76,7 @@ def write_batch(
         requests: What to ask.
         teacher: Whom the answers will be from.
         path: The file to write, JSONL, a line a call.
-        till: Where the calls are reserved, within which limits.
+        account: Where the calls are reserved, within which limits.
         line: Writes a request, with its tag, as a line.
 
     Returns:
@@ -87,10 +86,10 @@ def write_batch(
         DataError: There is such a file already, or it cannot be written; nothing is reserved then.
         TeacherError: The price is unknown under a limit in dollars, or some of it stands in another file.
     """
-    check_price(teacher, till)
+    check_price(teacher, account)
     if path.exists():
         raise DataError(f"{str(path)!r} exists, and may be a batch that is waited for; name another file.")
-    return _wait_for(_write(requests, teacher, path, till=till, line=line))
+    return _wait_for(_write(requests, teacher, path, account=account, line=line))
 
 
 def _wait_for(work: Coroutine[Any, Any, Value]) -> Value:
@@ -104,14 +103,14 @@ async def _write(
     teacher: Teacher,
     path: Path,
     *,
-    till: Till,
+    account: Account,
     line: Callable[[Request], Mapping[str, object]],
 ) -> Written:
     asked = list({request.key: request for request in requests}.values())
-    nothing = (Cap(scope=till.place.run, calls=0),)
-    first = await reserve_all(asked, teacher, till=till, caps=nothing)
+    nothing = (Cap(scope=account.place.run, calls=0),)
+    first = await reserve_all(asked, teacher, account=account, caps=nothing)
     busy = [outcome for outcome in first if isinstance(outcome, Busy)]
-    refuse_written(busy, till.store)
+    refuse_written(busy, account.store)
     todo = [request for request, outcome in zip(asked, first, strict=True) if isinstance(outcome, Refused)]
     kept = len(asked) - len(busy) - len(todo)
     if not todo:
@@ -122,11 +121,11 @@ async def _write(
     except OSError as error:
         raise _unwritable(path, error) from error
     name = uuid.uuid4().hex
-    store = till.store
-    opened = store.open_batch(name, place=till.place, teacher=teacher.name, endpoint=teacher.endpoint)
+    store = account.store
+    opened = store.open_batch(name, place=account.place, teacher=teacher.name, endpoint=teacher.endpoint)
     await asyncio.wrap_future(opened)
     named = tagged(todo, name)
-    outcomes = await reserve_all(named, teacher, till=till, caps=till.caps, batch=name)
+    outcomes = await reserve_all(named, teacher, account=account, caps=account.caps, batch=name)
     reserved = [
         (outcome.attempt_id, request)
         for request, outcome in zip(named, outcomes, strict=True)

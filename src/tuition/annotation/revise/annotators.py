@@ -11,16 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tuition.annotation.annotate import annotate
-from tuition.annotation.ask import Till
-from tuition.annotation.config import AnnotationConfig
-from tuition.annotation.health import Annotated, sifted
+from tuition.annotation.asker import Asker
+from tuition.annotation.health import Annotated, filtered
 from tuition.annotation.revise.alone import answer_only, repair
 from tuition.annotation.revise.clear import clear, clear_one_call, clear_panel
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.session import Case, Session, draft_steps
 from tuition.core.errors import ConfigError, DataError, near_name, some_of
-from tuition.core.protocols import Task, Teacher
-from tuition.core.records import Example, Json, Prediction
+from tuition.core.protocols import Teacher
+from tuition.core.records import Example, Prediction
 
 __all__ = ["ANNOTATORS", "BLIND", "Annotator", "check_annotator", "revise"]
 
@@ -28,8 +27,6 @@ Annotator = Callable[[Sequence[Case], Session], Annotated]
 """Makes annotations of drafts that nobody has looked at yet."""
 
 _REVISION = RevisionConfig()
-_PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
-_NONE: Mapping[str, Mapping[str, Json]] = {}
 _OF_ANSWERS = frozenset({"wrong", "unreadable"})
 """The faults that an answer without a text can have."""
 
@@ -44,21 +41,12 @@ def _chain_gold(cases: Sequence[Case], session: Session) -> Annotated:
 
 def _annotated(cases: Sequence[Case], session: Session, *, forced: bool) -> Annotated:
     """What `annotate` makes of the examples, the drafts not looked at."""
-    return annotate(
-        [case.example for case in cases],
-        session.teacher,
-        train=session.train,
-        task=session.task,
-        till=session.till.telling(session.teacher.name),
-        config=session.config.model_copy(update={"forced": forced}),
-        seed=session.seed,
-        parameters=session.parameters,
-    )
+    return annotate([case.example for case in cases], session.asker.how(forced=forced))
 
 
 def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
     answer_only(cases, session)
-    found = _collected(cases, session, dropping=session.config.dropping & _OF_ANSWERS)
+    found = _collected(cases, session, dropping=session.asker.config.dropping & _OF_ANSWERS)
     kept, dropped = (
         tuple(
             dataclasses.replace(item, faults=tuple(name for name in item.faults if name in _OF_ANSWERS))
@@ -72,14 +60,14 @@ def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
 def _revising(act: Callable[[Sequence[Case], Session], None]) -> Annotator:
     def annotator(cases: Sequence[Case], session: Session) -> Annotated:
         act(cases, session)
-        return _collected(cases, session, dropping=session.config.dropping)
+        return _collected(cases, session, dropping=session.asker.config.dropping)
 
     return annotator
 
 
 def _clear_panel(cases: Sequence[Case], session: Session) -> Annotated:
     clear_panel(cases, session)
-    return _collected(cases, session, dropping=session.config.dropping | {"unverified"})
+    return _collected(cases, session, dropping=session.asker.config.dropping | {"unverified"})
 
 
 def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[str]) -> Annotated:
@@ -91,10 +79,10 @@ def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[s
         failures=tuple(case.failure for case in cases if case.failure is not None),
         spent=session.spent,
     )
-    return sifted(
+    return filtered(
         [found],
         [case.example for case in cases],
-        task=session.task,
+        task=session.asker.task,
         dropping=dropping,
         unverified={(case.example.id, 0) for case in made if case.is_unverified},
     )
@@ -145,16 +133,9 @@ def revise(
     examples: Mapping[str, Example],
     *,
     by: str,
-    teacher: Teacher,
-    panel: Sequence[Teacher] = (),
-    train: Sequence[Example],
-    task: Task,
-    till: Till,
-    config: AnnotationConfig,
+    asker: Asker,
+    panel: Sequence[Asker] = (),
     revision: RevisionConfig = _REVISION,
-    seed: int = 0,
-    parameters: Mapping[str, Json] = _PARAMETERS,
-    panel_parameters: Mapping[str, Mapping[str, Json]] = _NONE,
 ) -> Annotated:
     """Have a teacher annotate what a student wrote.
 
@@ -166,16 +147,9 @@ def revise(
         drafts: The student's own explanations, one an example.
         examples: By id, those of the drafts at least.
         by: A name in `ANNOTATORS`.
-        teacher: Who annotates, and of a panel is named first.
+        asker: Who annotates, and of a panel is named first; `by` decides whether the answer is shown.
         panel: The other teachers; one of the first's name is passed over. `clear_panel` alone asks them.
-        train: The training split, from which demonstrations are drawn.
-        task: Reads and grades answers.
-        till: Where it is paid and kept, within which limits.
-        config: Demonstrations, filters, retries; whether the answer is shown is the annotator's matter.
         revision: What a revising annotator does.
-        seed: Of the demonstrations.
-        parameters: Sampling parameters; `max_tokens` must be among them.
-        panel_parameters: The same for the others, by name; whoever is missing has those of the first.
 
     Returns:
         What to train on, what a filter dropped, and the drafts that were left: with a call that failed, a
@@ -184,8 +158,8 @@ def revise(
     Raises:
         DataError: Two drafts are of one example, or a draft's example is not there.
     """
-    others = tuple(item for item in panel if item.name != teacher.name) if by == "clear_panel" else ()
-    check_annotator(by, [teacher, *others])
+    others = tuple(item for item in panel if item.name != asker.name) if by == "clear_panel" else ()
+    check_annotator(by, [who.teacher for who in (asker, *others)])
     ids = [draft.example_id for draft in drafts]
     twice = sorted({id_ for id_ in ids if ids.count(id_) > 1}) if len(set(ids)) < len(ids) else []
     missing = [id_ for id_ in ids if id_ not in examples]
@@ -200,16 +174,4 @@ def revise(
         Case(draft=draft, example=examples[draft.example_id], steps=draft_steps(draft, most))
         for draft in drafts
     ]
-    session = Session(
-        teacher=teacher,
-        panel=others,
-        train=train,
-        task=task,
-        till=till,
-        config=config,
-        revision=revision,
-        seed=seed,
-        parameters=parameters,
-        panel_parameters=panel_parameters,
-    )
-    return ANNOTATORS[by](cases, session)
+    return ANNOTATORS[by](cases, Session(asker=asker, panel=others, revision=revision))

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from tuition.annotation.health import without_closing
-from tuition.annotation.panel import majority
 from tuition.annotation.revise.prompts import (
     CLEAR,
     CONFIRM,
@@ -28,8 +27,9 @@ from tuition.annotation.revise.prompts import (
 )
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.annotation.revise.session import Case, Session
-from tuition.annotation.route import is_same_answer
-from tuition.annotation.verify import verifiable, verifications, verify_requests
+from tuition.annotation.routing import is_same_answer
+from tuition.annotation.verify import verify
+from tuition.annotation.votes import majority
 from tuition.core.records import Reply
 
 __all__ = ["clear", "clear_one_call", "clear_panel"]
@@ -44,10 +44,6 @@ def clear(cases: Sequence[Case], session: Session) -> None:
     Wave i asks about step i of every draft whose steps before it are all right, so that the calls of a wave
     run side by side. r* = r_<k ⊕ the teacher's text; with every step right the teacher confirms or corrects
     the answer.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked.
     """
     session.write_where_bare(cases)
     for i in range(max((len(case.steps) for case in cases), default=0)):
@@ -93,8 +89,8 @@ def _mend(cases: Sequence[Case], session: Session) -> None:
         for case in cases
     ]
     for case, reply in session.ask(cases, requests, what="revision"):
-        session.says(case, f"mended from step {_place(case) + 1}")
-        answer = session.read(reply, case.example)
+        session.says(case, f"mended from step {_place(case) + 1}", outcome="mended")
+        answer = session.asker.read(reply, case.example)
         session.close(case, case.joined(session.suffix(reply)), answer, finish=reply.finish)
 
 
@@ -115,7 +111,7 @@ def _confirm(cases: Sequence[Case], session: Session) -> None:
     ]
     right: list[tuple[Case, str]] = []
     for case, reply in session.ask(cases, requests, what="answer"):
-        answer = session.read(reply, case.example)
+        answer = session.asker.read(reply, case.example)
         if answer is None:
             session.give_up(case, _UNREADABLE, "no answer can be read behind steps that are right")
         else:
@@ -128,12 +124,12 @@ def _keep(cases: Sequence[tuple[Case, str]], session: Session) -> None:
     anew: list[Case] = []
     for case, answer in cases:
         policy = session.revision.when_right
-        if not is_same_answer(answer, case.draft.answer, case.example, task=session.task):
-            session.says(case, "answer corrected")
+        if not is_same_answer(answer, case.draft.answer, case.example, task=session.asker.task):
+            session.says(case, "answer corrected", outcome="answer_wrong")
             case.first_wrong = len(case.steps)
             policy = "keep"
         else:
-            session.says(case, "answer confirmed")
+            session.says(case, "answer confirmed", outcome="right")
         if policy == "keep":
             session.close(case, case.text, answer)
         elif policy == "chain":
@@ -149,10 +145,6 @@ def clear_one_call(cases: Sequence[Case], session: Session) -> None:
     """Ask for the first wrong step, its correction, what follows and the answer in one JSON object.
 
     A reply that is no such object, even repaired, is followed by a blind chain, which says so.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked.
     """
     session.write_where_bare(cases)
     waiting = [case for case in cases if case.is_open]
@@ -176,18 +168,19 @@ def _take(case: Case, reply: Reply, session: Session) -> str | None:
     """Use a reply in one object: mend the draft, or give the answer behind steps that are right."""
     found = read_revision(reply.text, len(case.steps))
     if found is not None and found.is_repaired:
+        case.is_repaired = True
         session.says(case, "JSON repaired")
     stated = "" if found is None else f"The answer is {found.answer.rstrip('.')}."
-    answer = session.task.read(stated, case.example)
+    answer = session.asker.task.read(stated, case.example)
     if found is None or answer is None:
-        session.says(case, "JSON unreadable" if found is None else "answer unreadable")
+        session.says(case, "JSON unreadable" if found is None else "answer unreadable", outcome="unread")
         return None
     if found.first_wrong is None:
         session.says(case, "every step right")
         return answer
     k = case.first_wrong = found.first_wrong
     session.says(case, f"step {k + 1} {'wrong' if k < len(case.steps) else 'missing'}")
-    session.says(case, f"mended from step {k + 1}")
+    session.says(case, f"mended from step {k + 1}", outcome="mended")
     in_lines = len(case.text.splitlines()) > 1 or any(step[-1] not in ".!?" for step in found.steps[:-1])
     suffix = ("\n" if in_lines else " ").join(found.steps)
     session.close(case, case.joined(without_closing(suffix)), answer, finish=reply.finish)
@@ -200,10 +193,6 @@ def clear_panel(cases: Sequence[Case], session: Session) -> None:
     Every teacher is asked once for the first wrong step; a vote that cannot be read counts for nothing. A tie
     goes to the vote of the teacher named first, who is the one that mends. A text from which the second
     teacher does not come to its answer has the fault `unverified`, and is dropped.
-
-    Args:
-        cases: The drafts; each is finished or given up.
-        session: Who is asked; its panel holds one teacher or more beside the one that mends.
     """
     session.write_where_bare(cases)
     _vote(cases, session)
@@ -216,7 +205,7 @@ def clear_panel(cases: Sequence[Case], session: Session) -> None:
 def _vote(cases: Sequence[Case], session: Session) -> None:
     votes: dict[int, dict[str, str | None]] = {i: {} for i, case in enumerate(cases) if case.is_open}
     places = {id(cases[i]): i for i in votes}
-    for teacher in (session.teacher, *session.panel):
+    for asker in (session.asker, *session.panel):
         waiting = [cases[i] for i in votes if cases[i].is_open]
         requests = [
             session.request(
@@ -224,14 +213,14 @@ def _vote(cases: Sequence[Case], session: Session) -> None:
                 locate_messages(case.example, case.steps),
                 role="judge_step",
                 prompt=LOCATE,
-                teacher=teacher,
+                asker=asker,
             )
             for case in waiting
         ]
-        for case, reply in session.ask(waiting, requests, what="first wrong", teacher=teacher, needs=False):
+        for case, reply in session.ask(waiting, requests, what="first wrong", asker=asker, needs=False):
             k = read_location(reply.text, len(case.steps))
-            votes[places[id(case)]][teacher.name] = None if k is None else str(k)
-            session.says(case, _named(k, len(case.steps)), teacher=teacher)
+            votes[places[id(case)]][asker.name] = None if k is None else str(k)
+            session.says(case, _named(k, len(case.steps)), asker=asker)
     for i, label in zip(votes, majority(list(votes.values())), strict=True):
         if label is None:
             session.give_up(cases[i], _UNREADABLE, "no teacher's first wrong step can be read")
@@ -246,18 +235,14 @@ def _named(k: int | None, steps: int) -> str:
 def _verify(cases: Sequence[Case], session: Session) -> None:
     """A second teacher says what follows from each text; only what it was asked about can be unverified."""
     second = session.panel[0]
-    # A label would say what the text should lead to; without one it is held against its own answer.
+    # A label would say what the text should lead to; without one it is compared with its own answer.
     examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
-    by_id = {case.example.id: case for case in cases if case.made is not None}
-    asked = verifiable([case.made for case in by_id.values() if case.made], examples, task=session.task)
-    requests = verify_requests(asked, examples, second, parameters=session.parameters_for(second))
-    waiting = [by_id[item.example_id] for item in asked]
-    answered = session.ask(waiting, requests, what="verification", teacher=second)
-    made = [case.made for case, _ in answered if case.made is not None]
-    found = verifications(
-        made, [reply for _, reply in answered], examples, task=session.task, verifier=second.name
-    )
-    for (case, _), check in zip(answered, found, strict=True):
-        is_led = check.outcome == "leads"
-        session.says(case, "verified" if is_led else "unverified", teacher=second)
+    by_id = {case.example.id: case for case in cases}
+    found = verify([case.made for case in cases if case.made is not None], examples, second)
+    waiting = [by_id[check.example_id] for check in found.checks]
+    answered = session.answered(waiting, found.asked, asker=second)
+    leads = {check.example_id: check.outcome == "leads" for check in found.checks}
+    for case, _ in answered:
+        is_led = leads[case.example.id]
+        session.says(case, "verified" if is_led else "unverified", asker=second)
         case.settle(is_led)

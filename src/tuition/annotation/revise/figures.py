@@ -55,16 +55,15 @@ def revision_figures(found: Annotated) -> RevisionFigures:
     # Whatever was written in the place of a draft names it; an answer alone says nothing of its steps.
     items = [item for item in (*found.annotations, *found.dropped) if item.parent and item.kind != "answer"]
     left = Counter(failure.kind for failure in found.failures)
-    said = [{what.partition(": ")[2] for what in item.said_by} for item in items]
-    unread = {"JSON unreadable", "answer unreadable"}
+    outcomes = Counter(item.outcome for item in items)
     return RevisionFigures(
         drafts=len(items) + len(found.failures),
-        right=left["unneeded"] + sum(bool({"answer confirmed", "kept all"} & words) for words in said),
+        right=left["unneeded"] + outcomes["right"],
         first_step_wrong=sum(item.first_wrong == 0 for item in items),
-        answer_wrong=sum("answer corrected" in words for words in said),
-        mended=sum(any(what.startswith(("mended", "changed")) for what in words) for words in said),
-        repaired_json=sum("JSON repaired" in words for words in said),
-        fallbacks=sum(bool(unread & words) for words in said),
+        answer_wrong=outcomes["answer_wrong"],
+        mended=outcomes["mended"],
+        repaired_json=sum(item.is_repaired for item in items),
+        fallbacks=outcomes["unread"],
         unverified=sum("unverified" in item.faults for item in items),
         unreadable=left["malformed"],
         failed=sum(n for kind, n in left.items() if kind not in ("malformed", "unneeded")),

@@ -115,58 +115,25 @@ def _steps(steps: Sequence[str]) -> str:
 
 
 def answer_messages(example: Example, demonstrations: Sequence[Example] = ()) -> tuple[Message, ...]:
-    """Ask for the answer and nothing else.
-
-    Args:
-        example: Its question and options are shown.
-        demonstrations: Labelled examples to show first.
-
-    Returns:
-        One user message.
-    """
+    """Ask for the answer and nothing else."""
     shown = [question_block(item) + answer_line(item) for item in demonstrations]
     return _message(ANSWER, "\n\n".join([*shown, f"{question_block(example)}\nAnswer:"]))
 
 
 def judge_step_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask whether the last of some steps is right, given those before it.
-
-    Args:
-        example: Its question and options are shown.
-        steps: The first steps of an explanation, at least one.
-
-    Returns:
-        One user message.
-    """
+    """Ask whether the last of some steps is right, given those before it."""
     k = len(steps)
     return _message(JUDGE_STEP, f"{question_block(example)}{_steps(steps)}\nVerdict on step {k}:", k=k)
 
 
 def revise_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for an explanation from its first wrong step on.
-
-    Args:
-        example: Its question and options are shown.
-        steps: The first steps of an explanation; the last of them is the wrong one.
-
-    Returns:
-        One user message.
-    """
+    """Ask for an explanation from its first wrong step on."""
     k = len(steps)
     return _message(REVISE, f"{question_block(example)}{_steps(steps)}\nCorrected from step {k}:", k=k)
 
 
 def confirm_messages(example: Example, steps: Sequence[str], stated: str | None) -> tuple[Message, ...]:
-    """Ask what the answer behind right steps is.
-
-    Args:
-        example: Its question and options are shown.
-        steps: All of an explanation.
-        stated: The student's answer; None: it could not be read, and is shown as `none`.
-
-    Returns:
-        One user message.
-    """
+    """Ask what the answer behind right steps is."""
     answer = "none" if stated is None else one_block(stated)
     return _message(
         CONFIRM, f"{question_block(example)}{_steps(steps)}\nStated answer: {answer}\nFinal answer:"
@@ -174,58 +141,24 @@ def confirm_messages(example: Example, steps: Sequence[str], stated: str | None)
 
 
 def locate_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for the first wrong step.
-
-    Args:
-        example: Its question and options are shown.
-        steps: All of an explanation.
-
-    Returns:
-        One user message.
-    """
+    """Ask for the first wrong step."""
     return _message(LOCATE, f"{question_block(example)}{_steps(steps)}\nFirst wrong step:")
 
 
 def clear_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for the first wrong step, what should stand from there on, and the answer, as JSON.
-
-    Args:
-        example: Its question and options are shown.
-        steps: All of an explanation.
-
-    Returns:
-        One user message.
-    """
+    """Ask for the first wrong step, what should stand from there on, and the answer, as JSON."""
     return _message(CLEAR, f"{question_block(example)}{_steps(steps)}\nJSON:")
 
 
 def repair_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for the smallest change after which an explanation leads to the example's answer.
-
-    Args:
-        example: Its question, options and answer are shown.
-        steps: All of an explanation.
-
-    Returns:
-        One user message.
-    """
+    """Ask for the smallest change after which an explanation leads to the example's answer."""
     return _message(REPAIR, f"{question_block(example)}{answer_line(example)}{_steps(steps)}\nRepaired:")
 
 
 def parameters_of(
     prompt: str, parameters: Mapping[str, Json], revision: RevisionConfig, *, has_json: bool = False
 ) -> Mapping[str, Json]:
-    """Bound the reply where a prompt asks for one sentence, and give it a form where it asks for an object.
-
-    Args:
-        prompt: Name and version.
-        parameters: Sampling parameters of the teacher.
-        revision: Holds the bound; a smaller one among the parameters stands.
-        has_json: Whether the teacher holds itself to a JSON schema; elsewhere the prompt alone asks for it.
-
-    Returns:
-        The parameters of the call.
-    """
+    """Bound the reply where a prompt asks for one sentence; give it a form where it asks for an object."""
     if prompt == CLEAR and has_json:
         return {**parameters, "response_format": _FORMAT}
     if prompt not in _SHORT:
@@ -235,12 +168,5 @@ def parameters_of(
 
 
 def is_short(prompt: str) -> bool:
-    """Say whether the reply to a prompt is short by design, so that one cut off is not asked for longer.
-
-    Args:
-        prompt: Name and version.
-
-    Returns:
-        True for one sentence and for a verification.
-    """
+    """Say whether the reply to a prompt is short by design, so that one cut off is not asked for longer."""
     return prompt in _SHORT or prompt == VERIFY

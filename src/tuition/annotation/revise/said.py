@@ -111,14 +111,7 @@ class Said:
 
 
 def what_is_said(text: str) -> Said:
-    """Collect the plain statements of a text.
-
-    Args:
-        text: A teacher's reply.
-
-    Returns:
-        What they come to; an empty one where there is none.
-    """
+    """Collect the plain statements of a text."""
     said = Said()
     asked: list[tuple[set[int], bool]] = []
     for i, sentence in enumerate(_SENTENCE.split(_plain(text))):

@@ -6,59 +6,33 @@ A draft that a teacher cannot finish with becomes a record and never a half-made
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tuition.annotation.annotate import annotation_requests
-from tuition.annotation.ask import Till, ask_all
-from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.asker import Asked, Asker
 from tuition.annotation.health import Unanswered, without_closing
-from tuition.annotation.prompts import request_to
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.prompts import is_short, parameters_of
 from tuition.annotation.revise.read import read_suffix
-from tuition.core.protocols import Task, Teacher
-from tuition.core.records import Annotation, Example, Json, Message, Prediction, Reply, Request
+from tuition.core.records import Annotation, Example, Message, Prediction, Reply, Request, RevisionOutcome
 from tuition.core.steps import before_spill, join_steps, split_steps
 
 __all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped"]
 
 
 def draft_text(draft: Prediction) -> str:
-    """Leave out what is no part of a student's explanation: an invented next question, the closing sentence.
-
-    Args:
-        draft: What the student wrote.
-
-    Returns:
-        The explanation.
-    """
+    """Leave out what is no explanation: an invented next question, the closing sentence."""
     return without_closing(before_spill(draft.text).strip())
 
 
 def draft_steps(draft: Prediction, most: int) -> tuple[str, ...]:
-    """Cut a student's explanation into the steps that a teacher is shown.
-
-    Args:
-        draft: What the student wrote.
-        most: Steps at most, 1 or more; what follows the last of them is taken as one step with it.
-
-    Returns:
-        The steps, the closing sentence left out; empty where there is none.
-    """
+    """Cut a student's explanation into the steps that a teacher is shown."""
     return lumped(split_steps(draft_text(draft)), most)
 
 
 def lumped(steps: tuple[str, ...], most: int) -> tuple[str, ...]:
-    """Take steps beyond a number as one.
-
-    Args:
-        steps: Of an explanation.
-        most: Steps at most, 1 or more.
-
-    Returns:
-        So many steps or fewer, in the same words.
-    """
+    """Take steps beyond a number as one."""
     return steps if len(steps) <= most else (*steps[: most - 1], " ".join(steps[most - 1 :]))
 
 
@@ -72,8 +46,12 @@ class Case:
     steps: tuple[str, ...]
     first_wrong: int | None = None
     """As in `Annotation`."""
-    said: list[str] = field(default_factory=list)
-    """As in `Annotation.said_by`."""
+    history: list[str] = field(default_factory=list)
+    """As in `Annotation`."""
+    outcome: RevisionOutcome = ""
+    """As in `Annotation`."""
+    is_repaired: bool = False
+    """As in `Annotation`."""
     keys: list[str] = field(default_factory=list)
     """Of every call it stands on."""
     made: Annotation | None = None
@@ -92,24 +70,13 @@ class Case:
         return draft_text(self.draft)
 
     def settle(self, is_verified: bool) -> None:
-        """Write down what a verifier made of the text, with all that was said and asked by then.
-
-        Args:
-            is_verified: Whether the verifier came to its answer.
-        """
+        """Write down what a verifier made of the text, with all that was said and asked by then."""
         assert self.made is not None
         self.is_unverified = not is_verified
-        self.made = dataclasses.replace(self.made, said_by=tuple(self.said), request_keys=tuple(self.keys))
+        self.made = dataclasses.replace(self.made, history=tuple(self.history), request_keys=tuple(self.keys))
 
     def joined(self, suffix: str) -> str:
-        """Put a teacher's steps behind the student's right ones.
-
-        Args:
-            suffix: The teacher's text, from the first wrong step on; it may hold line breaks.
-
-        Returns:
-            One text, in lines where either of the two has lines, so that the same steps come out again.
-        """
+        """Put a teacher's steps behind the student's right ones."""
         kept = self.steps[: self.first_wrong]
         in_lines = len(self.text.splitlines()) > 1 or len(suffix.splitlines()) > 1
         return (join_steps if in_lines else " ".join)([part for part in (*kept, suffix) if part])
@@ -117,35 +84,15 @@ class Case:
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """One asking about many drafts: who is asked, how, and where it is paid."""
+    """One asking about many drafts: who is asked, and how."""
 
-    teacher: Teacher
+    asker: Asker
     """Who mends."""
-    panel: tuple[Teacher, ...]
+    panel: tuple[Asker, ...]
     """The others, where there are any."""
-    train: Sequence[Example]
-    task: Task
-    till: Till
-    config: AnnotationConfig
     revision: RevisionConfig
-    seed: int
-    parameters: Mapping[str, Json]
-    """Of whoever mends."""
-    panel_parameters: Mapping[str, Mapping[str, Json]]
-    """Of the others, by name; whoever is missing is asked with those of whoever mends."""
     spent: bool = False
     """Whether a call was refused for want of money."""
-
-    def parameters_for(self, teacher: Teacher) -> Mapping[str, Json]:
-        """Give the sampling parameters of whoever is asked.
-
-        Args:
-            teacher: Who.
-
-        Returns:
-            Its own, where they are known.
-        """
-        return self.panel_parameters.get(teacher.name, self.parameters)
 
     def request(
         self,
@@ -154,34 +101,14 @@ class Session:
         *,
         role: str,
         prompt: str,
-        teacher: Teacher | None = None,
+        asker: Asker | None = None,
     ) -> Request:
-        """Make one call about a draft.
-
-        Args:
-            case: The draft.
-            messages: What the teacher is shown.
-            role: What the reply is for.
-            prompt: Name and version.
-            teacher: Who is asked; None: who mends.
-
-        Returns:
-            The request.
-        """
-        asked = teacher or self.teacher
-        return request_to(
-            asked,
-            messages,
-            parameters=parameters_of(
-                prompt,
-                self.parameters_for(asked),
-                self.revision,
-                has_json=asked.abilities.has_json,
-            ),
-            role=role,
-            prompt=prompt,
-            example_id=case.example.id,
+        """Make one call about a draft, to the one that mends or to another asker."""
+        asked = asker or self.asker
+        own = parameters_of(
+            prompt, asked.parameters, self.revision, has_json=asked.teacher.abilities.has_json
         )
+        return asked.request(messages, role=role, prompt=prompt, example_id=case.example.id, **own)
 
     def ask(
         self,
@@ -189,73 +116,44 @@ class Session:
         requests: Sequence[Request],
         *,
         what: str,
-        teacher: Teacher | None = None,
+        asker: Asker | None = None,
         needs: bool = True,
     ) -> list[tuple[Case, Reply]]:
-        """Ask about many drafts at once; a draft whose call fails is given up.
-
-        Args:
-            cases: The drafts.
-            requests: One each, in order.
-            what: What is asked, for whoever hears of progress.
-            teacher: Who is asked; None: who mends.
-            needs: False: a draft can do without the reply, so that only the end of the budget gives it up.
-
-        Returns:
-            Each draft that was answered, with its reply.
-        """
-        whom = teacher or self.teacher
+        """Ask about many drafts at once; a draft whose call fails is given up."""
         if not requests:
             return []
+        whom = asker or self.asker
         # They are all of one prompt.
-        changed = {"longer": 1.0} if is_short(requests[0].prompt) else {}
-        config, till = self.config.model_copy(update=changed), self.till.telling(f"{whom.name}, {what}")
-        asked = ask_all(requests, whom, till=till, config=config)
+        asked = whom.ask(requests, part=what, is_short=is_short(requests[0].prompt))
+        return self.answered(cases, asked, asker=whom, needs=needs)
+
+    def answered(
+        self, cases: Sequence[Case], asked: Asked, *, asker: Asker, needs: bool = True
+    ) -> list[tuple[Case, Reply]]:
+        """Give each draft that was answered with its reply; see `ask`."""
         self.spent = self.spent or asked.refused is not None
         answered: list[tuple[Case, Reply]] = []
-        for i, (case, request, reply) in enumerate(zip(cases, requests, asked.replies, strict=True)):
+        for case, reply, key in zip(cases, asked.replies, asked.keys, strict=True):
             if reply.failure is None:
-                case.keys.append(asked.longer.get(i, request.key))
+                case.keys.append(key)
                 answered.append((case, reply))
             elif needs or reply.failure.kind == "unpaid":
-                self.give_up(case, reply.failure.kind, reply.failure.message, teacher=whom)
+                self.give_up(case, reply.failure.kind, reply.failure.message, asker=asker)
         return answered
 
-    def give_up(self, case: Case, kind: str, message: str, *, teacher: Teacher | None = None) -> None:
-        """Leave a draft without an annotation; the first reason stands.
-
-        Args:
-            case: The draft.
-            kind: As in `Failure`.
-            message: Why.
-            teacher: Whose reply it was; None: who mends.
-        """
-        name = (teacher or self.teacher).name
+    def give_up(self, case: Case, kind: str, message: str, *, asker: Asker | None = None) -> None:
+        """Leave a draft without an annotation; the first reason stands."""
+        name = (asker or self.asker).name
         case.failure = case.failure or Unanswered(
             example_id=case.example.id, teacher=name, sample=0, kind=kind, message=message
         )
 
-    def read(self, reply: Reply, example: Example) -> str | None:
-        """Read the answer out of a reply.
-
-        Args:
-            reply: A teacher's.
-            example: The question.
-
-        Returns:
-            In the form of labels; None: unreadable.
-        """
-        return reply.answer if reply.answer is not None else self.task.read(reply.text, example)
-
-    def says(self, case: Case, what: str, *, teacher: Teacher | None = None) -> None:
-        """Write down who said what about a draft.
-
-        Args:
-            case: The draft.
-            what: In a few words.
-            teacher: Who; None: who mends.
-        """
-        case.said.append(f"{(teacher or self.teacher).name}: {what}")
+    def says(
+        self, case: Case, what: str, *, asker: Asker | None = None, outcome: RevisionOutcome | None = None
+    ) -> None:
+        """Write down who said what about a draft, in a few words for people, and what it comes to."""
+        case.history.append(f"{(asker or self.asker).name}: {what}")
+        case.outcome = case.outcome if outcome is None else outcome
 
     def close(
         self,
@@ -267,19 +165,10 @@ class Session:
         finish: str = "stop",
         is_forced: bool = False,
     ) -> None:
-        """Finish with a draft.
-
-        Args:
-            case: The draft.
-            rationale: What the student should learn to write; a closing sentence is left out.
-            answer: What the teacher concludes; None: unreadable.
-            kind: As in `Annotation`.
-            finish: As in `Reply`.
-            is_forced: Whether the label stood in the prompt.
-        """
+        """Finish with a draft: what the student should learn to write, and what the teacher concludes."""
         case.made = Annotation(
             example_id=case.example.id,
-            teacher=self.teacher.name,
+            teacher=self.asker.name,
             kind=kind,
             rationale=without_closing(rationale),
             answer=answer,
@@ -288,55 +177,28 @@ class Session:
             request_keys=tuple(case.keys),
             finish=finish,
             first_wrong=case.first_wrong,
-            said_by=tuple(case.said),
+            history=tuple(case.history),
+            outcome=case.outcome,
+            is_repaired=case.is_repaired,
         )
 
     def suffix(self, reply: Reply) -> str:
-        """Take the steps out of a reply that goes on from a right step.
-
-        Args:
-            reply: A teacher's.
-
-        Returns:
-            Its text without the closing sentence and without labels of steps.
-        """
+        """Take the steps out of a reply that goes on from a right step, without the closing sentence."""
         return without_closing(read_suffix(reply.text))
 
     def chains(self, cases: Sequence[Case]) -> list[Request]:
-        """Make the calls for blind chains, the drafts not looked at.
-
-        Args:
-            cases: The drafts.
-
-        Returns:
-            One request each, in order.
-        """
-        return annotation_requests(
-            [case.example for case in cases],
-            self.teacher,
-            train=self.train,
-            config=self.config.model_copy(update={"forced": False}),
-            seed=self.seed,
-            parameters=self.parameters,
-        )
+        """Make the calls for blind chains, the drafts not looked at."""
+        return annotation_requests([case.example for case in cases], self.asker.how(forced=False))
 
     def write_anew(self, cases: Sequence[Case]) -> None:
-        """Have the teacher write blind chains of its own in the place of drafts.
-
-        Args:
-            cases: The drafts; each chain has the draft as parent, and says that it was written anew.
-        """
+        """Have the teacher write blind chains in the place of drafts, which become their parents."""
         for case, reply in self.ask(cases, self.chains(cases), what="chain"):
             self.says(case, "wrote anew")
-            answer = self.read(reply, case.example)
+            answer = self.asker.read(reply, case.example)
             self.close(case, reply.text.strip(), answer, kind="chain", finish=reply.finish)
 
     def write_where_bare(self, cases: Sequence[Case]) -> None:
-        """Have the teacher write all of it where a draft has no step: there is nothing to mend.
-
-        Args:
-            cases: Any drafts; those without a step count as wrong from the first step on.
-        """
+        """Have the teacher write all of it where a draft has no step: wrong from the first on."""
         bare = [case for case in cases if not case.steps]
         for case in bare:
             case.first_wrong = 0

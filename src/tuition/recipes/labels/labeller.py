@@ -1,19 +1,19 @@
-"""The one who labels: asks a panel, or looks people's labels up, and remembers what came of it."""
+"""The labeller: asks a panel, or looks people's labels up, and keeps both."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from tuition.annotation import Till, solve
+from tuition.annotation import Account, solve
 from tuition.core.errors import BudgetSpent, DataError, TeacherError
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows
 from tuition.core.run import Run
+from tuition.recipes.asking import asker_of
 from tuition.recipes.config import Experiment
 from tuition.recipes.labels.tally import HumanLabels, Tallies, Tally, in_one_form, tallies
-from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.reach import out_of_reach_first
 
@@ -24,14 +24,7 @@ LABELS_FILE = "labels.jsonl"
 
 
 def panel_of(config: Experiment) -> tuple[TeacherConfig, ...]:
-    """Name the teachers that label.
-
-    Args:
-        config: Of the run.
-
-    Returns:
-        Their tables; none where no teacher labels anything.
-    """
+    """Name the teachers that label."""
     labels = config.labels
     if not labels.asks:
         return ()
@@ -44,23 +37,15 @@ class Labeller:
     """Labels the questions of one split after the other, and remembers what came of it."""
 
     def __init__(
-        self, config: Experiment, run: Run, *, task: Task, till: Till, shown: Sequence[Example]
+        self, config: Experiment, run: Run, *, task: Task, account: Account, shown: Sequence[Example]
     ) -> None:
-        """Take a place in a run.
-
-        Args:
-            config: Says who labels which split.
-            run: Whose folder may hold what was labelled before.
-            task: Reads and grades answers.
-            till: Where answers are paid and kept.
-            shown: Training examples to draw demonstrations from.
-        """
+        """Take a place in a run."""
         self.config = config
         self.tallies: list[Tally] = []
         """Of all splits, as they came."""
         self._run = run
         self._task = task
-        self._till = till
+        self._account = account
         self._shown = shown
         self._found: dict[str, Tallies] = {}
         self._before: dict[tuple[str, str], Tally] | None = None
@@ -74,15 +59,7 @@ class Labeller:
         self._before = {(row.split, row.example_id): row for row in rows}
 
     def labeller(self, split: str) -> Callable[[Sequence[Example]], list[Example | None]]:
-        """Give what `relabelled` wants.
-
-        Args:
-            split: Where the examples will stand.
-
-        Returns:
-            Labels examples of that split. It raises BudgetSpent where validation or test cannot be labelled
-            whole, TeacherError and DataError where not one label came.
-        """
+        """Give what `relabelled` wants."""
 
         def label(examples: Sequence[Example]) -> list[Example | None]:
             if self._before is not None:
@@ -120,20 +97,10 @@ class Labeller:
         return [in_one_form(row, item, self._task) for row, item in zip(rows, examples, strict=True)]
 
     def _ask(self, table: TeacherConfig, split: str, examples: Sequence[Example]) -> list[str | None]:
-        config, teacher = self.config, make_teacher(table)
-        solved = solve(
-            examples,
-            teacher,
-            train=self._shown,
-            task=self._task,
-            till=self._till.telling(f"{split} {table.name}"),
-            config=config.annotation,
-            seed=config.seed,
-            parameters=table.parameters(),
-            role="label",
-        )
+        asker = asker_of(self.config, table, account=self._account.telling(split), train=self._shown)
+        solved = solve(examples, asker, role="label")
         self._failures.update(f"{table.name}: {failure.kind}" for failure in solved.failures)
-        self._is_simulated |= teacher.abilities.is_simulated
+        self._is_simulated |= asker.teacher.abilities.is_simulated
         self._is_spent |= solved.spent
         if solved.spent and split != "train":
             unpaid = sum(failure.kind == "unpaid" for failure in solved.failures)
@@ -161,14 +128,7 @@ class Labeller:
         )
 
     def facts(self, by_gold: Mapping[str, dict[str, Json]]) -> dict[str, Json]:
-        """Say who labelled what, for metrics.
-
-        Args:
-            by_gold: Agreement with labels that gave way, by split.
-
-        Returns:
-            The panel, what came of each split, and calls without a reply by teacher and kind.
-        """
+        """Say who labelled what, for metrics."""
         splits: dict[str, Json] = {
             split: found.facts() | ({"gold": by_gold[split]} if split in by_gold else {})
             for split, found in self._found.items()
@@ -183,11 +143,7 @@ class Labeller:
         }
 
     def table(self) -> list[dict[str, Json]]:
-        """Show the estimated reliabilities to people.
-
-        Returns:
-            A row a split, a column a teacher.
-        """
+        """Show the estimated reliabilities to people."""
         return [
             {"split": split, **{name: f"{p:.2f}" for name, p in found.reliability.items()}}
             for split, found in self._found.items()

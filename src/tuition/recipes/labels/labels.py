@@ -1,6 +1,6 @@
 """Label examples by a panel of teachers or from a file of people's labels, before anything is learnt.
 
-Whoever labels sees questions and no label, of the sealed test too. What was labelled once is read back when a
+A labeller sees questions and no label, of the sealed test too. What was labelled once is read back when a
 run is gone on with.
 """
 
@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuition.annotation import Till
+from tuition.annotation import Account
 from tuition.core.errors import ConfigError, DataError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits, bare, relabelled
+from tuition.recipes.asking import asker_of
 from tuition.recipes.check import check_terms
 from tuition.recipes.config import Experiment
 from tuition.recipes.labels.labeller import LABELS_FILE, Labeller, panel_of
 from tuition.recipes.labels.tally import HumanLabels
 from tuition.tasks.check import fits
-from tuition.teachers import make_teacher
 
 __all__ = ["Labelled", "check_labellers", "demonstrated", "label_splits", "look_at_asked", "stood_in"]
 
@@ -63,7 +63,7 @@ def check_labellers(config: Experiment, splits: Splits, train: Sequence[Example]
     if "train" in config.labels.asks:
         check_terms(panel_of(config))
     for table in panel_of(config):
-        if table.saw_answers and not make_teacher(table).abilities.reads_prompt:
+        if table.saw_answers and not asker_of(config, table).teacher.abilities.reads_prompt:
             raise ConfigError(
                 f"teacher {table.name!r} is a recording that was made with the gold answers in the prompt "
                 "(saw_answers = true); what it says is no label of its own. Take it out of the panel."
@@ -184,7 +184,7 @@ def label_splits(
     splits: Splits,
     train: tuple[Example, ...],
     task: Task,
-    till: Till,
+    account: Account,
 ) -> Labelled:
     """Label what the configuration says is to be labelled, or read back what this run labelled before.
 
@@ -194,7 +194,7 @@ def label_splits(
         splits: As loaded; the sealed test gets a new seal.
         train: The part of training that the run works with.
         task: Reads and grades answers.
-        till: Where answers are paid and kept.
+        account: Where answers are paid and kept.
 
     Returns:
         The same examples with labels; one that nobody could label has left its split.
@@ -207,18 +207,18 @@ def label_splits(
     if not named:
         return Labelled(splits=splits, train=train)
     event = _labelled_before(run)
-    desk = Labeller(config, run, task=task, till=till, shown=demonstrated(config, splits))
+    labeller = Labeller(config, run, task=task, account=account, shown=demonstrated(config, splits))
     if event is None:
         check_labellers(config, splits, train, task=task)
     else:
-        desk.read_back()
-    found = _through(desk, splits, train, named=named)
+        labeller.read_back()
+    found = _through(labeller, splits, train, named=named)
     if event is not None:
         return dataclasses.replace(found, facts=event["facts"])
-    facts = desk.facts(_by_gold({"train": train, "valid": splits.valid}, found, config=config, task=task))
-    run.write_rows(LABELS_FILE, [tally.to_json() for tally in desk.tallies])
+    facts = labeller.facts(_by_gold({"train": train, "valid": splits.valid}, found, config=config, task=task))
+    run.write_rows(LABELS_FILE, [tally.to_json() for tally in labeller.tallies])
     run.event("labelled", facts=facts)
-    run.table("how far the panel is believed, by split", desk.table())
+    run.table("how far the panel is believed, by split", labeller.table())
     return dataclasses.replace(found, facts=facts)
 
 
@@ -232,11 +232,13 @@ def _labelled_before(run: Run) -> Mapping[str, Any] | None:
     return None if events[last]["facts"]["is_spent"] and not is_built_on else events[last]
 
 
-def _through(desk: Labeller, splits: Splits, train: tuple[Example, ...], *, named: Sequence[str]) -> Labelled:
-    """Take every split past the desk; people's labels first, which cost nothing."""
-    labels, first = desk.config.labels, desk.config.evaluation.limit
+def _through(
+    labeller: Labeller, splits: Splits, train: tuple[Example, ...], *, named: Sequence[str]
+) -> Labelled:
+    """Label every split; people's labels first, which cost nothing."""
+    labels, first = labeller.config.labels, labeller.config.evaluation.limit
     for split in sorted(named, key=lambda split: labels.source(split) != "file"):
-        label = desk.labeller(split)
+        label = labeller.labeller(split)
         if split == "test" and splits.test is not None:
             sealed = splits.test.relabelled(label, replace=labels.replace, first=first)
             splits = dataclasses.replace(splits, test=sealed)

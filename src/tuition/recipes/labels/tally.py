@@ -39,14 +39,7 @@ class Tally(Record):
     """What each teacher said, equal answers in one form; None: nothing that could be read."""
 
     def on(self, example: Example) -> Example | None:
-        """Give the example this label.
-
-        Args:
-            example: The one it is about.
-
-        Returns:
-            With its label; None: it is left out.
-        """
+        """Give the example this label."""
         if self.label is None:
             return None
         return dataclasses.replace(example, answer=self.label, label_source=self.source)
@@ -62,11 +55,7 @@ class Tallies:
     """By teacher, in (0, 1); empty where none was estimated."""
 
     def facts(self) -> dict[str, Json]:
-        """Count them for metrics.
-
-        Returns:
-            How many have a label, why others have none, the mean confidence of the labels, the reliabilities.
-        """
+        """Count them for metrics."""
         kept = [tally for tally in self.tallies if tally.label is not None]
         sure = [tally.confidence for tally in kept if tally.confidence is not None]
         why = Counter(tally.why for tally in self.tallies)
@@ -86,14 +75,6 @@ def in_one_form(said: Mapping[str, str | None], example: Example, task: Task) ->
     Answers are the same where the task would grade one right by the other; the form that most votes are right
     by stands for all of them. An answer that could not be a label counts as none: no option, or one that its
     own label would not fit.
-
-    Args:
-        said: Answer by teacher, as read from the replies.
-        example: The question; its label is not looked at.
-        task: Grades.
-
-    Returns:
-        Answer by teacher, in the order given, in the form of labels.
     """
 
     def is_same(answer: str, label: str) -> bool:
@@ -126,15 +107,6 @@ def tallies(
 
     Reliability is estimated from the answers on this split alone: what its labels are depends on nothing
     else, so that two runs with the same panel are graded alike whatever they train on.
-
-    Args:
-        config: By whom the split is labelled, and how sure a training label must be.
-        split: Its name.
-        examples: Without labels.
-        answers: Of each example by teacher, from `in_one_form`.
-
-    Returns:
-        One tally an example.
     """
     by = config.source(split)
     reliability: Mapping[str, float] = {}
@@ -185,14 +157,7 @@ class HumanLabels:
     """Labels that people made, from a file."""
 
     def __init__(self, config: LabelsConfig) -> None:
-        """Read the file.
-
-        Args:
-            config: Names it and its columns.
-
-        Raises:
-            DataError: A column is absent, or an example is labelled twice, differently.
-        """
+        """Read the file."""
         self._name = config.file
         self._rows: dict[tuple[str, str], Json] = {}
         for row in read_rows(resolve_data(config.file)):
@@ -208,31 +173,11 @@ class HumanLabels:
                 raise DataError(f"{self._name!r} labels example {key[1]!r} twice, differently; mend it.")
 
     def missing(self, split: str, examples: Sequence[Example]) -> list[str]:
-        """Find the examples that nobody labelled.
-
-        Args:
-            split: Where they stand.
-            examples: Of that split.
-
-        Returns:
-            Their ids.
-
-        Raises:
-            DataError: A label is none of its example's choices.
-        """
+        """Find the examples that nobody labelled."""
         return [example.id for example in examples if self._label(split, example) is None]
 
     def misfits(self, split: str, examples: Sequence[Example], task: Task) -> list[str]:
-        """Find the labels that no answer could ever be right by.
-
-        Args:
-            split: Where the examples stand.
-            examples: Of that split.
-            task: Grades.
-
-        Returns:
-            Ids of the examples whose label the task cannot read.
-        """
+        """Find the labels that no answer could ever be right by."""
         pairs = [(example, self._label(split, example)) for example in examples]
         return [
             example.id
@@ -241,26 +186,11 @@ class HumanLabels:
         ]
 
     def covers(self, example_id: str) -> bool:
-        """Say whether a label is given for an id whatever its split.
-
-        Args:
-            example_id: Of an example.
-
-        Returns:
-            True where a row without a split has that id.
-        """
+        """Say whether a label is given for an id whatever its split."""
         return ("", example_id) in self._rows
 
     def tallies(self, split: str, examples: Sequence[Example]) -> Tallies:
-        """Look the labels up.
-
-        Args:
-            split: Where the examples stand.
-            examples: Without labels.
-
-        Returns:
-            One tally an example.
-        """
+        """Look the labels up."""
         found: list[Tally] = []
         for example in examples:
             label = self._label(split, example)

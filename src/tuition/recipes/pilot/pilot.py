@@ -13,13 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from tuition.annotation import (
-    Annotated,
-    Till,
-    health_table,
-    majority,
-)
-from tuition.annotation.route import probe_of
+from tuition.annotation import Account, Annotated, Asker, health_table, majority
+from tuition.annotation.routing import probe_of
 from tuition.core.budget import to_usd, worst_cost
 from tuition.core.errors import ConfigError, some_of
 from tuition.core.protocols import Listener, Task
@@ -27,18 +22,16 @@ from tuition.core.records import Example, Json
 from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
-from tuition.recipes.asking import Panelist
 from tuition.recipes.check import check_terms
 from tuition.recipes.common import choose_train
-from tuition.recipes.config import Experiment, route_of, task_of
+from tuition.recipes.config import Experiment, route_of
 from tuition.recipes.labels.labels import demonstrated
 from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.recipes.pilot.projection import project, similar_choice
-from tuition.recipes.pilot.trial import Desk, Trial
+from tuition.recipes.pilot.trial import Trial, all_requests, askers_of, try_out
 from tuition.recipes.ready import Ready, make_ready
 from tuition.recipes.routing import UNSOUND, price_rank
 from tuition.tasks.check import fits
-from tuition.teachers import make_teacher
 
 __all__ = ["pilot", "pilot_examples", "pilot_folder"]
 
@@ -117,39 +110,33 @@ def pilot(
         chosen = [bare(example) for example in chosen]
     folder = pilot_folder(config)
     with Store(Path(config.store)) as store:
-        desk = Desk(
-            config=config,
-            chosen=chosen,
-            shown=demonstrated(config, splits),
-            task=task_of(config),
-            till=Till(
-                store=store,
-                place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
-                budget=config.budget,
-                progress=None if listener is None else listener.progress,
-            ),
+        account = Account(
+            store=store,
+            place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
+            budget=config.budget,
+            progress=None if listener is None else listener.progress,
         )
-        panel = [Panelist(table, make_teacher(table)) for table in config.writers]
+        askers = askers_of(config, chosen, account=account, train=demonstrated(config, splits))
         if not is_confirmed:
-            _confirm(desk, panel)
-        trials = [desk.try_out(panelist) for panelist in panel]
-        figures = _figures(desk, trials, ready, n=len(train))
+            _confirm(config, chosen, askers)
+        trials = [try_out(asker, chosen) for asker in askers]
+        figures = _figures(config, chosen, trials, ready=ready, n=len(train))
         figures["spend"] = store.spend(run_id(folder)).to_json()
     text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
     (folder / "pilot.json").write_text(text, encoding="utf-8")
     return json.loads(text)
 
 
-def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
+def _confirm(config: Experiment, chosen: Sequence[Example], askers: Sequence[Asker]) -> None:
     """Refuse what could cost more than may be paid unasked."""
-    budget, nano, unknown = desk.config.budget, 0, []
-    for panelist in panel:
-        teacher = panelist.teacher
-        requests = desk.all_requests(panelist)
-        kept = desk.till.store.kept([request.key for request in requests])
+    budget, nano, unknown = config.budget, 0, []
+    for asker in askers:
+        teacher = asker.teacher
+        requests = all_requests(asker, chosen)
+        kept = asker.kept(requests)
         worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
         if teacher.abilities.is_paid and None in worst:
-            unknown.append(panelist.table.name)
+            unknown.append(asker.name)
         nano += sum(cost or 0 for cost in worst) if teacher.abilities.is_paid else 0
     usd = to_usd(nano) or 0.0
     if usd > budget.confirm_above_usd:
@@ -164,19 +151,21 @@ def _confirm(desk: Desk, panel: Sequence[Panelist]) -> None:
         )
 
 
-def _figures(desk: Desk, trials: Sequence[Trial], ready: Ready, *, n: int) -> dict[str, Json]:
+def _figures(
+    config: Experiment, chosen: Sequence[Example], trials: Sequence[Trial], *, ready: Ready, n: int
+) -> dict[str, Json]:
     """Everything that is told, but for the money spent."""
-    config, routing = desk.config, route_of(desk.config)[1]
-    words = _words(desk, trials)
-    basis, right = _right(desk, trials, words)
-    success = {trial.name: _success(desk.chosen, trial.annotated) for trial in trials}
-    prices = {trial.name: price_rank(trial.panelist.teacher) for trial in trials}
-    tried = [_tried(trial, right.get(trial.name), desk=desk) for trial in trials]
+    routing = route_of(config)[1]
+    words = _words(chosen, trials)
+    basis, right = _right(chosen, trials, words)
+    success = {trial.name: _success(chosen, trial.annotated) for trial in trials}
+    prices = {trial.name: price_rank(trial.asker.teacher) for trial in trials}
+    tried = [_tried(trial, right.get(trial.name), chosen=chosen) for trial in trials]
 
     def similar(names: Sequence[str]) -> list[str]:
-        if len(names) < 2 or len(desk.chosen) < 2:
+        if len(names) < 2 or len(chosen) < 2:
             return []
-        return similar_choice(desk.chosen, {name: success[name] for name in names}, prices, routing=routing)
+        return similar_choice(chosen, {name: success[name] for name in names}, prices, routing=routing)
 
     def similar_share(names: Sequence[str]) -> Share | None:
         picked = [success[name][i] for i, name in enumerate(similar(names))]
@@ -184,19 +173,19 @@ def _figures(desk: Desk, trials: Sequence[Trial], ready: Ready, *, n: int) -> di
         return Share.of(round(sum(known)), len(known)) if known else None
 
     names = [trial.name for trial in trials]
-    plans = project(config, ready, tried, judge=_judge(desk, trials, tried))
+    plans = project(config, ready, tried, judge=_judge(config, trials, tried))
     advice = advise(tried, right=right if basis == "labels" else {}, similar=similar_share)
     oracle, share = oracle_of(right) if right else None, similar_share(names)
     return {
         "config": {"out": config.out, "seed": config.seed, "forced": config.annotation.forced},
-        "examples": len(desk.chosen),
+        "examples": len(chosen),
         "of": n,
-        "example_ids": [example.id for example in desk.chosen],
+        "example_ids": [example.id for example in chosen],
         "is_simulated": any(one.is_simulated for one in tried),
         "is_spent": any(trial.annotated.spent for trial in trials),
         "right_by": basis,
         "teachers": [one.to_json() for one in tried],
-        "replies": {trial.name: _replies(desk, trial) for trial in trials},
+        "replies": {trial.name: _replies(chosen, trial) for trial in trials},
         "agreement": _agreement(words),
         "some_right": None if oracle is None else oracle.to_json(),
         "similarity_kept": None if share is None else share.to_json(),
@@ -205,20 +194,18 @@ def _figures(desk: Desk, trials: Sequence[Trial], ready: Ready, *, n: int) -> di
     }
 
 
-def _tried(trial: Trial, right: Sequence[bool | None] | None, *, desk: Desk) -> Tried:
-    found, name, n = trial.annotated, trial.name, len(desk.chosen)
+def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequence[Example]) -> Tried:
+    found, name, n = trial.annotated, trial.name, len(chosen)
     failures = Counter(failure.kind for failure in found.failures)
     [health] = health_table([*found.annotations, *found.dropped], {name: len(found.failures)})
     known = [value for value in right or () if value is not None]
     guessed = [
-        _chance(example)
-        for example, value in zip(desk.chosen, right or (), strict=False)
-        if value is not None
+        _chance(example) for example, value in zip(chosen, right or (), strict=False) if value is not None
     ]
     return Tried(
         teacher=name,
-        is_simulated=trial.panelist.teacher.abilities.is_simulated,
-        samples=trial.panelist.table.samples,
+        is_simulated=trial.asker.teacher.abilities.is_simulated,
+        samples=trial.asker.samples,
         kept=Share.of(len(found.annotations), n - failures["unpaid"]),
         right=Share.of(sum(known), len(known)) if known else None,
         usd_per_call=trial.usd,
@@ -238,10 +225,10 @@ def _chance(example: Example) -> float:
     return 0.5 if (example.answer or "").casefold() in ("yes", "no") else 0.0
 
 
-def _replies(desk: Desk, trial: Trial) -> list[dict[str, Json]]:
+def _replies(chosen: Sequence[Example], trial: Trial) -> list[dict[str, Json]]:
     """The first replies of a teacher, to be looked at."""
     found = {item.example_id: item for item in (*trial.annotated.dropped, *trial.annotated.annotations)}
-    asked = [example for example in desk.chosen if example.id in found]
+    asked = [example for example in chosen if example.id in found]
     return [
         {
             "example_id": example.id,
@@ -254,16 +241,16 @@ def _replies(desk: Desk, trial: Trial) -> list[dict[str, Json]]:
     ]
 
 
-def _words(desk: Desk, trials: Sequence[Trial]) -> list[dict[str, str | None]]:
+def _words(chosen: Sequence[Example], trials: Sequence[Trial]) -> list[dict[str, str | None]]:
     """By example the answers of the teachers that solve; answers that mean the same in the same words."""
     rows: list[dict[str, str | None]] = []
-    for i, example in enumerate(desk.chosen):
+    for i, example in enumerate(chosen):
         words: list[str] = []
         row: dict[str, str | None] = {}
         for trial in trials:
             said = trial.said[i]
             if said is not None:
-                same = (word for word in words if _same(said, word, example, task=desk.task))
+                same = (word for word in words if _same(said, word, example, task=trial.asker.task))
                 said = next(same, said)
                 words.append(said)
             if trial.solved:
@@ -277,10 +264,10 @@ def _same(answer: str, other: str, example: Example, *, task: Task) -> bool:
 
 
 def _right(
-    desk: Desk, trials: Sequence[Trial], words: Sequence[Mapping[str, str | None]]
+    chosen: Sequence[Example], trials: Sequence[Trial], words: Sequence[Mapping[str, str | None]]
 ) -> tuple[str, dict[str, list[bool | None]]]:
     """Hold the teachers' answers against labels, or where there are none against what most of them say."""
-    labels = [example.answer for example in desk.chosen]
+    labels = [example.answer for example in chosen]
     basis = "labels"
     solving = sum(trial.solved for trial in trials)
     if not solving:
@@ -296,8 +283,8 @@ def _right(
             right[trial.name] = [
                 None
                 if label is None or example.id not in trial.answered
-                else said is not None and _same(said, label, example, task=desk.task)
-                for example, label, said in zip(desk.chosen, labels, trial.said, strict=True)
+                else said is not None and _same(said, label, example, task=trial.asker.task)
+                for example, label, said in zip(chosen, labels, trial.said, strict=True)
             ]
     return basis, right
 
@@ -324,11 +311,11 @@ def _success(examples: Sequence[Example], found: Annotated) -> list[float | None
     return [float(example.id in good) if example.id in there else None for example in examples]
 
 
-def _judge(desk: Desk, trials: Sequence[Trial], tried: Sequence[Tried]) -> str:
+def _judge(config: Experiment, trials: Sequence[Trial], tried: Sequence[Tried]) -> str:
     """Say who would judge: who is named, else the one most often right; empty: nobody reads prompts."""
     able = {
         trial.name: one.right.share if one.right else 0.0
         for trial, one in zip(trials, tried, strict=True)
-        if trial.panelist.teacher.abilities.reads_prompt
+        if trial.asker.teacher.abilities.reads_prompt
     }
-    return route_of(desk.config)[1].judge or max(able, key=able.__getitem__, default="")
+    return route_of(config)[1].judge or max(able, key=able.__getitem__, default="")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation import RoutingConfig, similar_success
-from tuition.annotation.route import similar_order
+from tuition.annotation.routing import similar_order
 from tuition.core.records import Example, Record
 from tuition.recipes.config import Experiment, beside, folder_name
 from tuition.recipes.dry_run.calls import count_of, dry_calls, usd_of

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tuition.annotation import Annotated, Till, annotate, annotation_requests, solve
-from tuition.annotation.config import AnnotationConfig
+from tuition.annotation import Account, Annotated, Asker, annotate, annotation_requests, solve
 from tuition.core.budget import NANO, Cost
 from tuition.core.errors import BudgetSpent, TeacherError
-from tuition.core.protocols import Task
 from tuition.core.records import Example, Request
-from tuition.recipes.asking import Panelist, annotation_of
+from tuition.recipes.asking import asker_of
 from tuition.recipes.config import Experiment
 
-__all__ = ["Desk", "Trial"]
+__all__ = ["Trial", "all_requests", "askers_of", "try_out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """All that came of one teacher."""
 
-    panelist: Panelist
+    asker: Asker
     annotated: Annotated
     said: tuple[str | None, ...]
     """Its own answer to each example; None: unreadable, no reply, or it saw the right one."""
@@ -44,138 +42,86 @@ class Trial:
     @property
     def name(self) -> str:
         """The teacher's."""
-        return self.panelist.table.name
+        return self.asker.name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """Asks as the run would."""
-
-    config: Experiment
-    chosen: Sequence[Example]
-    """What is asked."""
-    shown: Sequence[Example]
-    """Where demonstrations are drawn from."""
-    task: Task
-    till: Till
-
-    def how(self, panelist: Panelist) -> AnnotationConfig:
-        """Say how the run asks a teacher; labels that are still to be made can be shown to nobody.
-
-        Args:
-            panelist: The teacher.
-
-        Returns:
-            The way of asking.
-        """
-        labels = self.config.labels
-        is_known = all(example.answer is not None for example in self.chosen)
-        is_there = labels.train == "gold" or (is_known and not labels.replace)
-        found = annotation_of(self.config, panelist.table, panelist.teacher)
-        return found if is_there or not found.forced else found.model_copy(update={"forced": False})
-
-    def requests(self, panelist: Panelist, how: AnnotationConfig) -> list[Request]:
-        """Make the requests of one way of asking, and ask nobody.
-
-        Args:
-            panelist: The teacher.
-            how: From `how`, or the same unforced.
-
-        Returns:
-            One an example.
-        """
-        return annotation_requests(
-            self.chosen,
-            panelist.teacher,
-            train=self.shown,
-            config=how,
-            seed=self.config.seed,
-            parameters=panelist.table.parameters(),
-        )
-
-    def all_requests(self, panelist: Panelist) -> list[Request]:
-        """Make all requests: as configured, and unforced where the prompt makes the difference.
-
-        Args:
-            panelist: The teacher.
-
-        Returns:
-            Equal ones once.
-        """
-        how = self.how(panelist)
-        kinds = (
-            [how, how.model_copy(update={"forced": False})]
-            if panelist.teacher.abilities.reads_prompt
-            else [how]
-        )
-        found = {request.key: request for kind in kinds for request in self.requests(panelist, kind)}
-        return list(found.values())
-
-    def try_out(self, panelist: Panelist) -> Trial:
-        """Ask one teacher about every example, as configured and by itself.
-
-        Args:
-            panelist: The teacher.
-
-        Returns:
-            What came of it.
-
-        Raises:
-            BudgetSpent: The budget allowed not one reply.
-            TeacherError: It answered nothing.
-        """
-        how = self.how(panelist)
-        free = how.model_copy(update={"forced": False})
-        asked: dict[str, Any] = {
-            "train": self.shown,
-            "task": self.task,
-            "till": self.till.telling(panelist.table.name),
-            "seed": self.config.seed,
-            "parameters": panelist.table.parameters(),
-        }
-        annotated = annotate(self.chosen, panelist.teacher, config=how, **asked)
-        _refuse_silence(panelist, annotated)
-        solves = panelist.teacher.abilities.reads_prompt or not how.forced
-        said: tuple[str | None, ...] = (None,) * len(self.chosen)
-        answered: set[str] = set()
-        if solves:
-            solved = solve(self.chosen, panelist.teacher, config=free, **asked)
-            said = tuple(prediction.answer for prediction in solved.predictions)
-            answered = {item.id for item in self.chosen} - {failure.example_id for failure in solved.failures}
-        usd, latency_s, tokens = self._paid(panelist, how)
-        solve_usd, _, more = self._paid(panelist, free) if solves else (usd, None, {})
-        return Trial(
-            panelist=panelist,
-            annotated=annotated,
-            said=said,
-            solved=solves,
-            answered=frozenset(answered),
-            usd=usd,
-            solve_usd=solve_usd,
-            latency_s=latency_s,
-            tokens=tokens | more,
-        )
-
-    def _paid(
-        self, panelist: Panelist, how: AnnotationConfig
-    ) -> tuple[float | None, float | None, dict[str, float]]:
-        """Mean dollars, median seconds and mean tokens by prompt, of the calls that were answered."""
-        teacher, requests = panelist.teacher, self.requests(panelist, how)
-        replies = list(self.till.store.kept([request.key for request in requests]).values())
-        costs = [Cost.of(reply.usage, teacher.price).nano for reply in replies]
-        known = [cost for cost in costs if cost is not None]
-        seconds = [reply.latency_s for reply in replies if reply.latency_s > 0]
-        usd = statistics.mean(known) / NANO if known and len(known) == len(costs) else None
-        free = usd is None and not teacher.abilities.is_paid
-        written = [reply.usage.completion_tokens for reply in replies]
-        tokens = {requests[0].prompt: statistics.fmean(written)} if written else {}
-        return 0.0 if free else usd, statistics.median(seconds) if seconds else None, tokens
+def askers_of(
+    config: Experiment, chosen: Sequence[Example], *, account: Account, train: Sequence[Example]
+) -> list[Asker]:
+    """Make the teachers that write; labels that are still to be made can be shown to nobody."""
+    is_known = all(example.answer is not None for example in chosen)
+    is_there = config.labels.train == "gold" or (is_known and not config.labels.replace)
+    askers = [asker_of(config, table, account=account, train=train) for table in config.writers]
+    return askers if is_there else [asker.how(forced=False) for asker in askers]
 
 
-def _refuse_silence(panelist: Panelist, annotated: Annotated) -> None:
+def all_requests(asker: Asker, chosen: Sequence[Example]) -> list[Request]:
+    """Make all requests, equal ones once: as configured, and unforced where the prompt matters."""
+    ways = [asker, asker.how(forced=False)] if asker.teacher.abilities.reads_prompt else [asker]
+    return list({one.key: one for way in ways for one in annotation_requests(chosen, way)}.values())
+
+
+def try_out(asker: Asker, chosen: Sequence[Example]) -> Trial:
+    """Ask one teacher about every example, as configured and by itself.
+
+    Args:
+        asker: From `askers_of`.
+        chosen: What is asked.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        BudgetSpent: The budget allowed not one reply.
+        TeacherError: It answered nothing.
+    """
+    annotated = annotate(chosen, asker)
+    _refuse_silence(asker.name, annotated)
+    usd, latency_s, tokens = _paid(asker, chosen)
+    trial = Trial(
+        asker=asker,
+        annotated=annotated,
+        said=(None,) * len(chosen),
+        solved=False,
+        answered=frozenset(),
+        usd=usd,
+        solve_usd=usd,
+        latency_s=latency_s,
+        tokens=tokens,
+    )
+    if asker.config.forced and not asker.teacher.abilities.reads_prompt:
+        return trial
+    solved = solve(chosen, asker)
+    solve_usd, _, more = _paid(asker.how(forced=False), chosen)
+    silent = {failure.example_id for failure in solved.failures}
+    return dataclasses.replace(
+        trial,
+        said=tuple(prediction.answer for prediction in solved.predictions),
+        solved=True,
+        answered=frozenset(item.id for item in chosen if item.id not in silent),
+        solve_usd=solve_usd,
+        tokens=tokens | more,
+    )
+
+
+def _paid(asker: Asker, chosen: Sequence[Example]) -> tuple[float | None, float | None, dict[str, float]]:
+    """Mean dollars, median seconds and mean tokens by prompt, of the calls that were answered."""
+    requests = annotation_requests(chosen, asker)
+    replies = list(asker.kept(requests).values())
+    costs = [Cost.of(reply.usage, asker.teacher.price).nano for reply in replies]
+    known = [cost for cost in costs if cost is not None]
+    seconds = [reply.latency_s for reply in replies if reply.latency_s > 0]
+    usd = statistics.mean(known) / NANO if known and len(known) == len(costs) else None
+    free = usd is None and not asker.teacher.abilities.is_paid
+    written = [reply.usage.completion_tokens for reply in replies]
+    tokens = {requests[0].prompt: statistics.fmean(written)} if written else {}
+    return 0.0 if free else usd, statistics.median(seconds) if seconds else None, tokens
+
+
+def _refuse_silence(name: str, annotated: Annotated) -> None:
     if annotated.annotations or annotated.dropped:
         return
-    name, failures = panelist.table.name, Counter(failure.kind for failure in annotated.failures)
+    failures = Counter(failure.kind for failure in annotated.failures)
     if annotated.spent:
         raise BudgetSpent(f"the budget was spent before teacher {name!r} gave one reply; raise [budget].")
     raise TeacherError(

@@ -2,26 +2,76 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from tuition.annotation import Annotated, Unanswered
-from tuition.annotation.allocation import History, Look, allocate, by_expected_price, escalate
-from tuition.annotation.revise import RevisionFigures, revise, revision_figures
+from tuition.annotation import Annotated, Asker, Unanswered, annotation_requests
+from tuition.annotation.revise import BLIND, RevisionFigures, revise, revision_figures
+from tuition.annotation.routing import History, Look, allocate, by_expected_price, cascade
+from tuition.core.budget import to_usd
 from tuition.core.records import Annotation, Example, Prediction
-from tuition.recipes.asking import annotation_of, annotation_row
+from tuition.recipes.asking import annotation_row
 from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.second_look import look_again
-from tuition.recipes.rounds.staff import Asking
+from tuition.recipes.rounds.second_opinion import second_opinions
 
-__all__ = ["Taught", "ask_round"]
+__all__ = ["Asking", "Taught", "ask_round", "asking_of"]
 
 _COMES_BACK = frozenset({"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome"})
 """Failures that say nothing of the question, so that it may be asked about again."""
 
 Drafter = Callable[[Sequence[Example]], Mapping[str, Prediction]]
 """Gives the student's explanations by example id."""
+
+
+class Asking:
+    """How a round asks."""
+
+    def __init__(self, course: Course, *, by: str) -> None:
+        """Take the teachers of the run, paid in the round that is due; `by` names the annotator."""
+        self.panel = course.panel.paid_by(course.account, train=tuple(course.pool.values()))
+        self.by = by
+        self._course = course
+
+    @property
+    def revises(self) -> bool:
+        """Whether the annotator mends the student's own explanation."""
+        return self.by not in BLIND
+
+    @cached_property
+    def history(self) -> History:
+        """The verified replies of the rounds that are over."""
+        looks = (Look.from_json(row) for done in self._course.rounds for row in done["looks"])
+        return History().plus(looks)
+
+    def costs_of(self, example: Example) -> Mapping[str, float]:
+        """Guess what asking each teacher about an example costs; only the proportions matter."""
+        is_priced = self._course.config.allocation.is_checked
+        writers = self.panel.writers
+        return {name: self._price(example, asker) if is_priced else 0.0 for name, asker in writers.items()}
+
+    def cost_of(self, example: Example) -> float:
+        """Guess what asking about an example costs, in the mean over the teachers."""
+        prices = [self._price(example, asker) for asker in self.panel.writers.values()]
+        return sum(prices) / len(prices)
+
+    def _price(self, example: Example, asker: Asker) -> float:
+        bare = dataclasses.replace(asker, train=()).how(forced=False)
+        [request] = annotation_requests([example], bare)
+        price = to_usd(asker.price(request).nano)
+        assert price is not None  # `check_rounds` refuses unknown prices where they matter.
+        return price
+
+
+def asking_of(course: Course) -> Asking:
+    """Say who is asked in the round that is due, and how, and refuse what could not be done."""
+    config = course.config
+    by = config.annotator
+    if by not in BLIND and (course.is_cold or course.is_blind):
+        by = "chain"
+    return Asking(course, by=by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +88,7 @@ class Taught:
     unanswered: tuple[Unanswered, ...] = ()
     """Examples that a teacher left without an annotation."""
     endings: Mapping[str, int] = field(default_factory=dict)
-    """How escalation ended, by ending; empty: nothing escalates."""
+    """How the cascade ended, by ending; empty: there is no cascade."""
     looks: tuple[Look, ...] = ()
     """Verified replies, for the history of the teachers."""
     is_spent: bool = False
@@ -66,15 +116,6 @@ def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft
 
     Differs: the allowance may be in items, calls, tokens or dollars; which teacher is asked is chosen item by
     item.
-
-    Args:
-        course: Its round's folder gets `annotations.jsonl`, and is read back where it has it.
-        asking: Who is asked, and how.
-        order: Best first.
-        draft: Has the student explain, where the annotator mends what it wrote.
-
-    Returns:
-        What came of it. Broken off, the same parts are asked again, and nothing is paid twice.
     """
     before = _read_back(course)
     if before is not None:
@@ -127,7 +168,7 @@ def _ask_part(
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
         if allocation.has_history or (allocation.escalate and name != names[-1]):
-            second = look_again(course, asking.panel, given, drafts=drafts, check=allocation.check)
+            second = second_opinions(course.pool, asking.panel, given, drafts=drafts, check=allocation.check)
             holds.update({(name, id_): said for id_, said in second.holds.items()})
             is_spent = is_spent or second.is_spent
         return given
@@ -141,7 +182,7 @@ def _ask_part(
         if allocation.order == "price":
             names = by_expected_price(asking.costs_of(part[0]))
         names = list(allocation.in_turn(names, has_drafts=not course.is_cold))
-        taken = escalate(part, names, ask=ask, check=check)
+        taken = cascade(part, names, ask=ask, check=check)
         kept = list(taken.results.values())
         endings.update(taken.endings.values())
     else:
@@ -177,23 +218,14 @@ def _annotate(
     drafts: Mapping[str, Prediction],
     name: str,
 ) -> Annotated:
-    bench, who = course.bench, asking.panel.writers[name]
     blank = {item.id: Prediction(example_id=item.id, text="", answer=None) for item in items}
-    others = [other.teacher for other in asking.panel.everyone if other.table.name != name]
     return revise(
         [drafts.get(item.id, blank[item.id]) for item in items],
         course.pool,
         by=asking.by,
-        teacher=who.teacher,
-        panel=others,
-        train=tuple(course.pool.values()),
-        task=bench.task,
-        till=course.till,
-        config=annotation_of(bench.config, who.table, who.teacher),
+        asker=asking.panel.writers[name],
+        panel=asking.panel.everyone,
         revision=course.config.revision,
-        seed=bench.config.seed,
-        parameters=who.table.parameters(),
-        panel_parameters={other.table.name: other.table.parameters() for other in asking.panel.everyone},
     )
 
 

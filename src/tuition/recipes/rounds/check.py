@@ -11,46 +11,23 @@ from tuition.core.protocols import Teacher
 from tuition.recipes.check import check_terms
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.rounds.purse import PROBE
-from tuition.recipes.routing import Panel, assemble, price_rank
+from tuition.recipes.routing import Panel, assemble, is_greedy, price_rank
 from tuition.selection import needs_of
 
 __all__ = ["check_rounds", "notes_of", "open_panel"]
 
 
 def open_panel(config: Elad, *, has_valid: bool) -> Panel:
-    """Make the teachers of an active run, and refuse what could not be done.
-
-    Args:
-        config: Of the run.
-        has_valid: Whether there is a validation part.
-
-    Returns:
-        The teachers; nobody was asked.
-
-    Raises:
-        ConfigError: What is configured could not be done; see `check_rounds`.
-        TeacherError: The terms of a teacher forbid learning from it.
-    """
+    """Make the teachers of an active run, and refuse what could not be done."""
     check_terms(config.writers)
     panel = assemble(config, route="all", routing=RoutingConfig())
-    teachers = {who.table.name: who.teacher for who in panel.everyone}
+    teachers = {asker.name: asker.teacher for asker in panel.everyone}
     check_rounds(config, teachers, has_valid=has_valid)
     return panel
 
 
 def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bool) -> None:
-    """Refuse rounds that would end in an error after their first calls were paid.
-
-    Args:
-        config: Of the active run.
-        teachers: Everyone it may ask, by name, in the order of the tables: writers first, then who verifies.
-        has_valid: Whether there is a validation part to examine a round's student on.
-
-    Raises:
-        ConfigError: There is no such strategy, annotator or teacher; one of them cannot do what is wanted of
-            it; a price is missing; or the best student is to be kept, and nothing tells which it is. All
-            faults are told at once.
-    """
+    """Refuse rounds that would end in an error after their first calls were paid."""
     faults: list[str] = []
     try:
         needs_of(config.selection)
@@ -160,7 +137,7 @@ def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
             f"{check} wants a second teacher beside {next(iter(writers))!r}; add a [[teacher]] table, or set "
             "check = 'sample' or 'student'."
         )
-    # Whoever writes is looked at by the cheapest of the others, so that the two cheapest of all look.
+    # The cheapest of the others looks at what a teacher writes, so that the two cheapest of all look.
     looking = sorted(teachers, key=lambda name: price_rank(teachers[name]))[:2]
     deaf = [name for name in looking if not teachers[name].abilities.reads_prompt]
     if allocation.check == "verify" and deaf:
@@ -168,8 +145,7 @@ def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
             f"{check} shows a teacher another one's reply, and {some_of(deaf)} replays recorded replies, "
             "whatever it is shown; set check = 'panel' or 'student'."
         )
-    greedy = [name for name, table in writers.items() if table.temperature == 0]
-    greedy += [name for name, table in writers.items() if (table.kind, table.temperature) == ("local", None)]
+    greedy = [name for name, table in writers.items() if is_greedy(table)]
     if allocation.check == "sample" and greedy:
         faults.append(
             f"{check} asks a teacher a second time, and {some_of(greedy)} answers at temperature 0, so that "

@@ -13,12 +13,11 @@ from tuition.recipes.check import answer_way
 from tuition.recipes.common import finish, train_student
 from tuition.recipes.distil import answer_prefix
 from tuition.recipes.examine import examine, hits_on_valid, student_answers
-from tuition.recipes.rounds.ask import Taught
+from tuition.recipes.rounds.ask import Asking, Taught
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.calibrate import calibrate
 from tuition.recipes.rounds.doubt.rank import Ranked
 from tuition.recipes.rounds.purse import PROBE, Used
-from tuition.recipes.rounds.staff import Asking
 
 __all__ = ["close_round", "examine_last", "stop_if_certain"]
 

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tuition.annotation.allocation import AllocationConfig
 from tuition.annotation.revise import ANNOTATORS, RevisionConfig
+from tuition.annotation.routing import AllocationConfig
 from tuition.core.config import Section
 from tuition.core.errors import near_name
 from tuition.core.records import Example
@@ -34,7 +34,7 @@ class Allowance(Section):
     items: Annotated[int, Field(ge=0)] | None = None
     """Examples asked about."""
     calls: Annotated[int, Field(ge=0)] | None = None
-    """Answers used, of every kind: chains, verdicts on steps, revisions, second looks."""
+    """Answers used, of every kind: chains, verdicts on steps, revisions, second opinions."""
     tokens: Annotated[int, Field(ge=0)] | None = None
     """Tokens of those answers and of their prompts."""
     usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

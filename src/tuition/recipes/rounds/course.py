@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tuition.annotation import Till
+from tuition.annotation import Account
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import read_own_rows, read_rows
 from tuition.recipes.common import Bench
@@ -100,10 +100,10 @@ class Course:
         return any(done["switched_to_blind"] for done in self.rounds)
 
     @property
-    def till(self) -> Till:
+    def account(self) -> Account:
         """Where the round that is due is paid."""
-        till = self.bench.till
-        return dataclasses.replace(till, place=dataclasses.replace(till.place, round=self.number))
+        account = self.bench.account
+        return dataclasses.replace(account, place=dataclasses.replace(account.place, round=self.number))
 
     @property
     def left(self) -> list[Example]:
@@ -146,7 +146,7 @@ class Course:
         Returns:
             The use, everything the run asked for included.
         """
-        return Used.of(self.bench.till.store.spend(self.bench.run.id), items=items)
+        return Used.of(self.bench.account.store.spend(self.bench.run.id), items=items)
 
     @property
     def used_before(self) -> Used:

@@ -11,9 +11,9 @@ from tuition.core.protocols import Learner, Pool
 from tuition.core.records import Evidence, EvidenceKind, Example, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.recipes.distil import answer_prefix
+from tuition.recipes.rounds.ask import Asking
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.evidence import evidence_of
-from tuition.recipes.rounds.staff import Asking
 from tuition.recipes.targets import questions
 from tuition.selection import SelectionConfig, candidates_of, needs_of, rank, scores_of
 

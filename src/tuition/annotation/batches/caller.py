@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from tuition.annotation.ask.desk import unpaid
-from tuition.annotation.ask.heard import FATAL, checked
-from tuition.annotation.ask.till import Till
+from tuition.annotation.ask.account import Account
+from tuition.annotation.ask.caller import unpaid
+from tuition.annotation.ask.failures import FATAL, checked
 from tuition.annotation.batches.lines import (
     is_refused_whole,
     is_written,
@@ -37,7 +37,7 @@ from tuition.core.records import Failure, Reply, Request
 from tuition.core.store import Batch, Busy, Cap, Kept, Left, Refused, Reserved
 from tuition.core.store.leases import here, is_alive
 
-__all__ = ["BatchDesk"]
+__all__ = ["BatchCaller"]
 
 _MOST_CALLS = 50_000
 """What providers take in one batch."""
@@ -67,15 +67,15 @@ class _NotTaken(Exception):
         """Why no batch would be taken; None: the next one may be."""
 
 
-class BatchDesk:
+class BatchCaller:
     """Carries requests through the store and the teacher, many at a time."""
 
-    def __init__(self, teacher: BatchTeacher, *, till: Till, config: AnnotationConfig) -> None:
+    def __init__(self, teacher: BatchTeacher, *, account: Account, config: AnnotationConfig) -> None:
         """Ask nothing yet.
 
         Args:
             teacher: Whom to ask.
-            till: Where it is paid and kept, within which limits.
+            account: Where it is paid and kept, within which limits.
             config: How many batches a call that fails in passing may be part of, and the pauses between them.
         """
         self.refused: Refused | None = None
@@ -86,8 +86,8 @@ class BatchDesk:
         """Why the teacher accepts no call at all; empty: it does."""
         self.is_paid = teacher.abilities.is_paid
         self._teacher = teacher
-        self._till = till
-        self._store = till.store
+        self._account = account
+        self._store = account.store
         self._config = config
         self._replies: dict[str, Reply] = {}
         """By key: what stands."""
@@ -155,8 +155,8 @@ class BatchDesk:
         """Take what the store has; give what must be bought, and what somebody else is buying."""
         asked = list(requests)
         # A limit of no calls at all: what is kept comes, and nothing is reserved.
-        nothing = (Cap(scope=self._till.place.run, calls=0),)
-        outcomes = await reserve_all(asked, self._teacher, till=self._till, caps=nothing)
+        nothing = (Cap(scope=self._account.place.run, calls=0),)
+        outcomes = await reserve_all(asked, self._teacher, account=self._account, caps=nothing)
         buyable: list[Request] = []
         busy: list[Busy] = []
         for request, outcome in zip(asked, outcomes, strict=True):
@@ -173,16 +173,18 @@ class BatchDesk:
 
     async def _fill(self, requests: Sequence[Request]) -> tuple[list[str], Refused | None]:
         """Reserve calls in batches, until all are or a limit refuses one; gives the batches that hold any."""
-        till, teacher = self._till, self._teacher
+        account, teacher = self._account, self._teacher
         names: list[str] = []
         for part in parts_of(requests, most=self._most):
             name = uuid.uuid4().hex
             self._take(name)
             opened = self._store.open_batch(
-                name, place=till.place, teacher=teacher.name, endpoint=teacher.endpoint
+                name, place=account.place, teacher=teacher.name, endpoint=teacher.endpoint
             )
             await asyncio.wrap_future(opened)
-            outcomes = await reserve_all(tagged(part, name), teacher, till=till, caps=till.caps, batch=name)
+            outcomes = await reserve_all(
+                tagged(part, name), teacher, account=account, caps=account.caps, batch=name
+            )
             if any(isinstance(outcome, Reserved) for outcome in outcomes):
                 names.append(name)
             else:
@@ -252,7 +254,7 @@ class BatchDesk:
         mine = (self._teacher.name, self._teacher.endpoint)
         return {
             batch.name
-            for batch in self._store.batches(self._till.place.run)
+            for batch in self._store.batches(self._account.place.run)
             if (batch.teacher, batch.endpoint) == mine and batch.state != "over" and not is_written(batch)
         }
 
@@ -371,9 +373,9 @@ class BatchDesk:
         return settled
 
     def _tell(self) -> None:
-        if self._till.progress is not None:
+        if self._account.progress is not None:
             done = min(self._total, len(self._replies) + sum(self._seen.values()))
-            self._till.progress(self._stage, done, self._total)
+            self._account.progress(self._stage, done, self._total)
 
     def _idle_s(self, idle: int, refused: Refused | None) -> float:
         """Seconds until the next look at what others are doing; each try to reserve writes a batch down."""

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from toys import ToyTask
 
-from tuition.annotation.route import (
+from tuition.annotation.routing import (
+    POLICIES,
     ROUTES,
     RoutingConfig,
     drawn_order,
@@ -260,7 +261,8 @@ def test_two_answers_are_the_same_by_their_words_or_by_the_task(answer, other, i
 
 
 def test_every_route_is_said_in_words_and_every_setting_has_a_default():
-    assert list(ROUTES) == ["all", "random", "similarity", "familiar", "judge", "vote"]
+    assert ROUTES == ("all", "random", "similarity", "familiar", "judge", "vote")
+    assert set(ROUTES) <= set(POLICIES)
     defaults = {"probe": 0.2, "neighbours": 10, "prior": 2.0, "tries": 1, "judge": ""}
     assert RoutingConfig().model_dump() == defaults
 

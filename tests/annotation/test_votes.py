@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuition.annotation.panel import Consensus, majority, weighted_majority
+from tuition.annotation.votes import Consensus, majority, weighted_majority
 
 NAMES = ("ada", "bela", "chen", "dara")
 ANSWERS = st.lists(

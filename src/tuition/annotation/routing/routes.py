@@ -10,22 +10,16 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from random import Random
-from typing import Annotated, Final, Literal
 
 import numpy as np
-from pydantic import Field
 
-from tuition.annotation.panel import majority
 from tuition.annotation.retrieve import Nearest
-from tuition.core.config import Section
+from tuition.annotation.votes import majority
 from tuition.core.errors import DataError
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Grade
 
 __all__ = [
-    "ROUTES",
-    "Route",
-    "RoutingConfig",
     "drawn_order",
     "first_kept",
     "is_same_answer",
@@ -36,36 +30,8 @@ __all__ = [
     "vote",
 ]
 
-Route = Literal["all", "random", "similarity", "familiar", "judge", "vote"]
-"""How teachers and examples come together."""
-
-ROUTES: Final[Mapping[str, str]] = {
-    "all": "every teacher is asked; an example learns from every kept rationale",
-    "random": "one teacher, drawn by the seed, is asked",
-    "similarity": "a probe is asked of every teacher, the rest of who was right on similar questions",
-    "familiar": "every teacher is asked; the rationale least surprising to the untrained student is learnt",
-    "judge": "every teacher is asked; one of them names the best rationale",
-    "vote": "every teacher solves; a rationale that ends in the answer most of them give is learnt",
-}
-"""Every route, in words."""
-
 _DIGITS = 9
 """Expected successes that agree to so many digits are equal, whatever order they were summed in."""
-
-
-class RoutingConfig(Section):
-    """What the routes want to know; each reads its own fields alone."""
-
-    probe: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """similarity: share of the chosen training examples asked of every teacher."""
-    neighbours: Annotated[int, Field(ge=1)] = 10
-    """similarity: how many similar questions of the probe tell how a teacher will do."""
-    prior: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    """similarity: how many questions at the teacher's overall rate are imagined beside them."""
-    tries: Annotated[int, Field(ge=1)] = 1
-    """random, similarity: teachers asked one after the other, until a rationale of one is kept."""
-    judge: str = ""
-    """judge: name of the teacher who judges."""
 
 
 def drawn_order(example: Example, teachers: Collection[str], *, seed: int) -> tuple[str, ...]:

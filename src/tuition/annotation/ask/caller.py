@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from tuition.annotation.ask.advice import advised
-from tuition.annotation.ask.heard import FATAL, checked, mendable, raised, storable
+from tuition.annotation.ask.account import Account
+from tuition.annotation.ask.failures import FATAL, advised, checked, mendable, raised, storable
 from tuition.annotation.ask.pace import Turn, pace_of
-from tuition.annotation.ask.till import Till
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost, to_usd, worst_cost
 from tuition.core.errors import StoreError
@@ -23,7 +22,7 @@ from tuition.core.protocols import Sampler, Teacher
 from tuition.core.records import Failure, Reply, Request
 from tuition.core.store import Busy, Cap, Kept, Left, Outcome, Refused, Reserved, Written
 
-__all__ = ["Desk", "unpaid"]
+__all__ = ["Caller", "unpaid"]
 
 _POLL_S = 0.02
 _POLL_MOST_S = 0.5
@@ -56,17 +55,11 @@ class _Wanted:
         self.reply, self.is_done = reply, True
 
 
-class Desk:
+class Caller:
     """Carries requests through the store and the teacher."""
 
-    def __init__(self, teacher: Teacher, *, till: Till, config: AnnotationConfig) -> None:
-        """Ask nothing yet.
-
-        Args:
-            teacher: Whom to ask.
-            till: Where it is paid and kept, within which limits.
-            config: How often and with what pauses to retry.
-        """
+    def __init__(self, teacher: Teacher, *, account: Account, config: AnnotationConfig) -> None:
+        """Ask nothing yet."""
         self.refused: Refused | None = None
         """The refusal that ended the asking."""
         self.ends_on_refusal = True
@@ -81,29 +74,22 @@ class Desk:
         self._teacher = teacher
         self._sampler = teacher if isinstance(teacher, Sampler) else None
         self._pace = pace_of(teacher)
-        self._store = till.store
-        self._place = till.place
-        self._caps = till.caps
+        self._store = account.store
+        self._place = account.place
+        self._caps = account.caps
         # A limit of no calls at all: what is kept comes, and nothing is reserved.
-        self._nothing = (Cap(scope=till.place.run, calls=0),)
-        self._asks_again = till.budget.on_unknown == "ask_again"
+        self._nothing = (Cap(scope=account.place.run, calls=0),)
+        self._asks_again = account.budget.on_unknown == "ask_again"
         self._config = config
         # Unlike any other's; one system call for all attempts.
         self._name, self._tags = uuid.uuid4().hex[:24], 0
         self._patience_s = math.inf if config.deadline_s is None else config.deadline_s
-        # Whoever waits for money goes first, or small calls would for ever take what a large one waits for.
+        # A call that waits for money goes first, or small calls would take for ever what it waits for.
         self._gate = asyncio.Lock()
         self._settled = asyncio.Event()
 
     async def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Get the replies to what one call can bring: kept, bought with retries, or failures.
-
-        Args:
-            requests: One, or several that differ in their sample.
-
-        Returns:
-            One a request, in order.
-        """
+        """Get the replies to what one call can bring: kept, bought with retries, or failures."""
         wanted = [_Wanted(request, self._worst(request)) for request in requests]
         while (left := [item for item in wanted if not item.is_done]) and not self.fault:
             while left and not self.fault:
@@ -146,7 +132,7 @@ class Desk:
         return not self.fault and all(item.blocked is not None for item in wanted)
 
     async def _try(self, wanted: Sequence[_Wanted]) -> None:
-        """Take a turn, reserve, and make the call; nothing is held by whoever waits for a turn."""
+        """Take a turn, reserve, and make the call; while waiting for a turn nothing is reserved."""
         if self.refused is not None:
             # Nothing new is bought, and what is kept needs no turn.
             await self._book(wanted)
@@ -214,7 +200,7 @@ class Desk:
         return f"{self._name}{self._tags:08x}"
 
     def _note(self, item: _Wanted, outcome: Outcome) -> None:
-        """Write down what came of a reservation, where it is not a call to be made."""
+        """Note the outcome of a reservation that does not lead to a call."""
         item.blocked = None
         match outcome:
             case Kept():
@@ -339,14 +325,7 @@ _Sent = tuple[_Wanted, Request, int]
 
 
 def unpaid(refused: Refused | None) -> Reply:
-    """Give the reply to a call that was not made.
-
-    Args:
-        refused: Why; None: the asking ended first.
-
-    Returns:
-        A failure of kind `unpaid`.
-    """
+    """Give the reply to a call that was not made."""
     if refused is None:
         return Reply(failure=Failure(kind="unpaid", message="the call was not made"))
     limit, spent = ((to_usd(n) if refused.what == "usd" else n) for n in (refused.limit, refused.spent))

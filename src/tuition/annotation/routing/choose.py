@@ -12,22 +12,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from tuition.annotation.allocation.config import AllocationConfig
-from tuition.annotation.allocation.history import History
+from tuition.annotation.routing.config import AllocationConfig
+from tuition.annotation.routing.history import History
 from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Example
 
-__all__ = [
-    "ALLOCATIONS",
-    "Choice",
-    "Chooser",
-    "allocate",
-    "bandit",
-    "cheapest_adequate",
-    "fixed",
-    "lower_bound",
-    "random",
-]
+__all__ = ["CHOOSERS", "Choice", "allocate", "bandit", "cheapest_adequate", "fixed", "lower_bound", "random"]
 
 _CONFIG = AllocationConfig()
 _Z = 1.959963984540054
@@ -54,12 +44,7 @@ class Choice:
 
     @property
     def names(self) -> list[str]:
-        """The teachers, in the order of the tables.
-
-        Raises:
-            ConfigError: There is none.
-            DataError: A cost is negative or not finite.
-        """
+        """The teachers, in the order of the tables; refused where there is none, or a cost is no price."""
         if not self.costs:
             raise ConfigError("there is no teacher to choose from; add a [[teacher]] table")
         odd = [name for name, cost in self.costs.items() if not 0 <= cost < math.inf]
@@ -69,10 +54,6 @@ class Choice:
                 "finite number of 0 or more. Give the teacher a price."
             )
         return list(self.costs)
-
-
-Chooser = Callable[[Choice], str]
-"""Chooses one teacher for one item, by name."""
 
 
 def lower_bound(adequate: int, looked: int, *, prior: tuple[float, float] = (1.0, 1.0)) -> float:
@@ -100,17 +81,7 @@ def lower_bound(adequate: int, looked: int, *, prior: tuple[float, float] = (1.0
 
 
 def fixed(choice: Choice) -> str:
-    """Choose the same teacher always: `config.teacher`, or the first of the tables.
-
-    Args:
-        choice: Its costs name the teachers, its configuration one of them.
-
-    Returns:
-        The teacher's name.
-
-    Raises:
-        ConfigError: There is no teacher, or none of that name.
-    """
+    """Choose the same teacher always: `config.teacher`, or the first of the tables."""
     names, teacher = choice.names, choice.config.teacher
     if teacher and teacher not in names:
         raise ConfigError(near_name(teacher, names, kind="teacher"))
@@ -118,14 +89,7 @@ def fixed(choice: Choice) -> str:
 
 
 def random(choice: Choice) -> str:
-    """Draw a teacher, each as likely as every other.
-
-    Args:
-        choice: Its costs name the teachers; item and seed enter the draw.
-
-    Returns:
-        The teacher's name.
-    """
+    """Draw a teacher by seed and item, each as likely as every other."""
     return Random(f"{choice.seed}/{choice.item}").choice(sorted(choice.names))
 
 
@@ -139,12 +103,6 @@ def cheapest_adequate(choice: Choice) -> str:
     tie going to the better, then to the first by name.
 
     Source: ours; neither TinyLLM (arXiv 2402.04616) nor ELAD (arXiv 2402.13098) chooses a teacher by item.
-
-    Args:
-        choice: All of it; its configuration gives `looks`, `floor` and `prior`.
-
-    Returns:
-        The teacher's name.
     """
     names, costs, config, promised = sorted(choice.names), choice.costs, choice.config, choice.promised
     tallies = {name: choice.history.tally(name, choice.domain) for name in names}
@@ -173,15 +131,9 @@ def bandit(choice: Choice) -> str:
 
     Source: Thompson, On the Likelihood that One Unknown Probability Exceeds Another, Biometrika 25 (1933).
 
-    Differs: costs are known and enter the objective; one independent bandit a domain.
-
-    Args:
-        choice: All but what is promised, for the draws explore by themselves; its configuration gives `prior`
-            and `value`.
-
-    Returns:
-        The teacher's name; of equals the first by name. Without a value a teacher who costs nothing comes
-        before all who do, and of several such the highest draw.
+    Differs: costs are known and enter the objective; one independent bandit a domain. What is promised counts
+    for nothing, for the draws explore by themselves. Without a value a teacher who costs nothing comes before
+    all who do.
     """
     draws, value = Random(f"{choice.seed}/{choice.item}/bandit"), choice.config.value
     a, b = choice.config.prior
@@ -196,13 +148,13 @@ def bandit(choice: Choice) -> str:
     return max(worth, key=lambda name: worth[name])
 
 
-ALLOCATIONS: Final[Mapping[str, Chooser]] = {
+CHOOSERS: Final[Mapping[str, Callable[[Choice], str]]] = {
     "fixed": fixed,
     "random": random,
     "cheapest": cheapest_adequate,
     "bandit": bandit,
 }
-"""Every way of choosing a teacher, by the name it has in `allocation.allocation`."""
+"""Every allocation that chooses one teacher for one item."""
 
 
 def allocate(
@@ -236,7 +188,7 @@ def allocate(
             f"{len(items)} items with {len({item.id for item in items})} ids and {len(costs)} mappings of "
             "costs; one id and one mapping an item are needed"
         )
-    choose = ALLOCATIONS[config.allocation]
+    choose = CHOOSERS[config.allocation]
     promised: dict[str, Counter[str]] = {}
     chosen: dict[str, str] = {}
     for item, prices in zip(items, costs, strict=True):

@@ -20,10 +20,10 @@ from tuition.recipes.ready import load_splits
 from tuition.recipes.rounds.config import Elad
 from tuition.recipes.targets import AnswerForm, answer_text, chain_targets, question_text
 
-__all__ = ["hand_over", "taught_examples", "word"]
+__all__ = ["export", "taught_examples", "word"]
 
 
-def hand_over(folder: Path, out: Path, *, form: str, uses_all: bool = False) -> Exported:
+def export(folder: Path, out: Path, *, form: str, uses_all: bool = False) -> Exported:
     """Write what the teachers of a finished run wrote.
 
     Args:

@@ -4,19 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.allocation import (
-    ALLOCATIONS,
-    AllocationConfig,
+from tuition.annotation.routing import ALLOCATIONS, POLICIES, AllocationConfig, History, allocate
+from tuition.annotation.routing.choose import (
+    CHOOSERS,
     Choice,
-    History,
-    Tally,
-    allocate,
     bandit,
     cheapest_adequate,
     fixed,
     lower_bound,
     random,
 )
+from tuition.annotation.routing.history import Tally
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example
 
@@ -137,21 +135,21 @@ class TestPlain:
         assert all(picks[name] == pytest.approx(1000, abs=110) for name in COSTS)
 
 
-@pytest.mark.parametrize("name", ALLOCATIONS)
+@pytest.mark.parametrize("name", CHOOSERS)
 class TestEveryAllocation:
     def test_gives_a_known_name_and_the_same_again(self, name):
         history = known(dear=(30, 30), mid=(25, 30), cheap=(3, 19))
-        picks = [ALLOCATIONS[name](one(history, item="i7", seed=5)) for _ in range(2)]
+        picks = [CHOOSERS[name](one(history, item="i7", seed=5)) for _ in range(2)]
         assert picks[0] == picks[1] in COSTS
 
     def test_alone_is_chosen(self, name):
-        assert ALLOCATIONS[name](one(History(), {"ada": 0.0}, domain="")) == "ada"
+        assert CHOOSERS[name](one(History(), {"ada": 0.0}, domain="")) == "ada"
 
     def test_bad_input_is_refused(self, name):
         with pytest.raises(ConfigError, match="no teacher to choose from"):
-            ALLOCATIONS[name](one(History(), {}))
+            CHOOSERS[name](one(History(), {}))
         with pytest.raises(DataError, match=r"'ada' is expected to cost -1 dollars; .* Give the teacher"):
-            ALLOCATIONS[name](one(History(), {"ada": -1}))
+            CHOOSERS[name](one(History(), {"ada": -1}))
 
     def test_is_a_choice_of_the_configuration(self, name):
         assert AllocationConfig(allocation=name).allocation == name
@@ -182,3 +180,10 @@ class TestAllocate:
 def test_a_setting_that_nothing_reads_is_refused():
     with pytest.raises(ValueError, match=r"teacher is 'ada', which allocation = 'bandit' does not read"):
         AllocationConfig(allocation="bandit", teacher="ada")
+
+
+def test_a_cascade_is_an_allocation_and_kept_as_older_folders_have_it():
+    assert set(ALLOCATIONS) == {*CHOOSERS, "cascade"} <= set(POLICIES)
+    named, switched = AllocationConfig(allocation="cascade"), AllocationConfig(escalate=True)
+    assert named.model_dump() == switched.model_dump()
+    assert (named.escalate, named.allocation) == (True, "fixed")

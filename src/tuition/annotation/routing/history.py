@@ -39,14 +39,7 @@ class History:
     """Tallies by teacher and domain; never altered, `plus` gives a longer one."""
 
     def __init__(self, tallies: Iterable[Tally] = ()) -> None:
-        """Take tallies as they are.
-
-        Args:
-            tallies: One a teacher and domain at most.
-
-        Raises:
-            DataError: A pair occurs twice, or its numbers cannot be.
-        """
+        """Take tallies as they are, one a teacher and domain at most."""
         self._tallies: dict[tuple[str, str], Tally] = {}
         for tally in tallies:
             key = (tally.teacher, tally.domain)
@@ -64,14 +57,7 @@ class History:
             self._tallies[key] = tally
 
     def plus(self, looks: Iterable[Look]) -> History:
-        """Give the history with more verified replies in it.
-
-        Args:
-            looks: One a verified reply; a reply verified twice counts twice.
-
-        Returns:
-            A new history; the order of the looks changes nothing.
-        """
+        """Give the history with more verified replies; one verified twice counts twice."""
         tallies = dict(self._tallies)
         for look in looks:
             key = (look.teacher, look.domain)
@@ -84,15 +70,7 @@ class History:
         return History(tallies.values())
 
     def tally(self, teacher: str, domain: str) -> Tally:
-        """Look up a teacher in a domain.
-
-        Args:
-            teacher: Its name.
-            domain: The domain's name.
-
-        Returns:
-            Its tally; of zeros where nothing was verified.
-        """
+        """Look up a teacher in a domain; a tally of zeros where nothing was verified."""
         return self._tallies.get((teacher, domain), Tally(teacher=teacher, domain=domain))
 
     @property

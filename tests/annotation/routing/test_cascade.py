@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.allocation import agree, by_expected_price, escalate
+from tuition.annotation.routing import by_expected_price, cascade
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example
 
@@ -36,7 +36,7 @@ def run(world, names=NAMES):
         checked.append((item.id, teacher))
         return world[int(item.id[1:])][NAMES.index(teacher)][1]
 
-    return escalate(items_of(len(world)), names, ask=ask, check=check), calls, checked
+    return cascade(items_of(len(world)), names, ask=ask, check=check), calls, checked
 
 
 @given(WORLDS)
@@ -90,23 +90,6 @@ def test_one_teacher_is_never_checked():
     assert (found.endings, checked) == ({"i0": "last"}, [])
 
 
-@pytest.mark.parametrize(
-    ("answers", "holds"),
-    [
-        (["4", "4"], True),
-        (["4", "5"], False),
-        (["4", None], False),
-        ([None, None], False),
-        (["4", "4", "4"], True),
-        (["4", "4", "5"], False),
-        (["4"], None),
-        ([], None),
-    ],
-)
-def test_agree(answers, holds):
-    assert agree(answers) is holds
-
-
 def test_order_by_price_keeps_the_tables_among_equals():
     assert by_expected_price({"dear": 3.0, "x": 1.0, "a": 1.0, "free": 0.0}) == ["free", "x", "a", "dear"]
 
@@ -118,11 +101,11 @@ def test_bad_input_is_refused():
     def stranger(items, teacher):
         return {"i9": 1}
 
-    with pytest.raises(ConfigError, match=r"escalate along are \[\]; at least one is needed"):
-        escalate(items_of(1), [], ask=nothing, check=lambda item, result: True)
+    with pytest.raises(ConfigError, match=r"teachers of a cascade are \[\]; at least one is needed"):
+        cascade(items_of(1), [], ask=nothing, check=lambda item, result: True)
     with pytest.raises(ConfigError, match="and each once"):
-        escalate(items_of(1), ["a", "a"], ask=nothing, check=lambda item, result: True)
+        cascade(items_of(1), ["a", "a"], ask=nothing, check=lambda item, result: True)
     with pytest.raises(DataError, match=r"1 ids occur twice among the items: 'i0'"):
-        escalate(items_of(1) * 2, ["a"], ask=nothing, check=lambda item, result: True)
+        cascade(items_of(1) * 2, ["a"], ask=nothing, check=lambda item, result: True)
     with pytest.raises(DataError, match=r"'a' about 1 items gave results for 1 others: 'i9'"):
-        escalate(items_of(1), ["a"], ask=stranger, check=lambda item, result: True)
+        cascade(items_of(1), ["a"], ask=stranger, check=lambda item, result: True)

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tuition.core.budget import Budget, to_nano
+from tuition.core.budget import Budget, to_nano, to_usd
+from tuition.core.errors import TeacherError
 from tuition.core.protocols import Progress, Teacher
 from tuition.core.records import Request
 from tuition.core.store import Cap, Place, Store
 
-__all__ = ["StandInFor", "Till"]
+__all__ = ["Account", "StandInFor", "check_price"]
 
 StandInFor = Callable[[Teacher, Place, Sequence[Request]], Teacher]
 """Gives who answers in the place of a teacher, when a plan is made."""
@@ -20,8 +21,8 @@ _BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Till:
-    """Where the calls of a run are paid and their replies kept, within its limits; and who hears of it."""
+class Account:
+    """Where the calls of a run are paid and their replies kept, within its limits, and who is told."""
 
     store: Store
     place: Place
@@ -42,18 +43,31 @@ class Till:
         cap = Cap(scope=self.place.group or self.place.run, nano=nano, tokens=limits[1], calls=limits[2])
         return () if limits == (None, None, None) else (cap,)
 
-    def telling(self, whom: str) -> Till:
-        """Give the same till for one part of the asking.
+    def telling(self, whom: str) -> Account:
+        """Give the same account for one part of the asking.
 
         Args:
             whom: Who is asked; stands behind the stage in what is told.
 
         Returns:
-            The till.
+            The account.
         """
         told = self.progress
         if told is None:
             return self
         return dataclasses.replace(
             self, progress=lambda stage, done, total: told(f"{stage} {whom}", done, total)
+        )
+
+
+def check_price(teacher: Teacher, account: Account) -> None:
+    """Refuse to ask at an unknown price under a limit in dollars, which could not be held."""
+    if teacher.price is not None or not teacher.abilities.is_paid or account.budget.allow_unknown_price:
+        return
+    capped = next((cap for cap in account.caps if cap.nano is not None), None)
+    if capped is not None:
+        raise TeacherError(
+            f"the price of teacher {teacher.name!r} (model {teacher.model!r}) is unknown, and "
+            f"{capped.scope!r} has a limit of {to_usd(capped.nano)} dollars that could not be held. Set "
+            "price_prompt and price_completion in its table, or budget.allow_unknown_price = true."
         )

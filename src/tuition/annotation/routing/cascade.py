@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 from tuition.core.errors import ConfigError, DataError, some_of
 from tuition.core.records import Example
 
-__all__ = ["Ending", "Escalated", "agree", "by_expected_price", "escalate"]
+__all__ = ["Cascaded", "Ending", "by_expected_price", "cascade"]
 
 Result = TypeVar("Result")
 
@@ -20,8 +20,8 @@ and nobody after it replied; the check could not be made and nobody after it rep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Escalated(Generic[Result]):
-    """What came of asking one teacher after the other."""
+class Cascaded(Generic[Result]):
+    """The results of asking one teacher after the other."""
 
     results: Mapping[str, Result]
     """The result taken, by item id; an unanswered item is missing."""
@@ -30,46 +30,21 @@ class Escalated(Generic[Result]):
 
 
 def by_expected_price(costs: Mapping[str, float]) -> list[str]:
-    """Order teachers from the cheapest to the dearest.
-
-    Args:
-        costs: Expected dollars by teacher.
-
-    Returns:
-        Every name once; of equals the one that comes first in `costs`.
-    """
+    """Order teachers by expected dollars, cheapest first; of equals the one that stands first in `costs`."""
     return sorted(costs, key=lambda name: costs[name])
 
 
-def agree(answers: Sequence[str | None]) -> bool | None:
-    """Say whether a second look confirms a reply, whatever the look was.
-
-    `student`: the reply's answer and the student's own; `sample`: those of two samples of one teacher;
-    `verify`: the reply's and the one that another teacher comes to from it; `panel`: those of two teachers.
-
-    Args:
-        answers: The reply's own answer first, then one a look; answers that mean the same must be written the
-            same. None: unreadable, which confirms nothing.
-
-    Returns:
-        Whether all are readable and the same; None: there was no look, so nothing can be said.
-    """
-    if len(answers) < 2:
-        return None
-    return None not in answers and len(set(answers)) == 1
-
-
-def escalate(
+def cascade(
     items: Sequence[Example],
     teachers: Sequence[str],
     *,
     ask: Callable[[Sequence[Example], str], Mapping[str, Result]],
     check: Callable[[Example, Result], bool | None],
-) -> Escalated[Result]:
+) -> Cascaded[Result]:
     """Ask the first teacher about every item, and each later one where the check so far did not hold.
 
     Money that ends on the way shows as results that `ask` does not give. Such an item goes on to the next
-    teacher (whom the till refuses for nothing, if the money is gone) and in the end keeps the last result it
+    teacher (refused without a call where the money is gone) and in the end keeps the last result it
     has, marked `unescalated` or `unchecked`; it is never taken for one that held. The last teacher's result
     stands without a check.
 
@@ -112,7 +87,7 @@ def escalate(
             if endings[item.id] not in ("last", "held"):
                 still.append(item)
         open_ = still
-    return Escalated(results=results, endings=endings)
+    return Cascaded(results=results, endings=endings)
 
 
 _ENDINGS: Mapping[bool | None, Ending] = {True: "held", False: "unescalated", None: "unchecked"}
@@ -121,7 +96,7 @@ _ENDINGS: Mapping[bool | None, Ending] = {True: "held", False: "unescalated", No
 def _check_input(items: Sequence[Example], teachers: Sequence[str]) -> None:
     if not teachers or len(set(teachers)) != len(teachers):
         raise ConfigError(
-            f"teachers to escalate along are {list(teachers)}; at least one is needed, and each once"
+            f"teachers of a cascade are {list(teachers)}; at least one is needed, and each once"
         )
     twice = [name for name, n in Counter(item.id for item in items).items() if n > 1]
     if twice:

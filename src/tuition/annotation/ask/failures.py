@@ -1,14 +1,13 @@
-"""What a teacher gave, taken for replies; a stranger's teacher may give anything. Knows no store."""
+"""Failures: what a teacher gave that is no reply, what to do about it, and which may pass. Knows no store."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
-from tuition.annotation.ask.advice import advised
 from tuition.core.records import Failure, RateLimits, Reply, Usage
 
-__all__ = ["FATAL", "checked", "mendable", "raised", "storable"]
+__all__ = ["ADVICE", "FATAL", "advised", "checked", "mendable", "raised", "storable"]
 
 FATAL = {
     "auth": " Its key may be wrong or expired.",
@@ -18,18 +17,28 @@ FATAL = {
 """Kinds of failure after which no call to this teacher can succeed, and what may help."""
 _MENDABLE = {*FATAL, "not_found"}
 """Kinds of failure whose cause lies outside the call, and may be gone the next time."""
+_LATER = "start again later: what was answered is kept"
+
+ADVICE = {
+    "timeout": f"raise the teacher's timeout_s, or {_LATER}",
+    "connection": f"see that its base_url answers, then {_LATER}",
+    "rate_limit": f"lower the teacher's concurrency or set its wire.requests_per_minute, and {_LATER}",
+    "server": _LATER,
+    "bad_request": "mend the teacher's table or the question: the endpoint does not take the call as it is",
+    "not_found": "see that base_url and the model's name are right and the endpoint has it, then start again",
+    "refused": "ask another teacher, or see what the key may do",
+    "filtered": "ask another teacher, or word the question otherwise",
+    "truncated": "raise the teacher's max_tokens",
+    "malformed": "see that base_url and wire.form are the endpoint's; the body stands in the store",
+    "empty": "ask another teacher, or raise the teacher's max_tokens",
+    "expired": _LATER,
+    "exception": "mend the teacher's code, then start again: what was answered is kept",
+}
+"""What may help, by kind; the others say it in their own words."""
 
 
 def checked(given: object, n: int) -> list[Reply]:
-    """Take what a teacher gave for replies, and what is none for a failure.
-
-    Args:
-        given: What it gave to so many requests.
-        n: How many those were.
-
-    Returns:
-        One reply a request; a failure of kind `exception` stands where there is none.
-    """
+    """Take what a teacher gave for replies, and what is none for a failure."""
     if not isinstance(given, Sequence) or isinstance(given, str):
         return [raised(f"the teacher gave {_named(given)} in the place of a list of replies")] * n
     if len(given) != n:
@@ -57,27 +66,12 @@ def _named(value: object) -> str:
 
 
 def raised(message: str) -> Reply:
-    """Give the reply to a call that a teacher's code broke.
-
-    Args:
-        message: What it did.
-
-    Returns:
-        A failure of kind `exception`; nobody can tell what was charged.
-    """
+    """Give the reply to a call that a teacher's code broke."""
     return advised(Reply(failure=Failure(kind="exception", message=message, is_paid=None)))
 
 
 def mendable(reply: Reply) -> Reply:
-    """Let a later asking make a call again that succeeds once its endpoint, key or account is mended.
-
-    Args:
-        reply: What came of an attempt.
-
-    Returns:
-        The same; a failure for want of a key, of money, of permission or of the model is retryable, so that
-        the store does not remember it.
-    """
+    """Let a later asking make a call again that succeeds once its endpoint, key or account is mended."""
     failure = reply.failure
     if failure is None or failure.is_retryable:
         return reply
@@ -89,14 +83,7 @@ def mendable(reply: Reply) -> Reply:
 
 
 def storable(reply: Reply) -> Reply:
-    """Replace halves of surrogate pairs, which JSON may bring and no file holds: a paid answer is kept.
-
-    Args:
-        reply: What came of an attempt.
-
-    Returns:
-        The same, in letters that UTF-8 has.
-    """
+    """Replace halves of surrogate pairs, which JSON may bring and no file holds: a paid answer is kept."""
     texts = ("text", "reasoning", "finish", "model", "raw", "headers", "answer")
     found = {name: value for name in texts if isinstance(value := getattr(reply, name), str)}
     failure = reply.failure
@@ -111,3 +98,13 @@ def storable(reply: Reply) -> Reply:
 
 def _whole(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def advised(reply: Reply) -> Reply:
+    """Let a failure say what to do next."""
+    failure = reply.failure
+    advice = None if failure is None else ADVICE.get(failure.kind)
+    if failure is None or advice is None or advice[1:] in failure.message:
+        return reply
+    message = f"{failure.message.rstrip('.')}. {advice[0].upper()}{advice[1:]}."
+    return dataclasses.replace(reply, failure=dataclasses.replace(failure, message=message))

@@ -1,0 +1,332 @@
+"""One teacher, how it is asked and who pays: every call of a run goes through `Asker.ask`.
+
+Within a budget: pace, reserve, attempt, settle, retry. Every attempt is on disk before it starts and again
+when it ends. Knows no wording of a prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from tuition.annotation.ask.account import Account, check_price
+from tuition.annotation.ask.caller import Caller, unpaid
+from tuition.annotation.batches import BatchCaller, refuse_batched
+from tuition.annotation.config import AnnotationConfig
+from tuition.core.budget import EXPECTED_SHARE, Cost, guess_cost
+from tuition.core.errors import TeacherError
+from tuition.core.protocols import BatchTeacher, Sampler, Task, Teacher
+from tuition.core.records import Example, Json, Message, Reply, Request, canonical_json
+from tuition.core.store import Refused
+
+__all__ = ["Asked", "Asker", "ask", "ask_all", "longer_of"]
+
+_CONFIG = AnnotationConfig()
+_PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The replies to a list of requests."""
+
+    replies: tuple[Reply, ...]
+    """One a request, in order; a failure stands inside."""
+    keys: tuple[str, ...]
+    """Of the request that each reply answers: the one asked for, or the same with a larger `max_tokens`."""
+    refused: Refused | None = None
+    """The refusal that ended the asking; None: the budget lasted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """One teacher, how it is asked, and the account that pays for it."""
+
+    teacher: Teacher
+    task: Task
+    """Reads answers."""
+    account: Account | None = None
+    """None: requests can be made and priced, and nothing asked."""
+    train: Sequence[Example] = ()
+    """Where demonstrations are drawn from."""
+    config: AnnotationConfig = _CONFIG
+    """Forced or not, prompts, demonstrations, filters, retries."""
+    parameters: Mapping[str, Json] = field(default_factory=lambda: _PARAMETERS)
+    """Sampling parameters; `max_tokens` must be among them."""
+    samples: int = 1
+    """Rationales that are wanted of it for one example."""
+    seed: int = 0
+    """Of the demonstrations."""
+
+    @property
+    def name(self) -> str:
+        """The teacher's."""
+        return self.teacher.name
+
+    def how(self, **changed: object) -> Asker:
+        """Ask the same teacher with another `AnnotationConfig`, given by what is changed in it."""
+        return dataclasses.replace(self, config=self.config.model_copy(update=changed))
+
+    def request(
+        self,
+        messages: tuple[Message, ...],
+        *,
+        role: str = "",
+        prompt: str = "",
+        example_id: str = "",
+        **parameters: Json,
+    ) -> Request:
+        """Make the request that puts messages to the teacher; it may have parameters of its own."""
+        sent = {**self.parameters, **parameters}
+        if not self.teacher.abilities.has_temperature:
+            sent.pop("temperature", None)
+        return Request(
+            endpoint=self.teacher.endpoint,
+            model=self.teacher.model,
+            messages=messages,
+            parameters=sent,
+            teacher=self.name,
+            role=role,
+            prompt=prompt,
+            example_id=example_id,
+        )
+
+    def ask(self, requests: Sequence[Request], *, part: str = "", is_short: bool = False) -> Asked:
+        """Ask, and wait for everything; see `ask`.
+
+        Args:
+            requests: From `request`.
+            part: What is asked, for progress.
+            is_short: Whether replies are short by design: one that is cut off is not asked for longer.
+
+        Returns:
+            One reply a request, in order.
+        """
+        account = self._account.telling(f"{self.name}, {part}" if part else self.name)
+        config = self.config.model_copy(update={"longer": 1.0}) if is_short else self.config
+        return ask_all(requests, self.teacher, account=account, config=config)
+
+    def kept(self, requests: Sequence[Request]) -> Mapping[str, Reply]:
+        """Find the replies that the store has to some of these requests, by key."""
+        return self._account.store.kept([request.key for request in requests])
+
+    @property
+    def _account(self) -> Account:
+        assert self.account is not None, "an asker without an account makes and prices requests alone"
+        return self.account
+
+    def price(self, request: Request, share: float = EXPECTED_SHARE) -> Cost:
+        """Guess what a call costs whose reply uses a share of `max_tokens`."""
+        cost = guess_cost(request, self.teacher.price, share)
+        return cost if self.teacher.abilities.is_paid else dataclasses.replace(cost, nano=0)
+
+    def read(self, reply: Reply, example: Example) -> str | None:
+        """Read the answer out of a reply, in the form of labels; None: a failure, or unreadable."""
+        if reply.failure is not None:
+            return None
+        return reply.answer if reply.answer is not None else self.task.read(reply.text, example)
+
+
+def ask_all(
+    requests: Sequence[Request], teacher: Teacher, *, account: Account, config: AnnotationConfig = _CONFIG
+) -> Asked:
+    """Ask, and wait for everything: `ask` for callers that are not asynchronous.
+
+    Args:
+        requests: What to ask.
+        teacher: Whom.
+        account: Where it is paid and kept, within which limits.
+        config: How often and with what pauses to retry.
+
+    Returns:
+        One reply a request, in order.
+    """
+    found: list[Asked] = []
+
+    async def put() -> None:
+        found.append(await ask(requests, teacher, account=account, config=config))
+
+    def run() -> Asked:
+        # Of what a coroutine returns asyncio.run writes out the text, for nothing: 0.2 s for 5,000 replies.
+        asyncio.run(put())
+        return found[0]
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    # A notebook has a loop of its own running, and a second one needs a thread of its own.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
+
+
+async def ask(
+    requests: Sequence[Request], teacher: Teacher, *, account: Account, config: AnnotationConfig = _CONFIG
+) -> Asked:
+    """Ask a teacher everything, as many calls at once as it allows, and pay for nothing twice.
+
+    A refused reservation waits while calls in flight may free money; where none can, asking ends, what is in
+    flight finishes and is kept, and what is kept from earlier still comes free. Replies that `max_tokens` cut
+    off are asked for once more with a larger one, when everything else is answered; where that brings
+    nothing, the first stands.
+
+    Args:
+        requests: What to ask; each names `max_tokens`.
+        teacher: Whom.
+        account: Where it is paid and kept, within which limits.
+        config: How often and with what pauses to retry, and whether to ask for longer replies.
+
+    Returns:
+        One reply a request, in order.
+
+    Raises:
+        TeacherError: The price is unknown under a limit in dollars, or the endpoint does not accept the key.
+    """
+    if account.stand_in is not None:
+        teacher = account.stand_in(teacher, account.place, requests)
+    check_price(teacher, account)
+    caller = _caller_for(teacher, requests, account=account, config=config)
+    longer: dict[int, Request] = {}
+    again: list[Reply] = []
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(teacher, contextlib.AbstractAsyncContextManager):
+            await stack.enter_async_context(teacher)
+        replies = await _answer(requests, teacher, caller=caller, account=account)
+        if not caller.fault:
+            cut_off = [i for i, reply in enumerate(replies) if _is_cut_off(reply)]
+            again_of = {i: longer_of(requests[i], teacher, times=config.longer) for i in cut_off}
+            longer = {i: request for i, request in again_of.items() if request is not None}
+            caller.ends_on_refusal = False
+            again = await _answer(
+                list(longer.values()), teacher, caller=caller, account=account, more=", longer"
+            )
+    if caller.fault:
+        if isinstance(caller, Caller) and caller.is_batched:
+            refuse_batched([*requests, *longer.values()], account.store)
+        raise TeacherError(f"teacher {teacher.name!r} accepts no call: {caller.fault}")
+    came = {i: reply for i, reply in zip(longer, again, strict=True) if reply.failure is None}
+    return Asked(
+        replies=tuple(came.get(i, reply) for i, reply in enumerate(replies)),
+        keys=tuple((longer[i] if i in came else request).key for i, request in enumerate(requests)),
+        refused=caller.refused,
+    )
+
+
+def _caller_for(
+    teacher: Teacher, requests: Sequence[Request], *, account: Account, config: AnnotationConfig
+) -> Caller | BatchCaller:
+    if teacher.abilities.in_batches and isinstance(teacher, BatchTeacher):
+        return BatchCaller(teacher, account=account, config=config)
+    refuse_batched(requests, account.store)
+    return Caller(teacher, account=account, config=config)
+
+
+async def _answer(
+    requests: Sequence[Request],
+    teacher: Teacher,
+    *,
+    caller: Caller | BatchCaller,
+    account: Account,
+    more: str = "",
+) -> list[Reply]:
+    """Answer a list, call by call or in batches."""
+    if isinstance(caller, Caller):
+        return await _work(requests, teacher, caller=caller, told=_telling(account, requests, more))
+    return await caller.answer_all(requests, stage=f"{requests[0].role}{more}" if requests else "")
+
+
+def _telling(account: Account, requests: Sequence[Request], more: str = "") -> Callable[[int], None]:
+    """Report progress: one more answer, by its place in the list."""
+    done = 0
+
+    def tell(i: int) -> None:
+        nonlocal done
+        done += 1
+        if account.progress is not None:
+            account.progress(f"{requests[i].role}{more}", done, len(requests))
+
+    return tell
+
+
+async def _work(
+    requests: Sequence[Request], teacher: Teacher, *, caller: Caller, told: Callable[[int], None]
+) -> list[Reply]:
+    """Answer a list, many at once; the first error that is no call's own ends it."""
+    replies: list[Reply] = [unpaid(None)] * len(requests)
+    groups = _groups(requests, teacher)
+    waiting = iter(groups)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        for group in waiting:
+            if caller.fault:
+                break
+            for i, reply in zip(group, await caller.answer([requests[i] for i in group]), strict=True):
+                replies[i] = reply
+                told(i)
+        if caller.fault:
+            # What is under way is finished and kept; who only waits need wait no longer.
+            for task in tasks:
+                if task not in caller.calling:
+                    task.cancel()
+
+    # Twice as many as may be in flight, so that the next is ready when one ends.
+    tasks += [asyncio.create_task(work()) for _ in range(min(2 * teacher.abilities.concurrency, len(groups)))]
+    if not tasks:
+        return replies
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in ended:
+            if not task.cancelled():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return replies
+
+
+def _groups(requests: Sequence[Request], teacher: Teacher) -> list[list[int]]:
+    """Which requests one call can bring: those that differ in their sample, where the teacher can do that."""
+    most = teacher.abilities.samples_per_call if isinstance(teacher, Sampler) else 1
+    if most <= 1:
+        return [[i] for i in range(len(requests))]
+    groups: list[list[int]] = []
+    last: dict[tuple[str, str, tuple[Message, ...], str], list[int]] = {}
+    for i, request in enumerate(requests):
+        alike = (request.endpoint, request.model, request.messages, canonical_json(dict(request.parameters)))
+        group = last.get(alike)
+        if group is None or len(group) >= most or any(requests[k].sample == request.sample for k in group):
+            group = last[alike] = []
+            groups.append(group)
+        group.append(i)
+    return groups
+
+
+def _is_cut_off(reply: Reply) -> bool:
+    return reply.finish == "length" if reply.failure is None else reply.failure.kind == "truncated"
+
+
+def longer_of(request: Request, teacher: Teacher, *, times: float) -> Request | None:
+    """Make the request that is asked once more where `max_tokens` cuts its reply off.
+
+    Args:
+        request: What is asked first; names `max_tokens`.
+        teacher: Whom.
+        times: As `AnnotationConfig.longer`.
+
+    Returns:
+        The same with a larger `max_tokens`; None: it is not asked once more, for that is not wanted, or the
+        teacher is not paid or has one text only.
+    """
+    if times <= 1 or not teacher.abilities.reads_prompt or not teacher.abilities.is_paid:
+        return None
+    bound = request.parameters["max_tokens"]
+    assert isinstance(bound, int)
+    return dataclasses.replace(
+        request, parameters={**request.parameters, "max_tokens": math.ceil(bound * times)}
+    )
