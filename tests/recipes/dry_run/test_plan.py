@@ -4,13 +4,13 @@ import json
 import pytest
 from tiny import attempts, experiment, hashes, teachers
 
-from tuition.annotation import annotation_requests, ask_all
+from tuition.annotation import annotation_requests
 from tuition.core.errors import ConfigError, DataError
 from tuition.recipes import RECIPES
+from tuition.recipes.asking import asker_of
 from tuition.recipes.common import finish, open_bench
 from tuition.recipes.dry_run.plan import plan_of, routes_of
 from tuition.recipes.execute import baselines, execute, execute_all
-from tuition.teachers import make_teacher
 
 FREE_PRICE = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}
 
@@ -266,19 +266,10 @@ def test_a_recipe_that_asks_more_of_its_own_is_planned_as_it_asks(tmp_path, monk
     def twice(config, run):
         with open_bench(config, run) as bench:
             [table] = config.writers
-            teacher = make_teacher(table)
+            asker = asker_of(config, table, account=bench.account, train=bench.splits.train)
             for sample in (0, 1):
-                asked = annotation_requests(
-                    bench.train,
-                    teacher,
-                    train=bench.splits.train,
-                    config=config.annotation.model_copy(update={"forced": False}),
-                    seed=config.seed,
-                    samples=1,
-                    first_sample=sample,
-                    parameters=table.parameters(),
-                )
-                ask_all(asked, teacher, account=bench.account, config=config.annotation)
+                asked = annotation_requests(bench.train, asker.how(forced=False), first_sample=sample)
+                asker.ask(asked)
             return finish(bench, {"valid": None, "test": None}, student=None)
 
     own = dataclasses.replace(RECIPES["step_by_step"], run=twice)
