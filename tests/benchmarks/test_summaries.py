@@ -41,3 +41,8 @@ def test_real(load):
     real, result = load("real")
     runs = [row for row in result["runs"] if row["set"] in ("csqa", "piqa")]
     assert real.summarise(runs) == {name: result["summary"][name] for name in ("csqa", "piqa")}
+
+
+def test_house(load):
+    house, result = load("house")
+    assert house.summary_of(result["runs"]) == result["summary"]
