@@ -7,7 +7,7 @@ It measures the `tuition` that Python imports; `PYTHONPATH=OTHER/src` measures a
 - *arrows*: pairs of a room's direct children of which one imports the other, by any import; for the whole,
   pairs of rooms;
 - *circles*: groups of modules that reach each other by imports, those within functions included;
-- *entered*: functions that `tuition run` of twelve playground questions calls, in all threads, and their files;
+- *entered*: functions that `tuition run` on twelve playground questions calls in any thread, and their files;
 - *docstrings*: lines of the docstrings of modules, classes and functions, as a share of all lines;
 - *helpers*: private functions whose name stands once in their file, as a share of all functions.
 """
