@@ -14,12 +14,13 @@ from pathlib import Path
 
 import frame
 
+from tuition.recipes import RECIPES
 from tuition.report import rows_of
 
 
 def main():
     arguments = frame.arguments(__doc__, runs="folder that `make demo` left; runs/demo where not given")
-    rows = rows_of(Path(arguments.runs or "runs/demo"))
+    rows = rows_of(Path(arguments.runs or "runs/demo"), RECIPES)
     frame.write(
         "demo",
         __doc__,

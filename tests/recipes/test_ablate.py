@@ -1,12 +1,12 @@
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import ConfigError
 from tuition.recipes.ablate import (
-    ABLATIONS_ELAD,
     ablation_rows,
     ablation_table,
     ablations,
@@ -49,13 +49,13 @@ def test_every_part_is_left_out_once(tmp_path):
         assert (row.task, row.student, row.training) == (main.task, main.student, main.training)
     [scope] = {row.budget.scope for row in rows.values()}
     assert scope == (tmp_path / "run" / "run_id").read_text()
-    assert set(new_calls(rows)) == OWN
+    assert set(new_calls(main)) == OWN
 
 
 @pytest.mark.parametrize("route", ["random", "similarity", "familiar"])
 def test_by_a_route_every_row_may_ask_something_new(tmp_path, route):
-    rows = ablations(experiment(tmp_path, f"route={route}"))
-    assert set(new_calls(rows)) == set(rows)
+    main = experiment(tmp_path, f"route={route}")
+    assert set(new_calls(main)) == set(ablations(main))
 
 
 def test_a_run_folder_named_like_a_row_is_refused(tmp_path):
@@ -210,7 +210,7 @@ def test_every_part_of_an_active_run_is_left_out_once(tmp_path):
         assert (row.seed, row.out, row.selection.examples) == (3, f"{main.out}/{name}", 9)
         assert (row.task, row.student, row.training) == (main.task, main.student, main.training)
     assert [rows[f"teacher-{name}"].teacher[0].name for name in ("ada", "bela")] == ["ada", "bela"]
-    assert set(new_calls(rows)) == set(rows) - {"zero_shot"}
+    assert set(new_calls(main)) == set(rows) - {"zero_shot"}
     assert {row.budget.scope for row in rows.values()} == {(tmp_path / "run" / "run_id").read_text()}
 
 
@@ -227,27 +227,28 @@ def test_rows_that_would_change_nothing_are_left_out_with_a_reason(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "field"),
+    ("name", "field", "setting"),
     [
-        ("without_selection", "selection"),
-        ("without_revision", "annotator"),
-        ("intra_only", "selection"),
-        ("inter_only", "selection"),
-        ("whole_pool", "rounds"),
+        ("without_selection", "selection", "selection.strategy=random"),
+        ("without_revision", "annotator", "annotator=chain"),
+        ("intra_only", "selection", "selection.strategy=egss_intra"),
+        ("inter_only", "selection", "selection.strategy=egss_inter"),
+        ("whole_pool", "rounds", "rounds.each.items=1000000000"),
     ],
 )
-def test_every_row_is_one_setting(tmp_path, name, field):
+def test_every_row_is_one_setting_and_the_page_has_it(tmp_path, name, field, setting):
     rounds = {**ROUNDS, "total": {}}
     row = ablation_rows(elad(tmp_path, rounds=rounds))[name]
-    assert getattr(elad(tmp_path, ABLATIONS_ELAD[name], rounds=rounds), field) == getattr(row, field)
+    assert getattr(elad(tmp_path, setting, rounds=rounds), field) == getattr(row, field)
+    page = Path(__file__).parents[2] / "docs" / "recipes" / "elad.md"
+    assert f"`{setting}`" in page.read_text(encoding="utf-8")
 
 
-def test_the_rows_beside_a_run_are_those_of_its_baselines(tmp_path):
+@pytest.mark.parametrize("name", ["zero_shot", "teachers"])
+def test_the_rows_beside_a_run_are_those_of_its_baselines(tmp_path, name):
     rows = ablations(elad(tmp_path))
-    for name in ("zero_shot", "teachers"):
-        found = baselines(elad(tmp_path, ABLATIONS_ELAD[name]))
-        assert found and found == {row: rows[row] for row in found}
-    assert set(ABLATIONS_ELAD) == {*ROWS, "teachers"}
+    found = baselines(elad(tmp_path, f'evaluation.baselines=["{name}"]'))
+    assert found and found == {row: rows[row] for row in found}
 
 
 def test_rows_can_be_looked_at_without_writing(tmp_path):

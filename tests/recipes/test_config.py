@@ -7,11 +7,12 @@ from tuition.core.config import complete, read_toml
 from tuition.core.errors import ConfigError
 from tuition.playground.config import PlaygroundConfig
 from tuition.recipes import RECIPES
-from tuition.recipes.config import dump, resolve, source_types
+from tuition.recipes.config import dump, resolve
 from tuition.recipes.starters import STARTERS
 from tuition.recipes.step_by_step import StepByStep
 from tuition.recipes.versions import CHANGED, CONFIG_VERSION, completed
 from tuition.tasks.load import FileSource
+from tuition.tasks.sources import source_types
 
 
 def refused(text, *settings, **changed):

@@ -4,7 +4,7 @@ import pytest
 from tiny import attempts, experiment, lines
 
 from tuition.core.errors import DataError
-from tuition.recipes.execute import baselines, execute, execute_all, why_not_blind
+from tuition.recipes.execute import baselines, baselines_left_out, execute, execute_all
 from tuition.recipes.ready import load_splits
 from tuition.student.student import Student
 
@@ -57,7 +57,7 @@ def test_blind_adds_its_row_beside_the_main_run(tmp_path):
     assert list(found) == ["without_question", "label_only"]
     assert found["without_question"].recipe == "without_question"
     assert found["without_question"].task == config.task
-    assert why_not_blind(config) == ""
+    assert baselines_left_out(config) == []
     finished = execute_all({"run": config, **found}, jobs=1)
     n = {name: run.metrics["test"]["n"] for name, run in finished.items()}
     assert n == {"run": 6, "without_question": 6, "label_only": 6}
@@ -67,8 +67,9 @@ def test_blind_adds_its_row_beside_the_main_run(tmp_path):
 def test_a_set_with_open_questions_has_no_such_row(tmp_path):
     config = experiment(tmp_path, BLIND)
     assert list(baselines(config)) == ["label_only"]
-    assert "it shows choices alone, and 24 questions have fewer than two" in why_not_blind(config)
-    assert why_not_blind(experiment(tmp_path)) == ""
+    [told] = baselines_left_out(config)
+    assert "it shows choices alone, and 24 questions have fewer than two" in told
+    assert baselines_left_out(experiment(tmp_path)) == []
     with pytest.raises(DataError, match="without_question is left out: it shows choices alone"):
         execute(experiment(tmp_path, recipe="without_question", teacher=[]))
 

@@ -1,5 +1,6 @@
 import json
 
+from tuition.recipes import RECIPES
 from tuition.report import write_page
 from tuition.report.active import calibration_table, rounds_table
 
@@ -48,7 +49,7 @@ def test_without_rows_there_is_no_table():
 
 def test_the_page_has_both_and_escapes_them(run):
     hostile = [{**CALIBRATION[0], "score": "<b>entropy"}]
-    text = write_page(run("one", rounds=ROUNDS, calibration=hostile)).read_text()
+    text = write_page(run("one", rounds=ROUNDS, calibration=hostile), RECIPES).read_text()
     assert "Rounds: one" in text
     assert (
         '<tr><td>0<td class="n">100<td class="n">97<td class="n">$0.0120<td class="n">41.0 [34.0, 48.0]'
@@ -63,7 +64,7 @@ def test_a_run_without_rounds_has_neither(run):
     folder = run("one")
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["rounds"] == []
-    text = write_page(folder).read_text()
+    text = write_page(folder, RECIPES).read_text()
     assert "Rounds: one" not in text
     assert "Do the scores know" not in text
 

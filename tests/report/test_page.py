@@ -4,13 +4,14 @@ import sys
 
 import pytest
 
+from tuition.recipes import RECIPES
 from tuition.report import write_page
 
 HOSTILE = '<script>alert("x")</script> {{ 7 * 7 }} <img src=x onerror=y>'
 
 
 def page(folder):
-    return write_page(folder).read_text(encoding="utf-8")
+    return write_page(folder, RECIPES).read_text(encoding="utf-8")
 
 
 def test_the_page_needs_nothing_but_itself(run):

@@ -3,11 +3,12 @@ import json
 import pytest
 
 from tuition.core.errors import DataError
+from tuition.recipes import RECIPES
 from tuition.report import rows_of, run_folders
 
 
 def names(folder):
-    return [row.name for row in rows_of(folder)]
+    return [row.name for row in rows_of(folder, RECIPES)]
 
 
 def test_rules_stand_first_then_students_then_teachers(run):
@@ -26,7 +27,7 @@ def test_equal_recipes_stand_in_the_order_of_their_names(run):
 
 
 def test_a_row_has_the_figures_of_the_test(run):
-    [rule, row] = rows_of(run("one", test=0.6, valid=0.2))
+    [rule, row] = rows_of(run("one", test=0.6, valid=0.2), RECIPES)
     assert (row.split, row.n, row.accuracy, row.unreadable) == ("test", 10, 0.6, 0.1)
     assert (row.low, row.high) == (pytest.approx(0.4), pytest.approx(0.8))
     assert (row.usd, row.paid_usd) == (0.5, 0.25)
@@ -41,7 +42,7 @@ def test_a_row_has_the_figures_of_the_test(run):
 def test_without_a_test_the_rows_are_those_of_validation(run):
     run("a", test=None, valid=0.2)
     folder = run("b", test=0.9, valid=0.4)
-    rows = {row.name: row for row in rows_of(folder.parent)}
+    rows = {row.name: row for row in rows_of(folder.parent, RECIPES)}
     assert {row.split for row in rows.values()} == {"valid"}
     assert (rows["a"].accuracy, rows["b"].accuracy) == (0.2, 0.4)
 
@@ -49,18 +50,18 @@ def test_without_a_test_the_rows_are_those_of_validation(run):
 def test_a_teacher_without_a_test_does_not_take_the_students_test_away(run):
     run("teacher", "ask_teacher", test=None, valid=0.9)
     folder = run("student", test=0.6, valid=0.4)
-    rows = {row.name: row for row in rows_of(folder.parent)}
+    rows = {row.name: row for row in rows_of(folder.parent, RECIPES)}
     assert rows["student"].split == "test"
     assert rows["student"].accuracy == 0.6
     assert "teacher" not in rows
 
 
 def test_with_neither_there_are_no_rows(run):
-    assert rows_of(run("a", test=None, valid=None)) == []
+    assert rows_of(run("a", test=None, valid=None), RECIPES) == []
 
 
 def test_an_unknown_cost_stays_unknown(run):
-    row = rows_of(run("one", spend={"usd": None}))[-1]
+    row = rows_of(run("one", spend={"usd": None}), RECIPES)[-1]
     assert row.usd is None
     assert row.paid_usd == 0.25
 
@@ -81,27 +82,27 @@ def test_an_unknown_cost_stays_unknown(run):
     ],
 )
 def test_remarks(run, more, remark):
-    assert rows_of(run("one", **more))[-1].remark == remark
+    assert rows_of(run("one", **more), RECIPES)[-1].remark == remark
 
 
 def test_the_best_single_teacher_is_chosen_on_validation(run):
     run("ada", "step_by_step", valid=0.9, test=0.1)
     run("bela", "step_by_step", valid=0.2, test=1.0)
     folder = run("all", "tinyllm", valid=1.0, test=1.0)
-    remarks = {row.name: row.remark for row in rows_of(folder.parent) if row.recipe != "rule"}
+    remarks = {row.name: row.remark for row in rows_of(folder.parent, RECIPES) if row.recipe != "rule"}
     assert remarks == {"ada": "best single teacher by validation", "bela": "", "all": ""}
 
 
 def test_one_single_teacher_is_not_called_the_best(run):
     folder = run("ada", "step_by_step")
     run("all")
-    assert all("best" not in row.remark for row in rows_of(folder.parent))
+    assert all("best" not in row.remark for row in rows_of(folder.parent, RECIPES))
 
 
 def test_without_validation_nothing_is_called_the_best(run):
     run("ada", "step_by_step", valid=None)
     folder = run("bela", "step_by_step", valid=None, test=1.0)
-    assert all("best" not in row.remark for row in rows_of(folder.parent))
+    assert all("best" not in row.remark for row in rows_of(folder.parent, RECIPES))
 
 
 def test_the_paired_differences_stand_in_the_rows(run):
@@ -109,7 +110,7 @@ def test_the_paired_differences_stand_in_the_rows(run):
     folder = run("label_only", "label_only").parent
     found = {"a": {"difference": 0.2, "ci95": [0.1, 0.3]}}
     (folder / "comparisons.json").write_text(json.dumps(found))
-    rows = {row.name: row for row in rows_of(folder)}
+    rows = {row.name: row for row in rows_of(folder, RECIPES)}
     assert (rows["a"].difference, rows["a"].difference_low, rows["a"].difference_high) == (0.2, 0.1, 0.3)
     assert rows["label_only"].difference is None
 
@@ -135,14 +136,14 @@ def test_a_folder_without_a_finished_run(tmp_path, name):
 def test_the_blind_student_stands_behind_the_rules_and_says_so(run):
     folder = run("zero", "zero_shot")
     run("without_question", "without_question")
-    rows = rows_of(folder.parent)
+    rows = rows_of(folder.parent, RECIPES)
     assert [row.name for row in rows] == ["longest option", "without_question", "zero"]
     assert [row.remark for row in rows][1:] == ["needs no question", ""]
 
 
 def test_a_student_that_was_not_trained_says_so(run):
     folder = run("one", student={"parameters": 1, "model": "base", "is_trained": False})
-    assert rows_of(folder)[1].remark == "not trained"
+    assert rows_of(folder, RECIPES)[1].remark == "not trained"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_a_student_that_was_not_trained_says_so(run):
     ],
 )
 def test_who_explains_before_the_answer_says_so(run, taught, remark):
-    assert rows_of(run("one", **taught))[1].remark == remark
+    assert rows_of(run("one", **taught), RECIPES)[1].remark == remark
 
 
 PANEL = {"panel": ["ada", "bela"], "splits": {"test": {"unanswered": 0}}}
@@ -183,17 +184,17 @@ def by(run, name, source, *, recipe="tinyllm", labels=PANEL, **more):
     ],
 )
 def test_a_row_says_by_whose_labels_it_is_graded_and_taught(run, source, told):
-    row = rows_of(by(run, "one", source))[-1]
+    row = rows_of(by(run, "one", source), RECIPES)[-1]
     assert row.label_source == source
     assert row.remark == told
 
 
 def test_the_rules_are_graded_by_the_same_labels(run):
-    assert {row.label_source for row in rows_of(by(run, "one", "weighted"))} == {"weighted"}
+    assert {row.label_source for row in rows_of(by(run, "one", "weighted"), RECIPES)} == {"weighted"}
 
 
 def test_gold_needs_no_remark(run):
-    row = rows_of(run("one"))[-1]
+    row = rows_of(run("one"), RECIPES)[-1]
     assert (row.label_source, row.remark) == ("gold", "")
 
 
@@ -203,14 +204,14 @@ def test_a_teacher_of_the_panel_is_called_its_own_judge(run):
     for name, teacher in (("teacher", "ada"), ("other", "zoe")):
         path = folder.parent / name / "metrics.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "teachers": [teacher]}))
-    remarks = {row.name: row.remark for row in rows_of(folder.parent)}
+    remarks = {row.name: row.remark for row in rows_of(folder.parent, RECIPES)}
     assert "is one of its own judges" in remarks["teacher"]
     assert "is one of its own judges" not in remarks["other"]
 
 
 def test_questions_that_nobody_could_label_are_told(run):
     labels = {"panel": ["ada", "bela"], "splits": {"test": {"unanswered": 3}}, "is_simulated": True}
-    remark = rows_of(by(run, "one", "majority", labels=labels))[-1].remark
+    remark = rows_of(by(run, "one", "majority", labels=labels), RECIPES)[-1].remark
     assert "3 questions left out, nobody could label them" in remark
     assert "simulated teachers and money" in remark
 
@@ -219,6 +220,6 @@ def test_a_comparison_that_was_refused_says_why(run):
     run("a")
     folder = run("label_only", "label_only").parent
     (folder / "comparisons.json").write_text(json.dumps({"a": {"refused": "not compared: other labels"}}))
-    rows = {row.name: row for row in rows_of(folder)}
+    rows = {row.name: row for row in rows_of(folder, RECIPES)}
     assert rows["a"].difference is None
     assert rows["a"].remark == "not compared: other labels"

@@ -11,7 +11,7 @@ from tuition.recipes.ablate import ablation_rows, left_out, new_calls
 from tuition.recipes.config import Experiment, resolve
 from tuition.recipes.dry_run.plan import Plan, PlannedCalls, RoundPlan, plan_of, routes_of
 from tuition.recipes.dry_run.preview import Preview, Spread
-from tuition.recipes.execute import why_not_blind
+from tuition.recipes.execute import baselines_left_out
 from tuition.report import money
 
 __all__ = ["check_config", "say_left_out", "show_plan"]
@@ -50,7 +50,7 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     if routes:
         print_table("routes: what the rationales would cost by each", routes)
     if plans:
-        anew = new_calls(parts)
+        anew = new_calls(config)
         costs = [
             {"row": name, "expected": money(one.expected_usd) if name in anew else "nothing new"}
             for name, one in plans.items()
@@ -112,7 +112,7 @@ def say_left_out(config: Experiment, *, is_ablated: bool) -> None:
     reasons = left_out(config) if is_ablated else {}
     for name, reason in reasons.items():
         say(f"  left out: {name}: {reason}")
-    if reason := why_not_blind(config):
+    for reason in baselines_left_out(config):
         say(f"  {reason}")
 
 

@@ -39,6 +39,7 @@ def show(
 ) -> None:
     """Show the result table of a run and what stands beside it."""
     from tuition.core.rows import read_rows
+    from tuition.recipes import RECIPES
     from tuition.report import openings, rows_of, run_folders
 
     if unreadable:
@@ -51,7 +52,7 @@ def show(
         answer([dict(row) for row in found])
         print_table(f"{len(found)} unreadable answers", found)
         return
-    answer([row.to_json() for row in rows_of(folder)])
+    answer([row.to_json() for row in rows_of(folder, RECIPES)])
     show_table(folder)
     for sentence in openings(folder):
         say(sentence)
@@ -60,9 +61,10 @@ def show(
 
 def show_table(folder: Path) -> None:
     """Print the result table of a folder."""
+    from tuition.recipes import RECIPES
     from tuition.report import rows_of
 
-    rows = rows_of(folder)
+    rows = rows_of(folder, RECIPES)
     print_rows(f"{folder}: {rows[0].split} split" if rows else str(folder), rows)
 
 
@@ -87,9 +89,10 @@ def compare(left: Folder, right: Folder, json: Json = False) -> None:
 
 def report(folder: Folder, json: Json = False) -> None:
     """Write one HTML page about a folder of runs."""
+    from tuition.recipes import RECIPES
     from tuition.report import write_page
 
-    path = write_page(folder)
+    path = write_page(folder, RECIPES)
     answer({"report": str(path)})
     say(f"Wrote {path}. Open it in a browser; it needs no network.")
 
@@ -101,8 +104,8 @@ def list_runs(
     from tuition.annotation.routing import ROUTES
     from tuition.core.config import read_toml
     from tuition.recipes import RECIPES
-    from tuition.recipes.config import source_types
     from tuition.recipes.starters import STARTERS
+    from tuition.tasks.sources import source_types
 
     runs = [
         {

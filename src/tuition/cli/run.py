@@ -118,7 +118,7 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
 
     out = Path(config.out)
     parts = ablations(config) if is_ablated else {}
-    todo = [config, *new_calls(parts).values()]
+    todo = [config, *(parts[name] for name in new_calls(config))] if is_ablated else [config]
     _confirm([one for one in todo if not (Path(one.out) / "done").exists()], is_confirmed=is_confirmed)
     configs = {out.name: config, **baselines(config)}
     finished = _execute(configs, jobs=config.evaluation.jobs)
@@ -196,6 +196,7 @@ def _close_group(out: Path, finished: dict[str, Finished]) -> None:
 
     A run that was killed between its end and its card gets the card now.
     """
+    from tuition.recipes import RECIPES
     from tuition.recipes.compare import compare_with
     from tuition.report import write_card, write_page
 
@@ -207,4 +208,4 @@ def _close_group(out: Path, finished: dict[str, Finished]) -> None:
         folders = {name: run.path for name, run in finished.items()}
         comparisons = compare_with(folders, reference="label_only")
         (out / "comparisons.json").write_text(json_form.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
-        write_page(out)
+        write_page(out, RECIPES)

@@ -1,44 +1,43 @@
-"""One file a method, read from top to bottom in its paper's order. Here the crafts meet."""
+"""One file a method, read from top to bottom in its paper's order. Here the crafts meet.
+
+Each file declares its `RECIPE`; an installed package may plug in more (entry points of the group
+`tuition.recipes`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import importlib
+from collections.abc import Iterator, Mapping
+from importlib import metadata
 
-from tuition.core.records import Json
-from tuition.core.run import Run
-from tuition.recipes.ask_teacher import AskTeacher, ask_teacher
-from tuition.recipes.config import Experiment
-from tuition.recipes.elad import Elad, elad
-from tuition.recipes.label_only import LabelOnly, label_only
-from tuition.recipes.step_by_step import StepByStep, step_by_step
-from tuition.recipes.tinyllm import TinyLLM, tinyllm
-from tuition.recipes.without_question import WithoutQuestion, without_question
-from tuition.recipes.zero_shot import ZeroShot, zero_shot
+from tuition.core.errors import ConfigError
+from tuition.recipes.recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe"]
 
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A recipe and the configuration it reads."""
-
-    config_type: type[Experiment]
-    run: Callable[[Any, Run], dict[str, Json]]
-    asks: bool = False
-    """Whether teachers write rationales for the training examples."""
-    has_student: bool = True
-    """Whether a student is trained or examined."""
+_OWN = ("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "elad", "ask_teacher")
+"""Modules of this package, in the order in which runs beside a main one are made."""
 
 
-RECIPES: dict[str, Recipe] = {
-    "without_question": Recipe(WithoutQuestion, without_question),
-    "zero_shot": Recipe(ZeroShot, zero_shot),
-    "label_only": Recipe(LabelOnly, label_only),
-    "step_by_step": Recipe(StepByStep, step_by_step, asks=True),
-    "tinyllm": Recipe(TinyLLM, tinyllm, asks=True),
-    "elad": Recipe(Elad, elad, asks=True),
-    "ask_teacher": Recipe(AskTeacher, ask_teacher, has_student=False),
-}
-"""Every recipe by name."""
+class _Recipes(Mapping[str, Recipe]):
+    """Every recipe by name, loaded when it is asked for: what all recipes are made of reads this list too."""
+
+    def __getitem__(self, name: str) -> Recipe:
+        if name in _OWN:
+            return importlib.import_module(f"tuition.recipes.{name}").RECIPE
+        found = metadata.entry_points(group="tuition.recipes")[name].load()
+        if not isinstance(found, Recipe):
+            raise ConfigError(
+                f"entry point {name!r} of tuition.recipes is of type {type(found).__name__!r}, expected a "
+                "tuition.recipes.Recipe; mend or remove the package that has it."
+            )
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*_OWN, *sorted(metadata.entry_points(group="tuition.recipes").names)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+RECIPES: Mapping[str, Recipe] = _Recipes()

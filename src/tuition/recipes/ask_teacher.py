@@ -16,8 +16,9 @@ from tuition.recipes.asking import asker_of
 from tuition.recipes.common import finish, open_bench
 from tuition.recipes.config import Experiment
 from tuition.recipes.examine import examine
+from tuition.recipes.recipe import Recipe, Variant
 
-__all__ = ["AskTeacher", "ask_teacher"]
+__all__ = ["RECIPE", "AskTeacher", "ask_teacher"]
 
 
 class AskTeacher(Experiment):
@@ -78,3 +79,17 @@ def _unanswered(name: str, failures: Counter[str]) -> TuitionError:
         f"teacher {name!r} answered none of {failures.total()} questions ({dict(failures)}); "
         "mend its table or its endpoint, then start again: nothing is asked twice."
     )
+
+
+def _beside(config: Experiment) -> list[Variant]:
+    return [Variant(name=f"teacher-{table.name}", changed={"teacher": (table,)}) for table in config.teacher]
+
+
+RECIPE = Recipe(
+    config_type=AskTeacher,
+    run=ask_teacher,
+    has_student=False,
+    baseline="teachers",
+    beside=_beside,
+    order=90,
+)

@@ -13,6 +13,7 @@ from tuition.core.records import Example, Json
 from tuition.core.splits import Splits
 from tuition.evaluation.accuracy import accuracy
 from tuition.playground import BASE_FOLDER
+from tuition.recipes import RECIPES
 from tuition.recipes.config import Experiment, rationale_form
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks.blind import blind_answers
@@ -43,8 +44,8 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
     Raises:
         DataError: Validation or test has examples without a label, or without options to score; or letters
             are wanted where there are no choices.
-        ConfigError: The student is taught one form of answer and examined in another, or there is no
-            validation to choose α on, or more is to be written than there is room for.
+        ConfigError: The student is taught one form of answer and examined in another, or more is to be
+            written than there is room for, or the recipe cannot work with the data.
     """
     for finding in findings:
         if finding["kind"] == "unreadable_label":
@@ -81,16 +82,12 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
             f"{config.student.max_output_tokens}, for which the student keeps room. Raise that one, or lower "
             "this."
         )
-    if config.student.update == "none" and hasattr(config, "rationale_as"):
+    if config.student.update == "none" and RECIPES[config.recipe].asks:
         raise ConfigError(
             f"student.update = 'none' trains nothing, so {config.recipe} would pay teachers for nothing; set "
             "it to 'full' or 'lora', or recipe = 'zero_shot' for the student as it is."
         )
-    if getattr(config, "alpha_grid", ()) and not splits.valid:
-        raise ConfigError(
-            "alpha_grid is chosen from on validation, and there is none; name a validation file, or set "
-            "task.valid_share above 0."
-        )
+    RECIPES[config.recipe].check(config, splits)
 
 
 def answer_way(config: Experiment) -> str:

@@ -22,6 +22,7 @@ from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
+from tuition.recipes import RECIPES
 from tuition.recipes.check import make_student
 from tuition.recipes.config import Experiment, task_of
 from tuition.recipes.estimates import estimates_of
@@ -215,8 +216,6 @@ def reader_of(task: Task) -> str:
 
 def _try_student(config: Experiment, train: Sequence[Example]) -> None:
     """Load the student and let it go, where teachers are asked: what no look shows ends the run now."""
-    from tuition.recipes import RECIPES
-
     recipe = RECIPES[config.recipe]
     if recipe.has_student and (recipe.asks or config.labels.asks):
         make_student(config.student, config.training, texts=[question_text(example) for example in train])

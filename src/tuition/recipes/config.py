@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
@@ -21,12 +20,14 @@ from tuition.core.config import Section, override, parse
 from tuition.core.errors import near_name, some_of
 from tuition.core.protocols import Task
 from tuition.core.run import held_config
+from tuition.recipes import RECIPES
 from tuition.recipes.presets import with_preset
+from tuition.recipes.recipe import RationaleAs
 from tuition.recipes.versions import CONFIG_VERSION, completed, kind_of
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
-from tuition.tasks.load import FileSource
+from tuition.tasks.sources import source_types
 from tuition.teachers.config import TeacherConfig
 
 __all__ = [
@@ -40,13 +41,10 @@ __all__ = [
     "rationale_form",
     "resolve",
     "route_of",
-    "source_types",
     "task_of",
 ]
 
 LabelSource = Literal["gold", "teacher", "majority", "weighted", "file"]
-RationaleAs = Literal["task", "chain", "both"]
-"""What the student learns to do with a rationale."""
 
 
 class EvaluationConfig(Section):
@@ -55,9 +53,9 @@ class EvaluationConfig(Section):
     scoring: Literal["generate", "exact", "options"] = "generate"
     """Read the answer from what the student writes, or want the label's very text as published, or take the
     option it finds likeliest."""
-    baselines: tuple[Literal["blind", "zero_shot", "label_only", "single_teacher", "teachers"], ...] = ()
-    """Runs made beside this one, for the same table; `single_teacher` is one run for each teacher, `blind`
-    learns and is examined without the questions."""
+    baselines: tuple[str, ...] = ()
+    """Runs made beside this one, for the same table: `blind` (learns and is examined without the questions),
+    `zero_shot`, `label_only`, `single_teacher` (one run for each teacher), `teachers`."""
     answer_by: Literal["auto", "answer", "chain"] = "auto"
     """How a student is asked: for the answer at once, or for a chain that ends in it; `auto`: as it was
     taught, by the chain where it was taught both."""
@@ -154,9 +152,6 @@ def _splits_of(named: Mapping[str, str], source: str) -> str:
 class Experiment(Section):
     """What every recipe is told."""
 
-    selects_in_rounds: ClassVar[bool] = False
-    """Whether the strategy chooses round by round what is asked, and not the training examples beforehand."""
-
     config_version: int = CONFIG_VERSION
     """Whose defaults hold for what is left open: 1: those of 0.1.0; left out: those that the run in `out` was
     begun with, where there is one, and else today's."""
@@ -194,6 +189,11 @@ class Experiment(Section):
         """The teachers that write rationales: those whose weight is not 0."""
         return tuple(table for table in self.teacher if table.weight > 0)
 
+    @property
+    def selects_in_rounds(self) -> bool:
+        """Whether the strategy chooses in rounds what is asked, and not the training examples beforehand."""
+        return RECIPES[self.recipe].in_rounds
+
     @field_validator("task", mode="before")
     @classmethod
     def _pick_source(cls, value: object) -> object:
@@ -219,6 +219,14 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_baselines(self) -> Experiment:
+        for name in self.evaluation.baselines:
+            known = [recipe.baseline for recipe in RECIPES.values() if recipe.baseline]
+            if name not in known:
+                raise ValueError(near_name(name, known, kind="baseline in evaluation.baselines"))
+        return self
+
+    @model_validator(mode="after")
     def _check_panel(self) -> Experiment:
         panel = [teacher.name for teacher in self.labels.panel or self.teacher]
         if len(set(panel)) < len(panel):
@@ -236,16 +244,6 @@ class Experiment(Section):
                 "name them in [[teacher]] or [[labels.panel]]"
             )
         return self
-
-
-def source_types() -> dict[str, Any]:
-    """List the kinds of sources: files, and those plugged in by installed packages.
-
-    Returns:
-        The class of each by name; its `config_type` is the table it reads.
-    """
-    entry_points = metadata.entry_points(group="tuition.sources")
-    return {"files": FileSource} | {point.name: point.load() for point in entry_points}
 
 
 def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, where: str) -> Experiment:
@@ -300,8 +298,6 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
     Returns:
         The recipe's own configuration.
     """
-    from tuition.recipes import RECIPES
-
     recipe = recipe or config.recipe
     kind = RECIPES[recipe].config_type
     evaluation: dict[str, Any] = {"baselines": ()}
@@ -309,7 +305,7 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
         # Whoever learns no rationale can be asked in one way alone.
         evaluation["answer_by"] = "auto"
     carried = {field: getattr(config, field) for field in kind.model_fields if hasattr(config, field)}
-    if config.selects_in_rounds and not kind.selects_in_rounds:
+    if config.selects_in_rounds and not RECIPES[recipe].in_rounds:
         # What chooses among the pool in rounds cannot choose beforehand; the pool itself is the same.
         selection = config.selection
         carried["selection"] = SelectionConfig(examples=selection.examples, share=selection.share)
@@ -347,7 +343,7 @@ def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:
     Returns:
         The route and its settings.
     """
-    return getattr(config, "route", "all"), getattr(config, "routing", RoutingConfig())
+    return RECIPES[config.recipe].route(config)
 
 
 def rationale_form(config: Experiment) -> RationaleAs:
@@ -359,7 +355,7 @@ def rationale_form(config: Experiment) -> RationaleAs:
     Returns:
         task, chain or both.
     """
-    return getattr(config, "rationale_as", "task")
+    return RECIPES[config.recipe].rationale_as(config)
 
 
 def dump(config: Experiment) -> str:

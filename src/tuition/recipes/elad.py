@@ -6,17 +6,25 @@ docs/recipes/elad.md holds paper and code side by side.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
+from tuition.annotation.revise import BLIND
 from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.recipes.common import open_bench
+from tuition.recipes.recipe import Recipe, Variant
 from tuition.recipes.rounds.ask import ask_round, asking_of
 from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
-from tuition.recipes.rounds.config import Elad
+from tuition.recipes.rounds.config import Allowance, Elad
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.rank import drafter, rank_pool
 from tuition.recipes.rounds.learn import student_of, train_round
+from tuition.selection import SelectionConfig
 
-__all__ = ["Elad", "elad"]
+__all__ = ["RECIPE", "Elad", "elad"]
+
+_EVERYTHING = 1_000_000_000
+"""Examples; more than any pool has."""
 
 
 def elad(config: Elad, run: Run) -> dict[str, Json]:
@@ -58,3 +66,65 @@ def elad(config: Elad, run: Run) -> dict[str, Json]:
 
         # The test split opens here, once.
         return examine_last(course, student)
+
+
+def _ablations(config: Elad) -> list[Variant]:
+    """Without its selection, its revision, one aspect of the selection; beside what asks about everything.
+
+    The whole pool has the run's cold start and then asks about all the rest at once, with the same annotator
+    and teachers. It does without `rounds.total`, and without scores, `selection.candidates` and the wrappers:
+    where everything is asked about, an order decides nothing. The last rows are those of the baselines
+    `zero_shot` and `teachers`, so that a run which has both has them once.
+    """
+    selection, strategy = config.selection, config.selection.strategy
+
+    def choosing(name: str, by: str, why_not: str) -> Variant:
+        changed = {"selection": selection.model_copy(update={"strategy": by})}
+        return Variant(name=name, changed=changed, why_not=why_not)
+
+    at_random = "the run chooses at random" if strategy == "random" else ""
+    mends_nothing = f"annotator = {config.annotator!r} revises nothing" if config.annotator in BLIND else ""
+    is_no_sum = f"selection.strategy = {strategy!r} is no sum of two scores; 'egss' is"
+    one_part = "" if strategy == "egss" else is_no_sum
+    everything = {
+        "rounds": config.rounds.model_copy(
+            update={"each": Allowance(items=_EVERYTHING), "total": Allowance()}
+        ),
+        "selection": SelectionConfig(examples=selection.examples, share=selection.share),
+    }
+    return [
+        choosing("without_selection", "random", at_random),
+        Variant(name="without_revision", changed={"annotator": "chain"}, why_not=mends_nothing),
+        choosing("intra_only", "egss_intra", one_part),
+        choosing("inter_only", "egss_inter", one_part),
+        Variant(
+            name="whole_pool",
+            changed=everything,
+            remark="upper bound: every example of the pool is asked about",
+        ),
+        Variant(
+            name="zero_shot",
+            changed={"recipe": "zero_shot", "teacher": ()},
+            remark="reference: the student as it is, nothing learnt",
+            asks=False,
+        ),
+        *(
+            Variant(
+                name=f"teacher-{table.name}",
+                changed={"recipe": "ask_teacher", "teacher": (table,)},
+                remark="reference",
+            )
+            for table in config.teacher
+        ),
+    ]
+
+
+RECIPE = Recipe(
+    config_type=Elad,
+    run=elad,
+    asks=True,
+    in_rounds=True,
+    rationale_as=attrgetter("rationale_as"),
+    shown=Elad.shown,
+    ablations=_ablations,
+)

@@ -19,20 +19,18 @@ from tuition.core.records import Json
 from tuition.core.rows import read_metrics
 from tuition.core.run import Run, run_id
 from tuition.recipes import RECIPES
-from tuition.recipes.check import why_not_without_question
 from tuition.recipes.config import Experiment, beside, dump, folder_name, resolve
-from tuition.recipes.ready import load_splits
+from tuition.recipes.recipe import Variant
 from tuition.recipes.versions import completed, kind_of
-from tuition.teachers.config import TeacherConfig
 
 __all__ = [
     "Finished",
     "baseline_configs",
     "baselines",
+    "baselines_left_out",
     "execute",
     "execute_all",
     "reread",
-    "why_not_blind",
     "within_one_budget",
 ]
 
@@ -110,28 +108,16 @@ def baseline_configs(config: Experiment) -> dict[str, Experiment]:
         config: The main run's; `evaluation.baselines` names them.
 
     Returns:
-        Configurations by row name; a recipe is no baseline of itself, and a set with open questions has no
-        row without them.
+        Configurations by row name; `baselines_left_out` says which are missing, and why.
 
     Raises:
         ConfigError: The run folder has the name of one of them, or holds something else.
     """
-    wanted = config.evaluation.baselines
     found: dict[str, Experiment] = {}
-    for name, recipe in (
-        ("blind", "without_question"),
-        ("zero_shot", "zero_shot"),
-        ("label_only", "label_only"),
-    ):
-        if name in wanted and recipe != config.recipe and not (name == "blind" and why_not_blind(config)):
-            found[recipe] = beside(config, recipe, recipe=recipe, teacher=())
-    for table in config.teacher:
-        if "single_teacher" in wanted and len(config.writers) > 1 and table in config.writers:
-            name = folder_name(f"step_by_step-{table.name}")
-            found[name] = beside(config, name, recipe="step_by_step", teacher=_with_verifier(config, table))
-        if "teachers" in wanted and config.recipe != "ask_teacher":
-            name = folder_name(f"teacher-{table.name}")
-            found[name] = beside(config, name, recipe="ask_teacher", teacher=(table,))
+    for recipe, row in _wanted(config):
+        if not row.why_not:
+            name = folder_name(row.name)
+            found[name] = beside(config, name, recipe=recipe, **row.changed)
     if Path(config.out).name in found:
         raise ConfigError(
             f"the run folder {config.out!r} is named like one of its baselines "
@@ -140,19 +126,23 @@ def baseline_configs(config: Experiment) -> dict[str, Experiment]:
     return found
 
 
-def why_not_blind(config: Experiment) -> str:
-    """Say why a run cannot have the row that learns without the questions.
+def baselines_left_out(config: Experiment) -> list[str]:
+    """Say which rows beside a run there cannot be.
 
     Args:
-        config: The main run's; its data are read where that row is wanted.
+        config: The main run's; its data are read where a row depends on them.
 
     Returns:
-        A sentence; empty where there is nothing to say.
+        Sentences.
     """
-    if "blind" not in config.evaluation.baselines:
-        return ""
-    splits, _ = load_splits(config)
-    return why_not_without_question(splits)
+    return [row.why_not for _, row in _wanted(config) if row.why_not]
+
+
+def _wanted(config: Experiment) -> list[tuple[str, Variant]]:
+    """The runs that a table wants beside a run, each with its recipe; a recipe is no baseline of itself."""
+    names = config.evaluation.baselines
+    recipes = [name for name in RECIPES if RECIPES[name].baseline in names] if names else []
+    return [(name, row) for name in recipes if name != config.recipe for row in RECIPES[name].beside(config)]
 
 
 def within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> dict[str, Experiment]:
@@ -170,16 +160,6 @@ def within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> di
     scope = config.budget.scope or run_id(Path(config.out))
     budget = config.budget.model_copy(update={"scope": scope})
     return {name: other.model_copy(update={"budget": budget}) for name, other in found.items()}
-
-
-def _with_verifier(config: Experiment, writer: TeacherConfig) -> tuple[TeacherConfig, ...]:
-    """A teacher, and beside it the one that verifies its rationales in the main run."""
-    others = [
-        table.model_copy(update={"weight": 0.0})
-        for table in config.teacher
-        if table.name == config.annotation.verify != writer.name
-    ]
-    return (writer, *others)
 
 
 def execute_all(

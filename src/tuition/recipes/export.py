@@ -11,13 +11,13 @@ from tuition.core.records import Annotation, Example
 from tuition.core.rows import read_rows
 from tuition.exchange import Exported, export_run
 from tuition.exchange.training_rows import read_terms
+from tuition.recipes import RECIPES
 from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment
 from tuition.recipes.execute import reread
 from tuition.recipes.labels.labeller import LABELS_FILE
 from tuition.recipes.labels.tally import Tally
 from tuition.recipes.ready import load_splits
-from tuition.recipes.rounds.config import Elad
 from tuition.recipes.targets import AnswerForm, answer_text, chain_targets, question_text
 
 __all__ = ["export", "taught_examples", "word"]
@@ -65,7 +65,7 @@ def taught_examples(config: Experiment, folder: Path) -> list[Example]:
     rows = [Tally.from_json(row) for row in read_rows(path)] if path.exists() else []
     labels = {row.example_id: row for row in rows if row.split == "train"}
     known = [_labelled(example, labels.get(example.id)) for example in train]
-    return config.shown(known) if isinstance(config, Elad) else known
+    return RECIPES[config.recipe].shown(config, known)
 
 
 def _labelled(example: Example, tally: Tally | None) -> Example:

@@ -8,9 +8,10 @@ from tuition.core.run import Run
 from tuition.recipes.common import finish, open_bench, train_student
 from tuition.recipes.config import Experiment
 from tuition.recipes.examine import examine, student_answers
+from tuition.recipes.recipe import Recipe, Variant
 from tuition.recipes.targets import ANSWER_PREFIX, answer_targets
 
-__all__ = ["LabelOnly", "label_only"]
+__all__ = ["RECIPE", "LabelOnly", "label_only"]
 
 
 class LabelOnly(Experiment):
@@ -41,3 +42,12 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
         student = train_student(bench, targets)
         figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
         return finish(bench, figures, student=student, objectives={"answer": len(targets)})
+
+
+RECIPE = Recipe(
+    config_type=LabelOnly,
+    run=label_only,
+    baseline="label_only",
+    beside=lambda _: [Variant(name="label_only", changed={"teacher": ()})],
+    order=30,
+)

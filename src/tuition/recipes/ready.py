@@ -14,10 +14,12 @@ from tuition.core.errors import ConfigError, DataError, TrainingError
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
 from tuition.playground import BASE_FOLDER
+from tuition.recipes import RECIPES
 from tuition.recipes.check import check_abilities, check_examination
-from tuition.recipes.config import Experiment, source_types, task_of
+from tuition.recipes.config import Experiment, task_of
 from tuition.recipes.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
 from tuition.tasks.check import Finding, check_labels, check_splits, finding
+from tuition.tasks.sources import source_types
 
 if TYPE_CHECKING:
     from tuition.student.look.reads import LookedAt
@@ -74,8 +76,6 @@ def make_ready(config: Experiment) -> Ready:
         ConfigError: The student cannot be had, or not be taught or examined as configured.
         DataError: The data cannot be used, or the student can read no question of a split.
     """
-    from tuition.recipes import RECIPES
-
     splits, findings = load_splits(config)
     check_examination(config, splits, findings)
     recipe = RECIPES[config.recipe]

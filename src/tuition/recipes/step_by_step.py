@@ -5,6 +5,7 @@ Source: Distilling Step-by-Step (arXiv 2305.02301), the one-teacher baseline of 
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -16,8 +17,9 @@ from tuition.recipes.common import open_bench
 from tuition.recipes.config import Experiment, RationaleAs
 from tuition.recipes.distil import answer_prefix, examine_learnt, objectives
 from tuition.recipes.gather import gather
+from tuition.recipes.recipe import Recipe, Variant
 
-__all__ = ["StepByStep", "step_by_step"]
+__all__ = ["RECIPE", "StepByStep", "step_by_step"]
 
 
 class StepByStep(Experiment):
@@ -67,3 +69,25 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
 
         learnt = learn(bench, loss, prefix=answer_prefix(config))
         return examine_learnt(bench, gathered, learnt, rationale_as=config.rationale_as)
+
+
+def _beside(config: Experiment) -> list[Variant]:
+    """One run a teacher that writes, each with the verifier of the main run beside its teacher."""
+    verifiers = [table for table in config.teacher if table.name == config.annotation.verify]
+    rows: list[Variant] = []
+    for writer in config.writers if len(config.writers) > 1 else ():
+        silent = (table.model_copy(update={"weight": 0.0}) for table in verifiers if table != writer)
+        rows.append(Variant(name=f"step_by_step-{writer.name}", changed={"teacher": (writer, *silent)}))
+    return rows
+
+
+RECIPE = Recipe(
+    config_type=StepByStep,
+    run=step_by_step,
+    asks=True,
+    rationale_as=attrgetter("rationale_as"),
+    baseline="single_teacher",
+    beside=_beside,
+    order=40,
+    best_of="single teacher",
+)

@@ -5,25 +5,27 @@ Source: TinyLLM (arXiv 2402.04616). docs/recipes/tinyllm.md holds paper and code
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from operator import attrgetter
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from tuition.annotation import Route, RoutingConfig
+from tuition.core.errors import ConfigError, TeacherError
 from tuition.core.records import Json, Target
 from tuition.core.run import Run
+from tuition.core.splits import Splits
 from tuition.recipes.alphas import learn
 from tuition.recipes.combine import Combine
 from tuition.recipes.common import open_bench
-from tuition.recipes.config import Experiment, RationaleAs
-from tuition.recipes.distil import (
-    answer_prefix,
-    examine_learnt,
-    objectives,
-)
+from tuition.recipes.config import Experiment, RationaleAs, folder_name
+from tuition.recipes.distil import answer_prefix, examine_learnt, objectives
 from tuition.recipes.gather import gather
+from tuition.recipes.recipe import Recipe, Variant
+from tuition.teachers import make_teacher
+from tuition.teachers.config import TeacherConfig
 
-__all__ = ["TinyLLM", "tinyllm"]
+__all__ = ["RECIPE", "TinyLLM", "tinyllm"]
 
 
 class TinyLLM(Experiment):
@@ -105,3 +107,97 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
         return examine_learnt(
             bench, gathered, learnt, rationale_as=config.rationale_as, combine=config.combine
         )
+
+
+def _check(config: TinyLLM, splits: Splits) -> None:
+    if config.alpha_grid and not splits.valid:
+        raise ConfigError(
+            "alpha_grid is chosen from on validation, and there is none; name a validation file, or set "
+            "task.valid_share above 0."
+        )
+
+
+def _ablations(config: TinyLLM) -> list[Variant]:
+    """The paper's: without in-context examples, teacher forcing, diverse teachers, and one of them."""
+    parts = {
+        "without_examples": ("examples", 0, "the run shows no examples"),
+        "without_forcing": ("forced", False, "the run shows no answers"),
+    }
+    reads = any(make_teacher(teacher).abilities.reads_prompt for teacher in config.writers)
+    recorded = "" if reads else "every teacher is recorded: the prompt changes nothing"
+    rows: list[Variant] = []
+    for name, (part, without, already) in parts.items():
+        changed = {"annotation": config.annotation.model_copy(update={part: without})}
+        has_none = getattr(config.annotation, part) == without
+        rows.append(Variant(name=name, changed=changed, why_not=already if has_none else recorded))
+    if len(config.writers) < 2:
+        return [*rows, Variant(name="without_diverse_teachers", why_not="there is one teacher")]
+    for teacher in config.writers:
+        name = folder_name(f"without_{teacher.name}")
+        if name in (*parts, "without_diverse_teachers"):
+            name = f"without_teacher_{teacher.name}"
+        # Where every teacher is asked about everything, a row with fewer of them asks nothing new.
+        changed = {"teacher": _silenced(config, {teacher.name})}
+        rows.append(Variant(name=name, changed=changed, asks=config.route != "all"))
+    return [*rows, _without_diverse_teachers(config)]
+
+
+def _without_diverse_teachers(config: TinyLLM) -> Variant:
+    """One teacher writes for all of them.
+
+    Differs: the paper does not say what stands in for diverse teachers; ours is the one of greatest weight,
+    with as many rationales an example as the run has teachers.
+    """
+    writers = config.writers
+    first = max(writers, key=lambda teacher: teacher.weight)
+    more: dict[str, Any] = {"samples": len(writers)}
+    if config.route == "all" and config.rationale_as == "task":
+        # One objective takes the place of several; else it would be the weight that changes.
+        more["weight"] = sum(teacher.weight for teacher in writers)
+    others = _silenced(config, {teacher.name for teacher in writers} - {first.name})
+    return Variant(
+        name="without_diverse_teachers",
+        changed={
+            "teacher": tuple(
+                teacher.model_copy(update=more) if teacher.name == first.name else teacher
+                for teacher in others
+            )
+        },
+        why_not=_why_not_more(first, len(writers)),
+        remark="our reading: all rationales from one teacher, as many as before",
+    )
+
+
+def _silenced(config: TinyLLM, names: set[str]) -> tuple[TeacherConfig, ...]:
+    """Take teachers out; one that also judges or verifies stays for that and writes no rationales."""
+    others = {config.annotation.verify, config.routing.judge}
+    return tuple(
+        teacher.model_copy(update={"weight": 0.0}) if teacher.name in names else teacher
+        for teacher in config.teacher
+        if teacher.name not in names - others
+    )
+
+
+def _why_not_more(table: TeacherConfig, wanted: int) -> str:
+    try:
+        teacher = make_teacher(table.model_copy(update={"samples": wanted}))
+    except TeacherError as error:
+        return str(error)
+    kept = getattr(teacher, "samples", wanted)
+    if kept < wanted:
+        return f"{table.name} is recorded with {kept} of {wanted} rationales an example"
+    if table.temperature == 0:
+        return f"{table.name} answers at temperature 0, so further rationales would be copies"
+    return ""
+
+
+RECIPE = Recipe(
+    config_type=TinyLLM,
+    run=tinyllm,
+    asks=True,
+    route=attrgetter("route", "routing"),
+    rationale_as=attrgetter("rationale_as"),
+    check=_check,
+    ablations=_ablations,
+    order=50,
+)

@@ -7,13 +7,12 @@ it; where a default changes, or cannot be so, the table here has what held befor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuition.core.config import complete
 from tuition.core.errors import ConfigError, near_name
-
-if TYPE_CHECKING:
-    from tuition.recipes.config import Experiment
+from tuition.recipes import RECIPES
+from tuition.tasks.sources import source_types
 
 __all__ = ["CHANGED", "CONFIG_VERSION", "completed", "kind_of"]
 
@@ -38,9 +37,6 @@ def completed(tables: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     Raises:
         ConfigError: The recipe or the version is unknown.
     """
-    # Not above: what the tables of a run are is defined by means of this module.
-    from tuition.recipes.config import source_types
-
     version = tables.get("config_version", 1)
     if not isinstance(version, int):
         raise ConfigError(f"{where}: config_version is {version!r}; it is a whole number, or left out.")
@@ -52,7 +48,7 @@ def completed(tables: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     return whole
 
 
-def kind_of(tables: Mapping[str, Any], *, where: str) -> type[Experiment]:
+def kind_of(tables: Mapping[str, Any], *, where: str) -> type[Any]:
     """Find the configuration of the recipe that tables name.
 
     Args:
@@ -60,13 +56,11 @@ def kind_of(tables: Mapping[str, Any], *, where: str) -> type[Experiment]:
         where: For errors, such as the file's name.
 
     Returns:
-        The recipe's own section.
+        The recipe's own `Experiment`.
 
     Raises:
         ConfigError: The recipe is unknown, or none is named.
     """
-    from tuition.recipes import RECIPES
-
     name = tables.get("recipe")
     if not isinstance(name, str):
         raise ConfigError(f"{where}: `recipe` is missing; one of {', '.join(sorted(RECIPES))}.")

@@ -15,9 +15,11 @@ from tuition.recipes.check import why_not_without_question
 from tuition.recipes.common import finish, open_bench, train_student
 from tuition.recipes.config import Experiment
 from tuition.recipes.examine import examine, student_answers
+from tuition.recipes.ready import load_splits
+from tuition.recipes.recipe import Recipe, Variant
 from tuition.recipes.targets import ANSWER_PREFIX, answer_targets
 
-__all__ = ["WithoutQuestion", "without_question"]
+__all__ = ["RECIPE", "WithoutQuestion", "without_question"]
 
 
 class WithoutQuestion(Experiment):
@@ -61,3 +63,18 @@ def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
 
 def _bare(examples: Sequence[Example]) -> list[Example]:
     return [dataclasses.replace(example, question="", context="") for example in examples]
+
+
+def _beside(config: Experiment) -> list[Variant]:
+    reason = why_not_without_question(load_splits(config)[0])
+    return [Variant(name="without_question", changed={"teacher": ()}, why_not=reason)]
+
+
+RECIPE = Recipe(
+    config_type=WithoutQuestion,
+    run=without_question,
+    baseline="blind",
+    beside=_beside,
+    order=10,
+    remark="needs no question",
+)

@@ -7,9 +7,10 @@ from tuition.core.run import Run
 from tuition.recipes.common import finish, open_bench, train_student
 from tuition.recipes.config import Experiment
 from tuition.recipes.examine import examine, student_answers
+from tuition.recipes.recipe import Recipe, Variant
 from tuition.recipes.targets import ANSWER_PREFIX
 
-__all__ = ["ZeroShot", "zero_shot"]
+__all__ = ["RECIPE", "ZeroShot", "zero_shot"]
 
 
 class ZeroShot(Experiment):
@@ -30,3 +31,13 @@ def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
         student = train_student(bench, [])
         figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
         return finish(bench, figures, student=student)
+
+
+RECIPE = Recipe(
+    config_type=ZeroShot,
+    run=zero_shot,
+    baseline="zero_shot",
+    beside=lambda _: [Variant(name="zero_shot", changed={"teacher": ()})],
+    order=20,
+    learns=False,
+)

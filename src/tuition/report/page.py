@@ -5,6 +5,7 @@ No script, no link; everything a model wrote is escaped.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tuition.core.rows import read_metrics, read_rows
 from tuition.core.texts.visible import visible
 from tuition.report.active import Table, calibration_table, rounds_table
 from tuition.report.chart import folder_chart
-from tuition.report.rows import money, read_json, rows_of, run_folders
+from tuition.report.rows import Standing, money, read_json, rows_of, run_folders
 
 __all__ = ["write_page"]
 
@@ -23,11 +24,12 @@ _ITEMS_SHOWN = 12
 """Answers shown in full for each run, spread evenly over its split."""
 
 
-def write_page(folder: Path) -> Path:
+def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
     """Write `report.html` into a folder of runs; with a chart where one has rounds, and matplotlib is there.
 
     Args:
         folder: A run folder, or one that holds some.
+        recipes: By name, such as `tuition.recipes.RECIPES`.
 
     Returns:
         The page's path.
@@ -39,7 +41,7 @@ def write_page(folder: Path) -> Path:
     environment.filters["usd"] = money
     text = environment.get_template("page.html.jinja").render(
         title=folder.resolve().name,
-        rows=rows_of(folder),
+        rows=rows_of(folder, recipes),
         runs=runs,
         chart=chart,
         without_chart=without_chart,

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tuition.core.errors import DataError
 from tuition.core.records import Record
 from tuition.core.rows import read_metrics
 
-__all__ = ["Row", "graded_by", "money", "read_json", "rows_of", "run_folders"]
+__all__ = ["Row", "Standing", "graded_by", "money", "read_json", "rows_of", "run_folders"]
 
-_ORDER = {
-    "rule": 0,
-    "without_question": 1,
-    "zero_shot": 2,
-    "label_only": 3,
-    "step_by_step": 4,
-    "tinyllm": 5,
-    "ask_teacher": 9,
-}
-"""Where a recipe's rows stand; an unknown recipe stands among the students."""
+_UNKNOWN = 60
+"""Where the rows of a recipe stand that is not installed: among the students."""
 
 _RULES = {
     "longest_option": "; no answer where there are no options",
     "frequent_position": "; no answer where there are no options",
 }
 """What a reader must know of a rule."""
+
+
+class Standing(Protocol):
+    """What a table asks of a recipe; a recipe declares it."""
+
+    @property
+    def order(self) -> int:
+        """Rows stand by rising order, then by name."""
+        ...
+
+    @property
+    def remark(self) -> str:
+        """Stands beside each of its rows."""
+        ...
+
+    @property
+    def learns(self) -> bool:
+        """Whether its student is to be trained."""
+        ...
+
+    @property
+    def best_of(self) -> str:
+        """Of several of its rows the best on validation is marked so; empty: none is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,30 +149,39 @@ def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def rows_of(folder: Path) -> list[Row]:
+def rows_of(folder: Path, recipes: Mapping[str, Standing]) -> list[Row]:
     """Make the result table of a run and what stands beside it.
 
     Args:
         folder: A run folder, or one that holds some; `comparisons.json` in it adds the paired differences.
+        recipes: By name, such as `tuition.recipes.RECIPES`.
 
     Returns:
-        Rules that need no question first, then the students, then the teachers.
+        Rules that need no question first, then the rows in the order of their recipes.
     """
     runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
     differences = read_json(folder / "comparisons.json")
     # A teacher may have answered nothing on test; that must not take the students' result away.
     students = [metrics for metrics in runs.values() if metrics["student"]] or list(runs.values())
     split = "test" if all(metrics["test"] for metrics in students) else "valid"
+    known = {name: recipes.get(name) for name in {metrics["recipe"] for metrics in runs.values()}}
     rows = [
-        _row(name, metrics, split=split, difference=differences.get(name, {}))
+        _row(
+            name, metrics, split=split, difference=differences.get(name, {}), recipe=known[metrics["recipe"]]
+        )
         for name, metrics in runs.items()
         if metrics[split]
     ]
-    rows.sort(key=lambda row: (_ORDER.get(row.recipe, 6), row.name))
-    return _rules(runs, split) + _mark_best_single(rows, runs)
+    orders = {name: _UNKNOWN if recipe is None else recipe.order for name, recipe in known.items()}
+    rows.sort(key=lambda row: (orders[row.recipe], row.name))
+    best = {name: mark for recipe in known.items() for name, mark in _best(rows, runs, recipe)}
+    marked = (replace(row, remark="; ".join(filter(None, (row.remark, best.get(row.name))))) for row in rows)
+    return [*_rules(runs, split), *marked]
 
 
-def _row(name: str, metrics: dict[str, Any], *, split: str, difference: dict[str, Any]) -> Row:
+def _row(
+    name: str, metrics: dict[str, Any], *, split: str, difference: dict[str, Any], recipe: Standing | None
+) -> Row:
     figures, spend = metrics[split], metrics["spend"]
     return Row(
         name=name,
@@ -173,7 +199,7 @@ def _row(name: str, metrics: dict[str, Any], *, split: str, difference: dict[str
         difference=difference.get("difference"),
         difference_low=(difference.get("ci95") or [None, None])[0],
         difference_high=(difference.get("ci95") or [None, None])[1],
-        remark="; ".join([*_label_remarks(metrics, split), *_remarks(metrics, difference)]),
+        remark="; ".join([*_label_remarks(metrics, split), *_remarks(metrics, difference, recipe)]),
     )
 
 
@@ -195,9 +221,8 @@ def _label_remarks(metrics: dict[str, Any], split: str) -> list[str]:
     return remarks
 
 
-def _remarks(metrics: dict[str, Any], difference: dict[str, Any]) -> list[str]:
-    remarks = []
-    remarks += [difference[kind] for kind in ("refused", "warning") if difference.get(kind)]
+def _remarks(metrics: dict[str, Any], difference: dict[str, Any], recipe: Standing | None) -> list[str]:
+    remarks = [difference[kind] for kind in ("refused", "warning") if difference.get(kind)]
     if len(metrics.get("readers", ())) > 1:
         remarks.append(f"read by {', then by '.join(metrics['readers'])}")
     if metrics.get("is_simulated") or (metrics.get("labels") or {}).get("is_simulated"):
@@ -206,13 +231,10 @@ def _remarks(metrics: dict[str, Any], difference: dict[str, Any]) -> list[str]:
         )
     if metrics.get("saw_answers"):
         remarks.append("recorded with the gold answer in the prompt")
-    if metrics["recipe"] == "without_question":
-        remarks.append("needs no question")
-    if (
-        metrics["student"]
-        and metrics["recipe"] != "zero_shot"
-        and not metrics["student"].get("is_trained", True)
-    ):
+    if recipe and recipe.remark:
+        remarks.append(recipe.remark)
+    is_to_learn = recipe is None or recipe.learns
+    if is_to_learn and metrics["student"] and not metrics["student"].get("is_trained", True):
         remarks.append("not trained")
     if metrics.get("answer_by", metrics.get("rationale_as")) == "chain":
         remarks.append("explains, then answers")
@@ -248,16 +270,13 @@ def _rules(runs: dict[str, dict[str, Any]], split: str) -> list[Row]:
     ]
 
 
-def _mark_best_single(rows: list[Row], runs: dict[str, dict[str, Any]]) -> list[Row]:
-    """Say which one-teacher student came out best on validation, as a remark."""
-    single = [row.name for row in rows if row.recipe == "step_by_step" and runs[row.name]["valid"]]
-    if len(single) < 2:
-        return rows
-    best = max(single, key=lambda name: runs[name]["valid"]["accuracy"])
-    mark = "best single teacher by validation"
-    return [
-        replace(row, remark="; ".join(part for part in (row.remark, mark) if part))
-        if row.name == best
-        else row
-        for row in rows
-    ]
+def _best(
+    rows: list[Row], runs: dict[str, dict[str, Any]], recipe: tuple[str, Standing | None]
+) -> list[tuple[str, str]]:
+    """The row of a recipe that did best on validation, where there are several, and how it is marked."""
+    name, standing = recipe
+    own = [row.name for row in rows if row.recipe == name and runs[row.name]["valid"]]
+    if standing is None or not standing.best_of or len(own) < 2:
+        return []
+    best = max(own, key=lambda row: runs[row]["valid"]["accuracy"])
+    return [(best, f"best {standing.best_of} by validation")]

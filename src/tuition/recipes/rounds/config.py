@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -117,8 +117,6 @@ class ExplanationConfig(Section):
 
 class Elad(Experiment):
     """Configuration of `elad`."""
-
-    selects_in_rounds: ClassVar[bool] = True
 
     selection: SelectionConfig = SelectionConfig(strategy=_STRATEGY)
     """What to ask next; `examples` or `share` take a random part of the training split for the pool."""

@@ -10,10 +10,10 @@ from tuition.core.protocols import Learner, Pool, StepChecker
 from tuition.core.records import Evidence, EvidenceKind, Example, Grade, Json, Prediction
 from tuition.core.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
-from tuition.recipes.config import source_types
 from tuition.recipes.rounds.course import Course
 from tuition.recipes.rounds.doubt.rank import explained
 from tuition.selection import STRATEGIES, SelectionConfig, needs_of, scores_of
+from tuition.tasks.sources import source_types
 
 __all__ = ["calibrate"]
 

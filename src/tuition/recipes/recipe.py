@@ -1,0 +1,93 @@
+"""What others need to know of a recipe: declared beside it, in its own file. Knows no recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tuition.annotation.route import Route, RoutingConfig
+from tuition.core.records import Example, Json
+from tuition.core.run import Run
+from tuition.core.splits import Splits
+
+__all__ = ["RationaleAs", "Recipe", "Variant"]
+
+RationaleAs = Literal["task", "chain", "both"]
+"""What the student learns to do with a rationale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A run beside another, the same but for what is changed."""
+
+    name: str
+    """Of its row and its folder."""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the configuration; `recipe` may be one of them."""
+    why_not: str = ""
+    """Why there is no such row; empty: there is one."""
+    remark: str = ""
+    """What a reader must know of the row."""
+    asks: bool = True
+    """Whether it may ask something that the main run does not ask."""
+
+
+def _everybody(_config: Any) -> tuple[Route, RoutingConfig]:
+    return "all", RoutingConfig()
+
+
+def _a_task(_config: Any) -> RationaleAs:
+    return "task"
+
+
+def _none(_config: Any) -> Sequence[Variant]:
+    return ()
+
+
+def _as_it_is(_config: Any, pool: Sequence[Example]) -> list[Example]:
+    return list(pool)
+
+
+def _accept(_config: Any, _splits: Splits) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A method: its configuration, the function that runs it, and facts for what works with every recipe."""
+
+    config_type: type[Any]
+    """The configuration it reads, an `Experiment`."""
+    run: Callable[[Any, Run], dict[str, Json]]
+
+    asks: bool = False
+    """Whether teachers write rationales for the training examples."""
+    in_rounds: bool = False
+    """Whether the strategy chooses in rounds what is asked, and not the training examples beforehand."""
+    has_student: bool = True
+    """Whether a student is trained or examined."""
+    route: Callable[[Any], tuple[Route, RoutingConfig]] = _everybody
+    """Whom its configuration asks about an example."""
+    rationale_as: Callable[[Any], RationaleAs] = _a_task
+    """What its configuration teaches the student to do with a rationale."""
+    shown: Callable[[Any, Sequence[Example]], list[Example]] = _as_it_is
+    """The pool as teachers and student may see it, such as without its labels."""
+    check: Callable[[Any, Splits], None] = _accept
+    """Raises `ConfigError` or `DataError`, before anything is asked, where it cannot work with the data."""
+
+    baseline: str = ""
+    """By which name `evaluation.baselines` wants it beside another run; empty: it is no baseline."""
+    beside: Callable[[Any], Sequence[Variant]] = _none
+    """As a baseline: its runs beside one of another configuration."""
+    ablations: Callable[[Any], Sequence[Variant]] | None = None
+    """The runs without one part of a configuration of its own; None: it cannot be taken apart."""
+
+    order: int = 60
+    """Its rows stand in tables by rising order: students from 10 on, teachers from 90 on."""
+    remark: str = ""
+    """Stands beside each of its rows."""
+    learns: bool = True
+    """Whether its student is to be trained; a row says so where one was not."""
+    best_of: str = ""
+    """Of several of its rows the best on validation is marked so, such as `single teacher`."""
