@@ -1,6 +1,7 @@
 """The house rules: which way imports fall, how long things may be, what is public and documented."""
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -12,6 +13,10 @@ import pytest
 
 import tuition
 from tuition.core.config import Section
+from tuition.recipes import RECIPES
+from tuition.recipes.config import Experiment
+from tuition.selection import STRATEGIES
+from tuition.tasks import TASKS
 
 ROOT = Path(tuition.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -96,7 +101,8 @@ class TestEveryFile:
     def test_it_keeps_the_limits(self, path):
         text = path.read_text()
         source, tree = text.splitlines(), ast.parse(text)
-        assert len(source) <= (250 if room_of(path) == "recipes" and path.stem in RECIPE_FILES else 400)
+        recipes = {Path(inspect.getfile(recipe.run)) for recipe in RECIPES.values()}
+        assert len(source) <= (250 if path in recipes else 400)
         for node in functions(tree):
             assert code_lines(node, source) <= 60, f"{node.name} is too long"
             assert nesting(node) <= 3, f"{node.name} is nested too deeply"
@@ -113,20 +119,43 @@ class TestEveryFile:
             assert node.returns is not None, f"{node.name} has no return annotation"
 
 
-RECIPE_FILES = (
-    "tinyllm",
-    "step_by_step",
-    "label_only",
-    "zero_shot",
-    "without_question",
-    "ask_teacher",
-)
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+class TestEveryRecipe:
+    def test_it_imports_no_other(self, recipe):
+        others = {other.run.__module__ for other in RECIPES.values()} - {recipe.run.__module__}
+        assert not others & imported(ast.parse(Path(inspect.getfile(recipe.run)).read_text()))
+
+    def test_nobody_asks_whether_a_configuration_is_its_own(self, recipe):
+        own = {Path(inspect.getfile(part)) for part in (recipe.run, recipe.config_type)}
+        for path in set(FILES) - own - BEFORE_THE_DRY_RUN:
+            for call in calls(path, "isinstance", "issubclass"):
+                assert recipe.config_type.__name__ not in ast.unparse(call.args[1]), f"{path}: {call.lineno}"
+
+    def test_nobody_guesses_at_what_it_declares(self, recipe):
+        declared = recipe.config_type.model_fields.keys() - Experiment.model_fields.keys()
+        for path in FILES:
+            for call in calls(path, "getattr", "hasattr"):
+                of, name = ast.unparse(call.args[0]), getattr(call.args[1], "value", None)
+                is_guess = of.split(".")[-1] == "config" and name in declared
+                assert not is_guess, f"{path}, line {call.lineno}: {ast.unparse(call)}"
 
 
-def test_no_recipe_imports_another():
-    for stem in RECIPE_FILES:
-        others = {f"tuition.recipes.{other}" for other in RECIPE_FILES if other != stem}
-        assert not others & imported(ast.parse((ROOT / "recipes" / f"{stem}.py").read_text()))
+BEFORE_THE_DRY_RUN = {ROOT / "recipes" / "plan" / "plan.py"}
+"""Until a plan is a dry run, planning knows the recipe that selects in rounds."""
+
+
+@functools.cache
+def calls(path: Path, *names: str) -> list[ast.Call]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in names]
+
+
+def test_contract_tests_name_no_entry_of_a_list():
+    listed = {*RECIPES, *STRATEGIES, *TASKS}
+    for path in sorted((Path(__file__).parent / "contract").glob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = node.value if isinstance(node, ast.Constant) else None
+            assert name not in listed, f"{path.name}, line {node.lineno} names {name!r}"
 
 
 def test_folders_stay_small():
