@@ -1,6 +1,6 @@
 import json
 
-from tuition.cli.show import per_cent, print_ablation, print_json, print_rows, print_table, progress_bars, say
+from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
 from tuition.report import Row
 
 PLAIN = {"split": "test", "n": 10, "accuracy": 0.5, "low": 0.25, "high": 0.75, "unreadable": 0.1}
@@ -64,19 +64,3 @@ def test_labels_have_a_column_where_not_all_are_gold(capsys):
     assert "weighted" in out
     print_rows("title", [row("a")])
     assert "labels" not in capsys.readouterr().out
-
-
-def test_a_share_has_its_interval_and_a_zero_no_sign():
-    assert per_cent(0.5, (0.25, 0.75)) == "50.0 [25.0, 75.0]"
-    assert per_cent(-0.0, (-0.0004, 0.1), sign="+") == "+0.0 [+0.0, +10.0]"
-    assert per_cent(None, None) == per_cent(0.5, (None, None)) == ""
-
-
-def test_an_ablation_holds_every_row_against_the_first(capsys):
-    whole = {"name": "run", "split": "test", "n": 6, "labels": "gold", "accuracy": 0.5, "ci95": [0.25, 0.75]}
-    whole |= {"difference": None, "difference_ci95": None, "p": None, "usd": 0.125, "remark": ""}
-    less = {**whole, "name": "without_ada", "difference": -0.0, "difference_ci95": [-0.5, 0.5], "p": 1.0}
-    print_ablation("parts", [whole, less])
-    first, second = [line for line in capsys.readouterr().out.splitlines() if "gold" in line]
-    assert "50.0 [25.0, 75.0]" in first and "$0.1250" in first and "+" not in first
-    assert "+0.0 [-50.0, +50.0]" in second and "1.000" in second

@@ -17,11 +17,12 @@ def test_the_card_names_recipe_seed_student_and_configuration(run):
 
 def test_the_card_has_the_interval_and_the_unreadable_share(run):
     text = card(run("one", test=0.6))
-    assert "test: 60.0% right of 10 (95 % interval 40.0% to 80.0%), 10.0% unreadable; labels: gold" in text
+    assert "| split | items | labels | reader | right % | unreadable % |" in text
+    assert "| test | 10 | gold | mixed | 60.0 [40.0, 80.0] | 10.0 |" in text
 
 
 def test_a_missing_split_is_called_missing(run):
-    assert "- test: the task has no such split" in card(run("one", test=None))
+    assert "The task has no test split." in card(run("one", test=None))
 
 
 def test_licences_travel_and_their_absence_is_said(run):
@@ -47,8 +48,8 @@ def test_the_card_names_the_labels_of_a_panel(run):
     (folder / "metrics.json").write_text(json.dumps(metrics))
     text = card(folder)
     assert "training examples: 20; labels: 1,200 gold, 20 weighted" in text
-    assert "unreadable; labels: weighted labels of ada, bela, not gold" in text
-    assert "valid: 50.0% right of 10 (95 % interval 30.0% to 70.0%), 10.0% unreadable; labels: gold" in text
+    assert "| test | 10 | weighted labels of ada, bela, not gold | mixed | 50.0 [30.0, 70.0] | 10.0 |" in text
+    assert "| valid | 10 | gold | mixed | 50.0 [30.0, 70.0] | 10.0 |" in text
 
 
 def test_names_and_licences_command_nothing(run):

@@ -81,7 +81,7 @@ def test_the_interval_and_the_gain_are_shown(run):
     (folder / "comparisons.json").write_text(json.dumps(found))
     text = page(folder)
     assert 'title="40.0 to 80.0"' in text
-    assert "+12.5 <small>[-5.0, +30.0]</small>" in text
+    assert '<td class="n">+12.5 [-5.0, +30.0]' in text
 
 
 def test_the_health_of_the_rationales_is_shown_by_check(run):

@@ -15,7 +15,6 @@ from tuition.cli.show import (
     Json,
     Settings,
     answer,
-    per_cent,
     print_rows,
     print_table,
     resolved,
@@ -71,6 +70,7 @@ def show_table(folder: Path) -> None:
 def compare(left: Folder, right: Folder, json: Json = False) -> None:
     """Compare two runs on the same items."""
     from tuition.recipes.compare import compare_runs
+    from tuition.report import per_cent
 
     found: Any = compare_runs(left, right)
     answer(found)
@@ -169,22 +169,14 @@ def curve(
 def show_courses(folder: Path) -> Path | None:
     """Show what runs in rounds reached for their money, and draw it; None: nothing to draw, or no library."""
     from tuition.core.rows import read_metrics
-    from tuition.report import money, run_folders
+    from tuition.report import run_folders
     from tuition.report.chart import folder_chart, write_chart
+    from tuition.report.columns import ROUNDS, lay_out
 
     for name, path in run_folders(folder).items():
-        rounds = read_metrics(path).get("rounds") or []
-        rows = [
-            {
-                "round": row["round"],
-                "asked": row["asked"],
-                "cost so far": money(row["usd"]),
-                "right on valid %": per_cent(row["valid_accuracy"], row["ci95"]),
-            }
-            for row in rounds
-        ]
-        if rows:
-            print_table(f"{name}: what each round reached, and what it had cost by then", rows)
+        if rounds := read_metrics(path).get("rounds"):
+            title = f"{name}: what each round reached, and what it had cost by then"
+            print_table(title, lay_out(rounds, ROUNDS).shown)
     try:
         chart = folder_chart(folder)
     except MissingExtra as error:
@@ -196,7 +188,7 @@ def show_courses(folder: Path) -> Path | None:
 
 
 def _row(setting: Setting, *, at: float | None) -> dict[str, object]:
-    from tuition.report import money
+    from tuition.report import money, per_cent
 
     curve = setting.curve
     reached = "never" if setting.usd_to_reach is None else money(setting.usd_to_reach)

@@ -19,7 +19,7 @@ from tuition.cli.show import (
     Settings,
     Yes,
     answer,
-    print_ablation,
+    print_table,
     progress_bars,
     resolved,
     say,
@@ -115,6 +115,7 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
     from tuition.cli.check import say_left_out
     from tuition.recipes.ablate import ablation_table, ablations, new_calls
     from tuition.recipes.execute import baselines
+    from tuition.report.columns import ABLATION, lay_out
 
     out = Path(config.out)
     parts = ablations(config) if is_ablated else {}
@@ -131,7 +132,8 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
     answer({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
     look.show_table(out)
     if ablation:
-        print_ablation(f"{out}: without one part at a time, against {out.name}", ablation)
+        title = f"{out}: without one part at a time, against {out.name}"
+        print_table(title, lay_out(ablation, ABLATION).shown)
     say_left_out(config, is_ablated=is_ablated)
     say(f"{_what_was_done(out, finished)} Next: {typed('show', out)}")
     missing = [name for name in {**configs, **parts} if name not in finished]

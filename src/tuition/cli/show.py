@@ -13,7 +13,7 @@ import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -38,8 +38,6 @@ __all__ = [
     "Yes",
     "answer",
     "answer_in_json",
-    "per_cent",
-    "print_ablation",
     "print_json",
     "print_rows",
     "print_table",
@@ -129,26 +127,14 @@ def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
 
 def print_rows(title: str, rows: list[Row]) -> None:
     """Print a result table: accuracies in per cent, money in dollars."""
-    from tuition.report import money
+    from tuition.report.columns import RESULTS, lay_out
 
-    names_labels = any(row.label_source != "gold" for row in rows)
     readers = {row.reader for row in rows}
-    shown = [
-        {
-            "row": row.name,
-            "items": row.n,
-            **({"labels": row.label_source} if names_labels else {}),
-            **({"reader": row.reader} if len(readers) != 1 else {}),
-            "right %": per_cent(row.accuracy, (row.low, row.high)),
-            "unreadable %": f"{100 * row.unreadable:.1f}",
-            "over label_only": per_cent(row.difference, (row.difference_low, row.difference_high), sign="+"),
-            "cost": money(row.usd),
-            "paid": money(row.paid_usd),
-            "remark": row.remark,
-        }
-        for row in rows
-    ]
-    print_table(f"{title}, read by {readers.pop()}" if len(readers) == 1 else title, shown)
+    without = {"split"}
+    without |= {"label_source"} if all(row.label_source == "gold" for row in rows) else set()
+    without |= {"reader"} if len(readers) == 1 else set()
+    table = lay_out([row.to_json() for row in rows], RESULTS, without=without)
+    print_table(f"{title}, read by {readers.pop()}" if len(readers) == 1 else title, table.shown)
 
 
 class _Screen:
@@ -177,34 +163,3 @@ def progress_bars() -> Generator[Listener]:
 
 def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)
-
-
-def print_ablation(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print the worth of each part of a run: shares in per cent, differences in points."""
-    from tuition.report import money
-
-    print_table(
-        title,
-        [
-            {
-                **{name: row[name] for name in ("name", "split", "n", "labels")},
-                "right %": per_cent(row["accuracy"], row["ci95"]),
-                "over the main run": per_cent(row["difference"], row["difference_ci95"], sign="+"),
-                "p": "" if row["p"] is None else f"{row['p']:.3f}",
-                "cost": money(row["usd"]),
-                "remark": row["remark"],
-            }
-            for row in rows
-        ],
-    )
-
-
-def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: str = "") -> str:
-    """Write a share, or with `sign="+"` a difference, with its interval, such as `41.0 [38.2, 44.1]`.
-
-    Empty where something is missing.
-    """
-    numbers = (share, *(ends or (None,)))
-    # A zero has no sign.
-    told = [f"{round(100 * number, 1) + 0.0:{sign}.1f}" for number in numbers if number is not None]
-    return f"{told[0]} [{told[1]}, {told[2]}]" if len(told) == 3 else ""

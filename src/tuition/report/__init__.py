@@ -6,8 +6,20 @@ Reads what a run wrote; computes no result.
 from __future__ import annotations
 
 from tuition.report.card import write_card
+from tuition.report.columns import lay_out, money, per_cent
 from tuition.report.openings import openings
 from tuition.report.page import write_page
-from tuition.report.rows import Row, Standing, money, rows_of, run_folders
+from tuition.report.rows import Row, Standing, rows_of, run_folders
 
-__all__ = ["Row", "Standing", "money", "openings", "rows_of", "run_folders", "write_card", "write_page"]
+__all__ = [
+    "Row",
+    "Standing",
+    "lay_out",
+    "money",
+    "openings",
+    "per_cent",
+    "rows_of",
+    "run_folders",
+    "write_card",
+    "write_page",
+]

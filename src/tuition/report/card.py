@@ -8,7 +8,8 @@ from typing import Any
 from tuition.core.config import read_toml
 from tuition.core.rows import read_metrics
 from tuition.core.texts.visible import visible
-from tuition.report.rows import graded_by, money
+from tuition.report.columns import RESULTS, lay_out, money
+from tuition.report.rows import graded_by
 
 __all__ = ["write_card"]
 
@@ -68,22 +69,33 @@ def _listed(objectives: dict[str, int]) -> str:
 
 
 def _result_lines(metrics: dict[str, Any]) -> list[str]:
-    lines = ["## Result", ""]
-    for split in ("valid", "test"):
-        figures = metrics[split]
-        if figures is None:
-            lines.append(f"- {split}: the task has no such split")
-            continue
-        low, high = figures["ci95"]
-        lines.append(
-            f"- {split}: {figures['accuracy']:.1%} right of {figures['n']} (95 % interval {low:.1%} to "
-            f"{high:.1%}), {figures['unreadable']:.1%} unreadable; labels: "
-            f"{graded_by(metrics, split) or figures['label_source']}; read by `{figures['reader']}`"
-        )
+    found = {split: metrics[split] for split in ("valid", "test")}
+    rows = [
+        {
+            **figures,
+            "split": split,
+            "label_source": graded_by(metrics, split) or figures["label_source"],
+            "low": figures["ci95"][0],
+            "high": figures["ci95"][1],
+        }
+        for split, figures in found.items()
+        if figures
+    ]
+    table = lay_out(rows, RESULTS)
     spend = metrics["spend"]
     simulated = " (simulated: the teachers are programs)" if metrics.get("is_simulated") else ""
     used, paid = money(spend["usd"]), money(spend["paid_usd"])
-    return [*lines, f"- cost of the answers used: {used}; newly paid: {paid}{simulated}", ""]
+    return [
+        "## Result",
+        "",
+        *(f"| {' | '.join(cells)} |" for cells in (table.heads, ["---"] * len(table.heads), *table.rows)),
+        "",
+        "Intervals are 95 % over items.",
+        *(f"The task has no {split} split." for split, figures in found.items() if not figures),
+        "",
+        f"- cost of the answers used: {used}; newly paid: {paid}{simulated}",
+        "",
+    ]
 
 
 def _teacher_lines(config: dict[str, Any]) -> list[str]:

@@ -47,33 +47,15 @@ class Line(Record):
 
 
 def curve_title(split: str, *, is_simulated: bool) -> str:
-    """Say what a chart shows.
-
-    Args:
-        split: What the accuracy was measured on.
-        is_simulated: Whether any run's money is play money.
-
-    Returns:
-        A title.
-    """
+    """Say what a chart shows; simulated where any run's money is play money."""
     return f"Accuracy on {split} against money" + (" (simulated)" if is_simulated else "")
 
 
 def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid") -> str:
-    """Draw curves of accuracy against money, with bands for their intervals.
+    """Draw curves of accuracy against money, with bands for their intervals, in the order of the legend.
 
-    Args:
-        lines: In the order of the legend.
-        title: Stands above; empty: none.
-        split: What the accuracy was measured on, for the axis.
-
-    Returns:
-        One `<svg>` element, to be written to a file or put into a page as it is; equal lines give equal text.
-        Names are escaped.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-        ValueError: There are no lines.
+    The `<svg>` element may be written to a file or put into a page as it is: names are escaped. Equal lines
+    give equal text.
     """
     if not lines:
         raise ValueError("there is no line to draw; give at least one")
@@ -113,14 +95,9 @@ def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid")
 
 
 def lines_of(runs: Mapping[str, Mapping[str, Any]]) -> list[Line]:
-    """Lay out what runs in rounds reached on validation for their money, and the other students beside them.
+    """Lay out what runs in rounds reached on validation for their money, then the other students as marks.
 
-    Args:
-        runs: The metrics of each by name.
-
-    Returns:
-        A line a run in rounds, then a mark a student without; a run of unknown price, or without figures on
-        validation, is left out. Empty: no run has a line.
+    A run of unknown price, or without figures on validation, is left out; without rounds there are no lines.
     """
     found = {name: _points(metrics) for name, metrics in runs.items() if metrics["student"]}
     courses = [name for name in found if runs[name].get("rounds") and found[name]]
@@ -148,18 +125,7 @@ def _line(name: str, points: Sequence[tuple[float, float, float, float]]) -> Lin
 
 
 def folder_chart(folder: Path) -> str | None:
-    """Draw what the runs of a folder reached on validation for how much money.
-
-    Args:
-        folder: A run folder, or one that holds some.
-
-    Returns:
-        One `<svg>` element, as of `curve_chart`; None: no run in it has rounds of known price.
-
-    Raises:
-        DataError: There is no finished run.
-        MissingExtra: There is something to draw, and matplotlib is not installed.
-    """
+    """Draw what the runs of a folder reached on validation for how much money; None: none has rounds."""
     runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
     lines = lines_of(runs)
     if not lines:
@@ -169,19 +135,7 @@ def folder_chart(folder: Path) -> str | None:
 
 
 def write_chart(path: Path, chart: str, *, title: str) -> Path:
-    """Write a chart to a file, as an image or as a page of its own.
-
-    Args:
-        path: Ends in `.svg` or `.html`; a file that is there is replaced.
-        chart: From `curve_chart`.
-        title: Of the page.
-
-    Returns:
-        The path.
-
-    Raises:
-        ConfigError: The path ends in something else.
-    """
+    """Write a chart to a file, as an image (`.svg`) or as a page of its own (`.html`)."""
     if path.suffix not in _SUFFIXES:
         raise ConfigError(f"{str(path)!r} ends in {path.suffix!r}; a chart is {' or '.join(_SUFFIXES)}")
     head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'

@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader
 from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_metrics, read_rows
 from tuition.core.texts.visible import visible
-from tuition.report.active import Table, calibration_table, rounds_table
 from tuition.report.chart import folder_chart
-from tuition.report.rows import Standing, money, read_json, rows_of, run_folders
+from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, RESULTS, ROUNDS, lay_out
+from tuition.report.rows import Standing, read_json, rows_of, run_folders
 
 __all__ = ["write_page"]
 
@@ -38,10 +38,12 @@ def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
     chart, without_chart = _chart(folder)
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
-    environment.filters["usd"] = money
+    rows = rows_of(folder, recipes)
     text = environment.get_template("page.html.jinja").render(
         title=folder.resolve().name,
-        rows=rows_of(folder, recipes),
+        rows=rows,
+        results=lay_out([row.to_json() for row in rows], RESULTS),
+        made=lay_out([_made(run["name"], run["metrics"]) for run in runs], MADE),
         runs=runs,
         chart=chart,
         without_chart=without_chart,
@@ -73,24 +75,21 @@ def _run(name: str, path: Path) -> dict[str, Any]:
         "checks": health.get("checks", {}),
         "findings": read_json(path / "data.json").get("findings", []),
         "items": _items(path),
-        "estimates": _estimates(metrics.get("estimates") or []),
-        "rounds": rounds_table(metrics.get("rounds") or []),
-        "calibration": calibration_table(metrics.get("calibration") or []),
+        "estimates": lay_out(metrics.get("estimates") or [], ESTIMATES),
+        "rounds": lay_out(metrics.get("rounds") or [], ROUNDS, has_others=True),
+        "calibration": lay_out(metrics.get("calibration") or [], CALIBRATION, has_others=True),
     }
 
 
-def _estimates(rows: list[dict[str, Any]]) -> Table | None:
-    """What the calls of each teacher were guessed to cost, and at most, beside what they did."""
-    if not rows:
-        return None
-    heads = ("teacher", "calls paid", "guessed", "at most", "paid", "guessed ÷ paid", "at most ÷ paid")
-    return Table(heads=heads, rows=tuple(_estimate(row) for row in rows))
-
-
-def _estimate(row: dict[str, Any]) -> tuple[str, ...]:
-    sums = [row[f"{name}_usd"] for name in ("guessed", "bound", "paid")]
-    ratios = [f"{estimate / sums[2]:.2f}" if sums[2] else "" for estimate in sums[:2]]
-    return (row["teacher"], f"{row['calls']:,}", *map(money, sums), *ratios)
+def _made(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **metrics,
+        **metrics["spend"],
+        "run": name,
+        "examples": metrics["train"]["n"],
+        "parameters": (metrics["student"] or {}).get("parameters"),
+        "code": metrics["versions"]["code"],
+    }
 
 
 def _items(path: Path) -> list[dict[str, Any]]:

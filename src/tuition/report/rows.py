@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from tuition.core.errors import DataError
 from tuition.core.records import Record
 from tuition.core.rows import read_metrics
 
-__all__ = ["Row", "Standing", "graded_by", "money", "read_json", "rows_of", "run_folders"]
-
-_UNKNOWN = 60
-"""Where the rows of a recipe stand that is not installed: among the students."""
+__all__ = ["Row", "Standing", "graded_by", "read_json", "rows_of", "run_folders"]
 
 _RULES = {
     "longest_option": "; no answer where there are no options",
@@ -44,8 +42,12 @@ class Standing(Protocol):
 
     @property
     def best_of(self) -> str:
-        """Of several of its rows the best on validation is marked so; empty: none is."""
+        """What the best of several of its rows on validation is called; empty: it is not marked."""
         ...
+
+
+_UNKNOWN: Any = SimpleNamespace(order=60, remark="", learns=True, best_of="")
+"""A recipe that is not installed stands among the students."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,36 +82,13 @@ class Row(Record):
     remark: str = ""
 
 
-def money(usd: float | None) -> str:
-    """Write dollars for people.
-
-    Args:
-        usd: None: unknown, and never shown as 0.
-
-    Returns:
-        Such as `$0.0125`.
-    """
-    return "unknown" if usd is None else f"${usd:.4f}"
-
-
 def graded_by(metrics: dict[str, Any], split: str) -> str:
-    """Say by whose labels a figure is graded.
-
-    Args:
-        metrics: Of a run.
-        split: Whose figure is meant; the run has one.
-
-    Returns:
-        Such as `weighted labels of ada, bela, chen, not gold`; empty where all labels are gold.
-    """
+    """Say whose labels grade a split, such as `weighted labels of ada, bela, not gold`; empty: gold alone."""
     sources = metrics[split].get("label_source", "gold").split("+")
-    others = [source for source in sources if source != "gold"]
     panel = ", ".join((metrics.get("labels") or {}).get("panel", []))
-    words = [
-        f"{source} labels of {panel}" if source in ("majority", "weighted") else f"labels of {source}"
-        for source in others
-    ]
-    told = ", ".join(word.replace("labels of human", "human labels") for word in words)
+    words = {"majority": f"majority labels of {panel}", "weighted": f"weighted labels of {panel}"}
+    words |= {"human": "human labels"}
+    told = ", ".join(words.get(source, f"labels of {source}") for source in sources if source != "gold")
     return told and told + (", else gold" if "gold" in sources else ", not gold")
 
 
@@ -138,14 +117,7 @@ def run_folders(folder: Path) -> dict[str, Path]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file a run wrote.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its content; empty where there is no such file.
-    """
+    """Read a JSON file a run wrote; empty where there is no such file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
@@ -160,33 +132,53 @@ def rows_of(folder: Path, recipes: Mapping[str, Standing]) -> list[Row]:
         Rules that need no question first, then the rows in the order of their recipes.
     """
     runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
-    differences = read_json(folder / "comparisons.json")
     # A teacher may have answered nothing on test; that must not take the students' result away.
     students = [metrics for metrics in runs.values() if metrics["student"]] or list(runs.values())
     split = "test" if all(metrics["test"] for metrics in students) else "valid"
-    known = {name: recipes.get(name) for name in {metrics["recipe"] for metrics in runs.values()}}
-    rows = [
-        _row(
-            name, metrics, split=split, difference=differences.get(name, {}), recipe=known[metrics["recipe"]]
+    runs = {name: metrics for name, metrics in runs.items() if metrics[split]}
+    known = {metrics["recipe"]: recipes.get(metrics["recipe"], _UNKNOWN) for metrics in runs.values()}
+    best = _best_on_validation(runs, known)
+    differences = read_json(folder / "comparisons.json")
+    rows = []
+    for name, metrics in sorted(runs.items(), key=lambda run: (known[run[1]["recipe"]].order, run[0])):
+        difference = differences.get(name, {})
+        low, high = difference.get("ci95") or (None, None)
+        remarks = [
+            *_label_remarks(metrics, split),
+            *(difference.get(kind) for kind in ("refused", "warning")),
+            *_remarks(metrics, known[metrics["recipe"]]),
+            best.get(name),
+        ]
+        row = _row(
+            metrics[split],
+            name=name,
+            recipe=metrics["recipe"],
+            split=split,
+            usd=metrics["spend"]["usd"],
+            paid_usd=metrics["spend"]["paid_usd"],
+            remark="; ".join(filter(None, remarks)),
         )
-        for name, metrics in runs.items()
-        if metrics[split]
+        rows.append(
+            replace(row, difference=difference.get("difference"), difference_low=low, difference_high=high)
+        )
+    first = next(iter(runs.values()), {split: {}})[split]
+    rules = [
+        _row(
+            {**figures, "label_source": first.get("label_source", "gold"), "reader": first["reader"]},
+            name=rule.replace("_", " "),
+            recipe="rule",
+            split=split,
+            usd=0.0,
+            paid_usd=0.0,
+            remark="needs no question" + _RULES.get(rule, ""),
+        )
+        for rule, figures in first.get("blind", {}).items()
     ]
-    orders = {name: _UNKNOWN if recipe is None else recipe.order for name, recipe in known.items()}
-    rows.sort(key=lambda row: (orders[row.recipe], row.name))
-    best = {name: mark for recipe in known.items() for name, mark in _best(rows, runs, recipe)}
-    marked = (replace(row, remark="; ".join(filter(None, (row.remark, best.get(row.name))))) for row in rows)
-    return [*_rules(runs, split), *marked]
+    return [*rules, *rows]
 
 
-def _row(
-    name: str, metrics: dict[str, Any], *, split: str, difference: dict[str, Any], recipe: Standing | None
-) -> Row:
-    figures, spend = metrics[split], metrics["spend"]
+def _row(figures: Mapping[str, Any], **more: Any) -> Row:
     return Row(
-        name=name,
-        recipe=metrics["recipe"],
-        split=split,
         n=figures["n"],
         accuracy=figures["accuracy"],
         low=figures["ci95"][0],
@@ -194,89 +186,54 @@ def _row(
         unreadable=figures["unreadable"],
         label_source=figures.get("label_source", "gold"),
         reader=figures["reader"],
-        usd=spend["usd"],
-        paid_usd=spend["paid_usd"],
-        difference=difference.get("difference"),
-        difference_low=(difference.get("ci95") or [None, None])[0],
-        difference_high=(difference.get("ci95") or [None, None])[1],
-        remark="; ".join([*_label_remarks(metrics, split), *_remarks(metrics, difference, recipe)]),
+        **more,
     )
 
 
-def _label_remarks(metrics: dict[str, Any], split: str) -> list[str]:
+def _best_on_validation(runs: Mapping[str, Any], recipes: Mapping[str, Standing]) -> dict[str, str]:
+    """Mark the best of several rows of one recipe, where the recipe wants that."""
+    found = {}
+    for recipe, standing in recipes.items():
+        right = {
+            name: metrics["valid"]["accuracy"]
+            for name, metrics in sorted(runs.items())
+            if metrics["recipe"] == recipe and metrics["valid"]
+        }
+        if standing.best_of and len(right) > 1:
+            found[max(right, key=lambda name: right[name])] = f"best {standing.best_of} by validation"
+    return found
+
+
+def _label_remarks(metrics: dict[str, Any], split: str) -> Iterator[str]:
     """What a reader must know of the labels a row is graded by and has learnt from."""
-    remarks = []
     labels = metrics.get("labels") or {}
     if told := graded_by(metrics, split):
-        remarks.append(f"graded by {told}")
-        left_out = labels.get("splits", {}).get(split, {}).get("unanswered", 0)
-        if left_out:
-            remarks.append(f"{left_out} questions left out, nobody could label them")
+        yield f"graded by {told}"
+        if unanswered := labels.get("splits", {}).get(split, {}).get("unanswered", 0):
+            yield f"{unanswered} questions left out, nobody could label them"
         if metrics["student"] is None and set(metrics.get("teachers", [])) & set(labels.get("panel", [])):
-            remarks.append("is one of its own judges")
-    sources = metrics["train"].get("label_source", {})
-    learnt = [source for source in sources if source not in ("gold", "none")]
+            yield "is one of its own judges"
+    learnt = [name for name in metrics["train"].get("label_source", {}) if name not in ("gold", "none")]
     if learnt and (metrics["student"] or {}).get("is_trained"):
-        remarks.append(f"learnt from {' and '.join(learnt)} labels")
-    return remarks
+        yield f"learnt from {' and '.join(learnt)} labels"
 
 
-def _remarks(metrics: dict[str, Any], difference: dict[str, Any], recipe: Standing | None) -> list[str]:
-    remarks = [difference[kind] for kind in ("refused", "warning") if difference.get(kind)]
+def _remarks(metrics: dict[str, Any], recipe: Standing) -> Iterator[str]:
+    student = metrics["student"]
     if len(metrics.get("readers", ())) > 1:
-        remarks.append(f"read by {', then by '.join(metrics['readers'])}")
+        yield f"read by {', then by '.join(metrics['readers'])}"
     if metrics.get("is_simulated") or (metrics.get("labels") or {}).get("is_simulated"):
-        remarks.append(
-            "simulated: a program" if metrics["student"] is None else "simulated teachers and money"
-        )
+        yield "simulated: a program" if student is None else "simulated teachers and money"
     if metrics.get("saw_answers"):
-        remarks.append("recorded with the gold answer in the prompt")
-    if recipe and recipe.remark:
-        remarks.append(recipe.remark)
-    is_to_learn = recipe is None or recipe.learns
-    if is_to_learn and metrics["student"] and not metrics["student"].get("is_trained", True):
-        remarks.append("not trained")
+        yield "recorded with the gold answer in the prompt"
+    yield recipe.remark
+    if recipe.learns and student and not student.get("is_trained", True):
+        yield "not trained"
     if metrics.get("answer_by", metrics.get("rationale_as")) == "chain":
-        remarks.append("explains, then answers")
+        yield "explains, then answers"
     if metrics.get("failures"):
-        kinds = ", ".join(f"{n} {kind}" for kind, n in metrics["failures"].items())
-        remarks.append(f"without a reply: {kinds}")
+        yield "without a reply: " + ", ".join(f"{n} {kind}" for kind, n in metrics["failures"].items())
     if metrics["stopped_by"] == "budget":
-        remarks.append("the budget ended first")
+        yield "the budget ended first"
     if metrics["spend"]["unknown"]:
-        remarks.append(f"{metrics['spend']['unknown']} calls of unknown outcome")
-    return remarks
-
-
-def _rules(runs: dict[str, dict[str, Any]], split: str) -> list[Row]:
-    shown = next((metrics[split] for metrics in runs.values() if metrics[split]), {})
-    return [
-        Row(
-            name=rule.replace("_", " "),
-            recipe="rule",
-            split=split,
-            n=figures["n"],
-            accuracy=figures["accuracy"],
-            low=figures["ci95"][0],
-            high=figures["ci95"][1],
-            unreadable=figures["unreadable"],
-            label_source=shown.get("label_source", "gold"),
-            reader=shown["reader"],
-            usd=0.0,
-            paid_usd=0.0,
-            remark="needs no question" + _RULES.get(rule, ""),
-        )
-        for rule, figures in shown.get("blind", {}).items()
-    ]
-
-
-def _best(
-    rows: list[Row], runs: dict[str, dict[str, Any]], recipe: tuple[str, Standing | None]
-) -> list[tuple[str, str]]:
-    """The row of a recipe that did best on validation, where there are several, and how it is marked."""
-    name, standing = recipe
-    own = [row.name for row in rows if row.recipe == name and runs[row.name]["valid"]]
-    if standing is None or not standing.best_of or len(own) < 2:
-        return []
-    best = max(own, key=lambda row: runs[row]["valid"]["accuracy"])
-    return [(best, f"best {standing.best_of} by validation")]
+        yield f"{metrics['spend']['unknown']} calls of unknown outcome"
