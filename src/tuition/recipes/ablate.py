@@ -22,35 +22,16 @@ __all__ = ["ablation_rows", "ablation_table", "ablations", "left_out", "new_call
 
 
 def ablations(config: Experiment) -> dict[str, Experiment]:
-    """Make the configurations of the runs that each leave one part out.
+    """Make the configurations of the runs that each leave one part out, by row name.
 
     Each has everything else of the main run, its seed and its grid of α included, and a folder of its own
     within it. All of them share the main run's budget, whose folder gets its `run_id` now.
-
-    Args:
-        config: The main run's.
-
-    Returns:
-        Configurations by row name; `left_out` says which rows are missing, and why.
-
-    Raises:
-        ConfigError: The recipe cannot be taken apart, or the run folder has the name of a row.
     """
     return within_one_budget(config, ablation_rows(config))
 
 
 def ablation_rows(config: Experiment) -> dict[str, Experiment]:
-    """Make the same configurations for a look at them alone: nothing is written, no budget is shared.
-
-    Args:
-        config: The main run's.
-
-    Returns:
-        Configurations by row name.
-
-    Raises:
-        ConfigError: As for `ablations`.
-    """
+    """Make the same configurations for a look at them alone: nothing is written, no budget is shared."""
     parts = {folder_name(part.name): part for part in _variants(config) if not part.why_not}
     if Path(config.out).name in parts:
         raise ConfigError(
@@ -60,39 +41,17 @@ def ablation_rows(config: Experiment) -> dict[str, Experiment]:
 
 
 def left_out(config: Experiment) -> dict[str, str]:
-    """Say which rows an ablation has not, because they would change nothing.
-
-    Args:
-        config: The main run's.
-
-    Returns:
-        A reason by row name.
-    """
+    """Give the reason of each row that an ablation has not, because it would change nothing."""
     return {part.name: part.why_not for part in _variants(config) if part.why_not}
 
 
 def new_calls(config: Experiment) -> list[str]:
-    """Name the rows that may ask something the main run does not ask, so that their cost comes on top.
-
-    Args:
-        config: The main run's.
-
-    Returns:
-        Row names.
-    """
+    """Name the rows that may ask something the main run does not ask, so that their cost comes on top."""
     return [folder_name(part.name) for part in _variants(config) if part.asks and not part.why_not]
 
 
 def ablation_table(config: Experiment, finished: Mapping[str, Finished]) -> list[dict[str, Json]]:
-    """Compare every row with the main run, on the same items, and write `ablation.json` into its folder.
-
-    Args:
-        config: The main run's.
-        finished: The main run and its rows, by name; others are passed over.
-
-    Returns:
-        One row a run, the main one first: accuracy with its 95 % interval, and the paired difference.
-    """
+    """Compare every row that is finished with the main run, on the same items, and write `ablation.json`."""
     main = Path(config.out).name
     remarks = {main: "", **{folder_name(part.name): part.remark for part in _variants(config)}}
     names = [name for name in remarks if name in finished]

@@ -48,7 +48,7 @@ LabelSource = Literal["gold", "teacher", "majority", "weighted", "file"]
 
 
 class EvaluationConfig(Section):
-    """How the student is examined, and what it is held against."""
+    """How the student is examined, and what it is compared with."""
 
     scoring: Literal["generate", "exact", "options"] = "generate"
     """Read the answer from what the student writes, or want the label's very text as published, or take the
@@ -76,11 +76,11 @@ class LabelsConfig(Section):
     valid: LabelSource = "gold"
     """The same for validation; other than gold, every figure on it says so."""
     test: LabelSource = "gold"
-    """The same for the test; whoever labels it sees its questions and no label."""
+    """The same for the test; those who label it see its questions and no label."""
     teacher: str = ""
     """Name of the teacher of `teacher`."""
     panel: tuple[TeacherConfig, ...] = ()
-    """Tables of the teachers that label; empty: every `[[teacher]]`, whatever its weight."""
+    """Tables of the teachers that label; empty: every `[[teacher]]`, also of weight 0."""
     file: str = ""
     """File of labels for `file` (.jsonl, .csv, also .gz); a column `split` in it tells equal ids apart."""
     id_column: str = "id"
@@ -109,22 +109,11 @@ class LabelsConfig(Section):
         return self
 
     def source(self, split: str) -> str:
-        """Say who labels a split.
-
-        Args:
-            split: train, valid or test.
-
-        Returns:
-            gold, teacher, majority, weighted or file.
-        """
+        """Say who labels a split: gold, teacher, majority, weighted or file."""
         return self.sources()[split]
 
     def sources(self) -> dict[str, str]:
-        """List who labels which split.
-
-        Returns:
-            By split: gold, teacher, majority, weighted or file.
-        """
+        """Say the same of every split."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
     @property
@@ -134,14 +123,7 @@ class LabelsConfig(Section):
         return tuple(split for split in splits if self.source(split) not in ("gold", "file"))
 
     def by(self, teachers: tuple[TeacherConfig, ...]) -> LabelsConfig:
-        """Write down who labels, for a run beside this one that has other teachers or none.
-
-        Args:
-            teachers: Those of the run.
-
-        Returns:
-            The same with its panel filled in, where teachers label anything.
-        """
+        """Write down who labels, for a run beside this one that has other teachers or none."""
         return self.model_copy(update={"panel": self.panel or teachers}) if self.asks else self
 
 
@@ -164,7 +146,7 @@ class Experiment(Section):
     store: str = "tuition.db"
     """The file of every reply and payment, shared by all runs of the workspace."""
     preset: Literal["paper", "repo"] | None = None
-    """Published settings for whatever is left open; None: the defaults."""
+    """Published settings for what is left open; None: the defaults."""
     task: SerializeAsAny[Section]
     """Where the examples come from; `source` picks the kind of table."""
     teacher: tuple[TeacherConfig, ...] = ()
@@ -249,16 +231,7 @@ class Experiment(Section):
 def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, where: str) -> Experiment:
     """Make the configuration of a recipe from a file's tables and the command line's settings.
 
-    Args:
-        tables: From `read_toml`.
-        settings: Such as `training.steps=50`.
-        where: For errors, such as the file's name.
-
-    Returns:
-        The recipe's own configuration.
-
-    Raises:
-        ConfigError: With every fault found.
+    Raises a ConfigError with every fault found; `where` names the file in it.
     """
     tables = with_preset(override(tables, settings))
     kind, out, source = kind_of(tables, where=where), tables.get("out"), where
@@ -272,37 +245,21 @@ def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, whe
 
 
 def folder_name(row: str) -> str:
-    """Name the folder of a row; a teacher may be called `organisation/model`.
-
-    Args:
-        row: With a teacher's name in it.
-
-    Returns:
-        A name of one folder.
-    """
+    """Name the folder of a row; a teacher may be called `organisation/model`."""
     return re.sub(r"[^\w.-]+", "-", row)
 
 
 def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -> Experiment:
     """Make the configuration of a run beside another: the same experiment but for what is changed.
 
-    Every field that both recipes have is carried over. Its labels are those of the same panel, whoever its
-    teachers are, and it has no baselines of its own.
-
-    Args:
-        config: Of the other run.
-        name: Of its folder, within the other's.
-        recipe: Empty: the same.
-        **changed: Fields.
-
-    Returns:
-        The recipe's own configuration.
+    Every field that both recipes have is carried over. Its labels are those of the same panel, whichever
+    teachers it has, its folder lies within the other's, and it has no baselines of its own.
     """
     recipe = recipe or config.recipe
     kind = RECIPES[recipe].config_type
     evaluation: dict[str, Any] = {"baselines": ()}
     if "rationale_as" not in kind.model_fields:
-        # Whoever learns no rationale can be asked in one way alone.
+        # A student that learns no rationale can be asked in one way alone.
         evaluation["answer_by"] = "auto"
     carried = {field: getattr(config, field) for field in kind.model_fields if hasattr(config, field)}
     if config.selects_in_rounds and not RECIPES[recipe].in_rounds:
@@ -323,50 +280,22 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
 
 
 def task_of(config: Experiment) -> Task:
-    """Make the task of an experiment; a source whose table names no kind has questions of all kinds.
-
-    Args:
-        config: Names it.
-
-    Returns:
-        The task.
-    """
+    """Make the task of an experiment; a source whose table names no kind has questions of all kinds."""
     return make_task(getattr(config.task, "kind", "mixed"))
 
 
 def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:
-    """Say whom a recipe asks about an example; one without routes asks everybody.
-
-    Args:
-        config: Of any recipe.
-
-    Returns:
-        The route and its settings.
-    """
+    """Say whom a run asks about an example, and how."""
     return RECIPES[config.recipe].route(config)
 
 
 def rationale_form(config: Experiment) -> RationaleAs:
-    """Say what a recipe's student learns to do with a rationale; one without rationales writes no chain.
-
-    Args:
-        config: Of any recipe.
-
-    Returns:
-        task, chain or both.
-    """
+    """Say what the student of a run learns to do with a rationale."""
     return RECIPES[config.recipe].rationale_as(config)
 
 
 def dump(config: Experiment) -> str:
-    """Write a configuration as TOML, every default filled in.
-
-    Args:
-        config: The resolved configuration.
-
-    Returns:
-        A text that `resolve` reads back to an equal configuration; fields that are None are left out.
-    """
+    """Write a configuration as TOML with every default, for `resolve` to read back; None is left out."""
     return tomli_w.dumps(_plain(config.model_dump(mode="json")))
 
 

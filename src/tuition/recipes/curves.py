@@ -90,26 +90,24 @@ class _Run:
 
 
 def curves_of(folders: Sequence[Path], *, split: Split = "valid", at: float | None = None) -> Curves:
-    """Read runs, put those together that differ by seed only, and reckon their curves.
+    """Read runs, or folders that hold some, group those that differ by seed alone, and reckon their curves.
 
-    Args:
-        folders: Run folders, or folders that hold some; an unfinished run counts with its rounds so far.
-        split: `valid` has one point a round, `test` one a run, for it is opened once.
-        at: An accuracy in [0, 1] whose price is asked; None: none.
-
-    Returns:
-        The settings, in the order in which the folders name them first.
-
-    Raises:
-        DataError: A folder holds no run, a run has no figure or an unknown price, or two runs are of one
-            setting and one seed.
+    An unfinished run counts with its rounds so far. `valid` has one point a round, `test` one a run, for it
+    is opened once; `at` is an accuracy in [0, 1] whose price is asked. Settings stand in the order in which
+    the folders name them first.
     """
     runs = [_read(folder, split) for folder in _run_folders(folders)]
     groups: dict[str, list[_Run]] = {}
     for run in runs:
         groups.setdefault(canonical_json(run.config), []).append(run)
     for group in groups.values():
-        _refuse_twins(group)
+        counts = Counter(run.seed for run in group)
+        if twins := [run for run in group if counts[run.seed] > 1]:
+            # A run counted twice would make its setting look surer than it is.
+            raise DataError(
+                f"{some_of([str(run.folder) for run in twins])} have the same configuration and a seed in "
+                f"common ({twins[0].seed}); name each run once, or give them other seeds."
+            )
     drawn = [learning_curve([run.points for run in group]) for group in groups.values()]
     between = common_range(drawn)
     names = _names(list(groups.values()))
@@ -127,20 +125,11 @@ def curves_of(folders: Sequence[Path], *, split: Split = "valid", at: float | No
 
 
 def points_of(folder: Path, *, split: Split = "valid") -> list[Point]:
-    """Read what a run had reached for how much money.
-
-    Args:
-        folder: A run folder.
-        split: On validation, one point a round where the run has rounds, else one; on test one.
-
-    Returns:
-        The points, in order.
-
-    Raises:
-        DataError: The run has no figure on the split yet, or a price is unknown.
-    """
+    """Read what a run had reached for how much money: on validation a point a round, if it has rounds."""
     metrics = read_metrics(folder)
-    rounds = metrics.get("rounds") or _rounds_so_far(folder)
+    # Of a run that is not at its end: what each round that is over wrote down.
+    paths = sorted(folder.glob("rounds/*/round.json"))
+    rounds = metrics.get("rounds") or [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     if split == "valid" and rounds:
         return [
             _point(
@@ -173,15 +162,6 @@ def _point(folder: Path, *, usd: Any, accuracy: Any, ends: Any) -> Point:
     return Point(usd=usd, accuracy=accuracy, low=ends[0], high=ends[1])
 
 
-def _rounds_so_far(folder: Path) -> list[dict[str, Any]]:
-    """Of a run that is not at its end: what each round that is over wrote down."""
-    return [_json(path) for path in sorted(folder.glob("rounds/*/round.json"))]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def _run_folders(folders: Sequence[Path]) -> list[Path]:
     """Runs as they are named; of a folder that is no run, the runs directly within it. Each once."""
     found: dict[Path, Path] = {}
@@ -202,6 +182,9 @@ def _read(folder: Path, split: Split) -> _Run:
     written = read_toml(path)
     config = essentials(completed(written, where=str(path)))
     seed = int(config.pop("seed", 0))
+    # A run in rounds may have been graded by several readers.
+    last = (metrics.get(split) or {}).get("reader")
+    readers = metrics.get("readers", ()) if split == "valid" and metrics.get("rounds") else ()
     is_program = any(teacher.get("kind") == "playground" for teacher in config.get("teacher", []))
     return _Run(
         folder=folder,
@@ -211,26 +194,8 @@ def _read(folder: Path, split: Split) -> _Run:
         points=tuple(points_of(folder, split=split)),
         is_done=(folder / "done").exists(),
         is_simulated=metrics.get("is_simulated", is_program),
-        readers=_readers(metrics, split),
+        readers=tuple(readers) or ((last,) if last else ()),
     )
-
-
-def _readers(metrics: Mapping[str, Any], split: Split) -> tuple[str, ...]:
-    """Who graded the points of a run: where it has rounds, they may have been graded by several."""
-    own = (metrics.get(split) or {}).get("reader")
-    rounds = metrics.get("readers", ()) if split == "valid" and metrics.get("rounds") else ()
-    return tuple(rounds) or ((own,) if own else ())
-
-
-def _refuse_twins(group: Sequence[_Run]) -> None:
-    """A run counted twice would make its setting look surer than it is."""
-    counts = Counter(run.seed for run in group)
-    twins = [run for run in group if counts[run.seed] > 1]
-    if twins:
-        raise DataError(
-            f"{some_of([str(run.folder) for run in twins])} have the same configuration and a seed in common "
-            f"({twins[0].seed}); name each run once, or give them other seeds."
-        )
 
 
 def _setting(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -48,19 +49,7 @@ class Finished:
 
 
 def execute(config: Experiment, *, listener: Listener | None = None) -> Finished:
-    """Run a recipe, or go on with it, in this process.
-
-    Args:
-        config: The resolved configuration.
-        listener: Hears how it goes.
-
-    Returns:
-        The finished run.
-
-    Raises:
-        TuitionError: What the recipe met; what was paid and computed is kept, and the same call goes on from
-            there.
-    """
+    """Run a recipe, or go on with it, in this process; after an error the same call goes on from there."""
     out = Path(config.out)
     whole = partial(completed, where=str(out / "config.toml"))
     run = Run(out, config_text=dump(config), completed=whole, listener=listener)
@@ -73,14 +62,7 @@ def execute(config: Experiment, *, listener: Listener | None = None) -> Finished
 
 
 def reread(folder: Path) -> Experiment:
-    """Read the configuration a run folder was begun with.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        Its resolved configuration, to be executed where the folder lies now.
-    """
+    """Read the configuration a run folder was begun with, to be executed where the folder lies now."""
     where = str(folder / "config.toml")
     # A preset is in there already, as it was then.
     tables = completed({**read_toml(folder / "config.toml"), "out": str(folder)}, where=where)
@@ -88,30 +70,15 @@ def reread(folder: Path) -> Experiment:
 
 
 def baselines(config: Experiment) -> dict[str, Experiment]:
-    """Make the configurations of the runs a table wants beside the main one, all within its budget.
-
-    Args:
-        config: The main run's; its folder gets its `run_id` now.
-
-    Returns:
-        Those of `baseline_configs`.
-    """
+    """Make the configurations of the runs beside the main one, within its budget; its folder gets its `run_id`."""
     return within_one_budget(config, baseline_configs(config))
 
 
 def baseline_configs(config: Experiment) -> dict[str, Experiment]:
-    """Make the configurations of the runs a table wants beside the main one, and write nothing.
+    """Make the configurations of the runs that `evaluation.baselines` wants beside the main one, by row name.
 
     Each has the data, the student, the steps and the seed of the main run, and a folder of its own within it.
-
-    Args:
-        config: The main run's; `evaluation.baselines` names them.
-
-    Returns:
-        Configurations by row name; `baselines_left_out` says which are missing, and why.
-
-    Raises:
-        ConfigError: The run folder has the name of one of them, or holds something else.
+    Nothing is written.
     """
     found: dict[str, Experiment] = {}
     for recipe, row in _wanted(config):
@@ -127,14 +94,7 @@ def baseline_configs(config: Experiment) -> dict[str, Experiment]:
 
 
 def baselines_left_out(config: Experiment) -> list[str]:
-    """Say which rows beside a run there cannot be.
-
-    Args:
-        config: The main run's; its data are read where a row depends on them.
-
-    Returns:
-        Sentences.
-    """
+    """Say why some of those rows cannot be; the data are read where a row depends on them."""
     return [row.why_not for _, row in _wanted(config) if row.why_not]
 
 
@@ -146,15 +106,7 @@ def _wanted(config: Experiment) -> list[tuple[str, Variant]]:
 
 
 def within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> dict[str, Experiment]:
-    """Hold runs beside the main one to its limits, all together; alone, a run is its own scope.
-
-    Args:
-        config: The main run's; its folder gets its `run_id` now.
-        found: Configurations of the others, by name.
-
-    Returns:
-        The same, each within the main run's budget.
-    """
+    """Hold runs beside the main one to its limits, all together; alone, a run is its own scope."""
     if not found:
         return {}
     scope = config.budget.scope or run_id(Path(config.out))
@@ -165,41 +117,25 @@ def within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> di
 def execute_all(
     configs: Mapping[str, Experiment], *, jobs: int, listener: Listener | None = None
 ) -> dict[str, Finished]:
-    """Run several configurations, a process each, so many at once.
+    """Run configurations by name, `jobs` at once in a process each; with one job, all in this process.
 
-    One that fails does not stop the others; its error is raised when they are through. Where the budget
-    leaves nothing for one of the later runs, that run is missing, and the table is made without it.
-
-    Args:
-        configs: By name.
-        jobs: Processes at once; 1 runs all of them in this process.
-        listener: Hears how they go, each stage under its run's name; tables of the first run alone.
-
-    Returns:
-        The finished runs by name, in the order given; the first is always among them.
-
-    Raises:
-        TuitionError: The first error met.
+    One that fails does not stop the others; its error is raised when all are through. Where the budget leaves
+    nothing for one of the later runs, that run is missing, and the table is made without it. The listener
+    gets each stage under its run's name, and the tables of the first run alone.
     """
     first = next(iter(configs))
     if len(configs) == 1:
         return {first: execute(configs[first], listener=_Named(first, listener, shows_tables=True))}
-    outcomes = _in_turn(configs, listener) if jobs == 1 else _side_by_side(configs, listener, jobs=jobs)
+    if jobs == 1:
+        told = {name: _Named(name, listener, shows_tables=name == first) for name in configs}
+        outcomes = {name: _outcome(name, config, told[name]) for name, config in configs.items()}
+    else:
+        outcomes = _side_by_side(configs, listener, jobs=jobs)
     for name, outcome in outcomes.items():
         is_unpaid = isinstance(outcome, BudgetSpent) and name != first
         if isinstance(outcome, TuitionError) and not is_unpaid:
             raise outcome
     return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Finished)}
-
-
-def _in_turn(
-    configs: Mapping[str, Experiment], listener: Listener | None
-) -> dict[str, Finished | TuitionError]:
-    first = next(iter(configs))
-    return {
-        name: _outcome(name, config, _Named(name, listener, shows_tables=name == first))
-        for name, config in configs.items()
-    }
 
 
 def _side_by_side(
@@ -208,8 +144,13 @@ def _side_by_side(
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=context) as pool:
         told = manager.Queue()
-        work = {name: pool.submit(_work, name, dump(config), told) for name, config in configs.items()}
-        _relay(told, work, listener, first=next(iter(configs)))
+        first = next(iter(configs))
+        work = {
+            name: pool.submit(_work, name, dump(config), told, shows_tables=name == first)
+            for name, config in configs.items()
+        }
+        if listener is not None:
+            _relay(told, work.values(), listener)
         return {name: future.result() for name, future in work.items()}
 
 
@@ -234,20 +175,19 @@ class _Named:
 class _Sender:
     """Hears a run in its own process and sends what it hears to the first one."""
 
-    name: str
-    told: Queue[tuple[str, str, tuple[Any, ...]]]
+    told: Queue[tuple[str, tuple[Any, ...]]]
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        self.told.put((self.name, "progress", (stage, done, total)))
+        self.told.put(("progress", (stage, done, total)))
 
     def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
-        self.told.put((self.name, "table", (title, rows)))
+        self.told.put(("table", (title, rows)))
 
 
-def _work(name: str, config_text: str, told: Queue[Any]) -> Finished | TuitionError:
+def _work(name: str, config_text: str, told: Queue[Any], *, shows_tables: bool) -> Finished | TuitionError:
     """Run one configuration in a process of its own."""
     config = resolve(tomllib.loads(config_text), where=name)
-    return _outcome(name, config, _Sender(name, told))
+    return _outcome(name, config, _Named(name, _Sender(told), shows_tables))
 
 
 def _outcome(name: str, config: Experiment, listener: Listener) -> Finished | TuitionError:
@@ -259,14 +199,13 @@ def _outcome(name: str, config: Experiment, listener: Listener) -> Finished | Tu
         return kind(f"{name}: {error}")
 
 
-def _relay(told: Queue[Any], work: Mapping[str, Future], listener: Listener | None, *, first: str) -> None:
+def _relay(told: Queue[Any], work: Collection[Future], listener: Listener) -> None:
     """Pass on what the processes tell, until all are through."""
     is_over = False
     while not is_over:
-        is_over = all(future.done() for future in work.values())
-        try:
+        # Asked before the queue is emptied: what a process has sent by its end is still passed on.
+        is_over = all(future.done() for future in work)
+        with contextlib.suppress(Empty):
             while True:
-                name, what, message = told.get(timeout=0.2)
-                getattr(_Named(name, listener, shows_tables=name == first), what)(*message)
-        except Empty:
-            continue
+                what, message = told.get(timeout=0.2)
+                getattr(listener, what)(*message)

@@ -53,17 +53,7 @@ _LENGTHS = ("steps", "epochs")
 
 
 def with_preset(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the tables of a file over those of the preset it names.
-
-    Args:
-        tables: Of the file and the command line; `preset` may name one.
-
-    Returns:
-        The tables together; without a preset they are as given.
-
-    Raises:
-        ConfigError: The preset is unknown.
-    """
+    """Lay the tables of a file and the command line over those of the preset they name, if they name one."""
     name = tables.get("preset")
     if name is None:
         return dict(tables)
@@ -73,7 +63,7 @@ def with_preset(tables: Mapping[str, Any]) -> dict[str, Any]:
     for table, settings in PRESETS[name].items():
         own = tables.get(table, {})
         if isinstance(own, Mapping):
-            # The length of a training is one thing said in two ways: whoever says it anew says all of it.
+            # Steps and epochs say one length in two ways: a file that says either takes neither from here.
             is_set = any(length in own for length in _LENGTHS)
             left = {key: value for key, value in settings.items() if not (is_set and key in _LENGTHS)}
             result[table] = {**left, **own}

@@ -33,26 +33,6 @@ class Variant:
     """Whether it may ask something that the main run does not ask."""
 
 
-def _everybody(_config: Any) -> tuple[Route, RoutingConfig]:
-    return "all", RoutingConfig()
-
-
-def _a_task(_config: Any) -> RationaleAs:
-    return "task"
-
-
-def _none(_config: Any) -> Sequence[Variant]:
-    return ()
-
-
-def _as_it_is(_config: Any, pool: Sequence[Example]) -> list[Example]:
-    return list(pool)
-
-
-def _accept(_config: Any, _splits: Splits) -> None:
-    return None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A method: its configuration, the function that runs it, and facts for what works with every recipe."""
@@ -67,18 +47,18 @@ class Recipe:
     """Whether the strategy chooses in rounds what is asked, and not the training examples beforehand."""
     has_student: bool = True
     """Whether a student is trained or examined."""
-    route: Callable[[Any], tuple[Route, RoutingConfig]] = _everybody
+    route: Callable[[Any], tuple[Route, RoutingConfig]] = lambda _: ("all", RoutingConfig())
     """Whom its configuration asks about an example."""
-    rationale_as: Callable[[Any], RationaleAs] = _a_task
+    rationale_as: Callable[[Any], RationaleAs] = lambda _: "task"
     """What its configuration teaches the student to do with a rationale."""
-    shown: Callable[[Any, Sequence[Example]], list[Example]] = _as_it_is
+    shown: Callable[[Any, Sequence[Example]], list[Example]] = lambda _, pool: list(pool)
     """The pool as teachers and student may see it, such as without its labels."""
-    check: Callable[[Any, Splits], None] = _accept
+    check: Callable[[Any, Splits], None] = lambda _config, _splits: None
     """Raises `ConfigError` or `DataError`, before anything is asked, where it cannot work with the data."""
 
     baseline: str = ""
     """By which name `evaluation.baselines` wants it beside another run; empty: it is no baseline."""
-    beside: Callable[[Any], Sequence[Variant]] = _none
+    beside: Callable[[Any], Sequence[Variant]] = lambda _: ()
     """As a baseline: its runs beside one of another configuration."""
     ablations: Callable[[Any], Sequence[Variant]] | None = None
     """The runs without one part of a configuration of its own; None: it cannot be taken apart."""

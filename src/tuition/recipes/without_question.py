@@ -29,7 +29,7 @@ class WithoutQuestion(Experiment):
 def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
     """Train on labels with question and context taken away, and examine in the same way.
 
-    Whatever this student gets right it gets from the choices: a set of data where it comes far measures less
+    What this student gets right it gets from the choices: a set of data where it is often right measures less
     understanding than its accuracies say.
 
     Args:
