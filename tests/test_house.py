@@ -127,7 +127,7 @@ class TestEveryRecipe:
 
     def test_nobody_asks_whether_a_configuration_is_its_own(self, recipe):
         own = {Path(inspect.getfile(part)) for part in (recipe.run, recipe.config_type)}
-        for path in set(FILES) - own - BEFORE_THE_DRY_RUN:
+        for path in set(FILES) - own:
             for call in calls(path, "isinstance", "issubclass"):
                 assert recipe.config_type.__name__ not in ast.unparse(call.args[1]), f"{path}: {call.lineno}"
 
@@ -138,10 +138,6 @@ class TestEveryRecipe:
                 of, name = ast.unparse(call.args[0]), getattr(call.args[1], "value", None)
                 is_guess = of.split(".")[-1] == "config" and name in declared
                 assert not is_guess, f"{path}, line {call.lineno}: {ast.unparse(call)}"
-
-
-BEFORE_THE_DRY_RUN = {ROOT / "recipes" / "plan" / "plan.py"}
-"""Until a plan is a dry run, planning knows the recipe that selects in rounds."""
 
 
 @functools.cache

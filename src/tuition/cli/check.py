@@ -9,8 +9,9 @@ from tuition.core.config import read_toml
 from tuition.core.records import Json, option_letter
 from tuition.recipes.ablate import ablation_rows, left_out, new_calls
 from tuition.recipes.config import Experiment, resolve
-from tuition.recipes.dry_run.plan import Plan, PlannedCalls, RoundPlan, plan_of, routes_of
+from tuition.recipes.dry_run.plan import Plan, plan_of, routes_of
 from tuition.recipes.dry_run.preview import Preview, Spread
+from tuition.recipes.dry_run.sums import PlannedCalls, RoundPlan
 from tuition.recipes.execute import baselines_left_out
 from tuition.report import money
 

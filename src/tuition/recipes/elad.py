@@ -14,6 +14,7 @@ from tuition.core.run import Run
 from tuition.recipes.common import open_bench
 from tuition.recipes.recipe import Recipe, Variant
 from tuition.recipes.rounds.ask import ask_round, asking_of
+from tuition.recipes.rounds.check import notes_of
 from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
 from tuition.recipes.rounds.config import Allowance, Elad
 from tuition.recipes.rounds.course import Course
@@ -126,5 +127,6 @@ RECIPE = Recipe(
     in_rounds=True,
     rationale_as=attrgetter("rationale_as"),
     shown=Elad.shown,
+    notes=notes_of,
     ablations=_ablations,
 )

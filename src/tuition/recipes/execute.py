@@ -70,7 +70,7 @@ def reread(folder: Path) -> Experiment:
 
 
 def baselines(config: Experiment) -> dict[str, Experiment]:
-    """Make the configurations of the runs beside the main one, within its budget; its folder gets its `run_id`."""
+    """Make those of `baseline_configs`, within the main run's budget; its folder gets its `run_id`."""
     return within_one_budget(config, baseline_configs(config))
 
 

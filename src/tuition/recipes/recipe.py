@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tuition.annotation.route import Route, RoutingConfig
+from tuition.annotation.routing import Route, RoutingConfig
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits
@@ -55,6 +55,9 @@ class Recipe:
     """The pool as teachers and student may see it, such as without its labels."""
     check: Callable[[Any, Splits], None] = lambda _config, _splits: None
     """Raises `ConfigError` or `DataError`, before anything is asked, where it cannot work with the data."""
+
+    notes: Callable[[Any, bool], list[str]] = lambda _config, _has_valid: []
+    """What a user should know before a run begins, given whether there is validation; without full stops."""
 
     baseline: str = ""
     """By which name `evaluation.baselines` wants it beside another run; empty: it is no baseline."""

@@ -273,7 +273,7 @@ def test_a_recipe_that_asks_more_of_its_own_is_planned_as_it_asks(tmp_path, monk
             return finish(bench, {"valid": None, "test": None}, student=None)
 
     own = dataclasses.replace(RECIPES["step_by_step"], run=twice)
-    monkeypatch.setitem(RECIPES, "step_by_step", own)
+    monkeypatch.setattr("tuition.recipes.step_by_step.RECIPE", own)
     config = experiment(tmp_path, "annotation.longer=1", recipe="step_by_step", teacher=teachers("ada"))
     [row] = plan_of(config).teachers
     assert (row.role, row.low_calls, row.calls, row.high_calls) == ("solve", 24, 24, 24)

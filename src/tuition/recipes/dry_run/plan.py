@@ -3,97 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from tuition.annotation import Route
-from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE, Cost
+from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE
 from tuition.core.errors import ConfigError
 from tuition.core.records import Example, Json, Record
 from tuition.core.store import Store
+from tuition.recipes import RECIPES
 from tuition.recipes.check import blind_notes
 from tuition.recipes.common import choose_train
 from tuition.recipes.config import Experiment, route_of
 from tuition.recipes.dry_run.calls import SAMPLE, count_of, dry_calls, dry_runs, usd_of
 from tuition.recipes.dry_run.preview import Preview, Spread, preview_of, spread_of
 from tuition.recipes.dry_run.stand_ins import EXPECTED, LOW, DryCall, Guess
+from tuition.recipes.dry_run.sums import PlannedCalls, RoundPlan, new_of, rounds_of, rows_of
 from tuition.recipes.ready import Ready, make_ready
-from tuition.recipes.rounds.check import notes_of
-from tuition.recipes.rounds.config import Elad
 from tuition.teachers import make_teacher
 
-__all__ = ["Plan", "PlannedCalls", "RoundPlan", "RoutePlan", "Span", "plan_of", "routes_of"]
+__all__ = ["Plan", "RoutePlan", "plan_of", "routes_of"]
 
 _ROUTE_SAMPLE = 50
 """Questions that stand for all of them where routes are compared."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span(Record):
-    """A number that is not known yet."""
-
-    low: float | None
-    """A guess; None: unknown."""
-    expected: float | None
-    """A guess, in the middle."""
-    high: float | None
-    """A bound."""
-
-    @classmethod
-    def over(cls, runs: Sequence[Sequence[DryCall]], of: Callable[[Sequence[DryCall]], float]) -> Span:
-        """Count something in every dry run.
-
-        Args:
-            runs: The calls of each, those of the expected one first.
-            of: Counts.
-
-        Returns:
-            The least, the expected and the most.
-        """
-        counts = [of(calls) for calls in runs]
-        return cls(low=round(min(counts)), expected=round(counts[0]), high=math.ceil(max(counts)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCalls(Record):
-    """What one teacher would be asked in one role, and what of it is not paid for yet."""
-
-    teacher: str
-    role: str
-    calls: int
-    """As expected."""
-    low_calls: int
-    high_calls: int
-    kept: int
-    """Those whose answer is in the store already."""
-    expected_tokens: int
-    """A guess, for the calls to be made."""
-    low_tokens: int
-    high_tokens: int
-    """A bound."""
-    low_usd: float | None
-    """A guess; None: the price is unknown."""
-    expected_usd: float | None
-    """A guess, in the middle."""
-    high_usd: float | None
-    """A bound: no answer costs more, not even one that is cut off and asked for longer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundPlan(Record):
-    """What one round would ask, counted as if every answer were bought alone."""
-
-    round: int
-    items: Span
-    """Examples asked about."""
-    calls: Span
-    tokens: Span
-    usd: Span
-    """Dollars; of unknown ones: a price is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +116,8 @@ def plan_of(config: Experiment) -> Plan:
         train=len(train),
         valid=len(ready.splits.valid),
         test=0 if ready.splits.test is None else len(ready.splits.test),
-        teachers=_rows(runs),
-        rounds=_rounds(runs),
+        teachers=rows_of(runs),
+        rounds=rounds_of(runs),
         used_usd=used,
         begun_usd=_begun(config),
         findings=tuple(str(finding["sentence"]) for finding in ready.findings),
@@ -235,98 +169,13 @@ def routes_of(
             RoutePlan(
                 route=route,
                 calls=round(count_of(expected)),
-                low_usd=usd_of(_new(low)),
-                expected_usd=usd_of(_new(expected)),
+                low_usd=usd_of(new_of(low)),
+                expected_usd=usd_of(new_of(expected)),
                 used_usd=usd_of(expected),
                 is_chosen=route == chosen,
             )
         )
     return found
-
-
-# ---- sums ----
-
-
-def _new(calls: Iterable[DryCall]) -> list[DryCall]:
-    return [call for call in calls if not call.is_kept]
-
-
-def _tokens(calls: Iterable[DryCall]) -> float:
-    return sum(call.stands_for * call.cost.tokens for call in calls)
-
-
-def _bound(call: DryCall) -> Cost:
-    """No call of those that this one stands for costs more; what a round chooses is not known yet."""
-    own = call.worst if call.round is None else call.bound
-    rest = (call.stands_for - 1) / call.stands_for
-    if own.nano is None or call.bound.nano is None:
-        return own
-    return Cost(
-        nano=math.ceil(own.nano + rest * (call.bound.nano - own.nano)),
-        tokens=math.ceil(own.tokens + rest * (call.bound.tokens - own.tokens)),
-    )
-
-
-def _bound_tokens(calls: Iterable[DryCall]) -> float:
-    return sum(call.stands_for * _bound(call).tokens for call in calls)
-
-
-def _span_usd(runs: Sequence[Sequence[DryCall]]) -> Span:
-    guesses = [usd_of(calls) for calls in runs]
-    known = [usd for usd in guesses if usd is not None]
-    if len(known) < len(guesses):
-        return Span(low=None, expected=None, high=None)
-    bounds = [usd_of(calls, _bound) or 0.0 for calls in runs]
-    return Span(low=min(known), expected=known[0], high=max(bounds))
-
-
-def _rows(runs: Sequence[Sequence[DryCall]]) -> tuple[PlannedCalls, ...]:
-    by_row: list[dict[tuple[str, str], list[DryCall]]] = []
-    for calls in runs:
-        found: dict[tuple[str, str], list[DryCall]] = defaultdict(list)
-        for call in calls:
-            found[call.teacher, call.request.role].append(call)
-        by_row.append(found)
-    places = dict.fromkeys(place for found in by_row for place in found)
-    return tuple(_row(*place, runs=[found.get(place, []) for found in by_row]) for place in places)
-
-
-def _row(teacher: str, role: str, *, runs: Sequence[Sequence[DryCall]]) -> PlannedCalls:
-    calls = Span.over(runs, count_of)
-    new = [_new(one) for one in runs]
-    tokens, usd = Span.over(new, _tokens), _span_usd(new)
-    return PlannedCalls(
-        teacher=teacher,
-        role=role,
-        calls=int(calls.expected or 0),
-        low_calls=int(calls.low or 0),
-        high_calls=int(calls.high or 0),
-        kept=round(count_of(runs[0]) - count_of(new[0])),
-        expected_tokens=int(tokens.expected or 0),
-        low_tokens=int(tokens.low or 0),
-        high_tokens=math.ceil(max(_bound_tokens(one) for one in new)),
-        low_usd=usd.low,
-        expected_usd=usd.expected,
-        high_usd=usd.high,
-    )
-
-
-def _rounds(runs: Sequence[Sequence[DryCall]]) -> tuple[RoundPlan, ...]:
-    numbers = sorted({call.round for calls in runs for call in calls if call.round is not None})
-    found: list[RoundPlan] = []
-    for number in numbers:
-        mine = [[call for call in calls if call.round == number] for calls in runs]
-        tokens = Span.over(mine, _tokens)
-        found.append(
-            RoundPlan(
-                round=number,
-                items=Span.over(mine, lambda calls: len({call.request.example_id for call in calls})),
-                calls=Span.over(mine, count_of),
-                tokens=dataclasses.replace(tokens, high=math.ceil(max(_bound_tokens(one) for one in mine))),
-                usd=_span_usd(mine),
-            )
-        )
-    return tuple(found)
 
 
 def _begun(config: Experiment) -> float:
@@ -354,9 +203,8 @@ def _preview(config: Experiment, ready: Ready, train: Sequence[Example], calls: 
 
 
 def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:
-    has_valid = bool(plan.valid)
-    notes = notes_of(config, has_valid=has_valid) if isinstance(config, Elad) else []
-    notes += _about_the_plan(config, plan)
+    recipe = RECIPES[config.recipe]
+    notes = [*recipe.notes(config, bool(plan.valid)), *_about_the_plan(config, plan)]
     expected = plan.known_usd
     if config.budget.usd is not None and expected > config.budget.usd:
         last, way_out = ("teachers hardly asked", "take fewer examples (selection.share)")
@@ -378,7 +226,8 @@ def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str
             "who reasons rightly; name a verifier, or set annotation.forced = false"
         )
     unlabelled = sum(example.answer is None for example in train)
-    reads_labels = not isinstance(config, Elad) or config.uses_labels
+    [labelled] = recipe.shown(config, [dataclasses.replace(train[0], answer="?")])
+    reads_labels = labelled.answer is not None
     if unlabelled and config.labels.train == "gold" and reads_labels:
         notes.append(f"{unlabelled} of {len(train)} training examples have no label")
     return notes

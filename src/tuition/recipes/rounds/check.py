@@ -58,7 +58,7 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
         raise ConfigError(" ".join(faults))
 
 
-def notes_of(config: Elad, *, has_valid: bool) -> list[str]:
+def notes_of(config: Elad, has_valid: bool) -> list[str]:
     """Say what a user should know of rounds before they begin.
 
     Args:
