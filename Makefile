@@ -32,7 +32,6 @@ check: $(VENV)/.check
 	$(BIN)/ruff format --check src tests tools
 	$(BIN)/ruff check src tests tools
 	$(BIN)/ty check src
-	$(BIN)/pydoclint --quiet src
 
 format: $(VENV)/.check
 	$(BIN)/ruff format src tests tools

@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -206,6 +207,27 @@ class TestEveryModule:
                 assert n <= 20, f"{found.__name__} has {n} fields"
                 for field, info in found.model_fields.items():
                     assert info.description, f"{found.__name__}.{field} has no line under it"
+
+
+def faces():
+    """Functions that the face of a room exports, each once."""
+    found = {}
+    for module in map(importlib.import_module, modules()):
+        if hasattr(module, "__path__") and module.__name__.count(".") == 1:
+            listed = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+            found |= {
+                f"{part.__module__}.{name}": part for name, part in listed.items() if inspect.isfunction(part)
+            }
+    return found
+
+
+@pytest.mark.parametrize("function", faces().values(), ids=faces())
+def test_what_a_room_exports_says_what_it_takes_and_gives(function):
+    text, parts = inspect.getdoc(function), inspect.signature(function)
+    for name in parts.parameters:
+        assert re.search(rf"^ +\*{{0,2}}{name}: ", text, re.M), f"{function.__name__} says nothing of {name}"
+    gives = parts.return_annotation not in ("None", None)
+    assert not gives or re.search(r"^(Returns|Yields):$", text, re.M), f"{function.__name__} gives something"
 
 
 @pytest.mark.parametrize("code", ["import tuition", "import tuition.recipes", "import tuition.cli.main"])

@@ -67,7 +67,17 @@ def annotate(
 def annotation_requests(
     examples: Sequence[Example], asker: Asker, *, samples: int = 1, first_sample: int = 0
 ) -> list[Request]:
-    """Make the requests that `annotate` would make, one an example and sample, and ask nobody."""
+    """Make the requests that `annotate` would make, and ask nobody.
+
+    Args:
+        examples: What is asked about.
+        asker: Whom, and how.
+        samples: How many replies an example.
+        first_sample: Number of the first.
+
+    Returns:
+        One request an example and sample.
+    """
     return [call.request for call in _calls(examples, asker, samples=samples, first_sample=first_sample)]
 
 

@@ -314,14 +314,8 @@ def _is_cut_off(reply: Reply) -> bool:
 def longer_of(request: Request, teacher: Teacher, *, times: float) -> Request | None:
     """Make the request that is asked once more where `max_tokens` cuts its reply off.
 
-    Args:
-        request: What is asked first; names `max_tokens`.
-        teacher: Whom.
-        times: As `AnnotationConfig.longer`.
-
-    Returns:
-        The same with a larger `max_tokens`; None: it is not asked once more, for that is not wanted, or the
-        teacher is not paid or has one text only.
+    None: it is not asked once more, for that is not wanted, or the teacher is not paid or has one text
+    only.
     """
     if times <= 1 or not teacher.abilities.reads_prompt or not teacher.abilities.is_paid:
         return None

@@ -68,14 +68,7 @@ def _demonstration(example: Example, *, is_forced: bool) -> str:
 
 
 def question_block(example: Example) -> str:
-    """Write how a block begins: the question, and its options where it has any.
-
-    Args:
-        example: Its context stands before the question; its answer is not shown.
-
-    Returns:
-        Lines, the last one open.
-    """
+    """Write how a block begins: the question, and its options where it has any."""
     text = one_block("\n".join(part for part in (example.context, example.question) if part.strip()))
     options = "".join(
         f"\n({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.choices)
@@ -84,26 +77,12 @@ def question_block(example: Example) -> str:
 
 
 def answer_line(example: Example) -> str:
-    """Write the line of a block that shows the answer.
-
-    Args:
-        example: With its answer.
-
-    Returns:
-        A line break and the line.
-    """
+    """Write the line of a block that shows the answer."""
     return f"\nAnswer: {one_block(example.answer or '')}"
 
 
 def one_block(text: str) -> str:
-    """Leave out blank lines: they part blocks, so that none may stand inside one.
-
-    Args:
-        text: Of an example, or of whoever wrote an explanation.
-
-    Returns:
-        The text without them.
-    """
+    """Leave out blank lines: they part blocks, so that none may stand inside one."""
     return _BLANK_LINES.sub("\n", text.strip())
 
 
@@ -144,30 +123,13 @@ _JUDGE_INSTRUCTION = (
 
 
 def verify_messages(example: Example, rationale: str) -> tuple[Message, ...]:
-    """Ask what follows from a rationale alone; the label is not shown.
-
-    Args:
-        example: Its question and options are shown.
-        rationale: Without a sentence that states the answer; what comes behind a question of its own is left
-            out.
-
-    Returns:
-        One user message.
-    """
+    """Ask what follows from a rationale alone; the label is not shown."""
     block = f"{question_block(example)}\nExplanation: {one_block(before_spill(rationale))}\nConclusion:"
     return (Message(role="user", content=f"{_VERIFY_INSTRUCTION}\n\n{block}"),)
 
 
 def judge_messages(example: Example, rationales: Sequence[str]) -> tuple[Message, ...]:
-    """Ask which rationale is best.
-
-    Args:
-        example: Its question, its options and, where it has one, its answer are shown.
-        rationales: In the order of their numbers, from 1.
-
-    Returns:
-        One user message.
-    """
+    """Ask which rationale is best."""
     shown = "".join(
         f"\nExplanation {i}: {one_block(before_spill(text))}" for i, text in enumerate(rationales, start=1)
     )

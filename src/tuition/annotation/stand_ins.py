@@ -48,16 +48,7 @@ class StandIn:
 
 
 def filler(letters: int, seed: str, *, steps: int = 0) -> str:
-    """Write sentences that say nothing, each in a line of its own: so many letters, or so many steps of them.
-
-    Args:
-        letters: Length of the text, more or less.
-        seed: Equal seeds give equal words.
-        steps: Lines; 0: as many as sentences of a usual length make.
-
-    Returns:
-        The text; no letters make no text, unless steps are wanted.
-    """
+    """Write sentences that say nothing, each in a line of its own; `steps` of them, or as long a text."""
     draw = Random(seed)
     words = max(steps, letters // 7)
     lines = steps or -(-words // _SENTENCE_WORDS)
@@ -66,16 +57,7 @@ def filler(letters: int, seed: str, *, steps: int = 0) -> str:
 
 
 def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:
-    """Write a reply to a prompt.
-
-    Args:
-        prompt: Its name and version; one that is not known gets sentences and an answer.
-        asked: The last message.
-        wanted: What the reply is to say.
-
-    Returns:
-        The text.
-    """
+    """Write a reply to a prompt."""
     return _VERDICTS.get(prompt, _explained)(asked, wanted)
 
 

@@ -83,15 +83,6 @@ def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], a
     """Have a teacher conclude from each rationale; compare with the label, or else the text's own answer.
 
     It is not asked about empty texts, nor where there is no label and the text's own answer could not be one.
-
-    Args:
-        annotations: Of any teachers.
-        examples: By id.
-        asker: Who concludes.
-
-    Returns:
-        A check for each rationale that was asked about. A call that failed is `unanswered`: it says nothing
-        about the rationale.
     """
     shown = [
         item
@@ -137,14 +128,6 @@ def verify_requests(
 
     Source: none for this prompt; the question behind it is that of teacher-forcing chain of thought (TinyLLM,
     arXiv 2402.04616), where a rationale written towards a given answer need not support it.
-
-    Args:
-        annotations: Of any teachers.
-        examples: By id.
-        asker: Who concludes.
-
-    Returns:
-        One request a rationale, in order.
     """
     return [
         asker.request(
@@ -164,15 +147,7 @@ def _outcome(answer: str | None, example: Example, task: Task) -> Outcome:
 
 
 def judgeable(kept: Sequence[Annotation], *, seed: int) -> dict[str, list[Annotation]]:
-    """Put the rationales of each example that has several into the order a judge sees them in.
-
-    Args:
-        kept: Of every teacher.
-        seed: Equal seeds give equal orders, so that no teacher always stands first.
-
-    Returns:
-        By example id, in the order of their numbers.
-    """
+    """Put the rationales of each example that has several into the order a judge sees them in."""
     by_example: dict[str, list[Annotation]] = {}
     for item in kept:
         by_example.setdefault(item.example_id, []).append(item)
@@ -190,16 +165,7 @@ def judge_requests(
     examples: Mapping[str, Example],
     asker: Asker,
 ) -> list[Request]:
-    """Ask a teacher which rationale of each example is best; it is not told who wrote them.
-
-    Args:
-        candidates: From `judgeable`.
-        examples: By id.
-        asker: Who judges.
-
-    Returns:
-        One request an example, in order.
-    """
+    """Ask a teacher which rationale of each example is best; it is not told who wrote them."""
     return [
         asker.request(
             judge_messages(examples[example_id], [item.rationale for item in found]),
@@ -214,16 +180,7 @@ def judge_requests(
 def verdicts(
     candidates: Mapping[str, Sequence[Annotation]], replies: Sequence[Reply], *, judge: str
 ) -> list[Verdict]:
-    """Read the number that a judge names last.
-
-    Args:
-        candidates: As asked.
-        replies: One an example, in order.
-        judge: Who replied.
-
-    Returns:
-        One record an example.
-    """
+    """Read the number that a judge names last."""
     found: list[Verdict] = []
     for (example_id, shown), reply in zip(candidates.items(), replies, strict=True):
         number = _number(reply.text) if reply.failure is None else None

@@ -24,14 +24,7 @@ _PROMPT = 2000
 
 
 def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
-    """Check a configuration and its data, and say what it would cost.
-
-    Args:
-        path: The configuration file.
-        settings: Overrides.
-        as_json: Print JSON instead of tables.
-        is_ablated: Whether the runs without one of its parts at a time are looked over too.
-    """
+    """Check a configuration and its data, and say what it would cost."""
     config = resolve(read_toml(path), settings, where=str(path))
     plan = plan_of(config)
     parts = ablation_rows(config) if is_ablated else {}
@@ -63,11 +56,7 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
 
 
 def show_plan(plan: Plan) -> None:
-    """Show what a run would ask and what that would cost.
-
-    Args:
-        plan: Of the run.
-    """
+    """Show what a run would ask and what that would cost."""
     if plan.teachers:
         title = "plan: all calls, those kept already, and what the others would cost; low / expected / high"
         print_table(title, [_planned(row) for row in plan.teachers])
@@ -104,12 +93,7 @@ def _span(*ends: float | None, is_money: bool = False) -> str:
 
 
 def say_left_out(config: Experiment, *, is_ablated: bool) -> None:
-    """Say which rows a table will not have.
-
-    Args:
-        config: Of the main run.
-        is_ablated: Whether it is also run without one of its parts at a time.
-    """
+    """Say which rows a table will not have."""
     reasons = left_out(config) if is_ablated else {}
     for name, reason in reasons.items():
         say(f"  left out: {name}: {reason}")

@@ -52,9 +52,6 @@ _TOLD = str | list | tuple | Mapping
 def to_nano(usd: float | str | Decimal) -> int:
     """Turn dollars into nano-dollars, rounding up.
 
-    Args:
-        usd: Dollars; a float counts as the decimal number it prints as.
-
     Returns:
         Whole nano-dollars.
     """
@@ -62,14 +59,7 @@ def to_nano(usd: float | str | Decimal) -> int:
 
 
 def to_usd(nano: int | None) -> float | None:
-    """Turn nano-dollars into dollars for people and files.
-
-    Args:
-        nano: Nano-dollars; None for unknown.
-
-    Returns:
-        Dollars, None where unknown.
-    """
+    """Turn nano-dollars into dollars for people and files."""
     return None if nano is None else nano / NANO
 
 
@@ -84,16 +74,7 @@ class Price(Record):
 
 
 def price_of(*, prompt: float | str, completion: float | str, cached: float | str | None = None) -> Price:
-    """Make a price from dollars per million tokens.
-
-    Args:
-        prompt: Dollars per million prompt tokens.
-        completion: Dollars per million completion tokens.
-        cached: Dollars per million cached prompt tokens; None: as the others.
-
-    Returns:
-        The price.
-    """
+    """Make a price from dollars per million tokens."""
     cached_nano = None if cached is None else to_nano(cached)
     return Price(prompt=to_nano(prompt), completion=to_nano(completion), cached=cached_nano)
 
@@ -110,10 +91,6 @@ class Cost(Record):
     @classmethod
     def of(cls, usage: Usage, price: Price | None) -> Cost:
         """Settle what was used at a price.
-
-        Args:
-            usage: As the provider counted.
-            price: None: unknown.
 
         Returns:
             The cost, rounded up to a whole nano-dollar.
@@ -134,16 +111,6 @@ def worst_cost(request: Request, price: Price | None) -> Cost:
     Without a tokenizer a prompt has at most as many tokens as UTF-8 bytes, plus what the chat template adds;
     a parameter that is a text, a list or a table, such as a schema, may be written into it. The answer has at
     most `max_tokens`.
-
-    Args:
-        request: Its parameters hold `max_tokens`.
-        price: None: unknown.
-
-    Returns:
-        The bound.
-
-    Raises:
-        ValueError: `max_tokens` is absent, so that the call has no bound.
     """
     bound = request.parameters.get("max_tokens")
     if not isinstance(bound, int) or bound < 0:
@@ -158,16 +125,7 @@ def worst_cost(request: Request, price: Price | None) -> Cost:
 
 
 def guess_cost(request: Request, price: Price | None, share: float = EXPECTED_SHARE) -> Cost:
-    """Guess what a call costs from the letters of its prompt.
-
-    Args:
-        request: With its `max_tokens`.
-        price: None: unknown.
-        share: Of `max_tokens`, that the answer will use.
-
-    Returns:
-        The guess; its cost is None where the price is unknown.
-    """
+    """Guess what a call costs from the letters of its prompt."""
     letters = sum(len(message.content) for message in request.messages)
     bound = request.parameters["max_tokens"]
     assert isinstance(bound, int)
@@ -176,14 +134,7 @@ def guess_cost(request: Request, price: Price | None, share: float = EXPECTED_SH
 
 
 def sum_usd(amounts: Iterable[float | None]) -> float | None:
-    """Add up dollars.
-
-    Args:
-        amounts: None: unknown.
-
-    Returns:
-        The sum; None where one of them is unknown.
-    """
+    """Add up dollars."""
     known = list(amounts)
     whole = [amount for amount in known if amount is not None]
     return sum(whole) if len(whole) == len(known) else None

@@ -34,14 +34,7 @@ class Section(BaseModel):
 
 
 def unspoken(message: str) -> PydanticCustomError:
-    """Make the error of a value that no text may repeat, for it may be a secret in the wrong place.
-
-    Args:
-        message: What is wrong, and what to do; it stands behind the value's place.
-
-    Returns:
-        To be raised by a validator.
-    """
+    """Make the error of a value that no text may repeat, for it may be a secret in the wrong place."""
     return PydanticCustomError(_UNSPOKEN, "{message}", {"message": message})
 
 
@@ -54,17 +47,7 @@ _TOO_DEEP = f"holds tables or lists more than {_DEEPEST} deep; no configuration 
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """Read a configuration file.
-
-    Args:
-        path: A TOML file.
-
-    Returns:
-        Its tables. Where it is the resolved one of a run of 0.1.0, which said no version, it gets that.
-
-    Raises:
-        ConfigError: The file is absent, or is no TOML.
-    """
+    """Read a configuration file."""
     try:
         # utf-8-sig forgives the mark that some editors put first
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -88,16 +71,6 @@ def override(tables: Mapping[str, object], settings: Iterable[str]) -> dict[str,
 
     A dot goes one table down, a number picks an entry of a list: `training.steps=50`, `teacher.0.weight=2`.
     Values are TOML; what is no TOML is a string.
-
-    Args:
-        tables: From `read_toml`.
-        settings: Such as `["seed=3", "out=runs/b"]`.
-
-    Returns:
-        New tables; the given ones are untouched.
-
-    Raises:
-        ConfigError: A setting has no `=`, or its place does not exist.
     """
     result: dict[str, object] = _copy(tables)
     for setting in (settings := list(settings)):
@@ -164,19 +137,7 @@ def _entry(entries: list[Any], name: str, setting: str) -> Any:
 
 
 def parse(section: type[SectionType], tables: Mapping[str, object], *, where: str) -> SectionType:
-    """Check tables whole and make the section of them.
-
-    Args:
-        section: What to make.
-        tables: From `read_toml` or `override`.
-        where: For the error, such as the file's name.
-
-    Returns:
-        The section.
-
-    Raises:
-        ConfigError: With every fault, one a line; unknown keys with the nearest known one.
-    """
+    """Check tables whole and make the section of them."""
     try:
         return section.model_validate(tables)
     except ValidationError as error:
@@ -190,17 +151,7 @@ def parse(section: type[SectionType], tables: Mapping[str, object], *, where: st
 def complete(
     section: type[Section], tables: Mapping[str, Any], defaults: Mapping[str, Any], *, place: str = ""
 ) -> dict[str, Any]:
-    """Write a default wherever tables leave a key open. Nothing is checked, and no given value changes.
-
-    Args:
-        section: Whose keys these are.
-        tables: From `read_toml`.
-        defaults: By dotted place, such as `training.lr`, where another default holds than the section's own.
-        place: Of these tables within the whole, with a dot behind it; empty: they are the whole.
-
-    Returns:
-        New tables; keys whose own default is None stay absent.
-    """
+    """Write a default wherever tables leave a key open. Nothing is checked, and no given value changes."""
     result = dict(tables)
     for name, field in section.model_fields.items():
         here, inner = f"{place}{name}", _inner_section(field.annotation)

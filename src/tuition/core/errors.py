@@ -57,53 +57,24 @@ class MissingExtra(TuitionError, ImportError):
     """A package of an optional extra is absent; the text is the pip line that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        """Name what is missing.
-
-        Args:
-            package: The module that could not be imported.
-            extra: The extra of this project that brings it.
-        """
+        """Name what is missing."""
         super().__init__(f"{package!r} is not installed; it comes with: pip install 'tuition[{extra}]'")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Offer the known name that a wrong one may have meant.
-
-    Args:
-        word: The name that was given.
-        known: Every name that would have been accepted.
-
-    Returns:
-        Such as `; did you mean 'random'?`; empty where no known name is near.
-    """
+    """Offer the known name that a wrong one may have meant."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def near_name(word: str, known: Iterable[str], *, kind: str) -> str:
-    """Write the sentence for an unknown name, with the nearest known one.
-
-    Args:
-        word: The name that was given.
-        known: Every name that would have been accepted.
-        kind: What the name stands for, such as "teacher".
-
-    Returns:
-        One sentence, without a closing remark on what to do.
-    """
+    """Write the sentence for an unknown name, with the nearest known one."""
     names = sorted(known)
     return f"unknown {kind} {word!r}{nearest(word, names) or '.'} Known: {', '.join(names) or 'none'}."
 
 
 def some_of(items: Iterable[object]) -> str:
-    """Show at most three items and the count of the rest.
-
-    Args:
-        items: Anything with a readable `repr`.
-
-    Returns:
-        Such as `'a', 'b', 'c' and 4 more`; "none" for nothing.
-    """
+    """Show at most three items and the count of the rest."""
     shown = [repr(item) for item in items]
     rest = len(shown) - 3
     return (", ".join(shown[:3]) or "none") + (f" and {rest} more" if rest > 0 else "")

@@ -47,28 +47,12 @@ def canonical_json(value: object) -> str:
 
     Keys sorted, no blanks, no escapes beyond JSON's own, so that equal content has equal text on every
     machine.
-
-    Args:
-        value: Anything JSON can hold; tuples count as lists.
-
-    Returns:
-        The text.
-
-    Raises:
-        ValueError: A number is not finite.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def content_id(value: object) -> str:
-    """Name a value by its content.
-
-    Args:
-        value: Anything JSON can hold.
-
-    Returns:
-        The SHA-256 of its canonical JSON, as 64 hexadecimal digits.
-    """
+    """Name a value by its content."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
@@ -142,14 +126,7 @@ class Example(Record):
 
 
 def option_letter(i: int) -> str:
-    """Name an option by its position, as spreadsheets name columns.
-
-    Args:
-        i: Position among the choices, from 0.
-
-    Returns:
-        a to z, then aa, ab and so on.
-    """
+    """Name an option by its position, as spreadsheets name columns."""
     more, last = divmod(i, 26)
     return (option_letter(more - 1) if more else "") + chr(ord("a") + last)
 

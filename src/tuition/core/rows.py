@@ -58,19 +58,7 @@ _LINE_ENDS = {0x85: r"\u0085", 0x2028: r"\u2028", 0x2029: r"\u2029"}
 
 
 def resolve_data(path: str) -> Path:
-    """Find a file that a configuration names.
-
-    Args:
-        path: A path; one that begins with `data:` lies in the folder that the variable TUITION_DATA
-            of the environment names, or in `data` where it names none; one that begins with `hub:`
-            names a data set.
-
-    Returns:
-        The path; whether the file exists is for its reader to say.
-
-    Raises:
-        DataError: The data folder does not exist.
-    """
+    """Find a file that a configuration names."""
     if not path.startswith(_DATA):
         return Path(path)
     folder = Path(os.environ.get("TUITION_DATA") or _DEFAULT_FOLDER)
@@ -83,15 +71,7 @@ def resolve_data(path: str) -> Path:
 
 
 def check_format(found: Mapping[str, Any], path: Path) -> None:
-    """Refuse what a newer program wrote in a form that this one would misread.
-
-    Args:
-        found: The metrics, the event or the row.
-        path: The file it stands in, named in `FORMATS`.
-
-    Raises:
-        DataError: Its format is newer.
-    """
+    """Refuse what a newer program wrote in a form that this one would misread."""
     known = FORMATS[path.name]
     if found.get("format", 1) > known:
         raise DataError(
@@ -101,18 +81,7 @@ def check_format(found: Mapping[str, Any], path: Path) -> None:
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Read the figures of a run, whatever version wrote them.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        What `metrics.json` holds, the reader beside the figures of each split also where an older version
-        wrote it elsewhere; empty where there is no such file.
-
-    Raises:
-        DataError: Its format is newer than this program knows.
-    """
+    """Read the figures of a run, whatever version wrote them."""
     path = folder / "metrics.json"
     if not path.exists():
         return {}
@@ -124,17 +93,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def read_own_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the rows of a file that a run wrote.
-
-    Args:
-        path: The file, named in `FORMATS`.
-
-    Yields:
-        One dictionary a row.
-
-    Raises:
-        DataError: The format of a row is newer than this program knows.
-    """
+    """Read the rows of a file that a run wrote."""
     for row in read_rows(path):
         check_format(row, path)
         yield _with_outcome(row) if "said_by" in row else row
@@ -150,19 +109,7 @@ def _with_outcome(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Json]]:
-    """Read the rows of a file, one at a time. Blank lines are passed over.
-
-    Args:
-        path: Ends in .jsonl, .json-lines, .ndjson or .csv, with or without .gz, in UTF-8, or in .parquet. The
-            first line of a CSV names its columns. `hub:NAME:SPLIT` and `hub:NAME:CONFIGURATION:SPLIT` are
-            data sets.
-
-    Yields:
-        One dictionary a row; the values of a CSV are strings.
-
-    Raises:
-        DataError: The file is absent or not of that form; the text names file and line.
-    """
+    """Read the rows of a file, one at a time. Blank lines are passed over."""
     if str(path).startswith(HUB):
         yield from read_dataset(str(path))
         return
@@ -177,17 +124,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Json]]:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Generator[None]:
-    """Turn what goes wrong while a file is read into an error that says what to do.
-
-    Args:
-        path: The file.
-
-    Yields:
-        Nothing; the file is read within the block.
-
-    Raises:
-        DataError: The file is absent, cannot be read, is not UTF-8, or no whole gzip file.
-    """
+    """Turn what goes wrong while a file is read into an error that says what to do."""
     try:
         yield
     except FileNotFoundError:
@@ -292,19 +229,7 @@ def _check_header(header: list[str], path: Path) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
-    """Write rows to a file so that it is there whole or not at all.
-
-    Args:
-        path: Ends as `read_rows` wants it; a file of that name is replaced. Its folder is made when absent.
-        rows: What to write; for a CSV the columns are the keys of all rows in order of appearance; absent
-            values are empty.
-
-    Returns:
-        How many rows were written.
-
-    Raises:
-        DataError: The name has no known ending, or the file cannot be written.
-    """
+    """Write rows to a file so that it is there whole or not at all."""
     ending = _ending(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:

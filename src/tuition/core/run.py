@@ -51,18 +51,7 @@ class Run:
         completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
         listener: Listener | None = None,
     ) -> None:
-        """Open a run folder, or begin one.
-
-        Args:
-            path: The folder.
-            config_text: The resolved configuration as TOML.
-            completed: Fills up the configuration that the folder holds, which an older version may have
-                written, with the defaults that held then.
-            listener: Hears how it goes; None: nobody listens.
-
-        Raises:
-            ConfigError: The folder holds something else, another configuration, or is being run just now.
-        """
+        """Open a run folder, or begin one."""
         self.path = path
         self._listener = listener
         self.is_resumed = _check_folder(path, tomllib.loads(config_text), completed=completed)
@@ -94,14 +83,7 @@ class Run:
         return round(seconds, 3)
 
     def events(self) -> Iterator[dict]:
-        """Read what happened so far, over all starts.
-
-        Yields:
-            One entry a line of `events.jsonl`; a line cut by a kill is passed over.
-
-        Raises:
-            DataError: A newer program than this one went on with the run.
-        """
+        """Read what happened so far, over all starts."""
         path = self.path / "events.jsonl"
         with path.open(encoding="utf-8") as file:
             for line in file:
@@ -111,33 +93,17 @@ class Run:
                     yield event
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Tell whoever listens that a part of long work is done.
-
-        Args:
-            stage: What is being done.
-            done: How much of it.
-            total: Of how much.
-        """
+        """Tell whoever listens that a part of long work is done."""
         if self._listener is not None:
             self._listener.progress(stage, done, total)
 
     def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
-        """Show whoever listens a table, before the run goes on.
-
-        Args:
-            title: What it is.
-            rows: Each with the same entries.
-        """
+        """Show whoever listens a table, before the run goes on."""
         if self._listener is not None and rows:
             self._listener.table(title, rows)
 
     def event(self, kind: str, **values: Json) -> None:
-        """Add a line to `events.jsonl`.
-
-        Args:
-            kind: What happened.
-            **values: What there is to say about it.
-        """
+        """Add a line to `events.jsonl`."""
         row = {"time": round(time.time(), 3), "event": kind, **values}
         line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
         with (self.path / "events.jsonl").open("a+b") as file:
@@ -147,42 +113,18 @@ class Run:
             file.write(b"\n" + line if is_cut else line)
 
     def write_json(self, name: str, value: Mapping[str, Json]) -> Path:
-        """Write a JSON file into the folder, whole or not at all.
-
-        Args:
-            name: File name.
-            value: What to write.
-
-        Returns:
-            The file's path.
-        """
+        """Write a JSON file into the folder, whole or not at all."""
         path = self.path / name
         _write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return path
 
     def write_rows(self, name: str, rows: list[dict[str, Json]]) -> Path:
-        """Write a JSONL file into the folder, whole or not at all.
-
-        Args:
-            name: File name.
-            rows: One a line.
-
-        Returns:
-            The file's path.
-        """
+        """Write a JSONL file into the folder, whole or not at all."""
         write_rows(self.path / name, rows)
         return self.path / name
 
     def write_folder(self, name: str, write: Callable[[Path], None]) -> Path:
-        """Write a folder within the folder, whole or not at all.
-
-        Args:
-            name: The folder's name, or its path within the folder.
-            write: Fills the empty folder it is given.
-
-        Returns:
-            The folder's path.
-        """
+        """Write a folder within the folder, whole or not at all."""
         path = self.path / name
         draft = path.with_name(f".{path.name}.draft")
         shutil.rmtree(draft, ignore_errors=True)
@@ -192,11 +134,7 @@ class Run:
         return path
 
     def finish(self, metrics: Mapping[str, Json]) -> None:
-        """Write the metrics, then the mark that the run is done.
-
-        Args:
-            metrics: What goes into `metrics.json`.
-        """
+        """Write the metrics, then the mark that the run is done."""
         self.write_json("metrics.json", metrics)
         self.event("done")
         _write_text(self.path / "done", "")
@@ -221,17 +159,7 @@ class _Warnings(logging.Handler):
 
 
 def run_id(path: Path) -> str:
-    """Read the name a run has in the store, or give it one, before or after the run is begun.
-
-    Args:
-        path: The run folder; made when absent.
-
-    Returns:
-        The name, the same for ever.
-
-    Raises:
-        ConfigError: The folder holds something else.
-    """
+    """Read the name a run has in the store, or give it one, before or after the run is begun."""
     file = path / "run_id"
     if not file.exists():
         path.mkdir(parents=True, exist_ok=True)
@@ -242,14 +170,7 @@ def run_id(path: Path) -> str:
 
 
 def essentials(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of a configuration what its result does not follow from: where it lies, what it may spend.
-
-    Args:
-        tables: Of a run's `config.toml`.
-
-    Returns:
-        The tables, without `out`, `store`, `budget`, `config_version` and what is made beside the run.
-    """
+    """Leave out of a configuration what its result does not follow from: where it lies, what it may spend."""
     beside = ("jobs", "baselines")
     evaluation = {key: value for key, value in tables.get("evaluation", {}).items() if key not in beside}
     outside = ("config_version", "out", "store", "budget")
@@ -258,17 +179,7 @@ def essentials(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def held_config(path: Path) -> dict[str, Any] | None:
-    """Read the configuration that a run was begun with.
-
-    Args:
-        path: The run folder.
-
-    Returns:
-        Its tables as they stand there; None: no run was begun in it.
-
-    Raises:
-        DataError: The file is damaged.
-    """
+    """Read the configuration that a run was begun with. None: no run was begun in it."""
     try:
         return tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -340,11 +251,7 @@ def _write_text(path: Path, text: str) -> None:
 
 @functools.cache
 def code_revision() -> str:
-    """Name the program's own source by its content, whether or not it lies in a repository.
-
-    Returns:
-        12 hexadecimal digits, equal where every source file is equal.
-    """
+    """Name the program's own source by its content, whether or not it lies in a repository."""
     root = Path(__file__).parents[1]
     files = sorted(root.rglob("*.py"))
     return content_id([[str(file.relative_to(root)), file.read_text(encoding="utf-8")] for file in files])[
@@ -353,11 +260,7 @@ def code_revision() -> str:
 
 
 def versions() -> dict[str, Json]:
-    """List what a result depends on: Python, the packages that are installed, the program's own source.
-
-    Returns:
-        Name and version of each.
-    """
+    """List what a result depends on: Python, the packages that are installed, the program's own source."""
     found: dict[str, Json] = {"python": platform.python_version(), "code": code_revision()}
     found["tuition"] = __version__
     for package in _PACKAGES:

@@ -16,14 +16,7 @@ Labelling = Callable[[Sequence[Example]], Sequence[Example | None]]
 
 
 def fingerprint(example: Example) -> str:
-    """Name a question by its content, so that repeats and overlaps can be seen without looking at it.
-
-    Args:
-        example: The question.
-
-    Returns:
-        The same for equal question, context and choices, whatever their case, blanks and order of choices.
-    """
+    """Name a question by its content, so that repeats and overlaps can be seen without looking at it."""
     context, question, *choices = (
         " ".join(part.casefold().split()) for part in (example.context, example.question, *example.choices)
     )
@@ -31,34 +24,14 @@ def fingerprint(example: Example) -> str:
 
 
 def bare(example: Example) -> Example:
-    """Take the label from an example, and the word of where it came from.
-
-    Args:
-        example: With or without a label.
-
-    Returns:
-        The question alone.
-    """
+    """Take the label from an example, and the word of where it came from."""
     return dataclasses.replace(example, answer=None, label_source="")
 
 
 def relabelled(
     examples: Sequence[Example], label: Labelling, *, replace: bool = False, first: int | None = None
 ) -> tuple[Example, ...]:
-    """Have examples labelled by whoever must not see their labels.
-
-    Args:
-        examples: Some may have a label.
-        label: Sees questions alone, and may change nothing but the label.
-        replace: Whether labels that are there give way; false: such examples stay as they are.
-        first: Only so many examples, from the beginning, are looked at and kept; None: all.
-
-    Returns:
-        The examples in their order, without those that were left out.
-
-    Raises:
-        DataError: The labeller gave back other examples than it was given.
-    """
+    """Have examples labelled by whoever must not see their labels."""
     kept = examples[:first]
     asked = [bare(example) for example in kept if replace or example.answer is None]
     given = list(label(asked)) if asked else []
@@ -86,11 +59,7 @@ class SealedTest:
     """
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        """Seal the examples.
-
-        Args:
-            examples: The test split.
-        """
+        """Seal the examples."""
         self.__examples = tuple(examples)
         self.__opened_by = ""
         self.fingerprints = frozenset(fingerprint(example) for example in examples)
@@ -109,47 +78,18 @@ class SealedTest:
         return next(iter(self))
 
     def check(self, look: Callable[[Sequence[Example]], list[str]]) -> list[str]:
-        """Let a check of the data's form read the sealed examples; only its findings come out.
-
-        Args:
-            look: Reads the examples and gives sentences.
-
-        Returns:
-            The sentences.
-        """
+        """Let a check of the data's form read the sealed examples; only its findings come out."""
         return look(self.__examples)
 
     def relabelled(self, label: Labelling, *, replace: bool = False, first: int | None = None) -> SealedTest:
-        """Have the sealed questions labelled; the old labels never leave, and this seal opens no more.
-
-        Args:
-            label: Sees the questions, never a label.
-            replace: Whether labels that are there give way.
-            first: Only so many examples, from the beginning, are looked at and kept; None: all.
-
-        Returns:
-            A new seal on the labelled examples, and the only one that still opens.
-
-        Raises:
-            DataError: The seal is broken already.
-        """
+        """Have the sealed questions labelled; the old labels never leave, and this seal opens no more."""
         self.__refuse_second()
         made = SealedTest(relabelled(self.__examples, label, replace=replace, first=first))
         self.__opened_by = "whoever labelled it, under a new seal"
         return made
 
     def open(self, reader: str) -> tuple[Example, ...]:
-        """Break the seal, once.
-
-        Args:
-            reader: Who reads, for the error of whoever comes second.
-
-        Returns:
-            The test examples.
-
-        Raises:
-            DataError: The seal is broken already.
-        """
+        """Break the seal, once."""
         self.__refuse_second()
         self.__opened_by = reader
         return self.__examples

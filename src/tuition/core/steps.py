@@ -24,12 +24,6 @@ def split_steps(rationale: str) -> tuple[str, ...]:
     and mathematics between dollar signs.
 
     Source: after ELAD (arXiv 2402.13098); its splitter is not published, the definition is ours.
-
-    Args:
-        rationale: A teacher's or the student's explanation.
-
-    Returns:
-        The steps in order, stripped, none empty; their words are those of the rationale.
     """
     lines = [line.strip() for line in rationale.splitlines() if line.strip()]
     if len(lines) != 1:
@@ -53,23 +47,12 @@ def _sentences(line: str) -> tuple[str, ...]:
 
 
 def join_steps(steps: Sequence[str]) -> str:
-    """Write steps as one rationale, a line each.
-
-    Args:
-        steps: The steps in order.
-
-    Returns:
-        A text that `split_steps` cuts into the same steps, wherever there are two or more of them.
-    """
+    """Write steps as one rationale, a line each."""
     return "\n".join(steps)
 
 
 def first_difference(left: Sequence[str], right: Sequence[str]) -> int | None:
     """Find the first step in which two rationales part.
-
-    Args:
-        left: Steps of the one.
-        right: Steps of the other.
 
     Returns:
         The 0-based index, equal to the shorter length where one begins the other; None where they are equal.

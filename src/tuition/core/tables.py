@@ -40,18 +40,7 @@ class _Place:
 
 
 def read_parquet(path: Path) -> Iterator[dict[str, Json]]:
-    """Read the rows of a Parquet file.
-
-    Args:
-        path: The file, which exists.
-
-    Yields:
-        One dictionary a row; what JSON has no form for is a text.
-
-    Raises:
-        DataError: It is no Parquet file, or a broken one.
-        MissingExtra: The library is not installed.
-    """
+    """Read the rows of a Parquet file."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -68,20 +57,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def read_dataset(path: str) -> Iterator[dict[str, Json]]:
-    """Read one split of a data set.
-
-    Args:
-        path: `hub:NAME:SPLIT` or `hub:NAME:CONFIGURATION:SPLIT`. The name is one on the hub, with `@REVISION`
-            behind it if need be, or a folder: of Parquet, JSON Lines or CSV files that the library `datasets`
-            reads, or written by its `save_to_disk`.
-
-    Yields:
-        One dictionary a row; what JSON has no form for is a text.
-
-    Raises:
-        DataError: There is no such data set, configuration or split, or the hub cannot be reached.
-        MissingExtra: The library is not installed.
-    """
+    """Read one split of a data set."""
     place = _place_of(path)
     try:
         import datasets

@@ -39,10 +39,6 @@ class Accuracy(Record):
 def wilson(right: int, n: int) -> tuple[float, float]:
     """Give the 95 % Wilson score interval of a share.
 
-    Args:
-        right: Successes, in [0, n].
-        n: Trials, at least 1.
-
     Returns:
         Lower and upper end, in [0, 1].
     """

@@ -44,14 +44,7 @@ class Calibration(Record):
 
 
 def average_ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Rank values from 1; equal ones share the mean of their ranks.
-
-    Args:
-        values: Shape (n, ).
-
-    Returns:
-        Shape (n, ).
-    """
+    """Rank values from 1; equal ones share the mean of their ranks."""
     _, place, counts = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
@@ -59,15 +52,7 @@ def average_ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
 def rank_correlation(left: Sequence[float], right: Sequence[float]) -> float | None:
     """Give Spearman's rank correlation: Pearson's, of the ranks, ties with their average rank.
 
-    Args:
-        left: Shape (n, ).
-        right: Shape (n, ).
-
-    Returns:
-        In [-1, 1]; None: one of them does not vary, or there are fewer than two.
-
-    Raises:
-        ValueError: They are of unequal length, or a value is not finite.
+    None: one of them does not vary, or there are fewer than two.
     """
     _check(left, right)
     if len(left) < 2:
@@ -83,15 +68,8 @@ def auroc(scores: Sequence[float], wrong: Sequence[int]) -> float | None:
 
     Ties count half; it is the Mann-Whitney statistic, from average ranks.
 
-    Args:
-        scores: Shape (n, ); higher should mean: wrong.
-        wrong: Shape (n, ), each 0 or 1.
-
     Returns:
         In [0, 1]; None: no pair, for all are right or all wrong.
-
-    Raises:
-        ValueError: They are of unequal length, a score is not finite, or wrong holds something else.
     """
     _check(scores, wrong)
     is_wrong = _booleans(wrong)
@@ -111,22 +89,7 @@ def calibration(
     seed: int = 0,
     resamples: int = 2000,
 ) -> Calibration:
-    """Measure one score.
-
-    Args:
-        score: Its name.
-        values: One an item; higher means less sure. None or NaN: the item has no score and is left out.
-        wrong: One an item, 0 or 1.
-        student_tokens: That the student wrote for the score, over all items; None: not counted.
-        seed: Of the bootstrap.
-        resamples: How many.
-
-    Returns:
-        The figures.
-
-    Raises:
-        ValueError: They are of unequal length, a score is infinite, or wrong holds something else.
-    """
+    """Measure one score."""
     if len(values) != len(wrong):
         raise ValueError(f"score {score!r} has {len(values)} values for {len(wrong)} items; give one an item")
     numbers = np.array([np.nan if value is None else value for value in values], dtype=float)

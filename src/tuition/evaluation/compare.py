@@ -44,10 +44,6 @@ def mcnemar(only_a: int, only_b: int) -> float:
     twice the smaller tail of that binomial, at most 1. Whole numbers throughout, so that nothing is lost
     with thousands of items.
 
-    Args:
-        only_a: Items that A alone has right.
-        only_b: Items that B alone has right.
-
     Returns:
         In [0, 1]; 1 where they never disagree.
     """

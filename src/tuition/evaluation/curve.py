@@ -78,15 +78,8 @@ class Curve(Record):
 def accuracy_at(points: Sequence[Point], usd: np.ndarray) -> np.ndarray:
     """Give the accuracy a run had for given sums of money.
 
-    Args:
-        points: Of one run, in any order; of two with equal cost the later one counts.
-        usd: Shape (M, ); dollars.
-
     Returns:
         Shape (M, ), in [0, 1]; NaN where even the first point costs more.
-
-    Raises:
-        ValueError: There are no points.
     """
     ordered = _ordered(points)
     place = np.searchsorted([point.usd for point in ordered], usd, side="right") - 1  # (M, )
@@ -132,17 +125,7 @@ def learning_curve(runs: Sequence[Sequence[Point]]) -> Curve:
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Give the mean of a few measurements and its 95 % interval by Student's t.
-
-    Args:
-        values: Two or more, one a seed.
-
-    Returns:
-        Mean, lower end, upper end.
-
-    Raises:
-        ValueError: There are fewer than two, from which no interval follows.
-    """
+    """Give the mean of a few measurements and its 95 % interval by Student's t."""
     n = len(values)
     if n < 2:
         raise ValueError(f"{n} values have no interval over seeds; give two or more")
@@ -153,9 +136,6 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, f
 
 def common_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
     """Find the money over which every curve can be held against every other.
-
-    Args:
-        curves: Those that have more than one point count; a single student has no range.
 
     Returns:
         From where all have begun to where the first run of any ends, in dollars; None: there is no such
@@ -171,15 +151,8 @@ def common_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
 def area(curve: Curve, between: tuple[float, float]) -> float | None:
     """Give the mean accuracy over a range of money: the area under the curve by the width of the range.
 
-    Args:
-        curve: Whose.
-        between: From and to, in dollars; see `common_range`.
-
     Returns:
         In [0, 1]; None: the curve has one point, or begins behind the range or ends before it does.
-
-    Raises:
-        ValueError: The range is empty.
     """
     low, high = between
     if not low < high:

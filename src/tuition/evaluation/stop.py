@@ -142,18 +142,6 @@ def plateau(hits: Sequence[Sequence[int]], *, last: int, points: float) -> Findi
 
     The bound covers which items there were, not the luck of a training: where students of equal data differ
     by more than the items' noise, it errs more often than in 5 of 100.
-
-    Args:
-        hits: Shape (rounds, items); see `should_stop`.
-        last: How many rounds together.
-        points: The gain, in points of accuracy, below which it holds.
-
-    Returns:
-        Holds where the upper 95 % bound of the paired gain is below `points`; never with `last` rounds or
-        fewer, which have no round before them to be held against.
-
-    Raises:
-        ValueError: The rounds were not examined on the same items, or a hit is not 0 or 1.
     """
     table = _table(hits)
     if len(table) <= last:
@@ -178,14 +166,6 @@ def upper_gain(won: int, lost: int, *, n: int) -> float:
     without any change are not taken for certainty.
 
     Source: Agresti and Min, Simple improved confidence intervals for comparing matched proportions (2005).
-
-    Args:
-        won: Items right now and not before.
-        lost: Items right before and not now.
-        n: All items.
-
-    Returns:
-        A share, in [-1, 1]: the normal bound around the difference of the filled table.
     """
     total, difference = n + 2, won - lost
     variance = (won + lost + 1 - difference**2 / total) / total**2
@@ -208,22 +188,6 @@ def extrapolation(
     Bayesian bootstrap), for which items and which rounds there were are both luck. No resample leaves a round
     out, so that the fit never hangs on two of them. A curve that is not of the family, such as a jump and
     then a straight line, is taken for flatter than it is, and the rule then holds too often.
-
-    Args:
-        hits: Shape (rounds, items); see `should_stop`.
-        usd: By round, cumulative dollars; None: unknown.
-        points: The gain, in points of accuracy, below which it holds.
-        next_usd: The money; None: as much as the last round took.
-        seed: Of the bootstrap.
-        resamples: How many.
-
-    Returns:
-        Holds where the upper 90 % bound of the predicted gain is below `points`; never with fewer than four
-        rounds, with an unknown price, where nothing has cost anything, or where the last round did not and
-        no sum is given.
-
-    Raises:
-        ValueError: The rounds were not examined on the same items, a hit is not 0 or 1, or money falls.
     """
     table, known = _table(hits), [sum_ for sum_ in usd if sum_ is not None]
     if len(known) < len(usd):
@@ -270,18 +234,6 @@ def predicted_gain(
     changes nothing and a first round without cost has its place. For each c of a grid from 1/8 to 8 the
     weighted least squares over a and b has a closed form, kept within 0 ≤ b and a ≤ 1; the c with the
     smallest sum counts.
-
-    Args:
-        usd: Shape (rounds, ): cumulative dollars, rising.
-        shares: Shape (R, rounds): accuracies, each row a curve of its own, in [0, 1].
-        next_usd: How much more money, dollars.
-        weights: Shape (R, rounds), of the squares; None: all equal.
-
-    Returns:
-        Shape (R, ): the predicted gain as a share, never below 0 nor above 1.
-
-    Raises:
-        ValueError: Money falls, or all of it is 0.
     """
     money = np.asarray(usd, dtype=float)
     if (np.diff(money) < 0).any() or money[-1] <= 0 or money[0] < 0:
@@ -309,15 +261,7 @@ def predicted_gain(
 
 
 def certain(largest_score: float | None, *, below: float) -> Finding:
-    """Say whether nothing is left in the pool that the student is unsure of.
-
-    Args:
-        largest_score: Of the examples left; None: not known, and it does not hold.
-        below: The threshold, in the score's unit.
-
-    Returns:
-        Holds where the largest score is below the threshold.
-    """
+    """Say whether nothing is left in the pool that the student is unsure of."""
     if largest_score is None or math.isnan(largest_score):
         return _unknown("certain", below, "no example left in the pool has a score")
     return Finding(

@@ -41,15 +41,6 @@ def learn(
     Source: TinyLLM (arXiv 2402.04616), α from {0.01, 0.1, 0.5, 1, 2, 3} per dataset.
 
     Differs: the choice sees validation alone; the published code evaluates the test split all along.
-
-    Args:
-        bench: Its run folder gets `student/`, and with a grid one more folder for each α.
-        loss: Gives the targets, the teachers' weights multiplied by its argument.
-        prefix: The instruction by which the students are tried.
-        alpha_grid: What to multiply with; empty: once, with 1.
-
-    Returns:
-        The student, and every α with its figures on validation.
     """
     run = bench.run
     targets = loss(1.0)

@@ -32,20 +32,7 @@ class AskTeacher(Experiment):
 
 
 def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
-    """Examine a teacher as a student is examined, without showing it an answer.
-
-    Args:
-        config: One teacher.
-        run: The run's folder.
-
-    Returns:
-        The metrics, as written; `valid` or `test` is None where the teacher answered nothing. `saw_answers`
-        is True for recorded replies that were written with the gold answer in the prompt: such a figure says
-        nothing about the teacher.
-
-    Raises:
-        TeacherError: Not one call was answered.
-    """
+    """Examine a teacher as a student is examined, without showing it an answer."""
     table = config.teacher[0]
     failures: Counter[str] = Counter()
     with open_bench(config, run) as bench:

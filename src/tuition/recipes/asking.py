@@ -20,17 +20,7 @@ __all__ = ["Writer", "annotation_row", "asker_of"]
 def asker_of(
     config: Experiment, table: TeacherConfig, *, account: Account | None = None, train: Sequence[Example] = ()
 ) -> Asker:
-    """Make a teacher, and say how a run asks it: the one place where a run makes its teachers.
-
-    Args:
-        config: Of the run.
-        table: The teacher's.
-        account: Pays; None: requests are made and priced, and nothing is asked.
-        train: Where demonstrations are drawn from.
-
-    Returns:
-        The asker.
-    """
+    """Make a teacher, and say how a run asks it: the one place where a run makes its teachers."""
     teacher = make_teacher(table)
     # Whether a recording saw the answers is a fact, not a wish.
     forced = config.annotation.forced if teacher.abilities.reads_prompt else table.saw_answers
@@ -47,16 +37,7 @@ def asker_of(
 
 
 def annotation_row(config: Experiment, annotation: Annotation, **marks: Json) -> dict[str, Json]:
-    """Make the row that `annotations.jsonl` has of an annotation.
-
-    Args:
-        config: Of the run; says under which licence or terms its teachers write.
-        annotation: By one of them.
-        **marks: What the run made of it.
-
-    Returns:
-        The annotation, the licence of its teacher (empty: none is stated), the marks, the format of the row.
-    """
+    """Make the row that `annotations.jsonl` has of an annotation."""
     licences = {table.name: table.licence for table in config.teacher}
     own = {"format": FORMATS["annotations.jsonl"], "licence": licences.get(annotation.teacher, "")}
     return {**annotation.to_json(), **own, **marks}
@@ -66,13 +47,7 @@ class Writer:
     """One teacher that writes rationales, and all that it wrote in a run."""
 
     def __init__(self, asker: Asker, examples: Sequence[Example], *, verifier: Asker | None = None) -> None:
-        """Ask nobody yet.
-
-        Args:
-            asker: Who writes.
-            examples: All that it may be asked about.
-            verifier: Who says what follows from a rationale; None: nobody.
-        """
+        """Ask nobody yet."""
         self.name = asker.name
         self.redrawn = 0
         """Further samples asked, because one was dropped."""
@@ -84,11 +59,7 @@ class Writer:
         self._is_spent = False
 
     def ask(self, examples: Sequence[Example]) -> None:
-        """Ask for rationales, have them looked at, and ask again where one was dropped.
-
-        Args:
-            examples: Not asked of this teacher before.
-        """
+        """Ask for rationales, have them looked at, and ask again where one was dropped."""
         samples = self._asker.samples
         self._annotate(examples, samples=samples, first_sample=0)
         again = list(examples)

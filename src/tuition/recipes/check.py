@@ -34,19 +34,7 @@ __all__ = [
 
 
 def check_examination(config: Experiment, splits: Splits, findings: Iterable[Mapping[str, Json]]) -> None:
-    """Refuse an examination that could not be held.
-
-    Args:
-        config: Says how answers are read.
-        splits: The test stays sealed.
-        findings: From the data check.
-
-    Raises:
-        DataError: Validation or test has examples without a label, or without options to score; or letters
-            are wanted where there are no choices.
-        ConfigError: The student is taught one form of answer and examined in another, or more is to be
-            written than there is room for, or the recipe cannot work with the data.
-    """
+    """Refuse an examination that could not be held."""
     for finding in findings:
         if finding["kind"] == "unreadable_label":
             raise DataError(
@@ -91,18 +79,7 @@ def check_examination(config: Experiment, splits: Splits, findings: Iterable[Map
 
 
 def answer_way(config: Experiment) -> str:
-    """Say how a student of this configuration is asked for an answer.
-
-    Args:
-        config: Of any recipe; one without rationales answers at once.
-
-    Returns:
-        `answer`: at once, by the answer's instruction. `chain`: by the rationale's instruction, and the
-        answer is read from the end of what it writes.
-
-    Raises:
-        ConfigError: The student is examined in a form it is not taught.
-    """
+    """Say how a student of this configuration is asked for an answer."""
     taught, asked = rationale_form(config), config.evaluation.answer_by
     # Where both are taught, the chain is what `auto` takes: explaining is what the student was taught for.
     ways = {"task": ("answer",), "chain": ("chain",), "both": ("chain", "answer")}[taught]
@@ -116,16 +93,7 @@ def answer_way(config: Experiment) -> str:
 
 
 def check_abilities(config: Experiment, *, writes: bool, explains: bool) -> None:
-    """Refuse a student that could not learn or be examined as configured.
-
-    Args:
-        config: Says how.
-        writes: Whether it writes text, or scores options alone.
-        explains: Whether it is to learn rationales.
-
-    Raises:
-        ConfigError: It writes no text, and text is what is wanted.
-    """
+    """Refuse a student that could not learn or be examined as configured."""
     wanted = {
         "student.answer_form = 'letter'": config.student.answer_form == "letter",
         "evaluation.scoring = 'exact'": config.evaluation.scoring == "exact",
@@ -145,17 +113,7 @@ def check_abilities(config: Experiment, *, writes: bool, explains: bool) -> None
 
 
 def blind_notes(config: Experiment, splits: Splits) -> list[str]:
-    """Warn where a rule that reads no question is right more often than chance, or cannot be tried.
-
-    Args:
-        config: Says on how much of validation is examined.
-        splits: The rules learn from train and are tried on the multiple-choice questions of validation; the
-            test stays sealed.
-
-    Returns:
-        A sentence a rule whose accuracy has the lower end of its 95 % interval above chance, which is the
-        mean of one over the number of options; and why the blind row is left out, where it is wanted.
-    """
+    """Warn where a rule that reads no question is right more often than chance, or cannot be tried."""
     notes: list[str] = []
     if "blind" in config.evaluation.baselines and (reason := why_not_without_question(splits)):
         notes.append(reason)
@@ -177,14 +135,7 @@ def blind_notes(config: Experiment, splits: Splits) -> list[str]:
 
 
 def why_not_without_question(splits: Splits) -> str:
-    """Say why no student can learn these examples from their choices alone.
-
-    Args:
-        splits: Of the task.
-
-    Returns:
-        A sentence; empty where every question has choices.
-    """
+    """Say why no student can learn these examples from their choices alone."""
     bare = open_questions(splits)
     if not bare:
         return ""
@@ -195,14 +146,7 @@ def why_not_without_question(splits: Splits) -> str:
 
 
 def open_questions(splits: Splits) -> list[str]:
-    """Find the questions that offer nothing to choose from.
-
-    Args:
-        splits: The test stays sealed: ids alone come out of it.
-
-    Returns:
-        Ids of every split's examples with fewer than two choices.
-    """
+    """Find the questions that offer nothing to choose from."""
     sealed = splits.test.check(_without_options) if splits.test is not None else []
     return _without_options(splits.train) + _without_options(splits.valid) + sealed
 
@@ -234,15 +178,7 @@ def _without_options(examples: Sequence[Example]) -> list[str]:
 
 
 def check_terms(teachers: Sequence[TeacherConfig]) -> None:
-    """Refuse teachers whose texts must not be trained on.
-
-    Args:
-        teachers: Those whose rationales a student is to learn.
-
-    Raises:
-        DataError: A file of recorded replies cannot be read.
-        TeacherError: One of them forbids it, by its table or by what stands with a recorded reply.
-    """
+    """Refuse teachers whose texts must not be trained on."""
     for table in teachers:
         where = barred_reply(table) if table.kind == "recorded" and table.train_on_outputs else ""
         if where or not table.train_on_outputs:
@@ -255,19 +191,7 @@ def check_terms(teachers: Sequence[TeacherConfig]) -> None:
 def make_student(
     config: StudentConfig, training: TrainingConfig, *, texts: Sequence[str] | None = None
 ) -> Learner:
-    """Load a student; one that cannot be loaded is a fault of the configuration.
-
-    Args:
-        config: Names it.
-        training: How it will learn.
-        texts: For a fresh student's tokenizer.
-
-    Returns:
-        The student.
-
-    Raises:
-        ConfigError: It cannot be loaded.
-    """
+    """Load a student; one that cannot be loaded is a fault of the configuration."""
     # torch is loaded when a student is, and not before.
     from tuition.student.load import load_student
 

@@ -33,18 +33,6 @@ def loss_weights(
     2305.02301), whose sum for one teacher is the convex one.
 
     Differs: the convex sum of several teachers and the normalised one are ours.
-
-    Args:
-        gamma: γ, at least 0; below 1 for a convex sum; 0 where nothing but rationales is learnt.
-        alphas: α by teacher, of those alone whose rationales are learnt.
-        combine: Which of the three.
-        counts: Rationales by teacher, where all of them are one objective; None: an objective a teacher.
-
-    Returns:
-        The weight of L_A, and by teacher the weight of each of its rationales.
-
-    Raises:
-        ConfigError: The weights leave nothing to share out.
     """
     together = sum(alphas.values())
     if counts is not None:

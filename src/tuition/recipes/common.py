@@ -78,13 +78,7 @@ class DryRun(Run):
     """A run that pays nobody and trains nothing; `recipes.dry_run` makes it, in a folder of its own."""
 
     def __init__(self, path: Path, *, config_text: str, stand_ins: StandIns) -> None:
-        """Begin it.
-
-        Args:
-            path: The folder.
-            config_text: The resolved configuration as TOML.
-            stand_ins: What is put in the place of the real things.
-        """
+        """Begin it."""
         super().__init__(path, config_text=config_text)
         self.stand_ins = stand_ins
 
@@ -119,30 +113,12 @@ class Bench:
         return {example.id: example for example in self.train}
 
     def reads(self, example: Example) -> bool:
-        """Say whether the student can read a question of validation or test.
-
-        Args:
-            example: Of the run.
-
-        Returns:
-            False: it is not asked, and the question counts as unreadable.
-        """
+        """Say whether the student can read a question of validation or test."""
         return (example.split, example.id) not in self.unread
 
 
 def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
-    """Choose the part of the training split that a run works with; a run in rounds gets a random part.
-
-    Args:
-        config: Names the strategy and the number.
-        splits: Of the task.
-
-    Returns:
-        The examples, in the order of the split.
-
-    Raises:
-        DataError: None is left.
-    """
+    """Choose the part of the training split that a run works with; a run in rounds gets a random part."""
     pool = Pool(size=len(splits.train), domains=[example.domain for example in splits.train])
     selection = config.selection
     if config.selects_in_rounds:
@@ -157,19 +133,7 @@ def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
 
 @contextmanager
 def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
-    """Load and check the data, choose the examples, open the store, label what is to be labelled.
-
-    Args:
-        config: The resolved configuration.
-        run: The run's folder; gets `data.json`, and `labels.jsonl` where a panel or people label.
-
-    Yields:
-        The bench; the store is closed behind it.
-
-    Raises:
-        DataError: No example is left to work with, or one to be graded has no label.
-        BudgetSpent: The budget ended before the panel had labelled validation and test.
-    """
+    """Load and check the data, choose the examples, open the store, label what is to be labelled."""
     dry = run.stand_ins if isinstance(run, DryRun) else None
     ready = make_ready(config) if dry is None else dry.ready
     splits = ready.splits
@@ -203,14 +167,7 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
 
 
 def reader_of(task: Task) -> str:
-    """Name who reads and grades answers: the same name, the same readings.
-
-    Args:
-        task: Of a run.
-
-    Returns:
-        The kind of task with the version of its reader, such as `mixed 2`.
-    """
+    """Name who reads and grades answers: the same name, the same readings."""
     return f"{getattr(task, 'name', '')} {task.version}".strip()
 
 
@@ -270,15 +227,7 @@ def _readers(run: Run, before: Mapping[str, Any], *, reader: str) -> list[str]:
 
 
 def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
-    """Load the student of the configuration as it is before it has learnt anything.
-
-    Args:
-        bench: Of the run.
-        start: Folder of another student to take instead; None: that of the configuration.
-
-    Returns:
-        The student; equal configurations give equal ones.
-    """
+    """Load the student of the configuration as it is before it has learnt anything."""
     config = bench.config
     training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
     # Questions and labels alone: students of one table must have one tokenizer, whatever they learn from.
@@ -291,17 +240,7 @@ def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
 def train_student(
     bench: Bench, targets: Sequence[Target], *, name: str = "student", start: Path | None = None
 ) -> Learner:
-    """Train the student of the configuration, or load it where this run has trained it before.
-
-    Args:
-        bench: Its run folder gets checkpoints, then a folder of the student's name.
-        targets: What to learn; none, or `student.update = "none"`, leaves the student as it is.
-        name: Of the folder, or its path in the run folder; a run that trains several gives each its own.
-        start: Folder of a student to go on from; None: that of the configuration.
-
-    Returns:
-        The student.
-    """
+    """Train the student of the configuration, or load it where this run has trained it before."""
     config, run = bench.config, bench.run
     training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
     folder = run.path / name
@@ -325,18 +264,7 @@ def finish(
     stopped_by: str = "done",
     **more: Json,
 ) -> dict[str, Json]:
-    """Write `metrics.json` and the mark that the run is done.
-
-    Args:
-        bench: Of the run.
-        figures: Of both splits, from `examine`.
-        student: None: no student took part.
-        stopped_by: What ended the run: done, or budget.
-        **more: Entries of the recipe's own.
-
-    Returns:
-        What was written.
-    """
+    """Write `metrics.json` and the mark that the run is done."""
     config, run = bench.config, bench.run
     metrics: dict[str, Json] = {
         "format": FORMATS["metrics.json"],

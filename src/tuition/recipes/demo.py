@@ -29,16 +29,7 @@ _STEPS = 160
 
 
 def demo_configs(out: Path) -> dict[str, Experiment]:
-    """Make the configurations of the demo's rows.
-
-    Args:
-        out: Folder of their run folders.
-
-    Returns:
-        Configurations by row name: the students without rationales, one teacher at a time, all of them, each
-        as a second task and as a chain, the student that is taught in rounds, and the teachers themselves.
-        As a chain, one of all of them is drawn for each question, for a third of the money.
-    """
+    """Make the configurations of the demo's rows."""
     tables = {**tomllib.loads(STARTERS["playground"]), "out": str(out), "store": str(out / "tuition.db")}
     main = resolve(tables, where="the demo")
     main = main.model_copy(update={"training": _with_steps(main, _STEPS)})

@@ -41,22 +41,6 @@ def objectives(
     `task`: answer and rationale are two outputs of two instructions. `chain`: one output, the rationale and
     behind it the answer. `both`: the answer by its own instruction, and the chain by the rationale's.
     Chains are one objective whoever wrote them: they have one instruction.
-
-    Args:
-        bench: Of the run.
-        rationales: Those the student learns from.
-        gamma: Weight of the answer's loss, γ; a chain holds the answer, so it has no such loss.
-        alphas: Weight by teacher, α.
-        combine: How the losses become one.
-        rationale_as: The form of what is learnt.
-        one_objective: Whether all rationales are averaged together, whoever wrote them, because an example
-            learns from one.
-
-    Returns:
-        Targets of all objectives.
-
-    Raises:
-        DataError: Not one rationale is left to learn from, or none can be closed with an answer.
     """
     if not rationales:
         raise DataError(
@@ -99,29 +83,12 @@ def _chains(
 
 
 def answer_prefix(config: Experiment) -> str:
-    """Give the instruction by which a student of this configuration is asked for its answer.
-
-    Args:
-        config: Says what is taught, and which of it is asked for.
-
-    Returns:
-        The answer's instruction, or the rationale's where the answer stands at the end of a chain.
-    """
+    """Give the instruction by which a student of this configuration is asked for its answer."""
     return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
 
 
 def examine_learnt(bench: Bench, gathered: Gathered, learnt: Learnt, **more: Json) -> dict[str, Json]:
-    """Examine the student and write what came of the run.
-
-    Args:
-        bench: Of the run.
-        gathered: What the teachers gave.
-        learnt: The student.
-        **more: Entries of the recipe's own.
-
-    Returns:
-        The metrics, as written.
-    """
+    """Examine the student and write what came of the run."""
     config = bench.config
     figures = examine(bench, student_answers(bench, learnt.student, prefix=answer_prefix(config)))
     chosen: dict[str, Json] = {"alpha": learnt.alpha, "alphas": list(learnt.alphas)} if learnt.alphas else {}

@@ -38,13 +38,6 @@ def elad(config: Elad, run: Run) -> dict[str, Json]:
 
     Differs: several teachers, chosen item by item or cheap first; budgets in money; stop rules with
     confidence.
-
-    Args:
-        config: Scores, annotator, teachers, rounds.
-        run: The run's folder; `rounds/00` and so on hold what each round looked at, asked and learnt.
-
-    Returns:
-        The metrics, as written.
     """
     with open_bench(config, run) as bench:
         course = Course(bench, config)

@@ -33,15 +33,7 @@ class Estimate(Record):
 
 
 def estimates_of(store: Store, run: str) -> list[Estimate]:
-    """Hold guess and bound against the bill.
-
-    Args:
-        store: Where the run paid.
-        run: Its id.
-
-    Returns:
-        One row for each teacher that was paid, by name.
-    """
+    """Hold guess and bound against the bill."""
     sums: dict[str, list[int]] = {}
     with store.read() as connection:
         for row in connection.execute(_ATTEMPTS, (run,)):

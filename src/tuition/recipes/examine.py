@@ -25,15 +25,7 @@ Figures = dict[str, dict[str, Json] | None]
 
 
 def examine(bench: Bench, answer: Answerer) -> Figures:
-    """Examine on validation, then open the test split, once, as the last thing.
-
-    Args:
-        bench: Its run folder gets `predictions.jsonl`.
-        answer: The student or a teacher.
-
-    Returns:
-        The figures of both splits.
-    """
+    """Examine on validation, then open the test split, once, as the last thing."""
     rows: list[dict[str, Json]] = []
     figures: Figures = {"valid": None, "test": None}
     if bench.splits.valid:
@@ -49,34 +41,12 @@ def examine(bench: Bench, answer: Answerer) -> Figures:
 
 
 def try_on_valid(bench: Bench, answer: Answerer) -> dict[str, Json]:
-    """Examine on validation alone, to choose between students; the test split stays sealed.
-
-    Args:
-        bench: It has a validation split; nothing is written.
-        answer: The student.
-
-    Returns:
-        n, right, accuracy, ci95, unreadable, label_source and reader.
-
-    Raises:
-        TrainingError: There is no validation, or nobody answered on it.
-    """
+    """Examine on validation alone, to choose between students; the test split stays sealed."""
     return hits_on_valid(bench, answer)[0]
 
 
 def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list[int]]:
-    """Examine on validation alone, example by example; the test split stays sealed.
-
-    Args:
-        bench: It has a validation split; nothing is written.
-        answer: The student.
-
-    Returns:
-        The figures of `try_on_valid`; and for each example, in order, 1 where the answer was right, else 0.
-
-    Raises:
-        TrainingError: There is no validation, or nobody answered on it.
-    """
+    """Examine on validation alone, example by example; the test split stays sealed."""
     rows: list[dict[str, Json]] = []
     figures = (
         _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows) if bench.splits.valid else None
@@ -92,14 +62,6 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
 
     Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
     Differs: a student that writes nothing is unreadable there, not wrong.
-
-    Args:
-        bench: Its configuration says how answers are read.
-        student: Who answers.
-        prefix: The instruction.
-
-    Returns:
-        What `examine` wants.
     """
     form = bench.config.student.answer_form
     scoring = bench.config.evaluation.scoring

@@ -24,21 +24,7 @@ __all__ = ["export", "taught_examples", "word"]
 
 
 def export(folder: Path, out: Path, *, form: str, uses_all: bool = False) -> Exported:
-    """Write what the teachers of a finished run wrote.
-
-    Args:
-        folder: The run folder.
-        out: The file or the folder to write.
-        form: How it is to be written.
-        uses_all: Whether replies come along that the student did not learn from.
-
-    Returns:
-        What was written.
-
-    Raises:
-        ConfigError: The form is unknown, does not go with the name, or a teacher's terms forbid training.
-        DataError: The run is not finished, or there is nothing to write.
-    """
+    """Write what the teachers of a finished run wrote."""
     read_terms(folder)
     config = reread(folder)
     examples = {example.id: example for example in taught_examples(config, folder)}
@@ -47,15 +33,7 @@ def export(folder: Path, out: Path, *, form: str, uses_all: bool = False) -> Exp
 
 
 def taught_examples(config: Experiment, folder: Path) -> list[Example]:
-    """Read the training examples of a run, labelled as its student saw them.
-
-    Args:
-        config: Of the run.
-        folder: Its folder; has `labels.jsonl` where teachers or people labelled.
-
-    Returns:
-        The examples.
-    """
+    """Read the training examples of a run, labelled as its student saw them."""
     splits, _ = load_splits(config)
     data = folder / "data.json"
     aside = json.loads(data.read_text(encoding="utf-8")).get("set_aside", ()) if data.exists() else ()
@@ -75,17 +53,7 @@ def _labelled(example: Example, tally: Tally | None) -> Example:
 
 
 def word(example: Example, annotation: Annotation, *, form: AnswerForm) -> tuple[str, str]:
-    """Write a reply as something to learn: context and question, then the chain that ends in the answer.
-
-    Args:
-        example: The question; its label closes the chain, where it has one.
-        annotation: The reply; its own answer closes the chain where there is no label.
-        form: How the answer is written.
-
-    Returns:
-        The prompt, and the completion; the completion is the rationale alone where nothing closes it, the
-        teacher's answer alone where it gave no rationale, and empty where it gave neither.
-    """
+    """Write a reply as something to learn: context and question, then the chain that ends in the answer."""
     asked = question_text(example)
     prompt = f"{example.context}\n{asked}" if example.context else asked
     weights = {annotation.teacher: 1.0}

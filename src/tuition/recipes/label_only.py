@@ -19,18 +19,7 @@ class LabelOnly(Experiment):
 
 
 def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
-    """Train on labels alone.
-
-    Args:
-        config: Its teachers are not asked.
-        run: The run's folder.
-
-    Returns:
-        The metrics, as written.
-
-    Raises:
-        DataError: No training example has a label.
-    """
+    """Train on labels alone."""
     with open_bench(config, run) as bench:
         targets = answer_targets(bench.train, weight=1.0, form=config.student.answer_form)
         if not targets:

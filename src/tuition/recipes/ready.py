@@ -48,14 +48,7 @@ class Ready:
 
 
 def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
-    """Load the examples and look them over before anything else.
-
-    Args:
-        config: Its task table says where they are.
-
-    Returns:
-        The splits, and what was found: what the source left out, and what is odd in the rest.
-    """
+    """Load the examples and look them over before anything else."""
     source = source_types()[getattr(config.task, "source", "files")](config.task)
     splits = source.load()
     task = task_of(config)
@@ -64,18 +57,7 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
 
 
 def make_ready(config: Experiment) -> Ready:
-    """Load the data and look at the student, and refuse what could only end a run after money was spent.
-
-    Args:
-        config: The resolved configuration.
-
-    Returns:
-        The data as the run will use them.
-
-    Raises:
-        ConfigError: The student cannot be had, or not be taught or examined as configured.
-        DataError: The data cannot be used, or the student can read no question of a split.
-    """
+    """Load the data and look at the student, and refuse what could only end a run after money was spent."""
     splits, findings = load_splits(config)
     check_examination(config, splits, findings)
     recipe = RECIPES[config.recipe]

@@ -45,13 +45,6 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
     Source: Distilling Step-by-Step (arXiv 2305.02301); α = 0.5 as in its published code.
 
     Differs: labels are those of the data, never the teacher's own, unless the data have none.
-
-    Args:
-        config: One teacher and the share α.
-        run: The run's folder.
-
-    Returns:
-        The metrics, as written.
     """
     with open_bench(config, run) as bench:
         gathered = gather(bench)

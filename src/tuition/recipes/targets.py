@@ -48,12 +48,6 @@ def question_text(example: Example) -> str:
     """Write a question as the student reads it: the question, then its choices by letter.
 
     Source: the input form of TinyLLM's published code.
-
-    Args:
-        example: The question; its context stays apart, so that it can be cut first.
-
-    Returns:
-        The text, without instruction and context.
     """
     if not example.choices:
         return example.question
@@ -63,19 +57,7 @@ def question_text(example: Example) -> str:
 
 
 def answer_text(example: Example, answer: str, *, form: AnswerForm = "text") -> str:
-    """Write an answer as the student is taught to.
-
-    Args:
-        example: Its choices give the letters.
-        answer: A label or a teacher's answer.
-        form: The answer as it is, or its option's letter.
-
-    Returns:
-        The text.
-
-    Raises:
-        DataError: A letter is wanted, and the answer is none of the choices.
-    """
+    """Write an answer as the student is taught to."""
     if form == "text":
         return answer
     if answer not in example.choices:
@@ -89,12 +71,7 @@ def answer_text(example: Example, answer: str, *, form: AnswerForm = "text") -> 
 def choice_of_letter(text: str, example: Example) -> str | None:
     """Map a letter the student wrote back to its option.
 
-    Args:
-        text: All that it wrote: a letter, or a chain that closes with one.
-        example: Its choices are looked at.
-
-    Returns:
-        One of the choices; None: the text is no letter, or one beyond the choices.
+    None: the text is no letter, or one beyond the choices.
     """
     found = _LETTER.match(text.strip())
     letters = {option_letter(i): choice for i, choice in enumerate(example.choices)}
@@ -102,32 +79,13 @@ def choice_of_letter(text: str, example: Example) -> str | None:
 
 
 def read_answer(text: str, example: Example, *, task: Task, form: AnswerForm) -> str | None:
-    """Read the student's answer out of what it wrote.
-
-    Args:
-        text: All of it.
-        example: The question.
-        task: Reads answers in words.
-        form: How the student was taught to write them; where a letter is no option, words are looked for.
-
-    Returns:
-        In the form of labels; None: unreadable.
-    """
+    """Read the student's answer out of what it wrote. None: unreadable."""
     chosen = choice_of_letter(text, example) if form == "letter" else None
     return task.read(text, example) if chosen is None else chosen
 
 
 def questions(examples: Iterable[Example], prefix: str, *, form: AnswerForm = "text") -> list[Target]:
-    """Ask the student.
-
-    Args:
-        examples: What to ask.
-        prefix: The instruction.
-        form: Which answers are offered where options are scored: their texts, or their letters.
-
-    Returns:
-        Targets whose output is not looked at.
-    """
+    """Ask the student."""
     return [
         Target(
             example=example if form == "text" else _lettered(example),
@@ -145,16 +103,7 @@ def _lettered(example: Example) -> Example:
 
 
 def answer_targets(examples: Iterable[Example], *, weight: float, form: AnswerForm = "text") -> list[Target]:
-    """Make the answer objective, L_A.
-
-    Args:
-        examples: With labels; one without is passed over.
-        weight: γ.
-        form: The label's text, as published, or its letter.
-
-    Returns:
-        One target a labelled example: the label.
-    """
+    """Make the answer objective, L_A."""
     return [
         Target(
             example=example,
@@ -172,17 +121,7 @@ def answer_targets(examples: Iterable[Example], *, weight: float, form: AnswerFo
 def answer_targets_of(
     examples: Mapping[str, Example], annotations: Iterable[Annotation], *, form: AnswerForm = "text"
 ) -> list[Target]:
-    """Make the answer objective from what teachers answered, where the examples have no labels.
-
-    Args:
-        examples: By id.
-        annotations: Kept ones; one without an answer is passed over, and where letters are wanted one whose
-            answer is none of the choices.
-        form: How the answer is written.
-
-    Returns:
-        One target an annotation.
-    """
+    """Make the answer objective from what teachers answered, where the examples have no labels."""
     told = (
         dataclasses.replace(
             examples[item.example_id], answer=item.answer, label_source=f"teacher:{item.teacher}"
@@ -201,19 +140,7 @@ def rationale_targets(
     weights: Mapping[str, float],
     one_objective: bool = False,
 ) -> list[Target]:
-    """Make the rationale objectives, one L_m a teacher.
-
-    Args:
-        examples: By id.
-        annotations: Kept ones; each is one target, so that a teacher's objective averages over what it has.
-        prefixes: Instruction by teacher.
-        weights: α by teacher.
-        one_objective: Average all rationales together, whoever wrote them, for routes that give an example
-            one.
-
-    Returns:
-        One target an annotation.
-    """
+    """Make the rationale objectives, one L_m a teacher."""
     return [
         Target(
             example=examples[annotation.example_id],
@@ -239,15 +166,6 @@ def chain_targets(
     An answer the teacher closed with gives way to the chain's own end. The label closes the chain; where an
     example has none, the teacher's own answer does, and without that there is no target, nor where letters
     are wanted and it is none of the choices.
-
-    Args:
-        examples: By id.
-        annotations: Kept ones.
-        weights: α by teacher.
-        form: How the answer at the end is written.
-
-    Returns:
-        One target an annotation that has an answer to end in.
     """
     targets: list[Target] = []
     for annotation in annotations:

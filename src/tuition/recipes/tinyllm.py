@@ -76,13 +76,6 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
 
     Differs: rationales that fail a health check can be left out; α is chosen on validation alone, and the
     test split is read once, at the end; routes, chains, and sums other than the paper's are ours.
-
-    Args:
-        config: Teachers, weights and switches.
-        run: The run's folder.
-
-    Returns:
-        The metrics, as written.
     """
     with open_bench(config, run) as bench:
         # R_i^m = T^m(Q_i, O_i, A_i, P_i): k training examples P_i and the gold answer A_i in the prompt.

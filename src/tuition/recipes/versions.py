@@ -25,18 +25,7 @@ one since."""
 
 
 def completed(tables: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """Fill a configuration up with the defaults of its version, as a run folder holds it; check nothing.
-
-    Args:
-        tables: Of a file; without `config_version` it is one of 0.1.0.
-        where: For errors, such as the file's name.
-
-    Returns:
-        The tables, whole by what this program knows: equal ones mean equal runs, whatever version wrote them.
-
-    Raises:
-        ConfigError: The recipe or the version is unknown.
-    """
+    """Fill a configuration up with the defaults of its version, as a run folder holds it; check nothing."""
     version = tables.get("config_version", 1)
     if not isinstance(version, int):
         raise ConfigError(f"{where}: config_version is {version!r}; it is a whole number, or left out.")
@@ -49,18 +38,7 @@ def completed(tables: Mapping[str, Any], *, where: str) -> dict[str, Any]:
 
 
 def kind_of(tables: Mapping[str, Any], *, where: str) -> type[Any]:
-    """Find the configuration of the recipe that tables name.
-
-    Args:
-        tables: Of a file.
-        where: For errors, such as the file's name.
-
-    Returns:
-        The recipe's own `Experiment`.
-
-    Raises:
-        ConfigError: The recipe is unknown, or none is named.
-    """
+    """Find the configuration of the recipe that tables name."""
     name = tables.get("recipe")
     if not isinstance(name, str):
         raise ConfigError(f"{where}: `recipe` is missing; one of {', '.join(sorted(RECIPES))}.")

@@ -31,16 +31,6 @@ def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
 
     What this student gets right it gets from the choices: a set of data where it is often right measures less
     understanding than its accuracies say.
-
-    Args:
-        config: Its teachers are not asked.
-        run: The run's folder.
-
-    Returns:
-        The metrics, as written.
-
-    Raises:
-        DataError: A question has no choices, so that nothing would be left of it, or none has a label.
     """
     with open_bench(config, run) as bench:
         if reason := why_not_without_question(bench.splits):

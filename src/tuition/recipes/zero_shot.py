@@ -18,15 +18,7 @@ class ZeroShot(Experiment):
 
 
 def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
-    """Examine the student before any training.
-
-    Args:
-        config: Its teachers are not asked.
-        run: The run's folder.
-
-    Returns:
-        The metrics, as written.
-    """
+    """Examine the student before any training."""
     with open_bench(config, run) as bench:
         student = train_student(bench, [])
         figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))

@@ -95,14 +95,27 @@ def _is_plain(key: str, rows: Sequence[_Row]) -> bool:
 
 
 def money(usd: float | None) -> str:
-    """Write dollars, such as `$0.0125`; None is unknown, and never shown as 0."""
+    """Write dollars, such as `$0.0125`.
+
+    Args:
+        usd: None: unknown, and never shown as 0.
+
+    Returns:
+        The text.
+    """
     return "unknown" if usd is None else f"${usd:.4f}"
 
 
 def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: str = "") -> str:
     """Write a share, or with `sign="+"` a difference, with its interval, such as `41.0 [38.2, 44.1]`.
 
-    Empty where something is missing.
+    Args:
+        share: In [-1, 1]; None: there is none.
+        ends: Of its interval.
+        sign: `+` where it is a difference, which then always has its sign.
+
+    Returns:
+        The text; empty where something is missing.
     """
     numbers = (share, *(ends or (None,)))
     # A zero has no sign.

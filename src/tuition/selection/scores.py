@@ -126,9 +126,6 @@ def _is_absent(row: Evidence, kind: EvidenceKind) -> bool:
 def entropy(votes: Sequence[int]) -> float:
     """Score how evenly sampled answers are spread: their entropy, -Σ s ln s over the shares s of the votes.
 
-    Args:
-        votes: How many samples end in each distinct answer; at least one.
-
     Returns:
         In nats, from 0 to ln k for k votes.
     """
@@ -137,22 +134,12 @@ def entropy(votes: Sequence[int]) -> float:
 
 
 def least_confidence(votes: Sequence[int]) -> float:
-    """Score by one minus the share of the most frequent answer.
-
-    Args:
-        votes: How many samples end in each distinct answer; at least one.
-
-    Returns:
-        In [0, 1).
-    """
+    """Score by one minus the share of the most frequent answer."""
     return 1.0 - max(votes) / sum(votes)
 
 
 def margin(votes: Sequence[int]) -> float:
     """Score by one minus the lead of the most frequent answer over the second, both as shares.
-
-    Args:
-        votes: How many samples end in each distinct answer; at least one.
 
     Returns:
         In [0, 1]; 0 where all samples agree.
@@ -166,12 +153,6 @@ def disagreement(votes: Sequence[int]) -> float:
 
     Source: Active-Prompt (arXiv 2302.12246), the disagreement h / k.
     Differs: an answer that cannot be read is one of its own, so that nonsense never looks sure.
-
-    Args:
-        votes: How many samples end in each distinct answer; at least one.
-
-    Returns:
-        In (0, 1]; 1 / k where all k samples agree.
     """
     return len(votes) / sum(votes)
 
@@ -182,9 +163,6 @@ def self_confidence(row: Evidence) -> float:
     Source: Active-Prompt (arXiv 2302.12246), self-confidence.
     Differs: there the model is asked in words how sure it is; here the probability p(a | q, r) is read.
 
-    Args:
-        row: Its `confidence` is read.
-
     Returns:
         In [0, 1]; 1 where no answer could be read.
     """
@@ -194,9 +172,6 @@ def self_confidence(row: Evidence) -> float:
 def mean_token_entropy(row: Evidence) -> float:
     """Score by how unsure the student is of a token on average.
 
-    Args:
-        row: The entropies of its greedy explanation are read.
-
     Returns:
         In nats, 0 or more.
     """
@@ -205,9 +180,6 @@ def mean_token_entropy(row: Evidence) -> float:
 
 def max_token_entropy(row: Evidence) -> float:
     """Score by how unsure the student is of its least certain token.
-
-    Args:
-        row: The entropies of its greedy explanation are read.
 
     Returns:
         In nats, 0 or more.
@@ -221,10 +193,6 @@ def egss_intra(row: Evidence, config: SelectionConfig) -> float:
     hard: (1/n) Σ 1[a_{-i} ≠ a]; soft: (1/n) Σ max(0, p(a | q, r) - p(a | q, r without i)).
 
     Source: after ELAD (arXiv 2402.13098), whose formula is not published; the definition is ours.
-
-    Args:
-        row: Its `changed` is read, or its `confidence` and `without_step`.
-        config: Says which, in `intra`.
 
     Returns:
         In [0, 1]. 0 where the explanation has no steps: nothing can be left out. 1 where it has steps and no
@@ -250,10 +218,6 @@ def egss_inter(row: Evidence, config: SelectionConfig) -> float:
 
     Source: after ELAD (arXiv 2402.13098), whose formula is not published; the definition is ours.
 
-    Args:
-        row: Its `prefix_votes` are read, or its `votes`.
-        config: Says which, and how: `prefixes`, `doubt`, `inter`, `uncertain_above`.
-
     Returns:
         In [0, 1] where the doubt is a share; else in nats, but for first_uncertain.
     """
@@ -269,13 +233,6 @@ def egss(pool: Pool, config: SelectionConfig) -> np.ndarray:
     """Score by both: w·z(intra) + (1 - w)·z(inter), z over the pool; a score without spread counts as 0.
 
     Source: after ELAD (arXiv 2402.13098), whose formula is not published; the definition is ours.
-
-    Args:
-        pool: With the evidence of both.
-        config: Their variants, and w as `intra_weight`.
-
-    Returns:
-        Shape (size, ).
     """
     intra = _z(np.array([egss_intra(row, config) for row in pool.evidence]))
     inter = _z(np.array([egss_inter(row, config) for row in pool.evidence]))

@@ -20,13 +20,6 @@ def k_center(vectors: np.ndarray, n: int) -> list[int]:
 
     Source: the greedy k-center of core-set selection (arXiv 1708.00489).
     Differs: rows asked in earlier rounds are no centres, and the first is the best-scored, not a drawn one.
-
-    Args:
-        vectors: Shape (rows, d), best-ranked first; the distance is Euclidean.
-        n: How many, at most the rows.
-
-    Returns:
-        Positions in the order chosen; a tie goes to the better rank.
     """
     chosen: list[int] = []
     nearest = np.full(len(vectors), np.inf)
@@ -43,14 +36,6 @@ def by_cluster(vectors: np.ndarray, n: int, *, clusters: int) -> list[int]:
 
     Clusters by k-means: its first centres are those of `k_center`, so that nothing is drawn; at most 25
     rounds.
-
-    Args:
-        vectors: Shape (rows, d), best-ranked first; the distance is Euclidean.
-        n: How many, at most the rows.
-        clusters: How many clusters, at most the rows.
-
-    Returns:
-        Positions, by turn and within a turn by rank.
     """
     label = _k_means(vectors, min(clusters, len(vectors)))
     seen: dict[int, int] = {}
@@ -85,14 +70,6 @@ def by_quota(domains: Sequence[str], n: int, *, choose: Callable[[list[int], int
     A domain first gets the whole part of share times `n`; what is missing goes to the largest remainders, of
     equal ones to the domain with the better-ranked row. The domains are mixed evenly, so that whoever has to
     stop early has asked about all of them in nearly the same proportion.
-
-    Args:
-        domains: One a row, best-ranked first.
-        n: How many, at most the rows.
-        choose: Chooses so many of the positions of one domain.
-
-    Returns:
-        Positions; within a domain as they were chosen.
     """
     groups: dict[str, list[int]] = {}
     for i, domain in enumerate(domains):

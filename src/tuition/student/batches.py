@@ -46,19 +46,6 @@ def plan_steps(
     Examples come in shuffled passes, one after the other. Those of eight steps are sorted by length
     together, so that the examples of one step are similar; then the eight steps are shuffled. The last step
     of a pass holds what is left over.
-
-    Args:
-        items: One a target.
-        batch_examples: Examples a step; all of them where there are fewer.
-        steps: How many steps; None: as many as the epochs need.
-        epochs: Passes over the examples; None, with no steps either: one.
-        seed: Equal seeds draw equal plans.
-
-    Returns:
-        Positions in `items`, one list a step.
-
-    Raises:
-        ValueError: There are no items.
     """
     if not items:
         raise ValueError("there is nothing to plan: no targets")
@@ -96,17 +83,7 @@ def _one_pass(
 def split_step(
     items: Sequence[Item], step: Sequence[int], *, token_budget: int, pass_tokens: int
 ) -> list[list[int]]:
-    """Split a step into forward passes of similar lengths, with the least padding that is worth a pass.
-
-    Args:
-        items: One a target.
-        step: Positions in `items`.
-        token_budget: Bound for targets times the longest of them; one target may exceed it alone.
-        pass_tokens: What a pass costs beside its tokens, in tokens.
-
-    Returns:
-        Positions in `step`, one list a pass, longest first.
-    """
+    """Split a step into forward passes of similar lengths, with the least padding that is worth a pass."""
     order = sorted(range(len(step)), key=lambda i: -items[step[i]].length)
     widths = [items[step[i]].length for i in order]
     # For the first n in order: the cost of their cheapest split, and where its last pass begins.
@@ -136,14 +113,6 @@ def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> li
     mean. With `batch`, it is the mean over all tokens of that objective in the step (the published code).
     Only the examples that have a target of the objective count. Weights add up and are not normalised: a
     convex combination is a choice of weights.
-
-    Args:
-        items: One a target.
-        step: Positions in `items`; together one optimizer step, whatever the number of forward passes.
-        normaliser: `item` or `batch`.
-
-    Returns:
-        One factor a target; each multiplies every one of its `terms` cross-entropies.
     """
     chosen = [items[i] for i in step]
     if normaliser == "item":
@@ -161,11 +130,6 @@ def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> li
 
 def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:
     """Give the share of the peak learning rate at a step.
-
-    Args:
-        step: Counted from 0.
-        steps: In all.
-        config: Names the schedule and the warm-up.
 
     Returns:
         In [0, 1].

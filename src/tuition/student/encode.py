@@ -74,16 +74,7 @@ Row = TextRow | OptionRow
 
 
 def input_text(target: Target, context: str, *, instruction: str) -> str:
-    """Write what the student reads.
-
-    Args:
-        target: The instruction and the question.
-        context: As much of the example's context as fits.
-        instruction: Where the instruction stands: before or behind.
-
-    Returns:
-        Instruction, context and question; or context, question and instruction on lines of their own.
-    """
+    """Write what the student reads."""
     body = f"{context}\n{target.input}" if context else target.input
     if instruction == "before":
         return target.prefix + body
@@ -101,14 +92,7 @@ class Encoder:
         family: str,
         positions: int | None = None,
     ) -> None:
-        """Set the limits.
-
-        Args:
-            tokenizer: With a pad and an end mark.
-            config: Limits, and where the instruction stands.
-            family: seq2seq, causal or options.
-            positions: Most tokens the model can read at once; None: no such limit.
-        """
+        """Set the limits."""
         self._tokenizer = tokenizer
         self._config = config
         self._family = family
@@ -121,14 +105,7 @@ class Encoder:
         self.cuts = Cuts()
 
     def rows(self, targets: Sequence[Target]) -> list[Row]:
-        """Encode what the student shall learn.
-
-        Args:
-            targets: Of all objectives.
-
-        Returns:
-            One row a target, in order.
-        """
+        """Encode what the student shall learn."""
         if self._family == "options":
             return [self._option_row(target, _gold(target)) for target in targets]
         outputs = [self.output(target.output) for target in targets]
@@ -138,25 +115,11 @@ class Encoder:
         ]
 
     def questions(self, targets: Sequence[Target]) -> list[OptionRow]:
-        """Encode the options of questions without looking at the outputs.
-
-        Args:
-            targets: Each with choices.
-
-        Returns:
-            One row a question, its `gold` unknown.
-        """
+        """Encode the options of questions without looking at the outputs."""
         return [self._option_row(target, -1) for target in targets]
 
     def prompts(self, targets: Sequence[Target]) -> list[list[int]]:
-        """Encode what the student reads, without looking at the outputs.
-
-        Args:
-            targets: Questions.
-
-        Returns:
-            Token ids, one list a question.
-        """
+        """Encode what the student reads, without looking at the outputs."""
         texts = [self._text(target, target.example.context) for target in targets]
         encoded = self._encode(texts)
         limit = self._limit()
@@ -166,14 +129,7 @@ class Encoder:
         ]
 
     def output(self, text: str) -> list[int]:
-        """Encode what the student shall write.
-
-        Args:
-            text: An answer or a rationale.
-
-        Returns:
-            Token ids with the end mark; without it where the text was cut.
-        """
+        """Encode what the student shall write."""
         end = self._tokenizer.eos_token_id
         if self._family == "seq2seq":
             ids = list(self._tokenizer(text_target=text)["input_ids"])
@@ -191,26 +147,11 @@ class Encoder:
         Blanks at the end are left for the token that follows, which is where tokenizers put them. What comes
         behind a line break, or behind a word and a blank, is then cut into tokens as it was in training; a
         beginning that ends within a word is not.
-
-        Args:
-            texts: May be empty.
-
-        Returns:
-            Token ids without end mark, never cut; none for an empty text.
         """
         return self._written([text.rstrip(" \t") for text in texts])
 
     def endings(self, beginnings: Sequence[str], texts: Sequence[str]) -> list[list[int]]:
-        """Encode endings as they are cut into tokens behind their beginnings.
-
-        Args:
-            beginnings: One an ending.
-            texts: Endings, put directly behind: with a blank of their own where there should be one.
-
-        Returns:
-            Token ids with the end mark, never cut. Where a tokenizer cuts the beginning otherwise once an
-            ending follows it, the ending is encoded by itself.
-        """
+        """Encode endings as they are cut into tokens behind their beginnings."""
         heads = self.beginnings(beginnings)
         wholes = self._written([head + text for head, text in zip(beginnings, texts, strict=True)])
         ids = [

@@ -43,28 +43,11 @@ class Family(Protocol):
     abilities: StudentAbilities
 
     def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
-        """Lay rows into tensors.
-
-        Args:
-            rows: Of one forward pass.
-            factors: What each of a row's cross-entropies is multiplied by.
-            pad_id: Fills up.
-
-        Returns:
-            Inputs, labels and factors.
-        """
+        """Lay rows into tensors."""
         ...
 
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors.
-
-        Args:
-            model: Of this family.
-            batch: From `collate`.
-
-        Returns:
-            A scalar with gradient.
-        """
+        """Sum the cross-entropies times their factors."""
         ...
 
 
@@ -75,16 +58,7 @@ class EncoderDecoder:
     abilities = StudentAbilities(generates=True)
 
     def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
-        """Lay questions and outputs into tensors.
-
-        Args:
-            rows: Of one forward pass.
-            factors: What each of a row's cross-entropies is multiplied by.
-            pad_id: Fills up.
-
-        Returns:
-            Inputs, labels and factors, padded at the right.
-        """
+        """Lay questions and outputs into tensors."""
         texts = cast("Sequence[TextRow]", rows)
         outputs = [row.output for row in texts]
         return {
@@ -95,15 +69,7 @@ class EncoderDecoder:
         }
 
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors.
-
-        Args:
-            model: An encoder-decoder.
-            batch: From `collate`.
-
-        Returns:
-            A scalar with gradient.
-        """
+        """Sum the cross-entropies times their factors."""
         logits = model(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
@@ -120,16 +86,7 @@ class DecoderOnly:
     abilities = StudentAbilities(generates=True)
 
     def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
-        """Lay sequences into tensors, padded at the left, so that only the last columns need logits.
-
-        Args:
-            rows: Of one forward pass.
-            factors: What each of a row's cross-entropies is multiplied by.
-            pad_id: Fills up.
-
-        Returns:
-            Inputs, and labels and factors for the last columns.
-        """
+        """Lay sequences into tensors, padded at the left, so that only the last columns need logits."""
         texts = cast("Sequence[TextRow]", rows)
         # The last token is only ever predicted, never read.
         read = [(row.prompt + row.output)[:-1] for row in texts]
@@ -144,15 +101,7 @@ class DecoderOnly:
         }
 
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors.
-
-        Args:
-            model: A decoder.
-            batch: From `collate`.
-
-        Returns:
-            A scalar with gradient.
-        """
+        """Sum the cross-entropies times their factors."""
         width = batch["labels"].shape[1]
         logits = model(
             input_ids=batch["input_ids"],
@@ -171,16 +120,7 @@ class OptionScorer:
     abilities = StudentAbilities(generates=False)
 
     def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
-        """Lay the options of all questions into one list of rows.
-
-        Args:
-            rows: Of one forward pass; questions may differ in their number of options.
-            factors: What each question's cross-entropy is multiplied by.
-            pad_id: Fills up.
-
-        Returns:
-            Inputs (1, all options, T); `owners` (questions, most options), the place of each option or -1.
-        """
+        """Lay the options of all questions into one list of rows."""
         questions = cast("Sequence[OptionRow]", rows)
         options = [option for row in questions for option in row.options]
         batch = {
@@ -199,15 +139,7 @@ class OptionScorer:
         }
 
     def scores(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Give each option its score.
-
-        Args:
-            model: With a multiple-choice head.
-            batch: From `collate`.
-
-        Returns:
-            Shape (questions, most options); minus infinity where a question has fewer.
-        """
+        """Give each option its score."""
         inputs = {name: batch[name] for name in batch if name not in {"owners", "labels", "factors"}}
         # One row for the head: questions with few options need no options that stand for nothing.
         flat = model(**inputs).logits[0].float()  # (all options,)
@@ -215,15 +147,7 @@ class OptionScorer:
         return flat[owners.clamp(min=0)].masked_fill(owners < 0, float("-inf"))
 
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies over options times their factors.
-
-        Args:
-            model: With a multiple-choice head.
-            batch: From `collate`.
-
-        Returns:
-            A scalar with gradient.
-        """
+        """Sum the cross-entropies over options times their factors."""
         losses = nn.functional.cross_entropy(self.scores(model, batch), batch["labels"], reduction="none")
         return (losses * batch["factors"]).sum()
 
@@ -235,16 +159,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> Tensor:
-    """Fill rows up to the longest.
-
-    Args:
-        rows: Whole numbers.
-        value: Fills up.
-        left: Fill in front rather than behind.
-
-    Returns:
-        Shape (rows, longest), whole numbers.
-    """
+    """Fill rows up to the longest."""
     width = max(len(row) for row in rows)
     fill = [[value] * (width - len(row)) for row in rows]
     return torch.tensor(
@@ -253,27 +168,12 @@ def pad(rows: Sequence[Sequence[int]], value: int, *, left: bool = False) -> Ten
 
 
 def positions_of(mask: Tensor) -> Tensor:
-    """Count the real tokens of each row from 0, whatever stands in front of them.
-
-    Args:
-        mask: Shape (B, T), 1 where there is a token.
-
-    Returns:
-        Shape (B, T).
-    """
+    """Count the real tokens of each row from 0, whatever stands in front of them."""
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
-    """Shift outputs by one: the decoder reads the start mark, then what it has written.
-
-    Args:
-        model: An encoder-decoder.
-        labels: Shape (B, T), -100 behind the end.
-
-    Returns:
-        Shape (B, T).
-    """
+    """Shift outputs by one: the decoder reads the start mark, then what it has written."""
     config = cast("transformers.PreTrainedModel", model).config
     shifted = labels.roll(1, dims=1)
     shifted[:, 0] = config.decoder_start_token_id

@@ -16,15 +16,7 @@ __all__ = ["make_model", "train_tokenizer"]
 
 
 def train_tokenizer(shape: Shape, texts: Iterable[str]) -> transformers.PreTrainedTokenizerBase:
-    """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it.
-
-    Args:
-        shape: Bounds the vocabulary and decides the marks around a text.
-        texts: What to learn from.
-
-    Returns:
-        The tokenizer, with pad and end marks, and for encoders a start mark.
-    """
+    """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it."""
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=learn_tokens(shape, texts),
         pad_token=PAD,
@@ -38,19 +30,7 @@ def train_tokenizer(shape: Shape, texts: Iterable[str]) -> transformers.PreTrain
 def make_model(
     name: str, texts: Iterable[str], *, seed: int
 ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
-    """Make a small student of a named shape.
-
-    Args:
-        name: One of `SHAPES`.
-        texts: What its tokenizer learns from.
-        seed: Of the weights.
-
-    Returns:
-        The model and its tokenizer.
-
-    Raises:
-        ConfigError: No shape has that name.
-    """
+    """Make a small student of a named shape."""
     shape = shape_of(name)
     tokenizer = train_tokenizer(shape, texts)
     with torch.random.fork_rng(devices=[]):

@@ -45,18 +45,6 @@ def load_student(
     Sets the number of CPU threads and lets denormal numbers become 0: both are settings of the process.
     What is named and cannot be a student (no folder, no tokenizer, no safetensors, not on the hub) is a
     TrainingError.
-
-    Args:
-        config: Which model.
-        training: How it will learn.
-        base_folder: Where the embedded student is; needed for `base`.
-        texts: The training texts; needed for `fresh:NAME`, whose tokenizer learns from them.
-
-    Returns:
-        Ready to answer and to learn.
-
-    Raises:
-        ConfigError: A fresh student has no texts to learn its tokenizer from.
     """
     _set_process(config.threads)
     if config.model.startswith("fresh:"):

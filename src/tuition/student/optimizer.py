@@ -30,13 +30,7 @@ class MuonWithAdamW(Optimizer):
     """
 
     def __init__(self, muon: Muon | None, adamw: AdamW, copies: dict[nn.Parameter, nn.Parameter]) -> None:
-        """Join two optimisers over different parameters.
-
-        Args:
-            muon: Steps the block matrices; None when the model trains no such matrix.
-            adamw: Steps everything else.
-            copies: From a half-precision weight of the model to the float32 copy that is stepped instead.
-        """
+        """Join two optimisers over different parameters."""
         self._copies = copies
         self._parts: list[Optimizer] = [part for part in (muon, adamw) if part is not None]
         self._sizes = [len(part.param_groups) for part in self._parts]
@@ -59,14 +53,7 @@ class MuonWithAdamW(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Change every parameter that has a gradient, once.
-
-        Args:
-            closure: Computes the loss anew, with gradients; None when that has been done.
-
-        Returns:
-            The closure's loss; None without a closure.
-        """
+        """Change every parameter that has a gradient, once."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -80,11 +67,7 @@ class MuonWithAdamW(Optimizer):
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of the model's weights.
-
-        Args:
-            set_to_none: Free them rather than fill them with zeros.
-        """
+        """Forget the gradients of the model's weights."""
         super().zero_grad(set_to_none)
         for weight in self._copies:
             if weight.grad is not None:
@@ -96,11 +79,7 @@ class MuonWithAdamW(Optimizer):
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a saved state.
-
-        Args:
-            state_dict: What `state_dict()` of an optimiser over the same model returned.
-        """
+        """Continue from a saved state."""
         super().load_state_dict(state_dict)
         self._share()
         for copy, saved in zip(self._copies.values(), state_dict["copies"], strict=True):
@@ -115,18 +94,6 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
     in bfloat16 learns in about half the time of one in float32, on a CPU with matrix units.
 
     Source: Muon, Jordan et al. 2024 (kellerjordan.github.io/posts/muon), as `torch.optim.Muon` has it.
-
-    Args:
-        model: Any `transformers` model, with or without adapters.
-        lr: AdamW's rate for embeddings, heads and vectors; start with 3e-3 from scratch, 1e-3 in fine-tuning.
-        matrix_lr: Muon's rate for block matrices; start with 0.02 from scratch, 0.01 in fine-tuning.
-        weight_decay: Decay per step relative to the rate, in [0, 1]; start with 0.0 in fine-tuning.
-
-    Returns:
-        An optimiser whose first group is the matrices, where there are any.
-
-    Raises:
-        TrainingError: No parameter of the model requires a gradient.
     """
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     matrices: list[nn.Parameter] = []
@@ -163,16 +130,7 @@ def _in_numbered_layer(name: str) -> bool:
 def with_additions(
     model: transformers.PreTrainedModel, config: StudentConfig, *, seed: int
 ) -> peft.PeftModel:
-    """Put low-rank additions on every linear layer; they are merged when the training ends.
-
-    Args:
-        model: Whose own weights stay as they are.
-        config: Rank and scale.
-        seed: Of the additions.
-
-    Returns:
-        The model with additions.
-    """
+    """Put low-rank additions on every linear layer; they are merged when the training ends."""
     additions = peft.LoraConfig(
         r=config.lora_rank, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules="all-linear"
     )

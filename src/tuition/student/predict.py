@@ -21,15 +21,7 @@ __all__ = ["by_length", "end_marks", "score_encodings", "score_outputs", "write"
 
 
 def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
-    """Collect every token that ends a text: the tokenizer's, and those the model names itself.
-
-    Args:
-        model: That generates.
-        end_id: The tokenizer's.
-
-    Returns:
-        Token ids, the tokenizer's first.
-    """
+    """Collect every token that ends a text: the tokenizer's, and those the model names itself."""
     own = model.generation_config.eos_token_id if model.generation_config else None
     more = own if isinstance(own, list) else [own]
     return list(dict.fromkeys([end_id, *(mark for mark in more if mark is not None)]))
@@ -45,19 +37,7 @@ def write(
     pad_id: int,
     batch_questions: int,
 ) -> list[list[int]]:
-    """Continue each prompt greedily until an end mark.
-
-    Args:
-        model: That generates.
-        prompts: Token ids.
-        max_tokens: Upper bound for each continuation.
-        marks: What ends a text.
-        pad_id: Fills up.
-        batch_questions: Prompts at once.
-
-    Returns:
-        The new tokens of each prompt, the end mark included, in order.
-    """
+    """Continue each prompt greedily until an end mark."""
     is_decoder = not model.config.is_encoder_decoder
     settings = transformers.GenerationConfig(
         max_new_tokens=max_tokens,
@@ -92,13 +72,6 @@ def score_outputs(
     batch_questions: int,
 ) -> list[list[list[float]]]:
     """Give the log-probability of each token of several outputs of each prompt; the prompt is computed once.
-
-    Args:
-        model: That generates.
-        prompts: Token ids.
-        outputs: One list of possible outputs a prompt, none empty.
-        pad_id: Fills up.
-        batch_questions: Prompts at once.
 
     Returns:
         For each prompt, for each output, one natural log-probability a token.
@@ -181,17 +154,7 @@ def _score_continued(
 def score_encodings(
     model: transformers.PreTrainedModel, rows: Sequence[OptionRow], *, pad_id: int, batch_questions: int
 ) -> list[list[float]]:
-    """Score the options of each question with a multiple-choice head.
-
-    Args:
-        model: With such a head.
-        rows: One a question.
-        pad_id: Fills up.
-        batch_questions: Questions at once.
-
-    Returns:
-        One score an option, in order.
-    """
+    """Score the options of each question with a multiple-choice head."""
     family = OptionScorer()
     scored: list[list[float]] = [[] for _ in rows]
     for batch in by_length([row.length for row in rows], batch_questions):
@@ -215,14 +178,6 @@ def _until_mark(tokens: list[int], marks: Sequence[int]) -> list[int]:
 
 
 def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Give places in batches of similar lengths, longest first, so that memory runs out at once or never.
-
-    Args:
-        lengths: One a place.
-        size: Places in a batch.
-
-    Returns:
-        The batches.
-    """
+    """Give places in batches of similar lengths, longest first, so that memory runs out at once or never."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     return (order[start : start + size] for start in range(0, len(order), size))

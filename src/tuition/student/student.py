@@ -42,15 +42,7 @@ class Student:
         config: StudentConfig,
         training: TrainingConfig,
     ) -> None:
-        """Join the parts; `tuition.student.load.load_student` makes them.
-
-        Args:
-            model: Already on its device.
-            tokenizer: With a pad and an end mark.
-            family: A name of `FAMILIES`.
-            config: How questions become inputs.
-            training: How it learns.
-        """
+        """Join the parts; `tuition.student.load.load_student` makes them."""
         self.model = model
         """The `transformers` model."""
         self.tokenizer = tokenizer
@@ -75,18 +67,7 @@ class Student:
         return self._encoder.cuts
 
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
-        """Write one greedy continuation for each question.
-
-        Args:
-            questions: Their `output` is not looked at.
-            max_tokens: Upper bound for each continuation.
-
-        Returns:
-            One text a question, in order.
-
-        Raises:
-            TrainingError: This student only scores options.
-        """
+        """Write one greedy continuation for each question."""
         self._refuse_silent("; answer with score_options, or")
         self._encoder.forget_cuts()
         self._prepare(is_training=False)
@@ -105,18 +86,7 @@ class Student:
         ]
 
     def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Score every choice of each question.
-
-        Args:
-            questions: Each with at least two choices; their `output` is not looked at.
-
-        Returns:
-            One score a choice, higher is better: the log-likelihood of the option's text with its end mark,
-            or the head's number for a student that only scores options.
-
-        Raises:
-            DataError: A question has fewer than two choices.
-        """
+        """Score every choice of each question."""
         poor = [target.example.id for target in questions if len(target.example.choices) < 2]
         if poor:
             raise DataError(
@@ -138,15 +108,9 @@ class Student:
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
         """Say how familiar each target's output is to the student behind its question.
 
-        Args:
-            targets: Their `output` is what is scored, not written.
-
         Returns:
             One natural log-probability a token of the output, its end mark included; an output beyond
             `max_output_tokens` is scored up to there.
-
-        Raises:
-            TrainingError: This student only scores options.
         """
         self._refuse_silent(", so no text is familiar to it;")
         self._encoder.forget_cuts()
@@ -169,18 +133,7 @@ class Student:
     def explain(
         self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
     ) -> list[list[Generation]]:
-        """Write explanations with the probabilities behind them.
-
-        Args:
-            questions: Their `output` is not looked at.
-            samples: How many a question.
-            temperature: 0: greedy, the text of `generate`, and then `samples` is 1.
-            max_tokens: Upper bound for each.
-            seed: Equal seeds draw equal texts.
-
-        Returns:
-            For each question its samples, with log-probabilities, entropies and ends.
-        """
+        """Write explanations with the probabilities behind them."""
         written = self.answers_from_prefixes(
             questions,
             [[""]] * len(questions),
@@ -201,21 +154,7 @@ class Student:
         max_tokens: int,
         seed: int,
     ) -> list[list[list[Generation]]]:
-        """Continue an output from each of several beginnings; question and common beginnings are read once.
-
-        Args:
-            questions: Their `output` is not looked at.
-            prefixes: Beginnings of the output, for each question; the empty one is allowed.
-            samples: How many continuations of each; one question's are computed together.
-            temperature: 0: greedy, and then `samples` is 1.
-            max_tokens: Upper bound for each continuation, the prefix not counted; a decoder that runs out of
-                positions stops before.
-            seed: Equal seeds draw equal texts, in batches of any size.
-
-        Returns:
-            For each question, for each prefix, the continuations without the prefix, with log-probabilities,
-            entropies and ends. A text begins with its blank where the prefix ends in a word.
-        """
+        """Continue an output from several beginnings; question and common beginnings are read once."""
         return self._branches(questions, prefixes).write(
             samples=samples, temperature=temperature, max_tokens=max_tokens, seed=seed
         )
@@ -228,12 +167,6 @@ class Student:
     ) -> list[list[list[tuple[float, ...]]]]:
         """Score several endings behind each of several beginnings, all of them read once.
 
-        Args:
-            questions: Their `output` is not looked at.
-            prefixes: Beginnings of the output, for each question.
-            outputs: Endings, for each question the same behind all its prefixes; put directly behind them,
-                so that one of them has the blank between: `"The answer is"` and `" 7."`.
-
         Returns:
             For each question, prefix and ending one natural log-probability a token of the ending, its end
             mark included; nothing is cut.
@@ -241,14 +174,7 @@ class Student:
         return self._branches(questions, prefixes).score(outputs)
 
     def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Say where each question lies: the mean of the last hidden states over its tokens.
-
-        Args:
-            questions: Their `output` is not looked at.
-
-        Returns:
-            One vector a question, as long as the model is wide.
-        """
+        """Say where each question lies: the mean of the last hidden states over its tokens."""
         self._encoder.forget_cuts()
         self._prepare(is_training=False)
         return mean_states(
@@ -261,22 +187,7 @@ class Student:
     def fit(
         self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
     ) -> Mapping[str, Json]:
-        """Train on the targets; go on from the last whole checkpoint in the folder if there is one.
-
-        Args:
-            targets: Of all objectives, in any order.
-            folder: For checkpoints; one folder, one training.
-            progress: Told about steps.
-
-        Returns:
-            steps, examples, targets (by objective), tokens (read by the model, padding not counted),
-            first_loss, last_loss, losses (step, mean since the entry before), cut_contexts, cut_outputs,
-            long_questions, resumed_from (step or null), wall_s.
-
-        Raises:
-            TrainingError: There are no targets, nothing is to be trained, or the folder holds another
-                training.
-        """
+        """Train on the targets; go on from the last whole checkpoint in the folder if there is one."""
         if not targets:
             raise TrainingError("there is nothing to learn: no targets are left after filters")
         if self._config.update == "none":
@@ -312,11 +223,7 @@ class Student:
         }
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
-
-        Args:
-            folder: Made when absent.
-        """
+        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)

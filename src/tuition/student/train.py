@@ -59,17 +59,7 @@ class Steps(Dataset[dict[str, list[Pass]]]):
         pad_id: int,
         device: str = "cpu",
     ) -> None:
-        """Hold the plan; tensors are made when a step is due.
-
-        Args:
-            family: Lays rows into tensors.
-            rows: One a target.
-            items: One a target.
-            plan: Positions in `rows`, one list a step.
-            config: Token budget and normaliser.
-            pad_id: Fills up.
-            device: cpu or cuda, where few large passes are worth their padding.
-        """
+        """Hold the plan; tensors are made when a step is due."""
         self._family = family
         self._rows = rows
         self._items = items
@@ -83,14 +73,7 @@ class Steps(Dataset[dict[str, list[Pass]]]):
         return len(self._plan)
 
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
-        """Make the passes of one step.
-
-        Args:
-            index: Which step.
-
-        Returns:
-            `passes`: one dictionary of tensors each.
-        """
+        """Make the passes of one step."""
         step = self._plan[index]
         factors = shares(self._items, step, normaliser=self._config.normaliser)
         passes = split_step(
@@ -119,16 +102,7 @@ class StepTrainer(transformers.Trainer):
         arguments: transformers.TrainingArguments,
         on_step: Callable[[int, int], None],
     ) -> None:
-        """Set the loop up.
-
-        Args:
-            model: What learns.
-            steps: What it learns from.
-            family: Computes the loss of one pass.
-            config: Optimizer and schedule.
-            arguments: For the Trainer.
-            on_step: Told the steps done and the steps in all.
-        """
+        """Set the loop up."""
         self._family = family
         self._steps = steps
         self._config = config
@@ -144,19 +118,7 @@ class StepTrainer(transformers.Trainer):
         inputs: Mapping[str, object],
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """Run all passes of one optimizer step forward and backward.
-
-        Args:
-            model: What learns.
-            inputs: The `passes` of the step.
-            num_items_in_batch: Not used: the factors hold every normaliser.
-
-        Returns:
-            The loss of the step, without gradient.
-
-        Raises:
-            TrainingError: The loss is no finite number.
-        """
+        """Run all passes of one optimizer step forward and backward."""
         del num_items_in_batch
         model.train()
         total = torch.zeros((), device=self.args.device)
@@ -174,14 +136,7 @@ class StepTrainer(transformers.Trainer):
         return total
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Make the optimizer the configuration names.
-
-        Args:
-            model: Whose weights; None: the model that learns.
-
-        Returns:
-            The optimizer.
-        """
+        """Make the optimizer the configuration names."""
         if self._config.optimizer == "adamw":
             return super().create_optimizer(model)
         if self.optimizer is None:
@@ -196,15 +151,7 @@ class StepTrainer(transformers.Trainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> torch.optim.lr_scheduler.LRScheduler:
-        """Make the learning-rate schedule.
-
-        Args:
-            num_training_steps: Steps in all.
-            optimizer: Whose rates; None: the one in use.
-
-        Returns:
-            The schedule.
-        """
+        """Make the learning-rate schedule."""
         if self.lr_scheduler is None:
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
                 cast("torch.optim.Optimizer", self.optimizer if optimizer is None else optimizer),
@@ -214,14 +161,7 @@ class StepTrainer(transformers.Trainer):
         return self.lr_scheduler
 
     def floating_point_ops(self, inputs: Mapping[str, object]) -> int:
-        """Leave the operations uncounted: the Trainer's estimate reads one dictionary, not passes.
-
-        Args:
-            inputs: The `passes` of a step.
-
-        Returns:
-            0.
-        """
+        """Leave the operations uncounted: the Trainer's estimate reads one dictionary, not passes."""
         del inputs
         return 0
 
@@ -249,11 +189,7 @@ class _Told(transformers.TrainerCallback):
 def last_checkpoint(folder: Path) -> Path | None:
     """Find the newest whole checkpoint; one that was being written when the process died is passed over.
 
-    Args:
-        folder: Where checkpoints are.
-
-    Returns:
-        Its folder; None: there is no whole one.
+    None: there is no whole one.
     """
     found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
     found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
@@ -270,15 +206,7 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def claim_folder(folder: Path, identity: str) -> None:
-    """Make a folder the place of one training.
-
-    Args:
-        folder: For checkpoints; made when absent.
-        identity: Says what is trained on what, and how.
-
-    Raises:
-        TrainingError: It holds checkpoints of another training.
-    """
+    """Make a folder the place of one training."""
     mark = folder / "training.id"
     if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
         raise TrainingError(
@@ -290,15 +218,7 @@ def claim_folder(folder: Path, identity: str) -> None:
 
 
 def item_of(target: Target, row: Row) -> Item:
-    """Say what planning needs to know of a target.
-
-    Args:
-        target: What is learnt.
-        row: The same, encoded.
-
-    Returns:
-        Its example, objective, weight and lengths.
-    """
+    """Say what planning needs to know of a target."""
     return Item(
         example_id=target.example.id,
         objective=target.objective,
@@ -318,20 +238,7 @@ def train_model(
     device: str,
     progress: Progress | None,
 ) -> list[tuple[int, float]]:
-    """Train, going on from the last whole checkpoint in the folder.
-
-    Args:
-        model: What learns; changed in place.
-        steps: What it learns from.
-        family: Computes the loss.
-        config: How.
-        folder: For checkpoints.
-        device: cpu or cuda.
-        progress: Told about steps; None: nobody is.
-
-    Returns:
-        The course of the loss: (step, mean loss since the entry before).
-    """
+    """Train, going on from the last whole checkpoint in the folder."""
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
         max_steps=len(steps),

@@ -100,26 +100,12 @@ _LONGEST_STRING = 8
 
 
 def normalise(text: str) -> str:
-    """Bring a text to the form in which answers are compared.
-
-    Args:
-        text: An option, a label, an answer.
-
-    Returns:
-        Without case, outer quotes, a final point, and repeated blanks.
-    """
+    """Bring a text to the form in which answers are compared."""
     return " ".join(text.casefold().split()).strip(WRAPPING + ".,;:!")
 
 
 def leading_word(text: str) -> str | None:
-    """Read the "yes", "no", "maybe", "true" or "false" that a text begins with.
-
-    Args:
-        text: A sentence, or what a mark announces.
-
-    Returns:
-        The word in lower case. None: another word; or it is taken back: "Yes, but no", "No, wait".
-    """
+    """Read the "yes", "no", "maybe", "true" or "false" that a text begins with. None: another word."""
     found = _LEADING_WORD.match(text)
     if not found:
         return None
@@ -130,14 +116,7 @@ def leading_word(text: str) -> str | None:
 
 
 def read_yes_no(text: str) -> str | None:
-    """Read whether a text concludes yes or no.
-
-    Args:
-        text: What a teacher or a student wrote.
-
-    Returns:
-        "yes" or "no". None: empty, ambiguous, taken back, or neither said.
-    """
+    """Read whether a text concludes yes or no. None: empty, ambiguous, taken back, or neither said."""
     body = own_words(text)
     tail = conclusion(body)
     if tail is not None:
@@ -165,16 +144,10 @@ def _begun(tail: str) -> str | None:
 
 
 def read_string(text: str) -> str | None:
-    """Read the short string that a text concludes.
+    """Read the short string that a text concludes. None: empty, cut, taken back, or no string to be seen.
 
     After the conclusion mark; else the one quoted string with which the last sentence ends, where it
     announces it ("it returns 'x'"); else the whole text where that is one sentence of at most eight words.
-
-    Args:
-        text: What a teacher or a student wrote.
-
-    Returns:
-        Without outer quotes and final point. None: empty, cut, taken back, or no string to be seen.
     """
     body = own_words(text)
     tail = conclusion(body)
@@ -224,14 +197,7 @@ def _quoted(sentence: str) -> str | None:
 
 
 def unwrapped(text: str) -> str | None:
-    """Strip outer quotes and a final point.
-
-    Args:
-        text: An answer as it was written.
-
-    Returns:
-        The answer; None where nothing is left.
-    """
+    """Strip outer quotes and a final point."""
     text = text.strip().removesuffix("。")
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]

@@ -57,13 +57,6 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
 
     The longest option; the option at the position that is most often right in training; the answer that is
     most often right in training, among the example's options where it has any. The first wins a tie.
-
-    Args:
-        train: With labels.
-        examples: To be answered; their labels are not looked at.
-
-    Returns:
-        For each rule one answer an example; None where the rule says nothing, which counts as unreadable.
     """
     learned = {name: rule(train) for name, rule in BLIND_RULES.items()}
     return {name: [answer(example) for example in examples] for name, answer in learned.items()}

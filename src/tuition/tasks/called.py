@@ -74,15 +74,7 @@ _JUDGED = re.compile(
 
 
 def called_right(text: str) -> tuple[set[str], int]:
-    """Find the letters that the writer calls right.
-
-    Args:
-        text: Without a conclusion mark.
-
-    Returns:
-        The letters as written, and where the last of them ends; letters that are denied, supposed, another
-        person's, or called right beside another are none.
-    """
+    """Find the letters that the writer calls right."""
     judged = _JUDGED.findall(text)
     right = {letter for letter, is_right in judged if is_right}
     if len({letter for letter, _ in judged}) == len(judged) > 1 == len(right):

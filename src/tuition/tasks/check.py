@@ -57,17 +57,7 @@ _WORDS = {
 
 
 def finding(kind: str, split: str, ids: Sequence[str], *, words: str) -> list[Finding]:
-    """Make the finding about some examples, or none where it concerns nobody.
-
-    Args:
-        kind: As in `Finding`.
-        split: Where they stand.
-        ids: Of all the examples it concerns.
-        words: What goes between their number and their ids, such as "have no label".
-
-    Returns:
-        One finding or none.
-    """
+    """Make the finding about some examples, or none where it concerns nobody."""
     if not ids:
         return []
     sentence = f"{split}: {len(ids)} {words}: {some_of(ids)}"
@@ -75,15 +65,7 @@ def finding(kind: str, split: str, ids: Sequence[str], *, words: str) -> list[Fi
 
 
 def check_examples(examples: Sequence[Example], split: str) -> list[Finding]:
-    """Check the examples of one split by themselves.
-
-    Args:
-        examples: The split.
-        split: Its name, for the findings.
-
-    Returns:
-        One finding for each kind of fault that occurs.
-    """
+    """Check the examples of one split by themselves."""
     ids: dict[str, list[str]] = {kind: [] for kind in _WORDS}
     seen: set[str] = set()
     for example in examples:
@@ -108,14 +90,7 @@ def _faults(example: Example, seen: set[str]) -> Iterator[str]:
 
 
 def check_splits(splits: Splits) -> list[Finding]:
-    """Check all splits, and whether examples of one stand in another.
-
-    Args:
-        splits: The test stays sealed.
-
-    Returns:
-        The findings: train, valid, test, then the overlaps.
-    """
+    """Check all splits, and whether examples of one stand in another."""
     findings = [*check_examples(splits.train, "train"), *check_examples(splits.valid, "valid")]
     if splits.test is not None:
         rows = splits.test.check(_sealed_findings)
@@ -134,14 +109,6 @@ def check_labels(splits: Splits, task: Task) -> list[Finding]:
 
     A label "twelve" under `kind = "number"` fits no answer, and would be met only when the first is graded; a
     worked solution as label is no answer that a reader finds.
-
-    Args:
-        splits: The test stays sealed; of its labels no word comes out.
-        task: Whose kind the labels must fit.
-
-    Returns:
-        One finding of kind "unreadable_label" for each split with such labels; empty where all fit. It never
-        raises: a task that fails on its own label has not read it.
     """
     findings: list[Finding] = []
     for split, examples in (("train", splits.train), ("valid", splits.valid)):
@@ -175,16 +142,7 @@ def _is_worked(example: Example, task: Task) -> bool:
 
 
 def fits(answer: str, example: Example, task: Task) -> bool:
-    """Say whether an answer is right by an example's label, whatever the two are.
-
-    Args:
-        answer: Any text.
-        example: With a label, which may be one that the task cannot read.
-        task: Grades.
-
-    Returns:
-        False also where the task fails on the label: it has not read it.
-    """
+    """Say whether an answer is right by an example's label, whatever the two are."""
     try:
         return task.grade(answer, example) is Grade.RIGHT
     except (TuitionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -201,14 +159,7 @@ def _overlap(split: str, examples: Sequence[Example], *, others: Collection[str]
 
 
 def without_overlap(splits: Splits) -> tuple[Splits, list[Finding]]:
-    """Take out of training what also stands in validation or test.
-
-    Args:
-        splits: The test stays sealed.
-
-    Returns:
-        The splits with a smaller train, and what left it.
-    """
+    """Take out of training what also stands in validation or test."""
     tests = splits.test.fingerprints if splits.test is not None else frozenset()
     valids = _fingerprints(splits.valid)
     kept: list[Example] = []

@@ -120,26 +120,12 @@ _GOES_ON = re.compile(
 
 
 def is_side(before: str) -> bool:
-    """Say whether a number only qualifies: "per 5", "the 5", "each of 5", "more than 5".
-
-    Args:
-        before: The sentence up to it.
-
-    Returns:
-        Whether it does, in any sentence.
-    """
+    """Say whether a number only qualifies: "per 5", "the 5", "each of 5", "more than 5"."""
     return _SIDE.search(before) is not None
 
 
 def is_adverbial(before: str) -> bool:
-    """Say whether a number stands behind a preposition of time or place: "in 5 years", "after 3 weeks".
-
-    Args:
-        before: The sentence up to it.
-
-    Returns:
-        Whether it does; what is asked for may be just that.
-    """
+    """Say whether a number stands behind a preposition of time or place: "in 5 years", "after 3 weeks"."""
     return _ADVERBIAL.search(before) is not None
 
 
@@ -148,15 +134,7 @@ def _is_governed(before: str) -> bool:
 
 
 def result_number(sentence: str) -> Fraction | None:
-    """Take the number that a verb of result ends a sentence with.
-
-    Args:
-        sentence: As `clean` leaves it.
-
-    Returns:
-        The number. None where no such verb stands before the last number; where that is denied, supposed, a
-        bound or a purpose; where another number could as well be meant.
-    """
+    """Take the number that a verb of result ends a sentence with."""
     found = quantities(sentence)
     if not found or found[-1].value is None or found[-1].is_name:
         return None

@@ -10,16 +10,7 @@ __all__ = ["nested_names", "nested_value"]
 
 
 def nested_value(row: Mapping[str, Json], column: str) -> Json:
-    """Look a column up, by its name or by a dotted name of what lies inside another.
-
-    Args:
-        row: Of a table.
-        column: Such as `choices.text`; in a list of objects each gives its part. A column whose own name has
-            dots comes first.
-
-    Returns:
-        The value; None: there is none.
-    """
+    """Look a column up, by its name or by a dotted name of what lies inside another."""
     if column in row:
         return row[column]
     value: Json = row
@@ -37,14 +28,7 @@ def _inner(value: Json, part: str) -> Json:
 
 
 def nested_names(row: Mapping[str, Json]) -> list[str]:
-    """List the columns of a row, those inside others by their dotted names.
-
-    Args:
-        row: Of a table.
-
-    Returns:
-        The names, in the order of the row.
-    """
+    """List the columns of a row, those inside others by their dotted names."""
     names: list[str] = []
     for name, value in row.items():
         first = value[0] if isinstance(value, list) and value else value

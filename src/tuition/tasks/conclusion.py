@@ -123,26 +123,12 @@ class Mark(NamedTuple):
 
 
 def conclusion(text: str) -> str | None:
-    """Find what the last conclusion mark announces.
-
-    Args:
-        text: Without a spilled question.
-
-    Returns:
-        The first of `conclusions`. None: no mark.
-    """
+    """Find what the last conclusion mark announces. None: no mark."""
     return next(conclusions(text), None)
 
 
 def conclusions(text: str) -> Iterator[str]:
-    """Find what each conclusion mark announces, from the last to the first.
-
-    Args:
-        text: Without a spilled question.
-
-    Returns:
-        The tail of each of `marks`.
-    """
+    """Find what each conclusion mark announces, from the last to the first."""
     return (mark.tail for mark in marks(text))
 
 
@@ -152,12 +138,6 @@ def marks(text: str) -> Iterator[Mark]:
     Marks are `####`, `-->` at the end, `\boxed{…}`, `<answer>…</answer>`, the entry "answer" of a JSON
     object, a heading "Answer", "the answer is", "answer:", "the correct option is", the same in other
     languages.
-
-    Args:
-        text: Without a spilled question.
-
-    Yields:
-        Where each stands, and what it announces; what the last announces may be taken back behind it.
     """
     signs = deque(_SIGN.finditer(text), maxlen=_MOST)
     begin, stop = next((_object(text, sign) for sign in reversed(signs) if sign["json"]), (0, 0))
@@ -266,14 +246,7 @@ def _value(said: str) -> str:
 
 
 def plain(tail: str) -> str:
-    r"""Leave out the commands and tags that style a text, such as `\text{…}`.
-
-    Args:
-        tail: What a mark announces, or a whole text.
-
-    Returns:
-        The text that is seen.
-    """
+    r"""Leave out the commands and tags that style a text, such as `\text{…}`."""
     if "\\" in tail:
         while (bare := _STYLED.sub(_unstyled, tail)) != tail:
             tail = bare

@@ -87,27 +87,12 @@ _CLOSE = Fraction(1, 50)
 
 
 def has_equation(text: str) -> bool:
-    """Say whether a cleaned text holds an equals sign.
-
-    Args:
-        text: As `clean` leaves it.
-
-    Returns:
-        Whether it does; `==`, `!=`, `<=` and arrows are none.
-    """
+    """Say whether a cleaned text holds an equals sign."""
     return _EQUALS.search(text) is not None
 
 
 def solved(text: str) -> Fraction | None:
-    """Read the value behind the last equals sign.
-
-    Args:
-        text: As `clean` leaves it.
-
-    Returns:
-        The value. None: no plain number; several unknowns; a rounded value beside the exact one; an equation
-        that is a condition ("the points on x^2 - y^2 = 17") and no result.
-    """
+    """Read the value behind the last equals sign. None: no plain number."""
     if (found := _IN_BRACKETS.match(text)) and not has_equation(found["head"]):
         value = solved(found["inside"])
         return value if _values(found["head"]) <= {value} else None

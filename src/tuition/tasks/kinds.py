@@ -40,27 +40,11 @@ class MultipleChoice:
     version = _VERSION
 
     def read(self, text: str, example: Example) -> str | None:
-        """Read the option that a text concludes.
-
-        Args:
-            text: What a teacher or a student wrote.
-            example: Its choices are looked at.
-
-        Returns:
-            One of the choices; None: unreadable.
-        """
+        """Read the option that a text concludes. None: unreadable."""
         return read_option(text, example.choices)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
-        """Compare with the label, whatever case and outer marks.
-
-        Args:
-            answer: An option's text, or None.
-            example: With its label.
-
-        Returns:
-            UNREADABLE for None and for what could be two options, else RIGHT or WRONG.
-        """
+        """Compare with the label, whatever case and outer marks."""
         label = _label(example)
         if answer is None:
             return Grade.UNREADABLE
@@ -80,30 +64,11 @@ class Number:
     version = _VERSION
 
     def read(self, text: str, example: Example) -> str | None:
-        """Read the number that a text concludes.
-
-        Args:
-            text: What a teacher or a student wrote.
-            example: Not looked at.
-
-        Returns:
-            A plain number; None: unreadable.
-        """
+        """Read the number that a text concludes. None: unreadable."""
         return read_number(text)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
-        """Compare as exact numbers; 1,200 and 1200.0 are the same.
-
-        Args:
-            answer: A number with or without its unit, or None.
-            example: With its label.
-
-        Returns:
-            UNREADABLE for None and for what is no number, else RIGHT or WRONG.
-
-        Raises:
-            DataError: The label is absent, or is no number.
-        """
+        """Compare as exact numbers; 1,200 and 1200.0 are the same."""
         label = parse_number(_label(example))
         if label is None:
             raise DataError(
@@ -121,27 +86,11 @@ class YesNo:
     version = _VERSION
 
     def read(self, text: str, example: Example) -> str | None:
-        """Read whether a text concludes yes or no.
-
-        Args:
-            text: What a teacher or a student wrote.
-            example: Not looked at.
-
-        Returns:
-            "yes" or "no"; None: unreadable.
-        """
+        """Read whether a text concludes yes or no. None: unreadable."""
         return read_yes_no(text)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
-        """Compare with the label.
-
-        Args:
-            answer: "yes", "no" or None.
-            example: With its label.
-
-        Returns:
-            UNREADABLE for anything but yes and no, else RIGHT or WRONG.
-        """
+        """Compare with the label."""
         label = normalise(_label(example))
         is_readable = answer is not None and normalise(answer) in ("yes", "no")
         return _graded(normalise(answer or "") == label) if is_readable else Grade.UNREADABLE
@@ -154,27 +103,11 @@ class FreeText:
     version = _VERSION
 
     def read(self, text: str, example: Example) -> str | None:
-        """Read the short string that a text concludes.
-
-        Args:
-            text: What a teacher or a student wrote.
-            example: Not looked at.
-
-        Returns:
-            The string; None: unreadable.
-        """
+        """Read the short string that a text concludes. None: unreadable."""
         return read_string(text)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
-        """Compare with the label, whatever case, blanks and outer marks; numbers as numbers.
-
-        Args:
-            answer: A string, or None.
-            example: With its label.
-
-        Returns:
-            UNREADABLE for None, else RIGHT or WRONG.
-        """
+        """Compare with the label, whatever case, blanks and outer marks; numbers as numbers."""
         label = _label(example)
         if answer is None or not answer.strip():
             return Grade.UNREADABLE
@@ -195,38 +128,15 @@ class Mixed:
     version = _VERSION
 
     def read(self, text: str, example: Example) -> str | None:
-        """Read the answer in the way of the example's kind.
-
-        Args:
-            text: What a teacher or a student wrote.
-            example: Choices and the form of the label are looked at; without a label a string is read.
-
-        Returns:
-            In the form of labels; None: unreadable.
-        """
+        """Read the answer in the way of the example's kind. None: unreadable."""
         return self.kind_of(example).read(text, example)
 
     def grade(self, answer: str | None, example: Example) -> Grade:
-        """Grade in the way of the example's kind.
-
-        Args:
-            answer: What `read` gave, or a label.
-            example: With its label.
-
-        Returns:
-            UNREADABLE, RIGHT or WRONG.
-        """
+        """Grade in the way of the example's kind."""
         return self.kind_of(example).grade(answer, example)
 
     def kind_of(self, example: Example) -> MultipleChoice | Number | YesNo | FreeText:
-        """Say which kind an example is.
-
-        Args:
-            example: Any.
-
-        Returns:
-            The task that reads and grades it.
-        """
+        """Say which kind an example is."""
         if example.choices:
             return MultipleChoice()
         if example.answer is not None and normalise(example.answer) in ("yes", "no"):

@@ -49,22 +49,7 @@ def read_label(
     how: str = "auto",
     readings: Mapping[str, Sequence[str]] | None = None,
 ) -> str | None:
-    """Read a label as it stands in a file.
-
-    Args:
-        value: An option's text, letter or position, a number, a text; None or empty: there is none.
-        choices: Of the question; empty for an open one.
-        how: As `label` in the task's configuration.
-        readings: From `label_readings`, for `auto`; None: the label is read by itself.
-
-    Returns:
-        The label in the form of examples; of a worked solution what stands behind its last `####`. None:
-        there is none.
-
-    Raises:
-        BadLabel: It is none of the choices, or could be two of them.
-        BadRow: It is no plain value.
-    """
+    """Read a label as it stands in a file. None: there is none."""
     if value is None or value == "":
         return None
     if isinstance(value, list | dict):
@@ -140,16 +125,6 @@ def label_readings(labels: Sequence[Labelled]) -> tuple[dict[str, tuple[str, ...
     """Find out from all labels of a task how letters and whole numbers are meant.
 
     A reading counts where it makes an option of every label of its form, those apart that none makes one of.
-
-    Args:
-        labels: Of the rows with choices, of all files together.
-
-    Returns:
-        By form of label the readings that count; and the labels that are taken as counted from 0 although
-        none of them is 0.
-
-    Raises:
-        DataError: Two readings count and give different options, or whole numbers seem to be counted from 1.
     """
     readings: dict[str, tuple[str, ...]] = {}
     unsure: list[Labelled] = []

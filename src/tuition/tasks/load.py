@@ -37,25 +37,13 @@ class FileSource:
     """The table it reads."""
 
     def __init__(self, config: TaskConfig) -> None:
-        """Remember where the examples lie; nothing is read yet.
-
-        Args:
-            config: Files and columns.
-        """
+        """Remember where the examples lie; nothing is read yet."""
         self.config = config
         self.findings: list[Finding] = []
         """What `load` left out, and why."""
 
     def load(self) -> Splits:
-        """Read the files, take out overlaps, draw the validation share and the limits.
-
-        Returns:
-            Train, valid and a sealed test.
-
-        Raises:
-            ConfigError: No file is named.
-            DataError: A file or a row cannot be used.
-        """
+        """Read the files, take out overlaps, draw the validation share and the limits."""
         config = self.config
         if config.train is None and config.valid is None and config.test is None:
             raise ConfigError(
@@ -147,20 +135,7 @@ def _divided(
 def read_examples(
     path: Path, config: TaskConfig, *, split: str
 ) -> tuple[tuple[Example, ...], dict[str, str]]:
-    """Read the examples of one file.
-
-    Args:
-        path: The file.
-        config: Its columns; how labels are named; whether bad rows are left out.
-        split: Written into the examples.
-
-    Returns:
-        The examples, and the rows left out: id or row number, and why. None are left out unless
-        `config.drop_bad_rows`.
-
-    Raises:
-        DataError: The file cannot be read, holds no row, lacks a column, or has rows that are no examples.
-    """
+    """Read the examples of one file."""
     table = _table(path, config, split=split)
     return _examples(table, config, readings=_readings([table], config)[0])
 

@@ -63,11 +63,7 @@ class Math:
     version = "1"
 
     def __init__(self) -> None:
-        """Look for math-verify.
-
-        Raises:
-            MissingExtra: It is not installed.
-        """
+        """Look for math-verify."""
         try:
             import math_verify  # noqa: F401
         except ImportError:
@@ -76,15 +72,7 @@ class Math:
         logging.getLogger("math_verify").setLevel(logging.ERROR)
 
     def read(self, text: str, example: Example) -> str | None:
-        """Read the number, else the mathematics that a text concludes.
-
-        Args:
-            text: What a teacher or a student wrote.
-            example: Not looked at.
-
-        Returns:
-            A plain number, or the expression as it was written; None: unreadable.
-        """
+        """Read the number, else the mathematics that a text concludes. None: unreadable."""
         number = read_number(text)
         if number is not None:
             return number
@@ -92,18 +80,7 @@ class Math:
         return said if said is not None and _parsed(said) else None
 
     def grade(self, answer: str | None, example: Example) -> Grade:
-        """Compare as mathematics: equal values, equal sets, equal polynomials.
-
-        Args:
-            answer: A number or an expression, or None.
-            example: With its label.
-
-        Returns:
-            UNREADABLE for None and for what cannot be parsed, else RIGHT or WRONG.
-
-        Raises:
-            DataError: The label is absent, or cannot be parsed.
-        """
+        """Compare as mathematics: equal values, equal sets, equal polynomials."""
         label = example.answer
         if label is None:
             raise DataError(f"example {example.id!r} has no label, so nothing can be graded against it")

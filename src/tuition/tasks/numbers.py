@@ -40,41 +40,20 @@ _UNIT = re.compile(r"[\s)\]}$]*(?:[%°]|[$€£¥₹])?\s*(?:[^\W\d]+[\w/.²³^{
 
 
 def parse_number(text: str) -> Fraction | None:
-    """Take a text that is a number, with or without its unit, as its exact value.
-
-    Args:
-        text: Such as "1,234.50", "$5", "3/4", "-2", "12 apples", "50%", "12 thousand".
-
-    Returns:
-        The value; None where the text is anything else.
-    """
+    """Take a text that is a number, with or without its unit, as its exact value."""
     parted = _parted(text)
     return parted[0] if parted and _UNIT.fullmatch(parted[1]) else None
 
 
 def parse_bare_number(text: str) -> Fraction | None:
-    """Take a text that is a number and nothing else, so that no word of it is lost.
-
-    Args:
-        text: Such as "1,234.50", "$5", "3/4", "50%"; not "12 apples", "12a" or "7 May".
-
-    Returns:
-        The value; None where the text is anything else.
-    """
+    """Take a text that is a number and nothing else, so that no word of it is lost."""
     parted = _parted(text)
     is_bare = parted and _SIGN_AFTER.fullmatch(parted[1]) and not any(map(str.isalpha, clean(text)))
     return parted[0] if parted and is_bare else None
 
 
 def plain_number(value: Fraction) -> str:
-    """Write a number in the form of labels.
-
-    Args:
-        value: Any number.
-
-    Returns:
-        An integer or a decimal where that is exact, else a fraction in lowest terms: "42", "0.9", "2/3".
-    """
+    """Write a number in the form of labels."""
     rest, digits = value.denominator, 0
     while rest % 2 == 0 or rest % 5 == 0:
         rest //= 10 if rest % 10 == 0 else 2 if rest % 2 == 0 else 5
@@ -92,13 +71,6 @@ def is_same_number(left: Fraction, right: Fraction) -> bool:
 
     Integers are compared exactly; where one has decimals or is a fraction, a relative
     difference of 1e-6 is forgiven, so that 0.666667 is two thirds.
-
-    Args:
-        left: The one.
-        right: The other.
-
-    Returns:
-        Whether they are the same.
     """
     if left == right or (left.denominator == 1 and right.denominator == 1):
         return left == right
@@ -106,14 +78,7 @@ def is_same_number(left: Fraction, right: Fraction) -> bool:
 
 
 def read_number(text: str) -> str | None:
-    """Read the number that a text concludes.
-
-    Args:
-        text: What a teacher or a student wrote.
-
-    Returns:
-        As `plain_number` writes it. None: empty, cut, ambiguous, or no number.
-    """
+    """Read the number that a text concludes. None: empty, cut, ambiguous, or no number."""
     body = own_words(text)
     mark = next(marks(body), None)
     if mark is not None:

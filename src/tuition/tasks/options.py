@@ -85,12 +85,7 @@ def _normalised(choices: tuple[str, ...]) -> tuple[str, ...]:
 def read_option(text: str, choices: Sequence[str]) -> str | None:
     """Read the option that a text concludes.
 
-    Args:
-        text: What a teacher or a student wrote.
-        choices: The options' texts, lettered as by `option_letter`, in either case.
-
-    Returns:
-        One of the choices. None: empty, cut, ambiguous, denied, taken back, or none named.
+    None: empty, cut, ambiguous, denied, taken back, or none named.
     """
     options = tuple(choices)
     body = own_words(text)

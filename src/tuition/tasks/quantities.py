@@ -68,15 +68,7 @@ _MIXED = re.compile(r"(?<![\d./,\w])(\d+) +(?=\d+/\d+(?![\d/]))")
 
 
 def clean(text: str) -> str:
-    r"""Take the markup off a text: tags, Markdown's emphasis, and those commands of LaTeX that only format.
-
-    Args:
-        text: A sentence, or the inside of a box.
-
-    Returns:
-        The same text with plain signs: "-" for every minus, "1/2" for `\frac12`, "°" for `^\circ`. Other
-        commands of LaTeX stay, so that they still make what they touch no number.
-    """
+    r"""Take the markup off a text: tags, Markdown's emphasis, commands of LaTeX that only format."""
     text = text.translate(_GLYPHS)
     if "<" in text:
         text = _MARKUP.sub(" ", text)
@@ -170,14 +162,7 @@ class Quantity(NamedTuple):
 
 
 def quantities(text: str) -> list[Quantity]:
-    """Find the quantities of a cleaned text.
-
-    Args:
-        text: As `clean` leaves it.
-
-    Returns:
-        Each run that holds a digit, in order.
-    """
+    """Find the quantities of a cleaned text."""
     found: list[Quantity] = []
     for run in _WORD.finditer(text):
         if not any(sign.isdecimal() for sign in run.group()):
@@ -306,15 +291,7 @@ _COMPOUND = re.compile(
 
 
 def scaled(value: Fraction, rest: str) -> tuple[Fraction, str]:
-    """Heed scale words: "2.4 million", "5 hundred thousand".
-
-    Args:
-        value: The number before them.
-        rest: What stands behind it.
-
-    Returns:
-        The value that is meant, and what stands behind the words.
-    """
+    """Heed scale words: "2.4 million", "5 hundred thousand"."""
     while found := _SCALE.match(rest):
         value *= 10 ** _SCALES[found[1].lower()]
         rest = rest[found.end() :]
@@ -322,14 +299,6 @@ def scaled(value: Fraction, rest: str) -> tuple[Fraction, str]:
 
 
 def reads_on(rest: str, *, is_maths: bool = False) -> bool:
-    """Say whether a number is only part of what is said: of an expression, a list, a bound, a compound.
-
-    Args:
-        rest: What stands behind the number and its scale words.
-        is_maths: Whether any single letter behind the number is a variable, and no unit.
-
-    Returns:
-        True for such as " + 3", " or 6", " weeks and 2 days", " or more", " squared", " dozen", " x".
-    """
+    """Say whether a number is only part of what is said: of an expression, a list, a bound, a compound."""
     patterns = (_CONTINUES, _VARIABLE, _WORDS_AFTER, _PER_CENT_OF, _LIST, _COMPOUND)
     return any(pattern.match(rest) for pattern in patterns) or bool(is_maths and _LETTER.match(rest))

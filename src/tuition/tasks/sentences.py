@@ -58,16 +58,7 @@ _WINDOW = 600
 
 
 def sentence_at(text: str, start: int) -> str:
-    """Read a sentence or line.
-
-    Args:
-        text: Any text.
-        start: Where to begin; blanks and line ends are passed over.
-
-    Returns:
-        The text up to the end of the sentence or line; the inside of a display of mathematics or of a fenced
-        block that begins there.
-    """
+    """Read a sentence or line."""
     while start < len(text) and text[start].isspace():
         start += 1
     for opening, closing in _BLOCKS:
@@ -87,14 +78,7 @@ def sentence_at(text: str, start: int) -> str:
 
 
 def last_sentence(text: str) -> str:
-    """Give the last sentence or line.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The sentence with its final mark, a display of mathematics behind it included; empty for none.
-    """
+    """Give the last sentence or line."""
     text = text.strip()
     window = text[-_WINDOW:]
     if window.endswith(("$$", "\\]")):
@@ -110,16 +94,7 @@ def last_sentence(text: str) -> str:
 
 
 def is_cut(text: str, *, needs_final_mark: bool = True) -> bool:
-    """Say whether a text ends before it is finished.
-
-    Args:
-        text: Any text.
-        needs_final_mark: Whether a text without a final mark counts as cut; else only one that ends in a
-            word or a sign that something must follow.
-
-    Returns:
-        True for a text that was cut, and for an empty one.
-    """
+    """Say whether a text ends before it is finished."""
     text = text.rstrip().removesuffix("**")
     if not text or _CUT.search(text[-_BACK:]) or _LIST_MARK.search(text[-_BACK:]):
         return True

@@ -11,10 +11,6 @@ __all__ = ["source_types"]
 
 
 def source_types() -> dict[str, Any]:
-    """List the kinds of sources.
-
-    Returns:
-        The class of each by name; its `config_type` is the table it reads.
-    """
+    """List the kinds of sources."""
     entry_points = metadata.entry_points(group="tuition.sources")
     return {"files": FileSource} | {point.name: point.load() for point in entry_points}

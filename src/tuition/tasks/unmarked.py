@@ -71,14 +71,7 @@ _BACK = 2000
 
 
 def only(text: str) -> Fraction | None:
-    """Take the one number of a sentence that neither denies, nor tells how to calculate, nor calculates.
-
-    Args:
-        text: As `clean` leaves it.
-
-    Returns:
-        The number; None where the sentence holds another quantity, or a bound.
-    """
+    """Take the one number of a sentence that neither denies, nor tells how to calculate, nor calculates."""
     if _NO_CONCLUSION.search(text):
         return None
     values: set[Fraction | None] = set()
@@ -93,15 +86,7 @@ def only(text: str) -> Fraction | None:
 
 
 def stated(body: str) -> Fraction | None:
-    """Read a text without a mark, by its last sentence where one of its numbers is surely what it states.
-
-    Args:
-        body: What was written, without a spilled question.
-
-    Returns:
-        The value of the sentence's equation, its single number, or the one it ends with as its result; None
-        where the sentence checks, recalls or leaves it open.
-    """
+    """Read a text without a mark, by its last sentence where one of its numbers is surely what it states."""
     last = last_sentence(body)
     sentence = clean(last)
     bullet = _BULLET.match(sentence)

@@ -33,13 +33,7 @@ class Revision:
 def read_verdict(text: str, *, step: int) -> bool | None:
     """Read whether a step is right.
 
-    Args:
-        text: A teacher's reply, such as `Step 2 is wrong.`; a reply that only begins with yes or no counts.
-        step: Number of the step that was asked about, from 1.
-
-    Returns:
-        What the statements about this very step agree on; where no step is named, what they agree on about
-        it. None: there is none, they differ, or something is called wrong beside a step that is right.
+    None: there is none, they differ, or something is called wrong beside a step that is right.
     """
     said = what_is_said(before_spill(text))
     wrong = said.wrong | said.first
@@ -55,10 +49,6 @@ def read_verdict(text: str, *, step: int) -> bool | None:
 
 def read_location(text: str, steps: int) -> int | None:
     """Read which step is the first wrong one.
-
-    Args:
-        text: A teacher's reply, such as `The first wrong step is 2.`
-        steps: How many there are.
 
     Returns:
         The 0-based index; the number of steps where none is wrong; None: unreadable, no such step, or the
@@ -79,27 +69,15 @@ def read_location(text: str, steps: int) -> int | None:
 
 
 def read_suffix(text: str) -> str:
-    """Read the steps that a teacher wrote, without the labels that the prompt had put before the others.
-
-    Args:
-        text: A teacher's reply.
-
-    Returns:
-        The text without `Step 2:` at the beginning of a line.
-    """
+    """Read the steps that a teacher wrote, without the labels that the prompt had put before the others."""
     return _LABEL.sub("", text).strip()
 
 
 def read_revision(text: str, steps: int) -> Revision | None:
     """Read a reply that should be one JSON object; what is broken is repaired first.
 
-    Args:
-        text: A teacher's reply.
-        steps: How many the student's explanation has.
-
-    Returns:
-        What it says. None: no object with the three entries can be found, the number is none of a step (nor
-        of the one behind the last), or a wrong step comes without its correction.
+    None: no object with the three entries can be found, the number is none of a step (nor of the one
+    behind the last), or a wrong step comes without its correction.
     """
     found, is_repaired = _object(text)
     if not isinstance(found, dict) or not {"first_wrong_step", "corrected_steps", "answer"} <= found.keys():

@@ -30,7 +30,14 @@ class Cascaded(Generic[Result]):
 
 
 def by_expected_price(costs: Mapping[str, float]) -> list[str]:
-    """Order teachers by expected dollars, cheapest first; of equals the one that stands first in `costs`."""
+    """Order teachers by what asking them is expected to cost.
+
+    Args:
+        costs: Expected dollars by teacher.
+
+    Returns:
+        The cheapest first; of equals the one that stands first in `costs`.
+    """
     return sorted(costs, key=lambda name: costs[name])
 
 

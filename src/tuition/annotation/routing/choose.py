@@ -64,11 +64,6 @@ def lower_bound(adequate: int, looked: int, *, prior: tuple[float, float] = (1.0
 
     Differs: the prior's imagined replies are counted in, p = (m + a) / (n + a + b).
 
-    Args:
-        adequate: Replies found adequate, m.
-        looked: Replies looked at, n.
-        prior: Replies imagined beforehand, adequate and not: a and b; 0 and 0 is Wilson's own where n > 0.
-
     Returns:
         In [0, 1]; 0 where there is neither a reply nor an imagined one.
     """

@@ -194,15 +194,7 @@ _CORRECTED = re.compile(
 
 
 def is_claimed(head: str, mark: str = "") -> bool:
-    """Say whether the writer claims what a sentence goes on to say.
-
-    Args:
-        head: The text up to the claim, such as "I don't think the ".
-        mark: The words that announce the claim, such as "answer would be".
-
-    Returns:
-        False where the claim is denied, doubted, supposed, another person's, or said of a wrong answer.
-    """
+    """Say whether the writer claims what a sentence goes on to say."""
     head = head[-_REACH:]
     starts = [found.end() for found in _SENTENCE.finditer(head)]
     sentence = head[starts[-1] :] if starts else head
@@ -214,14 +206,7 @@ def is_claimed(head: str, mark: str = "") -> bool:
 
 
 def is_asserted(sentence: str) -> bool:
-    """Say whether a sentence asserts the number it names.
-
-    Args:
-        sentence: Without a conclusion mark, such as "So 12 are left."
-
-    Returns:
-        False where it asks, or where the number is denied, supposed, another person's, or called wrong.
-    """
+    """Say whether a sentence asserts the number it names."""
     found = _NUMBER.search(sentence)
     if found is None:
         return True
@@ -234,14 +219,7 @@ def is_asserted(sentence: str) -> bool:
 
 
 def turn(text: str) -> int | None:
-    """Find where a writer takes back what went before: "Wait, no", "Actually", "That is wrong".
-
-    Args:
-        text: What follows the claim.
-
-    Returns:
-        Where the taking back begins; None where nothing is taken back.
-    """
+    """Find where a writer takes back what went before: "Wait, no", "Actually", "That is wrong"."""
     at_once = _AT_ONCE.match(text[:_REACH])
     found = _TURN.search(text)
     return 0 if at_once else found.start() if found else None
@@ -250,11 +228,7 @@ def turn(text: str) -> int | None:
 def corrected(text: str) -> str | None:
     """Read the short answer with which a correction such as "Wait, no, it's 6" ends.
 
-    Args:
-        text: From the turn to the end.
-
-    Returns:
-        A letter, a number, yes or no. None: the correction ends with anything else.
+    None: the correction ends with anything else.
     """
     found = _CORRECTED.search(text[-_LAST:])
     return found["said"] if found else None

@@ -43,28 +43,13 @@ _THOUGHT = re.compile("reason|think|thought", re.I)
 
 
 def finish_of(word: object) -> str:
-    """Read why the writing ended, in the words of whatever endpoint.
-
-    Args:
-        word: Of the body, such as `stop`, `PROHIBITED_CONTENT` or `content_filter: SPII`; anything but a text
-            says nothing.
-
-    Returns:
-        stop, length, content_filter, refusal or error; or the word itself, where it means none of these.
-    """
+    """Read why the writing ended, in the words of whatever endpoint."""
     plain = re.sub(r"[\s-]+", "_", word.strip().lower()) if isinstance(word, str) else ""
     return next((meant for meant, parts in _ENDS if re.search(parts, plain)), plain and str(word)) or "stop"
 
 
 def parts_of(content: Any) -> tuple[str, str, str]:
-    """Take a message's content apart, which some endpoints send in parts.
-
-    Args:
-        content: A text, or a part, or a list of parts, or anything.
-
-    Returns:
-        Text, reasoning, and the words of a refusal.
-    """
+    """Take a message's content apart, which some endpoints send in parts."""
     if isinstance(content, str):
         return content, "", ""
     text, reasoning, refused = [], [], []
@@ -80,29 +65,14 @@ def parts_of(content: Any) -> tuple[str, str, str]:
 
 
 def text_and_thought(content: Any, apart: str = "") -> tuple[str, str, str]:
-    """Take a message's content apart into the answer and what was thought before it.
-
-    Args:
-        content: A text, or a list of parts, or anything.
-        apart: Reasoning that the endpoint itself kept apart.
-
-    Returns:
-        The answer, all reasoning, and the words of a refusal.
-    """
+    """Take a message's content apart into the answer and what was thought before it."""
     written, in_parts, refused = parts_of(content)
     text, within = thought_apart(written)
     return text, "\n\n".join(dict.fromkeys(filter(None, (in_parts or apart, within)))), refused
 
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
-    """Find the thought that an endpoint kept apart from the content.
-
-    Args:
-        message: Of an assistant.
-
-    Returns:
-        The thought; empty: there is none.
-    """
+    """Find the thought that an endpoint kept apart from the content."""
     return next(filter(None, (_said(message.get(name)) for name in _APART)), "")
 
 

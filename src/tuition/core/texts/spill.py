@@ -70,17 +70,7 @@ _COUNTED = re.compile(
 
 
 def before_spill(text: str) -> str:
-    """Leave out the invented next turn that a text runs on into.
-
-    Args:
-        text: What a teacher or a student wrote.
-
-    Returns:
-        The text up to an end mark of a chat template, or to the line that begins an invented turn, such as
-        "Question:", "Q2.", "Options:", "User:"; all of it where there is none. "Input:", "Example 2:" and
-        the like begin a turn only behind an answer. The first line of a text is its own: nothing was spilled
-        before it. Nothing within a fenced block counts.
-    """
+    """Leave out the invented next turn that a text runs on into."""
     first = _head_end(text)
     concluded = _CONCLUDED.search(text, first)
     after = concluded.start() if concluded else len(text)
@@ -96,28 +86,13 @@ def before_spill(text: str) -> str:
 
 
 def own_words(text: str) -> str:
-    """Give what a text says itself: what every reader of answers begins with.
-
-    Args:
-        text: What a teacher or a student wrote.
-
-    Returns:
-        The text behind its thought and before an invented next turn, without a chat template's marks at its
-        ends.
-    """
+    """Give what a text says itself: what every reader of answers begins with."""
     answer, _ = thought_apart(text)
     return without_marks(before_spill(answer))
 
 
 def without_marks(text: str) -> str:
-    r"""Strip blanks, a chat template's marks and rules across the page at both ends.
-
-    Args:
-        text: Such as "<|im_start|>assistant\nYes.</s>".
-
-    Returns:
-        What stands between them: "Yes."
-    """
+    r"""Strip blanks, a chat template's marks and rules across the page at both ends."""
     text = text[_head_end(text) :]
     tail = _TAIL.search(text, max(0, len(text) - _LONGEST_TAIL))
     return (text[: tail.start()] if tail else text).strip()

@@ -63,12 +63,6 @@ def thought_apart(text: str) -> tuple[str, str]:
     A mark that is quoted, stands in code, or within a sentence that goes on behind it is only mentioned and
     stays. A thought without its end takes everything behind it, an end without its beginning everything
     before.
-
-    Args:
-        text: What came, of whatever template.
-
-    Returns:
-        The answer, and the thought; the text as it came, and an empty thought, where no mark counts.
     """
     kept: list[str] = []
     thought: list[str] = []

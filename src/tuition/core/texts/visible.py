@@ -18,14 +18,7 @@ _CONTROLS = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""Replace each control character by its escape; tabs and line ends stay.
-
-    Args:
-        text: Of any origin. JSON stays JSON of the same value.
-
-    Returns:
-        The text with `\x1b` where an ESC stood, and `\u202e` where the direction was overridden.
-    """
+    r"""Replace each control character by its escape; tabs and line ends stay."""
     return _CONTROLS.sub(_escape, text)
 
 

@@ -24,20 +24,7 @@ SAMPLE = 150
 
 
 def dry_runs(config: Experiment, ready: Ready, *, most: int | None = SAMPLE) -> tuple[list[DryCall], ...]:
-    """Run a configuration several times without paying: as expected, as cheap and as dear as it may come.
-
-    Args:
-        config: Of the run; what its baselines ask is asked too.
-        ready: Its data.
-        most: As in `dry_calls`.
-
-    Returns:
-        The calls of the run as expected; of one with short replies where all goes well; of one with long
-        replies; and of one with long replies where every check fails.
-
-    Raises:
-        TuitionError: What the run itself would end with.
-    """
+    """Run a configuration several times without paying: as expected, as cheap and as dear as it may come."""
     found = [dry_calls(config, ready, guess=guess, most=most) for guess in (EXPECTED, LOW)]
     for guess in (LONG, HIGH):
         calls: list[DryCall] = []
@@ -56,21 +43,7 @@ def dry_calls(
     most: int | None = SAMPLE,
     into: list[DryCall] | None = None,
 ) -> list[DryCall]:
-    """Run a configuration and its baselines once, with stand-ins.
-
-    Args:
-        config: Of the run.
-        ready: Its data.
-        guess: How replies and checks turn out.
-        most: Questions of a split that are asked about, and stand for all of it; None: all of them.
-        into: Gets the calls as they are made.
-
-    Returns:
-        The calls in the order in which they were made, each once.
-
-    Raises:
-        TuitionError: What the run itself would end with.
-    """
+    """Run a configuration and its baselines once, with stand-ins."""
     calls = [] if into is None else into
     stand_ins = StandIns(config, ready, guess=guess, most=most, calls=calls)
     with tempfile.TemporaryDirectory(prefix="tuition-dry-run-") as folder:

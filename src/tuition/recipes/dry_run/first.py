@@ -15,18 +15,7 @@ __all__ = ["batch_table", "first_requests"]
 
 
 def batch_table(config: Experiment, name: str) -> TeacherConfig:
-    """Find the teacher whose calls are written to a file.
-
-    Args:
-        config: Of the run.
-        name: The teacher's; empty: the only one.
-
-    Returns:
-        Its table.
-
-    Raises:
-        ConfigError: It is not one, or none of an endpoint that batches are for.
-    """
+    """Find the teacher whose calls are written to a file."""
     tables = {table.name: table for table in config.writers}
     if not tables:
         raise ConfigError(
@@ -46,18 +35,7 @@ def batch_table(config: Experiment, name: str) -> TeacherConfig:
 
 
 def first_requests(config: Experiment, table: TeacherConfig) -> list[Request]:
-    """Give what a run asks a teacher first of all, whatever others answer: its first asking in a dry run.
-
-    Args:
-        config: Of the run.
-        table: The teacher's.
-
-    Returns:
-        The requests for its rationales.
-
-    Raises:
-        ConfigError: The run asks for none beforehand, or they stand on labels that are made as it goes.
-    """
+    """Give what a run asks a teacher first of all, whatever others answer: its first asking in a dry run."""
     if not RECIPES[config.recipe].asks or config.selects_in_rounds:
         raise ConfigError(
             f"recipe {config.recipe!r} asks for no rationales beforehand, so there is nothing to write; "

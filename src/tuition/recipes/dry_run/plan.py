@@ -88,26 +88,12 @@ class Plan(Record):
         return tuple(dict.fromkeys(row.teacher for row in self.teachers if row.expected_usd is None))
 
     def to_json(self) -> dict[str, Json]:
-        """Give the plan as JSON.
-
-        Returns:
-            One entry a field, and the sum.
-        """
+        """Give the plan as JSON."""
         return {**super(Plan, self).to_json(), "expected_usd": self.expected_usd}
 
 
 def plan_of(config: Experiment) -> Plan:
-    """Execute a run and its baselines with stand-ins, and count what they ask.
-
-    Args:
-        config: The resolved configuration.
-
-    Returns:
-        The plan; nothing was asked and nothing written.
-
-    Raises:
-        TuitionError: What the run itself would end with before its first call, and nothing else.
-    """
+    """Execute a run and its baselines with stand-ins, and count what they ask."""
     ready = make_ready(config)
     train = choose_train(config, ready.splits)
     runs = dry_runs(config, ready)
@@ -121,7 +107,7 @@ def plan_of(config: Experiment) -> Plan:
         used_usd=used,
         begun_usd=_begun(config),
         findings=tuple(str(finding["sentence"]) for finding in ready.findings),
-        preview=_preview(config, ready, train, runs[0]),
+        preview=_preview(config, ready, train=train, calls=runs[0]),
         labels=(
             spread_of("train", train),
             *(spread_of("valid", ready.splits.valid),) * bool(ready.splits.valid),
@@ -134,17 +120,7 @@ def plan_of(config: Experiment) -> Plan:
 def routes_of(
     config: Experiment, ready: Ready | None = None, *, guess: Guess = EXPECTED, judge: str = ""
 ) -> list[RoutePlan]:
-    """Price every route that a configuration could take.
-
-    Args:
-        config: The resolved configuration.
-        ready: Its data; None: they are loaded.
-        guess: How replies turn out.
-        judge: Who would judge, where `routing.judge` names nobody; empty: the first that reads prompts.
-
-    Returns:
-        One row a route that could be taken; none where there is no choice of routes.
-    """
+    """Price every route that a configuration could take."""
     if "route" not in type(config).model_fields or len(config.writers) < 2:
         return []
     chosen, routing = route_of(config)
@@ -190,7 +166,9 @@ def _begun(config: Experiment) -> float:
 # ---- what is told beside ----
 
 
-def _preview(config: Experiment, ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -> Preview:
+def _preview(
+    config: Experiment, ready: Ready, *, train: Sequence[Example], calls: Sequence[DryCall]
+) -> Preview:
     """An example that is asked about, and the very prompt; labels are asked for before anything else."""
     known = {example.id: example for example in (*ready.splits.valid, *train)}
     asked = [call for call in calls if call.request.example_id in known]

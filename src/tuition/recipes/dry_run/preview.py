@@ -51,16 +51,7 @@ class Spread(Record):
 
 
 def preview_of(example: Example, request: Request | None, *, reads_prompt: bool) -> Preview:
-    """Show an example as it was read, and what a teacher would be sent about it.
-
-    Args:
-        example: One that the run works with.
-        request: About it; None: nobody is asked.
-        reads_prompt: Whether the teacher does; recorded replies are looked up.
-
-    Returns:
-        The preview.
-    """
+    """Show an example as it was read, and what a teacher would be sent about it."""
     messages = () if request is None or not reads_prompt else request.messages
     return Preview(
         id=example.id,
@@ -74,15 +65,7 @@ def preview_of(example: Example, request: Request | None, *, reads_prompt: bool)
 
 
 def spread_of(split: str, examples: Sequence[Example]) -> Spread:
-    """Count the labels of a split.
-
-    Args:
-        split: Its name.
-        examples: Of it.
-
-    Returns:
-        The counts.
-    """
+    """Count the labels of a split."""
     places = Counter(example.answer_index for example in examples if example.answer_index is not None)
     answers = Counter(
         example.answer for example in examples if example.answer is not None and not example.choices

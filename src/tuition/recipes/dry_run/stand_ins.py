@@ -90,15 +90,7 @@ class StandIns:
     def __init__(
         self, config: Experiment, ready: Ready, *, guess: Guess, most: int | None, calls: list[DryCall]
     ) -> None:
-        """Ask nobody.
-
-        Args:
-            config: Of the run; replies that its store keeps are used, and it is not made where there is none.
-            ready: The data as the run will use them.
-            guess: How things turn out.
-            most: Questions of a split that stand for all of it; None: all of them.
-            calls: Gets every call that is made.
-        """
+        """Ask nobody."""
         self.ready = ready
         self._calls = calls
         self.form: AnswerForm = config.student.answer_form
@@ -120,17 +112,7 @@ class StandIns:
     def sampled(
         self, splits: Splits, train: tuple[Example, ...], *, whole: bool, limit: int | None
     ) -> tuple[Splits, tuple[Example, ...]]:
-        """Take a sample of what is asked about, in which the longest question stands for the bound.
-
-        Args:
-            splits: Of the run; demonstrations are drawn from the whole of training.
-            train: The part that the run works with.
-            whole: Whether that part stays whole, for it is chosen from in rounds.
-            limit: Of the examination.
-
-        Returns:
-            The same with a part of train, valid and test; labels of the test never come out of its seal.
-        """
+        """Take a sample of what is asked about, in which the longest question stands for the bound."""
         self._in_rounds = whole
         train = self._sample("train", train, most=None if whole else self._most)
         valid = self._sample("valid", splits.valid[:limit], most=self._most)
@@ -164,14 +146,7 @@ class StandIns:
         return dataclasses.replace(example, answer=self.answers(example)[0])
 
     def answers(self, example: Example) -> tuple[str, str]:
-        """Give two answers that the task reads: what stands for the right one, and another.
-
-        Args:
-            example: The question; its label is the right one where it has one.
-
-        Returns:
-            Both.
-        """
+        """Give two answers that the task reads: what stands for the right one, and another."""
         found = self._answers.get(example.id)
         if found is None:
             listed = [example.answer or "", *example.choices, *_OPEN]
@@ -215,16 +190,7 @@ class StandIns:
     # ---- the teachers ----
 
     def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
-        """Put a stand-in in the place of a teacher.
-
-        Args:
-            teacher: The real one; it is asked for recorded replies alone.
-            place: Whose calls they are.
-            requests: What will be asked.
-
-        Returns:
-            One that answers at once.
-        """
+        """Put a stand-in in the place of a teacher."""
         kept: Mapping[str, Reply] = {}
         if self._store.exists():
             with Store(self._store) as store:
@@ -241,13 +207,7 @@ class StandIns:
         return _StandInTeacher(self, asking)
 
     def note(self, request: Request, reply: Reply, asking: _Asking) -> None:
-        """Note a call.
-
-        Args:
-            request: What was asked.
-            reply: What stands for the reply.
-            asking: Whom, and in which order.
-        """
+        """Note a call."""
         teacher = asking.teacher
         is_paid, price = teacher.abilities.is_paid, teacher.price
         cost, worst = Cost.of(reply.usage, price), worst_cost(request, price)
@@ -272,16 +232,7 @@ class StandIns:
         )
 
     def reply(self, request: Request, name: str, *, in_round: bool) -> Reply:
-        """Write a reply as the guess has it.
-
-        Args:
-            request: What is asked.
-            name: Of the teacher.
-            in_round: Whether a round asks, so that drafts and second looks decide what is asked next.
-
-        Returns:
-            The reply, with the tokens that it is guessed to use.
-        """
+        """Write a reply as the guess has it."""
         bound = request.parameters["max_tokens"]
         assert isinstance(bound, int)
         asked = request.messages[-1].content
@@ -369,16 +320,7 @@ class _StandInTeacher:
 
 
 def sample_of(examples: Sequence[Example], most: int | None, *, seed: int) -> list[Example]:
-    """Draw the questions that stand for many.
-
-    Args:
-        examples: In any number.
-        most: How many stand for all; None: all of them.
-        seed: Equal seeds draw equal questions.
-
-    Returns:
-        The longest question and others, in the order of the examples.
-    """
+    """Draw the questions that stand for many."""
     if most is None or len(examples) <= most:
         return list(examples)
     longest = max(range(len(examples)), key=lambda i: _letters(examples[i]))

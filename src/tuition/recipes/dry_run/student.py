@@ -57,11 +57,7 @@ class StandInStudent:
     parameters = 0
 
     def __init__(self, course: Course) -> None:
-        """Take a student's place.
-
-        Args:
-            course: What it goes by.
-        """
+        """Take a student's place."""
         self._course = course
 
     def _answer(self, example: Example, *salt: Json) -> str:

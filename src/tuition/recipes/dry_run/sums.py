@@ -29,15 +29,7 @@ class Span(Record):
 
     @classmethod
     def over(cls, runs: Sequence[Sequence[DryCall]], of: Callable[[Sequence[DryCall]], float]) -> Span:
-        """Count something in every dry run.
-
-        Args:
-            runs: The calls of each, those of the expected one first.
-            of: Counts.
-
-        Returns:
-            The least, the expected and the most.
-        """
+        """Count something in every dry run."""
         counts = [of(calls) for calls in runs]
         return cls(low=round(min(counts)), expected=round(counts[0]), high=math.ceil(max(counts)))
 

@@ -48,18 +48,7 @@ class Labelled:
 
 
 def check_labellers(config: Experiment, splits: Splits, train: Sequence[Example], *, task: Task) -> None:
-    """Refuse labels that could not be had, or would not be what they are called, before anything is spent.
-
-    Args:
-        config: Says who labels.
-        splits: The test stays sealed; of what a file lacks, ids come out of it.
-        train: The part of training that the run works with.
-        task: Grades.
-
-    Raises:
-        ConfigError: A teacher of the panel is a recording that was made with the gold answers in view.
-        DataError: The file lacks a label for validation or test, or holds one that cannot be.
-    """
+    """Refuse labels that could not be had, or would not be what they are called, before anything is spent."""
     if "train" in config.labels.asks:
         check_terms(panel_of(config))
     for table in panel_of(config):
@@ -125,32 +114,14 @@ def look_at_asked(
     *,
     look: Callable[[Sequence[Example]], list[str]],
 ) -> list[str]:
-    """Let a function read every question the panel is to be asked, as the panel reads it: without its label.
-
-    Args:
-        config: Says which splits the panel labels.
-        splits: The test stays sealed.
-        train: The part of training that the run works with.
-        look: Reads the questions of one split and gives texts, such as the prices of the calls.
-
-    Returns:
-        The texts, split by split.
-    """
+    """Let a function read every question that the panel is to be asked, without its label."""
     return [
         text for split in config.labels.asks for text in _looker(config, splits, train, split=split)(look)
     ]
 
 
 def stood_in(config: Experiment, examples: Sequence[Example]) -> tuple[Example, ...]:
-    """Put something in the place of labels that are still to come, so that calls can be priced.
-
-    Args:
-        config: Says whether training gets labels.
-        examples: Of training.
-
-    Returns:
-        The examples; where one is to be labelled, its first choice or a mark stands for its label.
-    """
+    """Put something in the place of labels that are still to come, so that calls can be priced."""
     if config.labels.train == "gold":
         return tuple(examples)
     return tuple(
@@ -165,13 +136,6 @@ def demonstrated(config: Experiment, splits: Splits) -> tuple[Example, ...]:
     """Give the training examples from which the panel's demonstrations are drawn.
 
     Those with a label of the task's own: what teachers say is not shown to teachers as if it were right.
-
-    Args:
-        config: Where the labels of training give way, nothing is shown.
-        splits: As loaded.
-
-    Returns:
-        The training split, its labels taken away where they give way.
     """
     is_gold = config.labels.train == "gold" or not config.labels.replace
     return splits.train if is_gold else tuple(bare(example) for example in splits.train)
@@ -186,23 +150,7 @@ def label_splits(
     task: Task,
     account: Account,
 ) -> Labelled:
-    """Label what the configuration says is to be labelled, or read back what this run labelled before.
-
-    Args:
-        config: Says who labels which split.
-        run: Gets `labels.jsonl` and an event; nothing where the task's own labels do.
-        splits: As loaded; the sealed test gets a new seal.
-        train: The part of training that the run works with.
-        task: Reads and grades answers.
-        account: Where answers are paid and kept.
-
-    Returns:
-        The same examples with labels; one that nobody could label has left its split.
-
-    Raises:
-        BudgetSpent: The budget ended before validation and test were labelled, or before any training label.
-        TeacherError: Not one answer of a split could be read.
-    """
+    """Label what the configuration says is to be labelled, or read back what this run labelled before."""
     named = [split for split in ("test", "valid", "train") if config.labels.source(split) != "gold"]
     if not named:
         return Labelled(splits=splits, train=train)

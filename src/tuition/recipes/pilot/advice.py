@@ -31,15 +31,7 @@ class Share(Record):
 
     @classmethod
     def of(cls, count: int, n: int) -> Share:
-        """Make it from counts.
-
-        Args:
-            count: How many.
-            n: Of how many, at least 1.
-
-        Returns:
-            The share.
-        """
+        """Make it from counts."""
         low, high = wilson(count, n)
         return cls(count=count, n=n, share=count / n, low=low, high=high)
 
@@ -78,14 +70,7 @@ class Tried(Record):
         return self.right is not None and self.chance is not None and self.right.low <= self.chance
 
     def mostly(self, fault: str) -> bool:
-        """Say whether most of its texts have a fault.
-
-        Args:
-            fault: Name of a health check.
-
-        Returns:
-            True from one half on.
-        """
+        """Say whether most of its texts have a fault."""
         return self.faults.get(fault, 0.0) >= _MOSTLY
 
     @property
@@ -96,11 +81,7 @@ class Tried(Record):
         return self.usd_per_call / self.kept.share
 
     def to_json(self) -> dict[str, Json]:
-        """Give it as JSON.
-
-        Returns:
-            One entry a field, the price of a kept rationale, and whether it guesses.
-        """
+        """Give it as JSON."""
         more = {"usd_per_kept": self.usd_per_kept, "is_guessing": self.is_guessing}
         return {**super(Tried, self).to_json(), **more}
 
@@ -119,14 +100,7 @@ class Advice(Record):
 
 
 def oracle_of(right: Mapping[str, Sequence[bool | None]]) -> Share | None:
-    """Say how often at least one of several teachers is right.
-
-    Args:
-        right: By teacher, one entry an example; None: no answer, or nobody knows.
-
-    Returns:
-        Over the examples that all of them answered; None: there is none.
-    """
+    """Say how often at least one of several teachers is right. None: there is none."""
     rows = [row for row in zip(*right.values(), strict=True) if row and None not in row]
     return Share.of(sum(any(row) for row in rows), len(rows)) if rows else None
 
@@ -147,16 +121,6 @@ def advise(
     upper end of the best one's interval), and where asking by similar questions would have kept no fewer
     rationales of the pilot than the best teacher alone. Else one teacher is favoured: of those that are not
     surely worse than another, the one with the most kept rationales for a dollar.
-
-    Args:
-        tried: The teachers, in the order of the tables; at least one.
-        right: By teacher, for each example whether its own answer was right, by labels; None: no answer.
-            Empty: there are no labels.
-        similar: For given teachers, how many rationales the route `similarity` would have kept; None:
-            unknown.
-
-    Returns:
-        The advice. All intervals are 95 %, and none is corrected for how many are looked at.
     """
     fit, reasons = _fit(tried)
     stay = list(fit)

@@ -42,29 +42,12 @@ _VERDICT_TOKENS = 30
 
 
 def pilot_folder(config: Experiment) -> Path:
-    """Say where a pilot of a configuration is written.
-
-    Args:
-        config: Its run folder stays untouched, but for the name the run has in the store.
-
-    Returns:
-        The folder beside it.
-    """
+    """Say where a pilot of a configuration is written."""
     return Path(f"{config.out.rstrip('/')}-pilot")
 
 
 def pilot_examples(config: Experiment, train: Sequence[Example], n: int) -> list[Example]:
-    """Draw the examples of a pilot.
-
-    Args:
-        config: Its seed draws. For the route `similarity` they come from its probe as far as that goes, for
-            that is what every teacher will be asked.
-        train: The examples the run will work with.
-        n: How many at most.
-
-    Returns:
-        In the order of the training split; never one of validation or test.
-    """
+    """Draw the examples of a pilot."""
     route, routing = route_of(config)
     first = probe_of(train, routing.probe, seed=config.seed) if route == "similarity" else []
     source = Random(f"{config.seed}/pilot")
@@ -81,20 +64,6 @@ def pilot(
 
     Each is asked as configured, and once without the answer, so that its accuracy is its own; where the
     configuration shows no answer, one call serves both.
-
-    Args:
-        config: Names teachers, data and budget.
-        examples: How many training examples.
-        is_confirmed: Whether more than the budget's `confirm_above_usd` may be paid unasked.
-        listener: Hears how it goes.
-
-    Returns:
-        The figures, as written to `pilot.json` in the folder of `pilot_folder`.
-
-    Raises:
-        BudgetSpent: The budget allowed not one reply of some teacher.
-        ConfigError: Nobody writes rationales, or it could cost more than may be paid unasked.
-        TeacherError: A teacher answered nothing.
     """
     ready = make_ready(config)
     splits = ready.splits

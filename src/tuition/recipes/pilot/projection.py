@@ -38,17 +38,7 @@ def similar_choice(
     *,
     routing: RoutingConfig,
 ) -> list[str]:
-    """Say whom the route `similarity` would ask about each example, from the other examples alone.
-
-    Args:
-        examples: Of the pilot, at least two.
-        success: By teacher, one number an example; None: it gave no reply.
-        prices: By teacher, for ties.
-        routing: Settings of the route.
-
-    Returns:
-        A teacher an example.
-    """
+    """Say whom the route `similarity` would ask about each example, from the other examples alone."""
     chosen: list[str] = []
     for i, example in enumerate(examples):
         others = [*examples[:i], *examples[i + 1 :]]
@@ -61,17 +51,7 @@ def similar_choice(
 
 
 def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = "") -> list[Projection]:
-    """Reckon what each plan would cost for the whole training set, by dry runs with what the pilot measured.
-
-    Args:
-        config: Of the run.
-        ready: Its data.
-        tried: The teachers: the length of their replies, and the share that filters dropped.
-        judge: Who would judge; empty: nobody can, so that the route is not reckoned.
-
-    Returns:
-        Each teacher alone, then the routes.
-    """
+    """Reckon what each plan would cost for all of training, by dry runs with what the pilot measured."""
     guess = dataclasses.replace(
         EXPECTED,
         lengths={(one.teacher, prompt): n for one in tried for prompt, n in one.tokens.items()},

@@ -62,19 +62,7 @@ def all_requests(asker: Asker, chosen: Sequence[Example]) -> list[Request]:
 
 
 def try_out(asker: Asker, chosen: Sequence[Example]) -> Trial:
-    """Ask one teacher about every example, as configured and by itself.
-
-    Args:
-        asker: From `askers_of`.
-        chosen: What is asked.
-
-    Returns:
-        What came of it.
-
-    Raises:
-        BudgetSpent: The budget allowed not one reply.
-        TeacherError: It answered nothing.
-    """
+    """Ask one teacher about every example, as configured and by itself."""
     annotated = annotate(chosen, asker)
     _refuse_silence(asker.name, annotated)
     usd, latency_s, tokens = _paid(asker, chosen)

@@ -59,15 +59,7 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
 
 
 def notes_of(config: Elad, has_valid: bool) -> list[str]:
-    """Say what a user should know of rounds before they begin.
-
-    Args:
-        config: Of the active run.
-        has_valid: Whether there is a validation part.
-
-    Returns:
-        Sentences without a full stop.
-    """
+    """Say what a user should know of rounds before they begin."""
     rounds, allocation = config.rounds, config.allocation
     notes: list[str] = []
     limits = (rounds.cold, rounds.each, rounds.total)

@@ -29,13 +29,6 @@ def stop_if_certain(course: Course, ranked: Ranked) -> bool:
     """End the rounds where nothing is left in the pool that the student is unsure of.
 
     Source: after ELAD (arXiv 2402.13098), which stops when the transfer suffices; a threshold τ is ours.
-
-    Args:
-        course: Its `stop` is set where it is so.
-        ranked: The pool as it was just looked at.
-
-    Returns:
-        Whether it ended them, before anything was asked.
     """
     below = course.config.rounds.stop.certain_below
     if below is None or course.number < course.config.rounds.stop.least_rounds:
@@ -47,15 +40,7 @@ def stop_if_certain(course: Course, ranked: Ranked) -> bool:
 
 
 def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Taught, asking: Asking) -> None:
-    """Examine the round's student on validation, decide whether to go on, and write the round down.
-
-    Args:
-        course: Gets the round.
-        student: Just trained.
-        ranked: What it had looked at.
-        taught: What was asked.
-        asking: How it was asked.
-    """
+    """Examine the round's student on validation, decide whether to go on, and write the round down."""
     rounds, config = course.config.rounds, course.config
     used = course.used(course.used_before.items + taught.asked)
     figures, hits = _on_valid(course, student)
@@ -137,15 +122,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Json]:
 
 
 def examine_last(course: Course, student: Learner) -> dict[str, Json]:
-    """Examine the student that the rounds end with, and write what came of the run.
-
-    Args:
-        course: Its rounds are over.
-        student: Of the last round.
-
-    Returns:
-        The metrics, as written.
-    """
+    """Examine the student that the rounds end with, and write what came of the run."""
     bench, config = course.bench, course.config
     kept = _kept_round(course)
     if kept != course.number - 1:

@@ -140,14 +140,7 @@ class Elad(Experiment):
         return "task" if self.annotator == "answer_only" else "chain"
 
     def shown(self, pool: Sequence[Example]) -> list[Example]:
-        """Show examples as the loop sees them.
-
-        Args:
-            pool: With their labels.
-
-        Returns:
-            In the same order, without their labels unless those are used.
-        """
+        """Show examples as the loop sees them."""
         bare = {} if self.uses_labels else {"answer": None, "label_source": ""}
         return [dataclasses.replace(example, **bare) for example in pool]
 

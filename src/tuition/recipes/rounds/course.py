@@ -31,12 +31,7 @@ class Course:
     """What an active run has come to; it knows nothing of how examples are chosen, asked about or learnt."""
 
     def __init__(self, bench: Bench, config: Elad) -> None:
-        """Read back the rounds that are over.
-
-        Args:
-            bench: Of the run; its training part is the pool.
-            config: Of the run.
-        """
+        """Read back the rounds that are over."""
         self.config = config
         self.pool = {example.id: example for example in config.shown(bench.train)}
         """The examples that may be asked about, by id, without their labels unless those are used."""
@@ -69,14 +64,7 @@ class Course:
         return self.bench.run.path / self.place_of(self.number)
 
     def place_of(self, number: int) -> str:
-        """Name the folder of a round.
-
-        Args:
-            number: Of the round.
-
-        Returns:
-            Such as `rounds/00`, within the run's folder; it may not exist yet.
-        """
+        """Name the folder of a round."""
         return f"rounds/{number:02d}"
 
     @property
@@ -114,14 +102,7 @@ class Course:
     # ---- what was learnt from ----
 
     def replies_of(self, number: int) -> tuple[list[Annotation], list[Annotation]]:
-        """Read what a round's asking came to.
-
-        Args:
-            number: Of the round, which has been asked.
-
-        Returns:
-            The annotations that are learnt from, and those that are not, each in the order of asking.
-        """
+        """Read what a round's asking came to."""
         kept: list[Annotation] = []
         dropped: list[Annotation] = []
         path = self.bench.run.path / self.place_of(number) / "annotations.jsonl"
@@ -138,14 +119,7 @@ class Course:
     # ---- money ----
 
     def used(self, items: int) -> Used:
-        """Count what the run has used so far.
-
-        Args:
-            items: Examples asked about so far.
-
-        Returns:
-            The use, everything the run asked for included.
-        """
+        """Count what the run has used so far."""
         return Used.of(self.bench.account.store.spend(self.bench.run.id), items=items)
 
     @property
@@ -163,11 +137,7 @@ class Course:
     def next_part(self, now: Used) -> int | None:
         """Say about how many more examples the round that is due may ask at once.
 
-        Args:
-            now: What the run has used up to now.
-
-        Returns:
-            A number; 0: this round's allowance, or all rounds', is used up. None: nothing is limited.
+        None: nothing is limited.
         """
         this_round, all_rounds = now.since(self.used_before), now.since(self._used_first)
         limits: Sequence[tuple[Allowance, Used]] = (
@@ -177,14 +147,7 @@ class Course:
         return affordable(limits, so_far=all_rounds)
 
     def is_used_up(self, now: Used) -> bool:
-        """Say whether all rounds together may ask not one more example.
-
-        Args:
-            now: What the run has used, the round that is due included.
-
-        Returns:
-            Whether the allowance of all rounds is used up, at the mean cost of the examples so far.
-        """
+        """Say whether all rounds together may ask not one more example."""
         all_rounds = now.since(self._used_first)
         return affordable([(self.config.rounds.total, all_rounds)], so_far=all_rounds) == 0
 
@@ -196,69 +159,36 @@ class Course:
     # ---- parts ----
 
     def parts(self) -> list[int]:
-        """List the parts that the round that is due began to ask before the run was broken off.
-
-        Returns:
-            How many examples each had, in order.
-        """
+        """List the parts that the round that is due began to ask before the run was broken off."""
         events = self.bench.run.events()
         return [event["n"] for event in events if event["event"] == "asks" and event["round"] == self.number]
 
     # ---- files of the round that is due ----
 
     def write_rows(self, name: str, rows: list[dict[str, Json]]) -> None:
-        """Write a JSONL file into the round's folder, whole or not at all.
-
-        Args:
-            name: File name.
-            rows: One a line.
-        """
+        """Write a JSONL file into the round's folder, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bench.run.write_rows(f"{self.place_of(self.number)}/{name}", rows)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON file into the round's folder, whole or not at all.
-
-        Args:
-            name: File name.
-            value: What to write.
-        """
+        """Write a JSON file into the round's folder, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bench.run.write_json(f"{self.place_of(self.number)}/{name}", value)
 
     def read_rows(self, name: str) -> list[dict[str, Any]]:
-        """Read a JSONL file of the round's folder.
-
-        Args:
-            name: File name.
-
-        Returns:
-            One entry a line; none where it is not written yet.
-        """
+        """Read a JSONL file of the round's folder."""
         path = self.folder / name
         return list(read_rows(path)) if path.exists() else []
 
     def read_json(self, name: str) -> Any:
-        """Read a JSON file of the round's folder.
-
-        Args:
-            name: File name.
-
-        Returns:
-            What it holds; None: it is not written yet.
-        """
+        """Read a JSON file of the round's folder."""
         path = self.folder / name
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     # ---- the end of a round ----
 
     def close(self, row: Mapping[str, Any]) -> None:
-        """Write down that the round that is due is over.
-
-        Args:
-            row: What there is to say of it: at least `gone`, `used`, `used_before`, `stop`,
-                `switched_to_blind`.
-        """
+        """Write down that the round that is due is over."""
         self.write_json("round.json", row)
         self.stop = row["stop"]
         self.rounds.append(dict(row))

@@ -30,18 +30,6 @@ def train_round(course: Course, taught: Taught, *, ranked: Ranked) -> Learner:
 
     Differs: a round may go on from the last one's student, with a share of the earlier annotations; what it
     is sure of may be rehearsed in its own words.
-
-    Args:
-        course: Its round's folder gets `student/`; a student that lies there is loaded.
-        taught: What the round's asking came to.
-        ranked: What the student wrote when it was looked at; the surest of it may be rehearsed.
-
-    Returns:
-        The student.
-
-    Raises:
-        BudgetSpent: The budget ended before anything could be learnt.
-        DataError: Nothing was annotated that could be learnt.
     """
     rounds = course.config.rounds
     goes_on = rounds.begin == "last" and course.number > 0
@@ -70,14 +58,6 @@ def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:
     Surest is the lowest mean entropy over the tokens of a greedy explanation that ends in an answer.
 
     Source: ours; self-training on confident examples is old, and here it keeps what is known.
-
-    Args:
-        ranked: What the student wrote.
-        taught: What was asked about in this round, which is left out.
-        n: How many, at most; never more than half of what was looked at.
-
-    Returns:
-        Its explanations as annotations of kind `rehearsal`, surest first.
     """
     asked = {*taught.gone}
     fit = [
@@ -100,14 +80,7 @@ def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:
 
 
 def student_of(course: Course) -> Learner:
-    """Load the student that answers the pool: the last round's, or the one the run was started with.
-
-    Args:
-        course: Of the run.
-
-    Returns:
-        The student.
-    """
+    """Load the student that answers the pool: the last round's, or the one the run was started with."""
     if not course.rounds:
         return untrained_student(course.bench)
     return train_student(course.bench, (), name=f"{course.place_of(course.number - 1)}/student")

@@ -31,29 +31,14 @@ class Used(Record):
 
     @classmethod
     def of(cls, spend: Spend, *, items: int) -> Self:
-        """Read the use of a run from its spend.
-
-        Args:
-            spend: Of the run.
-            items: Examples asked about so far.
-
-        Returns:
-            The use.
-        """
+        """Read the use of a run from its spend."""
         roles: Any = spend.by_role
         answers = sum(role["answers"] for role in roles.values())
         tokens = spend.prompt_tokens + spend.completion_tokens
         return cls(items=items, calls=answers, tokens=tokens, usd=spend.usd)
 
     def since(self, before: Used) -> Used:
-        """Give what was used after an earlier moment.
-
-        Args:
-            before: The use at that moment.
-
-        Returns:
-            The difference.
-        """
+        """Give what was used after an earlier moment."""
         usd = None if self.usd is None or before.usd is None else self.usd - before.usd
         return Used(
             items=self.items - before.items,
@@ -64,19 +49,12 @@ class Used(Record):
 
 
 def affordable(limits: Sequence[tuple[Allowance, Used]], *, so_far: Used) -> int | None:
-    """Say about how many more examples to ask at once.
+    """Say about how many more examples to ask at once. None: nothing is limited.
 
     The mean cost of the run's examples so far stands for the next ones; of what it seems to allow one half is
     asked, yet never more at once than were asked before, for few examples say little of what others cost,
     and failures that cost nothing say nothing. So a limit is met to within about one example, of the dear
     ones where they differ, but for one that ends among the very first four, whose cost nobody knows yet.
-
-    Args:
-        limits: Each allowance with what was used of it.
-        so_far: What all rounds have used so far; with no items, the cost of one is unknown.
-
-    Returns:
-        A number of examples, 0: the allowance is used up; None: nothing is limited.
     """
     counts = [
         max(0, allowance.items - used.items) for allowance, used in limits if allowance.items is not None

@@ -63,14 +63,6 @@ def read_branches(model: transformers.PreTrainedModel, asked: Sequence[Asked], *
     Of each question the branch that has most in common with the others is read first, and the others go on
     from where they part with it. Steps left out one at a time, and beginnings of one explanation, part with
     one of them or with the whole: nothing common is read twice.
-
-    Args:
-        model: That generates.
-        asked: Questions, each with one branch or more.
-        pad_id: Fills up.
-
-    Returns:
-        The memory, the tokens to go on from, and where each branch is.
     """
     branches = [_branches(model, question) for question in asked]
     plans = [_shared(question.prefixes) for question in asked]
@@ -106,18 +98,7 @@ def write_branches(
     pad_id: int,
     batch_rows: int,
 ) -> list[list[list[Written]]]:
-    """Continue every branch.
-
-    Args:
-        model: That generates.
-        asked: Questions with their branches.
-        sampling: How often, how long, how drawn.
-        pad_id: Fills up.
-        batch_rows: Continuations at once; one question may exceed it alone.
-
-    Returns:
-        For each question, for each branch, its continuations.
-    """
+    """Continue every branch."""
     k = sampling.samples
     first_row, uniforms = _uniforms(asked, sampling)
     written: list[list[list[Written]]] = [[] for _ in asked]
@@ -149,13 +130,6 @@ def score_branches(
     batch_rows: int,
 ) -> list[list[list[list[float]]]]:
     """Give the log-probability of each token of several endings behind every branch.
-
-    Args:
-        model: That generates.
-        asked: Questions with their branches.
-        endings: Token ids, for each question, for each branch, one or more; none empty.
-        pad_id: Fills up.
-        batch_rows: Endings at once; one question may exceed it alone.
 
     Returns:
         For each question, branch and ending one natural log-probability a token.

@@ -34,21 +34,7 @@ class Branches:
         positions: int | None,
         batch_rows: int,
     ) -> None:
-        """Encode them.
-
-        Args:
-            model: That generates.
-            tokenizer: Its own.
-            encoder: From texts to token ids.
-            questions: Their `output` is not looked at.
-            prefixes: One list a question.
-            positions: Most tokens the model reads at once, question and output together; None: no such
-                limit.
-            batch_rows: Continuations or endings at once.
-
-        Raises:
-            ValueError: Questions and lists of prefixes are not equally many.
-        """
+        """Encode them."""
         _refuse_uneven(questions, prefixes, what="lists of prefixes")
         self._model = model
         self._tokenizer = tokenizer
@@ -66,20 +52,7 @@ class Branches:
     def write(
         self, *, samples: int, temperature: float, max_tokens: int, seed: int
     ) -> list[list[list[Generation]]]:
-        """Continue every branch.
-
-        Args:
-            samples: How many continuations of each.
-            temperature: 0: greedy.
-            max_tokens: Upper bound for each.
-            seed: Equal seeds draw equal texts.
-
-        Returns:
-            For each question, for each prefix, the continuations.
-
-        Raises:
-            ValueError: A number is out of its range.
-        """
+        """Continue every branch."""
         if samples < 1 or max_tokens < 1 or temperature < 0 or (temperature == 0 and samples > 1):
             raise ValueError(
                 f"{samples!r} samples of {max_tokens!r} tokens at temperature {temperature!r} were asked "
@@ -113,14 +86,8 @@ class Branches:
     def score(self, outputs: Sequence[Sequence[str]]) -> list[list[list[tuple[float, ...]]]]:
         """Score endings behind every branch.
 
-        Args:
-            outputs: Endings, one list a question, the same behind all its prefixes.
-
         Returns:
             For each question, prefix and ending one natural log-probability a token.
-
-        Raises:
-            ValueError: Questions and lists of endings are not equally many.
         """
         _refuse_uneven(self._questions, outputs, what="lists of endings")
         pairs = [

@@ -45,17 +45,6 @@ def decode(
 
     A token is drawn by inverting the distribution function at a number the caller gives, so that what a row
     writes depends neither on the rows beside it nor on how many there are.
-
-    Args:
-        memory: Of all that has been read but the last token of each row; used up.
-        last: Shape (B, ), the last token of each row.
-        limits: Shape (B, ), most tokens each row may write, 1 or more.
-        marks: What ends a text.
-        temperature: Above 0; with 0, or without uniforms, the likeliest token is taken.
-        uniforms: Shape (B, tokens), in [0, 1); None: greedy.
-
-    Returns:
-        One a row, in order.
     """
     size, steps = len(last), int(limits.max())
     tokens = torch.full((size, steps), -1, dtype=torch.long)

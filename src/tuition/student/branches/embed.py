@@ -27,17 +27,7 @@ def mean_states(
     pad_id: int,
     batch_questions: int,
 ) -> list[tuple[float, ...]]:
-    """Average the last hidden states over each question's tokens.
-
-    Args:
-        model: Of any family; of an encoder-decoder the encoder is asked.
-        prompts: Token ids, none empty.
-        pad_id: Fills up.
-        batch_questions: Questions at once.
-
-    Returns:
-        One vector a question, as long as the model is wide.
-    """
+    """Average the last hidden states over each question's tokens."""
     body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
     read = cast("Callable[..., BaseModelOutput]", body)
     vectors: list[tuple[float, ...]] = [() for _ in prompts]

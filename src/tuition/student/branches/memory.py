@@ -51,16 +51,7 @@ class Memory:
         read: DynamicCache,
         crossed: DynamicCache,
     ) -> None:
-        """Join the parts; `begin` makes the first.
-
-        Args:
-            model: That read.
-            starts: Shape (B, ), the column of each row's first token.
-            lengths: Shape (B, ), how many tokens of each row have been read.
-            source: The questions of an encoder-decoder; None: the question stands in front of the output.
-            read: Keys and values of the tokens.
-            crossed: Keys and values of the source; empty until the first token is read.
-        """
+        """Join the parts; `begin` makes the first."""
         self.model = model
         """That reads."""
         self.lengths = lengths
@@ -75,16 +66,7 @@ class Memory:
     def begin(
         cls, model: transformers.PreTrainedModel, prompts: Sequence[Sequence[int]], *, pad_id: int
     ) -> Self:
-        """Start a row for each question; an encoder-decoder reads it here, once.
-
-        Args:
-            model: That generates.
-            prompts: Token ids of the questions; only counted where the model is a decoder.
-            pad_id: Fills up.
-
-        Returns:
-            Rows without a token of the decoder.
-        """
+        """Start a row for each question; an encoder-decoder reads it here, once."""
         source = None
         if model.config.is_encoder_decoder:
             mask = pad([[1] * len(prompt) for prompt in prompts], 0).to(model.device)
@@ -103,15 +85,7 @@ class Memory:
 
     @torch.inference_mode()
     def select(self, owners: Tensor, lengths: Tensor) -> Memory:
-        """Give the memory of beginnings of these rows.
-
-        Args:
-            owners: Shape (rows, ), which row each comes from; one may come many times.
-            lengths: Shape (rows, ), how many of its tokens each keeps.
-
-        Returns:
-            Another memory, in which all rows end in the last column; this one stays as it is.
-        """
+        """Give the memory of beginnings of these rows."""
         width = int(lengths.max())
         starts = width - lengths
         columns = torch.arange(width, device=lengths.device) + (self._starts[owners] - starts)[:, None]
@@ -130,14 +104,7 @@ class Memory:
     @classmethod
     @torch.inference_mode()
     def join(cls, memories: Sequence[Memory]) -> Memory:
-        """Put the rows of several memories into one.
-
-        Args:
-            memories: Of one model, at least one; each may be put in order in place.
-
-        Returns:
-            Their rows one after the other, all ending in the last column.
-        """
+        """Put the rows of several memories into one."""
         if len(memories) == 1:
             return memories[0]
         for memory in memories:
@@ -162,12 +129,7 @@ class Memory:
         )
 
     def absorb(self, rows: Sequence[Sequence[int]], *, pad_id: int) -> None:
-        """Read more tokens of each row, of which nobody wants to know what may follow.
-
-        Args:
-            rows: Token ids, unlike many; a row may have none.
-            pad_id: Fills up.
-        """
+        """Read more tokens of each row, of which nobody wants to know what may follow."""
         if any(rows):
             self._align()
             self._forward(pad(rows, pad_id).to(self.lengths.device), is_wanted=False)
@@ -175,10 +137,6 @@ class Memory:
 
     def read(self, tokens: Tensor) -> Tensor:
         """Read more tokens and say what may follow each; they are added to this memory.
-
-        Args:
-            tokens: Shape (B, T), equally many of each row; those filled up behind a row's own must be the
-                last that it reads.
 
         Returns:
             Logits, shape (B, T, V).

@@ -20,26 +20,12 @@ class Texts:
     """Decodes continuations; what one token adds behind a few others is worked out once."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Remember nothing yet.
-
-        Args:
-            tokenizer: Of the student.
-        """
+        """Remember nothing yet."""
         self._tokenizer = tokenizer
         self._added: dict[tuple[int, ...], int] = {}
 
     def generation(self, written: Written, *, prefix: list[int], beginning: str) -> Generation:
-        """Write one continuation as a text.
-
-        Args:
-            written: Its tokens.
-            prefix: Token ids it continues.
-            beginning: The text of the prefix, as it was given.
-
-        Returns:
-            Text and numbers. Behind a beginning that ends in a letter the text keeps its first blank, so
-            that the two can be put together; elsewhere it is stripped.
-        """
+        """Write one continuation as a text."""
         head = self._decode(prefix)
         whole = self._decode([*prefix, *written.tokens])
         text = whole[_common(head, whole) :]

@@ -43,17 +43,6 @@ def find_model(name: str, base_folder: Path | None) -> Path:
 
     A name of the hub is looked up in the cache. What is not there whole is asked of the hub, and all but the
     weights fetched.
-
-    Args:
-        name: As `student.model`, and not `fresh:NAME`.
-        base_folder: Of the embedded student; needed for `base`.
-
-    Returns:
-        A folder with configuration and tokenizer.
-
-    Raises:
-        ConfigError: `base` is meant, and its folder is not given.
-        MissingExtra: No student can be loaded here.
     """
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
@@ -92,14 +81,7 @@ def _of_hub(name: str) -> Path:
 
 
 def has_weights(folder: Path) -> bool:
-    """Say whether a folder has the weights too, which those of the hub get when they are loaded.
-
-    Args:
-        folder: From `find_model`.
-
-    Returns:
-        True where there are files of safetensors.
-    """
+    """Say whether a folder has the weights too, which those of the hub get when they are loaded."""
     return any(folder.glob("*.safetensors"))
 
 
@@ -171,17 +153,7 @@ def _check_weights(folder: Path) -> None:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """Read the configuration of a model.
-
-    Args:
-        folder: From `find_model`.
-
-    Returns:
-        What its `config.json` holds.
-
-    Raises:
-        TrainingError: It is broken, or of a type that the installed transformers do not know.
-    """
+    """Read the configuration of a model."""
     described = _json_of(folder / "config.json")
     kind = described.get("model_type")
     if not isinstance(kind, str) or not _is_known(kind):
@@ -207,17 +179,7 @@ def _is_known(kind: str) -> bool:
 
 
 def family_of(described: Mapping[str, Any]) -> str:
-    """Read from a model's configuration which family it belongs to.
-
-    Args:
-        described: From `describe`, or the `to_dict` of a configuration.
-
-    Returns:
-        A name of `FAMILIES`.
-
-    Raises:
-        TrainingError: It is none of the three.
-    """
+    """Read from a model's configuration which family it belongs to."""
     if described.get("is_encoder_decoder"):
         return "seq2seq"
     architectures = described.get("architectures") or []
@@ -240,14 +202,7 @@ def family_of(described: Mapping[str, Any]) -> str:
 
 
 def most_positions(described: Mapping[str, Any]) -> int | None:
-    """Say how many tokens a model can read at once.
-
-    Args:
-        described: As for `family_of`.
-
-    Returns:
-        What it states; None: any number, or it does not say.
-    """
+    """Say how many tokens a model can read at once. None: any number, or it does not say."""
     if described.get("model_type") in _RELATIVE:
         return None
     return described.get("max_position_embeddings") or described.get("n_positions")

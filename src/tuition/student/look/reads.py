@@ -35,15 +35,7 @@ class LookedAt:
     """Loads or learns it."""
 
     def longer(self, texts: Sequence[str], limit: int) -> list[int]:
-        """Find the texts of more than so many tokens.
-
-        Args:
-            texts: Inputs.
-            limit: Tokens.
-
-        Returns:
-            Their positions.
-        """
+        """Find the texts of more than so many tokens."""
         # a letter is at most one token, but for those that normalising spreads: none of ASCII
         unsure = [i for i, text in enumerate(texts) if len(text) + _MARKS > limit or not text.isascii()]
         if not unsure:
@@ -63,17 +55,6 @@ def look_at(
     """Look at the student a configuration names; it is not loaded.
 
     What is named and cannot be a student is a TrainingError.
-
-    Args:
-        config: Names it and says how long texts may be.
-        base_folder: Where the embedded student is.
-        texts: What a fresh student's tokenizer learns from.
-
-    Returns:
-        What is known of it.
-
-    Raises:
-        ConfigError: `student.family` or the name of a fresh student cannot be.
     """
     if config.model.startswith("fresh:"):
         shape = shape_of(config.model.removeprefix("fresh:"))
@@ -96,33 +77,12 @@ def look_at(
 
 
 def room_for_input(config: StudentConfig, *, family: str, positions: int | None) -> int | None:
-    """Say how many tokens of input a model can read beside its output.
-
-    Args:
-        config: Says how long the output may be.
-        family: A decoder-only model reads its own output too.
-        positions: Most tokens the model can read at once; None: any number.
-
-    Returns:
-        Tokens; None: any number.
-    """
+    """Say how many tokens of input a model can read beside its output. None: any number."""
     return None if positions is None else max(1, positions - config.max_output_tokens * (family == "causal"))
 
 
 def checked_family(wanted: str, found: str, name: str) -> str:
-    """Take the configured family where it can be; an encoder-decoder cannot be read as anything else.
-
-    Args:
-        wanted: As `student.family`.
-        found: What the model is.
-        name: Of the model.
-
-    Returns:
-        The family it is read as.
-
-    Raises:
-        ConfigError: It cannot be.
-    """
+    """Take the configured family where it can be; an encoder-decoder cannot be read as anything else."""
     if wanted in ("auto", found):
         return found
     if "seq2seq" in (wanted, found):

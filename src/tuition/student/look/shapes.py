@@ -50,14 +50,8 @@ SHAPES: dict[str, Shape] = {
 def shape_of(name: str) -> Shape:
     """Find a shape.
 
-    Args:
-        name: One of `SHAPES`.
-
     Returns:
         The shape.
-
-    Raises:
-        ConfigError: No shape has that name.
     """
     if name not in SHAPES:
         raise ConfigError(near_name(name, SHAPES, kind="fresh student"))
@@ -65,18 +59,7 @@ def shape_of(name: str) -> Shape:
 
 
 def learn_tokens(shape: Shape, texts: Iterable[str]) -> Tokenizer:
-    """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it.
-
-    Args:
-        shape: Bounds the vocabulary and decides the marks around a text.
-        texts: What to learn from; of a word of more than 1,000 letters the first 1,000.
-
-    Returns:
-        The tokenizer, with pad and end marks, and for encoders a start mark.
-
-    Raises:
-        TrainingError: There is no text.
-    """
+    """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it."""
     texts = [_LONG_RUN.sub(r"\1\2", text) for text in texts if text.strip()]
     if not texts:
         raise TrainingError(

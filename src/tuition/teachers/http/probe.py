@@ -33,15 +33,6 @@ async def probe(config: TeacherConfig) -> dict[str, Json]:
 
     It makes at most seven calls of some twenty tokens each, which are charged like any others and stand in no
     store.
-
-    Args:
-        config: The teacher's table; what its `wire` declares is tried all the same.
-
-    Returns:
-        `found`: the switches of `[teacher.wire]`, None where it could not be told; `lines`: them as TOML;
-        `reasoning_in`: where reasoning text stands, empty for nowhere; `models`: the ids that the endpoint
-        lists, None where it lists none; `calls`, `prompt_tokens`, `completion_tokens`: what was used;
-        `faults`: what went wrong, by what was tried.
     """
     asking = _Probe(config)
     async with asking.connections:

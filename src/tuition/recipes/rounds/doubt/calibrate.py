@@ -19,16 +19,7 @@ __all__ = ["calibrate"]
 
 
 def calibrate(course: Course, student: Learner) -> list[dict[str, Json]]:
-    """Ask of every score how well it knows the student's wrong answers, and its wrong steps where those show.
-
-    Args:
-        course: Says on how many validation examples; the test split stays sealed.
-        student: Whose doubts are measured: the one the run ends with.
-
-    Returns:
-        One row a score and kind of wrongness, `of` being `answers` or `steps`; empty where there is nothing
-        to look at. See `evaluation.calibration` for the other entries.
-    """
+    """Ask of every score how well it knows the student's wrong answers, and wrong steps where those show."""
     config = course.config
     valid = [example for example in course.bench.splits.valid if course.bench.reads(example)]
     examples = valid[: config.explanation.calibrate]

@@ -108,21 +108,6 @@ def evidence_of(
     Tokens are counted by kind: those written, and those of answers that are scored.
 
     Source: after ELAD (arXiv 2402.13098), whose formulas are not published; the definitions are ours.
-
-    Args:
-        student: It writes text.
-        examples: Their labels are not looked at.
-        needs: Kinds of evidence; the greedy explanation is always written.
-        task: Reads answers; equal texts are equal answers.
-        prefix: The instruction.
-        config: How many, how long, how warm.
-        seed: Equal seeds draw equal explanations.
-        form: How the student was taught to write answers.
-        option_score: Whether the best-scored choice is that of the whole text or per token.
-
-    Returns:
-        One prediction and one row of numbers an example, in order. A student that writes the answer alone has
-        no steps: nothing is left out, and the empty prefix is the only one.
     """
     explaining = _Explaining(
         student=student, task=task, config=config, form=form, option_score=option_score, seed=seed
@@ -150,14 +135,7 @@ def evidence_of(
 
 
 def votes_of(answers: Iterable[str | None]) -> tuple[int, ...]:
-    """Count how many answers are equal.
-
-    Args:
-        answers: As the task reads them; None: unreadable, and then a vote of its own.
-
-    Returns:
-        One count a distinct answer, most first.
-    """
+    """Count how many answers are equal."""
     answers = list(answers)
     counts = Counter(answer for answer in answers if answer is not None)
     return tuple(sorted([*counts.values(), *([1] * answers.count(None))], reverse=True))
@@ -169,14 +147,8 @@ def step_logprobs(generation: Generation) -> tuple[float, ...]:
     A token belongs to the step in which its first letter stands, one that begins between two steps to the
     second; those of the closing sentence and the end mark belong to none.
 
-    Args:
-        generation: From `explain`, with log-probabilities and ends.
-
     Returns:
         One natural log-probability a step, as `split_steps` cuts the text without its closing sentence.
-
-    Raises:
-        ValueError: Log-probabilities and ends are not one a token, as where nobody asked for them.
     """
     logprobs, ends = generation.logprobs, generation.ends
     if not len(logprobs) == len(ends) == generation.tokens:

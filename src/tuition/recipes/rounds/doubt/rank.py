@@ -44,14 +44,6 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
     """Have the student explain the examples that are left, and put them into the order of asking.
 
     Source: after ELAD (arXiv 2402.13098), steps 1 and 2 of its loop; in the cold start the order is random.
-
-    Args:
-        course: Its round's folder gets `looked.jsonl` and `chosen.json`, and is read back where it has them.
-        student: Who explains.
-        asking: Its costs are those of a score per dollar.
-
-    Returns:
-        The order, and what the student wrote on the way.
     """
     before = _read_back(course)
     if before is not None:
@@ -89,16 +81,7 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
 def drafter(
     course: Course, student: Learner, ranked: Ranked
 ) -> Callable[[Sequence[Example]], Mapping[str, Prediction]]:
-    """Make what gives the student's explanations of the chosen examples.
-
-    Args:
-        course: Its round's folder gets `drafts.jsonl`.
-        student: Who explains what it has not explained yet, greedily.
-        ranked: Holds what it wrote while it was looked at.
-
-    Returns:
-        A function from examples to explanations by id.
-    """
+    """Make what gives the student's explanations of the chosen examples."""
 
     def draft(examples: Sequence[Example]) -> Mapping[str, Prediction]:
         kept = course.read_rows(_DRAFTS)
@@ -123,19 +106,7 @@ def explained(
     seed: int,
     what: str = "student explains",
 ) -> tuple[Sequence[Prediction], Sequence[Evidence]]:
-    """Have the student explain examples as the run configures it.
-
-    Args:
-        course: Of the run.
-        student: Who explains.
-        examples: Their labels are not looked at.
-        needs: Kinds of evidence; none: nobody explains anything.
-        seed: Equal seeds draw equal explanations.
-        what: What is going on, for whoever hears of progress.
-
-    Returns:
-        One prediction and one row of numbers an example, in order; none where nothing is needed.
-    """
+    """Have the student explain examples as the run configures it."""
     if not needs or not examples:
         return (), ()
     course.bench.run.progress(what, 0, len(examples))
