@@ -22,8 +22,8 @@ import frame
 
 from tuition.core.records import content_id
 from tuition.core.rows import read_rows
-from tuition.recipes.config import resolve
-from tuition.recipes.execute import execute
+from tuition.experiment.config import resolve
+from tuition.operate.execute import execute
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "tiny_run.json"
 STRATEGIES = ("random", "entropy", "mean_token_entropy")

@@ -13,10 +13,10 @@ from pathlib import Path
 from random import Random
 
 from tuition.core.records import Example, Grade
+from tuition.experiment.config import resolve
+from tuition.experiment.learn.targets import RATIONALE_PREFIX, questions
+from tuition.operate.execute import execute
 from tuition.playground.domains.phrases import PHRASES
-from tuition.recipes.config import resolve
-from tuition.recipes.execute import execute
-from tuition.recipes.targets import RATIONALE_PREFIX, questions
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.load import load_student
 from tuition.tasks import make_task

@@ -14,9 +14,9 @@ import time
 import frame
 import torch
 
+from tuition.experiment.learn.targets import RATIONALE_PREFIX, question_text, questions
 from tuition.playground import BASE_FOLDER
 from tuition.playground.world import PlaygroundSource, recognise
-from tuition.recipes.targets import RATIONALE_PREFIX, question_text, questions
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.load import load_student
 from tuition.student.predict import end_marks, score_outputs, write

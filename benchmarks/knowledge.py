@@ -17,10 +17,10 @@ from pathlib import Path
 import frame
 
 from tuition.core.rows import read_rows
+from tuition.experiment.config import resolve
+from tuition.operate.execute import execute_all
 from tuition.playground.domains.knowledge import facts
 from tuition.playground.world import recognise
-from tuition.recipes.config import resolve
-from tuition.recipes.execute import execute_all
 
 SETTINGS = {
     "label_only": {},

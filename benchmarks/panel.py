@@ -14,10 +14,10 @@ import frame
 from tuition.annotation import Account, AnnotationConfig, Asker, solve
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
+from tuition.experiment.config import LabelsConfig
+from tuition.experiment.labels.tally import in_one_form, tallies
 from tuition.playground.teachers import PlaygroundTeacher
 from tuition.playground.world import playground_splits
-from tuition.recipes.config import LabelsConfig
-from tuition.recipes.labels.tally import in_one_form, tallies
 from tuition.tasks import make_task
 from tuition.tasks.check import fits
 

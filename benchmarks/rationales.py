@@ -13,8 +13,8 @@ from pathlib import Path
 import frame
 
 from tuition.core.rows import read_rows
-from tuition.recipes.config import resolve
-from tuition.recipes.execute import execute_all
+from tuition.experiment.config import resolve
+from tuition.operate.execute import execute_all
 
 TEACHERS = ("ada", "bela", "chen")
 SETTINGS = {

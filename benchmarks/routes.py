@@ -12,11 +12,11 @@ from pathlib import Path
 import frame
 
 from tuition.core.run import Run
+from tuition.experiment.bench import open_bench
+from tuition.experiment.config import dump, resolve
+from tuition.experiment.teach.gather import gather
 from tuition.playground.second_look import led_to
 from tuition.playground.world import recognise
-from tuition.recipes.common import open_bench
-from tuition.recipes.config import dump, resolve
-from tuition.recipes.gather import gather
 
 WRITERS = ("ada", "bela", "dara", "emil")
 FREE = "annotation.forced=false"

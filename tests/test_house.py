@@ -14,8 +14,8 @@ import pytest
 
 import tuition
 from tuition.core.config import Section
+from tuition.experiment.config import Experiment
 from tuition.recipes import RECIPES
-from tuition.recipes.config import Experiment
 from tuition.selection import STRATEGIES
 from tuition.tasks import TASKS
 
@@ -29,8 +29,10 @@ BELOW = {
     "core": {"core"},
     **{craft: {"core", craft} for craft in CRAFTS},
     "report": {"core", "report"},
-    "recipes": {"core", "recipes", *CRAFTS},
-    "cli": {"core", "recipes", "report", "cli", *CRAFTS},
+    "experiment": {"core", "experiment", *CRAFTS},
+    "recipes": {"core", "experiment", "recipes", *CRAFTS},
+    "operate": {"core", "experiment", "recipes", "operate", *CRAFTS},
+    "cli": {"core", "experiment", "recipes", "operate", "report", "cli", *CRAFTS},
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}
 MAY_BE_LONG_FOLDERS = {"tasks", "recipes", "domains"}

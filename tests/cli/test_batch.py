@@ -15,9 +15,9 @@ from served import running
 from tuition.cli.batch import batch
 from tuition.core.errors import ConfigError, DataError, TeacherError
 from tuition.core.store import Store
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import execute
 from tuition.playground.serving import app
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.execute import execute
 
 CHEN = {"kind": "chat", "name": "chen", "model": "program-chen-1", "price_prompt": 0, "price_completion": 0}
 

@@ -6,8 +6,8 @@ import pytest
 import tomli_w
 from tiny import attempts, hashes, tables, teachers
 
-from tuition.recipes.config import resolve
-from tuition.recipes.execute import baselines, execute, execute_all
+from tuition.experiment.config import resolve
+from tuition.operate.execute import baselines, execute, execute_all
 
 
 @pytest.fixture(scope="session")
@@ -281,8 +281,8 @@ def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
 
 
 def test_demo_as_json(tuition, tmp_path, monkeypatch):
-    from tuition.recipes import demo
-    from tuition.recipes import execute as executing
+    from tuition.operate import demo
+    from tuition.operate import execute as executing
 
     def small(out):
         names = {"zero_shot": "zero_shot", "label_only": "label_only", "teacher-ada": "ask_teacher"}

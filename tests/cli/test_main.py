@@ -19,7 +19,7 @@ from tuition.core.errors import (
     TeacherError,
     TrainingError,
 )
-from tuition.recipes import execute as executing
+from tuition.operate import execute as executing
 
 COMMANDS = sorted(typer.main.get_command(app).commands)
 GROUPS = {name: sorted(typer.main.get_command(app).commands[name].commands) for name in ("batch", "store")}

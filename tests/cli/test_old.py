@@ -16,9 +16,9 @@ from tuition.core.records import Request
 from tuition.core.rows import FORMATS
 from tuition.core.store import Store
 from tuition.core.store.schema import SCHEMA_VERSION
-from tuition.recipes import versions
-from tuition.recipes.compare import compare_runs
-from tuition.recipes.config import dump, resolve
+from tuition.experiment import versions
+from tuition.experiment.config import dump, resolve
+from tuition.operate.compare import compare_runs
 from tuition.tasks.kinds import Mixed
 from tuition.upkeep import verify_store
 

@@ -121,7 +121,7 @@ def test_a_run_of_hostile_texts_commands_nothing(tmp_path, tuition, config):
 
 def test_a_fault_of_ours_shows_its_trace_without_commands(tmp_path):
     program = (
-        "import sys, tuition.recipes.demo as demo, tuition.cli.main as main\n"
+        "import sys, tuition.operate.demo as demo, tuition.cli.main as main\n"
         f"def fail(*a, **k): raise KeyError({HOSTILE!r}) from RuntimeError({HOSTILE!r})\n"
         "demo.demo_configs = fail\nsys.argv = ['tuition', 'demo']\nmain.main()\n"
     )

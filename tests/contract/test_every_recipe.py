@@ -13,8 +13,8 @@ from tiny import TINY, attempts, hashes, lines, tables, teachers
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError
 from tuition.core.run import Run
+from tuition.experiment.config import dump, resolve
 from tuition.recipes import RECIPES
-from tuition.recipes.config import dump, resolve
 
 DOMAINS = ["knowledge", "tracking"]
 """Questions with options, which every recipe can work with."""

@@ -10,7 +10,7 @@ import typer.main
 
 from tuition.cli.main import app
 from tuition.core.config import read_toml
-from tuition.recipes.config import dump, resolve
+from tuition.experiment.config import dump, resolve
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

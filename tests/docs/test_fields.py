@@ -11,9 +11,9 @@ from tuition.annotation.routing import ALLOCATIONS, AllocationConfig
 from tuition.core.config import override, read_toml
 from tuition.core.errors import ConfigError
 from tuition.evaluation.stop import StopConfig
-from tuition.recipes.config import Experiment, resolve
-from tuition.recipes.rounds.config import ExplanationConfig, RoundsConfig
-from tuition.recipes.starters import STARTERS
+from tuition.experiment.config import Experiment, resolve
+from tuition.experiment.rounds.config import ExplanationConfig, RoundsConfig
+from tuition.operate.starters import STARTERS
 from tuition.selection import STRATEGIES, SelectionConfig
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from tiny import tables
 from tuition.core.records import Annotation, Example
 from tuition.core.rows import write_rows
 from tuition.core.run import Run
-from tuition.recipes.config import dump, resolve
+from tuition.experiment.config import dump, resolve
 
 TERMS = {"licence": "CC-BY-4.0"}
 

@@ -13,7 +13,7 @@ from tiny_rounds import active
 
 from tuition.cli.main import app
 from tuition.core.errors import DataError
-from tuition.recipes.execute import execute
+from tuition.operate.execute import execute
 
 ROWS = [
     {

@@ -15,7 +15,7 @@ from tuition.cli.exchange import export_replies
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example, content_id
 from tuition.exchange import EXPORTS, TRAINING, export_run, import_files
-from tuition.recipes.export import word
+from tuition.operate.export import word
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.load import read_examples
 

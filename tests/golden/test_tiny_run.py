@@ -8,7 +8,7 @@ from pathlib import Path
 from tiny import experiment, hashes, lines, rows, teachers
 
 from tuition.core.records import content_id
-from tuition.recipes.execute import execute
+from tuition.operate.execute import execute
 
 GOLDEN = Path(__file__).with_name("tiny_run.json")
 

@@ -16,7 +16,7 @@ from tuition.core.records import Evidence, Example, Prediction, Reply, Usage
 from tuition.core.steps import split_steps
 from tuition.core.store import Place, Store
 from tuition.evaluation.stop import certain, plateau, upper_gain
-from tuition.recipes.execute import execute
+from tuition.operate.execute import execute
 from tuition.selection import SelectionConfig, rank, scores_of
 from tuition.tasks import make_task
 

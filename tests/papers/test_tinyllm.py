@@ -14,9 +14,9 @@ from tuition.annotation import Demonstrations
 from tuition.annotation.demonstrations import Choice
 from tuition.core.records import Annotation, Example
 from tuition.core.splits import Splits, fingerprint
-from tuition.recipes.combine import Combine, loss_weights
-from tuition.recipes.common import Bench
-from tuition.recipes.distil import objectives
+from tuition.experiment.bench import Bench
+from tuition.experiment.learn.combine import Combine, loss_weights
+from tuition.experiment.learn.distil import objectives
 from tuition.student.batches import Item, plan_steps, shares
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES

@@ -5,8 +5,9 @@ from pydantic import ValidationError
 from tiny import attempts, experiment, lines, teachers
 
 from tuition.core.errors import ConfigError
-from tuition.recipes import alphas, common
-from tuition.recipes.execute import execute
+from tuition.experiment import bench as common
+from tuition.experiment.learn import alphas
+from tuition.operate.execute import execute
 
 GRID = "alpha_grid=[2, 0.5, 1]"
 

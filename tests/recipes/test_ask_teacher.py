@@ -2,7 +2,7 @@ import pytest
 from tiny import attempts, experiment, lines, teachers
 
 from tuition.core.errors import BudgetSpent
-from tuition.recipes.execute import execute
+from tuition.operate.execute import execute
 
 ONE = {"recipe": "ask_teacher", "teacher": teachers("ada")}
 

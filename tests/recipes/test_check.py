@@ -4,8 +4,8 @@ import pytest
 from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import ConfigError, DataError, TeacherError
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.execute import execute
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import execute
 
 
 def refused(error, text, folder, *settings, **changed):

@@ -5,9 +5,9 @@ import pytest
 from tiny import attempts, experiment, lines, rows, teachers
 
 from tuition.core.errors import BudgetSpent
+from tuition.experiment.ready import load_splits
+from tuition.operate.execute import execute
 from tuition.playground.teachers import PROGRAMS
-from tuition.recipes.execute import execute
-from tuition.recipes.ready import load_splits
 
 
 def events(folder):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tuition.core.errors import DataError
-from tuition.recipes.compare import compare_runs, compare_with, graded
+from tuition.operate.compare import compare_runs, compare_with, graded
 
 
 def folder(path, grades, *, split="test"):

@@ -5,12 +5,12 @@ from tiny import TINY, experiment, tables, teachers
 
 from tuition.core.config import complete, read_toml
 from tuition.core.errors import ConfigError
+from tuition.experiment.config import dump, resolve
+from tuition.experiment.versions import CHANGED, CONFIG_VERSION, completed
+from tuition.operate.starters import STARTERS
 from tuition.playground.config import PlaygroundConfig
 from tuition.recipes import RECIPES
-from tuition.recipes.config import dump, resolve
-from tuition.recipes.starters import STARTERS
 from tuition.recipes.step_by_step import StepByStep
-from tuition.recipes.versions import CHANGED, CONFIG_VERSION, completed
 from tuition.tasks.load import FileSource
 from tuition.tasks.sources import source_types
 

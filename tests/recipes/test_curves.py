@@ -4,8 +4,8 @@ import pytest
 import tomli_w
 
 from tuition.core.errors import DataError
-from tuition.recipes import versions
-from tuition.recipes.curves import curves_of, points_of
+from tuition.experiment import versions
+from tuition.operate.curves import curves_of, points_of
 
 
 def round_row(number, usd, accuracy):

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from tuition.recipes.demo import demo_configs
+from tuition.operate.demo import demo_configs
 
 
 def test_the_demo_has_every_row():

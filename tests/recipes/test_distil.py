@@ -5,8 +5,9 @@ import pytest
 from tiny import experiment, teachers
 
 from tuition.core.errors import DataError
-from tuition.recipes import alphas, common
-from tuition.recipes.execute import execute
+from tuition.experiment import bench as common
+from tuition.experiment.learn import alphas
+from tuition.operate.execute import execute
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tuition.annotation.revise import ANNOTATORS, BLIND
 from tuition.cli.main import main
 from tuition.core.errors import BudgetSpent, ConfigError
 from tuition.core.records import Prediction
-from tuition.recipes.execute import execute
+from tuition.operate.execute import execute
 
 ALL_FIVE = ("ada", "bela", "chen", "dara", "emil")
 

@@ -7,11 +7,11 @@ from tuition.core.errors import ConfigError, DataError, TrainingError
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Example, Grade
 from tuition.core.splits import Splits
-from tuition.recipes.check import answer_way, blind_notes, check_examination
-from tuition.recipes.common import Bench
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.examine import student_answers, try_on_valid
-from tuition.recipes.execute import execute
+from tuition.experiment.bench import Bench
+from tuition.experiment.checks import answer_way, blind_notes, check_examination
+from tuition.experiment.evaluate import student_answers, try_on_valid
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import execute
 from tuition.tasks import make_task
 
 CLOSED = Example(id="c", question="Which is red?", choices=("sky", "Red blood", "b"), answer="Red blood")

@@ -4,9 +4,9 @@ import pytest
 from tiny import attempts, experiment, hashes, teachers
 
 from tuition.core.errors import BudgetSpent, ConfigError, MissingExtra, TuitionError
-from tuition.recipes import execute as module
-from tuition.recipes.config import Experiment
-from tuition.recipes.execute import baselines, execute, execute_all, reread
+from tuition.experiment.config import Experiment
+from tuition.operate import execute as module
+from tuition.operate.execute import baselines, execute, execute_all, reread
 
 
 def asking(folder, name, *settings, teacher="ada"):

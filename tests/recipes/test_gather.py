@@ -8,10 +8,10 @@ from tiny import attempts, experiment, lines, rows, teachers
 
 from tuition.core.errors import ConfigError, TeacherError
 from tuition.core.run import Run
-from tuition.recipes.common import open_bench
-from tuition.recipes.config import dump
-from tuition.recipes.execute import baselines, execute
-from tuition.recipes.gather import gather
+from tuition.experiment.bench import open_bench
+from tuition.experiment.config import dump
+from tuition.experiment.teach.gather import gather
+from tuition.operate.execute import baselines, execute
 
 FREE = {"examples": 1, "filters": ["empty"], "forced": False}
 

@@ -14,8 +14,8 @@ from tiny import attempts, experiment, lines, rows, tables
 
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError
-from tuition.recipes.config import resolve
-from tuition.recipes.execute import execute
+from tuition.experiment.config import resolve
+from tuition.operate.execute import execute
 
 HERE = Path(__file__).parent
 SLOW = [{"kind": "slow_teacher:SlowTeacher", "name": "slow", "concurrency": 2}]

@@ -3,8 +3,8 @@ import tomllib
 import pytest
 
 from tuition.core.errors import ConfigError
-from tuition.recipes.config import dump, resolve
-from tuition.recipes.presets import with_preset
+from tuition.experiment.config import dump, resolve
+from tuition.experiment.presets import with_preset
 
 TABLES = {
     "recipe": "tinyllm",

@@ -7,13 +7,13 @@ import pytest
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.rows import write_rows
+from tuition.experiment.config import resolve
+from tuition.experiment.ready import make_ready
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import execute
+from tuition.operate.export import taught_examples
+from tuition.operate.pilot.pilot import pilot
 from tuition.playground import BASE_FOLDER
-from tuition.recipes.config import resolve
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.execute import execute
-from tuition.recipes.export import taught_examples
-from tuition.recipes.pilot.pilot import pilot
-from tuition.recipes.ready import make_ready
 
 WORDS = "a hen and a hen and "
 TEACHER = {"name": "ada", "kind": "playground"}

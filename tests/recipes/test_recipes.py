@@ -8,11 +8,11 @@ import pytest
 from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import ConfigError
+from tuition.experiment.config import Experiment
+from tuition.experiment.recipe import Variant
+from tuition.operate.execute import baselines, baselines_left_out, execute_all
+from tuition.operate.variants import ablation_table, ablations, new_calls
 from tuition.recipes import RECIPES, Recipe
-from tuition.recipes.ablate import ablation_table, ablations, new_calls
-from tuition.recipes.config import Experiment
-from tuition.recipes.execute import baselines, baselines_left_out, execute_all
-from tuition.recipes.recipe import Variant
 from tuition.recipes.zero_shot import zero_shot
 from tuition.report import rows_of
 

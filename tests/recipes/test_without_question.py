@@ -4,8 +4,8 @@ import pytest
 from tiny import attempts, experiment, lines
 
 from tuition.core.errors import DataError
-from tuition.recipes.execute import baselines, baselines_left_out, execute, execute_all
-from tuition.recipes.ready import load_splits
+from tuition.experiment.ready import load_splits
+from tuition.operate.execute import baselines, baselines_left_out, execute, execute_all
 from tuition.student.student import Student
 
 CLOSED = {"source": "playground", "train": 30, "valid": 6, "test": 6, "domains": ["knowledge"]}

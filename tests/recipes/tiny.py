@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tuition.core.config import read_toml
-from tuition.recipes.config import resolve
+from tuition.experiment.config import resolve
 
 TINY = Path(__file__).with_name("tiny.toml")
 

@@ -8,10 +8,10 @@ from tiny import experiment, teachers
 from tuition.annotation import Unanswered
 from tuition.core.records import Annotation, Prediction
 from tuition.core.run import Run
-from tuition.recipes.common import open_bench
-from tuition.recipes.config import dump
-from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.doubt.rank import Ranked
+from tuition.experiment.bench import open_bench
+from tuition.experiment.config import dump
+from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.doubt.rank import Ranked
 
 SMALL = {
     "recipe": "elad",

@@ -33,8 +33,8 @@ def write(
     from tuition.annotation.batches import write_batch
     from tuition.core.run import run_id
     from tuition.core.store import Place, Store
-    from tuition.recipes.check import check_terms
-    from tuition.recipes.dry_run.first import batch_table, first_requests
+    from tuition.experiment.checks import check_terms
+    from tuition.operate.dry_run.first import batch_table, first_requests
     from tuition.teachers.http.batch import BatchedTeacher
 
     read = resolved(config, settings)

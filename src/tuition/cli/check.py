@@ -7,12 +7,12 @@ from pathlib import Path
 from tuition.cli.show import print_json, print_table, say, typed
 from tuition.core.config import read_toml
 from tuition.core.records import Json, option_letter
-from tuition.recipes.ablate import ablation_rows, left_out, new_calls
-from tuition.recipes.config import Experiment, resolve
-from tuition.recipes.dry_run.plan import Plan, plan_of, routes_of
-from tuition.recipes.dry_run.preview import Preview, Spread
-from tuition.recipes.dry_run.sums import PlannedCalls, RoundPlan
-from tuition.recipes.execute import baselines_left_out
+from tuition.experiment.config import Experiment, resolve
+from tuition.operate.dry_run.plan import Plan, plan_of, routes_of
+from tuition.operate.dry_run.preview import Preview, Spread
+from tuition.operate.dry_run.sums import PlannedCalls, RoundPlan
+from tuition.operate.execute import baselines_left_out
+from tuition.operate.variants import ablation_rows, left_out, new_calls
 from tuition.report import money
 
 __all__ = ["check_config", "say_left_out", "show_plan"]

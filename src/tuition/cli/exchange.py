@@ -55,7 +55,7 @@ def export_replies(
     json: Json = False,
 ) -> None:
     """Write what the teachers of a run wrote as other trainers read it, with a data card."""
-    from tuition.recipes.export import export
+    from tuition.operate.export import export
 
     made = export(folder, out, form=form, uses_all=everything)
     answer(made.to_json())

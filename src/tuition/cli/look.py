@@ -24,7 +24,7 @@ from tuition.cli.show import (
 from tuition.core.errors import ConfigError, MissingExtra, near_name
 
 if TYPE_CHECKING:
-    from tuition.recipes.curves import Curves, Setting
+    from tuition.operate.curves import Curves, Setting
 
 __all__ = ["compare", "curve", "list_runs", "probe", "report", "show", "show_courses", "show_table"]
 
@@ -69,7 +69,7 @@ def show_table(folder: Path) -> None:
 
 def compare(left: Folder, right: Folder, json: Json = False) -> None:
     """Compare two runs on the same items."""
-    from tuition.recipes.compare import compare_runs
+    from tuition.operate.compare import compare_runs
     from tuition.report import per_cent
 
     found: Any = compare_runs(left, right)
@@ -103,8 +103,8 @@ def list_runs(
     """List the runs of a folder, and the names a configuration may use."""
     from tuition.annotation.routing import ROUTES
     from tuition.core.config import read_toml
+    from tuition.operate.starters import STARTERS
     from tuition.recipes import RECIPES
-    from tuition.recipes.starters import STARTERS
     from tuition.tasks.sources import source_types
 
     runs = [
@@ -142,7 +142,7 @@ def curve(
     json: Json = False,
 ) -> None:
     """Show what accuracy the runs' money has bought, with intervals over seeds."""
-    from tuition.recipes.curves import curves_of
+    from tuition.operate.curves import curves_of
     from tuition.report.chart import Line, curve_chart, curve_title, write_chart
 
     found = curves_of(runs, split=split, at=at)

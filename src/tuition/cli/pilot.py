@@ -38,7 +38,7 @@ def pilot(
     json: Json = False,
 ) -> None:
     """Try every teacher on a few training examples, and say which teachers and route the numbers favour."""
-    from tuition.recipes.pilot.pilot import pilot, pilot_folder
+    from tuition.operate.pilot.pilot import pilot, pilot_folder
 
     read = resolved(config, settings)
     with progress_bars() as listener:

@@ -28,8 +28,8 @@ from tuition.cli.show import (
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
 
 if TYPE_CHECKING:
-    from tuition.recipes.config import Experiment
-    from tuition.recipes.execute import Finished
+    from tuition.experiment.config import Experiment
+    from tuition.operate.execute import Finished
 
 __all__ = ["check", "demo", "init", "resume", "run"]
 
@@ -38,7 +38,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"), json: Json = False
 ) -> None:
     """Run the whole journey offline: simulated teachers, the embedded student, one table, one page."""
-    from tuition.recipes.demo import demo_configs
+    from tuition.operate.demo import demo_configs
 
     finished = _execute(demo_configs(out), jobs=2)
     _close_group(out, finished)
@@ -60,7 +60,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Write a commented configuration."""
-    from tuition.recipes.starters import STARTERS
+    from tuition.operate.starters import STARTERS
 
     if kind not in STARTERS:
         raise ConfigError(near_name(kind, STARTERS, kind="starter"))
@@ -102,7 +102,7 @@ def run(
 
 def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
     """Go on with a run that was interrupted."""
-    from tuition.recipes.execute import reread
+    from tuition.operate.execute import reread
 
     if not (folder / "config.toml").exists():
         raise DataError(
@@ -113,8 +113,8 @@ def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
 
 def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
     from tuition.cli.check import say_left_out
-    from tuition.recipes.ablate import ablation_table, ablations, new_calls
-    from tuition.recipes.execute import baselines
+    from tuition.operate.execute import baselines
+    from tuition.operate.variants import ablation_table, ablations, new_calls
     from tuition.report.columns import ABLATION, lay_out
 
     out = Path(config.out)
@@ -159,7 +159,7 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
 def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
     from tuition.cli.check import show_plan
-    from tuition.recipes.dry_run.plan import plan_of
+    from tuition.operate.dry_run.plan import plan_of
 
     plans = [plan_of(config) for config in configs]
     if is_confirmed or not plans:
@@ -182,7 +182,7 @@ def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
 
 
 def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished]:
-    from tuition.recipes.execute import execute_all
+    from tuition.operate.execute import execute_all
 
     with progress_bars() as listener:
         try:
@@ -198,8 +198,8 @@ def _close_group(out: Path, finished: dict[str, Finished]) -> None:
 
     A run that was killed between its end and its card gets the card now.
     """
+    from tuition.operate.compare import compare_with
     from tuition.recipes import RECIPES
-    from tuition.recipes.compare import compare_with
     from tuition.report import write_card, write_page
 
     for run in finished.values():

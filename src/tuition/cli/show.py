@@ -26,7 +26,7 @@ from tuition.core.texts.visible import visible
 if TYPE_CHECKING:
     from tuition.core.protocols import Listener
     from tuition.core.records import Json as JsonValue
-    from tuition.recipes.config import Experiment
+    from tuition.experiment.config import Experiment
     from tuition.report import Row
 
 __all__ = [
@@ -79,7 +79,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.
 def resolved(config: Path, settings: list[str] | None) -> Experiment:
     """Read a configuration file with its overrides."""
     from tuition.core.config import read_toml
-    from tuition.recipes.config import resolve
+    from tuition.experiment.config import resolve
 
     return resolve(read_toml(config), tuple(settings or ()), where=str(config))
 

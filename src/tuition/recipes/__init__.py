@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 
 from tuition.core.errors import ConfigError
-from tuition.recipes.recipe import Recipe
+from tuition.experiment.recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe"]
 

@@ -12,11 +12,11 @@ from tuition.annotation import solve
 from tuition.core.errors import BudgetSpent, TeacherError, TuitionError
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
-from tuition.recipes.asking import asker_of
-from tuition.recipes.common import finish, open_bench
-from tuition.recipes.config import Experiment
-from tuition.recipes.examine import examine
-from tuition.recipes.recipe import Recipe, Variant
+from tuition.experiment.bench import finish, open_bench
+from tuition.experiment.config import Experiment
+from tuition.experiment.evaluate import examine
+from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.teach.asking import asker_of
 
 __all__ = ["RECIPE", "AskTeacher", "ask_teacher"]
 

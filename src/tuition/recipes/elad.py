@@ -11,15 +11,15 @@ from operator import attrgetter
 from tuition.annotation.revise import BLIND
 from tuition.core.records import Json
 from tuition.core.run import Run
-from tuition.recipes.common import open_bench
-from tuition.recipes.recipe import Recipe, Variant
-from tuition.recipes.rounds.ask import ask_round, asking_of
-from tuition.recipes.rounds.check import notes_of
-from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
-from tuition.recipes.rounds.config import Allowance, Elad
-from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.doubt.rank import drafter, rank_pool
-from tuition.recipes.rounds.learn import student_of, train_round
+from tuition.experiment.bench import open_bench
+from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.rounds.ask import ask_round, asking_of
+from tuition.experiment.rounds.check import notes_of
+from tuition.experiment.rounds.close import close_round, examine_last, stop_if_certain
+from tuition.experiment.rounds.config import Allowance, Elad
+from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.doubt.rank import drafter, rank_pool
+from tuition.experiment.rounds.learn import student_of, train_round
 from tuition.selection import SelectionConfig
 
 __all__ = ["RECIPE", "Elad", "elad"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 from tuition.core.run import Run
-from tuition.recipes.common import finish, open_bench, train_student
-from tuition.recipes.config import Experiment
-from tuition.recipes.examine import examine, student_answers
-from tuition.recipes.recipe import Recipe, Variant
-from tuition.recipes.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.bench import finish, open_bench, train_student
+from tuition.experiment.config import Experiment
+from tuition.experiment.evaluate import examine, student_answers
+from tuition.experiment.learn.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.recipe import Recipe, Variant
 
 __all__ = ["RECIPE", "LabelOnly", "label_only"]
 

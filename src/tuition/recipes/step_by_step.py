@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 
 from tuition.core.records import Json, Target
 from tuition.core.run import Run
-from tuition.recipes.alphas import learn
-from tuition.recipes.common import open_bench
-from tuition.recipes.config import Experiment, RationaleAs
-from tuition.recipes.distil import answer_prefix, examine_learnt, objectives
-from tuition.recipes.gather import gather
-from tuition.recipes.recipe import Recipe, Variant
+from tuition.experiment.bench import open_bench
+from tuition.experiment.config import Experiment, RationaleAs
+from tuition.experiment.learn.alphas import learn
+from tuition.experiment.learn.distil import answer_prefix, examine_learnt, objectives
+from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.teach.gather import gather
 
 __all__ = ["RECIPE", "StepByStep", "step_by_step"]
 

@@ -15,13 +15,13 @@ from tuition.core.errors import ConfigError, TeacherError
 from tuition.core.records import Json, Target
 from tuition.core.run import Run
 from tuition.core.splits import Splits
-from tuition.recipes.alphas import learn
-from tuition.recipes.combine import Combine
-from tuition.recipes.common import open_bench
-from tuition.recipes.config import Experiment, RationaleAs, folder_name
-from tuition.recipes.distil import answer_prefix, examine_learnt, objectives
-from tuition.recipes.gather import gather
-from tuition.recipes.recipe import Recipe, Variant
+from tuition.experiment.bench import open_bench
+from tuition.experiment.config import Experiment, RationaleAs, folder_name
+from tuition.experiment.learn.alphas import learn
+from tuition.experiment.learn.combine import Combine
+from tuition.experiment.learn.distil import answer_prefix, examine_learnt, objectives
+from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.teach.gather import gather
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 

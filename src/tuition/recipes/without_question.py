@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from tuition.core.errors import DataError
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
-from tuition.recipes.check import why_not_without_question
-from tuition.recipes.common import finish, open_bench, train_student
-from tuition.recipes.config import Experiment
-from tuition.recipes.examine import examine, student_answers
-from tuition.recipes.ready import load_splits
-from tuition.recipes.recipe import Recipe, Variant
-from tuition.recipes.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.bench import finish, open_bench, train_student
+from tuition.experiment.checks import why_not_without_question
+from tuition.experiment.config import Experiment
+from tuition.experiment.evaluate import examine, student_answers
+from tuition.experiment.learn.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.ready import load_splits
+from tuition.experiment.recipe import Recipe, Variant
 
 __all__ = ["RECIPE", "WithoutQuestion", "without_question"]
 

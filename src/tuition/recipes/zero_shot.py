@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tuition.core.records import Json
 from tuition.core.run import Run
-from tuition.recipes.common import finish, open_bench, train_student
-from tuition.recipes.config import Experiment
-from tuition.recipes.examine import examine, student_answers
-from tuition.recipes.recipe import Recipe, Variant
-from tuition.recipes.targets import ANSWER_PREFIX
+from tuition.experiment.bench import finish, open_bench, train_student
+from tuition.experiment.config import Experiment
+from tuition.experiment.evaluate import examine, student_answers
+from tuition.experiment.learn.targets import ANSWER_PREFIX
+from tuition.experiment.recipe import Recipe, Variant
 
 __all__ = ["RECIPE", "ZeroShot", "zero_shot"]
 

@@ -7,13 +7,13 @@ import pytest
 import tiny
 
 from tuition.core.config import read_toml
-from tuition.recipes.config import resolve
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.execute import baselines, execute_all
+from tuition.experiment.config import resolve
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import baselines, execute_all
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted(
-    [*(ROOT / "configs").glob("*.toml"), *(ROOT / "src/tuition/recipes/starters").glob("*.toml")]
+    [*(ROOT / "configs").glob("*.toml"), *(ROOT / "src/tuition/operate/starters").glob("*.toml")]
 )
 TRAIN = 40
 ASKED = (

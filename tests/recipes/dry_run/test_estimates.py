@@ -1,8 +1,8 @@
 import pytest
 from tiny import experiment, rows, teachers
 
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.execute import execute
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import execute
 
 
 def test_guess_and_bound_are_those_of_the_plan_and_the_bill_that_of_the_ledger(tmp_path):

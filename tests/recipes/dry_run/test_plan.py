@@ -6,11 +6,11 @@ from tiny import attempts, experiment, hashes, teachers
 
 from tuition.annotation import annotation_requests
 from tuition.core.errors import ConfigError, DataError
+from tuition.experiment.bench import finish, open_bench
+from tuition.experiment.teach.asking import asker_of
+from tuition.operate.dry_run.plan import plan_of, routes_of
+from tuition.operate.execute import baselines, execute, execute_all
 from tuition.recipes import RECIPES
-from tuition.recipes.asking import asker_of
-from tuition.recipes.common import finish, open_bench
-from tuition.recipes.dry_run.plan import plan_of, routes_of
-from tuition.recipes.execute import baselines, execute, execute_all
 
 FREE_PRICE = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}
 

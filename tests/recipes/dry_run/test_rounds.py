@@ -4,8 +4,8 @@ import pytest
 from tiny import attempts, experiment, hashes, teachers
 
 from tuition.core.errors import ConfigError, DataError, TeacherError
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.execute import baselines, execute
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import baselines, execute
 
 LOOK = {"max_tokens": 12, "samples": 2, "prefix_samples": 2, "max_steps": 2, "calibrate": 0}
 FAR = {"kind": "chat", "name": "far", "model": "no-such-model", "base_url": "http://127.0.0.1:9/v1"}

@@ -11,12 +11,12 @@ from tiny import attempts, experiment, hashes, lines, rows, tables, teachers
 
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TeacherError
 from tuition.core.records import Example
-from tuition.recipes.common import choose_train
-from tuition.recipes.dry_run.plan import plan_of
-from tuition.recipes.execute import baselines, execute
-from tuition.recipes.labels import labeller
-from tuition.recipes.labels.labels import stood_in
-from tuition.recipes.ready import load_splits
+from tuition.experiment.bench import choose_train
+from tuition.experiment.labels import labeller
+from tuition.experiment.labels.labels import stood_in
+from tuition.experiment.ready import load_splits
+from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import baselines, execute
 
 HIDDEN = {"source": "playground", "train": 12, "valid": 6, "test": 6, "domains": ["coins", "phrases"]}
 HIDDEN |= {"hide_answers": True}

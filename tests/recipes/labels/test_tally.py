@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tuition.core.errors import DataError
 from tuition.core.records import Example
-from tuition.recipes.config import LabelsConfig
-from tuition.recipes.labels.tally import HumanLabels, Tally, in_one_form, tallies
+from tuition.experiment.config import LabelsConfig
+from tuition.experiment.labels.tally import HumanLabels, Tally, in_one_form, tallies
 from tuition.tasks import TASKS, make_task
 
 OPEN = Example(id="q", question="how many?")

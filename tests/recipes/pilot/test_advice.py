@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuition.recipes.pilot.advice import Share, Tried, advise, oracle_of
+from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
 
 
 def tried(name, *, kept=45, right=45, n=50, usd=0.001, samples=1, chance=0.0, **faults):

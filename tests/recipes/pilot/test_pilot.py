@@ -7,11 +7,11 @@ from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import BudgetSpent, ConfigError, TeacherError
 from tuition.core.rows import write_rows
-from tuition.recipes.common import choose_train
-from tuition.recipes.execute import execute
-from tuition.recipes.pilot.pilot import pilot, pilot_examples, pilot_folder
-from tuition.recipes.ready import load_splits
-from tuition.recipes.routing import probe_of
+from tuition.experiment.bench import choose_train
+from tuition.experiment.ready import load_splits
+from tuition.experiment.teach.panel import probe_of
+from tuition.operate.execute import execute
+from tuition.operate.pilot.pilot import pilot, pilot_examples, pilot_folder
 
 TASK = {"source": "playground", "train": 24, "valid": 4, "test": 4, "domains": ["coins", "phrases"]}
 THREE = teachers("ada", "bela", "chen")

@@ -8,8 +8,8 @@ from tiny_rounds import active, closed, course_of, drafts_of, unanswered
 
 from tuition.core.errors import ConfigError
 from tuition.core.records import Annotation
-from tuition.recipes.execute import execute
-from tuition.recipes.rounds.ask import Taught, ask_round, asking_of
+from tuition.experiment.rounds.ask import Taught, ask_round, asking_of
+from tuition.operate.execute import execute
 
 WARM = {"cold": {"items": 0}, "each": {"items": 12}}
 

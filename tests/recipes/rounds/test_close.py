@@ -6,10 +6,10 @@ from tiny import hashes, lines
 from tiny_rounds import UNSEEN, active, chains, closed, course_of, written
 
 from tuition.core.records import Annotation
-from tuition.recipes.execute import execute
-from tuition.recipes.rounds.ask import Taught, asking_of
-from tuition.recipes.rounds.close import close_round, examine_last, stop_if_certain
-from tuition.recipes.rounds.learn import student_of, train_round
+from tuition.experiment.rounds.ask import Taught, asking_of
+from tuition.experiment.rounds.close import close_round, examine_last, stop_if_certain
+from tuition.experiment.rounds.learn import student_of, train_round
+from tuition.operate.execute import execute
 from tuition.selection import STRATEGIES
 
 NONE_RIGHT = [0] * 6
@@ -26,7 +26,7 @@ def end(course, taught=None, ranked=UNSEEN):
 
 
 def student_of_start(course):
-    from tuition.recipes.common import untrained_student
+    from tuition.experiment.bench import untrained_student
 
     return untrained_student(course.bench)
 

@@ -4,10 +4,10 @@ import pytest
 from tiny import lines, rows, teachers
 from tiny_rounds import active, closed, course_of
 
-from tuition.recipes.execute import execute
-from tuition.recipes.rounds.config import Allowance
-from tuition.recipes.rounds.course import Course
-from tuition.recipes.rounds.purse import Used
+from tuition.experiment.rounds.config import Allowance
+from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.purse import Used
+from tuition.operate.execute import execute
 
 PLANTED = "Quxolotl"
 """A label that no teacher, no student and no question would ever come up with."""

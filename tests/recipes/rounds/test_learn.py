@@ -6,11 +6,11 @@ from tiny_rounds import UNSEEN, active, chains, course_of, unanswered, written
 
 from tuition.core.errors import DataError
 from tuition.core.records import Evidence, Prediction
-from tuition.recipes.execute import execute
-from tuition.recipes.rounds.ask import Taught
-from tuition.recipes.rounds.doubt.rank import Ranked
-from tuition.recipes.rounds.learn import rehearsed, student_of, train_round
-from tuition.recipes.targets import RATIONALE_PREFIX, questions
+from tuition.experiment.learn.targets import RATIONALE_PREFIX, questions
+from tuition.experiment.rounds.ask import Taught
+from tuition.experiment.rounds.doubt.rank import Ranked
+from tuition.experiment.rounds.learn import rehearsed, student_of, train_round
+from tuition.operate.execute import execute
 
 STILL = {"steps": 2, "batch_examples": 4, "lr": 1e-9}
 """A training that moves no weight that one could see."""

@@ -7,7 +7,7 @@ from test_kill import HERE, PASSING, kill_when, soft_rows, start, written
 from tiny import attempts, hashes, lines, rows
 from tiny_rounds import SMALL, active
 
-from tuition.recipes.execute import execute
+from tuition.operate.execute import execute
 
 LONG = {
     **SMALL,

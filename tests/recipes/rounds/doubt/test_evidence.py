@@ -4,11 +4,11 @@ import pytest
 
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Evidence, Example
-from tuition.recipes.check import make_student
-from tuition.recipes.rounds.config import ExplanationConfig
-from tuition.recipes.rounds.doubt import evidence
-from tuition.recipes.rounds.doubt.evidence import evidence_of, step_logprobs, votes_of
-from tuition.recipes.targets import RATIONALE_PREFIX, chain_targets
+from tuition.experiment.checks import make_student
+from tuition.experiment.learn.targets import RATIONALE_PREFIX, chain_targets
+from tuition.experiment.rounds.config import ExplanationConfig
+from tuition.experiment.rounds.doubt import evidence
+from tuition.experiment.rounds.doubt.evidence import evidence_of, step_logprobs, votes_of
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
 
@@ -400,7 +400,7 @@ def test_confidence_is_that_of_the_chain_as_it_is_learnt(student):
 
 
 def test_steps_of_the_embedded_student_have_log_probabilities(student):
-    from tuition.recipes.targets import questions
+    from tuition.experiment.learn.targets import questions
 
     asked = questions(SUMS[:6], RATIONALE_PREFIX)
     for [written] in student.explain(asked, samples=1, temperature=0.0, max_tokens=48, seed=0):

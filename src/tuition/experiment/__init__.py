@@ -1,0 +1,1 @@
+"""The parts that recipes are made of: configuration, bench, teachers, targets, examination, rounds."""

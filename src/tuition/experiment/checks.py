@@ -1,0 +1,201 @@
+"""What would end a run after money was spent, looked for before.
+
+Knows the configuration, the examples' findings and the student; asks no teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tuition.core.errors import ConfigError, DataError, TeacherError, TrainingError, some_of
+from tuition.core.protocols import Learner
+from tuition.core.records import Example, Json
+from tuition.core.splits import Splits
+from tuition.evaluation.accuracy import accuracy
+from tuition.experiment.config import Experiment, rationale_form
+from tuition.playground import BASE_FOLDER
+from tuition.recipes import RECIPES
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.tasks.blind import blind_answers
+from tuition.tasks.kinds import MultipleChoice
+from tuition.teachers.config import TeacherConfig
+from tuition.teachers.recorded import barred_reply
+
+__all__ = [
+    "answer_way",
+    "blind_notes",
+    "check_abilities",
+    "check_examination",
+    "check_terms",
+    "make_student",
+    "open_questions",
+    "why_not_without_question",
+]
+
+
+def check_examination(config: Experiment, splits: Splits, findings: Iterable[Mapping[str, Json]]) -> None:
+    """Refuse an examination that could not be held."""
+    for finding in findings:
+        if finding["kind"] == "unreadable_label":
+            raise DataError(
+                f"{finding['sentence']}. Such a label could never be answered rightly: mend it, or set "
+                "task.kind to what the labels are. Of a worked solution the column must hold the answer "
+                "alone, or #### before it."
+            )
+        is_graded = finding["split"] in ("valid", "test")
+        is_labelled = config.labels.source(str(finding["split"])) != "gold"
+        if finding["kind"] == "no_answer" and is_graded and not is_labelled:
+            raise DataError(
+                f"{finding['sentence']}. Nothing there can be graded: label them, name a labelled file, let "
+                f"teachers label them (labels.{finding['split']}), or set task.valid_share = 0 so that no "
+                "validation is drawn from an unlabelled training split."
+            )
+    way = answer_way(config)
+    if config.evaluation.scoring != "generate" and way == "chain":
+        raise ConfigError(
+            f"evaluation.scoring = {config.evaluation.scoring!r} wants the answer right behind the question, "
+            "and a chain puts a rationale between them; set scoring = 'generate', or answer_by = 'answer' "
+            "with rationale_as = 'task' or 'both'."
+        )
+    if config.evaluation.scoring == "options":
+        bare = _without_options(splits.valid)
+        bare += splits.test.check(_without_options) if splits.test is not None else []
+        _refuse_open(bare, "evaluation.scoring is 'options'", "Set it to 'generate'.")
+    if config.student.answer_form == "letter":
+        _refuse_open(open_questions(splits), "student.answer_form is 'letter'", "Set it to 'text'.")
+        _refuse_letterless(splits)
+    if (config.evaluation.max_tokens or 0) > config.student.max_output_tokens:
+        raise ConfigError(
+            f"evaluation.max_tokens is {config.evaluation.max_tokens}, above student.max_output_tokens = "
+            f"{config.student.max_output_tokens}, for which the student keeps room. Raise that one, or lower "
+            "this."
+        )
+    if config.student.update == "none" and RECIPES[config.recipe].asks:
+        raise ConfigError(
+            f"student.update = 'none' trains nothing, so {config.recipe} would pay teachers for nothing; set "
+            "it to 'full' or 'lora', or recipe = 'zero_shot' for the student as it is."
+        )
+    RECIPES[config.recipe].check(config, splits)
+
+
+def answer_way(config: Experiment) -> str:
+    """Say how a student of this configuration is asked for an answer."""
+    taught, asked = rationale_form(config), config.evaluation.answer_by
+    # Where both are taught, the chain is what `auto` takes: explaining is what the student was taught for.
+    ways = {"task": ("answer",), "chain": ("chain",), "both": ("chain", "answer")}[taught]
+    way = ways[0] if asked == "auto" else asked
+    if way not in ways:
+        raise ConfigError(
+            f"evaluation.answer_by = {asked!r}, but with rationale_as = {taught!r} the student is never "
+            "taught to answer so; set it to 'auto', or rationale_as = 'both'."
+        )
+    return way
+
+
+def check_abilities(config: Experiment, *, writes: bool, explains: bool) -> None:
+    """Refuse a student that could not learn or be examined as configured."""
+    wanted = {
+        "student.answer_form = 'letter'": config.student.answer_form == "letter",
+        "evaluation.scoring = 'exact'": config.evaluation.scoring == "exact",
+    }
+    for setting, is_set in wanted.items():
+        if is_set and not writes:
+            raise ConfigError(
+                f"{setting} is about what a student writes, and {config.student.model!r} scores options and "
+                "writes nothing; take another model, or leave that setting out."
+            )
+    if explains and not writes:
+        raise ConfigError(
+            f"[student] {config.student.model!r} scores options and writes no text, so it cannot learn "
+            "rationales; nothing was asked. Take an encoder-decoder or decoder-only model, or recipe = "
+            "'label_only'."
+        )
+
+
+def blind_notes(config: Experiment, splits: Splits) -> list[str]:
+    """Warn where a rule that reads no question is right more often than chance, or cannot be tried."""
+    notes: list[str] = []
+    if "blind" in config.evaluation.baselines and (reason := why_not_without_question(splits)):
+        notes.append(reason)
+    closed = [example for example in splits.valid[: config.evaluation.limit] if len(example.choices) > 1]
+    closed = [example for example in closed if example.answer is not None]
+    if not closed:
+        return notes
+    chance = sum(1 / len(example.choices) for example in closed) / len(closed)
+    task = MultipleChoice()
+    for rule, answers in blind_answers(splits.train, closed).items():
+        found = accuracy(task.grade(answer, example) for answer, example in zip(answers, closed, strict=True))
+        if found.low > chance:
+            notes.append(
+                f"the blind rule {rule.replace('_', ' ')!r} is right on {100 * found.share:.0f} % of "
+                f"{found.n} validation questions without reading them; chance is {100 * chance:.0f} %. A "
+                "gain counts only above that rule"
+            )
+    return notes
+
+
+def why_not_without_question(splits: Splits) -> str:
+    """Say why no student can learn these examples from their choices alone."""
+    bare = open_questions(splits)
+    if not bare:
+        return ""
+    return (
+        f"the row without_question is left out: it shows choices alone, and {len(bare)} questions have fewer "
+        f"than two ({some_of(bare)})"
+    )
+
+
+def open_questions(splits: Splits) -> list[str]:
+    """Find the questions that offer nothing to choose from."""
+    sealed = splits.test.check(_without_options) if splits.test is not None else []
+    return _without_options(splits.train) + _without_options(splits.valid) + sealed
+
+
+def _refuse_open(bare: Sequence[str], setting: str, way_out: str) -> None:
+    if bare:
+        raise DataError(
+            f"{setting}, but {len(bare)} questions have fewer than two choices: {some_of(bare)}. {way_out}"
+        )
+
+
+def _refuse_letterless(splits: Splits) -> None:
+    """A label that is none of its choices has no letter; found now, not after the teachers are paid."""
+
+    def letterless(examples: Sequence[Example]) -> list[str]:
+        return [example.id for example in examples if example.answer and example.answer_index is None]
+
+    found = letterless(splits.train) + letterless(splits.valid)
+    found += splits.test.check(letterless) if splits.test is not None else []
+    if found:
+        raise DataError(
+            f"student.answer_form is 'letter', but {len(found)} labels are none of their choices, so they "
+            f"have no letter: {some_of(found)}. Mend them, or set it to 'text'."
+        )
+
+
+def _without_options(examples: Sequence[Example]) -> list[str]:
+    return [example.id for example in examples if len(example.choices) < 2]
+
+
+def check_terms(teachers: Sequence[TeacherConfig]) -> None:
+    """Refuse teachers whose texts must not be trained on."""
+    for table in teachers:
+        where = barred_reply(table) if table.kind == "recorded" and table.train_on_outputs else ""
+        if where or not table.train_on_outputs:
+            raise TeacherError(
+                f"teacher {table.name!r} has train_on_outputs = false{where and f' ({where})'}: its terms "
+                "forbid training on them. Nothing was asked; take it out of the configuration."
+            )
+
+
+def make_student(
+    config: StudentConfig, training: TrainingConfig, *, texts: Sequence[str] | None = None
+) -> Learner:
+    """Load a student; one that cannot be loaded is a fault of the configuration."""
+    # torch is loaded when a student is, and not before.
+    from tuition.student.load import load_student
+
+    try:
+        return load_student(config, training, base_folder=BASE_FOLDER, texts=texts)
+    except TrainingError as error:
+        raise ConfigError(f"[student] {error}") from None

@@ -1,0 +1,182 @@
+"""Examine a student or a teacher: on validation, then on the test split, which opens once, at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from tuition.core.errors import TrainingError
+from tuition.core.protocols import Learner
+from tuition.core.records import Example, Grade, Json, Prediction
+from tuition.core.splits import fingerprint
+from tuition.core.store.openings import note_opening
+from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
+from tuition.experiment.bench import Bench, reader_of
+from tuition.experiment.learn.targets import AnswerForm, answer_text, questions, read_answer
+from tuition.tasks.blind import blind_answers
+
+__all__ = ["Answerer", "Figures", "examine", "hits_on_valid", "student_answers", "try_on_valid"]
+
+Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
+"""Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
+
+Figures = dict[str, dict[str, Json] | None]
+"""The figures of `valid` and `test`; None where there is no such split, or nobody answered on it."""
+
+
+def examine(bench: Bench, answer: Answerer) -> Figures:
+    """Examine on validation, then open the test split, once, as the last thing."""
+    rows: list[dict[str, Json]] = []
+    figures: Figures = {"valid": None, "test": None}
+    if bench.splits.valid:
+        figures["valid"] = _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
+    if bench.splits.test is not None:
+        bench.run.event("test_opened", test=bench.splits.test.id[:16])
+        note_opening(bench.account.store, bench.splits.test.content, run=bench.run.id).result()
+        examples = bench.splits.test.open(bench.run.id)
+        figures["test"] = _examine(bench, "test", examples, answer=answer, rows=rows)
+    bench.run.write_rows("predictions.jsonl", rows)
+    bench.run.event("examined", answers=len(rows))
+    return figures
+
+
+def try_on_valid(bench: Bench, answer: Answerer) -> dict[str, Json]:
+    """Examine on validation alone, to choose between students; the test split stays sealed."""
+    return hits_on_valid(bench, answer)[0]
+
+
+def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list[int]]:
+    """Examine on validation alone, example by example; the test split stays sealed."""
+    rows: list[dict[str, Json]] = []
+    figures = (
+        _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows) if bench.splits.valid else None
+    )
+    if figures is None:
+        raise TrainingError("there is nothing to choose on: validation is empty, or nobody answered on it")
+    wanted = ("n", "right", "accuracy", "ci95", "unreadable", "label_source", "reader")
+    return {name: figures[name] for name in wanted}, [int(row["grade"] == Grade.RIGHT) for row in rows]
+
+
+def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
+    """Let the student answer, in the configured way.
+
+    Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
+    Differs: a student that writes nothing is unreadable there, not wrong.
+    """
+    form = bench.config.student.answer_form
+    scoring = bench.config.evaluation.scoring
+
+    def generated(examples: Sequence[Example]) -> list[Prediction]:
+        limit = bench.config.evaluation.max_tokens or bench.config.student.max_output_tokens
+        texts = student.generate(questions(examples, prefix), max_tokens=limit)
+        return [
+            Prediction(
+                example_id=example.id,
+                text=text.text,
+                answer=(text.text or None)
+                if scoring == "exact"
+                else read_answer(text.text, example, task=bench.task, form=form),
+                grade=_exact(text.text, example, form=form) if scoring == "exact" else None,
+                output_tokens=text.tokens,
+            )
+            for example, text in zip(examples, texts, strict=True)
+        ]
+
+    def scored(examples: Sequence[Example]) -> list[Prediction]:
+        scores = student.score_options(questions(examples, prefix, form=form))
+        return [
+            Prediction(example_id=example.id, text="", answer=_best(example, row), option_scores=row)
+            for example, row in zip(examples, scores, strict=True)
+        ]
+
+    answer = scored if scoring == "options" or not student.abilities.generates else generated
+
+    def answered(examples: Sequence[Example]) -> list[Prediction]:
+        # what the student cannot read stays in the examination, unasked: accuracy is over all
+        found = iter(answer([example for example in examples if bench.reads(example)]))
+        return [
+            next(found)
+            if bench.reads(example)
+            else Prediction(example_id=example.id, text="", answer=None, grade=Grade.UNREADABLE)
+            for example in examples
+        ]
+
+    return answered
+
+
+def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:
+    """Grade as the published code does: the label's very text, or wrong."""
+    if not text:
+        return Grade.UNREADABLE
+    label = answer_text(example, example.answer or "", form=form)
+    # Tokenizers write blanks their own way; the published code compares with the label as decoded.
+    return Grade.RIGHT if text.split() == label.split() else Grade.WRONG
+
+
+def _best(example: Example, scores: Sequence[float]) -> str:
+    if any(score != score for score in scores):
+        raise TrainingError(
+            f"the student's scores for {example.id!r} are no numbers: its training came apart. Lower lr."
+        )
+    return example.choices[max(range(len(scores)), key=scores.__getitem__)]
+
+
+def _examine(
+    bench: Bench, split: str, examples: Sequence[Example], *, answer: Answerer, rows: list[dict[str, Json]]
+) -> dict[str, Json] | None:
+    examples = examples[: bench.config.evaluation.limit]
+    bench.run.progress(f"examine on {split}", 0, len(examples))
+    predictions = answer(examples)
+    bench.run.progress(f"examine on {split}", len(examples), len(examples))
+    if predictions is None:
+        return None
+    grades = [
+        bench.task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
+        for prediction, example in zip(predictions, examples, strict=True)
+    ]
+    for prediction, example, grade in zip(predictions, examples, grades, strict=True):
+        graded = dataclasses.replace(prediction, grade=grade)
+        about = {
+            "split": split,
+            "domain": example.domain,
+            "label": example.answer,
+            "label_source": example.label_source,
+        }
+        rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
+    found = {"reader": reader_of(bench.task), "blind": _blind(bench, examples)}
+    return _figures(grades, examples) | found
+
+
+def _figures(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:
+    whole = accuracy(grades)
+    sources = sorted({example.label_source for example in examples})
+    parts = by_domain(grades, [example.domain for example in examples])
+    return {
+        **_shares(whole),
+        "label_source": "+".join(sources),
+        "by_domain": {name: _shares(part) for name, part in parts.items()},
+    }
+
+
+def _shares(found: Accuracy) -> dict[str, Json]:
+    """An accuracy as `metrics.json` has it."""
+    return {
+        "n": found.n,
+        "right": found.right,
+        "accuracy": found.share,
+        "ci95": [found.low, found.high],
+        "unreadable": found.unreadable / found.n,
+    }
+
+
+def _blind(bench: Bench, examples: Sequence[Example]) -> dict[str, Json]:
+    """How far one comes without the question: the rules learn from train alone."""
+    answers = blind_answers(bench.splits.train, examples)
+    return {
+        rule: _shares(
+            accuracy(
+                [bench.task.grade(answer, example) for answer, example in zip(column, examples, strict=True)]
+            )
+        )
+        for rule, column in answers.items()
+    }

@@ -1,0 +1,1 @@
+"""What the student learns: targets, objectives and their weights."""

@@ -1,0 +1,313 @@
+"""One round's asking: part by part within its allowance, the best-scored first, each to its teacher."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tuition.annotation import Annotated, Asker, Unanswered, annotation_requests
+from tuition.annotation.revise import BLIND, RevisionFigures, revise, revision_figures
+from tuition.annotation.routing import History, Look, allocate, by_expected_price, cascade
+from tuition.core.budget import to_usd
+from tuition.core.records import Annotation, Example, Prediction
+from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.second_opinion import second_opinions
+from tuition.experiment.teach.asking import annotation_row
+
+__all__ = ["Asking", "Taught", "ask_round", "asking_of"]
+
+_COMES_BACK = frozenset({"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome"})
+"""Failures that say nothing of the question, so that it may be asked about again."""
+
+Drafter = Callable[[Sequence[Example]], Mapping[str, Prediction]]
+"""Gives the student's explanations by example id."""
+
+
+class Asking:
+    """How a round asks."""
+
+    def __init__(self, course: Course, *, by: str) -> None:
+        """Take the teachers of the run, paid in the round that is due; `by` names the annotator."""
+        self.panel = course.panel.paid_by(course.account, train=tuple(course.pool.values()))
+        self.by = by
+        self._course = course
+
+    @property
+    def revises(self) -> bool:
+        """Whether the annotator mends the student's own explanation."""
+        return self.by not in BLIND
+
+    @cached_property
+    def history(self) -> History:
+        """The verified replies of the rounds that are over."""
+        looks = (Look.from_json(row) for done in self._course.rounds for row in done["looks"])
+        return History().plus(looks)
+
+    def costs_of(self, example: Example) -> Mapping[str, float]:
+        """Guess what asking each teacher about an example costs; only the proportions matter."""
+        is_priced = self._course.config.allocation.is_checked
+        writers = self.panel.writers
+        return {name: self._price(example, asker) if is_priced else 0.0 for name, asker in writers.items()}
+
+    def cost_of(self, example: Example) -> float:
+        """Guess what asking about an example costs, in the mean over the teachers."""
+        prices = [self._price(example, asker) for asker in self.panel.writers.values()]
+        return sum(prices) / len(prices)
+
+    def _price(self, example: Example, asker: Asker) -> float:
+        bare = dataclasses.replace(asker, train=()).how(forced=False)
+        [request] = annotation_requests([example], bare)
+        price = to_usd(asker.price(request).nano)
+        assert price is not None  # `check_rounds` refuses unknown prices where they matter.
+        return price
+
+
+def asking_of(course: Course) -> Asking:
+    """Say who is asked in the round that is due, and how, and refuse what could not be done."""
+    config = course.config
+    by = config.annotator
+    if by not in BLIND and (course.is_cold or course.is_blind):
+        by = "chain"
+    return Asking(course, by=by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taught:
+    """What a round's asking came to."""
+
+    kept: tuple[Annotation, ...] = ()
+    dropped: tuple[Annotation, ...] = ()
+    """Those a filter dropped, or a dearer teacher's word replaced."""
+    asked: int = 0
+    """Examples asked about."""
+    gone: tuple[str, ...] = ()
+    """Ids that are not asked about again: answered, refused by a teacher, or found in no need of it."""
+    unanswered: tuple[Unanswered, ...] = ()
+    """Examples that a teacher left without an annotation."""
+    endings: Mapping[str, int] = field(default_factory=dict)
+    """How the cascade ended, by ending; empty: there is no cascade."""
+    looks: tuple[Look, ...] = ()
+    """Verified replies, for the history of the teachers."""
+    is_spent: bool = False
+    """Whether `[budget]` ended first."""
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """The unanswered, counted as `teacher: kind`."""
+        return dict(Counter(f"{one.teacher}: {one.kind}" for one in self.unanswered))
+
+    @property
+    def revision(self) -> RevisionFigures:
+        """What came of the drafts that were looked at."""
+        return revision_figures(
+            Annotated(
+                annotations=self.kept, dropped=self.dropped, failures=self.unanswered, spent=self.is_spent
+            )
+        )
+
+
+def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
+    """Ask about the best-scored examples until the round's allowance, or all rounds', is used up.
+
+    Source: after ELAD (arXiv 2402.13098), step 3 of its loop, under the annotation budget.
+
+    Differs: the allowance may be in items, calls, tokens or dollars; which teacher is asked is chosen item by
+    item.
+    """
+    before = _read_back(course)
+    if before is not None:
+        return before
+    begun, queue, taught = course.parts(), list(order), Taught()
+    start = course.used_before.items
+    while queue and not taught.is_spent:
+        n = begun.pop(0) if begun else _size(course, start + taught.asked, len(queue))
+        if n == 0:
+            break
+        part, queue = queue[:n], queue[n:]
+        drafts = draft(part) if asking.revises or _is_checked_by_student(course) else {}
+        history = asking.history.plus(taught.looks)
+        came = _ask_part(course, asking, part, drafts=drafts, history=history)
+        taught = _together(taught, came, asked=n)
+    if taught.gone:
+        # Where nobody answered at all, the same parts are asked again when the run is gone on with.
+        _write_down(course, taught)
+    return taught
+
+
+def _is_checked_by_student(course: Course) -> bool:
+    allocation = course.config.allocation
+    return allocation.is_checked and allocation.check == "student" and not course.is_cold
+
+
+def _size(course: Course, items: int, left: int) -> int:
+    n = course.next_part(course.used(items))
+    n = left if n is None else min(n, left)
+    if n:
+        course.bench.run.event("asks", round=course.number, n=n)
+    return n
+
+
+def _ask_part(
+    course: Course,
+    asking: Asking,
+    part: Sequence[Example],
+    *,
+    drafts: Mapping[str, Prediction],
+    history: History,
+) -> Taught:
+    found: list[Annotated] = []
+    holds: dict[tuple[str, str], bool | None] = {}
+    allocation, is_spent = course.config.allocation, False
+
+    def ask(items: Sequence[Example], name: str) -> dict[str, Annotation]:
+        nonlocal is_spent
+        came = _annotate(course, asking, items, drafts=drafts, name=name)
+        found.append(came)
+        given = {item.example_id: item for item in came.annotations}
+        if allocation.has_history or (allocation.escalate and name != names[-1]):
+            second = second_opinions(course.pool, asking.panel, given, drafts=drafts, check=allocation.check)
+            holds.update({(name, id_): said for id_, said in second.holds.items()})
+            is_spent = is_spent or second.is_spent
+        return given
+
+    def check(item: Example, result: Annotation) -> bool | None:
+        return holds.get((result.teacher, item.id))
+
+    names = list(asking.panel.writers)
+    endings: Counter[str] = Counter()
+    if allocation.escalate:
+        if allocation.order == "price":
+            names = by_expected_price(asking.costs_of(part[0]))
+        names = list(allocation.in_turn(names, has_drafts=not course.is_cold))
+        taken = cascade(part, names, ask=ask, check=check)
+        kept = list(taken.results.values())
+        endings.update(taken.endings.values())
+    else:
+        kept = []
+        for name, items in _allocated(course, asking, part, history=history).items():
+            kept += ask(items, name).values()
+    looks = _looks(part, holds)
+    return _taught(part, found, kept=kept, looks=looks, endings=endings, is_spent=is_spent)
+
+
+def _allocated(
+    course: Course, asking: Asking, part: Sequence[Example], *, history: History
+) -> dict[str, list[Example]]:
+    chosen = allocate(
+        part,
+        history,
+        [asking.costs_of(item) for item in part],
+        seed=course.config.seed,
+        config=course.config.allocation,
+    )
+    return {
+        name: [item for item in part if chosen[item.id] == name]
+        for name in asking.panel.writers
+        if name in chosen.values()
+    }
+
+
+def _annotate(
+    course: Course,
+    asking: Asking,
+    items: Sequence[Example],
+    *,
+    drafts: Mapping[str, Prediction],
+    name: str,
+) -> Annotated:
+    blank = {item.id: Prediction(example_id=item.id, text="", answer=None) for item in items}
+    return revise(
+        [drafts.get(item.id, blank[item.id]) for item in items],
+        course.pool,
+        by=asking.by,
+        asker=asking.panel.writers[name],
+        panel=asking.panel.everyone,
+        revision=course.config.revision,
+    )
+
+
+def _looks(part: Sequence[Example], holds: Mapping[tuple[str, str], bool | None]) -> tuple[Look, ...]:
+    """Replies that a check could look at, as the history of their teachers has them."""
+    domains = {item.id: item.domain for item in part}
+    return tuple(
+        Look(teacher=name, domain=domains[id_], is_adequate=is_adequate)
+        for (name, id_), is_adequate in holds.items()
+        if is_adequate is not None
+    )
+
+
+def _taught(
+    part: Sequence[Example],
+    found: Sequence[Annotated],
+    *,
+    kept: Sequence[Annotation],
+    looks: tuple[Look, ...],
+    endings: Mapping[str, int],
+    is_spent: bool,
+) -> Taught:
+    failures = [failure for came in found for failure in came.failures]
+    answered = {item.example_id for came in found for item in (*came.annotations, *came.dropped)}
+    may_come = {failure.example_id for failure in failures if failure.kind in _COMES_BACK} - answered
+    taken = {item.id for item in kept}
+    given_up = (item for came in found for item in came.annotations if item.id not in taken)
+    return Taught(
+        kept=tuple(kept),
+        dropped=(*(item for came in found for item in came.dropped), *given_up),
+        gone=tuple(item.id for item in part if item.id not in may_come),
+        unanswered=tuple(failures),
+        endings=endings,
+        looks=looks,
+        is_spent=is_spent or any(came.spent for came in found),
+    )
+
+
+def _together(first: Taught, second: Taught, *, asked: int) -> Taught:
+    return Taught(
+        kept=first.kept + second.kept,
+        dropped=first.dropped + second.dropped,
+        asked=first.asked + asked,
+        gone=first.gone + second.gone,
+        unanswered=first.unanswered + second.unanswered,
+        endings=Counter(first.endings) + Counter(second.endings),
+        looks=first.looks + second.looks,
+        is_spent=first.is_spent or second.is_spent,
+    )
+
+
+def _write_down(course: Course, taught: Taught) -> None:
+    config = course.bench.config
+    rows = [annotation_row(config, item, is_used=True) for item in taught.kept]
+    rows += [annotation_row(config, item, is_used=False) for item in taught.dropped]
+    course.write_rows("annotations.jsonl", rows)
+    course.write_json(
+        "asked.json",
+        {
+            "asked": taught.asked,
+            "gone": list(taught.gone),
+            "unanswered": [one.to_json() for one in taught.unanswered],
+            "endings": dict(taught.endings),
+            "looks": [look.to_json() for look in taught.looks],
+            "is_spent": taught.is_spent,
+        },
+    )
+
+
+def _read_back(course: Course) -> Taught | None:
+    """Read what was asked; `asked.json` is written last."""
+    facts = course.read_json("asked.json")
+    if facts is None:
+        return None
+    kept, dropped = course.replies_of(course.number)
+    return Taught(
+        kept=tuple(kept),
+        dropped=tuple(dropped),
+        asked=facts["asked"],
+        gone=tuple(facts["gone"]),
+        unanswered=tuple(Unanswered.from_json(row) for row in facts["unanswered"]),
+        endings=facts["endings"],
+        looks=tuple(Look.from_json(row) for row in facts["looks"]),
+        is_spent=facts["is_spent"],
+    )

@@ -1,0 +1,231 @@
+"""Ask the teachers of a run, look their rationales over, and keep what the student may learn from.
+
+What was gathered once is read back when a run is gone on with: its training stands on exactly that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuition.annotation import CHECKS, Annotated, Route, RoutingConfig, health_table
+from tuition.core.errors import BudgetSpent, TeacherError
+from tuition.core.records import Annotation, Json
+from tuition.core.rows import read_own_rows
+from tuition.core.run import Run
+from tuition.experiment.bench import Bench
+from tuition.experiment.checks import check_terms
+from tuition.experiment.teach.asking import Writer, annotation_row
+from tuition.experiment.teach.panel import Routed, ask_by_route, assemble, choose_used
+
+__all__ = ["Gathered", "gather"]
+
+_OUT_OF_REACH = frozenset({"auth", "connection", "exception", "rate_limit", "server", "timeout", "unusable"})
+"""Failures that say something of an endpoint or a table, and nothing of a question."""
+
+_ROUTING = RoutingConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What the teachers were asked for."""
+
+    annotations: tuple[Annotation, ...]
+    """Those to learn from: kept by the filters, chosen by the route; teacher by teacher, in the order of the
+    examples."""
+    health: list[dict[str, Json]]
+    """One row a teacher, over all annotations."""
+    is_spent: bool
+    """Whether the budget ended first."""
+    failures: dict[str, Json]
+    """Examples left without a reply, counted by teacher and kind."""
+    is_simulated: bool
+    """Whether a teacher was a program."""
+    routed: dict[str, Json]
+    """What came of the route: by teacher the calls, the kept, the used; what was verified and judged."""
+
+
+def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUTING) -> Gathered:
+    """Ask the teachers about the chosen examples, look the answers over, and choose what is learnt."""
+    config, run = bench.config, bench.run
+    check_terms(config.writers)
+    before = next((event for event in run.events() if event["event"] == "annotated"), None)
+    if before is not None:
+        return _read_back(run, before)
+    panel = assemble(config, route=route, routing=routing).paid_by(bench.account, train=bench.splits.train)
+    for asker in panel.everyone:
+        # A price that is unknown under a limit is refused now, and not after the others are paid.
+        asker.ask([])
+    writers = {
+        name: Writer(asker, bench.train, verifier=panel.verifier_of(name))
+        for name, asker in panel.writers.items()
+    }
+    orders = ask_by_route(bench, writers, panel, route=route, routing=routing)
+    found = {name: writer.result for name, writer in writers.items()}
+    _refuse_silence(found)
+    routed = choose_used(bench, found, panel, route=route, orders=orders)
+    figures = _figures(writers, found, routed, route=route, n=len(bench.train))
+    return _write_down(bench, writers, found, routed=routed, figures=figures, is_simulated=panel.is_simulated)
+
+
+def _figures(
+    writers: Mapping[str, Writer], found: Mapping[str, Annotated], routed: Routed, *, route: Route, n: int
+) -> dict[str, Json]:
+    """What came of the route: for each teacher the calls for rationales, those kept, those learnt from."""
+    used = Counter(item.teacher for item in routed.used)
+    outcomes = Counter(check.outcome for writer in writers.values() for check in writer.verifications)
+    teachers: dict[str, Json] = {
+        name: {
+            "asked": len(result.annotations) + len(result.dropped) + len(result.failures),
+            "kept": len(result.annotations),
+            "used": used[name],
+            "redrawn": writers[name].redrawn,
+        }
+        for name, result in found.items()
+    }
+    return {
+        "route": route,
+        "teachers": teachers,
+        "without": n - len({item.example_id for item in routed.used}),
+        "verified": {outcome: outcomes[outcome] for outcome in sorted(outcomes)},
+        **routed.figures,
+    }
+
+
+def _write_down(
+    bench: Bench,
+    writers: Mapping[str, Writer],
+    found: Mapping[str, Annotated],
+    *,
+    routed: Routed,
+    figures: dict[str, Json],
+    is_simulated: bool,
+) -> Gathered:
+    """Write what came of the asking; the event is last, and says that all of it is there."""
+    run = bench.run
+    kept = [annotation for result in found.values() for annotation in result.annotations]
+    dropped = [annotation for result in found.values() for annotation in result.dropped]
+    checks = [check for writer in writers.values() for check in writer.verifications]
+    looked_at = Counter(check.teacher for check in checks if check.outcome != "unanswered")
+    missing = {name: writer.missing for name, writer in writers.items()}
+    health = [row.to_json() for row in health_table([*kept, *dropped], missing, verified=looked_at)]
+    used = {item.id for item in routed.used}
+    rows = [
+        annotation_row(bench.config, item, is_kept=is_kept, is_used=item.id in used)
+        for is_kept, items in ((True, kept), (False, dropped))
+        for item in items
+    ]
+    run.write_rows("annotations.jsonl", rows)
+    if checks:
+        run.write_rows("verifications.jsonl", [check.to_json() for check in checks])
+    if routed.verdicts:
+        run.write_rows("judgements.jsonl", [verdict.to_json() for verdict in routed.verdicts])
+    run.write_json("health.json", {"teachers": health, "checks": dict(CHECKS)})
+    gathered = Gathered(
+        annotations=routed.used,
+        health=health,
+        is_spent=routed.is_spent or any(result.spent for result in found.values()),
+        failures=dict(_failures(found)),
+        is_simulated=is_simulated,
+        routed=figures,
+    )
+    run.event(
+        "annotated",
+        annotations=len(rows),
+        kept=len(kept),
+        failures=gathered.failures,
+        is_spent=gathered.is_spent,
+        is_simulated=is_simulated,
+        routed=figures,
+    )
+    run.table("rationale health before training, % of replies", _health_shown(health))
+    run.table(f"route {figures['route']!r}: calls for rationales", _route_shown(gathered))
+    return gathered
+
+
+def _failures(found: Mapping[str, Annotated]) -> Counter[str]:
+    return Counter(f"{name}: {failure.kind}" for name, result in found.items() for failure in result.failures)
+
+
+def _refuse_silence(found: Mapping[str, Annotated]) -> None:
+    """End here where nothing at all came, or one teacher is out of reach, before anything is learnt."""
+    for name, result in found.items():
+        kinds = Counter(failure.kind for failure in result.failures)
+        if kinds and kinds.keys() <= _OUT_OF_REACH and not (result.annotations or result.dropped):
+            said = result.failures[0].message.rstrip(".")
+            raise TeacherError(
+                f"teacher {name!r} answered none of {kinds.total()} calls ({_counted(kinds)}); the first: "
+                f"{said}. Nothing was trained. Mend its endpoint or its table, or take the table out, then "
+                "start again: nothing is asked twice."
+            )
+    if any(result.annotations or result.dropped for result in found.values()):
+        return
+    if any(result.spent for result in found.values()):
+        raise BudgetSpent("the budget was spent before a single annotation; raise [budget].")
+    failures = _failures(found)
+    first = next(failure for result in found.values() for failure in result.failures)
+    said = first.message.rstrip(".")
+    raise TeacherError(
+        f"not one of {failures.total()} calls was answered ({_counted(failures)}); the first: {said}. Mend "
+        "the endpoint or the table of the teacher, then start again: nothing is asked twice."
+    )
+
+
+def _counted(failures: Counter[str]) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in failures.items())
+
+
+def _read_back(run: Run, event: Mapping[str, Any]) -> Gathered:
+    rows = list(read_own_rows(run.path / "annotations.jsonl"))
+    health = json.loads((run.path / "health.json").read_text(encoding="utf-8"))["teachers"]
+    return Gathered(
+        annotations=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),
+        health=health,
+        is_spent=event["is_spent"],
+        failures=event["failures"],
+        is_simulated=event["is_simulated"],
+        routed=event["routed"],
+    )
+
+
+def _health_shown(health: Sequence[Mapping[str, Any]]) -> list[dict[str, Json]]:
+    """The health table for people: a row a check, a column a teacher."""
+    counts: dict[str, Json] = {row["teacher"]: str(row["asked"]) for row in health}
+    shares: list[dict[str, Json]] = [
+        {
+            "check": check,
+            **{row["teacher"]: _share(row, check) for row in health},
+            "means": meaning,
+        }
+        for check, meaning in CHECKS.items()
+    ]
+    return [
+        {"check": "(replies)", **counts, "means": "replies and absent ones; the whole of the shares"},
+        *shares,
+    ]
+
+
+def _share(row: Mapping[str, Any], check: str) -> str:
+    # Where nobody took a second opinion, nothing was found unverified and nothing was verified.
+    is_looked_for = check != "unverified" or row["unverified_of_verified"] is not None
+    return f"{100 * row['shares'][check]:.1f}" if is_looked_for else "-"
+
+
+def _route_shown(gathered: Gathered) -> list[dict[str, Json]]:
+    """The route's table for people: a row a teacher."""
+    teachers: Any = gathered.routed["teachers"]
+    looked_at = {row["teacher"]: row["unverified_of_verified"] for row in gathered.health}
+    rows: list[dict[str, Json]] = []
+    for name, counts in teachers.items():
+        share: Any = looked_at.get(name)
+        rows.append(
+            {
+                "teacher": name,
+                **counts,
+                "% unverified of verified": "-" if share is None else f"{100 * share:.1f}",
+            }
+        )
+    return rows

@@ -1,0 +1,338 @@
+"""What takes the place of teachers, student, data and money in a dry run, and notes every call.
+
+A stand-in for a teacher answers under its name, at its price, with a text of a guessed length; what the real
+store keeps already comes from there. Recorded replies are the real ones: they cost nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tuition.annotation.prompts import question_block
+from tuition.annotation.stand_ins import StandIn, stand_in_text
+from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
+from tuition.core.protocols import Learner, Teacher
+from tuition.core.records import Example, Reply, Request, Usage
+from tuition.core.splits import SealedTest, Splits, bare
+from tuition.core.store import Place, Store
+from tuition.experiment.config import Experiment, task_of
+from tuition.experiment.learn.targets import AnswerForm
+from tuition.experiment.ready import Ready
+from tuition.operate.dry_run.student import StandInStudent, hash_of
+
+__all__ = ["EXPECTED", "HIGH", "LONG", "LOW", "DryCall", "Guess", "StandIns", "sample_of"]
+
+_OPEN: Final = ("7", "8", "yes", "no", "x", "y")
+"""Answers to open questions of which every kind of task reads two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """How replies, drafts and checks turn out in one dry run."""
+
+    share: float
+    """Of `max_tokens`, that a reply uses."""
+    letters_per_token: float = LETTERS_PER_TOKEN
+    """Of prompts."""
+    lengths: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
+    """Tokens of a reply by teacher and prompt, where they were measured; elsewhere `share` holds."""
+    disagree: float = 0.0
+    """Share of the second looks of a round that do not come to the same answer, and of the drafts in which
+    a teacher finds a wrong step."""
+    faulty: float = 0.0
+    """Share of the other replies that end in a wrong answer, so that filters drop them."""
+    faults: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The same by teacher, where it was measured."""
+    steps: int = 4
+    """Of a student's draft; 0: it states an answer and explains nothing."""
+    at_last: bool = False
+    """Whether the wrong step is the last one, which most calls are made to find; else any of them."""
+    is_cut: bool = False
+    """Whether every reply is cut off, so that it is asked for longer."""
+    learns: bool = True
+    """Whether the student gets better and stays unsure, so that no stop rule holds."""
+
+
+LOW: Final = Guess(share=LOW_SHARE, letters_per_token=6.0, steps=0, learns=False)
+EXPECTED: Final = Guess(share=EXPECTED_SHARE, disagree=0.5)
+LONG: Final = Guess(share=1.0, is_cut=True)
+HIGH: Final = Guess(share=1.0, disagree=1.0, faulty=1.0, at_last=True, is_cut=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryCall:
+    """One call that a run would make."""
+
+    request: Request
+    teacher: str
+    place: tuple[int, int]
+    """Number of the asking, and of the request in it: replies come in another order."""
+    round: int | None
+    cost: Cost
+    """A guess; the real one where the reply is kept."""
+    worst: Cost
+    """A bound."""
+    bound: Cost
+    """The same for the longest question of the split, for which this call may stand."""
+    is_kept: bool
+    stands_for: float
+    """How many calls of the run: more than 1 where its question was drawn from many."""
+
+
+class StandIns:
+    """Everything that a dry run puts in the place of the real thing."""
+
+    def __init__(
+        self, config: Experiment, ready: Ready, *, guess: Guess, most: int | None, calls: list[DryCall]
+    ) -> None:
+        """Ask nobody."""
+        self.ready = ready
+        self._calls = calls
+        self.form: AnswerForm = config.student.answer_form
+        self._guess = guess
+        self._task = task_of(config)
+        self._store = Path(config.store)
+        self._most = most
+        self._examples: dict[str, Example] = {}
+        self._weights: dict[str, float] = {}
+        self._longest: dict[str, int] = {}
+        self._answers: dict[str, tuple[str, str]] = {}
+        self._cut: set[tuple[object, ...]] = set()
+        self._fits = 0
+        self._in_rounds = False
+        self._askings = 0
+
+    # ---- data ----
+
+    def sampled(
+        self, splits: Splits, train: tuple[Example, ...], *, whole: bool, limit: int | None
+    ) -> tuple[Splits, tuple[Example, ...]]:
+        """Take a sample of what is asked about, in which the longest question stands for the bound."""
+        self._in_rounds = whole
+        train = self._sample("train", train, most=None if whole else self._most)
+        valid = self._sample("valid", splits.valid[:limit], most=self._most)
+        test = None
+        if splits.test is not None:
+            rows: list[Example] = []
+
+            def look(examples: Sequence[Example]) -> list[str]:
+                rows.extend(
+                    dataclasses.replace(bare(item), label_source="" if item.answer is None else "gold")
+                    for item in examples[:limit]
+                )
+                return []
+
+            splits.test.check(look)
+            asked = self._sample("test", rows, most=self._most)
+            labelled = (self._labelled(item) if item.label_source else item for item in asked)
+            test = SealedTest(tuple(labelled))
+        return dataclasses.replace(splits, valid=valid, test=test), train
+
+    def _sample(self, split: str, examples: Sequence[Example], *, most: int | None) -> tuple[Example, ...]:
+        drawn = sample_of(examples, most, seed=0)
+        if drawn:
+            self._longest[split] = max(_letters(item) for item in examples)
+        for item in drawn:
+            self._examples[item.id] = item
+            self._weights[item.id] = len(examples) / len(drawn)
+        return tuple(drawn)
+
+    def _labelled(self, example: Example) -> Example:
+        return dataclasses.replace(example, answer=self.answers(example)[0])
+
+    def answers(self, example: Example) -> tuple[str, str]:
+        """Give two answers that the task reads: what stands for the right one, and another."""
+        found = self._answers.get(example.id)
+        if found is None:
+            listed = [example.answer or "", *example.choices, *_OPEN]
+            read = [one for one in dict.fromkeys(listed) if one and self._reads(one, example)]
+            found = self._answers[example.id] = (*read, *_OPEN)[:2]
+        return found
+
+    def _reads(self, answer: str, example: Example) -> bool:
+        return self._task.read(f"The answer is {answer.rstrip('.')}.", example) is not None
+
+    # ---- the student ----
+
+    def student(self, *_: object, **__: object) -> Learner:
+        """Give a student that writes what the guess says, in the place of any other."""
+        return StandInStudent(self)
+
+    def trained(self) -> None:
+        """Note that a student was trained."""
+        self._fits += 1
+
+    @property
+    def skill(self) -> float:
+        """The share of questions that the student answers rightly."""
+        return min(1.0, 0.1 + 0.08 * self._fits) if self._guess.learns else 0.1
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the student's explanations say different things."""
+        return self._guess.learns
+
+    @property
+    def steps(self) -> int:
+        """Of a student's explanation."""
+        return self._guess.steps
+
+    @property
+    def share(self) -> float:
+        """Of the tokens that an explanation may have."""
+        return self._guess.share
+
+    # ---- the teachers ----
+
+    def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
+        """Put a stand-in in the place of a teacher."""
+        kept: Mapping[str, Reply] = {}
+        if self._store.exists():
+            with Store(self._store) as store:
+                kept = store.kept([request.key for request in requests])
+        self._askings += 1
+        asking = _Asking(
+            teacher=teacher,
+            number=self._askings,
+            # Labels are made before the first round.
+            round=place.round if self._in_rounds and requests and requests[0].role != "label" else None,
+            order={request.key: i for i, request in enumerate(requests)},
+            kept=kept,
+        )
+        return _StandInTeacher(self, asking)
+
+    def note(self, request: Request, reply: Reply, asking: _Asking) -> None:
+        """Note a call."""
+        teacher = asking.teacher
+        is_paid, price = teacher.abilities.is_paid, teacher.price
+        cost, worst = Cost.of(reply.usage, price), worst_cost(request, price)
+        example = self._examples.get(request.example_id)
+        longer = 0 if example is None else self._longest[example.split] - _letters(example)
+        extra = Cost.of(Usage(prompt_tokens=longer), price)
+        bound = _added(worst, extra)
+        if not is_paid:
+            cost, worst, bound = (Cost(nano=0, tokens=one.tokens) for one in (cost, worst, bound))
+        self._calls.append(
+            DryCall(
+                request=request,
+                teacher=teacher.name,
+                place=(asking.number, asking.order.get(request.key, len(asking.order))),
+                round=asking.round,
+                cost=cost,
+                worst=worst,
+                bound=bound,
+                is_kept=request.key in asking.kept,
+                stands_for=self._weights.get(request.example_id, 1.0),
+            )
+        )
+
+    def reply(self, request: Request, name: str, *, in_round: bool) -> Reply:
+        """Write a reply as the guess has it."""
+        bound = request.parameters["max_tokens"]
+        assert isinstance(bound, int)
+        asked = request.messages[-1].content
+        tokens = min(bound, round(self._guess.lengths.get((name, request.prompt), bound * self._guess.share)))
+        letters = sum(len(message.content) for message in request.messages)
+        text = stand_in_text(
+            request.prompt,
+            asked,
+            StandIn(
+                answer=self._answer(request, name, in_round=in_round),
+                letters=round(tokens * LETTERS_PER_TOKEN),
+                wrong_step=self._wrong_step(request.example_id),
+                seed=request.key,
+            ),
+        )
+        place = (request.model, request.messages, request.sample)
+        is_cut = self._guess.is_cut and place not in self._cut
+        self._cut.add(place)
+        usage = Usage(
+            prompt_tokens=round(letters / self._guess.letters_per_token), completion_tokens=max(1, tokens)
+        )
+        return Reply(text=text, finish="length" if is_cut else "stop", usage=usage)
+
+    def _answer(self, request: Request, name: str, *, in_round: bool) -> str:
+        example = self._examples.get(request.example_id)
+        right, other = _OPEN[:2] if example is None else self.answers(example)
+        if in_round:
+            # Teachers and samples differ from each other where they disagree.
+            is_same = not self._falls(request.example_id, self._guess.disagree)
+            return right if is_same or hash_of(name, request.sample) % 2 else other
+        faulty = self._guess.faults.get(name, self._guess.faulty)
+        return other if self._falls(f"{request.example_id}/{name}/{request.sample}", faulty) else right
+
+    def _wrong_step(self, example_id: str) -> int:
+        if not self._falls(example_id, self._guess.disagree):
+            return 0
+        return self._guess.steps if self._guess.at_last else 1 + hash_of(example_id) % self._guess.steps
+
+    def _falls(self, place: str, share: float) -> bool:
+        """Whether something happens that happens in a share of the places."""
+        return hash_of(place, "falls") % 1000 < 1000 * share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """One list of requests to one teacher."""
+
+    teacher: Teacher
+    number: int
+    round: int | None
+    order: Mapping[str, int]
+    """Places of the requests by key."""
+    kept: Mapping[str, Reply]
+    """Replies that the real store has."""
+
+
+class _StandInTeacher:
+    """Answers under a teacher's name, and lets the calls be noted."""
+
+    def __init__(self, stand_ins: StandIns, asking: _Asking) -> None:
+        teacher = asking.teacher
+        self.name, self.endpoint, self.model = teacher.name, teacher.endpoint, teacher.model
+        self.price = teacher.price
+        self.abilities = dataclasses.replace(
+            teacher.abilities,
+            concurrency=64,
+            requests_per_minute=None,
+            tokens_per_minute=None,
+            samples_per_call=1,
+            is_spaced=False,
+            in_batches=False,
+        )
+        self._stand_ins = stand_ins
+        self._asking = asking
+
+    async def complete(self, request: Request) -> Reply:
+        reply = self._asking.kept.get(request.key)
+        if reply is None and not self.abilities.reads_prompt:
+            reply = await self._asking.teacher.complete(request)
+        if reply is None:
+            in_round = self._asking.round is not None
+            reply = self._stand_ins.reply(request, self.name, in_round=in_round)
+        self._stand_ins.note(request, reply, self._asking)
+        return reply
+
+
+def sample_of(examples: Sequence[Example], most: int | None, *, seed: int) -> list[Example]:
+    """Draw the questions that stand for many."""
+    if most is None or len(examples) <= most:
+        return list(examples)
+    longest = max(range(len(examples)), key=lambda i: _letters(examples[i]))
+    others = [i for i in range(len(examples)) if i != longest]
+    drawn = {longest, *Random(f"{seed}/dry run").sample(others, most - 1)}
+    return [example for i, example in enumerate(examples) if i in drawn]
+
+
+def _letters(example: Example) -> int:
+    return len(question_block(example).encode())
+
+
+def _added(first: Cost, second: Cost) -> Cost:
+    nano = None if first.nano is None or second.nano is None else first.nano + second.nano
+    return Cost(nano=nano, tokens=first.tokens + second.tokens)

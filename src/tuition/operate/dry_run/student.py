@@ -1,0 +1,172 @@
+"""A student that trains nothing and writes what a guess says: the student of a dry run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tuition.annotation.stand_ins import filler
+from tuition.core.protocols import Generation, Progress, StudentAbilities
+from tuition.core.records import Example, Json, Target
+from tuition.experiment.learn.targets import AnswerForm, answer_text
+
+__all__ = ["Course", "StandInStudent", "hash_of"]
+
+
+class Course(Protocol):
+    """What a stand-in for a student goes by."""
+
+    form: AnswerForm
+    """Of answers."""
+
+    @property
+    def skill(self) -> float:
+        """Share of questions that it answers rightly."""
+        ...
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether its explanations say different things."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Of an explanation."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """Of the tokens that an explanation may have."""
+        ...
+
+    def answers(self, example: Example) -> tuple[str, str]:
+        """Give what stands for the right answer, and another."""
+        ...
+
+    def trained(self) -> None:
+        """Note that a student was trained."""
+        ...
+
+
+class StandInStudent:
+    """Does what a student does, at once."""
+
+    abilities = StudentAbilities(generates=True)
+    parameters = 0
+
+    def __init__(self, course: Course) -> None:
+        """Take a student's place."""
+        self._course = course
+
+    def _answer(self, example: Example, *salt: Json) -> str:
+        right, other = self._course.answers(example)
+        is_right = hash_of(example.id, *salt) % 1000 < 1000 * self._course.skill
+        return right if is_right else other
+
+    def _said(self, example: Example, answer: str) -> str:
+        return answer_text(example, answer, form=self._course.form if answer in example.choices else "text")
+
+    def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
+        """Answer, with nothing before the answer."""
+        return [
+            Generation(text=self._said(one.example, self._answer(one.example)), tokens=1) for one in questions
+        ]
+
+    def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Find one option likelier than all others."""
+        return [
+            tuple(float(choice == self._answer(one.example)) for choice in one.example.choices)
+            for one in questions
+        ]
+
+    def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Find every output as familiar as its hash says, a number a word."""
+        return [(-float(hash_of(one.output) % 7),) * max(1, len(one.output.split())) for one in targets]
+
+    def explain(
+        self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
+    ) -> list[list[Generation]]:
+        """Write steps that say nothing, and an answer; where the student is unsure, another one each time."""
+        return [
+            [self._explained(one.example, i if temperature else -1, max_tokens) for i in range(samples)]
+            for one in questions
+        ]
+
+    def _explained(self, example: Example, sample: int, most: int) -> Generation:
+        unsure = self._course.is_unsure
+        answer = self._said(example, self._answer(example, sample if unsure else -1))
+        letters = round(4 * self._course.share * most)
+        n = self._course.steps
+        steps = filler(letters, f"{example.id}/{sample}", steps=n) if n else ""
+        return _generation(
+            f"{steps}\nThe answer is {answer}.", hash_of(example.id) % 100 / 100 if unsure else 0.0
+        )
+
+    def answers_from_prefixes(
+        self,
+        questions: Sequence[Target],
+        prefixes: Sequence[Sequence[str]],
+        *,
+        samples: int,
+        temperature: float,
+        max_tokens: int,
+        seed: int,
+    ) -> list[list[list[Generation]]]:
+        """Continue with an answer."""
+        return [
+            [
+                [
+                    _generation(
+                        f"The answer is {self._said(one.example, self._answer(one.example, i, k))}.", 0.5
+                    )
+                    for i in range(samples)
+                ]
+                for k in range(len(begun))
+            ]
+            for one, begun in zip(questions, prefixes, strict=True)
+        ]
+
+    def scores_from_prefixes(
+        self,
+        questions: Sequence[Target],
+        prefixes: Sequence[Sequence[str]],
+        outputs: Sequence[Sequence[str]],
+    ) -> list[list[list[tuple[float, ...]]]]:
+        """Find every ending as likely as its hash says."""
+        return [
+            [[(-float(hash_of(begin, end) % 7),) for end in endings] for begin in begun]
+            for begun, endings in zip(prefixes, outputs, strict=True)
+        ]
+
+    def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
+        """Lay questions where their hash says."""
+        return [tuple(float(byte) for byte in hash_of(one.example.id).to_bytes(6)) for one in questions]
+
+    def fit(
+        self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
+    ) -> Mapping[str, Json]:
+        """Learn nothing, and be called trained."""
+        self._course.trained()
+        return {}
+
+    def save(self, folder: Path) -> None:
+        """Leave the folder empty."""
+
+
+def _generation(text: str, entropy: float) -> Generation:
+    words = text.split()
+    ends, place = [], 0
+    for word in words:
+        place = text.index(word, place) + len(word)
+        ends.append(place)
+    n = len(words)
+    return Generation(
+        text=text, tokens=n, logprobs=(-entropy,) * n, entropies=(entropy,) * n, ends=tuple(ends)
+    )
+
+
+def hash_of(*parts: Json) -> int:
+    """Make a number below 2⁴⁸ of anything that can be written, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=6).digest())

@@ -1,0 +1,211 @@
+"""Run a configuration, or several side by side; a finished run is read, not run again."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+from tuition.core.config import parse, read_toml
+from tuition.core.errors import BudgetSpent, ConfigError, MissingExtra, TuitionError
+from tuition.core.protocols import Listener
+from tuition.core.records import Json
+from tuition.core.rows import read_metrics
+from tuition.core.run import Run, run_id
+from tuition.experiment.config import Experiment, beside, dump, folder_name, resolve
+from tuition.experiment.recipe import Variant
+from tuition.experiment.versions import completed, kind_of
+from tuition.recipes import RECIPES
+
+__all__ = [
+    "Finished",
+    "baseline_configs",
+    "baselines",
+    "baselines_left_out",
+    "execute",
+    "execute_all",
+    "reread",
+    "within_one_budget",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A run that came to its end."""
+
+    path: Path
+    """The run folder."""
+    metrics: dict[str, Json]
+    """What its `metrics.json` holds."""
+    is_new: bool
+    """False where the run was finished before and nothing was done."""
+
+
+def execute(config: Experiment, *, listener: Listener | None = None) -> Finished:
+    """Run a recipe, or go on with it, in this process; after an error the same call goes on from there."""
+    out = Path(config.out)
+    whole = partial(completed, where=str(out / "config.toml"))
+    run = Run(out, config_text=dump(config), completed=whole, listener=listener)
+    try:
+        if run.is_done:
+            return Finished(path=run.path, metrics=read_metrics(run.path), is_new=False)
+        return Finished(path=run.path, metrics=RECIPES[config.recipe].run(config, run), is_new=True)
+    finally:
+        run.close()
+
+
+def reread(folder: Path) -> Experiment:
+    """Read the configuration a run folder was begun with, to be executed where the folder lies now."""
+    where = str(folder / "config.toml")
+    # A preset is in there already, as it was then.
+    tables = completed({**read_toml(folder / "config.toml"), "out": str(folder)}, where=where)
+    return parse(kind_of(tables, where=where), tables, where=where)
+
+
+def baselines(config: Experiment) -> dict[str, Experiment]:
+    """Make those of `baseline_configs`, within the main run's budget; its folder gets its `run_id`."""
+    return within_one_budget(config, baseline_configs(config))
+
+
+def baseline_configs(config: Experiment) -> dict[str, Experiment]:
+    """Make the configurations of the runs that `evaluation.baselines` wants beside the main one, by row name.
+
+    Each has the data, the student, the steps and the seed of the main run, and a folder of its own within it.
+    Nothing is written.
+    """
+    found: dict[str, Experiment] = {}
+    for recipe, row in _wanted(config):
+        if not row.why_not:
+            name = folder_name(row.name)
+            found[name] = beside(config, name, recipe=recipe, **row.changed)
+    if Path(config.out).name in found:
+        raise ConfigError(
+            f"the run folder {config.out!r} is named like one of its baselines "
+            f"({', '.join(found)}); choose another `out`."
+        )
+    return found
+
+
+def baselines_left_out(config: Experiment) -> list[str]:
+    """Say why some of those rows cannot be; the data are read where a row depends on them."""
+    return [row.why_not for _, row in _wanted(config) if row.why_not]
+
+
+def _wanted(config: Experiment) -> list[tuple[str, Variant]]:
+    """The runs that a table wants beside a run, each with its recipe; a recipe is no baseline of itself."""
+    names = config.evaluation.baselines
+    recipes = [name for name in RECIPES if RECIPES[name].baseline in names] if names else []
+    return [(name, row) for name in recipes if name != config.recipe for row in RECIPES[name].beside(config)]
+
+
+def within_one_budget(config: Experiment, found: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """Hold runs beside the main one to its limits, all together; alone, a run is its own scope."""
+    if not found:
+        return {}
+    scope = config.budget.scope or run_id(Path(config.out))
+    budget = config.budget.model_copy(update={"scope": scope})
+    return {name: other.model_copy(update={"budget": budget}) for name, other in found.items()}
+
+
+def execute_all(
+    configs: Mapping[str, Experiment], *, jobs: int, listener: Listener | None = None
+) -> dict[str, Finished]:
+    """Run configurations by name, `jobs` at once in a process each; with one job, all in this process.
+
+    One that fails does not stop the others; its error is raised when all are through. Where the budget leaves
+    nothing for one of the later runs, that run is missing, and the table is made without it. The listener
+    gets each stage under its run's name, and the tables of the first run alone.
+    """
+    first = next(iter(configs))
+    if len(configs) == 1:
+        return {first: execute(configs[first], listener=_Named(first, listener, shows_tables=True))}
+    if jobs == 1:
+        told = {name: _Named(name, listener, shows_tables=name == first) for name in configs}
+        outcomes = {name: _outcome(name, config, told[name]) for name, config in configs.items()}
+    else:
+        outcomes = _side_by_side(configs, listener, jobs=jobs)
+    for name, outcome in outcomes.items():
+        is_unpaid = isinstance(outcome, BudgetSpent) and name != first
+        if isinstance(outcome, TuitionError) and not is_unpaid:
+            raise outcome
+    return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Finished)}
+
+
+def _side_by_side(
+    configs: Mapping[str, Experiment], listener: Listener | None, *, jobs: int
+) -> dict[str, Finished | TuitionError]:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        told = manager.Queue()
+        first = next(iter(configs))
+        work = {
+            name: pool.submit(_work, name, dump(config), told, shows_tables=name == first)
+            for name, config in configs.items()
+        }
+        if listener is not None:
+            _relay(told, work.values(), listener)
+        return {name: future.result() for name, future in work.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Puts the run's name before what is heard of it."""
+
+    name: str
+    listener: Listener | None
+    shows_tables: bool
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        if self.listener is not None:
+            self.listener.progress(f"{self.name}: {stage}", done, total)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+        if self.listener is not None and self.shows_tables:
+            self.listener.table(f"{self.name}: {title}", rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Hears a run in its own process and sends what it hears to the first one."""
+
+    told: Queue[tuple[str, tuple[Any, ...]]]
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.told.put(("progress", (stage, done, total)))
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+        self.told.put(("table", (title, rows)))
+
+
+def _work(name: str, config_text: str, told: Queue[Any], *, shows_tables: bool) -> Finished | TuitionError:
+    """Run one configuration in a process of its own."""
+    config = resolve(tomllib.loads(config_text), where=name)
+    return _outcome(name, config, _Named(name, _Sender(told), shows_tables))
+
+
+def _outcome(name: str, config: Experiment, listener: Listener) -> Finished | TuitionError:
+    """Run one configuration; an expected error is handed back, not thrown."""
+    try:
+        return execute(config, listener=listener)
+    except TuitionError as error:
+        kind = ConfigError if isinstance(error, MissingExtra) else type(error)
+        return kind(f"{name}: {error}")
+
+
+def _relay(told: Queue[Any], work: Collection[Future], listener: Listener) -> None:
+    """Pass on what the processes tell, until all are through."""
+    is_over = False
+    while not is_over:
+        # Asked before the queue is emptied: what a process has sent by its end is still passed on.
+        is_over = all(future.done() for future in work)
+        with contextlib.suppress(Empty):
+            while True:
+                what, message = told.get(timeout=0.2)
+                getattr(listener, what)(*message)

@@ -1,0 +1,66 @@
+"""Hand what the teachers of a finished run wrote over to other tools, worded as a student would learn it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import partial
+from pathlib import Path
+
+from tuition.core.records import Annotation, Example
+from tuition.core.rows import read_rows
+from tuition.exchange import Exported, export_run
+from tuition.exchange.training_rows import read_terms
+from tuition.experiment.bench import choose_train
+from tuition.experiment.config import Experiment
+from tuition.experiment.labels.labeller import LABELS_FILE
+from tuition.experiment.labels.tally import Tally
+from tuition.experiment.learn.targets import AnswerForm, answer_text, chain_targets, question_text
+from tuition.experiment.ready import load_splits
+from tuition.operate.execute import reread
+from tuition.recipes import RECIPES
+
+__all__ = ["export", "taught_examples", "word"]
+
+
+def export(folder: Path, out: Path, *, form: str, uses_all: bool = False) -> Exported:
+    """Write what the teachers of a finished run wrote."""
+    read_terms(folder)
+    config = reread(folder)
+    examples = {example.id: example for example in taught_examples(config, folder)}
+    wording = partial(word, form=config.student.answer_form)
+    return export_run(folder, out, examples, form=form, wording=wording, uses_all=uses_all)
+
+
+def taught_examples(config: Experiment, folder: Path) -> list[Example]:
+    """Read the training examples of a run, labelled as its student saw them."""
+    splits, _ = load_splits(config)
+    data = folder / "data.json"
+    aside = json.loads(data.read_text(encoding="utf-8")).get("set_aside", ()) if data.exists() else ()
+    kept = tuple(example for example in splits.train if example.id not in set(aside))
+    train = choose_train(config, dataclasses.replace(splits, train=kept))
+    path = folder / LABELS_FILE
+    rows = [Tally.from_json(row) for row in read_rows(path)] if path.exists() else []
+    labels = {row.example_id: row for row in rows if row.split == "train"}
+    known = [_labelled(example, labels.get(example.id)) for example in train]
+    return RECIPES[config.recipe].shown(config, known)
+
+
+def _labelled(example: Example, tally: Tally | None) -> Example:
+    if tally is None or tally.label is None:
+        return example
+    return dataclasses.replace(example, answer=tally.label, label_source=tally.source)
+
+
+def word(example: Example, annotation: Annotation, *, form: AnswerForm) -> tuple[str, str]:
+    """Write a reply as something to learn: context and question, then the chain that ends in the answer."""
+    asked = question_text(example)
+    prompt = f"{example.context}\n{asked}" if example.context else asked
+    weights = {annotation.teacher: 1.0}
+    chains = chain_targets({example.id: example}, [annotation], weights=weights, form=form)
+    if chains:
+        return prompt, chains[0].output
+    if annotation.rationale.strip() or annotation.answer is None:
+        return prompt, annotation.rationale
+    lettered: AnswerForm = form if annotation.answer in example.choices else "text"
+    return prompt, f"The answer is {answer_text(example, annotation.answer, form=lettered)}."

@@ -1,0 +1,290 @@
+"""Try every teacher on a few training examples before the whole set is paid for: `tuition pilot`.
+
+What is asked here is what the run would ask, under the same keys of the same store, so that nothing is paid
+twice; what it costs counts within the run's budget.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+from tuition.annotation import Account, Annotated, Asker, health_table, majority
+from tuition.annotation.routing import probe_of
+from tuition.core.budget import to_usd, worst_cost
+from tuition.core.errors import ConfigError, some_of
+from tuition.core.protocols import Listener, Task
+from tuition.core.records import Example, Json
+from tuition.core.run import run_id
+from tuition.core.splits import bare
+from tuition.core.store import Place, Store
+from tuition.experiment.bench import choose_train
+from tuition.experiment.checks import check_terms
+from tuition.experiment.config import Experiment, route_of
+from tuition.experiment.labels.labels import demonstrated
+from tuition.experiment.ready import Ready, make_ready
+from tuition.experiment.teach.panel import UNSOUND, price_rank
+from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
+from tuition.operate.pilot.projection import project, similar_choice
+from tuition.operate.pilot.trial import Trial, all_requests, askers_of, try_out
+from tuition.tasks.check import fits
+
+__all__ = ["pilot", "pilot_examples", "pilot_folder"]
+
+_SHOWN = 2
+"""Replies of each teacher that are shown."""
+_VERDICT_TOKENS = 30
+"""Guessed, for the verdicts, which nobody has paid for yet."""
+
+
+def pilot_folder(config: Experiment) -> Path:
+    """Say where a pilot of a configuration is written."""
+    return Path(f"{config.out.rstrip('/')}-pilot")
+
+
+def pilot_examples(config: Experiment, train: Sequence[Example], n: int) -> list[Example]:
+    """Draw the examples of a pilot."""
+    route, routing = route_of(config)
+    first = probe_of(train, routing.probe, seed=config.seed) if route == "similarity" else []
+    source = Random(f"{config.seed}/pilot")
+    ids = [example.id for example in source.sample(first, len(first))]
+    rest = [example.id for example in train if example.id not in set(ids)]
+    drawn = set([*ids, *source.sample(rest, len(rest))][:n])
+    return [example for example in train if example.id in drawn]
+
+
+def pilot(
+    config: Experiment, *, examples: int = 50, is_confirmed: bool = False, listener: Listener | None = None
+) -> dict[str, Json]:
+    """Ask every teacher about a few training examples, and say what the numbers speak for.
+
+    Each is asked as configured, and once without the answer, so that its accuracy is its own; where the
+    configuration shows no answer, one call serves both.
+    """
+    ready = make_ready(config)
+    splits = ready.splits
+    train = choose_train(config, splits)
+    check_terms(config.writers)
+    if not config.writers:
+        raise ConfigError(
+            "a pilot tries the teachers that write rationales; none is given. Add a [[teacher]]."
+        )
+    chosen = pilot_examples(config, train, examples)
+    if config.labels.train != "gold" and config.labels.replace:
+        # Labels that give way in the run are none here either.
+        chosen = [bare(example) for example in chosen]
+    folder = pilot_folder(config)
+    with Store(Path(config.store)) as store:
+        account = Account(
+            store=store,
+            place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
+            budget=config.budget,
+            progress=None if listener is None else listener.progress,
+        )
+        askers = askers_of(config, chosen, account=account, train=demonstrated(config, splits))
+        if not is_confirmed:
+            _confirm(config, chosen, askers)
+        trials = [try_out(asker, chosen) for asker in askers]
+        figures = _figures(config, chosen, trials, ready=ready, n=len(train))
+        figures["spend"] = store.spend(run_id(folder)).to_json()
+    text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
+    (folder / "pilot.json").write_text(text, encoding="utf-8")
+    return json.loads(text)
+
+
+def _confirm(config: Experiment, chosen: Sequence[Example], askers: Sequence[Asker]) -> None:
+    """Refuse what could cost more than may be paid unasked."""
+    budget, nano, unknown = config.budget, 0, []
+    for asker in askers:
+        teacher = asker.teacher
+        requests = all_requests(asker, chosen)
+        kept = asker.kept(requests)
+        worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
+        if teacher.abilities.is_paid and None in worst:
+            unknown.append(asker.name)
+        nano += sum(cost or 0 for cost in worst) if teacher.abilities.is_paid else 0
+    usd = to_usd(nano) or 0.0
+    if usd > budget.confirm_above_usd:
+        raise ConfigError(
+            f"the pilot can cost up to ${usd:.2f}, above budget.confirm_above_usd = "
+            f"{budget.confirm_above_usd:g}; nothing was spent. Add --yes, or ask about fewer --examples."
+        )
+    if unknown and not budget.allow_unknown_price:
+        raise ConfigError(
+            f"nobody can say what the pilot costs: the price of {some_of(unknown)} is unknown; nothing was "
+            "spent. Add --yes, or set price_prompt and price_completion."
+        )
+
+
+def _figures(
+    config: Experiment, chosen: Sequence[Example], trials: Sequence[Trial], *, ready: Ready, n: int
+) -> dict[str, Json]:
+    """Everything that is told, but for the money spent."""
+    routing = route_of(config)[1]
+    words = _words(chosen, trials)
+    basis, right = _right(chosen, trials, words)
+    success = {trial.name: _success(chosen, trial.annotated) for trial in trials}
+    prices = {trial.name: price_rank(trial.asker.teacher) for trial in trials}
+    tried = [_tried(trial, right.get(trial.name), chosen=chosen) for trial in trials]
+
+    def similar(names: Sequence[str]) -> list[str]:
+        if len(names) < 2 or len(chosen) < 2:
+            return []
+        return similar_choice(chosen, {name: success[name] for name in names}, prices, routing=routing)
+
+    def similar_share(names: Sequence[str]) -> Share | None:
+        picked = [success[name][i] for i, name in enumerate(similar(names))]
+        known = [value for value in picked if value is not None]
+        return Share.of(round(sum(known)), len(known)) if known else None
+
+    names = [trial.name for trial in trials]
+    plans = project(config, ready, tried, judge=_judge(config, trials, tried))
+    advice = advise(tried, right=right if basis == "labels" else {}, similar=similar_share)
+    oracle, share = oracle_of(right) if right else None, similar_share(names)
+    return {
+        "config": {"out": config.out, "seed": config.seed, "forced": config.annotation.forced},
+        "examples": len(chosen),
+        "of": n,
+        "example_ids": [example.id for example in chosen],
+        "is_simulated": any(one.is_simulated for one in tried),
+        "is_spent": any(trial.annotated.spent for trial in trials),
+        "right_by": basis,
+        "teachers": [one.to_json() for one in tried],
+        "replies": {trial.name: _replies(chosen, trial) for trial in trials},
+        "agreement": _agreement(words),
+        "some_right": None if oracle is None else oracle.to_json(),
+        "similarity_kept": None if share is None else share.to_json(),
+        "plans": [plan.to_json() for plan in plans],
+        "advice": advice.to_json(),
+    }
+
+
+def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequence[Example]) -> Tried:
+    found, name, n = trial.annotated, trial.name, len(chosen)
+    failures = Counter(failure.kind for failure in found.failures)
+    [health] = health_table([*found.annotations, *found.dropped], {name: len(found.failures)})
+    known = [value for value in right or () if value is not None]
+    guessed = [
+        _chance(example) for example, value in zip(chosen, right or (), strict=False) if value is not None
+    ]
+    return Tried(
+        teacher=name,
+        is_simulated=trial.asker.teacher.abilities.is_simulated,
+        samples=trial.asker.samples,
+        kept=Share.of(len(found.annotations), n - failures["unpaid"]),
+        right=Share.of(sum(known), len(known)) if known else None,
+        usd_per_call=trial.usd,
+        solve_usd_per_call=trial.solve_usd,
+        latency_s=trial.latency_s,
+        tokens=trial.tokens,
+        faults=health.shares,
+        failures=dict(failures),
+        chance=sum(guessed) / len(guessed) if guessed else None,
+    )
+
+
+def _chance(example: Example) -> float:
+    """The share that guessing gets right: one of the options, one of yes and no, else nothing."""
+    if example.choices:
+        return 1 / len(example.choices)
+    return 0.5 if (example.answer or "").casefold() in ("yes", "no") else 0.0
+
+
+def _replies(chosen: Sequence[Example], trial: Trial) -> list[dict[str, Json]]:
+    """The first replies of a teacher, to be looked at."""
+    found = {item.example_id: item for item in (*trial.annotated.dropped, *trial.annotated.annotations)}
+    asked = [example for example in chosen if example.id in found]
+    return [
+        {
+            "example_id": example.id,
+            "question": example.question,
+            "text": found[example.id].rationale,
+            "answer": found[example.id].answer,
+            "faults": list(found[example.id].faults),
+        }
+        for example in asked[:_SHOWN]
+    ]
+
+
+def _words(chosen: Sequence[Example], trials: Sequence[Trial]) -> list[dict[str, str | None]]:
+    """By example the answers of the teachers that solve; answers that mean the same in the same words."""
+    rows: list[dict[str, str | None]] = []
+    for i, example in enumerate(chosen):
+        words: list[str] = []
+        row: dict[str, str | None] = {}
+        for trial in trials:
+            said = trial.said[i]
+            if said is not None:
+                same = (word for word in words if _same(said, word, example, task=trial.asker.task))
+                said = next(same, said)
+                words.append(said)
+            if trial.solved:
+                row[trial.name] = said
+        rows.append(row)
+    return rows
+
+
+def _same(answer: str, other: str, example: Example, *, task: Task) -> bool:
+    return answer == other or fits(answer, dataclasses.replace(example, answer=other), task)
+
+
+def _right(
+    chosen: Sequence[Example], trials: Sequence[Trial], words: Sequence[Mapping[str, str | None]]
+) -> tuple[str, dict[str, list[bool | None]]]:
+    """Hold the teachers' answers against labels, or where there are none against what most of them say."""
+    labels = [example.answer for example in chosen]
+    basis = "labels"
+    solving = sum(trial.solved for trial in trials)
+    if not solving:
+        return "shown", {}
+    if all(label is None for label in labels):
+        if solving < 3:
+            # Of two teachers the majority is the first.
+            return "nobody", {}
+        basis, labels = "majority", majority(words)
+    right: dict[str, list[bool | None]] = {}
+    for trial in trials:
+        if trial.solved:
+            right[trial.name] = [
+                None
+                if label is None or example.id not in trial.answered
+                else said is not None and _same(said, label, example, task=trial.asker.task)
+                for example, label, said in zip(chosen, labels, trial.said, strict=True)
+            ]
+    return basis, right
+
+
+def _agreement(words: Sequence[Mapping[str, str | None]]) -> dict[str, Json]:
+    """By pair of teachers, the share of equal answers among the examples that both answered readably."""
+    names = list(words[0]) if words else []
+    table: dict[str, Json] = {}
+    for name in names:
+        shares: dict[str, Json] = {}
+        for other in names:
+            both = [
+                (row[name], row[other]) for row in words if row[name] is not None and row[other] is not None
+            ]
+            shares[other] = sum(one == two for one, two in both) / len(both) if both else None
+        table[name] = shares
+    return table
+
+
+def _success(examples: Sequence[Example], found: Annotated) -> list[float | None]:
+    """As the route `similarity` counts it: 1 for a kept and sound rationale; None: no reply."""
+    good = {item.example_id for item in found.annotations if not UNSOUND & set(item.faults)}
+    there = {item.example_id for item in (*found.annotations, *found.dropped)}
+    return [float(example.id in good) if example.id in there else None for example in examples]
+
+
+def _judge(config: Experiment, trials: Sequence[Trial], tried: Sequence[Tried]) -> str:
+    """Say who would judge: who is named, else the one most often right; empty: nobody reads prompts."""
+    able = {
+        trial.name: one.right.share if one.right else 0.0
+        for trial, one in zip(trials, tried, strict=True)
+        if trial.asker.teacher.abilities.reads_prompt
+    }
+    return route_of(config)[1].judge or max(able, key=able.__getitem__, default="")
