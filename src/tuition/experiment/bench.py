@@ -28,7 +28,7 @@ from tuition.experiment.estimates import estimates_of
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.learn.targets import question_text
 from tuition.experiment.ready import Ready, make_ready
-from tuition.recipes import RECIPES
+from tuition.experiment.recipe import RECIPES
 from tuition.selection import SelectionConfig, choose
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import TASKS

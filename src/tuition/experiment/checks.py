@@ -13,8 +13,8 @@ from tuition.core.records import Example, Json
 from tuition.core.splits import Splits
 from tuition.evaluation.accuracy import accuracy
 from tuition.experiment.config import Experiment, rationale_form
+from tuition.experiment.recipe import RECIPES
 from tuition.playground import BASE_FOLDER
-from tuition.recipes import RECIPES
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks.blind import blind_answers
 from tuition.tasks.kinds import MultipleChoice

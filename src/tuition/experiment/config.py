@@ -21,9 +21,8 @@ from tuition.core.errors import near_name, some_of
 from tuition.core.protocols import Task
 from tuition.core.run import held_config
 from tuition.experiment.presets import with_preset
-from tuition.experiment.recipe import RationaleAs
+from tuition.experiment.recipe import RECIPES, RationaleAs
 from tuition.experiment.versions import CONFIG_VERSION, completed, kind_of
-from tuition.recipes import RECIPES
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task

@@ -16,8 +16,8 @@ from tuition.core.splits import SealedTest, Splits
 from tuition.experiment.checks import check_abilities, check_examination
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.learn.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
+from tuition.experiment.recipe import RECIPES
 from tuition.playground import BASE_FOLDER
-from tuition.recipes import RECIPES
 from tuition.tasks.check import Finding, check_labels, check_splits, finding
 from tuition.tasks.sources import source_types
 

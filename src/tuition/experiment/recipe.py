@@ -1,17 +1,20 @@
-"""What others need to know of a recipe: declared beside it, in its own file. Knows no recipe."""
+"""What others need to know of a recipe, declared in its own file; and the list of all, loaded by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, Literal
 
 from tuition.annotation.routing import Route, RoutingConfig
+from tuition.core.errors import ConfigError
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits
 
-__all__ = ["RationaleAs", "Recipe", "Variant"]
+__all__ = ["RECIPES", "RationaleAs", "Recipe", "Variant"]
 
 RationaleAs = Literal["task", "chain", "both"]
 """What the student learns to do with a rationale."""
@@ -74,3 +77,31 @@ class Recipe:
     """Whether its student is to be trained; a row says so where one was not."""
     best_of: str = ""
     """Of several of its rows the best on validation is marked so, such as `single teacher`."""
+
+
+_OWN = ("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "elad", "ask_teacher")
+"""Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
+
+
+class _Recipes(Mapping[str, Recipe]):
+    """Every recipe by name, loaded when it is asked for: this floor lies below the recipes."""
+
+    def __getitem__(self, name: str) -> Recipe:
+        if name in _OWN:
+            return importlib.import_module(f"tuition.recipes.{name}").RECIPE
+        found = metadata.entry_points(group="tuition.recipes")[name].load()
+        if not isinstance(found, Recipe):
+            raise ConfigError(
+                f"entry point {name!r} of tuition.recipes is of type {type(found).__name__!r}, expected a "
+                "tuition.recipes.Recipe; mend or remove the package that has it."
+            )
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*_OWN, *sorted(metadata.entry_points(group="tuition.recipes").names)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+RECIPES: Mapping[str, Recipe] = _Recipes()

@@ -11,7 +11,7 @@ from typing import Any
 
 from tuition.core.config import complete
 from tuition.core.errors import ConfigError, near_name
-from tuition.recipes import RECIPES
+from tuition.experiment.recipe import RECIPES
 from tuition.tasks.sources import source_types
 
 __all__ = ["CHANGED", "CONFIG_VERSION", "completed", "kind_of"]
