@@ -4,9 +4,9 @@ import pytest
 from tiny import lines, rows, teachers
 from tiny_rounds import active, closed, course_of
 
+from tuition.experiment.rounds.allowance import Used
 from tuition.experiment.rounds.config import Allowance
 from tuition.experiment.rounds.course import Course
-from tuition.experiment.rounds.purse import Used
 from tuition.operate.execute import execute
 
 PLANTED = "Quxolotl"

@@ -9,8 +9,8 @@ from tuition.annotation.revise import check_annotator
 from tuition.core.errors import ConfigError, near_name, some_of
 from tuition.core.protocols import Teacher
 from tuition.experiment.checks import check_terms
+from tuition.experiment.rounds.allowance import PROBE
 from tuition.experiment.rounds.config import Elad
-from tuition.experiment.rounds.purse import PROBE
 from tuition.experiment.teach.panel import Panel, assemble, is_greedy, price_rank
 from tuition.selection import needs_of
 

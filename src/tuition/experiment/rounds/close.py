@@ -13,11 +13,11 @@ from tuition.experiment.bench import finish, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.evaluate import examine, hits_on_valid, student_answers
 from tuition.experiment.learn.distil import answer_prefix
+from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.course import Course
 from tuition.experiment.rounds.doubt.calibrate import calibrate
 from tuition.experiment.rounds.doubt.rank import Ranked
-from tuition.experiment.rounds.purse import PROBE, Used
 
 __all__ = ["close_round", "examine_last", "stop_if_certain"]
 

@@ -16,9 +16,9 @@ from tuition.annotation import Account
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import read_own_rows, read_rows
 from tuition.experiment.bench import Bench
+from tuition.experiment.rounds.allowance import Used, affordable
 from tuition.experiment.rounds.check import open_panel
 from tuition.experiment.rounds.config import Allowance, Elad
-from tuition.experiment.rounds.purse import Used, affordable
 from tuition.experiment.teach.panel import Panel
 
 __all__ = ["Course"]

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuition.core.store import Spend
+from tuition.experiment.rounds.allowance import PROBE, Used, affordable
 from tuition.experiment.rounds.config import Allowance
-from tuition.experiment.rounds.purse import PROBE, Used, affordable
 
 
 def asked_for(costs, *limits):
