@@ -11,7 +11,7 @@ from tuition.core.run import Run
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import dump
 from tuition.experiment.rounds.course import Course
-from tuition.experiment.rounds.doubt.rank import Ranked
+from tuition.experiment.rounds.uncertainty.rank import Ranked
 
 SMALL = {
     "recipe": "elad",

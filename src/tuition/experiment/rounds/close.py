@@ -16,8 +16,8 @@ from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.course import Course
-from tuition.experiment.rounds.doubt.calibrate import calibrate
-from tuition.experiment.rounds.doubt.rank import Ranked
+from tuition.experiment.rounds.uncertainty.calibrate import calibrate
+from tuition.experiment.rounds.uncertainty.rank import Ranked
 
 __all__ = ["close_round", "examine_last", "stop_if_certain"]
 

@@ -14,7 +14,7 @@ from tuition.experiment.bench import train_student, untrained_student
 from tuition.experiment.learn.targets import answer_targets_of, chain_targets
 from tuition.experiment.rounds.ask import Taught
 from tuition.experiment.rounds.course import Course
-from tuition.experiment.rounds.doubt.rank import Ranked
+from tuition.experiment.rounds.uncertainty.rank import Ranked
 
 __all__ = ["rehearsed", "student_of", "train_round"]
 

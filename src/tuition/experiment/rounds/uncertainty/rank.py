@@ -14,7 +14,7 @@ from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.learn.targets import questions
 from tuition.experiment.rounds.ask import Asking
 from tuition.experiment.rounds.course import Course
-from tuition.experiment.rounds.doubt.evidence import evidence_of
+from tuition.experiment.rounds.uncertainty.evidence import evidence_of
 from tuition.selection import SelectionConfig, candidates_of, needs_of, rank, scores_of
 
 __all__ = ["Ranked", "drafter", "explained", "rank_pool"]

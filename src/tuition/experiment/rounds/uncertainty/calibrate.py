@@ -11,7 +11,7 @@ from tuition.core.records import Evidence, EvidenceKind, Example, Grade, Json, P
 from tuition.core.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.rounds.course import Course
-from tuition.experiment.rounds.doubt.rank import explained
+from tuition.experiment.rounds.uncertainty.rank import explained
 from tuition.selection import STRATEGIES, SelectionConfig, needs_of, scores_of
 from tuition.tasks.sources import source_types
 

@@ -7,8 +7,8 @@ from tuition.core.records import Annotation, Evidence, Example
 from tuition.experiment.checks import make_student
 from tuition.experiment.learn.targets import RATIONALE_PREFIX, chain_targets
 from tuition.experiment.rounds.config import ExplanationConfig
-from tuition.experiment.rounds.doubt import evidence
-from tuition.experiment.rounds.doubt.evidence import evidence_of, step_logprobs, votes_of
+from tuition.experiment.rounds.uncertainty import evidence
+from tuition.experiment.rounds.uncertainty.evidence import evidence_of, step_logprobs, votes_of
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
 
