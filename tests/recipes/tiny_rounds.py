@@ -10,7 +10,7 @@ from tuition.core.records import Annotation, Prediction
 from tuition.core.run import Run
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import dump
-from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import Ranked
 
 SMALL = {
@@ -37,7 +37,7 @@ def course_of(config):
     run = Run(Path(config.out), config_text=dump(config))
     try:
         with open_bench(config, run) as bench:
-            yield Course(bench, config)
+            yield ActiveRun(bench, config)
     finally:
         run.close()
 
@@ -82,7 +82,7 @@ def chains(ids, text="Add one. So it is right."):
     )
 
 
-def written(course, annotations, **more):
+def written(state, annotations, **more):
     """Write a round's annotations as asking does, and close it."""
-    course.write_rows("annotations.jsonl", [{**item.to_json(), "is_used": True} for item in annotations])
-    course.close(closed(course.number, gone=[item.example_id for item in annotations], **more))
+    state.write_rows("annotations.jsonl", [{**item.to_json(), "is_used": True} for item in annotations])
+    state.close(closed(state.number, gone=[item.example_id for item in annotations], **more))

@@ -17,8 +17,8 @@ from tuition.experiment.rounds.ask import ask_round, asking_of
 from tuition.experiment.rounds.check import notes_of
 from tuition.experiment.rounds.close import close_round, examine_last, stop_if_certain
 from tuition.experiment.rounds.config import Allowance, Elad
-from tuition.experiment.rounds.course import Course
 from tuition.experiment.rounds.learn import student_of, train_round
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import drafter, rank_pool
 from tuition.selection import SelectionConfig
 
@@ -40,26 +40,26 @@ def elad(config: Elad, run: Run) -> dict[str, Json]:
     confidence.
     """
     with open_bench(config, run) as bench:
-        course = Course(bench, config)
-        student = student_of(course)
-        while course.stop is None:
+        state = ActiveRun(bench, config)
+        student = student_of(state)
+        while state.stop is None:
             # 1. and 2. The student answers the pool with explanations; their uncertainty ranks it.
-            asking = asking_of(course)
-            ranked = rank_pool(course, student, asking)
-            if stop_if_certain(course, ranked):
+            asking = asking_of(state)
+            ranked = rank_pool(state, student, asking)
+            if stop_if_certain(state, ranked):
                 break
 
             # 3. Teachers annotate the first of them, or mend what the student wrote, within the allowance.
-            taught = ask_round(course, asking, ranked.order, draft=drafter(course, student, ranked))
+            taught = ask_round(state, asking, ranked.order, draft=drafter(state, student, ranked))
 
             # 4. The student learns from everything annotated so far.
-            student = train_round(course, taught, ranked=ranked)
+            student = train_round(state, taught, ranked=ranked)
 
             # 5. Validation; then stop, or go on.
-            close_round(course, student, ranked=ranked, taught=taught, asking=asking)
+            close_round(state, student, ranked=ranked, taught=taught, asking=asking)
 
         # The test split opens here, once.
-        return examine_last(course, student)
+        return examine_last(state, student)
 
 
 def _ablations(config: Elad) -> list[Variant]:

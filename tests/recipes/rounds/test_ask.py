@@ -18,8 +18,8 @@ def no_draft(examples):
     raise AssertionError("a blind annotator wants no explanation")
 
 
-def asked(course, *, draft=no_draft, order=None):
-    return ask_round(course, asking_of(course), order or list(course.pool.values()), draft=draft)
+def asked(state, *, draft=no_draft, order=None):
+    return ask_round(state, asking_of(state), order or list(state.pool.values()), draft=draft)
 
 
 def of_teacher(store, name):
@@ -36,10 +36,10 @@ def parts_of(folder):
 
 def test_money_buys_the_best_scored_part_and_is_met_to_within_one_example(tmp_path):
     config = active(tmp_path, rounds={"cold": {"usd": 0.0006}, "each": {"items": 4}})
-    with course_of(config) as course:
-        order = list(reversed(course.pool.values()))
-        taught = asked(course, order=order)
-        used = course.used(taught.asked)
+    with course_of(config) as state:
+        order = list(reversed(state.pool.values()))
+        taught = asked(state, order=order)
+        used = state.used(taught.asked)
     assert 4 <= taught.asked < 12
     assert parts_of(tmp_path)[0] == 4
     assert sum(parts_of(tmp_path)) == taught.asked == used.items
@@ -52,24 +52,24 @@ def test_money_buys_the_best_scored_part_and_is_met_to_within_one_example(tmp_pa
 
 def test_a_round_that_was_asked_is_read_back(tmp_path):
     config = active(tmp_path, rounds={"cold": {"usd": 0.0006}, "each": {"items": 4}})
-    with course_of(config) as course:
-        first = asked(course)
+    with course_of(config) as state:
+        first = asked(state)
     made = attempts(tmp_path / "tuition.db")
-    with course_of(config) as course:
-        assert asked(course) == first
+    with course_of(config) as state:
+        assert asked(state) == first
     assert attempts(tmp_path / "tuition.db") == made
 
 
 def test_a_round_broken_off_while_asking_asks_the_same_parts_and_pays_nothing_twice(tmp_path):
     config = active(tmp_path, rounds={"cold": {"usd": 0.0006}, "each": {"items": 4}})
-    with course_of(config) as course:
-        first = asked(course)
+    with course_of(config) as state:
+        first = asked(state)
     parts, made = parts_of(tmp_path), attempts(tmp_path / "tuition.db")
     assert len(parts) > 1
     shutil.rmtree(tmp_path / "run" / "rounds" / "00")
-    with course_of(config) as course:
-        assert course.parts() == parts
-        assert asked(course) == first
+    with course_of(config) as state:
+        assert state.parts() == parts
+        assert asked(state) == first
     assert parts_of(tmp_path) == parts
     assert attempts(tmp_path / "tuition.db") == made
 
@@ -77,11 +77,11 @@ def test_a_round_broken_off_while_asking_asks_the_same_parts_and_pays_nothing_tw
 def test_answers_of_an_earlier_run_count_as_if_they_were_bought(tmp_path):
     """The allowance is not for what is newly paid: whoever asks again asks about the same examples."""
     settings = {"rounds": {"cold": {"usd": 0.0006}, "each": {"items": 4}}}
-    with course_of(active(tmp_path, **settings)) as course:
-        first = asked(course)
+    with course_of(active(tmp_path, **settings)) as state:
+        first = asked(state)
     made = attempts(tmp_path / "tuition.db")
-    with course_of(active(tmp_path, out=str(tmp_path / "again"), **settings)) as course:
-        assert asked(course) == first
+    with course_of(active(tmp_path, out=str(tmp_path / "again"), **settings)) as state:
+        assert asked(state) == first
     assert attempts(tmp_path / "tuition.db") == made
 
 
@@ -91,9 +91,9 @@ def test_answers_of_an_earlier_run_count_as_if_they_were_bought(tmp_path):
 def test_the_budget_ends_behind_the_best_scored(tmp_path):
     alone = teachers("ada", concurrency=1)
     config = active(tmp_path, teacher=alone, budget={"calls": 3}, rounds=WARM)
-    with course_of(config) as course:
-        order = list(reversed(course.pool.values()))
-        taught = asked(course, order=order)
+    with course_of(config) as state:
+        order = list(reversed(state.pool.values()))
+        taught = asked(state, order=order)
     assert taught.is_spent
     first = [example.id for example in order[:3]]
     assert [item.example_id for item in taught.kept] == first
@@ -110,11 +110,11 @@ def test_a_refusal_never_comes_back_and_a_failed_call_does(tmp_path):
         "model": " ".join(f"{kind}/{id_}" for id_, kind in kinds.items()),
     }
     config = active(tmp_path, teacher=[odd], rounds=WARM, annotation={"max_attempts": 1})
-    with course_of(config) as course:
-        assert kinds.keys() < course.pool.keys()
-        taught = asked(course)
-        course.close(closed(0, gone=list(taught.gone)))
-        assert {example.id for example in course.left} == {"coins-000001", "coins-000002"}
+    with course_of(config) as state:
+        assert kinds.keys() < state.pool.keys()
+        taught = asked(state)
+        state.close(closed(0, gone=list(taught.gone)))
+        assert {example.id for example in state.left} == {"coins-000001", "coins-000002"}
     assert taught.asked == 12
     assert len(taught.kept) == 9
     assert taught.failures == {"odd: refused": 1, "odd: server": 1, "odd: timeout": 1}
@@ -128,19 +128,19 @@ CHEAP_FIRST = {"escalate": True, "check": "student"}
 
 def test_the_dear_teacher_is_asked_where_the_student_disagrees_with_the_cheap_one(tmp_path):
     config = active(tmp_path, teacher=teachers("chen", "dara"), rounds=WARM, allocation=CHEAP_FIRST)
-    with course_of(config) as course:
-        ids = list(course.pool)
+    with course_of(config) as state:
+        ids = list(state.pool)
         # First look at what dara says, with a student that knows nothing; then repeat half of it.
-        silent = asked(course, draft=lambda examples: drafts_of(dict.fromkeys(ids, "nobody knows")))
+        silent = asked(state, draft=lambda examples: drafts_of(dict.fromkeys(ids, "nobody knows")))
         assert silent.endings == {"last": 12}
         said = {item.example_id: item.answer for item in silent.dropped if item.teacher == "dara"}
         assert len(said) == 12
     agreeing = dict(list(said.items())[:6])
     store = tmp_path / "second.db"
     config = config.model_copy(update={"out": str(tmp_path / "second"), "store": str(store)})
-    with course_of(config) as course:
+    with course_of(config) as state:
         answers = {**dict.fromkeys(ids, "nobody knows"), **agreeing}
-        taught = asked(course, draft=lambda examples: drafts_of(answers))
+        taught = asked(state, draft=lambda examples: drafts_of(answers))
     assert taught.endings == {"held": 6, "last": 6}
     assert {item.example_id for item in taught.kept if item.teacher == "dara"} == set(agreeing)
     assert {item.example_id for item in taught.kept if item.teacher == "chen"} == set(ids) - set(agreeing)
@@ -158,9 +158,9 @@ def test_the_dear_teacher_is_asked_where_the_student_disagrees_with_the_cheap_on
 def test_each_check_lets_some_replies_of_the_cheap_teacher_stand(check, tmp_path):
     allocation = {"escalate": True, "check": check}
     config = active(tmp_path, teacher=teachers("dara", "bela", "chen"), rounds=WARM, allocation=allocation)
-    with course_of(config) as course:
-        right = {example.id: example.answer for example in course.bench.splits.train}
-        taught = asked(course, draft=lambda examples: drafts_of(right))
+    with course_of(config) as state:
+        right = {example.id: example.answer for example in state.bench.splits.train}
+        taught = asked(state, draft=lambda examples: drafts_of(right))
     assert sum(taught.endings.values()) == len(taught.kept) == 12
     assert taught.endings["held"] >= 6
     assert set(taught.endings) <= {"held", "last"}
@@ -178,10 +178,10 @@ def test_each_check_lets_some_replies_of_the_cheap_teacher_stand(check, tmp_path
 def test_a_check_by_another_teacher_wants_one(tmp_path):
     allocation = {"allocation": "cheapest", "check": "verify"}
     with (
-        course_of(active(tmp_path, teacher=teachers("dara"), rounds=WARM, allocation=allocation)) as course,
+        course_of(active(tmp_path, teacher=teachers("dara"), rounds=WARM, allocation=allocation)) as state,
         pytest.raises(ConfigError, match="wants a second teacher beside 'dara'; add a"),
     ):
-        asked(course)
+        asked(state)
     assert attempts(tmp_path / "tuition.db") == 0
 
 
@@ -197,9 +197,9 @@ def test_the_history_of_teachers_grows_from_round_to_round(allocation, tmp_path)
         teacher=teachers("dara", "bela"),
     )
     finished = execute(config)
-    with course_of(config) as course:
-        looks = [look for row in course.rounds for look in row["looks"]]
-        history = asking_of(course).history
+    with course_of(config) as state:
+        looks = [look for row in state.rounds for look in row["looks"]]
+        history = asking_of(state).history
     assert len(looks) == 12
     assert sum(tally.looked for tally in history.tallies) == 12
     assert {tally.teacher for tally in history.tallies} == {"dara", "bela"}
@@ -211,11 +211,11 @@ def test_the_history_of_teachers_grows_from_round_to_round(allocation, tmp_path)
 
 
 def test_one_teacher_is_asked_about_everything_unless_told_otherwise(tmp_path):
-    with course_of(active(tmp_path, rounds=WARM)) as course:
-        assert {item.teacher for item in asked(course).kept} == {"ada"}
+    with course_of(active(tmp_path, rounds=WARM)) as state:
+        assert {item.teacher for item in asked(state).kept} == {"ada"}
     chosen = active(tmp_path, rounds=WARM, allocation={"teacher": "bela"}, out=str(tmp_path / "other"))
-    with course_of(chosen) as course:
-        assert {item.teacher for item in asked(course).kept} == {"bela"}
+    with course_of(chosen) as state:
+        assert {item.teacher for item in asked(state).kept} == {"bela"}
 
 
 # --- figures ---
@@ -239,9 +239,9 @@ def test_how_often_the_first_step_is_wrong():
 
 def test_mending_a_draft_keeps_it_as_the_parent(tmp_path):
     config = active(tmp_path, annotator="clear", rounds=WARM, teacher=teachers("chen"))
-    with course_of(config) as course:
-        drafts = drafts_of({example.id: "nobody knows" for example in course.pool.values()})
-        taught = asked(course, draft=lambda examples: {e.id: drafts[e.id] for e in examples})
+    with course_of(config) as state:
+        drafts = drafts_of({example.id: "nobody knows" for example in state.pool.values()})
+        taught = asked(state, draft=lambda examples: {e.id: drafts[e.id] for e in examples})
     assert {item.parent for item in taught.kept} == {draft.id for draft in drafts.values()}
     assert taught.revision.first_step_share is not None
 
@@ -267,7 +267,7 @@ def test_replies_that_saw_the_labels_are_refused_where_no_label_may_be_seen(tmp_
     reply = {"text": "Heads it is.", "answer": "yes"}
     (tmp_path / "old.jsonl").write_text(json.dumps({"id": "coins-000000", "rationales": {"old": reply}}))
     with (
-        course_of(active(tmp_path, teacher=[ada, recorded])) as course,
+        course_of(active(tmp_path, teacher=[ada, recorded])) as state,
         pytest.raises(ConfigError, match="'old' were recorded with the pool's labels in view"),
     ):
-        asked(course)
+        asked(state)

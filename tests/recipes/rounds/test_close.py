@@ -16,19 +16,19 @@ NONE_RIGHT = [0] * 6
 """Of a student that answers none of the six validation questions, as one of two steps does."""
 
 
-def end(course, taught=None, ranked=UNSEEN):
+def end(state, taught=None, ranked=UNSEEN):
     """Close the round that is due with an untrained student; give its row."""
     if taught is None:
-        taught = Taught(asked=4, gone=tuple(example.id for example in course.left[:4]))
-    close_round(course, student_of_start(course), ranked=ranked, taught=taught, asking=asking_of(course))
-    assert course.rounds[-1]["hits"] == NONE_RIGHT
-    return course.rounds[-1]
+        taught = Taught(asked=4, gone=tuple(example.id for example in state.left[:4]))
+    close_round(state, student_of_start(state), ranked=ranked, taught=taught, asking=asking_of(state))
+    assert state.rounds[-1]["hits"] == NONE_RIGHT
+    return state.rounds[-1]
 
 
-def student_of_start(course):
+def student_of_start(state):
     from tuition.experiment.bench import untrained_student
 
-    return untrained_student(course.bench)
+    return untrained_student(state.bench)
 
 
 def mended(first_wrong, i):
@@ -47,46 +47,46 @@ def mended(first_wrong, i):
 
 
 def test_it_goes_on_where_nothing_ends_it(tmp_path):
-    with course_of(active(tmp_path)) as course:
-        row = end(course)
+    with course_of(active(tmp_path)) as state:
+        row = end(state)
         assert row["stop"] is None
-        assert course.stop is None
+        assert state.stop is None
         assert (row["round"], row["asked"], row["n"], row["valid_accuracy"]) == (0, 4, 6, 0.0)
 
 
 def test_the_number_of_rounds_ends_it(tmp_path):
-    with course_of(active(tmp_path)) as course:
-        course.close(closed(0, hits=NONE_RIGHT))
-        row = end(course)
+    with course_of(active(tmp_path)) as state:
+        state.close(closed(0, hits=NONE_RIGHT))
+        row = end(state)
     assert row["stop"]["by"] == "rounds"
     assert [finding["rule"] for finding in row["stop"]["findings"]] == ["plateau"]
 
 
 def test_the_allowance_of_all_rounds_ends_it(tmp_path):
     rounds = {"most": 9, "each": {"items": 4}, "total": {"items": 8}}
-    with course_of(active(tmp_path, rounds=rounds)) as course:
-        assert end(course)["stop"] is None
-        assert end(course)["stop"]["by"] == "allowance"
+    with course_of(active(tmp_path, rounds=rounds)) as state:
+        assert end(state)["stop"] is None
+        assert end(state)["stop"]["by"] == "allowance"
 
 
 def test_a_round_that_could_ask_nobody_ends_it(tmp_path):
-    with course_of(active(tmp_path, rounds={"most": 9, "each": {"items": 4}})) as course:
-        course.close(closed(0, hits=NONE_RIGHT))
-        assert end(course, Taught())["stop"]["by"] == "allowance"
+    with course_of(active(tmp_path, rounds={"most": 9, "each": {"items": 4}})) as state:
+        state.close(closed(0, hits=NONE_RIGHT))
+        assert end(state, Taught())["stop"]["by"] == "allowance"
 
 
 def test_an_empty_pool_ends_it(tmp_path):
-    with course_of(active(tmp_path, rounds={"most": 9, "each": {"items": 12}})) as course:
-        ids = list(course.pool)
-        course.close(closed(0, gone=ids[:6], hits=NONE_RIGHT))
+    with course_of(active(tmp_path, rounds={"most": 9, "each": {"items": 12}})) as state:
+        ids = list(state.pool)
+        state.close(closed(0, gone=ids[:6], hits=NONE_RIGHT))
         # One whose call failed may be asked about again.
-        assert end(course, Taught(asked=6, gone=tuple(ids[6:11])))["stop"] is None
-        assert end(course, Taught(asked=1, gone=tuple(ids[11:])))["stop"]["by"] == "pool"
+        assert end(state, Taught(asked=6, gone=tuple(ids[6:11])))["stop"] is None
+        assert end(state, Taught(asked=1, gone=tuple(ids[11:])))["stop"]["by"] == "pool"
 
 
 def test_the_end_of_the_budget_comes_before_all_else(tmp_path):
-    with course_of(active(tmp_path, rounds={"most": 1, "each": {"items": 4}})) as course:
-        row = end(course, Taught(asked=4, gone=tuple(course.pool), is_spent=True))
+    with course_of(active(tmp_path, rounds={"most": 1, "each": {"items": 4}})) as state:
+        row = end(state, Taught(asked=4, gone=tuple(state.pool), is_spent=True))
     assert row["stop"]["by"] == "budget"
     assert [finding["rule"] for finding in row["stop"]["findings"]] == ["plateau"]
 
@@ -95,10 +95,10 @@ def test_the_end_of_the_budget_comes_before_all_else(tmp_path):
 def test_a_plateau_with_its_numbers(points, by, tmp_path):
     # No item changed of 6: half an item in each of four cells, 1.6449·sqrt(1) / 8 = 20.56 points.
     rounds = {"most": 9, "each": {"items": 2}, "stop": {"plateau_points": points}}
-    with course_of(active(tmp_path, rounds=rounds)) as course:
-        course.close(closed(0, hits=NONE_RIGHT))
-        course.close(closed(1, hits=NONE_RIGHT))
-        stop = end(course)["stop"]
+    with course_of(active(tmp_path, rounds=rounds)) as state:
+        state.close(closed(0, hits=NONE_RIGHT))
+        state.close(closed(1, hits=NONE_RIGHT))
+        stop = end(state)["stop"]
     if by is None:
         assert stop is None
         return
@@ -111,10 +111,10 @@ def test_a_plateau_with_its_numbers(points, by, tmp_path):
 
 def test_a_loss_since_an_earlier_round_is_paired_by_item(tmp_path):
     rounds = {"most": 9, "each": {"items": 2}, "stop": {"plateau_points": 21.0}}
-    with course_of(active(tmp_path, rounds=rounds)) as course:
-        course.close(closed(0, hits=[1, 1, 0, 0, 0, 0]))
-        course.close(closed(1, hits=[0, 1, 1, 1, 1, 1]))
-        [finding] = end(course)["stop"]["findings"]
+    with course_of(active(tmp_path, rounds=rounds)) as state:
+        state.close(closed(0, hits=[1, 1, 0, 0, 0, 0]))
+        state.close(closed(1, hits=[0, 1, 1, 1, 1, 1]))
+        [finding] = end(state)["stop"]["findings"]
     assert finding["numbers"]["lost"] == 2
     assert finding["numbers"]["gain_points"] == pytest.approx(-100 / 3)
 
@@ -122,18 +122,18 @@ def test_a_loss_since_an_earlier_round_is_paired_by_item(tmp_path):
 def test_certainty_ends_it_before_anybody_is_asked(tmp_path):
     rounds = {"each": {"items": 4}, "stop": {"certain_below": 0.2, "least_rounds": 1}}
     low, high = (dataclasses.replace(UNSEEN, highest=score) for score in (0.1, 0.2))
-    with course_of(active(tmp_path, rounds=rounds)) as course:
-        assert not stop_if_certain(course, low)
-        course.close(closed(0, hits=NONE_RIGHT))
-        assert not stop_if_certain(course, high)
-        assert not stop_if_certain(course, UNSEEN)
-        assert course.stop is None
-        assert stop_if_certain(course, low)
-        assert course.stop["by"] == "certain"
-        assert course.stop["findings"][0]["numbers"] == {"largest_score": 0.1}
-    with course_of(active(tmp_path, rounds={"each": {"items": 4}}, out=str(tmp_path / "other"))) as course:
-        course.close(closed(0))
-        assert not stop_if_certain(course, low)
+    with course_of(active(tmp_path, rounds=rounds)) as state:
+        assert not stop_if_certain(state, low)
+        state.close(closed(0, hits=NONE_RIGHT))
+        assert not stop_if_certain(state, high)
+        assert not stop_if_certain(state, UNSEEN)
+        assert state.stop is None
+        assert stop_if_certain(state, low)
+        assert state.stop["by"] == "certain"
+        assert state.stop["findings"][0]["numbers"] == {"largest_score": 0.1}
+    with course_of(active(tmp_path, rounds={"each": {"items": 4}}, out=str(tmp_path / "other"))) as state:
+        state.close(closed(0))
+        assert not stop_if_certain(state, low)
 
 
 def test_a_certain_run_says_so_and_asks_nothing_more(tmp_path):
@@ -169,14 +169,14 @@ def test_mending_is_given_up_where_the_first_step_is_wrong_too_often(
 ):
     rounds = {"most": 9, "each": {"items": 4}, "blind_above": blind_above}
     config = active(tmp_path, annotator="clear", rounds=rounds)
-    with course_of(config) as course:
-        assert asking_of(course).by == "chain"
-        course.close(closed(0, hits=NONE_RIGHT))
-        assert asking_of(course).by == "clear"
-        row = end(course, Taught(asked=4, kept=tuple(mended(k, i) for i, k in enumerate(first_wrong))))
+    with course_of(config) as state:
+        assert asking_of(state).by == "chain"
+        state.close(closed(0, hits=NONE_RIGHT))
+        assert asking_of(state).by == "clear"
+        row = end(state, Taught(asked=4, kept=tuple(mended(k, i) for i, k in enumerate(first_wrong))))
         assert row["switched_to_blind"] is switches
-        assert asking_of(course).by == ("chain" if switches else "clear")
-        assert asking_of(course).revises is not switches
+        assert asking_of(state).by == ("chain" if switches else "clear")
+        assert asking_of(state).revises is not switches
     events = [row for row in lines(tmp_path / "run" / "events.jsonl") if row["event"] == "switched_to_blind"]
     assert [(row["round"], row["first_step_wrong"]) for row in events] == ([(1, 0.75)] if switches else [])
 
@@ -205,13 +205,13 @@ def test_a_run_of_a_student_without_steps_goes_on_blind(tmp_path):
 )
 def test_the_run_ends_with_the_last_student_or_the_best(keep, hits, kept, tmp_path):
     rounds = {"keep": keep, "each": {"items": 4}}
-    with course_of(active(tmp_path, rounds=rounds)) as course:
-        ids = list(course.pool)
+    with course_of(active(tmp_path, rounds=rounds)) as state:
+        ids = list(state.pool)
         for number, part in enumerate((ids[:4], ids[4:8])):
-            train_round(course, Taught(kept=chains(part)), ranked=UNSEEN)
-            written(course, chains(part), hits=hits[number])
-        course.stop = {"by": "rounds", "findings": []}
-        metrics = examine_last(course, student_of(course))
+            train_round(state, Taught(kept=chains(part)), ranked=UNSEEN)
+            written(state, chains(part), hits=hits[number])
+        state.stop = {"by": "rounds", "findings": []}
+        metrics = examine_last(state, student_of(state))
     assert metrics["kept_round"] == kept
     assert metrics["stop"] == {"by": "rounds", "findings": []}
     run = tmp_path / "run"

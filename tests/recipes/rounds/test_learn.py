@@ -40,49 +40,49 @@ def mean_weight(folder):
 @pytest.mark.parametrize(("begin", "expected"), [("start", 0.0), ("last", 0.5)])
 def test_a_round_begins_with_the_first_student_or_the_last_rounds(begin, expected, tmp_path):
     rounds = {"begin": begin, "each": {"items": 4}}
-    with course_of(active(tmp_path, rounds=rounds, training=STILL)) as course:
-        ids = list(course.pool)
+    with course_of(active(tmp_path, rounds=rounds, training=STILL)) as state:
+        ids = list(state.pool)
         first = chains(ids[:4])
-        train_round(course, Taught(kept=first), ranked=UNSEEN)
-        written(course, first)
-        shifted(course.bench.run.path / course.place_of(0) / "student", 0.5)
-        train_round(course, Taught(kept=chains(ids[4:8])), ranked=UNSEEN)
-        assert mean_weight(course.folder / "student") == pytest.approx(expected, abs=0.05)
+        train_round(state, Taught(kept=first), ranked=UNSEEN)
+        written(state, first)
+        shifted(state.bench.run.path / state.place_of(0) / "student", 0.5)
+        train_round(state, Taught(kept=chains(ids[4:8])), ranked=UNSEEN)
+        assert mean_weight(state.folder / "student") == pytest.approx(expected, abs=0.05)
     assert trained(tmp_path) == [4, 8]
 
 
 @pytest.mark.parametrize(("replay", "expected"), [(1.0, 12), (0.5, 8), (0.0, 4)])
 def test_a_share_of_the_earlier_annotations_is_replayed(replay, expected, tmp_path):
     rounds = {"begin": "last", "replay": replay, "each": {"items": 4}}
-    with course_of(active(tmp_path, rounds=rounds)) as course:
-        ids = list(course.pool)
+    with course_of(active(tmp_path, rounds=rounds)) as state:
+        ids = list(state.pool)
         first = chains(ids[:8])
-        train_round(course, Taught(kept=first), ranked=UNSEEN)
-        written(course, first)
-        train_round(course, Taught(kept=chains(ids[8:])), ranked=UNSEEN)
+        train_round(state, Taught(kept=first), ranked=UNSEEN)
+        written(state, first)
+        train_round(state, Taught(kept=chains(ids[8:])), ranked=UNSEEN)
     assert trained(tmp_path) == [8, expected]
 
 
 def test_a_trained_round_is_not_trained_again(tmp_path):
     config = active(tmp_path)
-    with course_of(config) as course:
-        train_round(course, Taught(kept=chains(list(course.pool)[:4])), ranked=UNSEEN)
-        shifted(course.folder / "student", 0.5)
-    with course_of(config) as course:
-        train_round(course, Taught(kept=chains(list(course.pool)[:4])), ranked=UNSEEN)
-        assert mean_weight(course.folder / "student") == pytest.approx(0.5, abs=0.05)
+    with course_of(config) as state:
+        train_round(state, Taught(kept=chains(list(state.pool)[:4])), ranked=UNSEEN)
+        shifted(state.folder / "student", 0.5)
+    with course_of(config) as state:
+        train_round(state, Taught(kept=chains(list(state.pool)[:4])), ranked=UNSEEN)
+        assert mean_weight(state.folder / "student") == pytest.approx(0.5, abs=0.05)
     assert trained(tmp_path) == [4]
 
 
 def test_the_pool_is_answered_by_the_start_student_then_by_the_last_rounds(tmp_path):
     config = active(tmp_path, training=STILL)
-    with course_of(config) as course:
-        start = student_of(course)
-        first = chains(list(course.pool)[:4])
-        train_round(course, Taught(kept=first), ranked=UNSEEN)
-        written(course, first)
-        shifted(course.bench.run.path / course.place_of(0) / "student", 0.5)
-        last = student_of(course)
+    with course_of(config) as state:
+        start = student_of(state)
+        first = chains(list(state.pool)[:4])
+        train_round(state, Taught(kept=first), ranked=UNSEEN)
+        written(state, first)
+        shifted(state.bench.run.path / state.place_of(0) / "student", 0.5)
+        last = student_of(state)
     means = [one.model.get_input_embeddings().weight.detach().mean().item() for one in (start, last)]
     assert means == pytest.approx([0.0, 0.5], abs=0.05)
 
@@ -90,14 +90,14 @@ def test_the_pool_is_answered_by_the_start_student_then_by_the_last_rounds(tmp_p
 def test_nothing_to_learn_says_what_came_of_the_asking(tmp_path):
     taught = Taught(dropped=chains(["coins-000001"]), asked=5, unanswered=(unanswered("ada", "unpaid"),) * 4)
     with (
-        course_of(active(tmp_path)) as course,
+        course_of(active(tmp_path)) as state,
         pytest.raises(
             DataError,
             match=r"round 0 asked about 5 examples, and nothing is left to learn from \(1 replies were "
             r"dropped; 4 ada: unpaid\)\. rounds/00/annotations\.jsonl in the run folder",
         ),
     ):
-        train_round(course, taught, ranked=UNSEEN)
+        train_round(state, taught, ranked=UNSEEN)
     assert not (tmp_path / "run" / "rounds" / "00" / "student").exists()
 
 
@@ -147,13 +147,13 @@ def test_the_surest_explanations_are_rehearsed():
 
 def test_what_is_rehearsed_is_learnt_beside_what_was_annotated(tmp_path):
     rounds = {"rehearse": 0.5, "each": {"items": 4}}
-    with course_of(active(tmp_path, rounds=rounds)) as course:
-        ids = list(course.pool)
+    with course_of(active(tmp_path, rounds=rounds)) as state:
+        ids = list(state.pool)
         drafts = {id_: Prediction(example_id=id_, text="So. The answer is 7.", answer="7") for id_ in ids}
         evidence = {id_: Evidence(example_id=id_, entropies=(0.1,)) for id_ in ids}
         ranked = Ranked(order=(), drafts=drafts, evidence=evidence, highest=None, student_tokens=0)
         taught = Taught(kept=chains(ids[:4]), gone=tuple(ids[:4]))
-        train_round(course, taught, ranked=ranked)
+        train_round(state, taught, ranked=ranked)
     assert trained(tmp_path) == [6]
 
 
@@ -171,12 +171,12 @@ def test_a_student_explains_the_same_from_memory_and_from_its_folder(tmp_path):
     """Whoever goes on with a broken-off round shows teachers the same explanations, and buys none anew."""
     student = {"model": "base", "max_output_tokens": 48, "device": "cpu"}
     training = {"steps": 3, "batch_examples": 4, "optimizer": "muon", "precision": "bf16"}
-    with course_of(active(tmp_path, student=student, training=training)) as course:
-        first = chains(list(course.pool)[:4])
-        trained_now = train_round(course, Taught(kept=first), ranked=UNSEEN)
-        written(course, first)
-        read_back = student_of(course)
-        asked = questions(course.left, RATIONALE_PREFIX)
+    with course_of(active(tmp_path, student=student, training=training)) as state:
+        first = chains(list(state.pool)[:4])
+        trained_now = train_round(state, Taught(kept=first), ranked=UNSEEN)
+        written(state, first)
+        read_back = student_of(state)
+        asked = questions(state.left, RATIONALE_PREFIX)
     told = [
         [item.text for [item] in one.explain(asked, samples=1, temperature=0.0, max_tokens=32, seed=0)]
         for one in (trained_now, read_back)

@@ -13,8 +13,8 @@ from tuition.annotation.revise import BLIND, RevisionFigures, revise, revision_f
 from tuition.annotation.routing import History, Look, allocate, by_expected_price, cascade
 from tuition.core.budget import to_usd
 from tuition.core.records import Annotation, Example, Prediction
-from tuition.experiment.rounds.course import Course
 from tuition.experiment.rounds.second_opinion import second_opinions
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.teach.asking import annotation_row
 
 __all__ = ["Asking", "Taught", "ask_round", "asking_of"]
@@ -29,11 +29,11 @@ Drafter = Callable[[Sequence[Example]], Mapping[str, Prediction]]
 class Asking:
     """How a round asks."""
 
-    def __init__(self, course: Course, *, by: str) -> None:
+    def __init__(self, state: ActiveRun, *, by: str) -> None:
         """Take the teachers of the run, paid in the round that is due; `by` names the annotator."""
-        self.panel = course.panel.paid_by(course.account, train=tuple(course.pool.values()))
+        self.panel = state.panel.paid_by(state.account, train=tuple(state.pool.values()))
         self.by = by
-        self._course = course
+        self._state = state
 
     @property
     def revises(self) -> bool:
@@ -43,12 +43,12 @@ class Asking:
     @cached_property
     def history(self) -> History:
         """The verified replies of the rounds that are over."""
-        looks = (Look.from_json(row) for done in self._course.rounds for row in done["looks"])
+        looks = (Look.from_json(row) for done in self._state.rounds for row in done["looks"])
         return History().plus(looks)
 
     def costs_of(self, example: Example) -> Mapping[str, float]:
         """Guess what asking each teacher about an example costs; only the proportions matter."""
-        is_priced = self._course.config.allocation.is_checked
+        is_priced = self._state.config.allocation.is_checked
         writers = self.panel.writers
         return {name: self._price(example, asker) if is_priced else 0.0 for name, asker in writers.items()}
 
@@ -65,13 +65,13 @@ class Asking:
         return price
 
 
-def asking_of(course: Course) -> Asking:
+def asking_of(state: ActiveRun) -> Asking:
     """Say who is asked in the round that is due, and how, and refuse what could not be done."""
-    config = course.config
+    config = state.config
     by = config.annotator
-    if by not in BLIND and (course.is_cold or course.is_blind):
+    if by not in BLIND and (state.is_cold or state.is_blind):
         by = "chain"
-    return Asking(course, by=by)
+    return Asking(state, by=by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class Taught:
         )
 
 
-def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
+def ask_round(state: ActiveRun, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
     """Ask about the best-scored examples until the round's allowance, or all rounds', is used up.
 
     Source: after ELAD (arXiv 2402.13098), step 3 of its loop, under the annotation budget.
@@ -117,41 +117,41 @@ def ask_round(course: Course, asking: Asking, order: Sequence[Example], *, draft
     Differs: the allowance may be in items, calls, tokens or dollars; which teacher is asked is chosen item by
     item.
     """
-    before = _read_back(course)
+    before = _read_back(state)
     if before is not None:
         return before
-    begun, queue, taught = course.parts(), list(order), Taught()
-    start = course.used_before.items
+    begun, queue, taught = state.parts(), list(order), Taught()
+    start = state.used_before.items
     while queue and not taught.is_spent:
-        n = begun.pop(0) if begun else _size(course, start + taught.asked, len(queue))
+        n = begun.pop(0) if begun else _size(state, start + taught.asked, len(queue))
         if n == 0:
             break
         part, queue = queue[:n], queue[n:]
-        drafts = draft(part) if asking.revises or _is_checked_by_student(course) else {}
+        drafts = draft(part) if asking.revises or _is_checked_by_student(state) else {}
         history = asking.history.plus(taught.looks)
-        came = _ask_part(course, asking, part, drafts=drafts, history=history)
+        came = _ask_part(state, asking, part, drafts=drafts, history=history)
         taught = _together(taught, came, asked=n)
     if taught.gone:
         # Where nobody answered at all, the same parts are asked again when the run is gone on with.
-        _write_down(course, taught)
+        _write_down(state, taught)
     return taught
 
 
-def _is_checked_by_student(course: Course) -> bool:
-    allocation = course.config.allocation
-    return allocation.is_checked and allocation.check == "student" and not course.is_cold
+def _is_checked_by_student(state: ActiveRun) -> bool:
+    allocation = state.config.allocation
+    return allocation.is_checked and allocation.check == "student" and not state.is_cold
 
 
-def _size(course: Course, items: int, left: int) -> int:
-    n = course.next_part(course.used(items))
+def _size(state: ActiveRun, items: int, left: int) -> int:
+    n = state.next_part(state.used(items))
     n = left if n is None else min(n, left)
     if n:
-        course.bench.run.event("asks", round=course.number, n=n)
+        state.bench.run.event("asks", round=state.number, n=n)
     return n
 
 
 def _ask_part(
-    course: Course,
+    state: ActiveRun,
     asking: Asking,
     part: Sequence[Example],
     *,
@@ -160,15 +160,15 @@ def _ask_part(
 ) -> Taught:
     found: list[Annotated] = []
     holds: dict[tuple[str, str], bool | None] = {}
-    allocation, is_spent = course.config.allocation, False
+    allocation, is_spent = state.config.allocation, False
 
     def ask(items: Sequence[Example], name: str) -> dict[str, Annotation]:
         nonlocal is_spent
-        came = _annotate(course, asking, items, drafts=drafts, name=name)
+        came = _annotate(state, asking, items, drafts=drafts, name=name)
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
         if allocation.has_history or (allocation.escalate and name != names[-1]):
-            second = second_opinions(course.pool, asking.panel, given, drafts=drafts, check=allocation.check)
+            second = second_opinions(state.pool, asking.panel, given, drafts=drafts, check=allocation.check)
             holds.update({(name, id_): said for id_, said in second.holds.items()})
             is_spent = is_spent or second.is_spent
         return given
@@ -181,27 +181,27 @@ def _ask_part(
     if allocation.escalate:
         if allocation.order == "price":
             names = by_expected_price(asking.costs_of(part[0]))
-        names = list(allocation.in_turn(names, has_drafts=not course.is_cold))
+        names = list(allocation.in_turn(names, has_drafts=not state.is_cold))
         taken = cascade(part, names, ask=ask, check=check)
         kept = list(taken.results.values())
         endings.update(taken.endings.values())
     else:
         kept = []
-        for name, items in _allocated(course, asking, part, history=history).items():
+        for name, items in _allocated(state, asking, part, history=history).items():
             kept += ask(items, name).values()
     looks = _looks(part, holds)
     return _taught(part, found, kept=kept, looks=looks, endings=endings, is_spent=is_spent)
 
 
 def _allocated(
-    course: Course, asking: Asking, part: Sequence[Example], *, history: History
+    state: ActiveRun, asking: Asking, part: Sequence[Example], *, history: History
 ) -> dict[str, list[Example]]:
     chosen = allocate(
         part,
         history,
         [asking.costs_of(item) for item in part],
-        seed=course.config.seed,
-        config=course.config.allocation,
+        seed=state.config.seed,
+        config=state.config.allocation,
     )
     return {
         name: [item for item in part if chosen[item.id] == name]
@@ -211,7 +211,7 @@ def _allocated(
 
 
 def _annotate(
-    course: Course,
+    state: ActiveRun,
     asking: Asking,
     items: Sequence[Example],
     *,
@@ -221,11 +221,11 @@ def _annotate(
     blank = {item.id: Prediction(example_id=item.id, text="", answer=None) for item in items}
     return revise(
         [drafts.get(item.id, blank[item.id]) for item in items],
-        course.pool,
+        state.pool,
         by=asking.by,
         asker=asking.panel.writers[name],
         panel=asking.panel.everyone,
-        revision=course.config.revision,
+        revision=state.config.revision,
     )
 
 
@@ -277,12 +277,12 @@ def _together(first: Taught, second: Taught, *, asked: int) -> Taught:
     )
 
 
-def _write_down(course: Course, taught: Taught) -> None:
-    config = course.bench.config
+def _write_down(state: ActiveRun, taught: Taught) -> None:
+    config = state.bench.config
     rows = [annotation_row(config, item, is_used=True) for item in taught.kept]
     rows += [annotation_row(config, item, is_used=False) for item in taught.dropped]
-    course.write_rows("annotations.jsonl", rows)
-    course.write_json(
+    state.write_rows("annotations.jsonl", rows)
+    state.write_json(
         "asked.json",
         {
             "asked": taught.asked,
@@ -295,12 +295,12 @@ def _write_down(course: Course, taught: Taught) -> None:
     )
 
 
-def _read_back(course: Course) -> Taught | None:
+def _read_back(state: ActiveRun) -> Taught | None:
     """Read what was asked; `asked.json` is written last."""
-    facts = course.read_json("asked.json")
+    facts = state.read_json("asked.json")
     if facts is None:
         return None
-    kept, dropped = course.replies_of(course.number)
+    kept, dropped = state.replies_of(state.number)
     return Taught(
         kept=tuple(kept),
         dropped=tuple(dropped),

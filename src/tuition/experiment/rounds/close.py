@@ -15,7 +15,7 @@ from tuition.experiment.evaluate import examine, hits_on_valid, student_answers
 from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
-from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.calibrate import calibrate
 from tuition.experiment.rounds.uncertainty.rank import Ranked
 
@@ -25,44 +25,46 @@ _FOR_RESUMING = ("gone", "looks", "hits", "used", "used_before", "stop")
 """What `round.json` holds for whoever goes on, and `metrics.json` does not repeat."""
 
 
-def stop_if_certain(course: Course, ranked: Ranked) -> bool:
+def stop_if_certain(state: ActiveRun, ranked: Ranked) -> bool:
     """End the rounds where nothing is left in the pool that the student is unsure of.
 
     Source: after ELAD (arXiv 2402.13098), which stops when the transfer suffices; a threshold τ is ours.
     """
-    below = course.config.rounds.stop.certain_below
-    if below is None or course.number < course.config.rounds.stop.least_rounds:
+    below = state.config.rounds.stop.certain_below
+    if below is None or state.number < state.config.rounds.stop.least_rounds:
         return False
     finding = certain(ranked.highest, below=below)
     if finding.holds:
-        course.stop = {"by": "certain", "findings": [finding.to_json()]}
+        state.stop = {"by": "certain", "findings": [finding.to_json()]}
     return finding.holds
 
 
-def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Taught, asking: Asking) -> None:
+def close_round(
+    state: ActiveRun, student: Learner, *, ranked: Ranked, taught: Taught, asking: Asking
+) -> None:
     """Examine the round's student on validation, decide whether to go on, and write the round down."""
-    rounds, config = course.config.rounds, course.config
-    used = course.used(course.used_before.items + taught.asked)
-    figures, hits = _on_valid(course, student)
+    rounds, config = state.config.rounds, state.config
+    used = state.used(state.used_before.items + taught.asked)
+    figures, hits = _on_valid(state, student)
     revision = taught.revision if asking.revises else None
     share = None if revision is None else revision.first_step_share
     # Fewer than a first part say nothing of the next rounds.
     switches = share is not None and share > rounds.blind_above and taught.asked >= PROBE
     if switches:
-        course.bench.run.event("switched_to_blind", round=course.number, first_step_wrong=share)
+        state.bench.run.event("switched_to_blind", round=state.number, first_step_wrong=share)
     row: dict[str, Any] = {
-        "round": course.number,
+        "round": state.number,
         "asked": taught.asked,
         "annotated": len({item.example_id for item in taught.kept}),
         "usd": used.usd,
-        "usd_of_round": used.since(course.used_before).usd,
+        "usd_of_round": used.since(state.used_before).usd,
         "calls": used.calls,
         "tokens": used.tokens,
         "valid_accuracy": figures.get("accuracy"),
         "ci95": figures.get("ci95"),
         "n": figures.get("n"),
         "reader": figures.get("reader"),
-        "strategy": "random" if course.is_cold else config.selection.strategy,
+        "strategy": "random" if state.is_cold else config.selection.strategy,
         "annotator": asking.by,
         "by_teacher": dict(Counter(item.teacher for item in taught.kept)),
         "highest": ranked.highest,
@@ -76,44 +78,44 @@ def close_round(course: Course, student: Learner, *, ranked: Ranked, taught: Tau
         "looks": [look.to_json() for look in taught.looks],
         "hits": hits,
         "used": used.to_json(),
-        "used_before": course.used_before.to_json(),
+        "used_before": state.used_before.to_json(),
     }
-    row["stop"] = _why_stop(course, taught, row)
-    course.bench.run.table(f"round {course.number}", [_shown(row)])
-    course.close(row)
+    row["stop"] = _why_stop(state, taught, row)
+    state.bench.run.table(f"round {state.number}", [_shown(row)])
+    state.close(row)
 
 
-def _on_valid(course: Course, student: Learner) -> tuple[dict[str, Json], list[int]]:
-    if not course.bench.splits.valid:
+def _on_valid(state: ActiveRun, student: Learner) -> tuple[dict[str, Json], list[int]]:
+    if not state.bench.splits.valid:
         return {}, []
-    answer = student_answers(course.bench, student, prefix=answer_prefix(course.config))
-    return hits_on_valid(course.bench, answer)
+    answer = student_answers(state.bench, student, prefix=answer_prefix(state.config))
+    return hits_on_valid(state.bench, answer)
 
 
-def _why_stop(course: Course, taught: Taught, row: dict[str, Any]) -> dict[str, Json] | None:
+def _why_stop(state: ActiveRun, taught: Taught, row: dict[str, Any]) -> dict[str, Json] | None:
     """What ends the rounds, with the numbers behind it; None: go on."""
-    done = [*course.rounds, row]
+    done = [*state.rounds, row]
     rule: str | None = None
     findings: list[dict[str, Json]] = []
     if row["hits"]:
         stop = should_stop(
-            course.config.rounds.stop.model_copy(update={"certain_below": None}),
+            state.config.rounds.stop.model_copy(update={"certain_below": None}),
             hits=[one["hits"] for one in done],
             usd=[one["usd"] for one in done],
-            seed=course.config.seed,
+            seed=state.config.seed,
         )
         rule, findings = stop.rule, [finding.to_json() for finding in stop.findings]
-    by = "budget" if taught.is_spent else rule or _what_is_used_up(course, taught, row)
+    by = "budget" if taught.is_spent else rule or _what_is_used_up(state, taught, row)
     return {"by": by, "findings": findings} if by else None
 
 
-def _what_is_used_up(course: Course, taught: Taught, row: dict[str, Any]) -> str:
+def _what_is_used_up(state: ActiveRun, taught: Taught, row: dict[str, Any]) -> str:
     """The pool, the allowance or the rounds; empty: none of them."""
-    if len(course.left) <= len(taught.gone):
+    if len(state.left) <= len(taught.gone):
         return "pool"
-    if taught.asked == 0 or course.is_used_up(Used.from_json(row["used"])):
+    if taught.asked == 0 or state.is_used_up(Used.from_json(row["used"])):
         return "allowance"
-    return "rounds" if len(course.rounds) + 1 == course.config.rounds.most else ""
+    return "rounds" if len(state.rounds) + 1 == state.config.rounds.most else ""
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Json]:
@@ -121,18 +123,18 @@ def _shown(row: dict[str, Any]) -> dict[str, Json]:
     return {name: row[name] for name in wanted}
 
 
-def examine_last(course: Course, student: Learner) -> dict[str, Json]:
+def examine_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
     """Examine the student that the rounds end with, and write what came of the run."""
-    bench, config = course.bench, course.config
-    kept = _kept_round(course)
-    if kept != course.number - 1:
-        student = train_student(bench, (), name=f"{course.place_of(kept)}/student")
+    bench, config = state.bench, state.config
+    kept = _kept_round(state)
+    if kept != state.number - 1:
+        student = train_student(bench, (), name=f"{state.place_of(kept)}/student")
     if not (bench.run.path / "student").exists():
         bench.run.write_folder("student", student.save)
-    calibration = calibrate(course, student)
+    calibration = calibrate(state, student)
     figures = examine(bench, student_answers(bench, student, prefix=answer_prefix(config)))
-    stop = course.stop or {}
-    rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in course.rounds]
+    stop = state.stop or {}
+    rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in state.rounds]
     return finish(
         bench,
         figures,
@@ -142,30 +144,30 @@ def examine_last(course: Course, student: Learner) -> dict[str, Json]:
         rounds=rounds,
         kept_round=kept,
         calibration=calibration,
-        health=_health(course),
-        failures=dict(sum((Counter(row["failures"]) for row in course.rounds), Counter())),
-        is_simulated=course.panel.is_simulated,
+        health=_health(state),
+        failures=dict(sum((Counter(row["failures"]) for row in state.rounds), Counter())),
+        is_simulated=state.panel.is_simulated,
         answer_by=answer_way(config),
         teachers=[teacher.name for teacher in config.teacher],
     )
 
 
-def _kept_round(course: Course) -> int:
+def _kept_round(state: ActiveRun) -> int:
     """The last round; or the one whose student was best on validation, of equals the cheaper."""
-    last = course.number - 1
-    if course.config.rounds.keep == "last" or not course.rounds[0]["hits"]:
+    last = state.number - 1
+    if state.config.rounds.keep == "last" or not state.rounds[0]["hits"]:
         return last
-    return max(range(course.number), key=lambda i: (sum(course.rounds[i]["hits"]), -i))
+    return max(range(state.number), key=lambda i: (sum(state.rounds[i]["hits"]), -i))
 
 
-def _health(course: Course) -> list[dict[str, Json]]:
-    found = [item for i in range(course.number) for part in course.replies_of(i) for item in part]
-    missing = {table.name: 0 for table in course.config.writers}
-    for row in course.rounds:
+def _health(state: ActiveRun) -> list[dict[str, Json]]:
+    found = [item for i in range(state.number) for part in state.replies_of(i) for item in part]
+    missing = {table.name: 0 for table in state.config.writers}
+    for row in state.rounds:
         for name, n in row["failures"].items():
             teacher, _, kind = name.rpartition(": ")
             # A right draft that is left out had its reply.
             missing[teacher] = missing.get(teacher, 0) + (n if kind != "unneeded" else 0)
     rows = [row.to_json() for row in health_table(found, missing)]
-    course.bench.run.write_json("health.json", {"teachers": rows})
+    state.bench.run.write_json("health.json", {"teachers": rows})
     return rows

@@ -13,7 +13,7 @@ from tuition.core.records import Annotation, Target
 from tuition.experiment.bench import train_student, untrained_student
 from tuition.experiment.learn.targets import answer_targets_of, chain_targets
 from tuition.experiment.rounds.ask import Taught
-from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import Ranked
 
 __all__ = ["rehearsed", "student_of", "train_round"]
@@ -22,7 +22,7 @@ _STUDENT = ""
 """Who wrote what is rehearsed: no teacher, and every teacher has a name."""
 
 
-def train_round(course: Course, taught: Taught, *, ranked: Ranked) -> Learner:
+def train_round(state: ActiveRun, taught: Taught, *, ranked: Ranked) -> Learner:
     """Train the student of the round that is due.
 
     Source: after ELAD (arXiv 2402.13098), step 4; the loss is ours: cross-entropy on q → r* ⊕ a* over
@@ -31,25 +31,25 @@ def train_round(course: Course, taught: Taught, *, ranked: Ranked) -> Learner:
     Differs: a round may go on from the last one's student, with a share of the earlier annotations; what it
     is sure of may be rehearsed in its own words.
     """
-    rounds = course.config.rounds
-    goes_on = rounds.begin == "last" and course.number > 0
-    earlier = course.annotations
+    rounds = state.config.rounds
+    goes_on = rounds.begin == "last" and state.number > 0
+    earlier = state.annotations
     if goes_on:
-        earlier = _replayed(earlier, rounds.replay, seed=course.bench.config.seed + course.number)
+        earlier = _replayed(earlier, rounds.replay, seed=state.bench.config.seed + state.number)
     learnt = [*earlier, *taught.kept]
-    targets = _targets(course, learnt)
+    targets = _targets(state, learnt)
     if not targets and taught.is_spent:
         raise BudgetSpent("the budget was spent before a single annotation; raise [budget].")
     if not targets:
         raise DataError(
-            f"round {course.number} asked about {taught.asked} examples, and nothing is left to learn from "
-            f"({_counted(taught)}). {course.place_of(course.number)}/annotations.jsonl in the run folder has "
+            f"round {state.number} asked about {taught.asked} examples, and nothing is left to learn from "
+            f"({_counted(taught)}). {state.place_of(state.number)}/annotations.jsonl in the run folder has "
             "what came, with the faults it was dropped for."
         )
-    targets += _targets(course, rehearsed(ranked, taught, n=round(rounds.rehearse * len(learnt))))
-    start = course.bench.run.path / course.place_of(course.number - 1) / "student" if goes_on else None
-    name = f"{course.place_of(course.number)}/student"
-    return train_student(course.bench, targets, name=name, start=start)
+    targets += _targets(state, rehearsed(ranked, taught, n=round(rounds.rehearse * len(learnt))))
+    start = state.bench.run.path / state.place_of(state.number - 1) / "student" if goes_on else None
+    name = f"{state.place_of(state.number)}/student"
+    return train_student(state.bench, targets, name=name, start=start)
 
 
 def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:
@@ -79,19 +79,19 @@ def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:
     ]
 
 
-def student_of(course: Course) -> Learner:
+def student_of(state: ActiveRun) -> Learner:
     """Load the student that answers the pool: the last round's, or the one the run was started with."""
-    if not course.rounds:
-        return untrained_student(course.bench)
-    return train_student(course.bench, (), name=f"{course.place_of(course.number - 1)}/student")
+    if not state.rounds:
+        return untrained_student(state.bench)
+    return train_student(state.bench, (), name=f"{state.place_of(state.number - 1)}/student")
 
 
-def _targets(course: Course, annotations: Sequence[Annotation]) -> list[Target]:
-    form = course.bench.config.student.answer_form
-    weights = {table.name: table.weight for table in course.bench.config.teacher} | {_STUDENT: 1.0}
-    if course.config.rationale_as == "chain":
-        return chain_targets(course.pool, annotations, weights=weights, form=form)
-    return answer_targets_of(course.pool, annotations, form=form)
+def _targets(state: ActiveRun, annotations: Sequence[Annotation]) -> list[Target]:
+    form = state.bench.config.student.answer_form
+    weights = {table.name: table.weight for table in state.bench.config.teacher} | {_STUDENT: 1.0}
+    if state.config.rationale_as == "chain":
+        return chain_targets(state.pool, annotations, weights=weights, form=form)
+    return answer_targets_of(state.pool, annotations, form=form)
 
 
 def _replayed(annotations: Sequence[Annotation], share: float, *, seed: int) -> list[Annotation]:

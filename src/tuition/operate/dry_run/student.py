@@ -12,10 +12,10 @@ from tuition.core.protocols import Generation, Progress, StudentAbilities
 from tuition.core.records import Example, Json, Target
 from tuition.experiment.learn.targets import AnswerForm, answer_text
 
-__all__ = ["Course", "StandInStudent", "hash_of"]
+__all__ = ["Script", "StandInStudent", "hash_of"]
 
 
-class Course(Protocol):
+class Script(Protocol):
     """What a stand-in for a student goes by."""
 
     form: AnswerForm
@@ -56,17 +56,17 @@ class StandInStudent:
     abilities = StudentAbilities(generates=True)
     parameters = 0
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, script: Script) -> None:
         """Take a student's place."""
-        self._course = course
+        self._script = script
 
     def _answer(self, example: Example, *salt: Json) -> str:
-        right, other = self._course.answers(example)
-        is_right = hash_of(example.id, *salt) % 1000 < 1000 * self._course.skill
+        right, other = self._script.answers(example)
+        is_right = hash_of(example.id, *salt) % 1000 < 1000 * self._script.skill
         return right if is_right else other
 
     def _said(self, example: Example, answer: str) -> str:
-        return answer_text(example, answer, form=self._course.form if answer in example.choices else "text")
+        return answer_text(example, answer, form=self._script.form if answer in example.choices else "text")
 
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
         """Answer, with nothing before the answer."""
@@ -95,10 +95,10 @@ class StandInStudent:
         ]
 
     def _explained(self, example: Example, sample: int, most: int) -> Generation:
-        unsure = self._course.is_unsure
+        unsure = self._script.is_unsure
         answer = self._said(example, self._answer(example, sample if unsure else -1))
-        letters = round(4 * self._course.share * most)
-        n = self._course.steps
+        letters = round(4 * self._script.share * most)
+        n = self._script.steps
         steps = filler(letters, f"{example.id}/{sample}", steps=n) if n else ""
         return _generation(
             f"{steps}\nThe answer is {answer}.", hash_of(example.id) % 100 / 100 if unsure else 0.0
@@ -148,7 +148,7 @@ class StandInStudent:
         self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
     ) -> Mapping[str, Json]:
         """Learn nothing, and be called trained."""
-        self._course.trained()
+        self._script.trained()
         return {}
 
     def save(self, folder: Path) -> None:

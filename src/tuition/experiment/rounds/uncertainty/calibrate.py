@@ -10,7 +10,7 @@ from tuition.core.protocols import Learner, Pool, StepChecker
 from tuition.core.records import Evidence, EvidenceKind, Example, Grade, Json, Prediction
 from tuition.core.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
-from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import explained
 from tuition.selection import STRATEGIES, SelectionConfig, needs_of, scores_of
 from tuition.tasks.sources import source_types
@@ -18,10 +18,10 @@ from tuition.tasks.sources import source_types
 __all__ = ["calibrate"]
 
 
-def calibrate(course: Course, student: Learner) -> list[dict[str, Json]]:
+def calibrate(state: ActiveRun, student: Learner) -> list[dict[str, Json]]:
     """Ask of every score how well it knows the student's wrong answers, and wrong steps where those show."""
-    config = course.config
-    valid = [example for example in course.bench.splits.valid if course.bench.reads(example)]
+    config = state.config
+    valid = [example for example in state.bench.splits.valid if state.bench.reads(example)]
     examples = valid[: config.explanation.calibrate]
     if not examples or not student.abilities.generates:
         return []
@@ -32,13 +32,13 @@ def calibrate(course: Course, student: Learner) -> list[dict[str, Json]]:
     }
     needs: frozenset[EvidenceKind] = frozenset().union(*(needs_of(one) for one in wanted.values()))
     drafts, evidence = explained(
-        course, student, examples, needs=needs, seed=config.seed, what="calibrate scores"
+        state, student, examples, needs=needs, seed=config.seed, what="calibrate scores"
     )
     pool = Pool(size=len(examples), evidence=evidence)
     scores = {name: [float(score) for score in scores_of(pool, one)] for name, one in wanted.items()}
     tokens = {name: _tokens(evidence, needs_of(one)) for name, one in wanted.items()}
-    kinds = {"answers": _wrong_answers(course, examples, drafts)}
-    steps = _wrong_steps(course, examples, drafts)
+    kinds = {"answers": _wrong_answers(state, examples, drafts)}
+    steps = _wrong_steps(state, examples, drafts)
     if steps is not None:
         kinds["steps"] = steps
     return [
@@ -54,8 +54,8 @@ def _tokens(evidence: Sequence[Evidence], kinds: frozenset[EvidenceKind]) -> flo
     return float(sum(tokens.get(kind, 0) for tokens in counted for kind in kinds | {"greedy"}))
 
 
-def _wrong_answers(course: Course, examples: Sequence[Example], drafts: Sequence[Prediction]) -> list[int]:
-    grade = course.bench.task.grade
+def _wrong_answers(state: ActiveRun, examples: Sequence[Example], drafts: Sequence[Prediction]) -> list[int]:
+    grade = state.bench.task.grade
     return [
         int(grade(draft.answer, example) is not Grade.RIGHT)
         for example, draft in zip(examples, drafts, strict=True)
@@ -63,10 +63,10 @@ def _wrong_answers(course: Course, examples: Sequence[Example], drafts: Sequence
 
 
 def _wrong_steps(
-    course: Course, examples: Sequence[Example], drafts: Sequence[Prediction]
+    state: ActiveRun, examples: Sequence[Example], drafts: Sequence[Prediction]
 ) -> list[int] | None:
     """Whether an explanation has a wrong step or misses one; None: nobody here can tell."""
-    table = course.config.task
+    table = state.config.task
     checker = source_types()[getattr(table, "source", "files")](table)
     if not isinstance(checker, StepChecker):
         return None
@@ -76,6 +76,6 @@ def _wrong_steps(
             for example, draft in zip(examples, drafts, strict=True)
         ]
     except DataError as error:
-        course.bench.run.event("steps_not_checked", because=str(error))
+        state.bench.run.event("steps_not_checked", because=str(error))
         return None
     return [int(place is not None) for place in found]

@@ -13,7 +13,7 @@ from tuition.core.rows import read_rows
 from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.learn.targets import questions
 from tuition.experiment.rounds.ask import Asking
-from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.evidence import evidence_of
 from tuition.selection import SelectionConfig, candidates_of, needs_of, rank, scores_of
 
@@ -40,23 +40,23 @@ class Ranked:
     """What looking cost, in tokens the student wrote."""
 
 
-def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
+def rank_pool(state: ActiveRun, student: Learner, asking: Asking) -> Ranked:
     """Have the student explain the examples that are left, and put them into the order of asking.
 
     Source: after ELAD (arXiv 2402.13098), steps 1 and 2 of its loop; in the cold start the order is random.
     """
-    before = _read_back(course)
+    before = _read_back(state)
     if before is not None:
         return before
-    selection = SelectionConfig() if course.is_cold else course.config.selection
-    seed, left = course.seed, course.left
+    selection = SelectionConfig() if state.is_cold else state.config.selection
+    seed, left = state.seed, state.left
     examples = [left[i] for i in candidates_of(Pool(size=len(left)), selection, seed=seed)]
-    rehearses = course.config.rounds.rehearse > 0 and not course.is_cold
+    rehearses = state.config.rounds.rehearse > 0 and not state.is_cold
     also: frozenset[EvidenceKind] = frozenset({"greedy"}) if rehearses else frozenset()
     needs = needs_of(selection) | also
-    drafts, evidence = explained(course, student, examples, needs=needs, seed=seed)
+    drafts, evidence = explained(state, student, examples, needs=needs, seed=seed)
     wants_vectors = selection.diversity != "none"
-    asked = questions(examples, answer_prefix(course.config))
+    asked = questions(examples, answer_prefix(state.config))
     pool = Pool(
         size=len(examples),
         domains=[example.domain for example in examples],
@@ -66,7 +66,7 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
     )
     is_scored = bool(needs_of(selection) and examples)
     scores = [float(score) for score in scores_of(pool, selection)] if is_scored else []
-    order = rank(pool, selection, n=_wanted(course, asking, examples), seed=seed)
+    order = rank(pool, selection, n=_wanted(state, asking, examples), seed=seed)
     found = Ranked(
         order=tuple(examples[i] for i in order),
         drafts={draft.example_id: draft for draft in drafts},
@@ -74,31 +74,31 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
         highest=max(scores) if scores else None,
         student_tokens=sum(sum(item.student_tokens.values()) for item in evidence),
     )
-    _write_down(course, found, scores=scores)
+    _write_down(state, found, scores=scores)
     return found
 
 
 def drafter(
-    course: Course, student: Learner, ranked: Ranked
+    state: ActiveRun, student: Learner, ranked: Ranked
 ) -> Callable[[Sequence[Example]], Mapping[str, Prediction]]:
     """Make what gives the student's explanations of the chosen examples."""
 
     def draft(examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        kept = course.read_rows(_DRAFTS)
+        kept = state.read_rows(_DRAFTS)
         known = {**ranked.drafts, **{row["example_id"]: Prediction.from_json(row) for row in kept}}
         missing = [example for example in examples if example.id not in known]
         greedy: frozenset[EvidenceKind] = frozenset({"greedy"})
-        written, _ = explained(course, student, missing, needs=greedy, seed=course.seed)
+        written, _ = explained(state, student, missing, needs=greedy, seed=state.seed)
         if written:
             # What a teacher was shown stays, so that nothing is bought anew for the last digit of a number.
-            course.write_rows(_DRAFTS, [*kept, *(item.to_json() for item in written)])
+            state.write_rows(_DRAFTS, [*kept, *(item.to_json() for item in written)])
         return {**known, **{item.example_id: item for item in written}}
 
     return draft
 
 
 def explained(
-    course: Course,
+    state: ActiveRun,
     student: Learner,
     examples: Sequence[Example],
     *,
@@ -109,40 +109,40 @@ def explained(
     """Have the student explain examples as the run configures it."""
     if not needs or not examples:
         return (), ()
-    course.bench.run.progress(what, 0, len(examples))
+    state.bench.run.progress(what, 0, len(examples))
     found = evidence_of(
         student,
         examples,
         needs=needs,
-        task=course.bench.task,
-        prefix=answer_prefix(course.config),
-        form=course.config.student.answer_form,
-        option_score=course.config.student.option_score,
-        config=course.config.explanation,
+        task=state.bench.task,
+        prefix=answer_prefix(state.config),
+        form=state.config.student.answer_form,
+        option_score=state.config.student.option_score,
+        config=state.config.explanation,
         seed=seed,
     )
-    course.bench.run.progress(what, len(examples), len(examples))
+    state.bench.run.progress(what, len(examples), len(examples))
     return found
 
 
-def _wanted(course: Course, asking: Asking, examples: Sequence[Example]) -> int:
+def _wanted(state: ActiveRun, asking: Asking, examples: Sequence[Example]) -> int:
     """How long the order must be: as many examples as the round may ask, as far as that is known.
 
     It matters where examples are spread: whoever is far from the chosen depends on how many are chosen.
     """
-    allowance = course.allowance
+    allowance = state.allowance
     if allowance.items is not None:
         return min(len(examples), allowance.items)
-    if course.config.selection.diversity == "none" or allowance.usd is None or not examples:
+    if state.config.selection.diversity == "none" or allowance.usd is None or not examples:
         return len(examples)
-    done = course.rounds[-1] if course.rounds else None
+    done = state.rounds[-1] if state.rounds else None
     usd = asking.cost_of(examples[0])
     if done is not None and done["asked"] and done["usd_of_round"]:
         usd = done["usd_of_round"] / done["asked"]
     return min(len(examples), math.ceil(_ROOM * allowance.usd / usd)) if usd else len(examples)
 
 
-def _write_down(course: Course, found: Ranked, *, scores: Sequence[float]) -> None:
+def _write_down(state: ActiveRun, found: Ranked, *, scores: Sequence[float]) -> None:
     rows: list[dict[str, Json]] = [
         {
             "score": scores[i] if scores else None,
@@ -151,23 +151,23 @@ def _write_down(course: Course, found: Ranked, *, scores: Sequence[float]) -> No
         }
         for i, draft in enumerate(found.drafts.values())
     ]
-    course.write_rows("looked.jsonl", rows)
+    state.write_rows("looked.jsonl", rows)
     order = [example.id for example in found.order]
-    course.write_json(
+    state.write_json(
         "chosen.json", {"order": order, "highest": found.highest, "student_tokens": found.student_tokens}
     )
 
 
-def _read_back(course: Course) -> Ranked | None:
+def _read_back(state: ActiveRun) -> Ranked | None:
     """Read what was ranked; `chosen.json` is written last."""
-    chosen = course.read_json("chosen.json")
+    chosen = state.read_json("chosen.json")
     if chosen is None:
         return None
-    rows: list[dict[str, Any]] = list(read_rows(course.folder / "looked.jsonl"))
+    rows: list[dict[str, Any]] = list(read_rows(state.folder / "looked.jsonl"))
     drafts = [Prediction.from_json(row["prediction"]) for row in rows]
     found = [Evidence.from_json(row["evidence"]) for row in rows]
     return Ranked(
-        order=tuple(course.pool[id_] for id_ in chosen["order"]),
+        order=tuple(state.pool[id_] for id_ in chosen["order"]),
         drafts={draft.example_id: draft for draft in drafts},
         evidence={item.example_id: item for item in found},
         highest=chosen["highest"],

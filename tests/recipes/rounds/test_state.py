@@ -6,7 +6,7 @@ from tiny_rounds import active, closed, course_of
 
 from tuition.experiment.rounds.allowance import Used
 from tuition.experiment.rounds.config import Allowance
-from tuition.experiment.rounds.course import Course
+from tuition.experiment.rounds.state import ActiveRun
 from tuition.operate.execute import execute
 
 PLANTED = "Quxolotl"
@@ -58,35 +58,35 @@ def test_no_label_of_the_pool_reaches_a_teacher_or_the_student(annotator, tmp_pa
 def test_labels_that_may_be_used_are_shown(tmp_path):
     task = planted(tmp_path)
     config = active(tmp_path, task=task, annotator="chain_gold", uses_labels=True)
-    with course_of(config) as course:
-        assert all(example.answer.startswith(PLANTED) for example in course.pool.values())
-        assert {example.label_source for example in course.pool.values()} == {"gold"}
+    with course_of(config) as state:
+        assert all(example.answer.startswith(PLANTED) for example in state.pool.values())
+        assert {example.label_source for example in state.pool.values()} == {"gold"}
     execute(config)
     prompts = rows(tmp_path / "tuition.db", "SELECT request FROM attempts")
     assert all(PLANTED in prompt for (prompt,) in prompts)
 
 
 def test_a_pool_has_no_labels_and_validation_keeps_its_own(tmp_path):
-    with course_of(active(tmp_path)) as course:
-        assert {example.answer for example in course.pool.values()} == {None}
-        assert {example.label_source for example in course.pool.values()} == {""}
-        assert [example.id for example in course.bench.train] == list(course.pool)
-        assert {example.answer for example in course.bench.train} == {None}
-        assert all(example.answer for example in course.bench.splits.valid)
+    with course_of(active(tmp_path)) as state:
+        assert {example.answer for example in state.pool.values()} == {None}
+        assert {example.label_source for example in state.pool.values()} == {""}
+        assert [example.id for example in state.bench.train] == list(state.pool)
+        assert {example.answer for example in state.bench.train} == {None}
+        assert all(example.answer for example in state.bench.splits.valid)
 
 
 def test_a_course_reads_its_rounds_back(tmp_path):
     config = active(tmp_path)
-    with course_of(config) as course:
-        ids = list(course.pool)
-        assert (course.number, course.stop, course.rounds) == (0, None, [])
-        course.close(closed(0, gone=ids[:3]))
-        assert (course.number, course.stop) == (1, None)
-        course.close(closed(1, gone=ids[5:6], stop={"by": "rounds"}))
+    with course_of(config) as state:
+        ids = list(state.pool)
+        assert (state.number, state.stop, state.rounds) == (0, None, [])
+        state.close(closed(0, gone=ids[:3]))
+        assert (state.number, state.stop) == (1, None)
+        state.close(closed(1, gone=ids[5:6], stop={"by": "rounds"}))
     with course_of(config) as again:
         assert again.number == 2
         assert again.stop == {"by": "rounds"}
-        assert again.rounds == course.rounds
+        assert again.rounds == state.rounds
         assert [example.id for example in again.left] == [*ids[3:5], *ids[6:]]
         assert again.folder == tmp_path / "run" / "rounds" / "02"
         assert not again.folder.exists()
@@ -94,59 +94,59 @@ def test_a_course_reads_its_rounds_back(tmp_path):
 
 
 def test_each_round_draws_with_a_seed_of_its_own(tmp_path):
-    with course_of(active(tmp_path, seed=5)) as course:
-        assert course.seed == 50_000
-        course.close(closed(0))
-        assert course.seed == 50_001
+    with course_of(active(tmp_path, seed=5)) as state:
+        assert state.seed == 50_000
+        state.close(closed(0))
+        assert state.seed == 50_001
 
 
 def test_the_cold_start_is_the_first_round_and_may_be_left_out(tmp_path):
-    with course_of(active(tmp_path)) as course:
-        assert course.is_cold
-        assert course.allowance == Allowance(items=4)
-        course.close(closed(0))
-        assert not course.is_cold
+    with course_of(active(tmp_path)) as state:
+        assert state.is_cold
+        assert state.allowance == Allowance(items=4)
+        state.close(closed(0))
+        assert not state.is_cold
     rounds = {"cold": {"items": 0}, "each": {"items": 7}}
-    with course_of(active(tmp_path, rounds=rounds, out=str(tmp_path / "warm"))) as course:
-        assert not course.is_cold
-        assert course.allowance == Allowance(items=7)
+    with course_of(active(tmp_path, rounds=rounds, out=str(tmp_path / "warm"))) as state:
+        assert not state.is_cold
+        assert state.allowance == Allowance(items=7)
 
 
 def test_mending_once_given_up_stays_given_up(tmp_path):
-    with course_of(active(tmp_path)) as course:
-        course.close(closed(0))
-        assert not course.is_blind
-        course.close(closed(1, switched_to_blind=True))
-        course.close(closed(2))
-        assert course.is_blind
+    with course_of(active(tmp_path)) as state:
+        state.close(closed(0))
+        assert not state.is_blind
+        state.close(closed(1, switched_to_blind=True))
+        state.close(closed(2))
+        assert state.is_blind
 
 
 def test_what_was_used_before_a_round_is_what_the_last_one_ended_with(tmp_path):
     config = active(tmp_path, rounds={"each": {"items": 4}, "total": {"items": 9}})
-    with course_of(config) as course:
-        assert course.used_before == Used()
-        course.close(closed(0, used=Used(items=4, calls=8, tokens=100, usd=0.5).to_json()))
-        assert course.used_before == Used(items=4, calls=8, tokens=100, usd=0.5)
+    with course_of(config) as state:
+        assert state.used_before == Used()
+        state.close(closed(0, used=Used(items=4, calls=8, tokens=100, usd=0.5).to_json()))
+        assert state.used_before == Used(items=4, calls=8, tokens=100, usd=0.5)
         now = Used(items=6, calls=12, tokens=160, usd=0.75)
         # Two of four in this round, six of nine in all.
-        assert course.next_part(now) == 2
-        assert not course.is_used_up(now)
-        assert course.next_part(Used(items=8)) == 0
-        assert course.is_used_up(Used(items=9))
+        assert state.next_part(now) == 2
+        assert not state.is_used_up(now)
+        assert state.next_part(Used(items=8)) == 0
+        assert state.is_used_up(Used(items=9))
     with course_of(config) as again:
-        assert again.used_before == course.used_before
+        assert again.used_before == state.used_before
     begun = [row for row in lines(tmp_path / "run" / "events.jsonl") if row["event"] == "rounds_begun"]
     assert len(begun) == 1
 
 
 def test_rows_are_written_whole_and_only_the_used_are_learnt(tmp_path):
     execute(active(tmp_path, teacher=teachers("emil")))
-    with course_of(active(tmp_path, teacher=teachers("emil"))) as course:
-        assert isinstance(course, Course)
-        assert course.number == 2
-        assert course.annotations == [*course.replies_of(0)[0], *course.replies_of(1)[0]]
-        kept = {item.example_id for item in course.annotations}
-        places = [tmp_path / "run" / course.place_of(number) for number in (0, 1)]
+    with course_of(active(tmp_path, teacher=teachers("emil"))) as state:
+        assert isinstance(state, ActiveRun)
+        assert state.number == 2
+        assert state.annotations == [*state.replies_of(0)[0], *state.replies_of(1)[0]]
+        kept = {item.example_id for item in state.annotations}
+        places = [tmp_path / "run" / state.place_of(number) for number in (0, 1)]
         written = [row for place in places for row in lines(place / "annotations.jsonl")]
         assert kept == {row["example_id"] for row in written if row["is_used"]}
-        assert {row["example_id"] for row in written} == set(course.pool) - {item.id for item in course.left}
+        assert {row["example_id"] for row in written} == set(state.pool) - {item.id for item in state.left}

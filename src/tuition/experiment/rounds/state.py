@@ -21,13 +21,13 @@ from tuition.experiment.rounds.check import open_panel
 from tuition.experiment.rounds.config import Allowance, Elad
 from tuition.experiment.teach.panel import Panel
 
-__all__ = ["Course"]
+__all__ = ["ActiveRun"]
 
 _SEEDS_A_RUN = 10_000
 """So that no round of one seed draws what another round of the next seed draws."""
 
 
-class Course:
+class ActiveRun:
     """What an active run has come to; it knows nothing of how examples are chosen, asked about or learnt."""
 
     def __init__(self, bench: Bench, config: Elad) -> None:
