@@ -213,7 +213,7 @@ def line_of(text, place):
     return text.count("\n", 0, place) + 1
 
 
-def examine(path, results, hand, *, fixes=False):
+def evaluate(path, results, hand, *, fixes=False):
     """Lines that say what is wrong in a file, and lines that list what no tag covers."""
     text = path.read_text(encoding="utf-8")
     wrong, covered = [], []
@@ -253,7 +253,7 @@ def main(arguments=None):
     wrong, open_ = [], []
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         hand = by_hand(str(path.relative_to(ROOT)))
-        faults, rest = examine(path, results, hand, fixes=fixes)
+        faults, rest = evaluate(path, results, hand, fixes=fixes)
         wrong += faults
         open_ += rest
     print("\n".join([*wrong, *open_]))

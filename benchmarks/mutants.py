@@ -83,7 +83,7 @@ def run_tests(copy, tests, before, *, limit_s):
     return status == 0, *json.loads(found.read_text())
 
 
-def examine(module, copy, rows, *, until, most, seed):
+def evaluate(module, copy, rows, *, until, most, seed):
     """Try the module's mutants and fill its rows; yield after each one."""
     place, text = copy / "src" / "tuition" / module, (ROOT / "src" / "tuition" / module).read_text()
     found, source = list(mutants(text)), hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -148,7 +148,7 @@ def main():
             importlib.import_module(library)
         for module in options.modules or LISTS["modules"]:
             rows = results["modules"].setdefault(module, {})
-            for _ in examine(module, copy, rows, until=until, most=options.most, seed=options.seed):
+            for _ in evaluate(module, copy, rows, until=until, most=options.most, seed=options.seed):
                 whole = RESULTS.with_suffix(".part")
                 whole.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
                 whole.replace(RESULTS)

@@ -171,7 +171,7 @@ def train(parts, *, seed, form="label", weight=0.0, found=(), blind=False, near=
     order = orders(len(data["gold"]), seed)
     for step in range(STEPS + 1):
         if step % EVERY == 0:
-            valid = np.mean(examine(student, parts["valid"], blind=blind, near=near and near["valid"]))
+            valid = np.mean(evaluate(student, parts["valid"], blind=blind, near=near and near["valid"]))
             if valid > best:
                 best, kept = float(valid), copy.deepcopy(student.state_dict())
         places = next(order)
@@ -189,7 +189,7 @@ def train(parts, *, seed, form="label", weight=0.0, found=(), blind=False, near=
         optimizer.step()
         slower.step()
     student.load_state_dict(kept)
-    hits = examine(student, parts["test"], blind=blind, near=near and near["test"])
+    hits = evaluate(student, parts["test"], blind=blind, near=near and near["test"])
     return {"valid": best, "hits": "".join(map(str, hits))}
 
 
@@ -221,7 +221,7 @@ def taken(part, places, *, blind, near=None):
 
 
 @torch.no_grad()
-def examine(student, part, *, blind, near=None):
+def evaluate(student, part, *, blind, near=None):
     student.eval()
     batch = taken(part, slice(None), blind=blind, near=near)
     scores = student(student.asked(batch["question"], batch["context"]), batch)

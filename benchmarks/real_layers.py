@@ -181,10 +181,10 @@ def students(name, parts, teacher, encoder, seeds):
         torch.manual_seed(seed)
         student = Student(lower, encoder.fresh().encoder.layer[FROZEN:], words)
         train(student, form, parts["train"], seed)
-        hits = examine(student, parts["test"])
+        hits = evaluate(student, parts["test"])
         told_by = "none" if form == "label" else teacher
         about = {"seed": seed, "set": name, "form": f"{form}, upper layers", "teachers": told_by}
-        valid = round(float(np.mean(examine(student, parts["valid"][:400]))), 4)
+        valid = round(float(np.mean(evaluate(student, parts["valid"][:400]))), 4)
         accuracy = round(float(np.mean(hits)), 4)
         text = "".join(map(str, hits))
         yield {**about, "valid": valid, "n": len(hits), "accuracy": accuracy, "hits": text}
@@ -213,7 +213,7 @@ def train(student, form, rows, seed):
 
 
 @torch.no_grad()
-def examine(student, rows):
+def evaluate(student, rows):
     student.eval()
     hits = []
     for part in in_parts(rows, 64):

@@ -28,12 +28,12 @@ def look(monkeypatch, tmp_path):
     (tmp_path / "few.json").write_text(json.dumps({"summary": SUMMARY, "ratios": {"speed": 1.25}}))
     results = figures.Results(tmp_path)
 
-    def examine(text, *, hand=(), fixes=False):
+    def evaluate(text, *, hand=(), fixes=False):
         path = tmp_path / "page.md"
         path.write_text(text, encoding="utf-8")
-        return *figures.examine(path, results, list(hand), fixes=fixes), path.read_text(encoding="utf-8")
+        return *figures.evaluate(path, results, list(hand), fixes=fixes), path.read_text(encoding="utf-8")
 
-    return examine
+    return evaluate
 
 
 RIGHT = [

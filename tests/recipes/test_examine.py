@@ -8,7 +8,7 @@ from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Example, Grade
 from tuition.core.splits import Splits
 from tuition.experiment.bench import Bench
-from tuition.experiment.checks import answer_way, blind_notes, check_examination
+from tuition.experiment.checks import answer_way, blind_notes, check_evaluation
 from tuition.experiment.evaluate import student_answers, try_on_valid
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
@@ -143,7 +143,7 @@ def test_a_label_that_is_none_of_its_choices_has_no_letter(tmp_path):
     config = experiment(tmp_path, "student.answer_form=letter")
     odd = dataclasses.replace(CLOSED, answer="red blood")
     with pytest.raises(DataError, match=r"1 labels are none of their choices, so they have no letter: 'c'"):
-        check_examination(config, split(train=(odd,), valid=(CLOSED,)), ())
+        check_evaluation(config, split(train=(odd,), valid=(CLOSED,)), ())
 
 
 @pytest.mark.parametrize("setting", ["student.answer_form=letter", "evaluation.scoring=exact"])

@@ -25,7 +25,7 @@ __all__ = [
     "answer_way",
     "blind_notes",
     "check_abilities",
-    "check_examination",
+    "check_evaluation",
     "check_terms",
     "make_student",
     "open_questions",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-def check_examination(config: Experiment, splits: Splits, findings: Iterable[Mapping[str, Json]]) -> None:
+def check_evaluation(config: Experiment, splits: Splits, findings: Iterable[Mapping[str, Json]]) -> None:
     """Refuse an examination that could not be held."""
     for finding in findings:
         if finding["kind"] == "unreadable_label":

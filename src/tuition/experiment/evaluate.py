@@ -15,7 +15,7 @@ from tuition.experiment.bench import Bench, reader_of
 from tuition.experiment.learn.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.blind import blind_answers
 
-__all__ = ["Answerer", "Figures", "examine", "hits_on_valid", "student_answers", "try_on_valid"]
+__all__ = ["Answerer", "Figures", "evaluate", "hits_on_valid", "student_answers", "try_on_valid"]
 
 Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
 """Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
@@ -24,17 +24,17 @@ Figures = dict[str, dict[str, Json] | None]
 """The figures of `valid` and `test`; None where there is no such split, or nobody answered on it."""
 
 
-def examine(bench: Bench, answer: Answerer) -> Figures:
+def evaluate(bench: Bench, answer: Answerer) -> Figures:
     """Examine on validation, then open the test split, once, as the last thing."""
     rows: list[dict[str, Json]] = []
     figures: Figures = {"valid": None, "test": None}
     if bench.splits.valid:
-        figures["valid"] = _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
+        figures["valid"] = _evaluate(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
     if bench.splits.test is not None:
         bench.run.event("test_opened", test=bench.splits.test.id[:16])
         note_opening(bench.account.store, bench.splits.test.content, run=bench.run.id).result()
         examples = bench.splits.test.open(bench.run.id)
-        figures["test"] = _examine(bench, "test", examples, answer=answer, rows=rows)
+        figures["test"] = _evaluate(bench, "test", examples, answer=answer, rows=rows)
     bench.run.write_rows("predictions.jsonl", rows)
     bench.run.event("examined", answers=len(rows))
     return figures
@@ -49,7 +49,9 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
     """Examine on validation alone, example by example; the test split stays sealed."""
     rows: list[dict[str, Json]] = []
     figures = (
-        _examine(bench, "valid", bench.splits.valid, answer=answer, rows=rows) if bench.splits.valid else None
+        _evaluate(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
+        if bench.splits.valid
+        else None
     )
     if figures is None:
         raise TrainingError("there is nothing to choose on: validation is empty, or nobody answered on it")
@@ -121,13 +123,13 @@ def _best(example: Example, scores: Sequence[float]) -> str:
     return example.choices[max(range(len(scores)), key=scores.__getitem__)]
 
 
-def _examine(
+def _evaluate(
     bench: Bench, split: str, examples: Sequence[Example], *, answer: Answerer, rows: list[dict[str, Json]]
 ) -> dict[str, Json] | None:
     examples = examples[: bench.config.evaluation.limit]
-    bench.run.progress(f"examine on {split}", 0, len(examples))
+    bench.run.progress(f"evaluate on {split}", 0, len(examples))
     predictions = answer(examples)
-    bench.run.progress(f"examine on {split}", len(examples), len(examples))
+    bench.run.progress(f"evaluate on {split}", len(examples), len(examples))
     if predictions is None:
         return None
     grades = [

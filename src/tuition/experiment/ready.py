@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tuition.core.errors import ConfigError, DataError, TrainingError
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
-from tuition.experiment.checks import check_abilities, check_examination
+from tuition.experiment.checks import check_abilities, check_evaluation
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.learn.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
 from tuition.experiment.recipe import RECIPES
@@ -59,7 +59,7 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
 def make_ready(config: Experiment) -> Ready:
     """Load the data and look at the student, and refuse what could only end a run after money was spent."""
     splits, findings = load_splits(config)
-    check_examination(config, splits, findings)
+    check_evaluation(config, splits, findings)
     recipe = RECIPES[config.recipe]
     if not recipe.has_student:
         return Ready(splits=splits, findings=findings, unread=frozenset())

@@ -14,7 +14,7 @@ from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench
 from tuition.experiment.config import Experiment
-from tuition.experiment.evaluate import examine
+from tuition.experiment.evaluate import evaluate
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.asking import asker_of
 
@@ -44,7 +44,7 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
             # A split without one answer says nothing of the teacher, and no failure is a wrong answer.
             return list(solved.predictions) if len(solved.failures) < len(examples) else None
 
-        figures = examine(bench, answer)
+        figures = evaluate(bench, answer)
         if not any(figures.values()):
             raise _unanswered(table.name, failures)
         return finish(

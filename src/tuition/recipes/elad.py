@@ -15,7 +15,7 @@ from tuition.experiment.bench import open_bench
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.rounds.ask import ask_round, asking_of
 from tuition.experiment.rounds.check import notes_of
-from tuition.experiment.rounds.close import close_round, examine_last, stop_if_certain
+from tuition.experiment.rounds.close import close_round, evaluate_last, stop_if_certain
 from tuition.experiment.rounds.config import Allowance, Elad
 from tuition.experiment.rounds.learn import student_of, train_round
 from tuition.experiment.rounds.state import ActiveRun
@@ -59,7 +59,7 @@ def elad(config: Elad, run: Run) -> dict[str, Json]:
             close_round(state, student, ranked=ranked, taught=taught, asking=asking)
 
         # The test split opens here, once.
-        return examine_last(state, student)
+        return evaluate_last(state, student)
 
 
 def _ablations(config: Elad) -> list[Variant]:

@@ -7,7 +7,7 @@ from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.evaluate import examine, student_answers
+from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.learn.targets import ANSWER_PREFIX, answer_targets
 from tuition.experiment.recipe import Recipe, Variant
 
@@ -29,7 +29,7 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
                 " 'tinyllm', annotation.forced = false."
             )
         student = train_student(bench, targets)
-        figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        figures = evaluate(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
         return finish(bench, figures, student=student, objectives={"answer": len(targets)})
 
 

@@ -15,7 +15,7 @@ from tuition.core.run import Run
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs
 from tuition.experiment.learn.alphas import learn
-from tuition.experiment.learn.distil import answer_prefix, examine_learnt, objectives
+from tuition.experiment.learn.distil import answer_prefix, evaluate_trained, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
 
@@ -61,7 +61,7 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
             )
 
         learnt = learn(bench, loss, prefix=answer_prefix(config))
-        return examine_learnt(bench, gathered, learnt, rationale_as=config.rationale_as)
+        return evaluate_trained(bench, gathered, learnt, rationale_as=config.rationale_as)
 
 
 def _beside(config: Experiment) -> list[Variant]:

@@ -19,7 +19,7 @@ from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs, folder_name
 from tuition.experiment.learn.alphas import learn
 from tuition.experiment.learn.combine import Combine
-from tuition.experiment.learn.distil import answer_prefix, examine_learnt, objectives
+from tuition.experiment.learn.distil import answer_prefix, evaluate_trained, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
 from tuition.teachers import make_teacher
@@ -97,7 +97,7 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
         learnt = learn(bench, loss, prefix=answer_prefix(config), alpha_grid=config.alpha_grid)
 
         # Inference from the answer's instruction alone; here the test split opens, once.
-        return examine_learnt(
+        return evaluate_trained(
             bench, gathered, learnt, rationale_as=config.rationale_as, combine=config.combine
         )
 

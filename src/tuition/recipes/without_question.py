@@ -14,7 +14,7 @@ from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.checks import why_not_without_question
 from tuition.experiment.config import Experiment
-from tuition.experiment.evaluate import examine, student_answers
+from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.learn.targets import ANSWER_PREFIX, answer_targets
 from tuition.experiment.ready import load_splits
 from tuition.experiment.recipe import Recipe, Variant
@@ -47,7 +47,7 @@ def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
         def answer_bare(examples: Sequence[Example]) -> list[Prediction] | None:
             return answer(_bare(examples))
 
-        figures = examine(bench, answer_bare)
+        figures = evaluate(bench, answer_bare)
         return finish(bench, figures, student=student, objectives={"answer": len(targets)})
 
 

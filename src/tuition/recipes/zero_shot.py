@@ -6,7 +6,7 @@ from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.evaluate import examine, student_answers
+from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.learn.targets import ANSWER_PREFIX
 from tuition.experiment.recipe import Recipe, Variant
 
@@ -21,7 +21,7 @@ def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
     """Examine the student before any training."""
     with open_bench(config, run) as bench:
         student = train_student(bench, [])
-        figures = examine(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        figures = evaluate(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
         return finish(bench, figures, student=student)
 
 

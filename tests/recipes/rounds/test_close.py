@@ -7,7 +7,7 @@ from tiny_rounds import UNSEEN, active, chains, closed, course_of, written
 
 from tuition.core.records import Annotation
 from tuition.experiment.rounds.ask import Taught, asking_of
-from tuition.experiment.rounds.close import close_round, examine_last, stop_if_certain
+from tuition.experiment.rounds.close import close_round, evaluate_last, stop_if_certain
 from tuition.experiment.rounds.learn import student_of, train_round
 from tuition.operate.execute import execute
 from tuition.selection import STRATEGIES
@@ -211,7 +211,7 @@ def test_the_run_ends_with_the_last_student_or_the_best(keep, hits, kept, tmp_pa
             train_round(state, Taught(kept=chains(part)), ranked=UNSEEN)
             written(state, chains(part), hits=hits[number])
         state.stop = {"by": "rounds", "findings": []}
-        metrics = examine_last(state, student_of(state))
+        metrics = evaluate_last(state, student_of(state))
     assert metrics["kept_round"] == kept
     assert metrics["stop"] == {"by": "rounds", "findings": []}
     run = tmp_path / "run"

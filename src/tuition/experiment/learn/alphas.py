@@ -10,11 +10,11 @@ from tuition.core.records import Json, Target
 from tuition.experiment.bench import Bench, train_student
 from tuition.experiment.evaluate import student_answers, try_on_valid
 
-__all__ = ["Learnt", "learn"]
+__all__ = ["Trained", "learn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learnt:
+class Trained:
     """The student of a run, and how it was chosen."""
 
     student: Learner
@@ -32,7 +32,7 @@ def learn(
     *,
     prefix: str,
     alpha_grid: Sequence[float] = (),
-) -> Learnt:
+) -> Trained:
     """Train on a loss; with a grid, train one student for each α and keep the best on validation.
 
     A student that was trained is not trained again when a run is gone on with. Of equally good ones the
@@ -47,7 +47,7 @@ def learn(
     objectives: dict[str, Json] = dict(_counts(targets))
     run.event("targets", **objectives)
     if not alpha_grid:
-        return Learnt(student=train_student(bench, targets), objectives=objectives)
+        return Trained(student=train_student(bench, targets), objectives=objectives)
     tried = {event["alpha"]: event["valid"] for event in run.events() if event["event"] == "alpha"}
     for alpha in sorted(set(alpha_grid) - set(tried)):
         student = train_student(bench, loss(alpha), name=_folder(alpha))
@@ -59,7 +59,7 @@ def learn(
         run.write_folder("student", student.save)
     rows: tuple[dict[str, Json], ...] = tuple({"alpha": alpha, **tried[alpha]} for alpha in sorted(tried))
     run.table("α on validation", [_shown(row, best=best) for row in rows])
-    return Learnt(student=student, objectives=objectives, alpha=best, alphas=rows)
+    return Trained(student=student, objectives=objectives, alpha=best, alphas=rows)
 
 
 def _counts(targets: Sequence[Target]) -> dict[str, int]:

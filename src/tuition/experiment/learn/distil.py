@@ -10,8 +10,8 @@ from tuition.core.records import Annotation, Example, Json, Target
 from tuition.experiment.bench import Bench, finish
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import Experiment, RationaleAs
-from tuition.experiment.evaluate import examine, student_answers
-from tuition.experiment.learn.alphas import Learnt
+from tuition.experiment.evaluate import evaluate, student_answers
+from tuition.experiment.learn.alphas import Trained
 from tuition.experiment.learn.combine import Combine, loss_weights
 from tuition.experiment.learn.targets import (
     ANSWER_PREFIX,
@@ -23,7 +23,7 @@ from tuition.experiment.learn.targets import (
 )
 from tuition.experiment.teach.gather import Gathered
 
-__all__ = ["answer_prefix", "examine_learnt", "objectives"]
+__all__ = ["answer_prefix", "evaluate_trained", "objectives"]
 
 
 def objectives(
@@ -87,10 +87,10 @@ def answer_prefix(config: Experiment) -> str:
     return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
 
 
-def examine_learnt(bench: Bench, gathered: Gathered, learnt: Learnt, **more: Json) -> dict[str, Json]:
+def evaluate_trained(bench: Bench, gathered: Gathered, learnt: Trained, **more: Json) -> dict[str, Json]:
     """Examine the student and write what came of the run."""
     config = bench.config
-    figures = examine(bench, student_answers(bench, learnt.student, prefix=answer_prefix(config)))
+    figures = evaluate(bench, student_answers(bench, learnt.student, prefix=answer_prefix(config)))
     chosen: dict[str, Json] = {"alpha": learnt.alpha, "alphas": list(learnt.alphas)} if learnt.alphas else {}
     return finish(
         bench,

@@ -11,7 +11,7 @@ from tuition.core.records import Json
 from tuition.evaluation.stop import certain, should_stop
 from tuition.experiment.bench import finish, train_student
 from tuition.experiment.checks import answer_way
-from tuition.experiment.evaluate import examine, hits_on_valid, student_answers
+from tuition.experiment.evaluate import evaluate, hits_on_valid, student_answers
 from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
@@ -19,7 +19,7 @@ from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.calibrate import calibrate
 from tuition.experiment.rounds.uncertainty.rank import Ranked
 
-__all__ = ["close_round", "examine_last", "stop_if_certain"]
+__all__ = ["close_round", "evaluate_last", "stop_if_certain"]
 
 _FOR_RESUMING = ("gone", "looks", "hits", "used", "used_before", "stop")
 """What `round.json` holds for whoever goes on, and `metrics.json` does not repeat."""
@@ -123,7 +123,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Json]:
     return {name: row[name] for name in wanted}
 
 
-def examine_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
+def evaluate_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
     """Examine the student that the rounds end with, and write what came of the run."""
     bench, config = state.bench, state.config
     kept = _kept_round(state)
@@ -132,7 +132,7 @@ def examine_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
     if not (bench.run.path / "student").exists():
         bench.run.write_folder("student", student.save)
     calibration = calibrate(state, student)
-    figures = examine(bench, student_answers(bench, student, prefix=answer_prefix(config)))
+    figures = evaluate(bench, student_answers(bench, student, prefix=answer_prefix(config)))
     stop = state.stop or {}
     rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in state.rounds]
     return finish(
