@@ -11,7 +11,7 @@ from tuition.operate.execute import execute
 
 
 @pytest.fixture
-def learnt(monkeypatch):
+def trained(monkeypatch):
     """The targets that a run's student is given; the student still learns them."""
     seen = []
     train = common.train_student
@@ -28,43 +28,43 @@ def weights(targets):
     return {target.objective: target.weight for target in targets}
 
 
-def test_step_by_step_is_a_convex_sum(tmp_path, learnt):
+def test_step_by_step_is_a_convex_sum(tmp_path, trained):
     one = {"recipe": "step_by_step", "teacher": teachers("ada", weight=7.0)}
     execute(experiment(tmp_path, **one))
-    assert weights(learnt) == {"answer": 0.5, "rationale:ada": 0.5}
-    learnt.clear()
+    assert weights(trained) == {"answer": 0.5, "rationale:ada": 0.5}
+    trained.clear()
     execute(experiment(tmp_path, "alpha=0.8", f"out={tmp_path / 'other'}", **one))
-    assert weights(learnt) == pytest.approx({"answer": 0.8, "rationale:ada": 0.2})
+    assert weights(trained) == pytest.approx({"answer": 0.8, "rationale:ada": 0.2})
 
 
-def test_tinyllm_sums_gamma_and_the_teachers_alphas(tmp_path, learnt):
+def test_tinyllm_sums_gamma_and_the_teachers_alphas(tmp_path, trained):
     two = [*teachers("ada", weight=0.3), *teachers("bela", weight=2.0, prefix="bela explains: ")]
     finished = execute(experiment(tmp_path, "gamma=1.5", teacher=two))
-    assert weights(learnt) == {"answer": 1.5, "rationale:ada": 0.3, "rationale:bela": 2.0}
-    assert {t.prefix for t in learnt} == {"predict: ", "explain: ", "bela explains: "}
+    assert weights(trained) == {"answer": 1.5, "rationale:ada": 0.3, "rationale:bela": 2.0}
+    assert {t.prefix for t in trained} == {"predict: ", "explain: ", "bela explains: "}
     assert finished.metrics["objectives"] == {"answer": 12, "rationale:ada": 12, "rationale:bela": 12}
 
 
-def test_unequal_numbers_of_rationales_are_all_learnt(tmp_path, learnt):
+def test_unequal_numbers_of_rationales_are_all_learnt(tmp_path, trained):
     two = [*teachers("ada", samples=2), *teachers("bela")]
     execute(experiment(tmp_path, teacher=two))
-    assert Counter(target.objective for target in learnt) == {
+    assert Counter(target.objective for target in trained) == {
         "answer": 12,
         "rationale:ada": 24,
         "rationale:bela": 12,
     }
 
 
-def test_route_random_gives_one_rationale_an_example(tmp_path, learnt):
+def test_route_random_gives_one_rationale_an_example(tmp_path, trained):
     execute(experiment(tmp_path, "route=random"))
-    assert Counter(target.objective for target in learnt) == {"answer": 12, "rationale": 12}
+    assert Counter(target.objective for target in trained) == {"answer": 12, "rationale": 12}
 
 
-def test_a_chain_is_the_only_objective_and_is_asked_for_in_the_examination(tmp_path, learnt):
+def test_a_chain_is_the_only_objective_and_is_asked_for_in_the_examination(tmp_path, trained):
     finished = execute(experiment(tmp_path, "rationale_as=chain"))
-    assert Counter(target.objective for target in learnt) == {"chain": 24}
+    assert Counter(target.objective for target in trained) == {"chain": 24}
     assert finished.metrics["rationale_as"] == "chain"
-    assert all(target.output.endswith(f"The answer is {target.example.answer}.") for target in learnt)
+    assert all(target.output.endswith(f"The answer is {target.example.answer}.") for target in trained)
 
 
 def test_where_every_rationale_is_dropped_there_is_nothing_to_learn(tmp_path):

@@ -36,7 +36,7 @@ def gathered(config):
         run.close()
 
 
-def learnt(folder):
+def trained(folder):
     return [row for row in lines(folder / "run" / "annotations.jsonl") if row["is_used"]]
 
 
@@ -132,7 +132,7 @@ def test_vote_learns_from_the_majority(tmp_path):
         said = [row["answer"] for row in written if row["example_id"] == item.example_id]
         assert said.count(item.answer) == max(map(said.count, said))
     checked = gathered(experiment(tmp_path / "checked", *settings, teacher=three, annotation=FREE))
-    assert checked.routed["without"] == sum("wrong" in row["faults"] for row in learnt(tmp_path))
+    assert checked.routed["without"] == sum("wrong" in row["faults"] for row in trained(tmp_path))
 
 
 def test_a_second_look_drops_what_does_not_lead_to_the_answer_and_says_how_much(tmp_path):

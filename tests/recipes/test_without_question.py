@@ -13,11 +13,11 @@ BLIND = 'evaluation.baselines=["blind", "label_only"]'
 
 
 def test_the_student_learns_and_is_asked_the_choices_alone(tmp_path, monkeypatch):
-    learnt, asked = [], []
+    trained, asked = [], []
     fit, generate = Student.fit, Student.generate
 
     def spied(self, targets, *more, **named):
-        learnt.extend(targets)
+        trained.extend(targets)
         return fit(self, targets, *more, **named)
 
     def listening(self, questions, **more):
@@ -28,15 +28,15 @@ def test_the_student_learns_and_is_asked_the_choices_alone(tmp_path, monkeypatch
     monkeypatch.setattr(Student, "generate", listening)
     config = experiment(tmp_path, recipe="without_question", task=CLOSED, teacher=[])
     metrics = execute(config).metrics
-    assert (len(learnt), len(asked)) == (30, 12)
+    assert (len(trained), len(asked)) == (30, 12)
     splits, _ = load_splits(config)
     texts = [example.question for example in (*splits.train, *splits.valid)]
-    for target in (*learnt, *asked):
+    for target in (*trained, *asked):
         assert (target.example.question, target.example.context) == ("", "")
         assert target.input.startswith("Answer Choices:\n(a) ")
         assert not [text for text in texts if text in target.input]
     by_id = {example.id: example for example in splits.train}
-    assert all(target.output == by_id[target.example.id].answer for target in learnt)
+    assert all(target.output == by_id[target.example.id].answer for target in trained)
     assert metrics["objectives"] == {"answer": 30}
     assert (metrics["test"]["n"], metrics["spend"]["calls"]) == (6, 0)
 

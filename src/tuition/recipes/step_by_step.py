@@ -60,8 +60,8 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
                 rationale_as=config.rationale_as,
             )
 
-        learnt = learn(bench, loss, prefix=answer_prefix(config))
-        return evaluate_trained(bench, gathered, learnt, rationale_as=config.rationale_as)
+        trained = learn(bench, loss, prefix=answer_prefix(config))
+        return evaluate_trained(bench, gathered, trained, rationale_as=config.rationale_as)
 
 
 def _beside(config: Experiment) -> list[Variant]:

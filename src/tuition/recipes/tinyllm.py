@@ -94,11 +94,11 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
             )
 
         # One student; where there is a grid, the α that is best on validation.
-        learnt = learn(bench, loss, prefix=answer_prefix(config), alpha_grid=config.alpha_grid)
+        trained = learn(bench, loss, prefix=answer_prefix(config), alpha_grid=config.alpha_grid)
 
         # Inference from the answer's instruction alone; here the test split opens, once.
         return evaluate_trained(
-            bench, gathered, learnt, rationale_as=config.rationale_as, combine=config.combine
+            bench, gathered, trained, rationale_as=config.rationale_as, combine=config.combine
         )
 
 

@@ -213,9 +213,9 @@ def _label_remarks(metrics: dict[str, Any], split: str) -> Iterator[str]:
             yield f"{unanswered} questions left out, nobody could label them"
         if metrics["student"] is None and set(metrics.get("teachers", [])) & set(labels.get("panel", [])):
             yield "is one of its own judges"
-    learnt = [name for name in metrics["train"].get("label_source", {}) if name not in ("gold", "none")]
-    if learnt and (metrics["student"] or {}).get("is_trained"):
-        yield f"learnt from {' and '.join(learnt)} labels"
+    trained = [name for name in metrics["train"].get("label_source", {}) if name not in ("gold", "none")]
+    if trained and (metrics["student"] or {}).get("is_trained"):
+        yield f"learnt from {' and '.join(trained)} labels"
 
 
 def _remarks(metrics: dict[str, Any], recipe: Standing) -> Iterator[str]:

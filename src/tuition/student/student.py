@@ -298,5 +298,5 @@ class Student:
         """Refuse to go on from the checkpoints of another training."""
         student = self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"})
         training = self._training.model_dump(mode="json", exclude={"save_every"})
-        learnt = [target.to_json() for target in targets]
-        claim_folder(folder, content_id({"student": student, "training": training, "targets": learnt}))
+        trained = [target.to_json() for target in targets]
+        claim_folder(folder, content_id({"student": student, "training": training, "targets": trained}))

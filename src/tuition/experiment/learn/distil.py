@@ -87,21 +87,23 @@ def answer_prefix(config: Experiment) -> str:
     return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
 
 
-def evaluate_trained(bench: Bench, gathered: Gathered, learnt: Trained, **more: Json) -> dict[str, Json]:
+def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
     """Examine the student and write what came of the run."""
     config = bench.config
-    figures = evaluate(bench, student_answers(bench, learnt.student, prefix=answer_prefix(config)))
-    chosen: dict[str, Json] = {"alpha": learnt.alpha, "alphas": list(learnt.alphas)} if learnt.alphas else {}
+    figures = evaluate(bench, student_answers(bench, trained.student, prefix=answer_prefix(config)))
+    chosen: dict[str, Json] = (
+        {"alpha": trained.alpha, "alphas": list(trained.alphas)} if trained.alphas else {}
+    )
     return finish(
         bench,
         figures,
-        student=learnt.student,
+        student=trained.student,
         stopped_by="budget" if gathered.is_spent else "done",
         health=gathered.health,
         failures=gathered.failures,
         is_simulated=gathered.is_simulated,
         routed=gathered.routed,
-        objectives=learnt.objectives,
+        objectives=trained.objectives,
         answer_by=answer_way(config),
         teachers=[teacher.name for teacher in config.teacher],
         **chosen,

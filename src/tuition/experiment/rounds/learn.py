@@ -36,8 +36,8 @@ def train_round(state: ActiveRun, taught: Taught, *, ranked: Ranked) -> Learner:
     earlier = state.annotations
     if goes_on:
         earlier = _replayed(earlier, rounds.replay, seed=state.bench.config.seed + state.number)
-    learnt = [*earlier, *taught.kept]
-    targets = _targets(state, learnt)
+    trained = [*earlier, *taught.kept]
+    targets = _targets(state, trained)
     if not targets and taught.is_spent:
         raise BudgetSpent("the budget was spent before a single annotation; raise [budget].")
     if not targets:
@@ -46,7 +46,7 @@ def train_round(state: ActiveRun, taught: Taught, *, ranked: Ranked) -> Learner:
             f"({_counted(taught)}). {state.place_of(state.number)}/annotations.jsonl in the run folder has "
             "what came, with the faults it was dropped for."
         )
-    targets += _targets(state, rehearsed(ranked, taught, n=round(rounds.rehearse * len(learnt))))
+    targets += _targets(state, rehearsed(ranked, taught, n=round(rounds.rehearse * len(trained))))
     start = state.bench.run.path / state.place_of(state.number - 1) / "student" if goes_on else None
     name = f"{state.place_of(state.number)}/student"
     return train_student(state.bench, targets, name=name, start=start)
