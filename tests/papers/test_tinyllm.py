@@ -17,10 +17,10 @@ from tuition.core.splits import Splits, fingerprint
 from tuition.experiment.bench import Bench
 from tuition.experiment.learn.combine import Combine, loss_weights
 from tuition.experiment.learn.distil import objectives
-from tuition.student.batches import Item, plan_steps, shares
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
 from tuition.student.load import load_student
+from tuition.student.passes import Item, plan_steps, shares
 from tuition.student.train import Steps, item_of
 from tuition.tasks import make_task
 

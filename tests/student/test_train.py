@@ -6,10 +6,10 @@ import torch
 import transformers
 
 from tuition.core.errors import TrainingError
-from tuition.student.batches import plan_steps
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Encoder
 from tuition.student.families import FAMILIES
+from tuition.student.passes import plan_steps
 from tuition.student.train import Steps, StepTrainer, item_of, last_checkpoint
 
 SPLITS = [1, 90, 10**6]

@@ -16,7 +16,6 @@ import transformers
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.protocols import Generation, Progress
 from tuition.core.records import Json, Target, content_id
-from tuition.student.batches import Item, plan_steps
 from tuition.student.branches.branches import Branches
 from tuition.student.branches.embed import mean_states
 from tuition.student.config import StudentConfig, TrainingConfig
@@ -24,6 +23,7 @@ from tuition.student.encode import Cuts, Encoder, Row
 from tuition.student.families import FAMILIES
 from tuition.student.look.folder import most_positions
 from tuition.student.optimizer import with_additions
+from tuition.student.passes import Item, plan_steps
 from tuition.student.predict import end_marks, score_encodings, score_outputs, write
 from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 

@@ -24,11 +24,11 @@ from transformers.trainer_callback import PrinterCallback
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Progress
 from tuition.core.records import Target
-from tuition.student.batches import Item, rate_at, shares, split_step
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Family, Pass
 from tuition.student.optimizer import muon_with_adamw
+from tuition.student.passes import Item, rate_at, shares, split_step
 
 __all__ = [
     "StepTrainer",
