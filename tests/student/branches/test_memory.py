@@ -3,8 +3,8 @@ import torch
 import transformers
 
 from tuition.core.errors import TrainingError
-from tuition.student.branches.ask import Asked, score_branches
 from tuition.student.branches.memory import Memory
+from tuition.student.branches.read import Asked, score_branches
 
 
 @pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])

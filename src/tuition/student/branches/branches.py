@@ -12,7 +12,7 @@ import transformers
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Generation
 from tuition.core.records import Target
-from tuition.student.branches.ask import Asked, Sampling, score_branches, write_branches
+from tuition.student.branches.read import Asked, Sampling, score_branches, write_branches
 from tuition.student.branches.texts import Texts
 from tuition.student.encode import Encoder
 from tuition.student.predict import end_marks
