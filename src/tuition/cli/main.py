@@ -55,6 +55,7 @@ COMMANDS = {
     "export": exchange.export_replies,
     "probe": look.probe,
     "list": look.list_runs,
+    "keys": look.list_keys,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
