@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import importlib
 import inspect
 import pkgutil
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 import typer.main
 
 import tuition
+from error_texts import error_texts
 from tuition.cli.main import app, exit_code
 from tuition.core import errors
 from tuition.core.config import Section
@@ -133,7 +133,7 @@ def _errors() -> Iterator[str]:
     """The texts that each class of errors is raised with, by module."""
     kinds = [getattr(errors, name) for name in errors.__all__]
     kinds = [kind for kind in kinds if inspect.isclass(kind)]
-    found = sorted({(kind, path, text) for path in SOURCE.rglob("*.py") for kind, text in _texts(path)})
+    found = sorted({(kind, path, text) for path in SOURCE.rglob("*.py") for kind, text in error_texts(path)})
     yield from ("# Error texts", "", _NOTE, "")
     yield _wrapped(
         "Each text says what was found, where, what was expected, and what to do. `{name}` stands for a "
@@ -151,58 +151,6 @@ def _errors() -> Iterator[str]:
             yield from ("", f"### {path.relative_to(SOURCE.parent)}", "", "```text")
             yield "\n\n".join(_wrapped(text, behind="  ") for _, text in group)
             yield "```"
-
-
-def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    """The class and the text of every error that a module makes."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    left: list[tuple[ast.AST, bool]] = [(tree, False)]
-    while left:
-        node, in_section = left.pop()
-        if isinstance(node, ast.FunctionDef):
-            in_section = any("validator" in ast.unparse(one) for one in node.decorator_list)
-        left += [(child, in_section) for child in ast.iter_child_nodes(node)]
-        if not isinstance(node, ast.Call) or not node.args:
-            continue
-        name = ast.unparse(node.func)
-        # What a validator raises becomes one of the faults that a ConfigError lists.
-        name = "ConfigError" if in_section and name in ("ValueError", "unspoken") else name
-        kind = getattr(errors, name, None)
-        if inspect.isclass(kind):
-            text = str(kind(*(_template(argument, functions) for argument in node.args)))
-            if re.search(r"[a-z]{3}.* .*[a-z]{3}", re.sub(r"\{\w*\}", "", text)):
-                yield name, text
-
-
-def _template(node: ast.AST | None, functions: Mapping[str, ast.FunctionDef]) -> str:
-    """The text that an expression gives, with names in the place of values."""
-
-    def inner(one: ast.AST | None) -> str:
-        return _template(one, functions)
-
-    match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.JoinedStr():
-            return "".join(map(inner, node.values))
-        case ast.FormattedValue():
-            return inner(node.value)
-        case ast.BinOp(op=ast.Add()):
-            return inner(node.left) + inner(node.right)
-        case ast.IfExp():
-            return inner(node.body)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return f"{{{name.strip('_')}}}"
-        case ast.Call(func=ast.Name(id="near_name")):
-            kind = next(inner(keyword.value) for keyword in node.keywords if keyword.arg == "kind")
-            return f"unknown {kind} {inner(node.args[0])}; did you mean …? Known: …."
-        case ast.Call(func=ast.Name(id=name)) if name in functions:
-            given = [one for one in ast.walk(functions[name]) if isinstance(one, ast.Return)]
-            return inner(given[-1].value) if given else "…"
-        case ast.Call(func=ast.Name(id=name), args=[one]) if hasattr(builtins, name):
-            return inner(one)
-    return "…"
 
 
 def _python() -> Iterator[str]:
