@@ -16,7 +16,7 @@ TORCH := torch==2.13.0
 PINNED := --constraint constraints.txt
 INSTALL := $(BIN)/pip install --quiet $(PINNED) --build-constraint constraints.txt
 
-.PHONY: demo test slow check bench figures docs base wheel wheel-venv pin newest clean format
+.PHONY: demo test slow check bench figures reference docs base wheel wheel-venv pin newest clean format
 
 demo: $(VENV)/.train
 	$(BIN)/tuition demo
@@ -44,6 +44,10 @@ bench: $(VENV)/.test
 # Every figure in README and docs against benchmarks/results; `--fix` writes what they say.
 figures: $(VENV)/.test
 	$(BIN)/python benchmarks/figures.py
+
+# Keys, commands, error texts and exported names, and the floors and links of docs/architecture.md, from the code.
+reference: $(VENV)/.test
+	$(BIN)/python tools/reference.py
 
 docs: $(VENV)/.docs
 	$(BIN)/zensical build

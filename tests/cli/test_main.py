@@ -34,7 +34,9 @@ def process(*arguments, folder):
 
 
 def test_the_commands_are_these():
-    known = "batch check compare curve demo export import init list pilot playground probe report resume run"
+    known = (
+        "batch check compare curve demo export import init keys list pilot playground probe report resume run"
+    )
     assert " ".join(COMMANDS) == f"{known} show store"
 
 

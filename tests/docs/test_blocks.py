@@ -125,38 +125,3 @@ def test_functions_and_tests_that_a_page_names_are_there(page):
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     for name, is_cut in _TEST.findall(text):
         assert re.search(rf"def {name}{'' if is_cut else '[(]'}", tests), name
-
-
-def tree_of(text):
-    """Paths and remarks of a tree: two blanks of indentation a floor, `name  # remark`."""
-    found, folders = {}, []
-    for line in text.splitlines():
-        entry, _, remark = line.partition(" # ")
-        depth = (len(entry) - len(entry.lstrip(" "))) // 2
-        folders = [*folders[:depth], entry.strip()]
-        found["/".join(part.rstrip("/") for part in folders)] = (entry.strip().endswith("/"), remark.strip())
-    return found
-
-
-@pytest.fixture
-def tree():
-    [block] = [text for text in blocks(ROOT / "README.md", "text") if "src/tuition/" in text]
-    head, _, rest = block.partition("src/tuition/")
-    return head, tree_of("src/tuition/" + rest)
-
-
-def test_the_tree_has_every_folder_with_its_remark(tree):
-    holding = ("*.py", "*.toml", "*.jinja", "*.md")
-    real = {path.parent for form in holding for path in (ROOT / "src" / "tuition").rglob(form)}
-    found = {ROOT / path for path, (is_folder, _) in tree[1].items() if is_folder}
-    assert found == real and len(found) == len(tree[1])
-    assert [path for path, (_, remark) in tree[1].items() if not remark and path != "src/tuition"] == []
-
-
-def test_the_head_of_the_tree_names_what_is_there(tree):
-    names = [word for line in tree[0].splitlines() for word in line.partition(" # ")[0].split()]
-    assert [name for name in names if not (ROOT / name).exists()] == []
-    hidden = {"data", "dist", "build", "site", "runs", "src", "zensical.toml"}
-    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    here = {path.name for path in folders if any(path.iterdir())}
-    assert here - hidden - {name.rstrip("/") for name in names} == set()

@@ -18,6 +18,7 @@ from tuition.selection import STRATEGIES, SelectionConfig
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES.remove(ROOT / "docs" / "reference" / "python.md")  # Its `name=value` are arguments of functions.
 _KEY = r"(?:[a-z_0-9]+\.)*[a-z_]+=[^`\s]+"
 _SETTING = re.compile(rf"`({_KEY}(?: {_KEY})*)`")
 """One setting, or several that belong together."""

@@ -1,9 +1,10 @@
-"""The commands that look at runs and endpoints: `show`, `compare`, `curve`, `report`, `list`, `probe`."""
+"""The commands that look: `show`, `compare`, `curve`, `report`, `list`, `keys`, `probe`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,7 +27,17 @@ from tuition.core.errors import ConfigError, MissingExtra, near_name
 if TYPE_CHECKING:
     from tuition.operate.curves import Curves, Setting
 
-__all__ = ["compare", "curve", "list_runs", "probe", "report", "show", "show_courses", "show_table"]
+__all__ = [
+    "compare",
+    "curve",
+    "list_keys",
+    "list_runs",
+    "probe",
+    "report",
+    "show",
+    "show_courses",
+    "show_table",
+]
 
 
 def show(
@@ -127,6 +138,35 @@ def list_runs(
     print_table(f"{folder}: {states['done']} done, {states['unfinished']} unfinished", runs)
     for kind, found in names.items():
         say(f"{kind}: {', '.join(found)}")
+
+
+def list_keys(
+    key: Annotated[
+        str, typer.Argument(help="A key, such as training.steps, or a table; all if left out.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """List the keys of a configuration, or say everything about one of them."""
+    from tuition.operate.keys import find, keys
+
+    every = find(key) if key else keys()
+    found = [one for one in every if not one.is_table]
+    if answer([{**asdict(one), "recipes": list(one.recipes)} for one in found]):
+        return
+    names = {one.name for one in found}
+    if len(names) > 1:
+        columns = ("name", "type", "written", "meaning" if key else "where")
+        heads = {"name": "key", "written": "default", "where": "in"}
+        rows = [{heads.get(column, column): getattr(one, column) for column in columns} for one in found]
+        heading = [f"{one.meaning} (in {one.where})" for one in every if one.is_table and one.name == key]
+        print_table(f"{key}: {' '.join(heading)}" if heading else "keys of a configuration", rows)
+        say(f"Next: {typed('keys', found[-1].name if key else 'training')}")
+    for one in found if len(names) == 1 else ():
+        say(one.name)
+        say(f"  type     {one.type}")
+        say(f"  default  {one.written}")
+        say(f"  meaning  {one.meaning}")
+        say(f"  in       {one.where}")
 
 
 def curve(

@@ -27,7 +27,7 @@ from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
 
-__all__ = ["COMMANDS", "app", "main"]
+__all__ = ["COMMANDS", "app", "exit_code", "main"]
 
 _OF_PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 """Errors of a wrong path."""
@@ -55,6 +55,7 @@ COMMANDS = {
     "export": exchange.export_replies,
     "probe": look.probe,
     "list": look.list_runs,
+    "keys": look.list_keys,
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
@@ -79,7 +80,7 @@ def main() -> None:
             typer.main.get_command(app)()
     except TuitionError as error:
         typer.echo(visible(f"error: {error}"), err=True)
-        sys.exit(_exit_code(error))
+        sys.exit(exit_code(error))
     except OSError as fault:
         is_path = isinstance(fault, _OF_PATHS)
         # one that names neither a file nor a full disk is a mistake of ours, and its trace is wanted
@@ -111,7 +112,8 @@ def _showing_warnings() -> Generator[None]:
         log.removeHandler(shown)
 
 
-def _exit_code(error: TuitionError) -> int:
+def exit_code(error: TuitionError) -> int:
+    """Say with which code the program ends."""
     if isinstance(error, BudgetSpent):
         return 3
     is_users = isinstance(error, ConfigError | DataError | MissingExtra | TeacherError)
