@@ -291,9 +291,9 @@ def test_every_check_is_defined_and_every_filter_is_of_checks():
 
 MEASURED = {
     # cut, looping, spilled, contradicts of those read, unsupported: per cent, in this order
-    ("obqa", "llama-2"): (90.0, 15.7, 38.5, 16.4, 59.5),
+    ("obqa", "llama-2"): (90.0, 15.7, 38.7, 16.7, 59.5),
     ("obqa", "flan-t5-xl"): (0.2, 0.4, 0.0, 0.0, 34.7),
-    ("arc", "llama-2"): (89.3, 16.6, 28.8, 11.1, 52.6),
+    ("arc", "llama-2"): (89.3, 16.6, 29.0, 11.0, 52.6),
     ("pubmedqa", "llama-2"): (93.2, 10.2, 2.6, 4.8, 84.6),
     ("bioasq", "llama-2"): (70.6, 0.1, 0.2, 0.3, 73.8),
     ("bioasq", "flan-t5-xl"): (0.1, 0.1, 0.0, 0.0, 2.6),
