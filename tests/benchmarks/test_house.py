@@ -71,3 +71,8 @@ def test_the_targets_that_are_missed_are_told_with_what_was_found(house):
         "circles": (1, 0),
         "elad_functions": (561, 560),
     }
+
+
+def test_the_source_has_no_import_circle(house):
+    """Imports within functions are counted too."""
+    assert house.circles(house.imports(house.read(), at_start=False)) == []
