@@ -148,7 +148,7 @@ def test_the_health_table_is_shown_before_training(tmp_path):
     order = list(dict.fromkeys(told))
     expected = [
         "rationale ada", "rationale bela", "rationale health before training, % of replies", "training",
-        "evaluate on valid", "examine on test",
+        "evaluate on valid", "evaluate on test",
     ]  # fmt: skip
     places = [order.index(stage) for stage in expected]
     assert all(left < right for left, right in pairwise(places))

@@ -12,7 +12,7 @@ from typing import Final
 from tuition.annotation.prompts import JUDGE
 from tuition.annotation.revise.prompts import CLEAR, JUDGE_STEP, LOCATE
 
-__all__ = ["StandIn", "filler", "stand_in_text"]
+__all__ = ["StandIn", "filler", "hidden_letters", "stand_in_text"]
 
 _TEXT: Final = """
     lorem ipsum dolor sit amet consectetur adipiscing elit sed eiusmod tempor incididunt labore dolore magna
@@ -21,9 +21,12 @@ _TEXT: Final = """
 """
 _WORDS: Final = _TEXT.split()
 """Words that no reader takes for an answer, a verdict or a step's number."""
-_SENTENCE_WORDS: Final = 12
-_LEAST_LETTERS: Final = 40
-"""Of an explanation that no check calls empty."""
+_LINE_WORDS: Final = 8
+_MARK: Final = "zzq"
+"""How the word begins that holds a number, written in two letters: digits would be read as answers."""
+_DIGITS: Final = str.maketrans("01", "jk")
+_LETTERS: Final = str.maketrans("jk", "01")
+_HIDDEN: Final = re.compile(rf"\b{_MARK}([jk]+)\b")
 _ASKED = re.compile(r"Verdict on step (\d+):\s*$")
 _STEP = re.compile(r"^Step \d+:", re.M)
 
@@ -48,12 +51,23 @@ class StandIn:
 
 
 def filler(letters: int, seed: str, *, steps: int = 0) -> str:
-    """Write sentences that say nothing, each in a line of its own; `steps` of them, or as long a text."""
+    """Write a text that says nothing and stands for one of so many letters, in so many steps.
+
+    It is short, so that reading it costs little: each line ends in a word that holds the number of letters
+    that the line stands for beyond its own (see `hidden_letters`).
+    """
     draw = Random(seed)
-    words = max(steps, letters // 7)
-    lines = steps or -(-words // _SENTENCE_WORDS)
-    sizes = [words // lines + (i < words % lines) for i in range(lines)] if lines else []
-    return "\n".join(f"{' '.join(draw.choices(_WORDS, k=size)).capitalize()}." for size in sizes)
+    lines: list[str] = []
+    for _ in range(max(1, steps)):
+        words = " ".join(draw.choices(_WORDS, k=_LINE_WORDS)).capitalize()
+        more = max(0, letters // max(1, steps) - len(words))
+        lines.append(f"{words} {_MARK}{more:b}.".translate(_DIGITS))
+    return "\n".join(lines)
+
+
+def hidden_letters(text: str) -> int:
+    """Count the letters that the lines of `filler` in a text stand for beyond their own."""
+    return sum(int(found.translate(_LETTERS), 2) for found in _HIDDEN.findall(text))
 
 
 def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:
@@ -62,8 +76,7 @@ def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:
 
 
 def _explained(_: str, wanted: StandIn) -> str:
-    body = filler(max(_LEAST_LETTERS, wanted.letters - len(wanted.closing)), wanted.seed)
-    return f"{body}\n{wanted.closing}"
+    return f"{filler(wanted.letters - len(wanted.closing), wanted.seed)}\n{wanted.closing}"
 
 
 def _judged(_: str, wanted: StandIn) -> str:

@@ -19,7 +19,7 @@ from tuition.recipes import RECIPES
 
 __all__ = ["SAMPLE", "count_of", "dry_calls", "dry_runs", "usd_of"]
 
-SAMPLE = 150
+SAMPLE = 60
 """Questions of a split that stand for all of it."""
 
 

@@ -19,14 +19,14 @@ from tuition.experiment.config import Experiment, route_of
 from tuition.experiment.ready import Ready, make_ready
 from tuition.operate.dry_run.calls import SAMPLE, count_of, dry_calls, dry_runs, usd_of
 from tuition.operate.dry_run.preview import Preview, Spread, preview_of, spread_of
-from tuition.operate.dry_run.stand_ins import EXPECTED, LOW, DryCall, Guess
+from tuition.operate.dry_run.stand_ins import EXPECTED, DryCall, Guess
 from tuition.operate.dry_run.sums import PlannedCalls, RoundPlan, new_of, rounds_of, rows_of
 from tuition.recipes import RECIPES
 from tuition.teachers import make_teacher
 
 __all__ = ["Plan", "RoutePlan", "plan_of", "routes_of"]
 
-_ROUTE_SAMPLE = 50
+_ROUTE_SAMPLE = 30
 """Questions that stand for all of them where routes are compared."""
 
 
@@ -36,10 +36,8 @@ class RoutePlan(Record):
 
     route: str
     calls: int
-    low_usd: float | None
-    """A guess; None: a price is unknown."""
     expected_usd: float | None
-    """A guess, in the middle."""
+    """A guess of what is still to be paid; None: a price is unknown."""
     used_usd: float | None
     """The same, what is kept already included."""
     is_chosen: bool
@@ -137,17 +135,16 @@ def routes_of(
             changed["annotation"] = config.annotation.model_copy(update={"forced": False})
         one = config.model_copy(update=changed)
         try:
-            low, expected = (dry_calls(one, ready, guess=end, most=_ROUTE_SAMPLE) for end in (LOW, guess))
+            calls = dry_calls(one, ready, guess=guess, most=_ROUTE_SAMPLE)
         except ConfigError:
             # A route that its teachers cannot take, such as a vote of those that saw the answer.
             continue
         found.append(
             RoutePlan(
                 route=route,
-                calls=round(count_of(expected)),
-                low_usd=usd_of(new_of(low)),
-                expected_usd=usd_of(new_of(expected)),
-                used_usd=usd_of(expected),
+                calls=round(count_of(calls)),
+                expected_usd=usd_of(new_of(calls)),
+                used_usd=usd_of(calls),
                 is_chosen=route == chosen,
             )
         )

@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 from tuition.annotation.prompts import question_block
-from tuition.annotation.stand_ins import StandIn, stand_in_text
+from tuition.annotation.stand_ins import StandIn, hidden_letters, stand_in_text
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
 from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Reply, Request, Usage
@@ -114,8 +114,10 @@ class StandIns:
     ) -> tuple[Splits, tuple[Example, ...]]:
         """Take a sample of what is asked about, in which the longest question stands for the bound."""
         self._in_rounds = whole
-        train = self._sample("train", train, most=None if whole else self._most)
-        valid = self._sample("valid", splits.valid[:limit], most=self._most)
+        # Rounds choose from the whole pool, and their stop rules look at the whole of validation.
+        most = None if whole else self._most
+        train = self._sample("train", train, most=most)
+        valid = self._sample("valid", splits.valid[:limit], most=most)
         test = None
         if splits.test is not None:
             rows: list[Example] = []
@@ -210,7 +212,9 @@ class StandIns:
         """Note a call."""
         teacher = asking.teacher
         is_paid, price = teacher.abilities.is_paid, teacher.price
+        hidden = sum(hidden_letters(message.content) for message in request.messages)
         cost, worst = Cost.of(reply.usage, price), worst_cost(request, price)
+        worst = _added(worst, Cost.of(Usage(prompt_tokens=hidden), price))
         example = self._examples.get(request.example_id)
         longer = 0 if example is None else self._longest[example.split] - _letters(example)
         extra = Cost.of(Usage(prompt_tokens=longer), price)
@@ -237,7 +241,7 @@ class StandIns:
         assert isinstance(bound, int)
         asked = request.messages[-1].content
         tokens = min(bound, round(self._guess.lengths.get((name, request.prompt), bound * self._guess.share)))
-        letters = sum(len(message.content) for message in request.messages)
+        letters = sum(len(one.content) + hidden_letters(one.content) for one in request.messages)
         text = stand_in_text(
             request.prompt,
             asked,
