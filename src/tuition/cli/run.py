@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_form
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from tuition.cli.show import (
     say,
     typed,
 )
-from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
+from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name
 
 if TYPE_CHECKING:
     from tuition.recipes.config import Experiment
@@ -38,10 +37,11 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"), json: Json = False
 ) -> None:
     """Run the whole journey offline: simulated teachers, the embedded student, one table, one page."""
+    from tuition.api import close_group
     from tuition.recipes.demo import demo_configs
 
     finished = _execute(demo_configs(out), jobs=2)
-    _close_group(out, finished)
+    close_group(out, finished)
     if answer({"metrics": [str(run.path / "metrics.json") for run in finished.values()]}):
         return
     look.show_table(out)
@@ -112,6 +112,7 @@ def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
 
 
 def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
+    from tuition.api import close_group
     from tuition.cli.check import say_left_out
     from tuition.recipes.ablate import ablation_table, ablations, new_calls
     from tuition.recipes.execute import baselines
@@ -127,7 +128,7 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
     if parts:
         # After the main run, so that no part of it takes the budget from the whole.
         finished = {**_execute({out.name: config, **parts}, jobs=config.evaluation.jobs), **finished}
-    _close_group(out, finished)
+    close_group(out, finished)
     ablation = ablation_table(config, finished) if is_ablated else []
     answer({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
     look.show_table(out)
@@ -159,22 +160,14 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
 def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
     from tuition.cli.check import show_plan
+    from tuition.recipes.confirm import objection
     from tuition.recipes.dry_run.plan import plan_of
 
     plans = [plan_of(config) for config in configs]
-    if is_confirmed or not plans:
+    found = objection(plans, configs[0].budget) if plans and not is_confirmed else None
+    if found is None:
         return
-    budget = configs[0].budget
-    limit, known = budget.confirm_above_usd, sum(plan.known_usd for plan in plans)
-    if known > limit:
-        finding = f"the expected cost, ${known:.2f}, is above budget.confirm_above_usd = {limit:g}"
-        way_out = "raise confirm_above_usd"
-    elif any(plan.expected_usd is None for plan in plans) and not budget.allow_unknown_price:
-        asked = sorted({name for plan in plans for name in plan.unpriced})
-        finding = f"nobody can say what this costs: the price of {some_of(asked)} is unknown"
-        way_out = "set price_prompt and price_completion, or budget.allow_unknown_price = true"
-    else:
-        return
+    finding, way_out = found
     for plan in plans:
         show_plan(plan)
     if not sys.stdin.isatty() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
@@ -191,23 +184,3 @@ def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished
             raise TuitionError(
                 "interrupted; what was paid and computed is kept, the same command goes on from here."
             ) from None
-
-
-def _close_group(out: Path, finished: dict[str, Finished]) -> None:
-    """Write the cards of the runs and the page above them, where a run is new.
-
-    A run that was killed between its end and its card gets the card now.
-    """
-    from tuition.recipes import RECIPES
-    from tuition.recipes.compare import compare_with
-    from tuition.report import write_card, write_page
-
-    for run in finished.values():
-        if run.metrics["student"] is not None and (run.is_new or not (run.path / "MODEL_CARD.md").exists()):
-            write_card(run.path)
-    is_new = any(run.is_new for run in finished.values())
-    if is_new or not (out / "report.html").exists():
-        folders = {name: run.path for name, run in finished.items()}
-        comparisons = compare_with(folders, reference="label_only")
-        (out / "comparisons.json").write_text(json_form.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
-        write_page(out, RECIPES)
