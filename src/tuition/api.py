@@ -34,12 +34,13 @@ from tuition.teachers import TeacherConfig, make_teacher
 __all__ = ["Student", "ask", "close_group", "compare", "load_config", "plan", "run"]
 
 
-def load_config(source: str | Path | Mapping[str, object], *settings: str) -> Experiment:
+def load_config(source: str | Path | Mapping[str, object], *settings: str, trust: bool = False) -> Experiment:
     """Read a configuration, fill in its defaults and check it whole; nothing is asked and nothing written.
 
     Args:
         source: A TOML file, or its tables as a dictionary.
         *settings: Overrides as on the command line, such as `"training.steps=50"`.
+        trust: Whether code that it names may run where no installed package has it.
 
     Returns:
         The configuration of its recipe, frozen.
@@ -48,8 +49,8 @@ def load_config(source: str | Path | Mapping[str, object], *settings: str) -> Ex
         ConfigError: It cannot be used; the text lists every fault found.
     """
     if isinstance(source, Mapping):
-        return resolve(source, settings, where="the tables")
-    return resolve(read_toml(Path(source)), settings, where=str(source))
+        return resolve(source, settings, where="the tables", trust=trust)
+    return resolve(read_toml(Path(source)), settings, where=str(source), trust=trust)
 
 
 def plan(config: Experiment) -> Plan:
@@ -238,11 +239,12 @@ class Student:
         self._answer = ask_student(learner, config, task, prefix=answer_prefix(config))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Student:
+    def load(cls, folder: str | Path, *, trust: bool = False) -> Student:
         """Load the student of a run.
 
         Args:
             folder: The run folder, or `student` within it.
+            trust: As of `load_config`.
 
         Returns:
             Ready to answer.
@@ -262,7 +264,7 @@ class Student:
                 f"{str(place)!r} does not lie in its run folder, whose config.toml says in which form it was "
                 "taught to answer. Load it where the run left it."
             )
-        config = reread(place.parent)
+        config = reread(place.parent, trust=trust)
         saved = config.student.model_copy(update={"model": str(place), "update": "full"})
         return cls(make_student(saved, config.training), config, task_of(config))
 

@@ -16,6 +16,7 @@ from tuition.cli.show import (
     Folder,
     Json,
     Settings,
+    Trust,
     Yes,
     answer,
     print_table,
@@ -78,6 +79,7 @@ def check(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also look over the runs without one of its parts at a time.")
     ] = False,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Check a configuration and its data, and say what a run would cost; spend nothing."""
@@ -94,13 +96,14 @@ def run(
         bool, typer.Option("--ablate", help="Also run it without one of its parts at a time.")
     ] = False,
     yes: Yes = False,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Run a configuration, or go on with it; a finished run is shown and costs nothing."""
     _run(resolved(config, settings), is_confirmed=yes, is_ablated=ablate)
 
 
-def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
+def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json = False) -> None:
     """Go on with a run that was interrupted."""
     from tuition.recipes.execute import reread
 

@@ -19,7 +19,7 @@ from tuition.recipes.check import check_abilities, check_examination
 from tuition.recipes.config import Experiment, task_of
 from tuition.recipes.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
 from tuition.tasks.check import Finding, check_labels, check_splits, finding
-from tuition.tasks.sources import source_types
+from tuition.tasks.sources import source_type
 
 if TYPE_CHECKING:
     from tuition.student.look.reads import LookedAt
@@ -56,7 +56,7 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     Returns:
         The splits, and what was found: what the source left out, and what is odd in the rest.
     """
-    source = source_types()[getattr(config.task, "source", "files")](config.task)
+    source = source_type(getattr(config.task, "source", "files"))(config.task)
     splits = source.load()
     task = task_of(config)
     findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]
