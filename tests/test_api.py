@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import tuition
 from tuition.core.errors import ConfigError, DataError
 from tuition.playground.teachers import PlaygroundTeacher
+from tuition.testing import check_run
 
 TABLES = {
     "recipe": "label_only",
@@ -178,3 +180,25 @@ def test_a_budget_refuses_what_is_beyond_it(tmp_path):
 def test_a_table_with_an_unknown_key_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"the teacher's table: .*\n.*unknown key 'modell'"):
         tuition.ask([QUESTION], teacher={**ADA, "modell": "m"}, store=tmp_path / "tuition.db")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder, metrics: (folder / "data.json").unlink(), "lacks data.json"),
+        (lambda folder, metrics: metrics.pop("rounds"), "metrics.json lacks rounds; `finish` writes them"),
+        (lambda folder, metrics: metrics.update(stopped_by="me"), "stopped by 'me', expected 'done'"),
+        (lambda folder, metrics: metrics["valid"].update(accuracy=2.0), "lies outside its own interval"),
+        (lambda folder, metrics: metrics["spend"].pop("usd"), "spend lacks usd"),
+        (lambda folder, metrics: metrics["student"].update(parameters=1), "metrics.json says 1"),
+    ],
+)
+def test_the_contract_of_a_run_tells_what_is_wrong(done, tmp_path, spoil, words):
+    check_run(done.path)
+    folder = tmp_path / done.path.name
+    shutil.copytree(done.path, folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    spoil(folder, metrics)
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(AssertionError, match=words):
+        check_run(folder)

@@ -30,6 +30,7 @@ BELOW = {
     "report": {"core", "report"},
     "recipes": {"core", "recipes", *CRAFTS},
     "api": {"api", "core", "recipes", "report", *CRAFTS},
+    "testing": {"api", "core", "recipes", "report", "testing", *CRAFTS},
     "cli": {"api", "core", "recipes", "report", "cli", *CRAFTS},
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate"}

@@ -3,6 +3,7 @@
 import json
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +168,18 @@ def test_what_is_missing_is_said_in_one_sentence():
     for made in (Half, Half()):
         with pytest.raises(ConfigError, match=text):
             check_whole(KIND, made, "mine:Half")
+
+
+def test_every_kind_has_its_page():
+    from tuition.annotation.revise import ANNOTATOR
+    from tuition.recipes import RECIPE
+    from tuition.selection import STRATEGY
+    from tuition.tasks import TASK
+    from tuition.tasks.sources import SOURCE
+    from tuition.teachers import TEACHER
+
+    for kind in (ANNOTATOR, RECIPE, STRATEGY, TASK, SOURCE, TEACHER):
+        page = Path(__file__).parents[2] / kind.page
+        text = page.read_text(encoding="utf-8")
+        assert [need for need in kind.needs if need not in text] == [], page
+        assert kind.group in text, page
