@@ -25,7 +25,11 @@ def named(tuition, write, tmp_path, monkeypatch):
     monkeypatch.setattr(plugins, "_admitted", set())
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "own_code.py").write_text(TEACHER)
-    yield write(recipe="step_by_step", teacher=[{"kind": "own_code:Mine", "name": "mine"}])
+    yield write(
+        recipe="step_by_step",
+        teacher=[{"kind": "own_code:Mine", "name": "mine"}],
+        evaluation={"jobs": 2, "baselines": ["teachers"]},
+    )
     sys.modules.pop("own_code", None)
 
 
@@ -41,15 +45,17 @@ def test_without_trust_it_is_named_and_does_not_run(tuition, named, tmp_path, co
 
 
 def test_with_trust_it_is_planned_run_gone_on_with_and_exported(tuition, named, tmp_path):
+    assert "Next: tuition run tiny.toml --trust" in " ".join(tuition("check", named, "--trust").out.split())
     said = tuition("check", named, "--trust", "--json")
     assert said.code == 0, said.err
-    assert sum(row["calls"] for row in said.json["teachers"]) == 12
+    assert sum(row["calls"] for row in said.json["teachers"]) == 24
     assert (tmp_path / "has_run").exists()
 
     said = tuition("run", named, "--trust", "--json")
     assert said.code == 0, said.err
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["spend"]["by_teacher"]["mine"]["answers"] == 12
+    assert (tmp_path / "run" / "teacher-mine" / "done").exists(), "a process of its own is trusted alike"
 
     assert "add --trust" in tuition("resume", "run").error
     assert tuition("resume", "run", "--trust").code == 0

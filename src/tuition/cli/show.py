@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tuition.core.plugins import trust_all
+from tuition.core.plugins import is_trusting, trust_all
 from tuition.core.texts.visible import visible
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def say(text: str, *, is_error: bool = False) -> None:
 def typed(*words: object) -> str:
     """Write a command of this program as it can be typed where this one was.
 
-    The program is `tuition` where the shell finds it by that name, else the path by which it was called.
+    The program is `tuition` where the shell finds it by that name, else the path by which it was called. What
+    runs a configuration is trusted as this command was.
     """
     called = sys.argv[0]
     program = [called]
@@ -114,7 +115,8 @@ def typed(*words: object) -> str:
         program = [sys.orig_argv[0], "-m", "tuition"]
     elif (found := shutil.which("tuition")) and Path(called).exists() and os.path.samefile(found, called):
         program = ["tuition"]
-    return shlex.join([*program, *map(str, words)])
+    trust = ["--trust"] if is_trusting() and words[0] in ("check", "pilot", "resume", "run") else []
+    return shlex.join([*program, *map(str, words), *trust])
 
 
 def print_json(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:

@@ -20,7 +20,17 @@ from urllib.request import url2pathname
 
 from tuition.core.errors import ConfigError, near_name
 
-__all__ = ["Kind", "admit", "check_whole", "find", "is_admitted", "is_place", "plugged", "trust_all"]
+__all__ = [
+    "Kind",
+    "admit",
+    "check_whole",
+    "find",
+    "is_admitted",
+    "is_place",
+    "is_trusting",
+    "plugged",
+    "trust_all",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,15 @@ def trust_all(is_trusted: bool) -> None:
     """
     global _trusts_all
     _trusts_all = is_trusted
+
+
+def is_trusting() -> bool:
+    """Say whether `trust_all` holds.
+
+    Returns:
+        Whether it does.
+    """
+    return _trusts_all
 
 
 def is_place(name: object) -> bool:
