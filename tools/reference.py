@@ -26,7 +26,7 @@ from tuition.operate.keys import keys
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(tuition.__file__).parent
 FLOORS = {
-    "cli": ("cli",),
+    "cli": ("cli", "api", "testing"),
     "operate": ("operate",),
     "recipes": ("recipes",),
     "experiment": ("experiment",),

@@ -4,34 +4,20 @@ import contextlib
 import json
 import subprocess
 import sys
-import tomllib
 
 import pytest
 import tomli_w
-from tiny import TINY, attempts, hashes, lines, tables, teachers
+from tiny import TINY, attempts, hashes, tables, teachers
 
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError
 from tuition.core.run import Run
-from tuition.experiment.config import dump, resolve
+from tuition.experiment.config import resolve
 from tuition.recipes import RECIPES
+from tuition.testing import check_run
 
 DOMAINS = ["knowledge", "tracking"]
 """Questions with options, which every recipe can work with."""
-FIGURES = {"n", "right", "accuracy", "ci95", "unreadable", "label_source", "reader", "by_domain", "blind"}
-SPEND = {
-    "calls",
-    "reused_calls",
-    "prompt_tokens",
-    "completion_tokens",
-    "usd",
-    "paid_usd",
-    "failed_usd",
-    "estimated",
-    "unknown",
-    "by_teacher",
-    "by_role",
-}
 
 
 def start(folder, *arguments):
@@ -60,64 +46,16 @@ def test_a_recipe_runs_from_its_file_and_a_second_start_spends_nothing(name, tmp
     assert json.loads(first.stdout) == {"metrics": "run/metrics.json", "is_new": True}
     recipe, asked = RECIPES[name], attempts(tmp_path / "tuition.db")
     assert (asked > 0) == (recipe.asks or not recipe.has_student)
-    check_folder(tmp_path / "run", recipe)
-    check_metrics(json.loads((tmp_path / "run" / "metrics.json").read_text()), name, asked=asked)
-    check_student(tmp_path / "run", recipe)
-
+    check_run(tmp_path / "run")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (metrics["seed"], metrics["spend"]["calls"]) == (0, asked)
+    assert set(metrics["test"]["by_domain"]) == set(DOMAINS)
     before = hashes(tmp_path / "run")
     second = start(tmp_path)
     assert second.returncode == 0, second.stderr
     assert json.loads(second.stdout) == {"metrics": "run/metrics.json", "is_new": False}
     assert hashes(tmp_path / "run") == before
     assert attempts(tmp_path / "tuition.db") == asked
-
-
-def check_folder(run, recipe):
-    for name in ("config.toml", "data.json", "events.jsonl", "metrics.json", "predictions.jsonl", "done"):
-        assert (run / name).exists(), name
-    assert lines(run / "events.jsonl")[-1]["event"] == "done"
-    assert len(lines(run / "predictions.jsonl")) == 12
-    assert (run / "MODEL_CARD.md").exists() == recipe.has_student
-    assert (run / "report.html").exists()
-    text = (run / "config.toml").read_text()
-    assert dump(resolve(tomllib.loads(text), where="config.toml")) == text
-
-
-def check_metrics(metrics, name, *, asked):
-    """The form of DESIGN, section 8."""
-    assert set(metrics) >= {
-        *("recipe", "task", "seed", "student", "valid", "test"),
-        *("spend", "rounds", "stopped_by", "wall_s", "versions"),
-    }
-    assert (metrics["recipe"], metrics["seed"]) == (name, 0)
-    assert metrics["stopped_by"] == ("pool" if RECIPES[name].in_rounds else "done")
-    for split in ("valid", "test"):
-        figures = metrics[split]
-        assert set(figures) == FIGURES
-        assert figures["n"] == 6
-        assert figures["reader"] == f"{metrics['task']} {metrics['task_version']}"
-        assert figures["ci95"][0] <= figures["accuracy"] <= figures["ci95"][1]
-        assert figures["accuracy"] == figures["right"] / 6
-        assert set(figures["by_domain"]) == set(DOMAINS)
-    assert set(metrics["spend"]) >= SPEND
-    assert metrics["spend"]["calls"] == asked
-    assert metrics["wall_s"] > 0
-    assert (metrics["format"], len(metrics["readers"])) == (1, 1)
-    assert {"python", "tuition", "code"} <= set(metrics["versions"])
-
-
-def check_student(run, recipe):
-    if not recipe.has_student:
-        assert not (run / "student").exists()
-        return
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(run / "student", use_safetensors=True)
-    metrics = json.loads((run / "metrics.json").read_text())
-    assert model.num_parameters() == metrics["student"]["parameters"]
-    assert AutoTokenizer.from_pretrained(run / "student").eos_token_id is not None
-    names = {path.suffix for path in (run / "student").iterdir()}
-    assert names == {".json", ".safetensors"}
 
 
 @pytest.mark.parametrize("name", RECIPES)

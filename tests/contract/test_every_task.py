@@ -1,10 +1,14 @@
 """Asked of every kind of task."""
 
+import dataclasses
+
 import pytest
 
 from tuition.core.errors import DataError
 from tuition.core.records import Example, Grade
 from tuition.tasks import TASKS, make_task
+from tuition.tasks.kinds import FreeText
+from tuition.testing import check_task
 
 LONG = Example(
     id="l",
@@ -31,7 +35,6 @@ def takes(name, example):
 
 
 CASES = [(name, example) for name in TASKS for example in EXAMPLES if takes(name, example)]
-JUNK = "Well, that depends on many things.\nLet us think about what it could mean.\nHard to say, really"
 
 
 def test_every_kind_takes_a_question_and_every_question_has_two_kinds():
@@ -40,40 +43,44 @@ def test_every_kind_takes_a_question_and_every_question_has_two_kinds():
 
 
 @pytest.mark.parametrize(("name", "example"), CASES)
-class TestEveryTask:
-    @pytest.mark.parametrize("form", ["{}.", "So the answer is {}.", "Thus.\n#### {}", "First.\nAnswer: {}"])
-    def test_the_gold_answer_is_read_and_right(self, name, example, form):
-        task = make_task(name)
-        answer = task.read(form.format(example.answer), example)
-        assert task.grade(answer, example) is Grade.RIGHT
+def test_it_keeps_the_contract(name, example):
+    check_task(lambda: make_task(name), [example])
+    assert make_task(name).name == name
 
-    def test_reading_again_what_was_read_changes_nothing(self, name, example):
-        task = make_task(name)
-        answer = task.read(f"The answer is {example.answer}.", example)
-        assert answer is not None
-        assert task.read(answer, example) == answer
 
-    def test_an_answer_that_is_asked_and_not_kept_is_unreadable(self, name, example):
-        assert make_task(name).read(f"The answer is {example.answer}? No.", example) is None
+class Careless(FreeText):
+    """A task that keeps a clause of the contract no longer."""
 
-    @pytest.mark.parametrize("text", ["", "  \n ", JUNK, "So the answer is", "The answer is"])
-    def test_junk_and_emptiness_are_unreadable(self, name, example, text):
-        task = make_task(name)
-        answer = task.read(text, example)
-        assert answer is None
-        assert task.grade(answer, example) is Grade.UNREADABLE
+    def __init__(self, **how):
+        self.how = how
 
-    def test_an_invented_next_question_is_not_read(self, name, example):
-        text = f"We look at it.\nQuestion: another one?\nThe answer is {example.answer}."
-        assert make_task(name).read(text, example) is None
+    def read(self, text, example):
+        return self.how.get("read", super().read)(text, example)
 
-    def test_an_example_without_label_is_not_graded(self, name, example):
-        task = make_task(name)
-        bare = Example(id="x", question="q", choices=example.choices)
-        with pytest.raises(DataError, match="example 'x' has no label"):
-            task.grade("anything", bare)
+    def grade(self, answer, example):
+        return self.how.get("grade", super().grade)(answer, example)
 
-    def test_it_has_a_name_and_a_version(self, name, example):
-        task = make_task(name)
-        assert task.name == name
-        assert task.version
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"grade": lambda answer, example: Grade.WRONG}, r"graded wrong; it is the label, so right"),
+        ({"read": lambda text, example: example.answer}, r"'' is read as '7 May'; it holds no answer"),
+        ({"read": lambda text, example: text[:5] or None}, r"'7 May\.' is read as '7 May'|So th"),
+        ({"grade": lambda answer, example: Grade.RIGHT}, "no answer must be graded UNREADABLE"),
+    ],
+)
+def test_what_is_careless_is_told(how, words):
+    with pytest.raises(AssertionError, match=words):
+        check_task(lambda: Careless(**how), [DATE])
+
+
+def test_a_label_must_be_graded_against_one():
+    class Guessing(FreeText):
+        def grade(self, answer, example):
+            return super().grade(answer, example) if example.answer else Grade.WRONG
+
+    with pytest.raises(AssertionError, match="grade must raise a DataError for an example without a label"):
+        check_task(Guessing, [DATE])
+    with pytest.raises(AssertionError, match="'d' has no label; give examples with labels"):
+        check_task(FreeText, [dataclasses.replace(DATE, answer=None)])

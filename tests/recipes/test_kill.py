@@ -12,12 +12,13 @@ import pytest
 import tomli_w
 from tiny import attempts, experiment, lines, rows, tables
 
+import tuition
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError
 from tuition.experiment.config import resolve
 from tuition.operate.execute import execute
 
-HERE = Path(__file__).parent
+HERE, SOURCE = Path(__file__).parent, Path(tuition.__file__).parents[1]
 SLOW = [{"kind": "slow_teacher:SlowTeacher", "name": "slow", "concurrency": 2}]
 PASSING = {"wall_s", "spend", "health", "versions"}
 """What money and time may change in the metrics; health is compared by itself."""
@@ -25,8 +26,8 @@ PASSING = {"wall_s", "spend", "health", "versions"}
 
 def start(folder, *settings):
     """Begin a run in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tuition", "run", "tiny.toml", "--json", *settings]
+    environment = {**os.environ, "PYTHONPATH": f"{HERE}{os.pathsep}{SOURCE}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tuition", "run", "tiny.toml", "--trust", "--json", *settings]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, **quiet)
 
@@ -60,7 +61,7 @@ def written(folder, **changed):
     """The tiny run as a file for a process, and as a configuration for this one."""
     config = tables(folder, **changed)
     (folder / "tiny.toml").write_text(tomli_w.dumps(config))
-    return resolve(read_toml(folder / "tiny.toml"), where="tiny.toml")
+    return resolve(read_toml(folder / "tiny.toml"), where="tiny.toml", trust=True)
 
 
 def same_figures(left, right):

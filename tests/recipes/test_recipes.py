@@ -77,9 +77,7 @@ def test_it_is_listed_behind_those_of_the_package(plug):
 
 def test_what_is_no_recipe_is_refused(plug):
     plug(odd=object())
-    with pytest.raises(
-        ConfigError, match=r"entry point 'odd' of tuition\.recipes is of type 'object', expected"
-    ):
+    with pytest.raises(ConfigError, match=r"recipe 'odd' is of type 'object', expected"):
         RECIPES["odd"]
 
 

@@ -19,7 +19,7 @@ def tables(folder, **changed):
 
 
 def experiment(folder, *settings, **changed):
-    return resolve(tables(folder, **changed), settings, where="tiny")
+    return resolve(tables(folder, **changed), settings, where="tiny", trust=True)
 
 
 def teachers(*names, **more):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pools import pool_of
 from pydantic import ValidationError
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
 from tuition.selection import SelectionConfig, choose, rank
+from tuition.testing.pools import pool_of
 
 POOL = Pool(size=50)
 

@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-from pools import pool_of
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
@@ -20,6 +19,7 @@ from tuition.selection.scores import (
     mean_token_entropy,
     self_confidence,
 )
+from tuition.testing.pools import pool_of
 
 # a = B; the answers without each step are B, A, B, C. Disagreements behind the prefixes: 0.5, 0.25, 0.
 ROW = Evidence(

@@ -102,9 +102,12 @@ def test_a_kind_of_ones_own_is_found_by_its_place():
         ("tuition.tasks.kinds:Nothing", "cannot be made: .*has no attribute 'Nothing'"),
         (
             "tuition.core.records:Example",
-            "cannot be made: .*expected 'package.module:Name' of a class without arguments",
+            "cannot be made: .*expected a class without arguments, as docs/extend/task.md",
         ),
-        ("tuition.core.records:Usage", "lacks name, version, read, grade"),
+        (
+            "tuition.core.records:Usage",
+            "class Usage lacks name, version, read, grade; docs/extend/task.md says what",
+        ),
     ],
 )
 def test_unknown_kinds_are_told(kind, words):

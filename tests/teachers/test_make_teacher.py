@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 import tuition.teachers
+from tuition.core import plugins
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import BatchTeacher, Sampler, TeacherAbilities
 from tuition.teachers import TeacherConfig, make_teacher
@@ -13,6 +14,9 @@ class Stranger:
 
     def __init__(self, config):
         self.name = config.name
+
+    async def complete(self, request):
+        raise NotImplementedError
 
 
 def test_a_table_without_a_kind_names_an_endpoint():
@@ -32,7 +36,7 @@ def test_stranger_is_named_by_its_place(monkeypatch):
 
 def test_stranger_joins_by_entry_point(monkeypatch):
     entry = SimpleNamespace(name="mine", load=lambda: Stranger)
-    monkeypatch.setattr(tuition.teachers, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(plugins.metadata, "entry_points", lambda group: [entry])
     assert make_teacher(TeacherConfig(kind="mine", name="s")).endpoint == "stranger:"
 
 
@@ -45,7 +49,9 @@ def test_unknown_kind_is_told_with_its_neighbour():
 
 @pytest.mark.parametrize("place", ["no.such.module:Name", "tuition.teachers:Nobody", ":Name"])
 def test_absent_code_is_told(place):
-    with pytest.raises(ConfigError, match=f"no teacher at '{place}': .*Expected 'package.module:Name'"):
+    with pytest.raises(
+        ConfigError, match=f"teacher 'a': kind of teacher '{place}' cannot be made: .*Expected 'package"
+    ):
         make_teacher(TeacherConfig(kind=place, name="a"))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tuition.cli.show import Config, Database, Json, answer, print_table, resolved, say, typed
+from tuition.cli.show import Config, Database, Json, Trust, answer, print_table, resolved, say, typed
 from tuition.core.errors import DataError
 
 __all__ = ["batch"]
@@ -26,6 +26,7 @@ def write(
     settings: Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3.")] = None,
     *,
     teacher: Annotated[str, typer.Option(help="Whose calls, where there are several teachers.")] = "",
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Write the rationales a run would ask for first, as lines of a batch, and reserve them."""

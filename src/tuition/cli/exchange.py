@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tuition.cli.show import Json, answer, say
+from tuition.cli.show import Json, Trust, answer, say
 
 __all__ = ["export_replies", "import_replies"]
 
@@ -52,6 +52,7 @@ def export_replies(
     everything: Annotated[
         bool, typer.Option("--all", help="Take along what the student did not learn from.")
     ] = False,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Write what the teachers of a run wrote as other trainers read it, with a data card."""

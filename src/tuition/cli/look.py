@@ -15,6 +15,7 @@ from tuition.cli.show import (
     Folder,
     Json,
     Settings,
+    Trust,
     answer,
     print_rows,
     print_table,
@@ -179,6 +180,7 @@ def curve(
     at: Annotated[
         float | None, typer.Option(min=0, max=1, help="What does this accuracy cost? A share, such as 0.7.")
     ] = None,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Show what accuracy the runs' money has bought, with intervals over seeds."""
@@ -278,6 +280,7 @@ def probe(
     settings: Settings = None,
     *,
     teacher: Annotated[str, typer.Option(help="Whom to try; else every teacher behind an endpoint.")] = "",
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Find out what the teachers' endpoints can do, with at most seven small calls each, which are paid."""

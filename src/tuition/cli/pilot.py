@@ -10,6 +10,7 @@ from tuition.cli.show import (
     Config,
     Json,
     Settings,
+    Trust,
     Yes,
     answer,
     print_table,
@@ -35,6 +36,7 @@ def pilot(
     *,
     examples: Annotated[int, typer.Option(min=1, help="How many training examples to ask about.")] = 50,
     yes: Yes = False,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Try every teacher on a few training examples, and say which teachers and route the numbers favour."""

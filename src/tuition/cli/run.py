@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_form
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from tuition.cli.show import (
     Folder,
     Json,
     Settings,
+    Trust,
     Yes,
     answer,
     print_table,
@@ -25,7 +25,7 @@ from tuition.cli.show import (
     say,
     typed,
 )
-from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name, some_of
+from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name
 
 if TYPE_CHECKING:
     from tuition.experiment.config import Experiment
@@ -38,10 +38,11 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"), json: Json = False
 ) -> None:
     """Run the whole journey offline: simulated teachers, the embedded student, one table, one page."""
+    from tuition.api import close_group
     from tuition.operate.demo import demo_configs
 
     finished = _execute(demo_configs(out), jobs=2)
-    _close_group(out, finished)
+    close_group(out, finished)
     if answer({"metrics": [str(run.path / "metrics.json") for run in finished.values()]}):
         return
     look.show_table(out)
@@ -78,6 +79,7 @@ def check(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also look over the runs without one of its parts at a time.")
     ] = False,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Check a configuration and its data, and say what a run would cost; spend nothing."""
@@ -94,13 +96,14 @@ def run(
         bool, typer.Option("--ablate", help="Also run it without one of its parts at a time.")
     ] = False,
     yes: Yes = False,
+    trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Run a configuration, or go on with it; a finished run is shown and costs nothing."""
     _run(resolved(config, settings), is_confirmed=yes, is_ablated=ablate)
 
 
-def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
+def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json = False) -> None:
     """Go on with a run that was interrupted."""
     from tuition.operate.execute import reread
 
@@ -112,6 +115,7 @@ def resume(folder: Folder, yes: Yes = False, json: Json = False) -> None:
 
 
 def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
+    from tuition.api import close_group
     from tuition.cli.check import say_left_out
     from tuition.operate.execute import baselines
     from tuition.operate.variants import ablation_table, ablations, new_calls
@@ -127,7 +131,7 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
     if parts:
         # After the main run, so that no part of it takes the budget from the whole.
         finished = {**_execute({out.name: config, **parts}, jobs=config.evaluation.jobs), **finished}
-    _close_group(out, finished)
+    close_group(out, finished)
     ablation = ablation_table(config, finished) if is_ablated else []
     answer({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
     look.show_table(out)
@@ -159,22 +163,14 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
 def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
     from tuition.cli.check import show_plan
+    from tuition.operate.confirm import objection
     from tuition.operate.dry_run.plan import plan_of
 
     plans = [plan_of(config) for config in configs]
-    if is_confirmed or not plans:
+    found = objection(plans, configs[0].budget) if plans and not is_confirmed else None
+    if found is None:
         return
-    budget = configs[0].budget
-    limit, known = budget.confirm_above_usd, sum(plan.known_usd for plan in plans)
-    if known > limit:
-        finding = f"the expected cost, ${known:.2f}, is above budget.confirm_above_usd = {limit:g}"
-        way_out = "raise confirm_above_usd"
-    elif any(plan.expected_usd is None for plan in plans) and not budget.allow_unknown_price:
-        asked = sorted({name for plan in plans for name in plan.unpriced})
-        finding = f"nobody can say what this costs: the price of {some_of(asked)} is unknown"
-        way_out = "set price_prompt and price_completion, or budget.allow_unknown_price = true"
-    else:
-        return
+    finding, way_out = found
     for plan in plans:
         show_plan(plan)
     if not sys.stdin.isatty() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
@@ -191,23 +187,3 @@ def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished
             raise TuitionError(
                 "interrupted; what was paid and computed is kept, the same command goes on from here."
             ) from None
-
-
-def _close_group(out: Path, finished: dict[str, Finished]) -> None:
-    """Write the cards of the runs and the page above them, where a run is new.
-
-    A run that was killed between its end and its card gets the card now.
-    """
-    from tuition.operate.compare import compare_with
-    from tuition.recipes import RECIPES
-    from tuition.report import write_card, write_page
-
-    for run in finished.values():
-        if run.metrics["student"] is not None and (run.is_new or not (run.path / "MODEL_CARD.md").exists()):
-            write_card(run.path)
-    is_new = any(run.is_new for run in finished.values())
-    if is_new or not (out / "report.html").exists():
-        folders = {name: run.path for name, run in finished.items()}
-        comparisons = compare_with(folders, reference="label_only")
-        (out / "comparisons.json").write_text(json_form.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
-        write_page(out, RECIPES)

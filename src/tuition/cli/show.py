@@ -21,6 +21,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tuition.core.plugins import is_trusting, trust_all
 from tuition.core.texts.visible import visible
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "Folder",
     "Json",
     "Settings",
+    "Trust",
     "Yes",
     "answer",
     "answer_in_json",
@@ -44,6 +46,7 @@ __all__ = [
     "progress_bars",
     "resolved",
     "say",
+    "trusting",
     "typed",
 ]
 
@@ -68,11 +71,22 @@ def answer(value: Mapping[str, JsonValue] | list[JsonValue]) -> bool:
     return _OUT.quiet
 
 
+def trusting(context: typer.Context, is_wanted: bool) -> bool:
+    """With --trust, code that configurations name is trusted while the command runs."""
+    trust_all(is_wanted)
+    context.call_on_close(lambda: trust_all(False))
+    return is_wanted
+
+
 Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
 Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
 Folder = Annotated[Path, typer.Argument(help="A run folder, or one that holds several.")]
 Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.", callback=answer_in_json)]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run code that it names and no installed package has.", callback=trusting),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.")]
 
 
@@ -92,7 +106,8 @@ def say(text: str, *, is_error: bool = False) -> None:
 def typed(*words: object) -> str:
     """Write a command of this program as it can be typed where this one was.
 
-    The program is `tuition` where the shell finds it by that name, else the path by which it was called.
+    The program is `tuition` where the shell finds it by that name, else the path by which it was called. What
+    runs a configuration is trusted as this command was.
     """
     called = sys.argv[0]
     program = [called]
@@ -100,7 +115,8 @@ def typed(*words: object) -> str:
         program = [sys.orig_argv[0], "-m", "tuition"]
     elif (found := shutil.which("tuition")) and Path(called).exists() and os.path.samefile(found, called):
         program = ["tuition"]
-    return shlex.join([*program, *map(str, words)])
+    trust = ["--trust"] if is_trusting() and words[0] in ("check", "pilot", "resume", "run") else []
+    return shlex.join([*program, *map(str, words), *trust])
 
 
 def print_json(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:

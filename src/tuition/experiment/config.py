@@ -18,6 +18,7 @@ from tuition.annotation.routing import Route, RoutingConfig
 from tuition.core.budget import Budget
 from tuition.core.config import Section, override, parse
 from tuition.core.errors import near_name, some_of
+from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import Task
 from tuition.core.run import held_config
 from tuition.experiment.presets import with_preset
@@ -26,7 +27,7 @@ from tuition.experiment.versions import CONFIG_VERSION, completed, kind_of
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
-from tuition.tasks.sources import source_types
+from tuition.tasks.sources import source_type
 from tuition.teachers.config import TeacherConfig
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "LabelsConfig",
     "RationaleAs",
     "beside",
+    "code_named",
     "dump",
     "folder_name",
     "rationale_form",
@@ -181,11 +183,7 @@ class Experiment(Section):
         """Read the task's table as its source wants it."""
         if not isinstance(value, Mapping):
             return value
-        name = str(value.get("source", "files"))
-        known = source_types()
-        if name not in known:
-            raise ValueError(near_name(name, known, kind="source"))
-        return parse(known[name].config_type, value, where="[task]")
+        return parse(source_type(str(value.get("source", "files"))).config_type, value, where="[task]")
 
     @model_validator(mode="after")
     def _check_names(self) -> Experiment:
@@ -227,12 +225,16 @@ class Experiment(Section):
         return self
 
 
-def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, where: str) -> Experiment:
+def resolve(
+    tables: Mapping[str, object], settings: tuple[str, ...] = (), *, where: str, trust: bool = False
+) -> Experiment:
     """Make the configuration of a recipe from a file's tables and the command line's settings.
 
-    Raises a ConfigError with every fault found; `where` names the file in it.
+    Raises a ConfigError with every fault found; `where` names the file in it. With `trust` the code that it
+    names runs also where no installed package has it.
     """
     tables = with_preset(override(tables, settings))
+    admit(code_named(tables), where=where, trust=trust)
     kind, out, source = kind_of(tables, where=where), tables.get("out"), where
     if "config_version" not in tables and isinstance(out, str):
         held = held_config(Path(out))
@@ -241,6 +243,23 @@ def resolve(tables: Mapping[str, object], settings: tuple[str, ...] = (), *, whe
     if tables.get("config_version", CONFIG_VERSION) != CONFIG_VERSION:
         tables = completed(tables, where=source)
     return parse(kind, tables, where=where)
+
+
+def code_named(tables: Mapping[str, Any]) -> dict[str, str]:
+    """Find the parts that a configuration names by their place, `package.module:Name`, by their key."""
+    named: dict[str, object] = {"recipe": tables.get("recipe"), "annotator": tables.get("annotator")}
+    for key in ("task.kind", "task.source", "selection.strategy"):
+        table, _, entry = key.partition(".")
+        named[key] = held.get(entry) if isinstance(held := tables.get(table), Mapping) else None
+    labels = tables.get("labels")
+    panels = {
+        "teacher": tables.get("teacher"),
+        "labels.panel": isinstance(labels, Mapping) and labels.get("panel"),
+    }
+    for key, panel in panels.items():
+        for i, table in enumerate(panel if isinstance(panel, list | tuple) else ()):
+            named[f"{key}.{i}.kind"] = table.get("kind") if isinstance(table, Mapping) else None
+    return {key: str(place) for key, place in named.items() if is_place(place)}
 
 
 def folder_name(row: str) -> str:

@@ -6,16 +6,25 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from tuition.core.errors import TrainingError
-from tuition.core.protocols import Learner
+from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.core.store.openings import note_opening
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
 from tuition.experiment.bench import Bench, reader_of
+from tuition.experiment.config import Experiment
 from tuition.experiment.learn.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.blind import blind_answers
 
-__all__ = ["Answerer", "Figures", "evaluate", "hits_on_valid", "student_answers", "try_on_valid"]
+__all__ = [
+    "Answerer",
+    "Figures",
+    "ask_student",
+    "evaluate",
+    "hits_on_valid",
+    "student_answers",
+    "try_on_valid",
+]
 
 Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
 """Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
@@ -60,38 +69,8 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
 
 
 def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
-    """Let the student answer, in the configured way.
-
-    Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
-    Differs: a student that writes nothing is unreadable there, not wrong.
-    """
-    form = bench.config.student.answer_form
-    scoring = bench.config.evaluation.scoring
-
-    def generated(examples: Sequence[Example]) -> list[Prediction]:
-        limit = bench.config.evaluation.max_tokens or bench.config.student.max_output_tokens
-        texts = student.generate(questions(examples, prefix), max_tokens=limit)
-        return [
-            Prediction(
-                example_id=example.id,
-                text=text.text,
-                answer=(text.text or None)
-                if scoring == "exact"
-                else read_answer(text.text, example, task=bench.task, form=form),
-                grade=_exact(text.text, example, form=form) if scoring == "exact" else None,
-                output_tokens=text.tokens,
-            )
-            for example, text in zip(examples, texts, strict=True)
-        ]
-
-    def scored(examples: Sequence[Example]) -> list[Prediction]:
-        scores = student.score_options(questions(examples, prefix, form=form))
-        return [
-            Prediction(example_id=example.id, text="", answer=_best(example, row), option_scores=row)
-            for example, row in zip(examples, scores, strict=True)
-        ]
-
-    answer = scored if scoring == "options" or not student.abilities.generates else generated
+    """Let the student of a run answer what it can read, as `ask_student` does."""
+    answer = ask_student(student, bench.config, bench.task, prefix=prefix)
 
     def answered(examples: Sequence[Example]) -> list[Prediction]:
         # what the student cannot read stays in the examination, unasked: accuracy is over all
@@ -104,6 +83,45 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
         ]
 
     return answered
+
+
+def ask_student(
+    student: Learner, config: Experiment, task: Task, *, prefix: str
+) -> Callable[[Sequence[Example]], list[Prediction]]:
+    """Let a student answer, in the configured way.
+
+    Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
+    Differs: a student that writes nothing is unreadable there, not wrong.
+    """
+    form, scoring = config.student.answer_form, config.evaluation.scoring
+
+    def is_exact(example: Example) -> bool:
+        return scoring == "exact" and example.answer is not None
+
+    def generated(examples: Sequence[Example]) -> list[Prediction]:
+        limit = config.evaluation.max_tokens or config.student.max_output_tokens
+        texts = student.generate(questions(examples, prefix), max_tokens=limit)
+        return [
+            Prediction(
+                example_id=example.id,
+                text=text.text,
+                answer=(text.text or None)
+                if scoring == "exact"
+                else read_answer(text.text, example, task=task, form=form),
+                grade=_exact(text.text, example, form=form) if is_exact(example) else None,
+                output_tokens=text.tokens,
+            )
+            for example, text in zip(examples, texts, strict=True)
+        ]
+
+    def scored(examples: Sequence[Example]) -> list[Prediction]:
+        scores = student.score_options(questions(examples, prefix, form=form))
+        return [
+            Prediction(example_id=example.id, text="", answer=_best(example, row), option_scores=row)
+            for example, row in zip(examples, scores, strict=True)
+        ]
+
+    return scored if scoring == "options" or not student.abilities.generates else generated
 
 
 def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:

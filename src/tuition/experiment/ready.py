@@ -19,7 +19,7 @@ from tuition.experiment.learn.targets import ANSWER_PREFIX, RATIONALE_PREFIX, qu
 from tuition.experiment.recipe import RECIPES
 from tuition.playground import BASE_FOLDER
 from tuition.tasks.check import Finding, check_labels, check_splits, finding
-from tuition.tasks.sources import source_types
+from tuition.tasks.sources import source_type
 
 if TYPE_CHECKING:
     from tuition.student.look.reads import LookedAt
@@ -49,7 +49,7 @@ class Ready:
 
 def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     """Load the examples and look them over before anything else."""
-    source = source_types()[getattr(config.task, "source", "files")](config.task)
+    source = source_type(getattr(config.task, "source", "files"))(config.task)
     splits = source.load()
     task = task_of(config)
     findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any, Literal
 
 from tuition.annotation.routing import Route, RoutingConfig
 from tuition.core.errors import ConfigError
+from tuition.core.plugins import Kind, find, is_admitted, plugged
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits
 
-__all__ = ["RECIPES", "RationaleAs", "Recipe", "Variant"]
+__all__ = ["RECIPE", "RECIPES", "RationaleAs", "Recipe", "Variant"]
 
 RationaleAs = Literal["task", "chain", "both"]
 """What the student learns to do with a rationale."""
@@ -79,6 +79,9 @@ class Recipe:
     """Of several of its rows the best on validation is marked so, such as `single teacher`."""
 
 
+RECIPE = Kind(name="recipe", group="tuition.recipes")
+"""What a user's own recipe is: a `Recipe`."""
+
 _OWN = ("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "elad", "ask_teacher")
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 
@@ -89,16 +92,18 @@ class _Recipes(Mapping[str, Recipe]):
     def __getitem__(self, name: str) -> Recipe:
         if name in _OWN:
             return importlib.import_module(f"tuition.recipes.{name}").RECIPE
-        found = metadata.entry_points(group="tuition.recipes")[name].load()
+        if name not in plugged(RECIPE) and not is_admitted(name):
+            raise KeyError(name)
+        found = find(RECIPE, name)
         if not isinstance(found, Recipe):
             raise ConfigError(
-                f"entry point {name!r} of tuition.recipes is of type {type(found).__name__!r}, expected a "
-                "tuition.recipes.Recipe; mend or remove the package that has it."
+                f"recipe {name!r} is of type {type(found).__name__!r}, expected a tuition.recipes.Recipe; "
+                f"{RECIPE.page} has an example."
             )
         return found
 
     def __iter__(self) -> Iterator[str]:
-        yield from dict.fromkeys((*_OWN, *sorted(metadata.entry_points(group="tuition.recipes").names)))
+        yield from dict.fromkeys((*_OWN, *sorted(plugged(RECIPE))))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -6,13 +6,15 @@ it; where a default changes, or cannot be so, the table here has what held befor
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from tuition.core.config import complete
-from tuition.core.errors import ConfigError, near_name
-from tuition.experiment.recipe import RECIPES
-from tuition.tasks.sources import source_types
+from tuition.core.errors import ConfigError
+from tuition.core.plugins import find
+from tuition.experiment.recipe import RECIPE, RECIPES
+from tuition.tasks.sources import source_type
 
 __all__ = ["CHANGED", "CONFIG_VERSION", "completed", "kind_of"]
 
@@ -31,9 +33,10 @@ def completed(tables: Mapping[str, Any], *, where: str) -> dict[str, Any]:
         raise ConfigError(f"{where}: config_version is {version!r}; it is a whole number, or left out.")
     defaults = _defaults_of(version, where=where)
     whole = complete(kind_of(tables, where=where), {"config_version": version, **tables}, defaults)
-    source = source_types().get(whole["task"].get("source", "files")) if "task" in whole else None
-    if source is not None:
-        whole["task"] = complete(source.config_type, whole["task"], defaults, place="task.")
+    with contextlib.suppress(ConfigError):  # a source that is not here any more has no defaults to fill in
+        table = whole.get("task", {})
+        config_type = source_type(table.get("source", "files")).config_type
+        whole["task"] = complete(config_type, table, defaults, place="task.")
     return whole
 
 
@@ -42,9 +45,7 @@ def kind_of(tables: Mapping[str, Any], *, where: str) -> type[Any]:
     name = tables.get("recipe")
     if not isinstance(name, str):
         raise ConfigError(f"{where}: `recipe` is missing; one of {', '.join(sorted(RECIPES))}.")
-    if name not in RECIPES:
-        raise ConfigError(f"{where}: " + near_name(name, RECIPES, kind="recipe"))
-    return RECIPES[name].config_type
+    return find(RECIPE, name, RECIPES, where=f"{where}: ").config_type
 
 
 def _defaults_of(version: int, *, where: str) -> dict[str, Any]:

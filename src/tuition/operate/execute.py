@@ -15,11 +15,12 @@ from typing import Any
 
 from tuition.core.config import parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, MissingExtra, TuitionError
+from tuition.core.plugins import admit
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
 from tuition.core.rows import read_metrics
 from tuition.core.run import Run, run_id
-from tuition.experiment.config import Experiment, beside, dump, folder_name, resolve
+from tuition.experiment.config import Experiment, beside, code_named, dump, folder_name, resolve
 from tuition.experiment.recipe import Variant
 from tuition.experiment.versions import completed, kind_of
 from tuition.recipes import RECIPES
@@ -61,11 +62,13 @@ def execute(config: Experiment, *, listener: Listener | None = None) -> Finished
         run.close()
 
 
-def reread(folder: Path) -> Experiment:
+def reread(folder: Path, *, trust: bool = False) -> Experiment:
     """Read the configuration a run folder was begun with, to be executed where the folder lies now."""
     where = str(folder / "config.toml")
     # A preset is in there already, as it was then.
-    tables = completed({**read_toml(folder / "config.toml"), "out": str(folder)}, where=where)
+    written = read_toml(folder / "config.toml")
+    admit(code_named(written), where=where, trust=trust)
+    tables = completed({**written, "out": str(folder)}, where=where)
     return parse(kind_of(tables, where=where), tables, where=where)
 
 
@@ -186,7 +189,8 @@ class _Sender:
 
 def _work(name: str, config_text: str, told: Queue[Any], *, shows_tables: bool) -> Finished | TuitionError:
     """Run one configuration in a process of its own."""
-    config = resolve(tomllib.loads(config_text), where=name)
+    # The first process would not have it without the user's trust.
+    config = resolve(tomllib.loads(config_text), where=name, trust=True)
     return _outcome(name, config, _Named(name, _Sender(told), shows_tables))
 
 

@@ -6,6 +6,6 @@ Each file declares its `RECIPE`; an installed package may plug in more (entry po
 
 from __future__ import annotations
 
-from tuition.experiment.recipe import RECIPES, Recipe
+from tuition.experiment.recipe import RECIPE, RECIPES, Recipe
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPE", "RECIPES", "Recipe"]

@@ -15,7 +15,8 @@ class SelectionConfig(Section):
     """Which examples of the pool the teachers are asked about."""
 
     strategy: str = "random"
-    """Name of the strategy; all but `random` read what the student's reasoning shows."""
+    """Name of the strategy, or `package.module:Name`; all but `random` read what the student's reasoning
+    shows."""
     examples: Annotated[int, Field(ge=1)] | None = None
     """How many examples of the training split to use; None: all."""
     share: Annotated[float, Field(gt=0, le=1)] | None = None

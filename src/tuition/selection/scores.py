@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuition.core.errors import ConfigError, DataError, near_name
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Pool
 from tuition.core.records import Evidence, EvidenceKind
 from tuition.selection.config import SelectionConfig
 
 __all__ = [
     "STRATEGIES",
+    "STRATEGY",
     "Score",
     "disagreement",
     "egss",
@@ -31,6 +33,9 @@ __all__ = [
     "scores_of",
     "self_confidence",
 ]
+
+STRATEGY = Kind(name="strategy", group="tuition.strategies", needs=("of", "needs"))
+"""What a user's own strategy must have, such as a `Score`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +108,9 @@ def scores_of(pool: Pool, config: SelectionConfig) -> np.ndarray:
 
 
 def _score(config: SelectionConfig) -> Score:
-    if config.strategy not in STRATEGIES:
-        raise ConfigError(near_name(config.strategy, STRATEGIES, kind="strategy"))
-    return STRATEGIES[config.strategy]
+    found = find(STRATEGY, config.strategy, STRATEGIES)
+    check_whole(STRATEGY, found, config.strategy)
+    return found
 
 
 def _is_absent(row: Evidence, kind: EvidenceKind) -> bool:

@@ -5,14 +5,16 @@ Knows no teacher and no student.
 
 from __future__ import annotations
 
-import importlib
-
-from tuition.core.errors import ConfigError, near_name
+from tuition.core.errors import ConfigError
+from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Task
 from tuition.tasks.kinds import FreeText, Mixed, MultipleChoice, Number, YesNo
 from tuition.tasks.maths import Math
 
-__all__ = ["TASKS", "make_task"]
+__all__ = ["TASK", "TASKS", "make_task"]
+
+TASK = Kind(name="task kind", group="tuition.tasks", needs=("name", "version", "read", "grade"))
+"""What a user's own task must have; it is a class without arguments."""
 
 TASKS: dict[str, type[Task]] = {
     "multiple_choice": MultipleChoice,
@@ -29,28 +31,22 @@ def make_task(kind: str) -> Task:
     """Make a task of a kind.
 
     Args:
-        kind: A name of `TASKS`, or `package.module:Name` for a class of one's own that fits
-            `core.protocols.Task`.
+        kind: A name of `TASKS`, of an entry point, or `package.module:Name` for a class of one's own that
+            fits `core.protocols.Task`.
 
     Returns:
         The task.
 
     Raises:
-        ConfigError: There is no such kind, module or class.
+        ConfigError: There is no such kind, module or class, or it lacks a method.
     """
-    if kind in TASKS:
-        return TASKS[kind]()
-    module_name, sign, name = kind.partition(":")
-    if not sign:
-        raise ConfigError(f"{near_name(kind, TASKS, kind='task kind')} Your own: 'package.module:Name'.")
+    found = find(TASK, kind, TASKS)
     try:
-        made = getattr(importlib.import_module(module_name), name)()
-    except (ImportError, AttributeError, TypeError) as error:
+        made = found()
+    except TypeError as error:
         raise ConfigError(
-            f"task kind {kind!r} cannot be made: {error}; "
-            "expected 'package.module:Name' of a class without arguments that can be imported"
+            f"task kind {kind!r} cannot be made: {error}; expected a class without arguments, as {TASK.page} "
+            "shows."
         ) from None
-    missing = [part for part in ("name", "version", "read", "grade") if not hasattr(made, part)]
-    if missing:
-        raise ConfigError(f"task kind {kind!r} lacks {', '.join(missing)}; see tuition.core.protocols.Task")
+    check_whole(TASK, made, kind)
     return made

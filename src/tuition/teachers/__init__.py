@@ -5,17 +5,20 @@ Retrying, budgets and prompts are the annotation room's. A new teacher is one fi
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 
-from tuition.core.errors import ConfigError, near_name
+from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Teacher
 from tuition.teachers.config import TeacherConfig
 
-__all__ = ["TEACHERS", "TeacherConfig", "make_teacher"]
+__all__ = ["TEACHER", "TEACHERS", "TeacherConfig", "make_teacher"]
 
-_GROUP = "tuition.teachers"
+TEACHER = Kind(
+    name="kind of teacher",
+    group="tuition.teachers",
+    needs=("name", "endpoint", "model", "price", "abilities", "complete"),
+)
+"""What a user's own teacher must have; it is made by something that takes its table."""
 
 Factory = Callable[[TeacherConfig], Teacher]
 
@@ -61,27 +64,8 @@ def make_teacher(config: TeacherConfig) -> Teacher:
         A teacher, ready to be asked.
 
     Raises:
-        ConfigError: The kind is unknown.
+        ConfigError: The kind is unknown, or lacks a method.
     """
-    if config.kind in TEACHERS:
-        return TEACHERS[config.kind](config)
-    plugged = {entry.name: entry for entry in entry_points(group=_GROUP)}
-    if config.kind in plugged:
-        return plugged[config.kind].load()(config)
-    if ":" in config.kind:
-        return _stranger(config.kind)(config)
-    raise ConfigError(
-        f"teacher {config.name!r}: {near_name(config.kind, [*TEACHERS, *plugged], kind='kind of teacher')} "
-        "Or name your own as 'package.module:Name'."
-    )
-
-
-def _stranger(place: str) -> Factory:
-    module_name, _, name = place.partition(":")
-    try:
-        return getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"no teacher at {place!r}: {error}. Expected 'package.module:Name', importable from here, "
-            "which takes a TeacherConfig."
-        ) from None
+    made = find(TEACHER, config.kind, TEACHERS, where=f"teacher {config.name!r}: ")(config)
+    check_whole(TEACHER, made, config.kind)
+    return made

@@ -5,17 +5,30 @@ Knows the doors of `core` and the asking of `annotation`: no particular teacher,
 
 from __future__ import annotations
 
-from tuition.annotation.revise.annotators import ANNOTATORS, BLIND, Annotator, check_annotator, revise
+from tuition.annotation.revise.annotators import (
+    ANNOTATOR,
+    ANNOTATORS,
+    BLIND,
+    Annotator,
+    check_annotator,
+    find_annotator,
+    revise,
+)
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.figures import RevisionFigures, revision_figures
+from tuition.annotation.revise.session import Case, Session
 
 __all__ = [
+    "ANNOTATOR",
     "ANNOTATORS",
     "BLIND",
     "Annotator",
+    "Case",
     "RevisionConfig",
     "RevisionFigures",
+    "Session",
     "check_annotator",
+    "find_annotator",
     "revise",
     "revision_figures",
 ]

@@ -17,11 +17,15 @@ from tuition.annotation.revise.alone import answer_only, repair
 from tuition.annotation.revise.clear import clear, clear_one_call, clear_panel
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.session import Case, Session, draft_steps
-from tuition.core.errors import ConfigError, DataError, near_name, some_of
+from tuition.core.errors import ConfigError, DataError, some_of
+from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Teacher
 from tuition.core.records import Example, Prediction
 
-__all__ = ["ANNOTATORS", "BLIND", "Annotator", "check_annotator", "revise"]
+__all__ = ["ANNOTATOR", "ANNOTATORS", "BLIND", "Annotator", "check_annotator", "find_annotator", "revise"]
+
+ANNOTATOR = Kind(name="annotator", group="tuition.annotators", needs=("__call__",))
+"""What a user's own annotator must have: it is a function of drafts and a session."""
 
 Annotator = Callable[[Sequence[Case], Session], Annotated]
 """Makes annotations of drafts that nobody has looked at yet."""
@@ -103,6 +107,23 @@ BLIND: Final = frozenset({"answer_only", "chain", "chain_gold"})
 """Those that look at nothing but the question; the others mend what the student wrote."""
 
 
+def find_annotator(by: str) -> Annotator:
+    """Find an annotator.
+
+    Args:
+        by: A name in `ANNOTATORS`, of an entry point, or `package.module:name`.
+
+    Returns:
+        The function.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = find(ANNOTATOR, by, ANNOTATORS)
+    check_whole(ANNOTATOR, found, by)
+    return found
+
+
 def check_annotator(by: str, teachers: Sequence[Teacher]) -> None:
     """Refuse what cannot be asked, before anything is spent.
 
@@ -113,8 +134,7 @@ def check_annotator(by: str, teachers: Sequence[Teacher]) -> None:
     Raises:
         ConfigError: There is no such annotator; it needs a teacher who reads prompts; it needs a second one.
     """
-    if by not in ANNOTATORS:
-        raise ConfigError(near_name(by, ANNOTATORS, kind="annotator"))
+    find_annotator(by)
     deaf = [teacher.name for teacher in teachers if not teacher.abilities.reads_prompt]
     if deaf and not by.startswith("chain"):
         raise ConfigError(
@@ -174,4 +194,4 @@ def revise(
         Case(draft=draft, example=examples[draft.example_id], steps=draft_steps(draft, most))
         for draft in drafts
     ]
-    return ANNOTATORS[by](cases, Session(asker=asker, panel=others, revision=revision))
+    return find_annotator(by)(cases, Session(asker=asker, panel=others, revision=revision))

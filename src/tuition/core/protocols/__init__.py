@@ -1,7 +1,7 @@
 """The doors for a stranger's code: what a task, a teacher and a student must be able to do, and a pool is.
 
-A task kind or a teacher can be named in a configuration as `package.module:Name`; what fits another of these
-protocols joins its craft's dictionary, or is handed over in code.
+Tasks, sources and teachers can be named in a configuration as `package.module:Name` (docs/extend); what fits
+another of these protocols is handed over in code.
 """
 
 from __future__ import annotations

@@ -8,10 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tuition.annotation.revise import ANNOTATORS, RevisionConfig
+from tuition.annotation.revise import RevisionConfig, find_annotator
 from tuition.annotation.routing import AllocationConfig
 from tuition.core.config import Section
-from tuition.core.errors import near_name
 from tuition.core.records import Example
 from tuition.evaluation.stop import StopConfig
 from tuition.experiment.config import Experiment, RationaleAs
@@ -124,7 +123,7 @@ class Elad(Experiment):
     """How the student explains when it is looked at."""
     annotator: str = "chain"
     """What a teacher does about a chosen example: `answer_only`, `chain` (blind), `chain_gold`, `clear` (step
-    by step), `clear_one_call`, `clear_panel`, `repair`."""
+    by step), `clear_one_call`, `clear_panel`, `repair`, or `package.module:name`."""
     revision: RevisionConfig = RevisionConfig()
     """Settings of the annotators that mend the student's own explanation."""
     allocation: AllocationConfig = AllocationConfig()
@@ -154,8 +153,7 @@ class Elad(Experiment):
     def _can_ask(self) -> Self:
         if not self.teacher:
             raise ValueError("elad asks one [[teacher]] or several, none is given")
-        if self.annotator not in ANNOTATORS:
-            raise ValueError(near_name(self.annotator, ANNOTATORS, kind="annotator"))
+        find_annotator(self.annotator)
         if self.annotator == "chain_gold" and not self.uses_labels:
             raise ValueError(
                 "annotator = 'chain_gold' shows teachers the pool's labels; set uses_labels = true, or "

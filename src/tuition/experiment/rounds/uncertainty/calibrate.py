@@ -13,7 +13,7 @@ from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import explained
 from tuition.selection import STRATEGIES, SelectionConfig, needs_of, scores_of
-from tuition.tasks.sources import source_types
+from tuition.tasks.sources import source_type
 
 __all__ = ["calibrate"]
 
@@ -27,7 +27,7 @@ def calibrate(state: ActiveRun, student: Learner) -> list[dict[str, Json]]:
         return []
     wanted = {
         name: config.selection.model_copy(update={"strategy": name})
-        for name in STRATEGIES
+        for name in dict.fromkeys((*STRATEGIES, config.selection.strategy))
         if needs_of(SelectionConfig(strategy=name))
     }
     needs: frozenset[EvidenceKind] = frozenset().union(*(needs_of(one) for one in wanted.values()))
@@ -67,7 +67,7 @@ def _wrong_steps(
 ) -> list[int] | None:
     """Whether an explanation has a wrong step or misses one; None: nobody here can tell."""
     table = state.config.task
-    checker = source_types()[getattr(table, "source", "files")](table)
+    checker = source_type(getattr(table, "source", "files"))(table)
     if not isinstance(checker, StepChecker):
         return None
     try:

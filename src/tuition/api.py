@@ -1,0 +1,197 @@
+"""The Python face: what a notebook does with configurations, runs, students and teachers.
+
+The names that `tuition` itself offers are defined here; what they do is done by the rooms below.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuition.annotation import Account, ask_all
+from tuition.core.budget import Budget
+from tuition.core.config import parse, read_toml
+from tuition.core.errors import BudgetSpent, ConfigError, DataError
+from tuition.core.protocols import Learner, Progress, Task, Teacher
+from tuition.core.records import Example, Json, Message, Prediction, Reply, Request
+from tuition.core.rows import read_metrics
+from tuition.core.store import Place, Store
+from tuition.experiment.checks import make_student
+from tuition.experiment.config import Experiment, resolve, task_of
+from tuition.experiment.evaluate import ask_student
+from tuition.experiment.learn.distil import answer_prefix
+from tuition.operate.compare import compare_runs, compare_with
+from tuition.operate.confirm import objection
+from tuition.operate.dry_run.plan import Plan, plan_of
+from tuition.operate.execute import Finished, baselines, execute_all, reread
+from tuition.recipes import RECIPES
+from tuition.report import write_card, write_page
+from tuition.teachers import TeacherConfig, make_teacher
+
+__all__ = ["Student", "ask", "close_group", "compare", "load_config", "plan", "run"]
+
+
+def load_config(source: str | Path | Mapping[str, object], *settings: str, trust: bool = False) -> Experiment:
+    """Read a configuration, fill in its defaults and check it whole; nothing is asked and nothing written."""
+    if isinstance(source, Mapping):
+        return resolve(source, settings, where="the tables", trust=trust)
+    return resolve(read_toml(Path(source)), settings, where=str(source), trust=trust)
+
+
+def plan(config: Experiment) -> Plan:
+    """Say what a run and its baselines would ask, and what that would cost; nothing is spent.
+
+    Returns:
+        Calls, tokens and dollars by teacher and role, what the data check found, and notes.
+    """
+    return plan_of(config)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Passes progress on, and no tables."""
+
+    tell: Progress | None
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        if self.tell is not None:
+            self.tell(stage, done, total)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
+        pass
+
+
+def run(
+    config: Experiment, *, progress: Progress | None = None, confirmed: bool = False, jobs: int = 1
+) -> Finished:
+    """Run a configuration with its baselines, or go on with it; a finished run is read and costs nothing."""
+    out = Path(config.out)
+    if (
+        not confirmed
+        and not (out / "done").exists()
+        and (found := objection([plan_of(config)], config.budget))
+    ):
+        raise ConfigError(f"{found[0]}; nothing was spent. Say run(config, confirmed=True), or {found[1]}.")
+    configs = {out.name: config, **baselines(config)}
+    finished = execute_all(configs, jobs=jobs, listener=_Told(progress))
+    close_group(out, finished)
+    if missing := [name for name in configs if name not in finished]:
+        raise BudgetSpent(
+            f"the budget left nothing for {', '.join(missing)}; raise [budget] and run it again."
+        )
+    return finished[out.name]
+
+
+def close_group(out: Path, finished: Mapping[str, Finished]) -> None:
+    """Write the cards of runs and the page above them, where a run is new.
+
+    A run that was killed between its end and its card gets the card now.
+    """
+    for one in finished.values():
+        if one.metrics["student"] is not None and (one.is_new or not (one.path / "MODEL_CARD.md").exists()):
+            write_card(one.path)
+    if any(one.is_new for one in finished.values()) or not (out / "report.html").exists():
+        folders = {name: one.path for name, one in finished.items()}
+        comparisons = compare_with(folders, reference="label_only")
+        (out / "comparisons.json").write_text(json.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
+        write_page(out, RECIPES)
+
+
+def compare(folders: Sequence[str | Path]) -> list[dict[str, Json]]:
+    """Lay finished runs side by side, each compared with the first on the same items."""
+    return [_row(Path(folder), first=Path(folders[0])) for folder in folders]
+
+
+def _row(folder: Path, *, first: Path) -> dict[str, Json]:
+    if not (folder / "done").exists():
+        raise DataError(f"{str(folder)!r} holds no finished run; `tuition list` shows the runs.")
+    metrics: dict[str, Any] = read_metrics(folder)
+    split = "test" if metrics["test"] else "valid"
+    figures = metrics[split] or {}
+    row: dict[str, Json] = {"run": str(folder), "recipe": metrics["recipe"], "split": split}
+    row |= {name: figures.get(name) for name in ("n", "accuracy", "ci95", "unreadable")}
+    row["usd"] = metrics["spend"]["usd"]
+    if folder == first:
+        return {**row, "difference": None, "difference_ci95": None, "p": None}
+    found = compare_runs(folder, first)
+    return {**row, "difference": found["difference"], "difference_ci95": found["ci95"], "p": found["p"]}
+
+
+def ask(
+    questions: Sequence[str | Sequence[Message]],
+    *,
+    teacher: Teacher | TeacherConfig | Mapping[str, object],
+    store: str | Path = "tuition.db",
+    budget: Budget | Mapping[str, object] | float | None = None,
+    name: str = "notebook",
+    progress: Progress | None = None,
+) -> list[Reply]:
+    """Ask a teacher through the ledger: what the store has comes free, every other call is reserved and kept.
+
+    Works where an event loop is running already, such as in a notebook.
+    """
+    if isinstance(teacher, Mapping):
+        teacher = parse(TeacherConfig, teacher, where="the teacher's table")
+    parameters: dict[str, Json] = {"max_tokens": 512}
+    if isinstance(teacher, TeacherConfig):
+        parameters, teacher = teacher.parameters(), make_teacher(teacher)
+    limits = {"usd": budget} if isinstance(budget, int | float) else budget or {}
+    if not isinstance(limits, Budget):
+        limits = parse(Budget, limits, where="the budget")
+    requests = [
+        Request(
+            endpoint=teacher.endpoint,
+            model=teacher.model,
+            messages=(Message(role="user", content=one),) if isinstance(one, str) else tuple(one),
+            parameters=parameters,
+            teacher=teacher.name,
+            role="ask",
+            example_id=f"ask-{i}",
+        )
+        for i, one in enumerate(questions)
+    ]
+    with Store(Path(store)) as opened:
+        account = Account(store=opened, place=Place(run=name), budget=limits, progress=progress)
+        return list(ask_all(requests, teacher, account=account).replies)
+
+
+class Student:
+    """A student that a run has trained and saved; it answers in the form it was taught."""
+
+    def __init__(self, learner: Learner, config: Experiment, task: Task) -> None:
+        """Take a student; `load` does it from a folder."""
+        self.learner = learner
+        self.config = config
+        self._answer = ask_student(learner, config, task, prefix=answer_prefix(config))
+
+    @classmethod
+    def load(cls, folder: str | Path, *, trust: bool = False) -> Student:
+        """Load the student of a run."""
+        place = Path(folder)
+        place = place if (place / "config.json").exists() else place / "student"
+        if not (place / "config.json").exists():
+            raise DataError(
+                f"{str(folder)!r} holds no saved student; name a run folder, or the `student` in it."
+            )
+        if not (place.parent / "config.toml").exists():
+            raise DataError(
+                f"{str(place)!r} does not lie in its run folder, whose config.toml says in which form it was "
+                "taught to answer. Load it where the run left it."
+            )
+        config = reread(place.parent, trust=trust)
+        saved = config.student.model_copy(update={"model": str(place), "update": "full"})
+        return cls(make_student(saved, config.training), config, task_of(config))
+
+    def answer(self, question: str, choices: Sequence[str] = (), *, context: str = "") -> Prediction:
+        """Answer one question."""
+        scores = self.config.evaluation.scoring == "options" or not self.learner.abilities.generates
+        if scores and len(choices) < 2:
+            raise DataError(
+                f"this student scores options and writes no answer; {len(choices)} choices were given, give "
+                "two or more."
+            )
+        example = Example(id="asked", question=question, choices=tuple(choices), context=context)
+        return self._answer([example])[0]
