@@ -12,6 +12,7 @@ from pools import permuted, pool_of
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
 from tuition.core.records import Evidence
+from tuition.recipes.rounds.doubt.evidence import EVIDENCE
 from tuition.selection import STRATEGIES, SelectionConfig, candidates_of, choose, needs_of, rank, scores_of
 
 WRAPPERS = {
@@ -126,10 +127,17 @@ class TestEveryStrategy:
         whole = pool_of([0.2, 0.8, 0.5])
         for how in SWITCHES:
             config = configured(name, **how)
-            read = {"example_id"}.union(*(fields[kind] for kind in needs_of(config)))
-            bare = [Evidence(**{field: getattr(row, field) for field in read}) for row in whole.evidence]
+            read = set().union(*(fields.get(kind, {kind}) for kind in needs_of(config)))
+            bare = [
+                Evidence(example_id=row.example_id, values={name: row.values[name] for name in read})
+                for row in whole.evidence
+            ]
             pool = Pool(size=3, evidence=bare)
             assert scores_of(pool, config).tolist() == scores_of(whole, config).tolist()
+
+    def test_reads_what_a_student_can_show(self, name):
+        for how in SWITCHES:
+            assert needs_of(configured(name, **how)) <= set(EVIDENCE)
 
     def test_refuses_evidence_that_is_absent(self, name):
         needs = needs_of(configured(name))
@@ -137,30 +145,33 @@ class TestEveryStrategy:
             return
         with pytest.raises(ConfigError, match=f"strategy '{name}' reads what the student's .* nobody looked"):
             scores_of(Pool(size=2), configured(name))
-        if needs == {"confidence"}:  # where None also means: no answer was readable
-            return
-        pool = Pool(size=2, evidence=[pool_of([0.5]).evidence[0], Evidence(example_id="bare", steps=2)])
+        pool = Pool(
+            size=2,
+            evidence=[pool_of([0.5]).evidence[0], Evidence.from_json({"example_id": "bare", "steps": 2})],
+        )
         with pytest.raises(DataError, match=r"row 1 \(example 'bare'\) has no evidence of"):
             scores_of(pool, configured(name))
 
     def test_refuses_a_score_that_is_no_number(self, name):
         if needs_of(configured(name)) <= {"samples", "prefixes"}:  # it reads whole numbers alone
             return
-        sick = Evidence(
-            example_id="sick",
-            steps=1,
-            entropies=(0.1, float("nan")),
-            confidence=float("nan"),
-            without_step=(float("nan"),),
-            changed=(True,),
-            prefix_votes=((3,), (2, 1)),
+        sick = Evidence.from_json(
+            {
+                "example_id": "sick",
+                "steps": 1,
+                "entropies": (0.1, float("nan")),
+                "confidence": float("nan"),
+                "without_step": (float("nan"),),
+                "changed": (True,),
+                "prefix_votes": ((3,), (2, 1)),
+            }
         )
         pool = Pool(size=2, evidence=[pool_of([0.5]).evidence[0], sick])
         with pytest.raises(DataError, match="no finite number"):
             rank(pool, configured(name), n=1, seed=0)
 
     def test_looks_at_no_row_that_was_asked(self, name):
-        rows = [*pool_of([0.1, 0.9]).evidence, Evidence(example_id="refused", steps=2)]
+        rows = [*pool_of([0.1, 0.9]).evidence, Evidence.from_json({"example_id": "refused", "steps": 2})]
         pool = Pool(size=3, evidence=rows, asked=frozenset({2}))
         assert sorted(rank(pool, configured(name), n=3, seed=0)) == [0, 1]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuition.core.protocols import Learner, Pool
-from tuition.core.records import Evidence, EvidenceKind, Example, Json, Prediction
+from tuition.core.records import Evidence, Example, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.recipes.distil import answer_prefix
 from tuition.recipes.rounds.ask import Asking
@@ -60,7 +60,7 @@ def rank_pool(course: Course, student: Learner, asking: Asking) -> Ranked:
     seed, left = course.seed, course.left
     examples = [left[i] for i in candidates_of(Pool(size=len(left)), selection, seed=seed)]
     rehearses = course.config.rounds.rehearse > 0 and not course.is_cold
-    also: frozenset[EvidenceKind] = frozenset({"greedy"}) if rehearses else frozenset()
+    also: frozenset[str] = frozenset({"greedy"}) if rehearses else frozenset()
     needs = needs_of(selection) | also
     drafts, evidence = explained(course, student, examples, needs=needs, seed=seed)
     wants_vectors = selection.diversity != "none"
@@ -104,7 +104,7 @@ def drafter(
         kept = course.read_rows(_DRAFTS)
         known = {**ranked.drafts, **{row["example_id"]: Prediction.from_json(row) for row in kept}}
         missing = [example for example in examples if example.id not in known]
-        greedy: frozenset[EvidenceKind] = frozenset({"greedy"})
+        greedy: frozenset[str] = frozenset({"greedy"})
         written, _ = explained(course, student, missing, needs=greedy, seed=course.seed)
         if written:
             # What a teacher was shown stays, so that nothing is bought anew for the last digit of a number.
@@ -119,7 +119,7 @@ def explained(
     student: Learner,
     examples: Sequence[Example],
     *,
-    needs: frozenset[EvidenceKind],
+    needs: frozenset[str],
     seed: int,
     what: str = "student explains",
 ) -> tuple[Sequence[Prediction], Sequence[Evidence]]:
