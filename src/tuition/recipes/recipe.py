@@ -7,14 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuition.annotation.routing import Route, RoutingConfig
+from tuition.core.config import Section
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits
+from tuition.student.config import StudentConfig, TrainingConfig
 
-__all__ = ["RationaleAs", "Recipe", "Variant"]
+__all__ = ["RationaleAs", "Recipe", "SecondModel", "Variant"]
 
 RationaleAs = Literal["task", "chain", "both"]
 """What the student learns to do with a rationale."""
+
+
+class SecondModel(Section):
+    """The table of a model that learns beside the student."""
+
+    student: StudentConfig = StudentConfig()
+    """Which model it is."""
+    training: TrainingConfig = TrainingConfig()
+    """How it learns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +58,8 @@ class Recipe:
     """Whether the strategy chooses in rounds what is asked, and not the training examples beforehand."""
     has_student: bool = True
     """Whether a student is trained or examined."""
+    models: Callable[[Any], Mapping[str, SecondModel]] = lambda _: {}
+    """What its configuration trains beside the student, each by the name of its table and folder."""
     route: Callable[[Any], tuple[Route, RoutingConfig]] = lambda _: ("all", RoutingConfig())
     """Whom its configuration asks about an example."""
     rationale_as: Callable[[Any], RationaleAs] = lambda _: "task"
