@@ -1,17 +1,13 @@
 """A second model takes the student's place, lies in its own folder, and is tried before money is spent."""
 
 import dataclasses
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from tiny import attempts, experiment, hashes, lines
+from tiny import attempts, bench_of, experiment, hashes, lines
 
 from tuition.core.errors import ConfigError
-from tuition.core.run import Run
 from tuition.recipes import RECIPES, common, ready
-from tuition.recipes.common import finish, open_bench, train_student
-from tuition.recipes.config import dump
+from tuition.recipes.common import finish, train_student
 from tuition.recipes.execute import execute
 from tuition.recipes.recipe import SecondModel
 from tuition.recipes.second_model import cost_of, with_model
@@ -24,17 +20,6 @@ TABLE = SecondModel(
 )
 
 
-@contextmanager
-def bench_of(folder, *settings):
-    config = experiment(folder, *settings)
-    run = Run(Path(config.out), config_text=dump(config))
-    try:
-        with open_bench(config, run) as bench:
-            yield bench
-    finally:
-        run.close()
-
-
 def trained(folder):
     return [
         (event["student"], event["steps"])
@@ -44,7 +29,7 @@ def trained(folder):
 
 
 def test_it_is_trained_by_its_own_settings_and_not_twice(tmp_path):
-    with bench_of(tmp_path) as bench:
+    with bench_of(experiment(tmp_path)) as bench:
         own = with_model(bench, TABLE)
         assert own.config.student.answer_form == "letter"
         assert (own.run, own.account, own.train, own.load) == (
@@ -60,7 +45,7 @@ def test_it_is_trained_by_its_own_settings_and_not_twice(tmp_path):
         assert trained(tmp_path) == [("mentor", 3), ("student", 2)]
     kept = hashes(tmp_path / "run" / "mentor")
     assert kept != hashes(tmp_path / "run" / "student")
-    with bench_of(tmp_path) as bench:
+    with bench_of(experiment(tmp_path)) as bench:
         own = with_model(bench, TABLE)
         again = train_student(own, targets, name="mentor")
         assert cost_of(own, again, name="mentor") == cost
@@ -73,7 +58,7 @@ def test_it_is_trained_by_its_own_settings_and_not_twice(tmp_path):
 
 
 def test_a_second_model_that_learnt_is_not_a_student_that_did(tmp_path, with_mentor):
-    with bench_of(tmp_path) as bench:
+    with bench_of(experiment(tmp_path)) as bench:
         mentor = train_student(
             with_model(bench, TABLE), answer_targets(bench.train, weight=1.0), name="mentor"
         )

@@ -280,7 +280,7 @@ class Annotation(Record):
     teacher: str
     kind: str
     """rationale (gold answer shown), chain (not shown), revision, answer (no rationale at all), rehearsal
-    (the student's own)."""
+    (the student's own), own (a chain by another model of the run)."""
     rationale: str
     answer: str | None
     """What the teacher concludes, read from its reply; None: unreadable."""
