@@ -160,7 +160,7 @@ class TestEveryStrategy:
                 "example_id": "sick",
                 "steps": 1,
                 "entropies": (0.1, float("nan")),
-                "confidence": float("nan"),
+                **dict.fromkeys(EVIDENCE, float("nan")),
                 "without_step": (float("nan"),),
                 "changed": (True,),
                 "prefix_votes": ((3,), (2, 1)),

@@ -16,6 +16,7 @@ def evidence(name, doubt, *, steps=3):
             "entropies": (doubt, 2 * doubt),
             "votes": votes,
             "confidence": 1 - doubt / 4,
+            "perplexity": 1 + doubt,
             "without_step": (1 - doubt,) * steps,
             "changed": (doubt > 0.5,) * steps,
             "prefix_votes": (votes,) * (steps + 1),

@@ -150,6 +150,7 @@ NEEDS = [
     ({"strategy": "self_confidence"}, {"confidence"}),
     ({"strategy": "mean_token_entropy"}, {"greedy"}),
     ({"strategy": "max_token_entropy"}, {"greedy"}),
+    ({"strategy": "perplexity"}, {"perplexity"}),
     ({"strategy": "egss_intra", "intra": "hard"}, {"removal"}),
     ({"strategy": "egss_intra", "intra": "soft"}, {"removal", "confidence"}),
     ({"strategy": "egss_inter"}, {"prefixes"}),

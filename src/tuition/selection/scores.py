@@ -28,6 +28,7 @@ __all__ = [
     "max_token_entropy",
     "mean_token_entropy",
     "needs_of",
+    "perplexity",
     "scores_of",
     "self_confidence",
 ]
@@ -204,6 +205,20 @@ def max_token_entropy(row: Evidence) -> float:
     return float(np.max(row.values["entropies"]))
 
 
+def perplexity(row: Evidence) -> float:
+    """Score by how surprising the question itself is to the student, whatever it answers.
+
+    Source: ours; the perplexity of a text is the usual one.
+
+    Args:
+        row: Its `perplexity` is read: exp(-(1/n) Σ ln p(token)) over the n tokens of the question.
+
+    Returns:
+        At least 1.
+    """
+    return row.values["perplexity"]
+
+
 def egss_intra(row: Evidence, config: SelectionConfig) -> float:
     """Score how much the answer leans on single steps of the explanation, by leaving one out at a time.
 
@@ -312,6 +327,7 @@ STRATEGIES: dict[str, Score] = {
     "self_confidence": _of_row(self_confidence, "confidence"),
     "mean_token_entropy": _of_row(mean_token_entropy, "greedy"),
     "max_token_entropy": _of_row(max_token_entropy, "greedy"),
+    "perplexity": _of_row(perplexity, "perplexity"),
     "egss_intra": Score(
         of=lambda pool, config: np.array([egss_intra(row, config) for row in pool.evidence]),
         needs=_intra_needs,

@@ -115,6 +115,27 @@ def test_what_no_score_asked_for_is_absent():
     assert row.values["changed"] == (False, True, False, True)
 
 
+class Reading(Fixed):
+    """Reads texts that stand behind no beginning, with the probability of each token as it was given."""
+
+    def scores_from_prefixes(self, questions, prefixes, outputs):
+        assert prefixes == [[""]]
+        self.asked += [(one.prefix, one.input) for one in questions]
+        return [[[tuple(math.log(p) for p in self.probabilities[end])] for end in ends] for ends in outputs]
+
+
+def test_the_perplexity_of_a_question_by_hand():
+    # Three tokens of 1/2, 1/4 and 1/8, and an end mark that does not count: the cube root of 64.
+    student = Reading("The answer is 7.", probabilities={"How many?": (1 / 2, 1 / 4, 1 / 8, 0.9)})
+    _, row = looked(student, OPEN, {"perplexity"})
+    assert row.values["perplexity"] == pytest.approx(4.0)
+    assert row.student_tokens == {"greedy": 5, "perplexity": 4}
+    assert student.asked == [("explain: ", "")], "the question itself is what is scored"
+    with_choices = "Which?\nAnswer Choices:\n(a) Ash\n(b) Bee\n(c) Cat"
+    _, row = looked(Reading("Bee", probabilities={with_choices: (0.1, 0.1)}), CLOSED, {"perplexity"})
+    assert row.values["perplexity"] == pytest.approx(10.0)
+
+
 def test_another_kind_of_evidence_is_one_function(monkeypatch):
     def length(look):
         return [({"length": len(draft.example.question)}, 3) for draft in look.drafts]

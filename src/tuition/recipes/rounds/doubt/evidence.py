@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Literal
@@ -263,11 +265,23 @@ def _prefixes(look: Look) -> list[Shown]:
     return rows
 
 
+def _perplexity(look: Look) -> list[Shown]:
+    """`perplexity` of the question and its choices, its end mark left out, behind instruction and context."""
+    bare = [dataclasses.replace(question, input="") for question in look.questions]
+    texts = [[question.input] for question in look.questions]
+    # As an ending, because an output is cut to what the student may write.
+    found = look.student.scores_from_prefixes(bare, [[""]] * len(bare), texts)
+    return [
+        ({"perplexity": math.exp(-statistics.fmean(logprobs[:-1]))}, len(logprobs)) for [[logprobs]] in found
+    ]
+
+
 EVIDENCE: dict[str, Callable[[Look], list[Shown]]] = {
     "greedy": _greedy,
     "samples": _samples,
     "confidence": _confidence,
     "removal": _removal,
     "prefixes": _prefixes,
+    "perplexity": _perplexity,
 }
 """Every kind of evidence by name: what the student must do for it, and the values that scores may read."""
