@@ -15,7 +15,16 @@ from tuition.recipes.recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe"]
 
-_OWN = ("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "elad", "ask_teacher")
+_OWN = (
+    "without_question",
+    "zero_shot",
+    "label_only",
+    "step_by_step",
+    "tinyllm",
+    "mentor_kd",
+    "elad",
+    "ask_teacher",
+)
 """Modules of this package, in the order in which runs beside a main one are made."""
 
 

@@ -7,6 +7,7 @@ import pytest
 import tiny
 
 from tuition.core.config import read_toml
+from tuition.recipes import RECIPES
 from tuition.recipes.config import resolve
 from tuition.recipes.dry_run.plan import plan_of
 from tuition.recipes.execute import baselines, execute_all
@@ -56,6 +57,8 @@ def small(path, folder):
     tables["student"] = read_toml(tiny.TINY)["student"] | {
         key: value for key, value in tables["student"].items() if key not in ("model", "update", "preset")
     }
+    for name in RECIPES[tables["recipe"]].models(resolve(tables, where=path.name)):
+        tables[name] |= {part: tables[part] for part in ("student", "training")}
     tables.setdefault("evaluation", {}).update(limit=8, jobs=1)
     if path.stem not in WITH_BASELINES:
         tables["evaluation"]["baselines"] = []
