@@ -33,8 +33,9 @@ def smallest(folder, name):
             folder, recipe=name, teacher=teachers(*names), task=task, out="run", store="tuition.db"
         )
         with contextlib.suppress(ConfigError):
-            resolve(found, where=name)
-            return found
+            config = resolve(found, where=name)
+            own = {part: found[part] for part in ("student", "training")}
+            return found | dict.fromkeys(RECIPES[name].models(config), own)
     raise AssertionError(f"{name} takes neither two teachers nor one")
 
 

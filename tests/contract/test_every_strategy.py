@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
 from tuition.core.records import Evidence
+from tuition.experiment.rounds.uncertainty.evidence import EVIDENCE
 from tuition.selection import STRATEGIES, Score, SelectionConfig, candidates_of, needs_of, rank, scores_of
 from tuition.testing import check_choice, check_strategy
 from tuition.testing.pools import pool_of
@@ -65,21 +66,25 @@ class TestEveryStrategy:
     def test_refuses_evidence_that_is_absent(self, name):
         if needs_of(configured(name)) <= {"confidence"}:  # where None also means: no answer was readable
             return
-        pool = Pool(size=2, evidence=[pool_of([0.5]).evidence[0], Evidence(example_id="bare", steps=2)])
+        pool = Pool(
+            size=2, evidence=[pool_of([0.5]).evidence[0], Evidence(example_id="bare", values={"steps": 2})]
+        )
         with pytest.raises(DataError, match=r"row 1 \(example 'bare'\) has no evidence of"):
             scores_of(pool, configured(name))
 
     def test_refuses_a_score_that_is_no_number(self, name):
         if needs_of(configured(name)) <= {"samples", "prefixes"}:  # it reads whole numbers alone
             return
-        sick = Evidence(
-            example_id="sick",
-            steps=1,
-            entropies=(0.1, float("nan")),
-            confidence=float("nan"),
-            without_step=(float("nan"),),
-            changed=(True,),
-            prefix_votes=((3,), (2, 1)),
+        sick = Evidence.from_json(
+            {
+                "example_id": "sick",
+                "steps": 1,
+                "entropies": (0.1, float("nan")),
+                **dict.fromkeys(EVIDENCE, float("nan")),
+                "without_step": (float("nan"),),
+                "changed": (True,),
+                "prefix_votes": ((3,), (2, 1)),
+            }
         )
         pool = Pool(size=2, evidence=[pool_of([0.5]).evidence[0], sick])
         with pytest.raises(DataError, match="no finite number"):
@@ -114,7 +119,7 @@ def test_candidates_are_drawn_among_those_left(pool, n, seed):
             "rows of equal evidence differently",
         ),
         (
-            lambda pool, config: np.array([sum(row.entropies) for row in pool.evidence]),
+            lambda pool, config: np.array([sum(row.values["entropies"]) for row in pool.evidence]),
             set(),
             "says it needs nothing, and reads more",
         ),

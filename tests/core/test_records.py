@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tuition.core.records import (
     Annotation,
+    Evidence,
     Example,
     Failure,
     Grade,
@@ -41,6 +42,7 @@ RECORDS = [
     Annotation(
         example_id="e1", teacher="ada", kind="chain", rationale="One. Two.", answer="4", faults=("cut",)
     ),
+    Evidence(example_id="e1", values={"votes": (2, 1), "confidence": None}, student_tokens={"samples": 9}),
     Prediction(example_id="e1", text="4", answer="4", grade=Grade.RIGHT, option_scores=(-1.0, -0.5)),
 ]
 
@@ -48,6 +50,13 @@ RECORDS = [
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
 def test_to_json_and_back(record):
     assert type(record).from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_evidence_is_one_flat_row():
+    row = {"example_id": "e1", "steps": 1, "prefix_votes": [[2], [1, 1]], "student_tokens": {"prefixes": 4}}
+    found = Evidence.from_json(row)
+    assert found.values == {"steps": 1, "prefix_votes": ((2,), (1, 1))}
+    assert json.loads(json.dumps(found.to_json())) == row
 
 
 @pytest.mark.parametrize(

@@ -21,23 +21,27 @@ from tuition.selection import SelectionConfig, rank, scores_of
 from tuition.tasks import make_task
 
 # a = B; the answers without each step are B, A, B, C; the disagreements behind the prefixes 0.5, 0.25, 0.
-HAND = Evidence(
-    example_id="hand",
-    steps=4,
-    confidence=0.8,
-    changed=(False, True, False, True),
-    without_step=(0.8, 0.3, 0.9, 0.1),
-    prefix_votes=((2, 2), (3, 1), (4,)),
-    votes=(2, 2),
+HAND = Evidence.from_json(
+    {
+        "example_id": "hand",
+        "steps": 4,
+        "confidence": 0.8,
+        "changed": (False, True, False, True),
+        "without_step": (0.8, 0.3, 0.9, 0.1),
+        "prefix_votes": ((2, 2), (3, 1), (4,)),
+        "votes": (2, 2),
+    }
 )
-SURE = Evidence(
-    example_id="sure",
-    steps=4,
-    confidence=0.9,
-    changed=(False,) * 4,
-    without_step=(0.9,) * 4,
-    prefix_votes=((4,), (4,), (4,)),
-    votes=(4,),
+SURE = Evidence.from_json(
+    {
+        "example_id": "sure",
+        "steps": 4,
+        "confidence": 0.9,
+        "changed": (False,) * 4,
+        "without_step": (0.9,) * 4,
+        "prefix_votes": ((4,), (4,), (4,)),
+        "votes": (4,),
+    }
 )
 
 
@@ -64,13 +68,15 @@ def test_both_together_by_hand():
     for weight in (0.0, 0.5, 1.0):
         assert score("egss", HAND, SURE, intra_weight=weight) == pytest.approx([1.0, -1.0])
     # Where one of the two says nothing, the other decides by its weight.
-    shaky = Evidence(**{**SURE.to_json(), "changed": HAND.changed, "without_step": HAND.without_step})
+    shaky = Evidence.from_json(
+        {**{**SURE.to_json(), "changed": HAND.values["changed"], "without_step": HAND.values["without_step"]}}
+    )
     assert score("egss", shaky, SURE, intra_weight=0.25) == pytest.approx([0.25, -0.25])
 
 
 def test_right_answers_on_shaky_reasoning_come_before_sure_ones():
     """The samples agree in both, so that answer entropy cannot tell them apart; the steps can."""
-    shaky = Evidence(**{**HAND.to_json(), "votes": (4,)})
+    shaky = Evidence.from_json({**{**HAND.to_json(), "votes": (4,)}})
     assert score("entropy", shaky, SURE) == [0.0, 0.0]
     for strategy in ("egss_intra", "egss_inter", "egss"):
         first, second = score(strategy, shaky, SURE)
@@ -83,7 +89,9 @@ def test_right_answers_on_shaky_reasoning_come_before_sure_ones():
 def test_equal_scores_and_seeds_choose_equally_and_no_row_twice(votes, seed):
     pool = Pool(
         size=len(votes),
-        evidence=[Evidence(example_id=str(i), votes=tuple(row)) for i, row in enumerate(votes)],
+        evidence=[
+            Evidence.from_json({"example_id": str(i), "votes": tuple(row)}) for i, row in enumerate(votes)
+        ],
     )
     config = SelectionConfig(strategy="entropy")
     found = rank(pool, config, n=10, seed=seed)

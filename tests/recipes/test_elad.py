@@ -205,3 +205,13 @@ def test_a_budget_that_buys_nothing_says_so(tmp_path):
 def test_what_makes_no_sense_is_refused(changed, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         active(tmp_path, **changed)
+
+
+def test_questions_that_surprise_the_student_come_first(tmp_path):
+    execute(active(tmp_path, selection={"strategy": "perplexity"}))
+    place = tmp_path / "run" / "rounds" / "01"
+    scores = {row["evidence"]["example_id"]: row["score"] for row in lines(place / "looked.jsonl")}
+    order = json.loads((place / "chosen.json").read_text())["order"]
+    assert len(set(scores.values())) == len(scores) == 8
+    assert order == sorted(scores, key=scores.get, reverse=True)[:4]
+    assert min(scores.values()) > 1

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tuition.core.config import read_toml
-from tuition.experiment.config import resolve
+from tuition.core.run import Run
+from tuition.experiment.bench import open_bench
+from tuition.experiment.config import dump, resolve
 
 TINY = Path(__file__).with_name("tiny.toml")
 
@@ -24,6 +26,17 @@ def experiment(folder, *settings, **changed):
 
 def teachers(*names, **more):
     return [{"kind": "playground", "name": name, **more} for name in names]
+
+
+@contextmanager
+def bench_of(config):
+    """An open bench, as a recipe begins; again with the same configuration it goes on."""
+    run = Run(Path(config.out), config_text=dump(config))
+    try:
+        with open_bench(config, run) as bench:
+            yield bench
+    finally:
+        run.close()
 
 
 def rows(store, query, *values):

@@ -1,15 +1,11 @@
 """The smallest active runs: two rounds over twelve playground questions; and a course without its loop."""
 
 from contextlib import contextmanager
-from pathlib import Path
 
-from tiny import experiment, teachers
+from tiny import bench_of, experiment, teachers
 
 from tuition.annotation import Unanswered
 from tuition.core.records import Annotation, Prediction
-from tuition.core.run import Run
-from tuition.experiment.bench import open_bench
-from tuition.experiment.config import dump
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import Ranked
 
@@ -34,12 +30,8 @@ def active(folder, *settings, **changed):
 @contextmanager
 def course_of(config):
     """A course on an open bench, as the recipe begins; again with the same configuration it goes on."""
-    run = Run(Path(config.out), config_text=dump(config))
-    try:
-        with open_bench(config, run) as bench:
-            yield ActiveRun(bench, config)
-    finally:
-        run.close()
+    with bench_of(config) as bench:
+        yield ActiveRun(bench, config)
 
 
 def drafts_of(answers, text="First this. Then that."):

@@ -22,15 +22,17 @@ from tuition.selection.scores import (
 from tuition.testing.pools import pool_of
 
 # a = B; the answers without each step are B, A, B, C. Disagreements behind the prefixes: 0.5, 0.25, 0.
-ROW = Evidence(
-    example_id="hand",
-    steps=4,
-    confidence=0.8,
-    without_step=(0.8, 0.3, 0.9, 0.1),
-    changed=(False, True, False, True),
-    prefix_votes=((2, 2), (3, 1), (4,)),
-    votes=(2, 1, 1),
-    entropies=(0.5, 1.0, 0.0),
+ROW = Evidence.from_json(
+    {
+        "example_id": "hand",
+        "steps": 4,
+        "confidence": 0.8,
+        "without_step": (0.8, 0.3, 0.9, 0.1),
+        "changed": (False, True, False, True),
+        "prefix_votes": ((2, 2), (3, 1), (4,)),
+        "votes": (2, 1, 1),
+        "entropies": (0.5, 1.0, 0.0),
+    }
 )
 
 
@@ -55,7 +57,7 @@ def test_tokens_and_self_confidence():
     assert mean_token_entropy(ROW) == 0.5
     assert max_token_entropy(ROW) == 1.0
     assert self_confidence(ROW) == pytest.approx(0.2)
-    assert self_confidence(Evidence(example_id="unreadable")) == 1.0
+    assert self_confidence(Evidence.from_json({"example_id": "unreadable", "confidence": None})) == 1.0
 
 
 def test_the_intra_score_by_hand():
@@ -65,7 +67,7 @@ def test_the_intra_score_by_hand():
 
 @pytest.mark.parametrize("intra", ["hard", "soft"])
 def test_without_steps_nothing_can_be_left_out(intra):
-    bare = Evidence(example_id="bare", confidence=0.4)
+    bare = Evidence.from_json({"example_id": "bare", "confidence": 0.4, "changed": ()})
     assert egss_intra(bare, SelectionConfig(intra=intra)) == 0.0
     config = SelectionConfig(strategy="egss_intra", intra=intra)
     assert scores_of(Pool(size=1, evidence=[bare]), config).tolist() == [0.0], "and nothing is absent"
@@ -73,7 +75,7 @@ def test_without_steps_nothing_can_be_left_out(intra):
 
 @pytest.mark.parametrize("intra", ["hard", "soft"])
 def test_an_explanation_without_a_readable_answer_never_looks_sure(intra):
-    row = Evidence(example_id="lost", steps=2, changed=(True, True))
+    row = Evidence.from_json({"example_id": "lost", "changed": (True, True), "confidence": None})
     assert egss_intra(row, SelectionConfig(intra=intra)) == 1.0
 
 
@@ -96,7 +98,7 @@ def test_the_inter_score_by_hand(how, score):
 
 def test_doubt_weighs_more_the_earlier_it_comes():
     config = SelectionConfig(inter="first_uncertain")
-    late = Evidence(example_id="late", prefix_votes=((4,), (3, 1), (2, 2), (4,)))
+    late = Evidence.from_json({"example_id": "late", "prefix_votes": ((4,), (3, 1), (2, 2), (4,))})
     # Of 4 prefixes the third is the first with doubt above 0.3: (4 - 2) / 4.
     assert egss_inter(late, config) == 0.5
 
@@ -104,7 +106,9 @@ def test_doubt_weighs_more_the_earlier_it_comes():
 def test_egss_mixes_z_scores():
     # Intra (hard) 0, 1, 0, 1 and inter 0, 0, 0.5, 0.5: both have z of -1 and +1.
     rows = [
-        Evidence(example_id=f"e{i}", steps=1, changed=(bool(i % 2),), prefix_votes=(votes,))
+        Evidence.from_json(
+            {"example_id": f"e{i}", "steps": 1, "changed": (bool(i % 2),), "prefix_votes": (votes,)}
+        )
         for i, votes in enumerate([(4,), (4,), (2, 2), (2, 2)])
     ]
     pool = Pool(size=4, evidence=rows)
@@ -121,13 +125,15 @@ def test_egss_mixes_z_scores():
 def test_a_score_without_spread_counts_as_0():
     # Three equal floats whose mean is another float.
     rows = [
-        Evidence(
-            example_id=f"e{i}",
-            steps=1,
-            confidence=0.7,
-            without_step=(0.6,),
-            changed=(True,),
-            prefix_votes=((3 - i, i) if i else (3,),),
+        Evidence.from_json(
+            {
+                "example_id": f"e{i}",
+                "steps": 1,
+                "confidence": 0.7,
+                "without_step": (0.6,),
+                "changed": (True,),
+                "prefix_votes": ((3 - i, i) if i else (3,),),
+            }
         )
         for i in range(3)
     ]
@@ -144,6 +150,7 @@ NEEDS = [
     ({"strategy": "self_confidence"}, {"confidence"}),
     ({"strategy": "mean_token_entropy"}, {"greedy"}),
     ({"strategy": "max_token_entropy"}, {"greedy"}),
+    ({"strategy": "perplexity"}, {"perplexity"}),
     ({"strategy": "egss_intra", "intra": "hard"}, {"removal"}),
     ({"strategy": "egss_intra", "intra": "soft"}, {"removal", "confidence"}),
     ({"strategy": "egss_inter"}, {"prefixes"}),
@@ -171,7 +178,7 @@ def test_every_strategy_is_in_the_table_above():
     ],
 )
 def test_evidence_that_nobody_looked_for_is_refused(kind, strategy, row):
-    rows = [ROW, Evidence(example_id="bare", **row)]
+    rows = [ROW, Evidence.from_json({"example_id": "bare", **row})]
     said = (
         rf"row 1 \(example 'bare'\) has no evidence of {kind}, which strategy '{strategy}' reads; "
         "ask the student for what needs_of names"
@@ -190,8 +197,14 @@ def test_where_nobody_looked_at_all_or_the_strategy_is_unknown_the_configuration
 
 
 def test_a_loss_of_probability_that_is_no_number_is_not_taken_for_none():
-    row = Evidence(
-        example_id="sick", steps=2, confidence=0.5, without_step=(0.5, float("nan")), changed=(False, True)
+    row = Evidence.from_json(
+        {
+            "example_id": "sick",
+            "steps": 2,
+            "confidence": 0.5,
+            "without_step": (0.5, float("nan")),
+            "changed": (False, True),
+        }
     )
     with pytest.raises(DataError, match=r"scores row 0 \(example 'sick'\) as nan"):
         scores_of(Pool(size=1, evidence=[row]), SelectionConfig(strategy="egss_intra"))

@@ -19,7 +19,6 @@ from tuition.core.steps import split_steps
 __all__ = [
     "Annotation",
     "Evidence",
-    "EvidenceKind",
     "Example",
     "Failure",
     "Grade",
@@ -258,7 +257,7 @@ class Annotation(Record):
     teacher: str
     kind: str
     """rationale (gold answer shown), chain (not shown), revision, answer (no rationale at all), rehearsal
-    (the student's own)."""
+    (the student's own), own (a chain by another model of the run)."""
     rationale: str
     answer: str | None
     """What the teacher concludes, read from its reply; None: unreadable."""
@@ -315,42 +314,28 @@ class Prediction(Record):
         return content_id(self.to_json())[:16]
 
 
-EvidenceKind = Literal["greedy", "samples", "confidence", "removal", "prefixes"]
-"""What the student must do for a part of the evidence; a score names those it reads."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence(Record):
-    """What a student's own reasoning about one example shows, as numbers: all that a score may read.
-
-    What no score asked for stays empty.
-
-    Source: after ELAD (arXiv 2402.13098), whose formulas are not published; the definitions are ours. An
-    answer that cannot be read is a vote of its own, so that a student who writes nonsense never looks sure.
-    """
+    """What a student shows of one example, as numbers: all that a score may read."""
 
     example_id: str
-    steps: int = 0
-    """Steps of the greedy explanation, its closing sentence left out. (`greedy`)"""
-    logprobs: tuple[float, ...] = ()
-    """Natural log-probability of each token of the greedy explanation. (`greedy`)"""
-    entropies: tuple[float, ...] = ()
-    """Entropy of the student's distribution at each of its tokens, in nats. (`greedy`)"""
-    step_logprobs: tuple[float, ...] = ()
-    """The sum of `logprobs` over the tokens of each step. (`greedy`)"""
-    votes: tuple[int, ...] = ()
-    """How many sampled explanations end in each distinct answer, most first. (`samples`)"""
-    confidence: float | None = None
-    """p(a | q, r): of the greedy answer behind its own explanation, in [0, 1]; None: not asked for, or no
-    answer could be read. (`confidence`)"""
-    without_step: tuple[float, ...] = ()
-    """p(a | q, r without step i), one a step. (`removal`)"""
-    changed: tuple[bool, ...] = ()
-    """Whether the answer without step i is another one than with all steps, one a step. (`removal`)"""
-    prefix_votes: tuple[tuple[int, ...], ...] = ()
-    """As `votes`, for continuations behind the first i steps, i = 0 .. n. (`prefixes`)"""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """By name; each kind of evidence says which it gives, and what no score asked for is absent. In JSON they
+    stand beside the other fields."""
     student_tokens: Mapping[str, int] = field(default_factory=dict)
     """Tokens the student wrote for each kind of evidence."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Give the record as plain JSON values, one entry a value."""
+        own = {"example_id": self.example_id, "student_tokens": dict(self.student_tokens)}
+        return {**own, **_plain(dict(self.values))}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Json]) -> Self:
+        """Make the record from what `to_json` gave."""
+        own = {key: value for key, value in row.items() if key in cls.__dataclass_fields__}
+        values = {key: _revive(key, value) for key, value in row.items() if key not in own}
+        return cls(**own, values=values)  # ty: ignore[invalid-argument-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

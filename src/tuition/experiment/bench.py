@@ -22,7 +22,7 @@ from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
-from tuition.experiment.checks import make_student
+from tuition.experiment.checks import make_student, named
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.estimates import estimates_of
 from tuition.experiment.labels.labels import label_splits
@@ -175,7 +175,11 @@ def _try_student(config: Experiment, train: Sequence[Example]) -> None:
     """Load the student and let it go, where teachers are asked: what no look shows ends the run now."""
     recipe = RECIPES[config.recipe]
     if recipe.has_student and (recipe.asks or config.labels.asks):
-        make_student(config.student, config.training, texts=[question_text(example) for example in train])
+        texts = [question_text(example) for example in train]
+        make_student(config.student, config.training, texts=texts)
+        for name, table in recipe.models(config).items():
+            with named(name):
+                make_student(table.student, table.training, texts=texts)
 
 
 def _write_data(run: Run, ready: Ready, *, reader: str) -> tuple[str, ...]:
@@ -251,7 +255,7 @@ def train_student(
     if targets and config.student.update != "none":
         place = folder.with_name("checkpoints" if folder.name == "student" else f"checkpoints-{folder.name}")
         report = student.fit(targets, place, progress=run.progress)
-        run.event("trained", **dict(report))
+        run.event("trained", student=name, **dict(report))
     run.write_folder(name, student.save)
     return student
 
@@ -278,7 +282,7 @@ def finish(
         else {
             "parameters": student.parameters,
             "model": config.student.model,
-            "is_trained": any(event["event"] == "trained" for event in run.events()),
+            "is_trained": _is_trained(config, run),
         },
         "train": {"n": len(bench.train), "label_source": _label_sources(bench.train)},
         "too_long": _counted(bench.unread),
@@ -296,6 +300,11 @@ def finish(
     }
     run.finish(metrics)
     return metrics
+
+
+def _is_trained(config: Experiment, run: Run) -> bool:
+    trained = (event.get("student") for event in run.events() if event["event"] == "trained")
+    return any(name not in RECIPES[config.recipe].models(config) for name in trained)
 
 
 def _label_sources(examples: Sequence[Example]) -> dict[str, Json]:

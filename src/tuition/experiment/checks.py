@@ -5,7 +5,8 @@ Knows the configuration, the examples' findings and the student; asks no teacher
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 
 from tuition.core.errors import ConfigError, DataError, TeacherError, TrainingError, some_of
 from tuition.core.protocols import Learner
@@ -28,6 +29,7 @@ __all__ = [
     "check_evaluation",
     "check_terms",
     "make_student",
+    "named",
     "open_questions",
     "why_not_without_question",
 ]
@@ -186,6 +188,15 @@ def check_terms(teachers: Sequence[TeacherConfig]) -> None:
                 f"teacher {table.name!r} has train_on_outputs = false{where and f' ({where})'}: its terms "
                 "forbid training on them. Nothing was asked; take it out of the configuration."
             )
+
+
+@contextmanager
+def named(table: str) -> Generator[None]:
+    """Say of a fault in [student] or [training] in which table of a second model it is."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"[{table}] {error}") from None
 
 
 def make_student(

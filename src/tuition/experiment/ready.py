@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tuition.core.errors import ConfigError, DataError, TrainingError
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
-from tuition.experiment.checks import check_abilities, check_evaluation
+from tuition.experiment.checks import check_abilities, check_evaluation, named
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.learn.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
 from tuition.experiment.recipe import RECIPES
@@ -63,12 +63,16 @@ def make_ready(config: Experiment) -> Ready:
     recipe = RECIPES[config.recipe]
     if not recipe.has_student:
         return Ready(splits=splits, findings=findings, unread=frozenset())
-    return _read_by_student(config, splits, findings, explains=recipe.asks)
+    ready = _read_by_student(config, splits, findings, explains=recipe.asks)
+    for name, table in recipe.models(config).items():
+        # What is too long for a second model is cut, so that its limits take no question from the student.
+        with named(name):
+            _look(config.model_copy(update={"student": table.student}), splits, explains=True)
+    return ready
 
 
-def _read_by_student(
-    config: Experiment, splits: Splits, findings: list[dict[str, Json]], *, explains: bool
-) -> Ready:
+def _look(config: Experiment, splits: Splits, *, explains: bool) -> LookedAt:
+    """Look at the student without loading it, and refuse one that could not learn or be examined."""
     # the student's room is opened only where there is a student
     from tuition.student.look.reads import look_at
 
@@ -77,7 +81,17 @@ def _read_by_student(
 
     try:
         student = look_at(config.student, base_folder=BASE_FOLDER, texts=texts)
-        check_abilities(config, writes=student.family != "options", explains=explains)
+    except TrainingError as error:
+        raise ConfigError(f"[student] {error}") from None
+    check_abilities(config, writes=student.family != "options", explains=explains)
+    return student
+
+
+def _read_by_student(
+    config: Experiment, splits: Splits, findings: list[dict[str, Json]], *, explains: bool
+) -> Ready:
+    student = _look(config, splits, explains=explains)
+    try:
         unread, found = _too_long(config, splits, student)
     except TrainingError as error:
         raise ConfigError(f"[student] {error}") from None

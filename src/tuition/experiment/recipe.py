@@ -8,16 +8,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuition.annotation.routing import Route, RoutingConfig
+from tuition.core.config import Section
 from tuition.core.errors import ConfigError
 from tuition.core.plugins import Kind, find, is_admitted, plugged
 from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.core.splits import Splits
+from tuition.student.config import StudentConfig, TrainingConfig
 
-__all__ = ["RECIPE", "RECIPES", "RationaleAs", "Recipe", "Variant"]
+__all__ = ["RECIPE", "RECIPES", "RationaleAs", "Recipe", "SecondModel", "Variant"]
 
 RationaleAs = Literal["task", "chain", "both"]
 """What the student learns to do with a rationale."""
+
+
+class SecondModel(Section):
+    """The table of a model that learns beside the student."""
+
+    student: StudentConfig = StudentConfig()
+    """Which model it is."""
+    training: TrainingConfig = TrainingConfig()
+    """How it learns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +61,8 @@ class Recipe:
     """Whether the strategy chooses in rounds what is asked, and not the training examples beforehand."""
     has_student: bool = True
     """Whether a student is trained or examined."""
+    models: Callable[[Any], Mapping[str, SecondModel]] = lambda _: {}
+    """What its configuration trains beside the student, each by the name of its table and folder."""
     route: Callable[[Any], tuple[Route, RoutingConfig]] = lambda _: ("all", RoutingConfig())
     """Whom its configuration asks about an example."""
     rationale_as: Callable[[Any], RationaleAs] = lambda _: "task"
@@ -82,7 +95,10 @@ class Recipe:
 RECIPE = Kind(name="recipe", group="tuition.recipes")
 """What a user's own recipe is: a `Recipe`."""
 
-_OWN = ("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "elad", "ask_teacher")
+_OWN = (
+    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd"),
+    *("elad", "ask_teacher"),
+)
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 
 

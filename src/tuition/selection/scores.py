@@ -13,7 +13,7 @@ import numpy as np
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Pool
-from tuition.core.records import Evidence, EvidenceKind
+from tuition.core.records import Evidence
 from tuition.selection.config import SelectionConfig
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "max_token_entropy",
     "mean_token_entropy",
     "needs_of",
+    "perplexity",
     "scores_of",
     "self_confidence",
 ]
@@ -38,17 +39,21 @@ STRATEGY = Kind(name="strategy", group="tuition.strategies", needs=("of", "needs
 """What a user's own strategy must have, such as a `Score`."""
 
 
+_TOLD_BY = {"greedy": "entropies", "samples": "votes", "removal": "changed", "prefixes": "prefix_votes"}
+"""The value that tells whether somebody looked for a kind of evidence; of others it has the kind's name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """What a strategy reads, and the number it makes of it."""
 
     of: Callable[[Pool, SelectionConfig], np.ndarray]
     """One number a row of the pool; higher: ask first."""
-    needs: Callable[[SelectionConfig], frozenset[EvidenceKind]]
+    needs: Callable[[SelectionConfig], frozenset[str]]
     """The evidence it reads under a configuration."""
 
 
-def needs_of(config: SelectionConfig) -> frozenset[EvidenceKind]:
+def needs_of(config: SelectionConfig) -> frozenset[str]:
     """Say which evidence the strategy reads, so that no other is computed.
 
     Args:
@@ -91,7 +96,7 @@ def scores_of(pool: Pool, config: SelectionConfig) -> np.ndarray:
             f"the pool has {pool.size} rows and evidence for {len(pool.evidence)}; give one a row, in order"
         )
     for i, row in enumerate(pool.evidence):
-        absent = [kind for kind in needs if _is_absent(row, kind)]
+        absent = [kind for kind in needs if _TOLD_BY.get(kind, kind) not in row.values]
         if absent:
             raise DataError(
                 f"row {i} (example {row.example_id!r}) has no evidence of {', '.join(absent)}, which "
@@ -111,21 +116,6 @@ def _score(config: SelectionConfig) -> Score:
     found = find(STRATEGY, config.strategy, STRATEGIES)
     check_whole(STRATEGY, found, config.strategy)
     return found
-
-
-def _is_absent(row: Evidence, kind: EvidenceKind) -> bool:
-    """Whether nobody looked; a confidence of None may also mean that no answer was readable."""
-    match kind:
-        case "greedy":
-            return not row.entropies
-        case "samples":
-            return not row.votes
-        case "removal":
-            return row.steps > 0 and not row.changed
-        case "prefixes":
-            return not row.prefix_votes
-        case _:
-            return False
 
 
 def entropy(votes: Sequence[int]) -> float:
@@ -171,7 +161,7 @@ def self_confidence(row: Evidence) -> float:
     Returns:
         In [0, 1]; 1 where no answer could be read.
     """
-    return 1.0 - (0.0 if row.confidence is None else row.confidence)
+    return 1.0 - (0.0 if row.values["confidence"] is None else row.values["confidence"])
 
 
 def mean_token_entropy(row: Evidence) -> float:
@@ -180,7 +170,7 @@ def mean_token_entropy(row: Evidence) -> float:
     Returns:
         In nats, 0 or more.
     """
-    return float(np.mean(row.entropies))
+    return float(np.mean(row.values["entropies"]))
 
 
 def max_token_entropy(row: Evidence) -> float:
@@ -189,7 +179,15 @@ def max_token_entropy(row: Evidence) -> float:
     Returns:
         In nats, 0 or more.
     """
-    return float(np.max(row.entropies))
+    return float(np.max(row.values["entropies"]))
+
+
+def perplexity(row: Evidence) -> float:
+    """Score by how surprising the question itself is to the student, whatever it answers.
+
+    Source: ours; the perplexity of a text is the usual one.
+    """
+    return row.values["perplexity"]
 
 
 def egss_intra(row: Evidence, config: SelectionConfig) -> float:
@@ -203,13 +201,13 @@ def egss_intra(row: Evidence, config: SelectionConfig) -> float:
         In [0, 1]. 0 where the explanation has no steps: nothing can be left out. 1 where it has steps and no
         answer that could be read.
     """
-    if not row.changed:
+    if not row.values["changed"]:
         return 0.0
     if config.intra == "hard":
-        return float(np.mean(row.changed))
-    if row.confidence is None:
+        return float(np.mean(row.values["changed"]))
+    if row.values["confidence"] is None:
         return 1.0
-    return float(np.mean(np.maximum(0.0, row.confidence - np.asarray(row.without_step))))
+    return float(np.mean(np.maximum(0.0, row.values["confidence"] - np.asarray(row.values["without_step"]))))
 
 
 def egss_inter(row: Evidence, config: SelectionConfig) -> float:
@@ -227,7 +225,10 @@ def egss_inter(row: Evidence, config: SelectionConfig) -> float:
         In [0, 1] where the doubt is a share; else in nats, but for first_uncertain.
     """
     doubt = least_confidence if config.doubt == "share" else entropy
-    doubts = [doubt(votes) for votes in (row.prefix_votes if config.prefixes == "all" else [row.votes])]
+    doubts = [
+        doubt(votes)
+        for votes in (row.values["prefix_votes"] if config.prefixes == "all" else [row.values["votes"]])
+    ]
     if config.inter == "first_uncertain":
         early = (len(doubts) - i for i, found in enumerate(doubts) if found > config.uncertain_above)
         return next(early, 0) / len(doubts)
@@ -253,23 +254,23 @@ def _z(values: np.ndarray) -> np.ndarray:
 
 def _of_votes(score: Callable[[Sequence[int]], float]) -> Score:
     return Score(
-        of=lambda pool, config: np.array([score(row.votes) for row in pool.evidence]),
+        of=lambda pool, config: np.array([score(row.values["votes"]) for row in pool.evidence]),
         needs=lambda config: frozenset({"samples"}),
     )
 
 
-def _of_row(score: Callable[[Evidence], float], kind: EvidenceKind) -> Score:
+def _of_row(score: Callable[[Evidence], float], kind: str) -> Score:
     return Score(
         of=lambda pool, config: np.array([score(row) for row in pool.evidence]),
         needs=lambda config: frozenset({kind}),
     )
 
 
-def _intra_needs(config: SelectionConfig) -> frozenset[EvidenceKind]:
+def _intra_needs(config: SelectionConfig) -> frozenset[str]:
     return frozenset({"removal"} if config.intra == "hard" else {"removal", "confidence"})
 
 
-def _inter_needs(config: SelectionConfig) -> frozenset[EvidenceKind]:
+def _inter_needs(config: SelectionConfig) -> frozenset[str]:
     return frozenset({"prefixes"} if config.prefixes == "all" else {"samples"})
 
 
@@ -282,6 +283,7 @@ STRATEGIES: dict[str, Score] = {
     "self_confidence": _of_row(self_confidence, "confidence"),
     "mean_token_entropy": _of_row(mean_token_entropy, "greedy"),
     "max_token_entropy": _of_row(max_token_entropy, "greedy"),
+    "perplexity": _of_row(perplexity, "perplexity"),
     "egss_intra": Score(
         of=lambda pool, config: np.array([egss_intra(row, config) for row in pool.evidence]),
         needs=_intra_needs,

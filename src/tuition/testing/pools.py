@@ -15,16 +15,19 @@ def evidence(name: str, doubt: float, *, steps: int = 3) -> Evidence:
     """Make every kind of evidence of an example, with more doubt the higher the number is, in [0, 1]."""
     sure = round(100 * (1 - doubt))
     votes = (50 + sure, 100 - sure) if sure < 100 else (150,)
-    return Evidence(
-        example_id=name,
-        steps=steps,
-        logprobs=(-doubt, -doubt),
-        entropies=(doubt, 2 * doubt),
-        votes=votes,
-        confidence=1 - doubt / 4,
-        without_step=(1 - doubt,) * steps,
-        changed=(doubt > 0.5,) * steps,
-        prefix_votes=(votes,) * (steps + 1),
+    return Evidence.from_json(
+        {
+            "example_id": name,
+            "steps": steps,
+            "logprobs": (-doubt, -doubt),
+            "entropies": (doubt, 2 * doubt),
+            "votes": votes,
+            "confidence": 1 - doubt / 4,
+            "perplexity": 1 + doubt,
+            "without_step": (1 - doubt,) * steps,
+            "changed": (doubt > 0.5,) * steps,
+            "prefix_votes": (votes,) * (steps + 1),
+        }
     )
 
 

@@ -127,8 +127,11 @@ def _draws_ties(name: str) -> None:
 def _reads_what_it_names(config: SelectionConfig) -> None:
     whole = pool_of([0.2, 0.8, 0.5])
     needs = needs_of(config)
-    read = {"example_id"}.union(*(_FIELDS[kind] for kind in needs))
-    bare = [Evidence(**{field: getattr(row, field) for field in read}) for row in whole.evidence]
+    read = set[str]().union(*(_FIELDS.get(kind, {kind}) for kind in needs))
+    bare = [
+        Evidence(example_id=row.example_id, values={name: row.values[name] for name in read})
+        for row in whole.evidence
+    ]
     found = scores_of(Pool(size=3, evidence=bare), config).tolist()
     expect(
         found == scores_of(whole, config).tolist(),
@@ -145,7 +148,7 @@ def _refuses_what_is_absent(name: str) -> None:
 
 
 def _looks_at_what_is_left(name: str) -> None:
-    rows = [*pool_of([0.1, 0.9]).evidence, Evidence(example_id="refused", steps=2)]
+    rows = [*pool_of([0.1, 0.9]).evidence, Evidence(example_id="refused", values={"steps": 2})]
     pool = Pool(size=3, evidence=rows, asked=frozenset({2}))
     found = sorted(rank(pool, SelectionConfig(strategy=name), n=3, seed=0))
     expect(found == [0, 1], f"{name!r} chose {found} of rows 0 and 1; row 2 was asked before")

@@ -10,6 +10,7 @@ from tuition.core.config import read_toml
 from tuition.experiment.config import resolve
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import baselines, execute_all
+from tuition.recipes import RECIPES
 
 ROOT = Path(__file__).parents[3]
 CONFIGS = sorted(
@@ -56,6 +57,8 @@ def small(path, folder):
     tables["student"] = read_toml(tiny.TINY)["student"] | {
         key: value for key, value in tables["student"].items() if key not in ("model", "update", "preset")
     }
+    for name in RECIPES[tables["recipe"]].models(resolve(tables, where=path.name)):
+        tables[name] |= {part: tables[part] for part in ("student", "training")}
     tables.setdefault("evaluation", {}).update(limit=8, jobs=1)
     if path.stem not in WITH_BASELINES:
         tables["evaluation"]["baselines"] = []

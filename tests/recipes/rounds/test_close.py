@@ -256,6 +256,8 @@ def test_every_score_is_held_against_wrong_answers_and_wrong_steps(tmp_path):
     # At most 12 tokens greedily; two samples of at most 12 more; one continuation of each prefix.
     assert tokens["mean_token_entropy"] <= 12
     assert tokens["mean_token_entropy"] < tokens["entropy"] <= 36
+    # A question is longer than what the student may write, and all of it is scored.
+    assert tokens["perplexity"] > tokens["mean_token_entropy"] + 12
     assert tokens["entropy"] == tokens["margin"] == tokens["disagreement"]
     assert tokens["egss"] >= tokens["egss_inter"] > tokens["mean_token_entropy"]
 

@@ -122,7 +122,7 @@ def looked(entropies, **answers):
         for name in names
     }
     evidence = {
-        name: Evidence(example_id=name, entropies=(value, value))
+        name: Evidence.from_json({"example_id": name, "entropies": (value, value)})
         for name, value in zip(names, entropies, strict=True)
     }
     return Ranked(order=(), drafts=drafts, evidence=evidence, highest=None, student_tokens=0)
@@ -150,7 +150,7 @@ def test_what_is_rehearsed_is_learnt_beside_what_was_annotated(tmp_path):
     with course_of(active(tmp_path, rounds=rounds)) as state:
         ids = list(state.pool)
         drafts = {id_: Prediction(example_id=id_, text="So. The answer is 7.", answer="7") for id_ in ids}
-        evidence = {id_: Evidence(example_id=id_, entropies=(0.1,)) for id_ in ids}
+        evidence = {id_: Evidence.from_json({"example_id": id_, "entropies": (0.1,)}) for id_ in ids}
         ranked = Ranked(order=(), drafts=drafts, evidence=evidence, highest=None, student_tokens=0)
         taught = Taught(kept=chains(ids[:4]), gone=tuple(ids[:4]))
         train_round(state, taught, ranked=ranked)

@@ -61,9 +61,9 @@ def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:
     """
     asked = {*taught.gone}
     fit = [
-        (statistics.fmean(item.entropies), ranked.drafts[id_])
+        (statistics.fmean(item.values["entropies"]), ranked.drafts[id_])
         for id_, item in ranked.evidence.items()
-        if id_ not in asked and item.entropies and ranked.drafts[id_].answer is not None
+        if id_ not in asked and item.values.get("entropies") and ranked.drafts[id_].answer is not None
     ]
     fit.sort(key=lambda pair: (pair[0], pair[1].example_id))
     return [

@@ -1,14 +1,16 @@
+import json
 import math
 
 import pytest
 
+from tuition.core.errors import ConfigError
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Evidence, Example
 from tuition.experiment.checks import make_student
 from tuition.experiment.learn.targets import RATIONALE_PREFIX, chain_targets
 from tuition.experiment.rounds.config import ExplanationConfig
-from tuition.experiment.rounds.uncertainty import evidence
-from tuition.experiment.rounds.uncertainty.evidence import evidence_of, step_logprobs, votes_of
+from tuition.experiment.rounds.uncertainty.evidence import EVIDENCE, evidence_of, step_logprobs, votes_of
+from tuition.experiment.rounds.uncertainty.look import Look
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
 
@@ -91,32 +93,69 @@ def test_without_each_step_of_a_question_with_choices():
     prediction, row = looked(closed_student(), CLOSED, {"confidence", "removal"})
     assert prediction.answer == "Bee"
     assert prediction.output_tokens == 14
-    assert row.steps == 4
-    assert row.confidence == pytest.approx(0.8)
-    assert row.without_step == pytest.approx((0.8, 0.3, 0.9, 0.1))
-    assert row.changed == (False, True, False, True)
+    assert row.values["steps"] == 4
+    assert row.values["confidence"] == pytest.approx(0.8)
+    assert row.values["without_step"] == pytest.approx((0.8, 0.3, 0.9, 0.1))
+    assert row.values["changed"] == (False, True, False, True)
     # One ending of two tokens; five times three endings of two tokens, without that one.
     assert row.student_tokens == {"greedy": 14, "confidence": 2, "removal": 28}
 
 
-def test_what_no_score_asked_for_stays_empty():
+def test_what_no_score_asked_for_is_absent():
     student = closed_student()
     _, row = looked(student, CLOSED, set())
-    assert row == Evidence(example_id="closed", steps=4, student_tokens={"greedy": 14})
+    assert row == Evidence.from_json({"example_id": "closed", "steps": 4, "student_tokens": {"greedy": 14}})
     _, row = looked(student, CLOSED, {"greedy"})
-    assert row.entropies == (0.25,) * 14
-    assert row.logprobs == (-0.5,) * 14
+    assert row.values["entropies"] == (0.25,) * 14
+    assert row.values["logprobs"] == (-0.5,) * 14
     _, row = looked(student, CLOSED, {"confidence"})
-    assert (row.changed, row.without_step) == ((), ())
+    assert set(row.values) == {"steps", "confidence"}
     _, row = looked(student, CLOSED, {"removal"})
-    assert row.confidence is None
-    assert row.changed == (False, True, False, True)
+    assert set(row.values) == {"steps", "without_step", "changed"}
+    assert row.values["changed"] == (False, True, False, True)
+
+
+class Reading(Fixed):
+    """Reads texts that stand behind no beginning, with the probability of each token as it was given."""
+
+    def scores_from_prefixes(self, questions, prefixes, outputs):
+        assert prefixes == [[""]]
+        self.asked += [(one.prefix, one.input) for one in questions]
+        return [[[tuple(math.log(p) for p in self.probabilities[end])] for end in ends] for ends in outputs]
+
+
+def test_the_perplexity_of_a_question_by_hand():
+    # Three tokens of 1/2, 1/4 and 1/8, and an end mark that does not count: the cube root of 64.
+    student = Reading("The answer is 7.", probabilities={"How many?": (1 / 2, 1 / 4, 1 / 8, 0.9)})
+    _, row = looked(student, OPEN, {"perplexity"})
+    assert row.values["perplexity"] == pytest.approx(4.0)
+    assert row.student_tokens == {"greedy": 5, "perplexity": 4}
+    assert student.asked == [("explain: ", "")], "the question itself is what is scored"
+    with_choices = "Which?\nAnswer Choices:\n(a) Ash\n(b) Bee\n(c) Cat"
+    _, row = looked(Reading("Bee", probabilities={with_choices: (0.1, 0.1)}), CLOSED, {"perplexity"})
+    assert row.values["perplexity"] == pytest.approx(10.0)
+
+
+def test_another_kind_of_evidence_is_one_function(monkeypatch):
+    def length(look):
+        return [({"length": len(draft.example.question)}, 3) for draft in look.drafts]
+
+    monkeypatch.setitem(EVIDENCE, "length", length)
+    _, row = looked(closed_student(), CLOSED, {"length"})
+    assert row.values == {"steps": 4, "length": 6}
+    assert row.student_tokens == {"greedy": 14, "length": 3}
+    assert Evidence.from_json(json.loads(json.dumps(row.to_json()))) == row
+
+
+def test_a_kind_of_evidence_that_nobody_knows_is_named():
+    with pytest.raises(ConfigError, match="unknown kind of evidence 'sample'; did you mean 'samples'"):
+        looked(closed_student(), CLOSED, {"sample"})
 
 
 def test_only_so_many_steps_are_left_out():
     _, row = looked(closed_student(), CLOSED, {"removal"}, config={"max_steps": 2})
-    assert row.steps == 4
-    assert row.changed == (False, True)
+    assert row.values["steps"] == 4
+    assert row.values["changed"] == (False, True)
 
 
 def test_without_each_step_of_an_open_question():
@@ -131,9 +170,9 @@ def test_without_each_step_of_an_open_question():
         },
     )
     _, row = looked(student, OPEN, {"confidence", "removal"}, config={"answer_tokens": 5})
-    assert row.confidence == pytest.approx(0.5)
-    assert row.without_step == pytest.approx((0.125, 0.5))
-    assert row.changed == (True, False)
+    assert row.values["confidence"] == pytest.approx(0.5)
+    assert row.values["without_step"] == pytest.approx((0.125, 0.5))
+    assert row.values["changed"] == (True, False)
     assert student.asked == [(1, 0.0, 5)]
     # Two endings of two tokens, and three answers of one word and the end.
     assert row.student_tokens["removal"] == 4 + 6
@@ -148,7 +187,7 @@ def test_the_answers_with_and_without_a_step_are_read_in_the_same_way():
         probabilities={(prefix, end): p for prefix in prefixes for end, p in chances.items()},
     )
     _, row = looked(student, CLOSED, {"removal"})
-    assert row.changed == (False, False)
+    assert row.values["changed"] == (False, False)
     # It wrote 7, but writes 8 behind its own steps, all of them or one less.
     student = Fixed(
         "One.\nTwo.\nThe answer is 7.",
@@ -157,7 +196,7 @@ def test_the_answers_with_and_without_a_step_are_read_in_the_same_way():
     )
     prediction, row = looked(student, OPEN, {"removal"})
     assert prediction.answer == "7"
-    assert row.changed == (False, False)
+    assert row.values["changed"] == (False, False)
 
 
 def test_an_open_answer_that_cannot_be_read_behind_all_steps_or_all_but_one_is_another():
@@ -169,7 +208,7 @@ def test_an_open_answer_that_cannot_be_read_behind_all_steps_or_all_but_one_is_a
             continuations={prefix: [text] for prefix, text in zip(prefixes, answers, strict=True)},
             probabilities={(prefix, " 7."): 0.1 for prefix in prefixes},
         )
-        return looked(student, OPEN, {"removal"})[1].changed
+        return looked(student, OPEN, {"removal"})[1].values["changed"]
 
     assert changed(" 7.", " nothing", " 7.") == (True, False)
     assert changed(" nothing", " nothing", " 7.") == (True, True)
@@ -191,8 +230,8 @@ def test_choices_are_scored_as_the_student_is_told_to(option_score, changed):
     # By its sum Bee falls from ln 0.16 to ln 0.09, below ln 0.1; by its mean it stays ahead.
     student = Tokens("One.\nThe answer is Bee.")
     _, row = looked(student, CLOSED, {"removal"}, option_score=option_score)
-    assert row.changed == (changed,)
-    assert row.without_step == pytest.approx((0.09,))
+    assert row.values["changed"] == (changed,)
+    assert row.values["without_step"] == pytest.approx((0.09,))
 
 
 def test_continuations_vote_behind_each_prefix():
@@ -206,16 +245,16 @@ def test_continuations_vote_behind_each_prefix():
     )
     _, row = looked(student, OPEN, {"prefixes"})
     # Disagreements 0.5, 0.25, 0.
-    assert row.prefix_votes == ((2, 2), (3, 1), (4,))
+    assert row.values["prefix_votes"] == ((2, 2), (3, 1), (4,))
     assert row.student_tokens["prefixes"] == 12 * 5
     _, row = looked(student, OPEN, {"prefixes"}, config={"max_steps": 1})
-    assert row.prefix_votes == ((2, 2), (3, 1))
+    assert row.values["prefix_votes"] == ((2, 2), (3, 1))
 
 
 def test_samples_vote_and_unreadable_ones_stand_alone():
     student = Fixed("The answer is 7.", samples=["The answer is 7.", "no idea", "none", "7.0"])
     _, row = looked(student, OPEN, {"samples"})
-    assert row.votes == votes_of(["7", None, None, "7"]) == (2, 1, 1)
+    assert row.values["votes"] == votes_of(["7", None, None, "7"]) == (2, 1, 1)
 
 
 def test_votes_count_equal_answers():
@@ -232,18 +271,18 @@ def test_a_student_that_writes_the_answer_alone_has_no_steps():
     )
     prediction, row = looked(student, OPEN, ALL)
     assert prediction.answer == "7"
-    assert (row.steps, row.changed, row.without_step) == (0, (), ())
-    assert row.confidence == pytest.approx(0.25)
-    assert row.votes == (3, 1)
-    assert row.prefix_votes == ((2, 1, 1),)
+    assert (row.values["steps"], row.values["changed"], row.values["without_step"]) == (0, (), ())
+    assert row.values["confidence"] == pytest.approx(0.25)
+    assert row.values["votes"] == (3, 1)
+    assert row.values["prefix_votes"] == ((2, 1, 1),)
     assert row.student_tokens["removal"] == 0
 
 
 def test_a_closing_sentence_alone_is_no_step_either():
     student = Fixed("The answer is 7.", probabilities={("The answer is", " 7."): 0.5})
     _, row = looked(student, OPEN, {"confidence", "removal"})
-    assert row.steps == 0
-    assert row.confidence == pytest.approx(0.5)
+    assert row.values["steps"] == 0
+    assert row.values["confidence"] == pytest.approx(0.5)
 
 
 def test_letters_are_written_and_read_as_they_were_learnt():
@@ -257,20 +296,20 @@ def test_letters_are_written_and_read_as_they_were_learnt():
     )
     prediction, row = looked(student, CLOSED, {"confidence", "removal"}, form="letter")
     assert prediction.answer == "Bee"
-    assert row.confidence == pytest.approx(0.7)
-    assert row.without_step == pytest.approx((0.4,))
-    assert row.changed == (True,)
+    assert row.values["confidence"] == pytest.approx(0.7)
+    assert row.values["without_step"] == pytest.approx((0.4,))
+    assert row.values["changed"] == (True,)
     bare, row = looked(Fixed("(b)"), CLOSED, {"removal"}, form="letter")
-    assert (bare.answer, row.steps) == ("Bee", 0)
+    assert (bare.answer, row.values["steps"]) == ("Bee", 0)
 
 
 @pytest.mark.parametrize("text", ["It goes on. And on", ""])
 def test_an_explanation_without_an_answer(text):
     prediction, row = looked(Fixed(text), OPEN, {"confidence", "removal"})
     assert prediction.answer is None
-    assert row.confidence is None
-    assert row.without_step == ()
-    assert row.changed == ((True, True) if text else ())
+    assert row.values["confidence"] is None
+    assert row.values["without_step"] == ()
+    assert row.values["changed"] == ((True, True) if text else ())
 
 
 def test_log_probabilities_by_step():
@@ -343,33 +382,37 @@ def measured(student, needs=ALL):
 def test_the_embedded_student_shows_every_kind(student):
     predictions, rows = measured(student)
     assert len(predictions) == len(rows) == 8
-    assert [row.steps for row in rows].count(2) >= 6
+    assert [row.values["steps"] for row in rows].count(2) >= 6
     for prediction, row in zip(predictions, rows, strict=True):
-        assert len(row.logprobs) == len(row.entropies) == prediction.output_tokens
-        assert sum(row.votes) == 3
-        assert [sum(votes) for votes in row.prefix_votes] == [2] * (row.steps + 1)
-        assert len(row.changed) == row.steps
+        assert len(row.values["logprobs"]) == len(row.values["entropies"]) == prediction.output_tokens
+        assert sum(row.values["votes"]) == 3
+        assert [sum(votes) for votes in row.values["prefix_votes"]] == [2] * (row.values["steps"] + 1)
+        assert len(row.values["changed"]) == row.values["steps"]
         assert set(row.student_tokens) == ALL
         if prediction.answer is not None:
-            assert 0 < row.confidence <= 1
-            assert len(row.without_step) == row.steps
+            assert 0 < row.values["confidence"] <= 1
+            assert len(row.values["without_step"]) == row.values["steps"]
     assert measured(student) == (predictions, rows)
 
 
 def test_no_answer_changes_where_no_step_is_removed(student, monkeypatch):
     monkeypatch.setattr(
-        evidence,
-        "_without_each",
-        lambda draft, config: [draft.behind(draft.steps)] * min(len(draft.steps), config.max_steps),
+        Look,
+        "without_each",
+        lambda look, draft: [draft.behind(draft.steps)] * min(len(draft.steps), look.config.max_steps),
     )
     predictions, rows = measured(student, frozenset({"removal", "confidence"}))
     readable = [
-        row for row, said in zip(rows, predictions, strict=True) if said.answer is not None and row.steps
+        row
+        for row, said in zip(rows, predictions, strict=True)
+        if said.answer is not None and row.values["steps"]
     ]
     assert len(readable) >= 4
-    assert [row.changed for row in readable] == [(False,) * row.steps for row in readable]
+    assert [row.values["changed"] for row in readable] == [(False,) * row.values["steps"] for row in readable]
     for row in readable:
-        assert row.without_step == pytest.approx((row.confidence,) * row.steps, rel=1e-4)
+        assert row.values["without_step"] == pytest.approx(
+            (row.values["confidence"],) * row.values["steps"], rel=1e-4
+        )
 
 
 def test_confidence_is_that_of_the_chain_as_it_is_learnt(student):
@@ -377,7 +420,7 @@ def test_confidence_is_that_of_the_chain_as_it_is_learnt(student):
     examples = {example.id: example for example in (*SUMS, *PICKS)}
     checked = 0
     for prediction, row in zip(predictions, rows, strict=True):
-        if prediction.answer is None or row.steps != 2:
+        if prediction.answer is None or row.values["steps"] != 2:
             continue
         chain = Annotation(
             example_id=row.example_id,
@@ -394,7 +437,7 @@ def test_confidence_is_that_of_the_chain_as_it_is_learnt(student):
             [target], [[target.output.rpartition(" ")[0]]], [[f" {prediction.answer}."]]
         )
         n = len(ending[0][0][0])
-        assert row.confidence == pytest.approx(math.exp(sum(whole[-n:])), rel=1e-3)
+        assert row.values["confidence"] == pytest.approx(math.exp(sum(whole[-n:])), rel=1e-3)
         checked += 1
     assert checked >= 4
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tuition.annotation import without_closing
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Pool, StepChecker
-from tuition.core.records import Evidence, EvidenceKind, Example, Grade, Json, Prediction
+from tuition.core.records import Evidence, Example, Grade, Json, Prediction
 from tuition.core.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.rounds.state import ActiveRun
@@ -30,7 +30,7 @@ def calibrate(state: ActiveRun, student: Learner) -> list[dict[str, Json]]:
         for name in dict.fromkeys((*STRATEGIES, config.selection.strategy))
         if needs_of(SelectionConfig(strategy=name))
     }
-    needs: frozenset[EvidenceKind] = frozenset().union(*(needs_of(one) for one in wanted.values()))
+    needs: frozenset[str] = frozenset().union(*(needs_of(one) for one in wanted.values()))
     drafts, evidence = explained(
         state, student, examples, needs=needs, seed=config.seed, what="calibrate scores"
     )
@@ -48,7 +48,7 @@ def calibrate(state: ActiveRun, student: Learner) -> list[dict[str, Json]]:
     ]
 
 
-def _tokens(evidence: Sequence[Evidence], kinds: frozenset[EvidenceKind]) -> float:
+def _tokens(evidence: Sequence[Evidence], kinds: frozenset[str]) -> float:
     counted: Sequence[Mapping[str, int]] = [item.student_tokens for item in evidence]
     # Whatever else is looked at, the greedy explanation is written first.
     return float(sum(tokens.get(kind, 0) for tokens in counted for kind in kinds | {"greedy"}))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuition.core.protocols import Learner, Pool
-from tuition.core.records import Evidence, EvidenceKind, Example, Json, Prediction
+from tuition.core.records import Evidence, Example, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.learn.targets import questions
@@ -52,7 +52,7 @@ def rank_pool(state: ActiveRun, student: Learner, asking: Asking) -> Ranked:
     seed, left = state.seed, state.left
     examples = [left[i] for i in candidates_of(Pool(size=len(left)), selection, seed=seed)]
     rehearses = state.config.rounds.rehearse > 0 and not state.is_cold
-    also: frozenset[EvidenceKind] = frozenset({"greedy"}) if rehearses else frozenset()
+    also: frozenset[str] = frozenset({"greedy"}) if rehearses else frozenset()
     needs = needs_of(selection) | also
     drafts, evidence = explained(state, student, examples, needs=needs, seed=seed)
     wants_vectors = selection.diversity != "none"
@@ -87,7 +87,7 @@ def drafter(
         kept = state.read_rows(_DRAFTS)
         known = {**ranked.drafts, **{row["example_id"]: Prediction.from_json(row) for row in kept}}
         missing = [example for example in examples if example.id not in known]
-        greedy: frozenset[EvidenceKind] = frozenset({"greedy"})
+        greedy: frozenset[str] = frozenset({"greedy"})
         written, _ = explained(state, student, missing, needs=greedy, seed=state.seed)
         if written:
             # What a teacher was shown stays, so that nothing is bought anew for the last digit of a number.
@@ -102,7 +102,7 @@ def explained(
     student: Learner,
     examples: Sequence[Example],
     *,
-    needs: frozenset[EvidenceKind],
+    needs: frozenset[str],
     seed: int,
     what: str = "student explains",
 ) -> tuple[Sequence[Prediction], Sequence[Evidence]]:

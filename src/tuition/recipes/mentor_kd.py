@@ -1,0 +1,152 @@
+"""Mentor-KD, black-box half: the teachers' right chains train a mentor, whose own right chains join them.
+
+Source: Mentor-KD (arXiv 2410.09037). docs/recipes/mentor_kd.md holds its code and ours side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from tuition.annotation import AnnotationConfig
+from tuition.core.records import Annotation, Json, Target
+from tuition.core.run import Run
+from tuition.experiment.bench import Bench, open_bench, train_student
+from tuition.experiment.config import Experiment
+from tuition.experiment.learn.alphas import learn
+from tuition.experiment.learn.distil import answer_prefix, evaluate_trained, objectives
+from tuition.experiment.learn.own_chains import chain_figures, own_chains
+from tuition.experiment.learn.second_model import cost_of, with_model
+from tuition.experiment.recipe import Recipe, SecondModel, Variant
+from tuition.experiment.teach.gather import gather
+
+__all__ = ["RECIPE", "Mentor", "MentorKD", "Solving", "mentor_kd"]
+
+_MENTOR = "mentor"
+"""Name of its table, its folder and its chains."""
+
+
+class Mentor(SecondModel):
+    """The mentor: a model between teacher and student in size, and how it explains."""
+
+    samples: Annotated[int, Field(ge=0)] = 3
+    """Chains it writes about each labelled question, n in the published code; 0: there is no mentor."""
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.7
+    """Of those chains; 0: greedy, and then there is one."""
+
+    @model_validator(mode="after")
+    def _no_copies(self) -> Self:
+        if self.temperature == 0 and self.samples > 1:
+            raise ValueError(
+                f"mentor.temperature = 0 writes {self.samples} equal chains; set mentor.samples = 1, or a "
+                "temperature above 0, such as 0.7"
+            )
+        return self
+
+
+class Solving(AnnotationConfig):
+    """How teachers are asked: they solve by themselves unless told else."""
+
+    forced: bool = False
+    """Whether the teacher is shown the gold answer; false, as published: a wrong answer drops the chain."""
+
+
+class MentorKD(Experiment):
+    """Configuration of `mentor_kd`; the weight of a teacher's chains stands in the teacher's own table."""
+
+    annotation: Solving = Solving()
+    """How teachers are asked, and which answers are kept."""
+    mentor: Mentor = Mentor()
+    """The second model, with a `student` and a `training` table of its own."""
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        if not self.writers:
+            raise ValueError("mentor_kd learns from one [[teacher]] or several, none is given")
+        if _MENTOR in (table.name for table in self.teacher):
+            raise ValueError(
+                f"a teacher is named {_MENTOR!r}, as the mentor's chains are; give it another name"
+            )
+        return self
+
+
+def mentor_kd(config: MentorKD, run: Run) -> dict[str, Json]:
+    """Distil the teachers' chains of thought into a mentor, and both's into the student.
+
+    Source: Mentor-KD (arXiv 2410.09037) by its published code, 2hojae/mentor-kd at ec9ea11: n = 3 chains a
+    question, temperature 0.7, those kept whose answer is the label, the label behind each of them.
+
+    Differs: this is the black-box half, cross-entropy on chains alone; the mentor's soft labels (λ, τ) are
+    not learnt. Chains are closed by a sentence and pass the health checks. A question without a label is not
+    put to the mentor. No epoch is chosen on the test split, as in that code.
+    """
+    with open_bench(config, run) as bench:
+        # 1. The teachers write chains of thought; those that come to the label are kept.
+        gathered = gather(bench)
+
+        # 2. and 3. The mentor learns them, explains the same questions itself, and the right chains are kept.
+        own, mentor = _mentored(bench, config, gathered.annotations) if config.mentor.samples else ((), None)
+
+        # 4. The student learns both alike.
+        def loss(_: float) -> list[Target]:
+            return _chains(bench, [*gathered.annotations, *own])
+
+        trained = learn(bench, loss, prefix=answer_prefix(config))
+        return evaluate_trained(bench, gathered, trained, rationale_as="chain", mentor=mentor)
+
+
+def _mentored(
+    bench: Bench, config: MentorKD, taught: Sequence[Annotation]
+) -> tuple[Sequence[Annotation], dict[str, Json]]:
+    """Train the mentor and have it explain; it is let go before the student is loaded."""
+    table, beside = config.mentor, with_model(bench, config.mentor)
+    mentor = train_student(beside, _chains(beside, taught), name=_MENTOR)
+    found = own_chains(
+        beside,
+        mentor,
+        bench.train,
+        teacher=_MENTOR,
+        samples=table.samples,
+        temperature=table.temperature,
+        max_tokens=table.student.max_output_tokens,
+    )
+    figures = cost_of(beside, mentor, name=_MENTOR) | chain_figures(bench, found, teacher=_MENTOR)
+    return found.annotations, figures
+
+
+def _chains(bench: Bench, annotations: Sequence[Annotation]) -> list[Target]:
+    weights = {table.name: table.weight for table in bench.config.writers} | {_MENTOR: 1.0}
+    return objectives(bench, annotations, gamma=0.0, alphas=weights, combine="summed", rationale_as="chain")
+
+
+def _notes(config: MentorKD, _has_valid: bool) -> list[str]:
+    if not config.mentor.samples or config.mentor.student.model != config.student.model:
+        return []
+    model = config.student.model
+    return [f"mentor and student are both {model!r}; the published mentor is larger than the student"]
+
+
+def _ablations(config: MentorKD) -> list[Variant]:
+    """Without the mentor's chains: the student learns from the teachers alone."""
+    return [
+        Variant(
+            name="without_mentor",
+            changed={"mentor": config.mentor.model_copy(update={"samples": 0})},
+            why_not="" if config.mentor.samples else "the run has no mentor",
+            asks=False,
+        )
+    ]
+
+
+RECIPE = Recipe(
+    config_type=MentorKD,
+    run=mentor_kd,
+    asks=True,
+    models=lambda config: {_MENTOR: config.mentor} if config.mentor.samples else {},
+    rationale_as=lambda _: "chain",
+    notes=_notes,
+    ablations=_ablations,
+    order=55,
+)
