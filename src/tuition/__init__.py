@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tuition.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tuition.api import Student, ask, compare, load_config, plan, run
     from tuition.core.budget import Budget
@@ -55,8 +57,6 @@ __all__ = [
     "plan",
     "run",
 ]
-
-__version__ = "0.2.0"
 
 _ELSEWHERE = {
     "Budget": "core.budget",

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tuition.annotation import Account, AnnotationConfig
+from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import prompts, revise, revision_figures
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.core.records import Example, Message, Prediction, Request
@@ -45,17 +45,24 @@ def ask(program, messages, **parameters):
 
 def annotated(tmp_path, by, program, *panel, config=None):
     with Store(tmp_path / f"{by}.db") as store:
+        account = Account(store=store, place=Place(run="r"))
+
+        def asker(name):
+            return Asker(
+                teacher=PlaygroundTeacher(name),
+                task=TASK,
+                account=account,
+                train=EXAMPLES[:20],
+                config=config or AnnotationConfig(answer_check=False),
+                parameters={"max_tokens": 256},
+            )
+
         return revise(
             DRAFTS,
             BY_ID,
             by=by,
-            teacher=PlaygroundTeacher(program),
-            panel=[PlaygroundTeacher(name) for name in panel],
-            train=EXAMPLES[:20],
-            task=TASK,
-            account=Account(store=store, place=Place(run="r")),
-            config=config or AnnotationConfig(answer_check=False),
-            parameters={"max_tokens": 256},
+            asker=asker(program),
+            panel=[asker(name) for name in panel],
         )
 
 

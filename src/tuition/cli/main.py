@@ -18,7 +18,6 @@ from typing import Annotated
 
 import typer
 
-from tuition import __version__
 from tuition.cli import exchange, look, run
 from tuition.cli.batch import batch
 from tuition.cli.pilot import pilot
@@ -26,6 +25,7 @@ from tuition.cli.serve import playground
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
+from tuition.version import __version__
 
 __all__ = ["COMMANDS", "app", "exit_code", "main"]
 

@@ -23,11 +23,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tuition import __version__
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Listener
 from tuition.core.records import Json, content_id
 from tuition.core.rows import FORMATS, check_format, write_rows
+from tuition.version import __version__
 
 __all__ = ["Run", "code_revision", "essentials", "held_config", "run_id", "versions"]
 

@@ -81,13 +81,13 @@ def find(name: str) -> list[Key]:
     if found := [key for key in every if key.name == plain or key.name.startswith(f"{plain}.")]:
         return found
     names = list(dict.fromkeys(key.name for key in every))
-    elsewhere = [known for known in names if known.endswith(f".{plain}")]
+    elsewhere = sorted((known for known in names if known.endswith(f".{plain}")), key=len)
     hint = f"; did you mean {some_of(elsewhere)}?" if elsewhere else nearest(plain, names) or "."
     raise ConfigError(f"unknown key {name!r}{hint} `tuition keys` lists every key of a configuration.")
 
 
 def _walk(section: Any, *, source: str = "") -> Iterator[dict[str, Any]]:
-    """The keys of a section and of its tables; one that also stands at the top is not opened again."""
+    """The keys of a section and its tables; a list of tables that also stands at the top is not opened again."""
     whole = section.model_json_schema()
     definitions = whole.get("$defs", {})
     at_top = {_table_of(field, definitions) for field in whole["properties"].values()}
@@ -97,7 +97,8 @@ def _walk(section: Any, *, source: str = "") -> Iterator[dict[str, Any]]:
         for name, declared in table["properties"].items():
             default = defaults.get(name, declared.get("default"))
             inner = _table_of(declared, definitions)
-            is_opened = inner is not None and (not prefix or inner not in at_top)
+            is_again = "items" in declared and bool(prefix) and inner in at_top
+            is_opened = inner is not None and not is_again
             if is_opened:
                 above = default if isinstance(default, Mapping) else {}
                 left.append((f"{prefix}{name}.", definitions[inner], above))
