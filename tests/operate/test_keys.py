@@ -74,7 +74,7 @@ def test_a_table_is_found_with_its_keys_and_an_entry_of_a_list_without_its_numbe
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("trainning.steps", "; did you mean 'training.steps', 'mentor.training.steps'?"),
+        ("trainning.steps", "; did you mean 'training.steps'?"),
         ("steps", "; did you mean 'training.steps', 'mentor.training.steps'?"),
         (
             "max_tokens",
