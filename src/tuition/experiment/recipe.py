@@ -69,6 +69,8 @@ class Recipe:
     """What its configuration teaches the student to do with a rationale."""
     shown: Callable[[Any, Sequence[Example]], list[Example]] = lambda _, pool: list(pool)
     """The pool as teachers and student may see it, such as without its labels."""
+    draft_steps: Callable[[Any], int] = lambda _: 1
+    """Steps, at most, of a student's draft that a teacher is asked to mend."""
     check: Callable[[Any, Splits], None] = lambda _config, _splits: None
     """Raises `ConfigError` or `DataError`, before anything is asked, where it cannot work with the data."""
 

@@ -120,6 +120,7 @@ RECIPE = Recipe(
     in_rounds=True,
     rationale_as=attrgetter("rationale_as"),
     shown=Elad.shown,
+    draft_steps=attrgetter("revision.max_steps"),
     notes=notes_of,
     ablations=_ablations,
 )

@@ -293,3 +293,19 @@ def test_a_large_pool_is_priced_on_a_sample_that_holds_the_longest_question(tmp_
     assert any("60 questions stand for all" in note for note in plan.notes)
     spend = execute(config).metrics["spend"]
     assert row.low_usd < spend["usd"] < row.high_usd
+
+
+def test_equal_ids_in_several_splits_are_told_apart(tmp_path):
+    """Ids of a user's files count from 0 in each; a stand-in must answer the question that was asked."""
+    for split, n in (("train", 8), ("valid", 4), ("test", 4)):
+        rows = [
+            {"id": str(i), "question": f"In {split}, {i} and 1 is?", "choices": [f"{split} {i}", "none"]}
+            for i in range(n)
+        ]
+        lines = [json.dumps(row | {"answer": row["choices"][0]}) for row in rows]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+    task = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "valid", "test")}
+    how = ("annotation.longer=1", "annotation.redraws=1", "annotation.filters=['empty', 'contradicts']")
+    config = experiment(tmp_path, *how, task=task, teacher=teachers("ada"))
+    [row] = plan_of(config).teachers
+    assert (row.low_calls, row.calls, row.high_calls) == (8, 8, 16), "nothing is dropped but in the bound"

@@ -66,8 +66,8 @@ def test_mending_is_planned_from_nothing_to_mend_to_every_step(tmp_path):
     found = calls(planned(tmp_path, *how, most=2))
     # The cold start's 4 chains; of 3 more examples, a chain each where the drafts have no step.
     assert found["solve"] == (4, 4, 7)
-    # 4 steps are guessed; each is asked about where the first wrong one is the last, or none is wrong.
-    assert found["judge_step"][0] == 0 and found["judge_step"][2] == 3 * 4
+    # 4 steps are guessed, 6 in the bound; each is asked about where the first wrong one is the last, if any.
+    assert found["judge_step"][0] == 0 and found["judge_step"][2] == 3 * 6
     assert 3 < found["judge_step"][1] <= 3 * 4
     assert found["revise"][1] + found["confirm"][1] == 3
 
@@ -315,3 +315,12 @@ def test_the_bound_of_a_limit_in_dollars_holds(tmp_path, settings):
     assert low <= asked <= high
     assert 0 < metrics["spend"]["usd"] <= total(plan, "usd")[2]
     assert metrics["spend"]["calls"] <= total(plan, "calls")[2]
+
+
+@pytest.mark.parametrize(("check", "most"), [("sample", 3), ("verify", 3), ("panel", 2)])
+def test_the_bound_holds_where_every_second_opinion_disagrees(tmp_path, check, most):
+    """A reply, its check and the next teacher; in a panel of two the check is the next teacher's reply."""
+    how = ("allocation.escalate=true", f"allocation.check={check}", "allocation.order=tables")
+    for names in (("ada", "bela"), ("ada", "chen"), ("bela", "chen")):
+        plan = planned(tmp_path, *how, names=names)
+        assert sum(row.high_calls for row in plan.teachers) == most * 10, names

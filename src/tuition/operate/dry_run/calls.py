@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import operator
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -26,11 +27,13 @@ SAMPLE = 60
 def dry_runs(config: Experiment, ready: Ready, *, most: int | None = SAMPLE) -> tuple[list[DryCall], ...]:
     """Run a configuration several times without paying: as expected, as cheap and as dear as it may come."""
     found = [dry_calls(config, ready, guess=guess, most=most) for guess in (EXPECTED, LOW)]
+    steps = RECIPES[config.recipe].draft_steps(config)
     for guess in (LONG, HIGH):
         calls: list[DryCall] = []
         # Where every reply is dropped, a run ends in an error; what it asked until then counts.
         with contextlib.suppress(TuitionError):
-            dry_calls(config, ready, guess=guess, most=most, into=calls)
+            longest = dataclasses.replace(guess, steps=steps)
+            dry_calls(config, ready, guess=longest, most=most, into=calls)
         found.append(calls)
     return tuple(found)
 

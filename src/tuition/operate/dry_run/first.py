@@ -13,6 +13,9 @@ from tuition.teachers.config import TeacherConfig
 
 __all__ = ["batch_table", "first_requests"]
 
+_WRITING = ("rationale", "solve")
+"""Roles of calls for rationales; a teacher may be asked to verify another's before it writes its own."""
+
 
 def batch_table(config: Experiment, name: str) -> TeacherConfig:
     """Find the teacher whose calls are written to a file."""
@@ -51,5 +54,5 @@ def first_requests(config: Experiment, table: TeacherConfig) -> list[Request]:
     calls = dry_calls(
         config.model_copy(update={"evaluation": alone}), make_ready(config), guess=LOW, most=None
     )
-    first = min(call.place[0] for call in calls if call.teacher == table.name)
-    return [call.request for call in calls if call.place[0] == first]
+    mine = [call for call in calls if call.teacher == table.name and call.request.role in _WRITING]
+    return [call.request for call in mine if call.place[0] == mine[0].place[0]]

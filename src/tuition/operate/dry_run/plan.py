@@ -105,7 +105,7 @@ def plan_of(config: Experiment) -> Plan:
         used_usd=used,
         begun_usd=_begun(config),
         findings=tuple(str(finding["sentence"]) for finding in ready.findings),
-        preview=_preview(config, ready, train=train, calls=runs[0]),
+        preview=_preview(ready, train, runs[0]),
         labels=(
             spread_of("train", train),
             *(spread_of("valid", ready.splits.valid),) * bool(ready.splits.valid),
@@ -163,18 +163,14 @@ def _begun(config: Experiment) -> float:
 # ---- what is told beside ----
 
 
-def _preview(
-    config: Experiment, ready: Ready, *, train: Sequence[Example], calls: Sequence[DryCall]
-) -> Preview:
+def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -> Preview:
     """An example that is asked about, and the very prompt; labels are asked for before anything else."""
     known = {example.id: example for example in (*ready.splits.valid, *train)}
     asked = [call for call in calls if call.request.example_id in known]
     first = next((call for call in asked if call.request.role != "label"), next(iter(asked), None))
     if first is None:
         return preview_of(train[0], None, reads_prompt=True)
-    [table] = [one for one in (*config.teacher, *config.labels.panel) if one.name == first.teacher][:1]
-    reads = make_teacher(table).abilities.reads_prompt
-    return preview_of(known[first.request.example_id], first.request, reads_prompt=reads)
+    return preview_of(known[first.request.example_id], first.request, reads_prompt=first.reads_prompt)
 
 
 def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:

@@ -7,6 +7,7 @@ store keeps already comes from there. Recorded replies are the real ones: they c
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from tuition.annotation.prompts import question_block
 from tuition.annotation.stand_ins import StandIn, hidden_letters, stand_in_text
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
 from tuition.core.protocols import Learner, Teacher
-from tuition.core.records import Example, Reply, Request, Usage
+from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import SealedTest, Splits, bare
 from tuition.core.store import Place, Store
 from tuition.experiment.config import Experiment, task_of
@@ -42,8 +43,8 @@ class Guess:
     lengths: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
     """Tokens of a reply by teacher and prompt, where they were measured; elsewhere `share` holds."""
     disagree: float = 0.0
-    """Share of the second looks of a round that do not come to the same answer, and of the drafts in which
-    a teacher finds a wrong step."""
+    """Share of the questions of a round about which teachers and student give different answers, and in whose
+    drafts a teacher finds a wrong step."""
     faulty: float = 0.0
     """Share of the other replies that end in a wrong answer, so that filters drop them."""
     faults: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -82,6 +83,21 @@ class DryCall:
     is_kept: bool
     stands_for: float
     """How many calls of the run: more than 1 where its question was drawn from many."""
+    reads_prompt: bool
+    """Whether the teacher does; recorded replies are looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    """A question that is asked about."""
+
+    example: Example
+    stands_for: float
+    """How many questions of its split."""
+
+
+_Place = tuple[str, tuple[Message, ...], int]
+"""Model, messages and sample of a request, whatever its `max_tokens`."""
 
 
 class StandIns:
@@ -98,11 +114,12 @@ class StandIns:
         self._task = task_of(config)
         self._store = Path(config.store)
         self._most = most
-        self._examples: dict[str, Example] = {}
-        self._weights: dict[str, float] = {}
+        # Files of a user may give questions of several splits the same id.
+        self._sampled: dict[str, list[_Sampled]] = defaultdict(list)
         self._longest: dict[str, int] = {}
-        self._answers: dict[str, tuple[str, str]] = {}
-        self._cut: set[tuple[object, ...]] = set()
+        self._answers: dict[tuple[str, str], tuple[str, str]] = {}
+        self._cut: set[_Place] = set()
+        self._said: dict[str, list[_Place]] = defaultdict(list)
         self._fits = 0
         self._in_rounds = False
         self._askings = 0
@@ -114,6 +131,7 @@ class StandIns:
     ) -> tuple[Splits, tuple[Example, ...]]:
         """Take a sample of what is asked about, in which the longest question stands for the bound."""
         self._in_rounds = whole
+        self._sampled.clear()
         # Rounds choose from the whole pool, and their stop rules look at the whole of validation.
         most = None if whole else self._most
         train = self._sample("train", train, most=most)
@@ -136,12 +154,11 @@ class StandIns:
         return dataclasses.replace(splits, valid=valid, test=test), train
 
     def _sample(self, split: str, examples: Sequence[Example], *, most: int | None) -> tuple[Example, ...]:
-        drawn = sample_of(examples, most, seed=0)
+        drawn = sample_of(examples, most)
         if drawn:
             self._longest[split] = max(_letters(item) for item in examples)
         for item in drawn:
-            self._examples[item.id] = item
-            self._weights[item.id] = len(examples) / len(drawn)
+            self._sampled[item.id].append(_Sampled(item, len(examples) / len(drawn)))
         return tuple(drawn)
 
     def _labelled(self, example: Example) -> Example:
@@ -149,12 +166,20 @@ class StandIns:
 
     def answers(self, example: Example) -> tuple[str, str]:
         """Give two answers that the task reads: what stands for the right one, and another."""
-        found = self._answers.get(example.id)
+        place = (example.split, example.id)
+        found = self._answers.get(place)
         if found is None:
             listed = [example.answer or "", *example.choices, *_OPEN]
             read = [one for one in dict.fromkeys(listed) if one and self._reads(one, example)]
-            found = self._answers[example.id] = (*read, *_OPEN)[:2]
+            found = self._answers[place] = (*read, *_OPEN)[:2]
         return found
+
+    def _about(self, request: Request) -> _Sampled | None:
+        """The question that a request is about."""
+        found = self._sampled.get(request.example_id, [])
+        asked = request.messages[-1].content if len(found) > 1 else ""
+        fits = (one for one in found if len(found) == 1 or question_block(one.example) in asked)
+        return next(fits, None)
 
     def _reads(self, answer: str, example: Example) -> bool:
         return self._task.read(f"The answer is {answer.rstrip('.')}.", example) is not None
@@ -215,8 +240,8 @@ class StandIns:
         hidden = sum(hidden_letters(message.content) for message in request.messages)
         cost, worst = Cost.of(reply.usage, price), worst_cost(request, price)
         worst = _added(worst, Cost.of(Usage(prompt_tokens=hidden), price))
-        example = self._examples.get(request.example_id)
-        longer = 0 if example is None else self._longest[example.split] - _letters(example)
+        about = self._about(request)
+        longer = 0 if about is None else self._longest[about.example.split] - _letters(about.example)
         extra = Cost.of(Usage(prompt_tokens=longer), price)
         bound = _added(worst, extra)
         if not is_paid:
@@ -231,7 +256,8 @@ class StandIns:
                 worst=worst,
                 bound=bound,
                 is_kept=request.key in asking.kept,
-                stands_for=self._weights.get(request.example_id, 1.0),
+                stands_for=1.0 if about is None else about.stands_for,
+                reads_prompt=teacher.abilities.reads_prompt,
             )
         )
 
@@ -242,36 +268,48 @@ class StandIns:
         asked = request.messages[-1].content
         tokens = min(bound, round(self._guess.lengths.get((name, request.prompt), bound * self._guess.share)))
         letters = sum(len(one.content) + hidden_letters(one.content) for one in request.messages)
+        place = (request.model, request.messages, request.sample)
+        is_cut = self._guess.is_cut and place not in self._cut
+        self._cut.add(place)
         text = stand_in_text(
             request.prompt,
             asked,
             StandIn(
-                answer=self._answer(request, name, in_round=in_round),
+                answer=self._answer(request, name, turn=self._turn(request, place) if in_round else None),
                 letters=round(tokens * LETTERS_PER_TOKEN),
                 wrong_step=self._wrong_step(request.example_id),
                 seed=request.key,
             ),
         )
-        place = (request.model, request.messages, request.sample)
-        is_cut = self._guess.is_cut and place not in self._cut
-        self._cut.add(place)
         usage = Usage(
             prompt_tokens=round(letters / self._guess.letters_per_token), completion_tokens=max(1, tokens)
         )
         return Reply(text=text, finish="length" if is_cut else "stop", usage=usage)
 
-    def _answer(self, request: Request, name: str, *, in_round: bool) -> str:
-        example = self._examples.get(request.example_id)
-        right, other = _OPEN[:2] if example is None else self.answers(example)
-        if in_round:
-            # Teachers and samples differ from each other where they disagree.
-            is_same = not self._falls(request.example_id, self._guess.disagree)
-            return right if is_same or hash_of(name, request.sample) % 2 else other
+    def _answer(self, request: Request, name: str, *, turn: int | None) -> str:
+        about = self._about(request)
+        right, other = _OPEN[:2] if about is None else self.answers(about.example)
+        if turn is not None:
+            # Where they disagree, each answer to the question differs from the one before it.
+            return other if turn % 2 and self.is_disputed(request.example_id) else right
         faulty = self._guess.faults.get(name, self._guess.faulty)
         return other if self._falls(f"{request.example_id}/{name}/{request.sample}", faulty) else right
 
+    def _turn(self, request: Request, place: _Place) -> int:
+        """How many answers the question had before; asked for longer, a reply has the same answer again."""
+        said = self._said[request.example_id]
+        if request.role.startswith("judge"):
+            return 0
+        if place not in said:
+            said.append(place)
+        return said.index(place)
+
+    def is_disputed(self, example_id: str) -> bool:
+        """Whether teachers and student give different answers to a question of a round."""
+        return self._falls(example_id, self._guess.disagree)
+
     def _wrong_step(self, example_id: str) -> int:
-        if not self._falls(example_id, self._guess.disagree):
+        if not self._guess.steps or not self.is_disputed(example_id):
             return 0
         return self._guess.steps if self._guess.at_last else 1 + hash_of(example_id) % self._guess.steps
 
@@ -323,13 +361,13 @@ class _StandInTeacher:
         return reply
 
 
-def sample_of(examples: Sequence[Example], most: int | None, *, seed: int) -> list[Example]:
-    """Draw the questions that stand for many."""
+def sample_of(examples: Sequence[Example], most: int | None) -> list[Example]:
+    """Draw the questions that stand for many: the longest, and others, the same ones each time."""
     if most is None or len(examples) <= most:
         return list(examples)
     longest = max(range(len(examples)), key=lambda i: _letters(examples[i]))
     others = [i for i in range(len(examples)) if i != longest]
-    drawn = {longest, *Random(f"{seed}/dry run").sample(others, most - 1)}
+    drawn = {longest, *Random("dry run").sample(others, most - 1)}
     return [example for i, example in enumerate(examples) if i in drawn]
 
 

@@ -45,6 +45,10 @@ class Script(Protocol):
         """Give what stands for the right answer, and another."""
         ...
 
+    def is_disputed(self, example_id: str) -> bool:
+        """Say whether teachers and student give different answers to a question."""
+        ...
+
     def trained(self) -> None:
         """Note that a student was trained."""
         ...
@@ -59,6 +63,13 @@ class StandInStudent:
     def __init__(self, script: Script) -> None:
         """Take a student's place."""
         self._script = script
+
+    def _drafted(self, example: Example, sample: int) -> str:
+        """The answer of an explanation; where the student is unsure, samples say different things."""
+        right, other = self._script.answers(example)
+        if sample < 0 or not self._script.is_unsure:
+            return other if self._script.is_disputed(example.id) else right
+        return right if hash_of(example.id, sample) % 2 else other
 
     def _answer(self, example: Example, *salt: Json) -> str:
         right, other = self._script.answers(example)
@@ -96,7 +107,7 @@ class StandInStudent:
 
     def _explained(self, example: Example, sample: int, most: int) -> Generation:
         unsure = self._script.is_unsure
-        answer = self._said(example, self._answer(example, sample if unsure else -1))
+        answer = self._said(example, self._drafted(example, sample))
         letters = round(4 * self._script.share * most)
         n = self._script.steps
         steps = filler(letters, f"{example.id}/{sample}", steps=n) if n else ""

@@ -102,7 +102,7 @@ def _span_usd(runs: Sequence[Sequence[DryCall]]) -> Span:
     known = [usd for usd in guesses if usd is not None]
     if len(known) < len(guesses):
         return Span(low=None, expected=None, high=None)
-    bounds = [usd_of(calls, _bound) or 0.0 for calls in runs]
+    bounds = [usd for usd in (usd_of(calls, _bound) for calls in runs) if usd is not None]
     return Span(low=min(known), expected=known[0], high=max(bounds))
 
 
