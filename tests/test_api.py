@@ -95,6 +95,15 @@ def test_a_run_above_the_limit_needs_a_confirmation(tmp_path):
     assert not tuition.run(costly).is_new
 
 
+def test_baselines_added_to_a_finished_run_need_a_confirmation_of_their_own(tmp_path):
+    how = {"recipe": "step_by_step", "teacher": [ADA]}
+    tuition.run(config(tmp_path, "budget.confirm_above_usd=0", **how), confirmed=True)
+    beside = config(tmp_path, "budget.confirm_above_usd=0", 'evaluation.baselines=["teachers"]', **how)
+    with pytest.raises(ConfigError, match=r"is above budget.confirm_above_usd = 0; nothing was spent"):
+        tuition.run(beside)
+    assert not (tmp_path / "run" / "teacher-ada").exists()
+
+
 def test_runs_are_compared_with_the_first(done, tmp_path):
     other = tuition.run(config(tmp_path, "seed=1"))
     first, second = tuition.compare([done.path, other.path])

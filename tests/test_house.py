@@ -94,7 +94,7 @@ class TestEveryFile:
                 assert name.split(".")[1] in allowed | {"version"}, f"{path.name} imports {name}"
 
     def test_torch_stays_in_its_room(self, path):
-        is_allowed = room_of(path) == "student" or path.name in ("local.py", "pretrain.py")
+        is_allowed = room_of(path) == "student" or path.name == "local.py"
         for name in imported(ast.parse(path.read_text())):
             assert is_allowed or name.split(".")[0] not in HEAVY, f"{path.name} imports {name}"
 

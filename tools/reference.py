@@ -306,10 +306,12 @@ def _rooms() -> list[str]:
     """A sentence for each room and the packages in it, from their docstrings."""
     lines = []
     for floor, rooms in FLOORS.items():
-        if len(rooms) > 1:
+        if floor == "crafts":
             lines.append(
-                f"- **{floor}**: one room a craft; they never import each other, and meet in `experiment/`."
+                "- **crafts**: one room a craft; they never import each other, and meet in `experiment/`."
             )
+        elif len(rooms) > 1:
+            lines.append(f"- **{floor}**")
         for room in rooms:
             for path in sorted((SOURCE / room).rglob("__init__.py")):
                 parts = path.parent.relative_to(SOURCE).parts

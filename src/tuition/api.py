@@ -24,7 +24,7 @@ from tuition.experiment.config import Experiment, resolve, task_of
 from tuition.experiment.evaluate import ask_student
 from tuition.experiment.learn.distil import answer_prefix
 from tuition.operate.compare import compare_runs, compare_with
-from tuition.operate.confirm import objection
+from tuition.operate.confirm import is_over, objection
 from tuition.operate.dry_run.plan import Plan, plan_of
 from tuition.operate.execute import Finished, baselines, execute_all, reread
 from tuition.recipes import RECIPES
@@ -69,11 +69,7 @@ def run(
 ) -> Finished:
     """Run a configuration with its baselines, or go on with it; a finished run is read and costs nothing."""
     out = Path(config.out)
-    if (
-        not confirmed
-        and not (out / "done").exists()
-        and (found := objection([plan_of(config)], config.budget))
-    ):
+    if not (confirmed or is_over(config)) and (found := objection([plan_of(config)], config.budget)):
         raise ConfigError(f"{found[0]}; nothing was spent. Say run(config, confirmed=True), or {found[1]}.")
     configs = {out.name: config, **baselines(config)}
     finished = execute_all(configs, jobs=jobs, listener=_Told(progress))

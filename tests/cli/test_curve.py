@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tuition.cli.look import show_courses
+from tuition.cli.look import show_rounds
 
 ROUNDS = [(0.01, 0.40), (0.02, 0.55), (0.03, 0.70)]
 
@@ -136,7 +136,7 @@ def group(rounds, tmp_path, monkeypatch):
 
 def test_a_group_of_runs_shows_its_rounds_and_gets_its_chart(group, capsys):
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
-    assert show_courses(group) == group / "curve.svg"
+    assert show_rounds(group) == group / "curve.svg"
     assert ElementTree.parse(group / "curve.svg").getroot().get("role") == "img"
     shown = " ".join(capsys.readouterr().out.split())
     assert "elad: what each round reached, and what it had cost by then" in shown
@@ -146,7 +146,7 @@ def test_a_group_of_runs_shows_its_rounds_and_gets_its_chart(group, capsys):
 
 def test_a_group_without_the_library_shows_its_rounds_and_says_what_is_missing(group, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert show_courses(group) is None
+    assert show_rounds(group) is None
     shown = " ".join(capsys.readouterr().out.split())
     assert "70.0 [60.0, 80.0]" in shown
     assert "No chart was drawn: 'matplotlib' is not installed" in shown

@@ -13,6 +13,7 @@ from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError
 from tuition.core.run import Run
 from tuition.experiment.config import resolve
+from tuition.operate.dry_run.plan import plan_of
 from tuition.recipes import RECIPES
 from tuition.testing import check_run
 
@@ -41,16 +42,20 @@ def smallest(folder, name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_runs_from_its_file_and_a_second_start_spends_nothing(name, tmp_path):
-    (tmp_path / "tiny.toml").write_text(tomli_w.dumps(smallest(tmp_path, name)))
+    tables = smallest(tmp_path, name)
+    (tmp_path / "tiny.toml").write_text(tomli_w.dumps(tables))
+    planned = plan_of(resolve(tables | {"store": str(tmp_path / "none.db")}, where=name)).teachers
     first = start(tmp_path)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout) == {"metrics": "run/metrics.json", "is_new": True}
     recipe, asked = RECIPES[name], attempts(tmp_path / "tuition.db")
     assert (asked > 0) == (recipe.asks or not recipe.has_student)
+    assert sum(row.low_calls for row in planned) <= asked <= sum(row.high_calls for row in planned)
     check_run(tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert (metrics["seed"], metrics["spend"]["calls"]) == (0, asked)
     assert set(metrics["test"]["by_domain"]) == set(DOMAINS)
+    assert metrics["valid"]["n"] == metrics["test"]["n"] == 6 and len(metrics["readers"]) == 1
     before = hashes(tmp_path / "run")
     second = start(tmp_path)
     assert second.returncode == 0, second.stderr

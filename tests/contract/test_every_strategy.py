@@ -135,3 +135,9 @@ def test_what_is_careless_is_told(of, needs, words):
         with pytest.raises(AssertionError, match=words):
             check_strategy(strategy)
     assert known == STRATEGIES, "it stood in the list only while it was looked at"
+
+
+def test_one_strategy_at_most_cannot_tell_more_doubt_from_less():
+    pool = pool_of([0.3, 0.6, 0.3])
+    scores = {name: scores_of(pool, configured(name)) for name in STRATEGIES if needs_of(configured(name))}
+    assert sum(found[1] <= found[0] for found in scores.values()) <= 1

@@ -41,7 +41,7 @@ def command_lines(page):
 def test_every_toml_block_is_toml_and_every_whole_configuration_resolves(page):
     for block in blocks(page, "toml"):
         tables = tomllib.loads(block)
-        if "recipe" in tables and not code_named(tables):  # what names code of its own is run with its page
+        if "recipe" in tables and not code_named(tables):  # what names code of its own is only parsed here
             config = resolve({"out": "runs/x", **tables}, where=name_of(page))
             assert resolve(tomllib.loads(dump(config)), where="dumped") == config
 

@@ -77,6 +77,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(tmp_path, explains, monk
             execute(mentored(tmp_path / "broken"))
     run = tmp_path / "broken" / "run"
     before = hashes(run / "mentor")
+    assert before
     found = execute(mentored(tmp_path / "broken")).metrics
     assert hashes(run / "mentor") == before
     trained = [event["student"] for event in lines(run / "events.jsonl") if event["event"] == "trained"]
@@ -88,7 +89,8 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(tmp_path, explains, monk
         whole[key] for key in ("objectives", "valid", "test")
     ]
     students = (hashes(folder / "student") for folder in (run, tmp_path / "whole" / "run"))
-    assert len({tuple(found.values()) for found in students}) == 1
+    [same] = {tuple(found.values()) for found in students}
+    assert same
 
 
 def test_without_the_mentor_is_the_run_beside_it(tmp_path, explains):

@@ -12,7 +12,7 @@ from typing import Final
 from tuition.annotation.prompts import JUDGE
 from tuition.annotation.revise.prompts import CLEAR, JUDGE_STEP, LOCATE
 
-__all__ = ["StandIn", "filler", "hidden_letters", "stand_in_text"]
+__all__ = ["StandIn", "filler", "hidden_letters", "is_verdict", "stand_in_text"]
 
 _TEXT: Final = """
     lorem ipsum dolor sit amet consectetur adipiscing elit sed eiusmod tempor incididunt labore dolore magna
@@ -68,6 +68,11 @@ def filler(letters: int, seed: str, *, steps: int = 0) -> str:
 def hidden_letters(text: str) -> int:
     """Count the letters that the lines of `filler` in a text stand for beyond their own."""
     return sum(int(found.translate(_LETTERS), 2) for found in _HIDDEN.findall(text))
+
+
+def is_verdict(prompt: str) -> bool:
+    """Say whether a prompt asks for a verdict alone, and for no answer to the question."""
+    return prompt in (JUDGE, JUDGE_STEP, LOCATE)
 
 
 def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:

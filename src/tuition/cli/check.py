@@ -27,9 +27,9 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     """Check a configuration and its data, and say what it would cost."""
     config = resolve(read_toml(path), settings, where=str(path))
     plan = plan_of(config)
+    routes: list[dict[str, Json]] = [row.to_json() for row in routes_of(config)]
     parts = ablation_rows(config) if is_ablated else {}
     plans = {name: plan_of(one) for name, one in parts.items()}
-    routes: list[dict[str, Json]] = [row.to_json() for row in routes_of(config)]
     if as_json:
         also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
         print_json({**plan.to_json(), "routes": routes, **also})

@@ -36,7 +36,7 @@ __all__ = [
     "probe",
     "report",
     "show",
-    "show_courses",
+    "show_rounds",
     "show_table",
 ]
 
@@ -208,7 +208,7 @@ def curve(
         say(f"Next: {typed('curve', *runs, '--split', split, '--out', 'curve.svg')}")
 
 
-def show_courses(folder: Path) -> Path | None:
+def show_rounds(folder: Path) -> Path | None:
     """Show what runs in rounds reached for their money, and draw it; None: nothing to draw, or no library."""
     from tuition.core.rows import read_metrics
     from tuition.report import run_folders

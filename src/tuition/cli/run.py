@@ -46,7 +46,7 @@ def demo(
     if answer({"metrics": [str(run.path / "metrics.json") for run in finished.values()]}):
         return
     look.show_table(out)
-    curve = look.show_courses(out)
+    curve = look.show_rounds(out)
     say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")
     say(f"Wrote {out}/*/metrics.json{f', {curve}' if curve else ''} and {out / 'report.html'}.")
     starter = Path("tuition.toml")
@@ -117,6 +117,7 @@ def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json
 def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
     from tuition.api import close_group
     from tuition.cli.check import say_left_out
+    from tuition.operate.confirm import is_over
     from tuition.operate.execute import baselines
     from tuition.operate.variants import ablation_table, ablations, new_calls
     from tuition.report.columns import ABLATION, lay_out
@@ -124,7 +125,7 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
     out = Path(config.out)
     parts = ablations(config) if is_ablated else {}
     todo = [config, *(parts[name] for name in new_calls(config))] if is_ablated else [config]
-    _confirm([one for one in todo if not (Path(one.out) / "done").exists()], is_confirmed=is_confirmed)
+    _confirm([one for one in todo if not is_over(one)], is_confirmed=is_confirmed)
     configs = {out.name: config, **baselines(config)}
     finished = _execute(configs, jobs=config.evaluation.jobs)
     main = finished[out.name]

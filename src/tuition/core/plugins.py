@@ -120,7 +120,7 @@ def find(kind: Kind, name: str, own: Mapping[str, Any] | Collection[str] = (), *
         raise ConfigError(
             f"{where}{kind.name} {name!r} cannot be made: {error}. Expected 'package.module:Name' that can "
             f"be imported from here; {kind.page} has an example."
-        ) from None
+        ) from error
 
 
 def check_whole(kind: Kind, made: object, name: str) -> None:

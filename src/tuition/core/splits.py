@@ -88,6 +88,24 @@ class SealedTest:
         self.__opened_by = "whoever labelled it, under a new seal"
         return made
 
+    def stood_in(
+        self,
+        choose: Callable[[Sequence[Example]], Sequence[Example]],
+        *,
+        label: Callable[[Example], str],
+    ) -> SealedTest:
+        """Seal some of the questions with made-up labels, where they have any; no label leaves this seal."""
+        labelled = {example.id for example in self.__examples if example.answer is not None}
+        chosen = choose([bare(example) for example in self.__examples])
+        return SealedTest(
+            [
+                dataclasses.replace(item, answer=label(item), label_source="gold")
+                if item.id in labelled
+                else item
+                for item in chosen
+            ]
+        )
+
     def open(self, reader: str) -> tuple[Example, ...]:
         """Break the seal, once."""
         self.__refuse_second()

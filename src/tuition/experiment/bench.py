@@ -75,7 +75,7 @@ class StandIns(Protocol):
 
 
 class DryRun(Run):
-    """A run that pays nobody and trains nothing; `recipes.dry_run` makes it, in a folder of its own."""
+    """A run that pays nobody and trains nothing; `operate.dry_run.calls` makes it, in a folder of its own."""
 
     def __init__(self, path: Path, *, config_text: str, stand_ins: StandIns) -> None:
         """Begin it."""

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tuition.core.budget import Budget
 from tuition.core.errors import some_of
+from tuition.experiment.config import Experiment
 from tuition.operate.dry_run.plan import Plan
+from tuition.operate.execute import baseline_configs
 
-__all__ = ["objection"]
+__all__ = ["is_over", "objection"]
+
+
+def is_over(config: Experiment) -> bool:
+    """Say whether a run and all of its baselines are finished, so that nothing is left to be paid."""
+    return all((Path(one.out) / "done").exists() for one in (config, *baseline_configs(config).values()))
 
 
 def objection(plans: Sequence[Plan], budget: Budget) -> tuple[str, str] | None:

@@ -43,9 +43,9 @@ def plan_steps(
 ) -> list[list[int]]:
     """Draw the examples of each optimizer step; an example brings all its targets.
 
-    Examples come in shuffled passes, one after the other. Those of eight steps are sorted by length
+    Examples come in shuffled epochs, one after the other. Those of eight steps are sorted by length
     together, so that the examples of one step are similar; then the eight steps are shuffled. The last step
-    of a pass holds what is left over.
+    of an epoch holds what is left over.
     """
     if not items:
         raise ValueError("there is nothing to plan: no targets")

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuition.core.records import Record, Request
-from tuition.core.store.outcomes import Place
-from tuition.core.store.sums import HELD_NANO, HELD_TOKENS
+from tuition.core.store.sums import HELD_NANO, HELD_TOKENS, scopes_of
 from tuition.upkeep.info import open_store
 
 __all__ = ["Fault", "Verdict", "verify_store"]
@@ -174,8 +173,7 @@ def _true_sums(connection: sqlite3.Connection) -> dict[str, list[int]]:
         "FROM attempts GROUP BY run, round, run_group, teacher"
     )
     for row in rows:
-        place = Place(run=row["run"], round=row["round"], group=row["run_group"])
-        for scope in place.scopes(row["teacher"]):
+        for scope in scopes_of(row):
             so_far = sums.setdefault(scope, [0, 0, 0])
             for i, name in enumerate(("nano", "tokens", "calls")):
                 so_far[i] += row[name]

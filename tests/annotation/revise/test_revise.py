@@ -334,7 +334,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_spent(store):
         run(store, WRONG, "cleer")
     with pytest.raises(ConfigError, match="needs a second teacher beside the one that mends"):
         run(store, WRONG, "clear_panel", panel=[named("ada")])
-    with pytest.raises(ConfigError, match="'toy' replays recorded replies, whatever it is shown"):
+    with pytest.raises(ConfigError, match="'toy' replays recorded replies and reads no prompt"):
         run(store, WRONG, "clear", ScriptedTeacher(reads_prompt=False))
     with pytest.raises(DataError, match="1 drafted examples have more than one draft: 'q'"):
         run(store, [WRONG, RIGHT], "clear")

@@ -187,3 +187,9 @@ def test_a_cascade_is_an_allocation_and_kept_as_older_folders_have_it():
     named, switched = AllocationConfig(allocation="cascade"), AllocationConfig(escalate=True)
     assert named.model_dump() == switched.model_dump()
     assert (named.escalate, named.allocation) == (True, "fixed")
+
+
+@pytest.mark.parametrize("beside", [{"escalate": False}, {"teacher": "ada"}])
+def test_a_cascade_is_not_contradicted_in_silence(beside):
+    with pytest.raises(ValueError, match="asks the teachers one after the other: leave `escalate` and"):
+        AllocationConfig(allocation="cascade", **beside)

@@ -151,7 +151,7 @@ KEPT = st.lists(
 
 
 @QUICK
-@given(KEPT, st.randoms())
+@given(KEPT, st.randoms(use_true_random=True))
 def test_an_example_gets_one_of_its_own_kept_rationales(kept, random):
     examples = {f"q{i}": question(i) for i in range(5)}
     order = {id_: random.sample(TEACHERS, 3) for id_ in examples}

@@ -6,9 +6,11 @@ from tiny import attempts, experiment, hashes, teachers
 
 from tuition.annotation import annotation_requests
 from tuition.core.errors import ConfigError, DataError
+from tuition.core.records import Example
 from tuition.experiment.bench import finish, open_bench
 from tuition.experiment.teach.asking import asker_of
 from tuition.operate.dry_run.plan import plan_of, routes_of
+from tuition.operate.dry_run.stand_ins import sample_of
 from tuition.operate.execute import baselines, execute, execute_all
 from tuition.recipes import RECIPES
 
@@ -309,3 +311,35 @@ def test_equal_ids_in_several_splits_are_told_apart(tmp_path):
     config = experiment(tmp_path, *how, task=task, teacher=teachers("ada"))
     [row] = plan_of(config).teachers
     assert (row.low_calls, row.calls, row.high_calls) == (8, 8, 16), "nothing is dropped but in the bound"
+
+
+def test_the_sample_has_the_longest_question_and_is_the_same_each_time():
+    pool = [Example(id=f"q{i}", question="Why " * (9 if i == 3 else 2)) for i in range(200)]
+    drawn = sample_of(pool, 60)
+    assert drawn == sample_of(pool, 60) and len({item.id for item in drawn}) == 60
+    assert pool[3] in drawn and drawn == [item for item in pool if item in drawn]
+    assert sample_of(pool[:5], 60) == sample_of(pool[:5], None) == pool[:5]
+
+
+def test_a_run_that_ends_in_an_error_hides_no_baseline(tmp_path):
+    """In the bound every rationale is dropped, and the run ends; the baselines are run all the same."""
+    how = ('evaluation.baselines=["teachers"]', "annotation.filters=['empty', 'contradicts']")
+    _, parts = planned(tmp_path, *how, "annotation.longer=1", teacher=teachers("ada"))
+    assert calls(parts)["ada", "evaluate"] == (12, 12, 12)
+
+
+def test_replies_that_were_asked_for_longer_are_kept_too(tmp_path):
+    [table] = teachers("ada")
+    config = experiment(tmp_path, "annotation.filters=[]", teacher=[{**table, "max_tokens": 4}])
+    assert execute(config).metrics["spend"]["calls"] == 24
+    [row] = plan_of(config).teachers
+    assert (row.calls, row.kept, row.expected_usd, row.high_usd) == (24, 24, 0.0, 0.0)
+
+
+def test_a_plan_opens_no_connection(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a dry run looks for nobody")
+
+    monkeypatch.setattr("tuition.experiment.teach.panel.out_of_reach_first", refuse)
+    far = [FREE_PRICE, FREE_PRICE | {"name": "farther", "model": "no-other"}]
+    assert [row.calls for row in plan_of(experiment(tmp_path, teacher=far)).teachers] == [12, 12]

@@ -10,10 +10,8 @@ import tomli_w
 from tiny import attempts, experiment, hashes, lines, rows, tables, teachers
 
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TeacherError
-from tuition.core.records import Example
 from tuition.experiment.bench import choose_train
 from tuition.experiment.labels import labeller
-from tuition.experiment.labels.labels import stood_in
 from tuition.experiment.ready import load_splits
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import baselines, execute
@@ -526,17 +524,6 @@ class TestThePlan:
     def test_where_gold_does_the_panel_costs_nothing(self, tmp_path):
         config = no_gold(tmp_path, "task.hide_answers=false", recipe="label_only")
         assert plan_of(config).teachers == ()
-
-    def test_something_stands_in_for_labels_to_come(self, tmp_path):
-        config = no_gold(tmp_path)
-        examples = [
-            Example(id="a", question="?", choices=("x", "y")),
-            Example(id="b", question="?", answer="7"),
-        ]
-        examples.append(Example(id="c", question="?"))
-        assert [item.answer for item in stood_in(config, examples)] == ["x", "7", "?"]
-        gold = no_gold(tmp_path, labels={"test": "weighted", "valid": "weighted"})
-        assert [item.answer for item in stood_in(gold, examples)] == [None, "7", None]
 
 
 class TestTheRunsBeside:

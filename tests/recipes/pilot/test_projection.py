@@ -45,6 +45,11 @@ def test_what_filters_drop_is_asked_again(tmp_path):
     assert whole["random"][0] == 12 < half["random"][0] < 24
 
 
+def test_a_teacher_whose_every_reply_is_dropped_has_a_plan_all_the_same(tmp_path):
+    found = plans(tmp_path, kept=0)
+    assert found["ada"][0] == 12 and found["all"][0] == 24 and found["all"][1] > 0
+
+
 def test_samples_count(tmp_path):
     found = plans(tmp_path, teacher=[*teachers("ada", samples=2), *teachers("bela")])
     assert found["ada"][0] == 24 and found["all"][0] == 36

@@ -124,7 +124,7 @@ class BatchCaller:
         try:
             await self._answer({request.key: request for request in requests}, stage)
         finally:
-            # Whoever asks next may take up what was broken off.
+            # The next asking may take up a batch that was broken off.
             _CARRIED.difference_update(self._begun)
         return [self._replies.get(request.key, unpaid(None)) for request in requests]
 

@@ -139,7 +139,7 @@ def check_annotator(by: str, teachers: Sequence[Teacher]) -> None:
     if deaf and not by.startswith("chain"):
         raise ConfigError(
             f"annotator {by!r} shows a teacher more than the question, and {some_of(deaf)} replays recorded "
-            "replies, whatever it is shown. Take 'chain' or 'chain_gold', or a teacher that reads prompts."
+            "replies and reads no prompt. Take 'chain' or 'chain_gold', or a teacher that reads prompts."
         )
     if by == "clear_panel" and len({teacher.name for teacher in teachers}) < 2:
         raise ConfigError(

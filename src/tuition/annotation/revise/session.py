@@ -1,4 +1,4 @@
-"""What every revising annotator shares: the drafts on the desk, and the asking about them.
+"""What every revising annotator shares: the drafts under way, and the asking about them.
 
 A draft that a teacher cannot finish with becomes a record and never a half-made annotation.
 """
@@ -38,11 +38,11 @@ def lumped(steps: tuple[str, ...], most: int) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Case:
-    """One draft on the desk."""
+    """One draft that is being revised."""
 
     draft: Prediction
     example: Example
-    """Its question; the label is taken away for whatever must not see it."""
+    """Its question; without its label where no annotator may see it."""
     steps: tuple[str, ...]
     first_wrong: int | None = None
     """As in `Annotation`."""

@@ -110,6 +110,11 @@ class AllocationConfig(Section):
     def _cascade_is_kept_as_before(cls, value: object) -> object:
         # Folders of 0.1.0 say `escalate`; one form on disk, so that they compare equal.
         if isinstance(value, Mapping) and value.get("allocation") == "cascade":
+            if value.get("escalate") is False or value.get("teacher"):
+                raise ValueError(
+                    "allocation = 'cascade' asks the teachers one after the other: leave `escalate` and "
+                    "`teacher` out, or set another allocation"
+                )
             return {**value, "allocation": "fixed", "escalate": True}
         return value
 

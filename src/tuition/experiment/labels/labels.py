@@ -24,9 +24,8 @@ from tuition.experiment.labels.tally import HumanLabels
 from tuition.experiment.teach.asking import asker_of
 from tuition.tasks.check import fits
 
-__all__ = ["Labelled", "check_labellers", "demonstrated", "label_splits", "look_at_asked", "stood_in"]
+__all__ = ["Labelled", "check_labellers", "demonstrated", "label_splits"]
 
-_STAND_IN = "?"
 _BUILT = ("annotated", "targets", "trained", "test_opened")
 """Events after which labels are no longer what they could become, but what a run stands on."""
 
@@ -105,31 +104,6 @@ def _looker(config: Experiment, splits: Splits, train: Sequence[Example], *, spl
         return lambda look: sealed.check(lambda examples: look(asked(examples))) if sealed else []
     examples = train if split == "train" else splits.valid
     return lambda look: look(asked(examples))
-
-
-def look_at_asked(
-    config: Experiment,
-    splits: Splits,
-    train: Sequence[Example],
-    *,
-    look: Callable[[Sequence[Example]], list[str]],
-) -> list[str]:
-    """Let a function read every question that the panel is to be asked, without its label."""
-    return [
-        text for split in config.labels.asks for text in _looker(config, splits, train, split=split)(look)
-    ]
-
-
-def stood_in(config: Experiment, examples: Sequence[Example]) -> tuple[Example, ...]:
-    """Put something in the place of labels that are still to come, so that calls can be priced."""
-    if config.labels.train == "gold":
-        return tuple(examples)
-    return tuple(
-        dataclasses.replace(item, answer=next(iter(item.choices), _STAND_IN))
-        if config.labels.replace or item.answer is None
-        else item
-        for item in examples
-    )
 
 
 def demonstrated(config: Experiment, splits: Splits) -> tuple[Example, ...]:

@@ -88,7 +88,7 @@ def answer_prefix(config: Experiment) -> str:
 
 
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
-    """Examine the student and write what came of the run."""
+    """Examine the student and write the metrics of the run."""
     config = bench.config
     figures = evaluate(bench, student_answers(bench, trained.student, prefix=answer_prefix(config)))
     chosen: dict[str, Json] = (

@@ -24,9 +24,9 @@ def with_model(bench: Bench, table: SecondModel) -> Bench:
 def cost_of(bench: Bench, model: Learner, *, name: str) -> dict[str, Json]:
     """Say what a second model is and what its training cost, for the metrics; it costs time and no money."""
     trained = [event for event in bench.run.events() if event["event"] == "trained"]
-    last = next((event for event in reversed(trained) if event.get("student") == name), {})
+    last = next(event for event in reversed(trained) if event.get("student") == name)
     return {
         "model": bench.config.student.model,
         "parameters": model.parameters,
-        **{key: last.get(key, 0) for key in ("steps", "tokens", "wall_s")},
+        **{key: last[key] for key in ("steps", "tokens", "wall_s")},
     }

@@ -19,7 +19,9 @@ from tuition.experiment.teach.asking import annotation_row
 
 __all__ = ["Asking", "Taught", "ask_round", "asking_of"]
 
-_COMES_BACK = frozenset({"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome"})
+_COMES_BACK = frozenset(
+    {"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome", "expired", "exception"}
+)
 """Failures that say nothing of the question, so that it may be asked about again."""
 
 Drafter = Callable[[Sequence[Example]], Mapping[str, Prediction]]

@@ -135,7 +135,7 @@ def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
     if allocation.check == "verify" and deaf:
         faults.append(
             f"{check} shows a teacher another one's reply, and {some_of(deaf)} replays recorded replies, "
-            "whatever it is shown; set check = 'panel' or 'student'."
+            "and reads no prompt; set check = 'panel' or 'student'."
         )
     greedy = [name for name, table in writers.items() if is_greedy(table)]
     if allocation.check == "sample" and greedy:

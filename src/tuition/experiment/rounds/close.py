@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tuition.annotation import health_table
+from tuition.annotation import CHECKS, health_table
 from tuition.core.protocols import Learner
 from tuition.core.records import Json
 from tuition.evaluation.stop import certain, should_stop
@@ -22,7 +22,7 @@ from tuition.experiment.rounds.uncertainty.rank import Ranked
 __all__ = ["close_round", "evaluate_last", "stop_if_certain"]
 
 _FOR_RESUMING = ("gone", "looks", "hits", "used", "used_before", "stop")
-"""What `round.json` holds for whoever goes on, and `metrics.json` does not repeat."""
+"""Fields of `round.json` that resuming needs and `metrics.json` does not repeat."""
 
 
 def stop_if_certain(state: ActiveRun, ranked: Ranked) -> bool:
@@ -124,7 +124,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Json]:
 
 
 def evaluate_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
-    """Examine the student that the rounds end with, and write what came of the run."""
+    """Examine the student that the rounds end with, and write the metrics of the run."""
     bench, config = state.bench, state.config
     kept = _kept_round(state)
     if kept != state.number - 1:
@@ -169,5 +169,5 @@ def _health(state: ActiveRun) -> list[dict[str, Json]]:
             # A right draft that is left out had its reply.
             missing[teacher] = missing.get(teacher, 0) + (n if kind != "unneeded" else 0)
     rows = [row.to_json() for row in health_table(found, missing)]
-    state.bench.run.write_json("health.json", {"teachers": rows})
+    state.bench.run.write_json("health.json", {"teachers": rows, "checks": dict(CHECKS)})
     return rows

@@ -108,7 +108,7 @@ class ExplanationConfig(Section):
     prefix_samples: Annotated[int, Field(ge=1)] = 3
     """K: continuations sampled behind each prefix."""
     calibrate: Annotated[int, Field(ge=0)] = 100
-    """On how many validation examples every selection score is held against the student's errors, at the
+    """On how many validation examples every selection score is compared with the student's errors, at the
     end of the run; 0: none."""
     answer_tokens: Annotated[int, Field(ge=1)] = 16
     """Upper bound of an open answer that is written behind an explanation without one of its steps."""

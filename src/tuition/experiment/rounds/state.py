@@ -1,4 +1,4 @@
-"""The course of an active run: what its rounds have asked, learnt and reached so far, read back from disk.
+"""How far an active run has come: what its rounds have asked, learnt and reached so far, read back from disk.
 
 Each round has a folder, `rounds/00` and so on; its `round.json` is written last and says that it is over.
 """

@@ -23,7 +23,9 @@ from tuition.experiment.teach.panel import Routed, ask_by_route, assemble, choos
 
 __all__ = ["Gathered", "gather"]
 
-_OUT_OF_REACH = frozenset({"auth", "connection", "exception", "rate_limit", "server", "timeout", "unusable"})
+_OUT_OF_REACH = frozenset(
+    {"auth", "connection", "exception", "expired", "rate_limit", "server", "timeout", "unusable"}
+)
 """Failures that say something of an endpoint or a table, and nothing of a question."""
 
 _ROUTING = RoutingConfig()
@@ -45,7 +47,7 @@ class Gathered:
     is_simulated: bool
     """Whether a teacher was a program."""
     routed: dict[str, Json]
-    """What came of the route: by teacher the calls, the kept, the used; what was verified and judged."""
+    """Counts of the route: by teacher the calls, the kept, the used; what was verified and judged."""
 
 
 def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUTING) -> Gathered:
@@ -74,7 +76,7 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
 def _figures(
     writers: Mapping[str, Writer], found: Mapping[str, Annotated], routed: Routed, *, route: Route, n: int
 ) -> dict[str, Json]:
-    """What came of the route: for each teacher the calls for rationales, those kept, those learnt from."""
+    """Counts of the route: for each teacher the calls for rationales, those kept, those learnt from."""
     used = Counter(item.teacher for item in routed.used)
     outcomes = Counter(check.outcome for writer in writers.values() for check in writer.verifications)
     teachers: dict[str, Json] = {
@@ -104,7 +106,7 @@ def _write_down(
     figures: dict[str, Json],
     is_simulated: bool,
 ) -> Gathered:
-    """Write what came of the asking; the event is last, and says that all of it is there."""
+    """Write the results of the asking; the event is last, and says that all of it is there."""
     run = bench.run
     kept = [annotation for result in found.values() for annotation in result.annotations]
     dropped = [annotation for result in found.values() for annotation in result.dropped]

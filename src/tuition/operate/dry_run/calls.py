@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tuition.core.budget import NANO, Budget, Cost
-from tuition.core.errors import TuitionError
+from tuition.core.errors import DataError, TeacherError
 from tuition.experiment.bench import DryRun
 from tuition.experiment.config import Experiment, dump
 from tuition.experiment.ready import Ready
@@ -24,17 +24,13 @@ SAMPLE = 60
 """Questions of a split that stand for all of it."""
 
 
-def dry_runs(config: Experiment, ready: Ready, *, most: int | None = SAMPLE) -> tuple[list[DryCall], ...]:
+def dry_runs(config: Experiment, ready: Ready) -> tuple[list[DryCall], ...]:
     """Run a configuration several times without paying: as expected, as cheap and as dear as it may come."""
-    found = [dry_calls(config, ready, guess=guess, most=most) for guess in (EXPECTED, LOW)]
+    found = [dry_calls(config, ready, guess=guess) for guess in (EXPECTED, LOW)]
     steps = RECIPES[config.recipe].draft_steps(config)
     for guess in (LONG, HIGH):
-        calls: list[DryCall] = []
-        # Where every reply is dropped, a run ends in an error; what it asked until then counts.
-        with contextlib.suppress(TuitionError):
-            longest = dataclasses.replace(guess, steps=steps)
-            dry_calls(config, ready, guess=longest, most=most, into=calls)
-        found.append(calls)
+        longest = dataclasses.replace(guess, steps=steps)
+        found.append(dry_calls(config, ready, guess=longest, may_fail=True))
     return tuple(found)
 
 
@@ -44,27 +40,31 @@ def dry_calls(
     *,
     guess: Guess = EXPECTED,
     most: int | None = SAMPLE,
-    into: list[DryCall] | None = None,
+    may_fail: bool = False,
 ) -> list[DryCall]:
-    """Run a configuration and its baselines once, with stand-ins."""
-    calls = [] if into is None else into
+    """Run a configuration and its baselines once, with stand-ins.
+
+    Where filters drop every reply, a run ends in an error; if it may, what it asked until then counts.
+    """
+    calls: list[DryCall] = []
+    ends = (DataError, TeacherError) if may_fail else ()
     stand_ins = StandIns(config, ready, guess=guess, most=most, calls=calls)
     with tempfile.TemporaryDirectory(prefix="tuition-dry-run-") as folder:
         for i, one in enumerate(_asking(config)):
             place = {"out": f"{folder}/{i}", "store": f"{folder}/tuition.db", "budget": Budget()}
             scratch = one.model_copy(update=place)
             run = DryRun(Path(scratch.out), config_text=dump(scratch), stand_ins=stand_ins)
-            try:
+            with contextlib.closing(run), contextlib.suppress(*ends):
                 RECIPES[scratch.recipe].run(scratch, run)
-            finally:
-                run.close()
     calls.sort(key=lambda call: call.place)
     return calls
 
 
 def _asking(config: Experiment) -> Iterator[Experiment]:
     """The run and those of its baselines that may ask anybody anything new."""
-    if config.teacher or config.labels.asks:
+    # A finished run asks nothing; which questions its rounds chose, a dry run would not guess.
+    is_over = config.selects_in_rounds and (Path(config.out) / "done").exists()
+    if (config.teacher or config.labels.asks) and not is_over:
         yield config
     yield from (one for one in baseline_configs(config).values() if one.teacher)
 

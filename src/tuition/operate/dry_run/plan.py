@@ -77,8 +77,9 @@ class Plan(Record):
     def known_usd(self) -> float:
         """The guess over what is still to be asked of teachers of known price."""
         new = sum(row.expected_usd or 0.0 for row in self.teachers)
-        # What a run in rounds asked before it was broken off is not what its dry run asks.
-        return min(new, max(0.0, self.used_usd - self.begun_usd)) if self.used_usd is not None else new
+        left = None if self.used_usd is None else self.used_usd - self.begun_usd
+        # What rounds asked before they were broken off is not what a dry run asks, and may have cost more.
+        return min(new, left) if self.rounds and left is not None and left > 0 else new
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ def routes_of(
             changed["annotation"] = config.annotation.model_copy(update={"forced": False})
         one = config.model_copy(update=changed)
         try:
-            calls = dry_calls(one, ready, guess=guess, most=_ROUTE_SAMPLE)
+            calls = dry_calls(one, ready, guess=guess, most=_ROUTE_SAMPLE, may_fail=True)
         except ConfigError:
             # A route that its teachers cannot take, such as a vote of those that saw the answer.
             continue

@@ -16,7 +16,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview(Record):
-    """The first training example."""
+    """One example that is asked about; where nobody is asked, the first of training."""
 
     id: str
     question: str

@@ -15,11 +15,11 @@ from random import Random
 from typing import Final
 
 from tuition.annotation.prompts import question_block
-from tuition.annotation.stand_ins import StandIn, hidden_letters, stand_in_text
+from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, stand_in_text
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
 from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
-from tuition.core.splits import SealedTest, Splits, bare
+from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.learn.targets import AnswerForm
@@ -138,19 +138,10 @@ class StandIns:
         valid = self._sample("valid", splits.valid[:limit], most=most)
         test = None
         if splits.test is not None:
-            rows: list[Example] = []
-
-            def look(examples: Sequence[Example]) -> list[str]:
-                rows.extend(
-                    dataclasses.replace(bare(item), label_source="" if item.answer is None else "gold")
-                    for item in examples[:limit]
-                )
-                return []
-
-            splits.test.check(look)
-            asked = self._sample("test", rows, most=self._most)
-            labelled = (self._labelled(item) if item.label_source else item for item in asked)
-            test = SealedTest(tuple(labelled))
+            test = splits.test.stood_in(
+                lambda examples: self._sample("test", examples[:limit], most=most),
+                label=lambda item: self.answers(item)[0],
+            )
         return dataclasses.replace(splits, valid=valid, test=test), train
 
     def _sample(self, split: str, examples: Sequence[Example], *, most: int | None) -> tuple[Example, ...]:
@@ -160,9 +151,6 @@ class StandIns:
         for item in drawn:
             self._sampled[item.id].append(_Sampled(item, len(examples) / len(drawn)))
         return tuple(drawn)
-
-    def _labelled(self, example: Example) -> Example:
-        return dataclasses.replace(example, answer=self.answers(example)[0])
 
     def answers(self, example: Example) -> tuple[str, str]:
         """Give two answers that the task reads: what stands for the right one, and another."""
@@ -177,9 +165,12 @@ class StandIns:
     def _about(self, request: Request) -> _Sampled | None:
         """The question that a request is about."""
         found = self._sampled.get(request.example_id, [])
-        asked = request.messages[-1].content if len(found) > 1 else ""
-        fits = (one for one in found if len(found) == 1 or question_block(one.example) in asked)
-        return next(fits, None)
+        if len(found) < 2:
+            return next(iter(found), None)
+        asked = request.messages[-1].content
+        fits = (one for one in found if question_block(one.example) in asked)
+        # A prompt may word the question its own way: the one that stands for most is the careful choice.
+        return next(fits, max(found, key=lambda one: one.stands_for))
 
     def _reads(self, answer: str, example: Example) -> bool:
         return self._task.read(f"The answer is {answer.rstrip('.')}.", example) is not None
@@ -218,10 +209,6 @@ class StandIns:
 
     def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
         """Put a stand-in in the place of a teacher."""
-        kept: Mapping[str, Reply] = {}
-        if self._store.exists():
-            with Store(self._store) as store:
-                kept = store.kept([request.key for request in requests])
         self._askings += 1
         asking = _Asking(
             teacher=teacher,
@@ -229,11 +216,18 @@ class StandIns:
             # Labels are made before the first round.
             round=place.round if self._in_rounds and requests and requests[0].role != "label" else None,
             order={request.key: i for i, request in enumerate(requests)},
-            kept=kept,
+            kept=self.kept([request.key for request in requests]),
         )
         return _StandInTeacher(self, asking)
 
-    def note(self, request: Request, reply: Reply, asking: _Asking) -> None:
+    def kept(self, keys: Sequence[str]) -> Mapping[str, Reply]:
+        """Find the replies that the real store has; it is not made where there is none."""
+        if not self._store.exists():
+            return {}
+        with Store(self._store) as store:
+            return store.kept(keys)
+
+    def note(self, request: Request, reply: Reply, asking: _Asking, *, is_kept: bool) -> None:
         """Note a call."""
         teacher = asking.teacher
         is_paid, price = teacher.abilities.is_paid, teacher.price
@@ -255,7 +249,7 @@ class StandIns:
                 cost=cost,
                 worst=worst,
                 bound=bound,
-                is_kept=request.key in asking.kept,
+                is_kept=is_kept,
                 stands_for=1.0 if about is None else about.stands_for,
                 reads_prompt=teacher.abilities.reads_prompt,
             )
@@ -298,7 +292,7 @@ class StandIns:
     def _turn(self, request: Request, place: _Place) -> int:
         """How many answers the question had before; asked for longer, a reply has the same answer again."""
         said = self._said[request.example_id]
-        if request.role.startswith("judge"):
+        if is_verdict(request.prompt):
             return 0
         if place not in said:
             said.append(place)
@@ -352,12 +346,16 @@ class _StandInTeacher:
 
     async def complete(self, request: Request) -> Reply:
         reply = self._asking.kept.get(request.key)
+        if reply is None and request.key not in self._asking.order:
+            # A reply that was cut off, asked for longer under a key of its own.
+            reply = self._stand_ins.kept([request.key]).get(request.key)
+        is_kept = reply is not None
         if reply is None and not self.abilities.reads_prompt:
             reply = await self._asking.teacher.complete(request)
         if reply is None:
             in_round = self._asking.round is not None
             reply = self._stand_ins.reply(request, self.name, in_round=in_round)
-        self._stand_ins.note(request, reply, self._asking)
+        self._stand_ins.note(request, reply, self._asking, is_kept=is_kept)
         return reply
 
 

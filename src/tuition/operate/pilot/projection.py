@@ -64,7 +64,7 @@ def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: 
             table if table is writer else table.model_copy(update={"weight": 0.0}) for table in config.teacher
         )
         one = beside(config, folder_name(writer.name), recipe="step_by_step", teacher=tables)
-        calls = dry_calls(one, ready, guess=guess)
+        calls = dry_calls(one, ready, guess=guess, may_fail=True)
         found.append(Projection(plan=writer.name, calls=count_of(calls), usd=usd_of(calls)))
     routes = routes_of(config, ready, guess=guess, judge=judge)
     found += [
