@@ -1,4 +1,4 @@
-"""Who answers, one attempt at a time: endpoints, recorded replies, models here, whatever is plugged in.
+"""Who answers, one attempt at a time: endpoints, recorded replies, local models, plugged-in teachers.
 
 Retrying, budgets and prompts are the annotation room's. A new teacher is one file and one line in `TEACHERS`.
 """

@@ -1,1 +1,1 @@
-"""Teachers behind HTTP endpoints: one call an attempt, read with care, whatever comes back."""
+"""Teachers behind HTTP endpoints: one call an attempt; every reply becomes a record."""
