@@ -28,10 +28,7 @@ def split_steps(rationale: str) -> tuple[str, ...]:
     lines = [line.strip() for line in rationale.splitlines() if line.strip()]
     if len(lines) != 1:
         return tuple(lines)
-    return _sentences(lines[0])
-
-
-def _sentences(line: str) -> tuple[str, ...]:
+    [line] = lines
     protected = [match.span() for match in _MATH.finditer(line)]
     steps: list[str] = []
     start = 0

@@ -15,6 +15,10 @@ from tuition.upkeep.info import open_store, size_of
 __all__ = ["Compacted", "compact_store"]
 
 _AT_ONCE = 5000
+_EMPTY = (
+    "UPDATE attempts SET raw = '', headers = '' WHERE id > ? AND id <= ? "
+    "AND state IN ('kept', 'failed', 'lost') AND (raw != '' OR headers != '')"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ def compact_store(path: Path, *, drop_raw: bool = False) -> Compacted:
         with store.read() as connection:
             last = connection.execute("SELECT coalesce(MAX(id), 0) FROM attempts").fetchone()[0]
         for start in range(0, last if drop_raw else 0, _AT_ONCE):
-            emptied += store.write(lambda to, start=start: _empty(to, start)).result()
+            part = (start, start + _AT_ONCE)
+            emptied += store.write(lambda to, part=part: to.execute(_EMPTY, part).rowcount).result()
     try:
         with contextlib.closing(connect(path)) as connection:
             connection.execute("VACUUM")
@@ -59,11 +64,3 @@ def compact_store(path: Path, *, drop_raw: bool = False) -> Compacted:
             "process or make room for a second copy, then start again."
         ) from None
     return Compacted(bytes_before=before, bytes_after=size_of(path), emptied=emptied)
-
-
-def _empty(connection: sqlite3.Connection, start: int) -> int:
-    return connection.execute(
-        "UPDATE attempts SET raw = '', headers = '' WHERE id > ? AND id <= ? "
-        "AND state IN ('kept', 'failed', 'lost') AND (raw != '' OR headers != '')",
-        (start, start + _AT_ONCE),
-    ).rowcount

@@ -106,6 +106,11 @@ def store_info(path: Path) -> StoreInfo:
     """
     with open_store(path) as store, store.read() as connection:
         connection.execute("BEGIN")
+        used, unpriced = connection.execute(
+            "SELECT SUM(cost_nano), TOTAL(cost_nano IS NULL) FROM attempts WHERE state = 'kept'"
+        ).fetchone()
+        tables = ("attempts", "uses")
+        runs = {row[0] for table in tables for row in connection.execute(_RUNS.format(table=table))}
         teachers = _teachers(connection)
         return StoreInfo(
             path=str(path),
@@ -113,35 +118,22 @@ def store_info(path: Path) -> StoreInfo:
             bytes=size_of(path),
             attempts=sum(teacher.calls for teacher in teachers),
             replies=connection.execute("SELECT COUNT(*) FROM replies").fetchone()[0],
-            runs=_runs(connection),
-            used_usd=_used(connection),
+            runs=tuple(sorted(runs)),
+            used_usd=None if unpriced else to_usd(used or 0),
             paid_usd=money_of(connection),
             teachers=teachers,
             batches=tuple(batch.to_json() for batch in store.batches() if batch.state != "over"),
         )
 
 
-def _runs(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """The runs that made calls or used answers, each found by one step along an index."""
-    query = """
-        WITH RECURSIVE found (run) AS (
-          SELECT min(run) FROM {table}
-          UNION ALL
-          SELECT (SELECT min(run) FROM {table} WHERE run > found.run) FROM found WHERE run IS NOT NULL
-        ) SELECT run FROM found WHERE run IS NOT NULL
-    """
-    names = {
-        row[0] for table in ("attempts", "uses") for row in connection.execute(query.format(table=table))
-    }
-    return tuple(sorted(names))
-
-
-def _used(connection: sqlite3.Connection) -> float | None:
-    """Whole nano-dollars added up, and turned into dollars once, as what was paid is."""
-    row = connection.execute(
-        "SELECT TOTAL(cost_nano IS NULL), SUM(cost_nano) FROM attempts WHERE state = 'kept'"
-    ).fetchone()
-    return None if row[0] else to_usd(row[1] or 0)
+_RUNS = """
+    WITH RECURSIVE found (run) AS (
+      SELECT min(run) FROM {table}
+      UNION ALL
+      SELECT (SELECT min(run) FROM {table} WHERE run > found.run) FROM found WHERE run IS NOT NULL
+    ) SELECT run FROM found WHERE run IS NOT NULL
+"""
+"""Each run by one step along an index."""
 
 
 def _teachers(connection: sqlite3.Connection) -> tuple[TeacherInfo, ...]:

@@ -12,6 +12,9 @@ from tuition.upkeep.transfer import Carried, adopt_rows, stored_rows
 
 __all__ = ["merge_stores"]
 
+_MARKS = {"batches": "?, ?, ?, ?, ?, ?, ?, ?", "openings": "?, ?"}
+"""Tables that stand beside the attempts, with a mark for each of their columns."""
+
 
 def merge_stores(left: Path, right: Path, *, out: Path | None = None) -> Carried:
     """Bring two stores together.
@@ -75,10 +78,11 @@ def _bring(store: Store, path: Path) -> Carried:
     with open_store(path) as source, source.read() as connection:
         connection.execute("BEGIN")
         carried = adopt_rows(store, stored_rows(connection), place=str(path))
-        rows = [tuple(row) for row in connection.execute("SELECT * FROM batches ORDER BY rowid")]
-        openings = [tuple(row) for row in connection.execute("SELECT run, test FROM openings")]
-    marks = "INSERT OR IGNORE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    store.write(lambda to: to.executemany(marks, rows).rowcount).result()
-    insert = "INSERT OR IGNORE INTO openings VALUES (?, ?)"
-    store.write(lambda to: to.executemany(insert, openings).rowcount).result()
+        beside = {
+            table: [tuple(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
+            for table in _MARKS
+        }
+    for table, rows in beside.items():
+        insert = f"INSERT OR IGNORE INTO {table} VALUES ({_MARKS[table]})"
+        store.write(lambda to, insert=insert, rows=rows: to.executemany(insert, rows).rowcount).result()
     return carried

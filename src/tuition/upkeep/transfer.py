@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuition.core.errors import DataError, MissingExtra
-from tuition.core.records import Json, Record, Request, canonical_json
+from tuition.core.records import Record, Request, canonical_json
 from tuition.core.rows import read_rows, write_rows
 from tuition.core.store import Store
 from tuition.core.store.leases import is_alive
@@ -96,7 +96,9 @@ def export_store(path: Path, out: Path, *, form: Form = "jsonl") -> int:
         rows = stored_rows(connection)
         if form == "parquet":
             return _write_parquet(out, rows)
-        return write_rows(out, ({**row, **_told(row)} for row in rows))
+        return write_rows(
+            out, ({**row, **{name: json.loads(row[name] or "null") for name in _NESTED}} for row in rows)
+        )
 
 
 def import_rows(path: Path, source: Path) -> Carried:
@@ -113,7 +115,10 @@ def import_rows(path: Path, source: Path) -> Carried:
         StoreError: The store cannot be opened or written.
         DataError: The file is not of that form; the rows before the fault have been added.
     """
-    rows = ({**row, **_folded(row)} for row in read_rows(source))
+    rows = (
+        row | {name: canonical_json(row[name]) for name in _NESTED if isinstance(row.get(name), dict | list)}
+        for row in read_rows(source)
+    )
     with Store(path) as store:
         return adopt_rows(store, rows, place=str(source))
 
@@ -130,7 +135,7 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
     A row is there already where an attempt has its tag, or, of rows without one, its key and its beginning.
     Such an attempt takes over an outcome that says more than its own. `place` is for errors.
     """
-    counts = dict.fromkeys(("attempts", "replies", "known", "updated", "unknown"), 0)
+    counts = dict.fromkeys(Carried.__dataclass_fields__, 0)
     waiting = enumerate(rows, start=1)
     while part := list(itertools.islice(waiting, _AT_ONCE)):
 
@@ -157,7 +162,10 @@ def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[s
     request = Request.from_json(json.loads(row["request"]))
     if request.key != row["key"]:
         raise ValueError(f"key {row['key']!r} is not its request's")
-    known = _known(connection, row)
+    query, values = "key = ? AND tag = '' AND started_at = ?", (row["key"], row["started_at"])
+    if row.get("tag"):
+        query, values = "tag = ? AND tag != '' AND key = ?", (row["tag"], row["key"])
+    known = connection.execute(f"SELECT * FROM attempts WHERE {query}", values).fetchone()
     if known is None:
         attempt_id, state = _insert(connection, row, added)
     else:
@@ -217,26 +225,6 @@ def _knowledge(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, bool]:
         return 0, False
     rank = 3 if state == "kept" else 2 if row["tokens"] else 1
     return rank, rank > 1 and not row["is_estimated"]
-
-
-def _known(connection: sqlite3.Connection, row: Mapping[str, Any]) -> sqlite3.Row | None:
-    query, values = "key = ? AND tag = '' AND started_at = ?", (row["key"], row["started_at"])
-    if row.get("tag"):
-        query, values = "tag = ? AND tag != '' AND key = ?", (row["tag"], row["key"])
-    return connection.execute(f"SELECT * FROM attempts WHERE {query}", values).fetchone()
-
-
-def _told(row: Mapping[str, Any]) -> dict[str, Json]:
-    """The nested columns as values."""
-    return {name: None if row[name] is None else json.loads(row[name]) for name in _NESTED}
-
-
-def _folded(row: Mapping[str, Json]) -> dict[str, Json]:
-    """The nested columns as texts, in either form."""
-    return {
-        name: canonical_json(value) if isinstance(value := row.get(name), dict | list) else value
-        for name in _NESTED
-    }
 
 
 def _write_parquet(out: Path, rows: Iterator[dict[str, Any]]) -> int:

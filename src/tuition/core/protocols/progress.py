@@ -18,20 +18,9 @@ class Listener(Protocol):
     """Who hears how a run goes while it goes."""
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Hear that a part of long work is done.
-
-        Args:
-            stage: What is being done.
-            done: How much of it.
-            total: Of how much.
-        """
+        """Hear how much of a stage of long work is done."""
         ...
 
     def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
-        """Hear something that a person should see before the run goes on.
-
-        Args:
-            title: What it is.
-            rows: Each with the same entries.
-        """
+        """Hear something that a person should see before the run goes on; rows have the same entries."""
         ...

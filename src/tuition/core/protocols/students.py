@@ -56,7 +56,12 @@ class Generation:
 
 
 class Learner(Protocol):
-    """A student: answers, scores, learns, and can be kept."""
+    """A student: answers, scores, learns, and can be kept.
+
+    Every list that a method gives is in the order of its questions or targets. Of a question the `output` is
+    not looked at. Log-probabilities are natural, one a token of the text, its end mark included. Equal seeds
+    draw equal texts; a temperature of 0 is greedy, and then `samples` is 1. `max_tokens` bounds each text.
+    """
 
     abilities: StudentAbilities
 
@@ -66,56 +71,27 @@ class Learner(Protocol):
         ...
 
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
-        """Write one greedy continuation for each question.
-
-        Args:
-            questions: Their `output` is not looked at.
-            max_tokens: Upper bound for each continuation.
-
-        Returns:
-            One text a question, in order.
-        """
+        """Write one greedy continuation for each question."""
         ...
 
     def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Score every choice of each question.
+        """Score every choice of each question, which has at least two.
 
-        Args:
-            questions: Each with at least two choices; their `output` is not looked at.
-
-        Returns:
-            One score a choice, higher is better; for a student that generates, the log-likelihood of the
-            option's text.
+        Higher is better; of a student that generates, it is the log-likelihood of the option's text.
         """
         ...
 
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Say how familiar each target's output is to the student behind its question.
+        """Give the log-probabilities of each target's output behind its question.
 
-        Args:
-            targets: Their `output` is what is scored, not written.
-
-        Returns:
-            One natural log-probability a token of the output, its end mark included; an output beyond
-            `max_output_tokens` is scored up to there.
+        An output beyond `max_output_tokens` is scored up to there.
         """
         ...
 
     def explain(
         self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
     ) -> list[list[Generation]]:
-        """Write explanations with the probabilities behind them.
-
-        Args:
-            questions: Their `output` is not looked at.
-            samples: How many a question.
-            temperature: 0: greedy, and then `samples` is 1.
-            max_tokens: Upper bound for each.
-            seed: Equal seeds draw equal texts.
-
-        Returns:
-            For each question its samples, with log-probabilities, entropies and ends.
-        """
+        """Write so many explanations of each question, with log-probabilities, entropies and ends."""
         ...
 
     def answers_from_prefixes(
@@ -130,16 +106,8 @@ class Learner(Protocol):
     ) -> list[list[list[Generation]]]:
         """Continue an output from each of several beginnings; question and common beginnings are read once.
 
-        Args:
-            questions: Their `output` is not looked at.
-            prefixes: Beginnings of the output, for each question; the empty one is allowed.
-            samples: How many continuations of each.
-            temperature: 0: greedy, and then `samples` is 1.
-            max_tokens: Upper bound for each continuation, the prefix not counted.
-            seed: Equal seeds draw equal texts.
-
-        Returns:
-            For each question, for each prefix, the continuations without the prefix.
+        For each question and each of its prefixes, of which one may be empty, so many continuations, the
+        prefix left out and not counted.
         """
         ...
 
@@ -151,47 +119,23 @@ class Learner(Protocol):
     ) -> list[list[list[tuple[float, ...]]]]:
         """Score several endings behind each of several beginnings, all of them read once.
 
-        Args:
-            questions: Their `output` is not looked at.
-            prefixes: Beginnings of the output, for each question.
-            outputs: Endings, for each question the same behind all its prefixes.
-
-        Returns:
-            For each question, prefix and ending one natural log-probability a token of the ending, its end
-            mark included.
+        For each question, prefix and ending the log-probabilities of the ending.
         """
         ...
 
     def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Say where each question lies: the mean of the last hidden states over its tokens.
-
-        Args:
-            questions: Their `output` is not looked at.
-
-        Returns:
-            One vector a question, all of one length.
-        """
+        """Give one vector a question, of equal lengths: the mean of the last hidden states of its tokens."""
         ...
 
     def fit(
         self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
     ) -> Mapping[str, Json]:
-        """Train on the targets; go on from the last checkpoint in the folder if there is one.
+        """Train on targets of all objectives, in any order, from the last checkpoint in the folder if any.
 
-        Args:
-            targets: Of all objectives, in any order.
-            folder: For checkpoints.
-            progress: Told about steps.
-
-        Returns:
-            What happened: steps, tokens, last loss, inputs that had to be cut.
+        Gives what happened: steps, tokens, last loss, inputs that had to be cut.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
-
-        Args:
-            folder: Made when absent.
-        """
+        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them."""
         ...

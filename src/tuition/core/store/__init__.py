@@ -7,6 +7,7 @@ is also the lease on the call, so that a second process waits instead of buying.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sqlite3
@@ -61,7 +62,9 @@ class Store:
                 set_up(connection)
         except (sqlite3.Error, OSError, StoreError) as error:
             raise _no_store(path, error) from None
-        self._writer = Writer(path, beat=self._beat, last=self._leave)
+        self._writer = Writer(
+            path, beat=self._beat, last=functools.partial(leases.forget_dead, owner=self._owner)
+        )
 
     def __enter__(self) -> Store:
         return self
@@ -167,13 +170,10 @@ class Store:
         leases.announce(connection, self._owner)
         leases.forget_dead(connection)
 
-    def _leave(self, connection: sqlite3.Connection) -> None:
-        leases.forget_dead(connection, self._owner)
-
 
 @contextlib.contextmanager
 def reading(path: Path) -> Generator[sqlite3.Connection]:
-    """Lend a connection to a store that stays as it is, of an older version too; absent, it reads as empty."""
+    """Lend a connection to a store that stays as it is, an older one too; an absent one reads as empty."""
     is_there = path.is_file() and path.stat().st_size > 0
     try:
         with contextlib.closing(

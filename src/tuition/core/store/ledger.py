@@ -116,9 +116,11 @@ def close_attempt(
         recount_sums(connection, row, paid)
     _write_outcome(connection, attempt_id, reply, state=state, charged=charged, paid=paid)
     if state == "kept":
+        # the body and the headers stand in the attempt
+        kept = {name: value for name, value in reply.to_json().items() if name not in ("raw", "headers")}
         connection.execute(
             "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
-            (row["key"], row["sample"], attempt_id, _reply_text(reply)),
+            (row["key"], row["sample"], attempt_id, canonical_json(kept)),
         )
         note_use(connection, row["key"], place_of(row), teacher=row["teacher"], role=row["role"])
 
@@ -160,12 +162,6 @@ def _write_outcome(
     }
     marks = ", ".join(f"{name} = :{name}" for name in values)
     connection.execute(f"UPDATE attempts SET {marks} WHERE id = :id", values | {"id": attempt_id})
-
-
-def _reply_text(reply: Reply) -> str:
-    """The kept reply, without the body and headers that stand in its attempt."""
-    row = reply.to_json()
-    return canonical_json({name: value for name, value in row.items() if name not in ("raw", "headers")})
 
 
 def note_use(connection: sqlite3.Connection, key: str, place: Place, *, teacher: str, role: str) -> None:

@@ -76,19 +76,17 @@ def spend_of(connection: sqlite3.Connection, run: str) -> Spend:
 
 
 def _by(column: str, groups: list[sqlite3.Row]) -> dict[str, Json]:
-    names = sorted({group[column] for group in groups})
-    return {name: dict(_sum([group for group in groups if group[column] == name])) for name in names}
+    found: dict[str, Json] = {}
+    for name in sorted({group[column] for group in groups}):
+        those = [group for group in groups if group[column] == name]
+        found[name] = {
+            "answers": sum(group["answers"] for group in those),
+            "tokens": sum(group["prompt_tokens"] + group["completion_tokens"] for group in those),
+            "usd": _usd(those),
+        }
+    return found
 
 
 def _usd(groups: list[sqlite3.Row]) -> float | None:
-    if any(group["unpriced"] for group in groups):
-        return None
-    return to_usd(sum(group["nano"] for group in groups))
-
-
-def _sum(groups: list[sqlite3.Row]) -> dict[str, Json]:
-    return {
-        "answers": sum(group["answers"] for group in groups),
-        "tokens": sum(group["prompt_tokens"] + group["completion_tokens"] for group in groups),
-        "usd": _usd(groups),
-    }
+    unpriced = any(group["unpriced"] for group in groups)
+    return None if unpriced else to_usd(sum(group["nano"] for group in groups))

@@ -81,7 +81,11 @@ def thought_apart(text: str) -> tuple[str, str]:
             # Its beginning stood in the prompt: nothing before it is an answer.
             thought += [*kept, before]
             kept.clear()
-        elif not (kept or thought) and _is_preamble(before) and (end is None or text[end.end() :].strip()):
+        elif (
+            not (kept or thought or "\n" in before)
+            and len(before.split()) <= _PREAMBLE_WORDS
+            and (end is None or text[end.end() :].strip())
+        ):
             thought.append(before)
         else:
             kept.append(before)
@@ -120,7 +124,3 @@ def _is_mentioned(text: str, mark: re.Match[str], end: re.Match[str] | None) -> 
         return False
     within = "" if end is None else text[mark.end() : end.start()]
     return not _SENTENCE.search(within) and bool(_GOES_ON.match(text, (end or mark).end()))
-
-
-def _is_preamble(before: str) -> bool:
-    return "\n" not in before and len(before.split()) <= _PREAMBLE_WORDS
