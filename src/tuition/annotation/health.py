@@ -15,8 +15,8 @@ from typing import Final
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Grade, Record
 from tuition.core.splits import fingerprint
-from tuition.core.steps import before_spill
 from tuition.core.texts.spill import without_marks
+from tuition.core.texts.steps import before_spill
 
 __all__ = [
     "CHECKS",

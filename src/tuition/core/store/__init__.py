@@ -19,12 +19,11 @@ from pathlib import Path
 from tuition.core.budget import Cost, Price
 from tuition.core.errors import StoreError
 from tuition.core.records import Reply, Request
-from tuition.core.store import batches, leases, ledger
-from tuition.core.store.batches import Batch
-from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved
+from tuition.core.store import leases, ledger
+from tuition.core.store.ledger import Batch
 from tuition.core.store.schema import set_up, version_of
 from tuition.core.store.spend import Spend, spend_of
-from tuition.core.store.sums import refusal
+from tuition.core.store.sums import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved, refusal
 from tuition.core.store.writer import Act, Result, Writer, Written, connect, connect_to_read, remedy
 
 __all__ = [
@@ -118,27 +117,27 @@ class Store:
         """Make a batch, for which calls can then be reserved; they stay busy until it is over."""
 
         def act(connection: sqlite3.Connection) -> None:
-            batches.open_batch(connection, name, place=place, teacher=teacher, endpoint=endpoint)
+            ledger.open_batch(connection, name, place=place, teacher=teacher, endpoint=endpoint)
 
         return self._writer.submit(act)
 
     def sent_batch(self, name: str, remote: str) -> Future[None]:
         """Note that a provider took a batch; it takes no further call."""
-        return self._writer.submit(lambda connection: batches.sent_batch(connection, name, remote))
+        return self._writer.submit(lambda connection: ledger.sent_batch(connection, name, remote))
 
     def end_batch(self, name: str) -> Future[None]:
         """Close a batch; its attempts still open become unknown outcomes."""
-        return self._writer.submit(lambda connection: batches.end_batch(connection, name))
+        return self._writer.submit(lambda connection: ledger.end_batch(connection, name))
 
     def batches(self, run: str | None = None) -> list[Batch]:
         """List batches in the order they were made."""
         with self.read() as connection:
-            return batches.batches_of(connection, run)
+            return ledger.batches_of(connection, run)
 
     def waiting(self, batch: str) -> list[tuple[int, Request]]:
         """List the calls of a batch that are not settled."""
         with self.read() as connection:
-            return batches.waiting_of(connection, batch)
+            return ledger.waiting_of(connection, batch)
 
     def write(self, act: Act[Result]) -> Future[Result]:
         """Run an act in a transaction of the writer, as the upkeep of a store does."""
