@@ -107,19 +107,15 @@ class Store:
 
     def settle(self, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool) -> Written[None]:
         """Replace a reservation by the outcome of the call."""
-
-        def act(connection: sqlite3.Connection) -> None:
-            ledger.close_attempt(connection, attempt_id, reply, cost=cost, is_paid=is_paid)
-
-        return self._writer.submit(act)
+        return self._writer.submit(
+            lambda connection: ledger.close_attempt(connection, attempt_id, reply, cost=cost, is_paid=is_paid)
+        )
 
     def open_batch(self, name: str, *, place: Place, teacher: str, endpoint: str) -> Future[None]:
         """Make a batch, for which calls can then be reserved; they stay busy until it is over."""
-
-        def act(connection: sqlite3.Connection) -> None:
-            ledger.open_batch(connection, name, place=place, teacher=teacher, endpoint=endpoint)
-
-        return self._writer.submit(act)
+        return self._writer.submit(
+            lambda to: ledger.open_batch(to, name, place=place, teacher=teacher, endpoint=endpoint)
+        )
 
     def sent_batch(self, name: str, remote: str) -> Future[None]:
         """Note that a provider took a batch; it takes no further call."""
@@ -130,14 +126,17 @@ class Store:
         return self._writer.submit(lambda connection: ledger.end_batch(connection, name))
 
     def batches(self, run: str | None = None) -> list[Batch]:
-        """List batches in the order they were made."""
+        """List the batches of one run, or of all runs, in the order they were made."""
+        query = "SELECT * FROM batches WHERE run = coalesce(?, run) ORDER BY rowid"
         with self.read() as connection:
-            return ledger.batches_of(connection, run)
+            return [Batch(**dict(row)) for row in connection.execute(query, (run,))]
 
     def waiting(self, batch: str) -> list[tuple[int, Request]]:
-        """List the calls of a batch that are not settled."""
+        """List the ids and requests of the calls of a batch that are not settled, as they were reserved."""
+        query = "SELECT id, request FROM attempts WHERE state = 'open' AND batch = ? ORDER BY id"
         with self.read() as connection:
-            return ledger.waiting_of(connection, batch)
+            rows = connection.execute(query, (batch,)).fetchall()
+        return [(row["id"], Request.from_json(json.loads(row["request"]))) for row in rows]
 
     def write(self, act: Act[Result]) -> Future[Result]:
         """Run an act in a transaction of the writer, as the upkeep of a store does."""

@@ -19,7 +19,6 @@ from tuition.core.store.sums import Busy, Kept, Left, Place, add_to_sums, place_
 
 __all__ = [
     "Batch",
-    "batches_of",
     "check_is_made",
     "close_attempt",
     "count_attempt",
@@ -31,7 +30,6 @@ __all__ = [
     "note_use",
     "open_batch",
     "sent_batch",
-    "waiting_of",
 ]
 
 
@@ -294,20 +292,6 @@ def end_batch(connection: sqlite3.Connection, name: str) -> None:
         return
     connection.execute("UPDATE batches SET state = 'over', ended_at = ? WHERE name = ?", (time.time(), name))
     connection.execute("UPDATE attempts SET state = 'unknown' WHERE state = 'open' AND batch = ?", (name,))
-
-
-def batches_of(connection: sqlite3.Connection, run: str | None) -> list[Batch]:
-    """List the batches of one run, or of all runs, in the order they were made."""
-    rows = connection.execute("SELECT * FROM batches WHERE run = coalesce(?, run) ORDER BY rowid", (run,))
-    return [Batch(**dict(row)) for row in rows]
-
-
-def waiting_of(connection: sqlite3.Connection, name: str) -> list[tuple[int, Request]]:
-    """List the ids and requests of the calls of a batch that are not settled, as they were reserved."""
-    rows = connection.execute(
-        "SELECT id, request FROM attempts WHERE state = 'open' AND batch = ? ORDER BY id", (name,)
-    )
-    return [(row["id"], Request.from_json(json.loads(row["request"]))) for row in rows]
 
 
 def _state(connection: sqlite3.Connection, name: str) -> str:
