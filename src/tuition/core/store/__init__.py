@@ -22,8 +22,19 @@ from tuition.core.records import Reply, Request
 from tuition.core.store import leases, ledger
 from tuition.core.store.ledger import Batch
 from tuition.core.store.schema import set_up, version_of
-from tuition.core.store.spend import Spend, spend_of
-from tuition.core.store.sums import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved, refusal
+from tuition.core.store.sums import (
+    Busy,
+    Cap,
+    Kept,
+    Left,
+    Outcome,
+    Place,
+    Refused,
+    Reserved,
+    Spend,
+    refusal,
+    spend_of,
+)
 from tuition.core.store.writer import Act, Result, Writer, Written, connect, connect_to_read, remedy
 
 __all__ = [

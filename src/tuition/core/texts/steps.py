@@ -1,13 +1,125 @@
-"""Cut a rationale into steps, join and compare them. Knows no task and no model."""
+"""Leave out what a text runs on into, such as an invented next turn; cut a rationale into steps.
+
+Knows no task and no model.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from tuition.core.texts.spill import before_spill
+from tuition.core.texts.thoughts import thought_apart
 
-__all__ = ["before_spill", "first_difference", "join_steps", "split_steps"]
+__all__ = ["before_spill", "first_difference", "join_steps", "own_words", "split_steps", "without_marks"]
+
+_TOKEN = (
+    r"(?:<[|｜](?!(?:channel|message|constrain|answer)[|｜])[^<>\s|｜]{1,40}[|｜]>"
+    r"|<[/\\]?s>|<(?:eos|bos|pad|unk|EOS_TOKEN|BOS_TOKEN|reserved_\d+|extra_id_\d+|eo[dptm]|EO[DPTM]|sep|end|END"
+    r"|end_of_text|0x0A)>|</(?:assistant|response)>|\[(?:EOS|EOT|END|STOP|DONE|gMASK|end of text)\]"
+    r"|\[\|\w{1,20}\|\]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
+)
+_MARKS = re.compile(_TOKEN)
+_HEAD = re.compile(
+    rf"[\s✅✓✔☑\ufe0f]*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*", re.IGNORECASE
+)
+_TAIL = re.compile(
+    rf"(?:\s*{_TOKEN}|\s*[✅✓✔☑\ufe0f]+|\s*#{{3,}}(?=\s*\Z)|<\|\w{{1,20}}\|?(?=\s*\Z)"
+    rf"|\n[ \t]*(?:-{{3,}}|\*{{3,}})[ \t]*(?=\n|\Z))+\s*\Z"
+)
+_LONGEST_TAIL = 400
+_BACK = 40
+_QUOTES = "`'\"“”"
+_FENCE = "```"
+
+_START = r"^[ \t#*>-]*"
+_NUMBER = r"[ \t]*[#№]?\d*[*_ \t]*"
+_COLON = r"[:：]"
+_FIRST = r"(?:(?:here(?: is|'s) |now,? )?(?:the )?(?:next|new|another|second|bonus|follow-?up) )?"
+_QUESTION = (
+    rf"{_START}{_FIRST}(?:question|q|problem|options|choices|answer choices){_NUMBER}[:：.)]"
+    rf"|{_START}(?:frage|pregunta|domanda|pergunta|vraag|вопрос|问题|問題|问|質問|질문|문제){_NUMBER}{_COLON}"
+)
+_USERS = "user|human|prompter|usuario|utilisateur|benutzer|用户|人类|ユーザー|пользователь"
+_SPEAKER = (
+    rf"{_START}[<\[]?(?:{_USERS})[>\]]?{_NUMBER}{_COLON}|^[ \t]*(?:(?:user|human)[ \t]*>|@(?:user"
+    rf"|human)\b)|<<user>>|^[ \t]*(?:[<\[](?:user|human)[>\]]|user"
+    rf"|human)[ \t]*$"
+    rf"|^[ \t]*#{{1,6}}[ \t]*(?:instructions?|human|user|prompt|system)\b{_NUMBER}(?:{_COLON}|$)"
+    r"|(?<=[.!?)*}\d])\s{0,4}#{2,4} ?(?:human|instruction|user)\b"
+    r"|(?-i:(?<=[.!?)*}\d])(?:user|assistant)\n|(?<=[.!?] )(?:USER|HUMAN):)"
+)
+_SECTION = "question|problem|example|exercise|query|task|input|instruction|prompt"
+_NEXT = (
+    rf"{_START}{_FIRST}(?:{_SECTION}|passage|context|premise|assistant|response)s?{_NUMBER}{_COLON}"
+    rf"|{_START}(?:student|teacher|tutor|customer|client|agent|person|bot|me|you|h)[*_]*:"
+    r"|^[ \t]*(?:here(?: is|['’]s) another one\b|\d{1,2}[.)][ \t][^\n]{1,300}\?[ \t]*$)"
+    rf"|^[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_FIRST}(?:{_SECTION})s?{_NUMBER}$"
+    rf"|^[ \t]*(?:question|problem|(?:{_SECTION})[ \t]+[#№]?\d+)[ \t]*$|^[ \t]*[<\[](?:{_SECTION})[>\]]"
+)
+_SPILL = re.compile(
+    f"(?P<question>{_QUESTION})|(?P<speaker>{_SPEAKER})|(?P<next>{_NEXT})|(?P<mark>{_TOKEN})"
+    f"|(?P<fence>{_FENCE})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CONCLUDED = re.compile(
+    r"\banswer\b[^.\n]{0,30}?(?:\bis\b|:)[\s*]*\S|####|\\boxed|</answer>|[\"']answer[\"']\s*:"
+    r"|^[ \t*]*(?:so|therefore|thus|hence|in conclusion)\b[^\n]{0,200}[.!][ \t*]*$"
+    r"|\A[\s*(]*(?:[A-Z](?:[.)](?: \S+){0,3})?|[-$€£]?\d[\d.,/]*%?(?: \S+)?|yes|no)[\s*.)]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What says that an answer was given: a mark, a line that concludes, or a first line that is nothing else."""
+_COUNTED = re.compile(
+    r"(example|exercise|query|task|input|instruction|prompt|passage)[ \t]*[#№]?(\d+)", re.IGNORECASE
+)
+
+
+def before_spill(text: str) -> str:
+    """Leave out the invented next turn that a text runs on into."""
+    first = _head_end(text)
+    concluded = _CONCLUDED.search(text, first)
+    after = concluded.start() if concluded else len(text)
+    is_fenced = False
+    for found in _SPILL.finditer(text, first):
+        place = found.start()
+        if found["fence"]:
+            # a fence that is never closed fences nothing
+            is_fenced = not is_fenced and text.find(_FENCE, found.end()) >= 0
+        elif not is_fenced and place > first and _begins_a_turn(text, found, after=after):
+            return text[:place]
+    return text
+
+
+def own_words(text: str) -> str:
+    """Give what a text says itself: what every reader of answers begins with."""
+    answer, _ = thought_apart(text)
+    return without_marks(before_spill(answer))
+
+
+def without_marks(text: str) -> str:
+    r"""Strip blanks, a chat template's marks and rules across the page at both ends."""
+    text = text[_head_end(text) :]
+    tail = _TAIL.search(text, max(0, len(text) - _LONGEST_TAIL))
+    return (text[: tail.start()] if tail else text).strip()
+
+
+def _head_end(text: str) -> int:
+    head = _HEAD.match(text)
+    return head.end() if head else 0
+
+
+def _begins_a_turn(text: str, found: re.Match[str], *, after: int) -> bool:
+    """Say whether what was found is no part of the text's own: `after` is where an answer was given."""
+    place = found.start()
+    if found["mark"]:
+        return not (text[place - 1] in _QUOTES and text[found.end() : found.end() + 1] in (*_QUOTES,))
+    if found["speaker"]:
+        # what a colon announces is quoted, such as the lines of a log
+        return text[max(0, place - _BACK) : place].rstrip()[-1:] not in (":", ",")
+    counted = _COUNTED.search(found.group())
+    # "Example 2:" where there was no example 1
+    is_next = counted and int(counted[2]) > 1 and f"{counted[1]} {int(counted[2]) - 1}" not in text[:place]
+    return bool(found["question"] or is_next) or after < place
+
 
 _MATH = re.compile(r"\$\$.+?\$\$|\$[^$\n]+?\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL)
 _ABBREVIATION = re.compile(
