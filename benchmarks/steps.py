@@ -36,8 +36,8 @@ from tuition.annotation.revise.session import draft_steps, draft_text
 from tuition.core.budget import Budget
 from tuition.core.config import parse, read_toml
 from tuition.core.records import Example, Prediction
-from tuition.core.steps import split_steps
 from tuition.core.store import Place, Store
+from tuition.core.texts.steps import split_steps
 from tuition.playground.teachers import PlaygroundTeacher
 from tuition.tasks import make_task
 from tuition.teachers import TeacherConfig, make_teacher

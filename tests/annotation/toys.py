@@ -6,8 +6,8 @@ from collections import Counter
 from tuition.core.budget import price_of
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Example, Failure, Grade, Message, Reply, Request, Usage
-from tuition.core.steps import before_spill
 from tuition.core.store import Place
+from tuition.core.texts.steps import before_spill
 
 PLACE = Place(run="r1")
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.core.steps import before_spill, first_difference, join_steps, split_steps
+from tuition.core.texts.steps import before_spill, first_difference, join_steps, split_steps
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,14 @@ import sqlite3
 
 from tuition.core.records import Example
 from tuition.core.splits import SealedTest
-from tuition.core.store import Store
-from tuition.core.store.openings import note_opening, times_opened
+from tuition.core.store import Store, times_opened
 from tuition.upkeep import merge_stores
 
 
 def opened(path, *runs, test="t"):
     with Store(path) as store:
         for run in runs:
-            note_opening(store, test, run=run).result(10)
+            store.note_opening(test, run=run).result(10)
 
 
 def test_runs_are_counted_by_test_set(tmp_path):

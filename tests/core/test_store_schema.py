@@ -14,8 +14,20 @@ from ledgers import PLACE, REPLY, WORST, buy, request, reserve, run_script, sums
 
 from tuition.core.errors import StoreError
 from tuition.core.records import Request
-from tuition.core.store import Cap, Kept, Left, Place, Reserved, Store, leases, ledger, schema
-from tuition.core.store.spend import spend_of
+from tuition.core.store import (
+    Cap,
+    Kept,
+    Left,
+    Place,
+    Reserved,
+    Store,
+    kept_of,
+    leases,
+    ledger,
+    reading,
+    schema,
+    spend_of,
+)
 from tuition.core.store.sums import refusal
 from tuition.upkeep import verify_store
 
@@ -128,6 +140,47 @@ def test_a_store_is_copied_before_it_is_brought_up(tmp_path):
     assert {table: rows_of(copy, table) for table in before} == before
     Store(path).close()
     assert sorted(tmp_path.glob("*.db")) == sorted([copy, path]), "a store of today is not copied"
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_read_alone_stays_as_it_is(tmp_path):
+    path = tmp_path / "tuition.db"
+    with Store(path) as store:
+        buy(store, "1")
+        with reading(path) as connection:
+            assert kept_of(connection, [request("1").key, "absent"]).keys() == {request("1").key}
+            assert spend_of(connection, PLACE.run).calls == 1
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                connection.executescript("DELETE FROM replies")
+    before = files_of(tmp_path)
+    with reading(path) as connection:
+        assert spend_of(connection, PLACE.run).calls == 1
+    assert files_of(tmp_path) == before
+
+
+def test_a_store_of_version_1_is_read_and_not_brought_up(tmp_path):
+    path = tmp_path / "tuition.db"
+    old_store(path, CALLS)
+    before = files_of(tmp_path)
+    with reading(path) as connection:
+        assert len(kept_of(connection, [row["key"] for row in connection.execute("SELECT key FROM replies")]))
+        assert spend_of(connection, "r1").calls
+    assert files_of(tmp_path) == before
+
+
+def test_what_is_absent_reads_as_empty_and_what_is_not_ours_is_refused(tmp_path):
+    with reading(tmp_path / "tuition.db") as connection:
+        assert kept_of(connection, ["absent"]) == {}
+        assert spend_of(connection, "r1").usd == 0.0
+    assert not any(tmp_path.iterdir())
+    other = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    with pytest.raises(StoreError, match="another program"), reading(other):
+        pass
 
 
 def test_a_store_that_cannot_be_copied_stays_as_it_is(tmp_path, monkeypatch):

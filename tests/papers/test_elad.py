@@ -13,8 +13,8 @@ from tuition.annotation.revise import revise
 from tuition.core.budget import price_of
 from tuition.core.protocols import Pool, TeacherAbilities
 from tuition.core.records import Evidence, Example, Prediction, Reply, Usage
-from tuition.core.steps import split_steps
 from tuition.core.store import Place, Store
+from tuition.core.texts.steps import split_steps
 from tuition.evaluation.stop import certain, plateau, upper_gain
 from tuition.operate.execute import execute
 from tuition.selection import SelectionConfig, rank, scores_of

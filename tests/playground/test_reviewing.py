@@ -10,8 +10,8 @@ from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import prompts, revise, revision_figures
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.core.records import Example, Message, Prediction, Request
-from tuition.core.steps import split_steps
 from tuition.core.store import Place, Store
+from tuition.core.texts.steps import split_steps
 from tuition.playground.second_look import Prompted, broken, in_json, read_prompt
 from tuition.playground.styles import STYLES, tell
 from tuition.playground.teachers import PROGRAMS, PlaygroundTeacher

@@ -10,7 +10,7 @@ from endpoints import USAGE, ask, ask_all, completion, fault, request
 from starlette.responses import JSONResponse, Response
 
 from tuition.core.records import Usage
-from tuition.core.texts.replies import finish_of
+from tuition.core.texts.thoughts import finish_of
 from tuition.teachers import TeacherConfig, make_teacher
 from tuition.teachers.http.batch import read_line
 from tuition.teachers.http.forms import FORMS

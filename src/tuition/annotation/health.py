@@ -15,8 +15,7 @@ from typing import Final
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Grade, Record
 from tuition.core.splits import fingerprint
-from tuition.core.steps import before_spill
-from tuition.core.texts.spill import without_marks
+from tuition.core.texts.steps import before_spill, without_marks
 
 __all__ = [
     "CHECKS",

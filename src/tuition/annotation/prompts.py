@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tuition.core.records import Example, Message, option_letter
-from tuition.core.steps import before_spill
+from tuition.core.texts.steps import before_spill
 
 __all__ = [
     "JUDGE",

@@ -7,7 +7,7 @@ does the arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
@@ -27,7 +27,6 @@ __all__ = [
     "Price",
     "guess_cost",
     "price_of",
-    "sum_usd",
     "to_nano",
     "to_usd",
     "worst_cost",
@@ -131,13 +130,6 @@ def guess_cost(request: Request, price: Price | None, share: float = EXPECTED_SH
     assert isinstance(bound, int)
     usage = Usage(prompt_tokens=round(letters / LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
     return Cost.of(usage, price)
-
-
-def sum_usd(amounts: Iterable[float | None]) -> float | None:
-    """Add up dollars."""
-    known = list(amounts)
-    whole = [amount for amount in known if amount is not None]
-    return sum(whole) if len(whole) == len(known) else None
 
 
 class Budget(Section):

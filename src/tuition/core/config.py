@@ -5,6 +5,7 @@ Precedence: default, then file, then `key=value`. No class paths, no interpolati
 
 from __future__ import annotations
 
+import copy
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -72,12 +73,18 @@ def override(tables: Mapping[str, object], settings: Iterable[str]) -> dict[str,
     A dot goes one table down, a number picks an entry of a list: `training.steps=50`, `teacher.0.weight=2`.
     Values are TOML; what is no TOML is a string.
     """
-    result: dict[str, object] = _copy(tables)
+    result: dict[str, object] = copy.deepcopy(dict(tables))
     for setting in (settings := list(settings)):
         key, sign, text = setting.partition("=")
         if not sign or not key:
             raise ConfigError(f"setting {setting!r} is not of the form key=value, such as training.steps=50")
-        _set(result, key.strip().split("."), _value(text), setting=key.strip())
+        try:
+            value: object = tomllib.loads(f"value = {text}")["value"]
+        except RecursionError:
+            raise ConfigError(f"the setting {text[:40]!r}… {_TOO_DEEP}") from None
+        except tomllib.TOMLDecodeError:
+            value = text
+        _set(result, key.strip().split("."), value, setting=key.strip())
     _refuse_odd(result, where="the command line")
     return result
 
@@ -99,21 +106,6 @@ def _refuse_odd(tables: Mapping[str, object], *, where: str) -> None:
             faults.append(f"{place!r} is beyond {_LARGEST}, either side of 0; expected a smaller number")
     if faults:
         raise ConfigError(f"{where}: {'; '.join(sorted(faults))}")
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
-
-
-def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except RecursionError:
-        raise ConfigError(f"the setting {text[:40]!r}… {_TOO_DEEP}") from None
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _set(tables: Any, path: list[str], value: object, *, setting: str) -> None:
@@ -178,7 +170,10 @@ def _fault(section: type[Section], found: ErrorDetails) -> str:
     loc, kind, value = found["loc"], found["type"], found["input"]
     place = ".".join(str(part) for part in loc)
     if kind == "extra_forbidden":
-        known = sorted(_section_at(section, loc[:-1]).model_fields)
+        for part in loc[:-1]:
+            if part in section.model_fields:
+                section = _inner_section(section.model_fields[str(part)].annotation) or section
+        known = sorted(section.model_fields)
         hint = nearest(str(loc[-1]), known) or "."
         return f"unknown key {place!r}{hint} Known here: {', '.join(known)}."
     if kind == "missing":
@@ -189,14 +184,6 @@ def _fault(section: type[Section], found: ErrorDetails) -> str:
         return f"{place!r}: {found['msg']}"
     shown = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
     return f"{place!r} is {shown}: {found['msg'].removeprefix('Value error, ')}"
-
-
-def _section_at(section: type[Section], loc: tuple[str | int, ...]) -> type[Section]:
-    for part in loc:
-        if isinstance(part, str) and part in section.model_fields:
-            inner = _inner_section(section.model_fields[part].annotation)
-            section = inner or section
-    return section
 
 
 def _inner_section(annotation: Any) -> type[Section] | None:

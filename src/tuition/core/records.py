@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from tuition.core.steps import split_steps
+from tuition.core.texts.steps import split_steps
 
 __all__ = [
     "Annotation",

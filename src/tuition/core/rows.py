@@ -94,18 +94,17 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 def read_own_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Read the rows of a file that a run wrote."""
-    for row in read_rows(path):
+    rows: Iterator[dict[str, Any]] = read_rows(path)
+    for row in rows:
         check_format(row, path)
-        yield _with_outcome(row) if "said_by" in row else row
-
-
-def _with_outcome(row: dict[str, Any]) -> dict[str, Any]:
-    """Bring an annotation of format 1, which had sentences alone, to format 2."""
-    # A teacher's name may hold a colon; what was said never did.
-    said = [text.rpartition(": ")[2] for text in row["said_by"]]
-    found = [outcome for what in said for begin, outcome in _SAID.items() if what.startswith(begin)]
-    more = {"outcome": (found or [""])[-1], "is_repaired": "JSON repaired" in said}
-    return {**row, "history": row["said_by"], **more}
+        if "said_by" in row:
+            # An annotation of format 1 had sentences alone. A teacher's name may hold a colon; what was said
+            # never did.
+            said = [text.rpartition(": ")[2] for text in row["said_by"]]
+            found = [outcome for what in said for begin, outcome in _SAID.items() if what.startswith(begin)]
+            more = {"outcome": (found or [""])[-1], "is_repaired": "JSON repaired" in said}
+            row |= {"history": row["said_by"], **more}
+        yield row
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Json]]:
@@ -118,7 +117,9 @@ def read_rows(path: Path) -> Iterator[dict[str, Json]]:
         if ending == _PARQUET:
             yield from read_parquet(path)
             return
-        with _open_for_reading(path) as lines:
+        # newline="" leaves line ends in quoted CSV cells alone; utf-8-sig forgives the mark of spreadsheets
+        opened = gzip.open if path.name.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
             yield from (_csv_rows if ending == ".csv" else _json_rows)(lines, path)
 
 
@@ -128,7 +129,14 @@ def readable(path: Path) -> Generator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise DataError(_absent(path)) from None
+        folder = path.parent
+        if not folder.is_dir():
+            raise DataError(
+                f"no file {str(path)!r}: its folder does not exist either; correct the path"
+            ) from None
+        known = [item.name for item in folder.iterdir() if item.is_file()]
+        hint = nearest(path.name, known) or "; correct the path"
+        raise DataError(f"no file {path.name!r} in {str(folder)!r}{hint}") from None
     except UnicodeDecodeError as error:
         raise DataError(
             f"{str(path)!r} is not UTF-8 ({error.reason}); save it as UTF-8, such as with: iconv -t utf-8"
@@ -151,22 +159,6 @@ def _ending(path: Path, *, known: Sequence[str] = _TEXT_ENDINGS) -> str:
     return ending
 
 
-def _open_for_reading(path: Path) -> IO[str]:
-    # newline="" leaves line ends inside quoted CSV cells alone; utf-8-sig forgives the mark of spreadsheets
-    if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _absent(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f"no file {str(path)!r}: its folder does not exist either; correct the path"
-    known = [item.name for item in folder.iterdir() if item.is_file()]
-    hint = nearest(path.name, known) or "; correct the path"
-    return f"no file {path.name!r} in {str(folder)!r}{hint}"
-
-
 def _json_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -181,7 +173,14 @@ def _json_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
                 'expected one line a row, such as {"question": "…", "answer": "…"}'
             )
         if "\\ud" in line.lower():
-            _refuse_half_characters(row, f"{str(path)!r} line {number}")
+            # half of a surrogate pair parses, and fails much later, when something is to be written or hashed
+            try:
+                json.dumps(row, ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                raise DataError(
+                    f"{str(path)!r} line {number} holds half of a two-part Unicode escape (\\ud…); "
+                    "mend or remove it"
+                ) from None
         yield row
 
 
@@ -189,21 +188,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _refuse_half_characters(row: object, place: str) -> None:
-    # half of a surrogate pair parses, and fails much later, when something is to be written or hashed
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{place} holds half of a two-part Unicode escape (\\ud…); mend or remove it"
-        ) from None
-
-
 def _csv_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
-        _check_header(header, path)
+        is_header = all(name.strip() for name in header) and 0 < len(header) == len(set(header))
+        if not is_header:
+            raise DataError(
+                f"{str(path)!r} line 1 is no CSV header: {header!r}; "
+                "expected the names of the columns, each once and none empty, such as: id,question,answer"
+            )
         for cells in reader:
             if not cells:
                 continue
@@ -217,15 +211,6 @@ def _csv_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
         raise DataError(
             f"{str(path)!r} line {reader.line_num} is no CSV: {error}; mend or remove it"
         ) from None
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    is_header = bool(header) and all(name.strip() for name in header) and len(set(header)) == len(header)
-    if not is_header:
-        raise DataError(
-            f"{str(path)!r} line 1 is no CSV header: {header!r}; "
-            "expected the names of the columns, each once and none empty, such as: id,question,answer"
-        )
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
@@ -254,24 +239,18 @@ def _write(
         with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
             return _write(packed, rows, is_csv=is_csv, is_packed=False)
     text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
-    n = _write_csv(text, list(rows)) if is_csv else _write_json(text, rows)
+    n = 0
+    if is_csv:
+        table = list(rows)
+        columns, n = list(dict.fromkeys(key for row in table for key in row)), len(table)
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        if columns:
+            writer.writeheader()
+        writer.writerows(table)
+    else:
+        for row in rows:
+            n += 1
+            line = json.dumps(dict(row), ensure_ascii=False, allow_nan=False)
+            text.write((line if line.isascii() else line.translate(_LINE_ENDS)) + "\n")
     text.detach()
     return n
-
-
-def _write_json(text: IO[str], rows: Iterable[Mapping[str, Json]]) -> int:
-    n = 0
-    for row in rows:
-        line = json.dumps(dict(row), ensure_ascii=False, allow_nan=False)
-        text.write((line if line.isascii() else line.translate(_LINE_ENDS)) + "\n")
-        n += 1
-    return n
-
-
-def _write_csv(text: IO[str], rows: list[Mapping[str, Json]]) -> int:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    if columns:
-        writer.writeheader()
-    writer.writerows(rows)
-    return len(rows)

@@ -56,7 +56,14 @@ class Run:
         self._listener = listener
         self.is_resumed = _check_folder(path, tomllib.loads(config_text), completed=completed)
         path.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
+        self._lock = FileLock(path / "lock", timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ConfigError(
+                f"run folder {str(path)!r} is being run by another process; wait for it, or choose another "
+                "`out`."
+            ) from None
         if not self.is_done:
             _write_text(path / "config.toml", config_text)
         self.config_hash = content_id(essentials(tomllib.loads(config_text)))[:16]
@@ -227,17 +234,6 @@ def _differences(there: Mapping[str, object], here: Mapping[str, object], place:
         elif left != right:
             faults.append(f"{place}{key} is {left!r} there and {right!r} here")
     return faults
-
-
-def _lock(path: Path) -> FileLock:
-    lock = FileLock(path / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(
-            f"run folder {str(path)!r} is being run by another process; wait for it, or choose another `out`."
-        ) from None
-    return lock
 
 
 def _write_text(path: Path, text: str) -> None:

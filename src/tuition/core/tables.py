@@ -58,7 +58,14 @@ def read_parquet(path: Path) -> Iterator[dict[str, Json]]:
 
 def read_dataset(path: str) -> Iterator[dict[str, Json]]:
     """Read one split of a data set."""
-    place = _place_of(path)
+    parts = path.removeprefix(HUB).split(":")
+    if len(parts) not in (2, 3) or not all(part.strip() for part in parts):
+        raise DataError(f"{path!r} names no data set; expected {_FORM}.")
+    name, _, revision = parts[0].partition("@")
+    configuration = parts[1] if len(parts) == 3 else None
+    place = _Place(
+        path=path, name=name, revision=revision or None, configuration=configuration, split=parts[-1]
+    )
     try:
         import datasets
     except ImportError:
@@ -95,20 +102,6 @@ def _plain(value: object) -> Json:
     if isinstance(value, Iterable):
         return [_plain(inner) for inner in value]
     return str(value)
-
-
-def _place_of(path: str) -> _Place:
-    parts = path.removeprefix(HUB).split(":")
-    if len(parts) not in (2, 3) or not all(part.strip() for part in parts):
-        raise DataError(f"{path!r} names no data set; expected {_FORM}.")
-    name, _, revision = parts[0].partition("@")
-    return _Place(
-        path=path,
-        name=name,
-        revision=revision or None,
-        configuration=parts[1] if len(parts) == 3 else None,
-        split=parts[-1],
-    )
 
 
 def _load(place: _Place) -> Mapping[str, Dataset]:

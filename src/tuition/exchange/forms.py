@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuition.core.records import Json, canonical_json
-from tuition.core.texts.replies import finish_of
+from tuition.core.texts.thoughts import finish_of
 from tuition.exchange.rows import (
     BadRow,
     Row,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tuition.core.errors import ConfigError
 from tuition.core.records import Json, content_id
-from tuition.core.texts.replies import parts_of, reasoning_of
+from tuition.core.texts.thoughts import parts_of, reasoning_of
 
 __all__ = [
     "CARRIED",

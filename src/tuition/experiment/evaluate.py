@@ -9,7 +9,6 @@ from tuition.core.errors import TrainingError
 from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
-from tuition.core.store.openings import note_opening
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
 from tuition.experiment.bench import Bench, reader_of
 from tuition.experiment.config import Experiment
@@ -41,7 +40,7 @@ def evaluate(bench: Bench, answer: Answerer) -> Figures:
         figures["valid"] = _evaluate(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
     if bench.splits.test is not None:
         bench.run.event("test_opened", test=bench.splits.test.id[:16])
-        note_opening(bench.account.store, bench.splits.test.content, run=bench.run.id).result()
+        bench.account.store.note_opening(bench.splits.test.content, run=bench.run.id).result()
         examples = bench.splits.test.open(bench.run.id)
         figures["test"] = _evaluate(bench, "test", examples, answer=answer, rows=rows)
     bench.run.write_rows("predictions.jsonl", rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from tuition.core.store.openings import times_opened
+from tuition.core.store import times_opened
 from tuition.report.rows import run_folders
 
 __all__ = ["openings"]

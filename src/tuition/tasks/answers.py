@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 
 from tuition.core.texts.claims import turn
-from tuition.core.texts.spill import own_words, without_marks
+from tuition.core.texts.steps import own_words, without_marks
 from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence, plain
 
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]

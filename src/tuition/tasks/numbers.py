@@ -13,7 +13,7 @@ import re
 from fractions import Fraction
 
 from tuition.core.texts.claims import is_asserted
-from tuition.core.texts.spill import own_words
+from tuition.core.texts.steps import own_words
 from tuition.tasks.conclusion import WRAPPING, Mark, marks
 from tuition.tasks.equations import has_equation, solved
 from tuition.tasks.quantities import Quantity, clean, quantities, reads_on, scaled

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from tuition.core.records import option_letter
 from tuition.core.texts.claims import corrected, is_claimed, turn
-from tuition.core.texts.spill import own_words
+from tuition.core.texts.steps import own_words
 from tuition.tasks.answers import leading_word, normalise, unwrapped
 from tuition.tasks.called import called_right
 from tuition.tasks.conclusion import WRAPPING, is_cut, last_sentence, marks, plain

@@ -5,11 +5,9 @@ Knows no command line; each verb is a function that gives a record.
 
 from __future__ import annotations
 
-from tuition.upkeep.compact import Compacted, compact_store
-from tuition.upkeep.info import StoreInfo, TeacherInfo, open_store, store_info
-from tuition.upkeep.merge import merge_stores
+from tuition.upkeep.info import Compacted, StoreInfo, TeacherInfo, compact_store, open_store, store_info
 from tuition.upkeep.reconcile import Difference, Reconciled, reconcile_store
-from tuition.upkeep.transfer import Carried, Form, export_store, import_rows
+from tuition.upkeep.transfer import Carried, Form, export_store, import_rows, merge_stores
 from tuition.upkeep.verify import Fault, Verdict, verify_store
 
 __all__ = [

@@ -1,19 +1,30 @@
-"""Open a store that exists, and count what it holds."""
+"""Open a store that exists, count what it holds, and make it smaller."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuition.core.budget import to_usd
-from tuition.core.errors import DataError, nearest, some_of
+from tuition.core.errors import DataError, StoreError, nearest, some_of
 from tuition.core.records import Json, Record
 from tuition.core.store import Store
 from tuition.core.store.schema import SCHEMA_VERSION
 from tuition.core.store.sums import HELD_NANO
+from tuition.core.store.writer import connect
 
-__all__ = ["StoreInfo", "TeacherInfo", "money_of", "open_store", "size_of", "store_info"]
+__all__ = [
+    "Compacted",
+    "StoreInfo",
+    "TeacherInfo",
+    "compact_store",
+    "money_of",
+    "open_store",
+    "size_of",
+    "store_info",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +117,11 @@ def store_info(path: Path) -> StoreInfo:
     """
     with open_store(path) as store, store.read() as connection:
         connection.execute("BEGIN")
+        used, unpriced = connection.execute(
+            "SELECT SUM(cost_nano), TOTAL(cost_nano IS NULL) FROM attempts WHERE state = 'kept'"
+        ).fetchone()
+        tables = ("attempts", "uses")
+        runs = {row[0] for table in tables for row in connection.execute(_RUNS.format(table=table))}
         teachers = _teachers(connection)
         return StoreInfo(
             path=str(path),
@@ -113,35 +129,22 @@ def store_info(path: Path) -> StoreInfo:
             bytes=size_of(path),
             attempts=sum(teacher.calls for teacher in teachers),
             replies=connection.execute("SELECT COUNT(*) FROM replies").fetchone()[0],
-            runs=_runs(connection),
-            used_usd=_used(connection),
+            runs=tuple(sorted(runs)),
+            used_usd=None if unpriced else to_usd(used or 0),
             paid_usd=money_of(connection),
             teachers=teachers,
             batches=tuple(batch.to_json() for batch in store.batches() if batch.state != "over"),
         )
 
 
-def _runs(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """The runs that made calls or used answers, each found by one step along an index."""
-    query = """
-        WITH RECURSIVE found (run) AS (
-          SELECT min(run) FROM {table}
-          UNION ALL
-          SELECT (SELECT min(run) FROM {table} WHERE run > found.run) FROM found WHERE run IS NOT NULL
-        ) SELECT run FROM found WHERE run IS NOT NULL
-    """
-    names = {
-        row[0] for table in ("attempts", "uses") for row in connection.execute(query.format(table=table))
-    }
-    return tuple(sorted(names))
-
-
-def _used(connection: sqlite3.Connection) -> float | None:
-    """Whole nano-dollars added up, and turned into dollars once, as what was paid is."""
-    row = connection.execute(
-        "SELECT TOTAL(cost_nano IS NULL), SUM(cost_nano) FROM attempts WHERE state = 'kept'"
-    ).fetchone()
-    return None if row[0] else to_usd(row[1] or 0)
+_RUNS = """
+    WITH RECURSIVE found (run) AS (
+      SELECT min(run) FROM {table}
+      UNION ALL
+      SELECT (SELECT min(run) FROM {table} WHERE run > found.run) FROM found WHERE run IS NOT NULL
+    ) SELECT run FROM found WHERE run IS NOT NULL
+"""
+"""Each run by one step along an index."""
 
 
 def _teachers(connection: sqlite3.Connection) -> tuple[TeacherInfo, ...]:
@@ -163,3 +166,55 @@ def _teachers(connection: sqlite3.Connection) -> tuple[TeacherInfo, ...]:
         )
         for row in rows
     )
+
+
+_AT_ONCE = 5000
+_EMPTY = (
+    "UPDATE attempts SET raw = '', headers = '' WHERE id > ? AND id <= ? "
+    "AND state IN ('kept', 'failed', 'lost') AND (raw != '' OR headers != '')"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted(Record):
+    """The result of making a store smaller."""
+
+    bytes_before: int
+    """On disk, the journal included."""
+    bytes_after: int
+    emptied: int
+    """Attempts whose raw body and headers were dropped."""
+
+
+def compact_store(path: Path, *, drop_raw: bool = False) -> Compacted:
+    """Write a store anew without its gaps; for a while this takes as much room again.
+
+    Args:
+        path: The file.
+        drop_raw: Also empty the raw bodies and headers of settled attempts; no row goes, and no reply.
+
+    Returns:
+        Bytes before and after.
+
+    Raises:
+        DataError: There is no store.
+        StoreError: Another process is writing to it, or the disk is full.
+    """
+    before = size_of(path) if path.is_file() else 0
+    emptied = 0
+    with open_store(path) as store:
+        with store.read() as connection:
+            last = connection.execute("SELECT coalesce(MAX(id), 0) FROM attempts").fetchone()[0]
+        for start in range(0, last if drop_raw else 0, _AT_ONCE):
+            part = (start, start + _AT_ONCE)
+            emptied += store.write(lambda to, part=part: to.execute(_EMPTY, part).rowcount).result()
+    try:
+        with contextlib.closing(connect(path)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"the store {str(path)!r} cannot be written anew: {error}. Nothing in it is lost; end the other "
+            "process or make room for a second copy, then start again."
+        ) from None
+    return Compacted(bytes_before=before, bytes_after=size_of(path), emptied=emptied)

@@ -91,8 +91,9 @@ class Reconciled(Record):
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts and differences so far."""
+    """The list, with counts and differences so far."""
 
+    charges: Charges
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
     endpoints: set[str] = field(default_factory=set)
@@ -130,18 +131,24 @@ def reconcile_store(
         DataError: There is no store, or the list cannot be read; or it is said to be complete, and neither it
             nor `until` says up to when.
     """
-    tally = _Tally()
     with contextlib.closing(Charges(read_charges(listed))) as charges, open_store(path) as store:
+        tally = _Tally(charges)
         rows, tokens, first, last = charges.totals()
-        span = _span(listed, since, last if until is None else until) if is_complete else None
+        until = last if until is None else until
+        if is_complete and until is None:
+            raise DataError(
+                f"{str(listed)!r} has no times, so that it is not known up to when it is complete; "
+                "say when it was fetched: --until"
+            )
+        span = (since or 0.0, until) if is_complete and until is not None else None
         with store.read() as connection:
             before = money_of(connection)
         waiting = iter(charges)
         while part := list(itertools.islice(waiting, _AT_ONCE)):
-            store.write(lambda to, part=part: _match(to, part, charges=charges, tally=tally)).result()
+            store.write(lambda to, part=part: _match(to, part, tally)).result()
         if span is not None:
             for place in sorted(tally.endpoints) if endpoint is None else [endpoint]:
-                _look_for_absent(store, charges, tally, endpoint=place, span=span)
+                _look_for_absent(store, tally, endpoint=place, span=span)
         counts = tally.counts
         with store.read() as connection:
             return Reconciled(
@@ -165,20 +172,11 @@ _COUNTS = (
 # `tag != ''` is in the query because SQLite uses a partial index only where the query has its condition
 _BY_TAG = "SELECT * FROM attempts WHERE tag = ? AND tag != '' ORDER BY state != 'unknown', id"
 _BY_CALL = "SELECT * FROM attempts WHERE (tag = ? OR tag >= ? AND tag < ?) AND tag != '' ORDER BY id"
+_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens")
 _UNKNOWN = "SELECT COUNT(*) FROM attempts WHERE state = 'unknown'"
 
 
-def _span(listed: Path, since: float | None, until: float | None) -> tuple[float, float]:
-    """From when to when a list is complete."""
-    if until is None:
-        raise DataError(
-            f"{str(listed)!r} has no times, so that it is not known up to when it is complete; "
-            "say when it was fetched: --until"
-        )
-    return since or 0.0, until
-
-
-def _match(connection: sqlite3.Connection, part: list[Charge], *, charges: Charges, tally: _Tally) -> None:
+def _match(connection: sqlite3.Connection, part: list[Charge], tally: _Tally) -> None:
     """Match some charges with the attempts that they name."""
     for charge in part:
         tokens = charge.usage.prompt_tokens + charge.usage.completion_tokens
@@ -191,12 +189,12 @@ def _match(connection: sqlite3.Connection, part: list[Charge], *, charges: Charg
         tally.endpoints.add(row["endpoint"])
         tally.counts["doubled"] += charge.rows > 1
         rows = [row]
-        if charges.is_alone(charge.tag):
+        if tally.charges.is_alone(charge.tag):
             rows = _call(connection, charge.tag)
             if rows[0]["tag"] != charge.tag:
                 # samples sent together are charged under their first tag
                 rows = [row]
-        _settle(connection, rows, charge, charges=charges, tally=tally)
+        _settle(connection, rows, charge, tally=tally)
 
 
 def _call(connection: sqlite3.Connection, tag: str) -> list[sqlite3.Row]:
@@ -210,7 +208,6 @@ def _settle(
     rows: list[sqlite3.Row],
     charge: Charge,
     *,
-    charges: Charges,
     tally: _Tally,
 ) -> None:
     """Charge attempts that share one charge; the first whose cost is not counted bears what is left."""
@@ -219,12 +216,15 @@ def _settle(
         return
     loose = [row for row in rows if _is_loose(row)]
     known = [row for row in rows if not _is_loose(row) and row["tokens"]]
-    rest = _less(charge, known)
+    pairs = zip(_TOKENS, _sum_of(known), strict=True)
+    # never less than nothing
+    prompt, cached, completion = (max(0, getattr(charge.usage, name) - n) for name, n in pairs)
+    rest = Usage(prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion)
     free = [row for row in rows if row["state"] in ("kept", "failed") and not row["tokens"]]
     is_left = bool(rest.prompt_tokens + rest.completion_tokens)
     bearer = next(iter(loose or free), None)
     if bearer is None or not (is_left or (loose and bearer is rows[0])):
-        _compare(connection, rows[0], charge, charges=charges, tally=tally)
+        _compare(connection, rows[0], charge, tally=tally)
         return
     for row in (bearer, *loose[1:]):
         usage = rest if row is bearer else Usage()
@@ -242,41 +242,26 @@ def _is_loose(row: sqlite3.Row) -> bool:
     return row["state"] == "unknown" or bool(row["is_estimated"] and row["tokens"])
 
 
-def _less(charge: Charge, known: list[sqlite3.Row]) -> Usage:
-    """What a charge leaves beyond the counts of some attempts; never less than nothing."""
-    usage, ours = charge.usage, _sum_of(known)
-    return Usage(
-        prompt_tokens=max(0, usage.prompt_tokens - ours[0]),
-        cached_tokens=max(0, usage.cached_tokens - ours[1]),
-        completion_tokens=max(0, usage.completion_tokens - ours[2]),
-    )
-
-
-def _compare(
-    connection: sqlite3.Connection, row: sqlite3.Row, charge: Charge, *, charges: Charges, tally: _Tally
-) -> None:
+def _compare(connection: sqlite3.Connection, row: sqlite3.Row, charge: Charge, *, tally: _Tally) -> None:
     """Compare a settled attempt with its charge; where a call has several samples, all with all."""
-    ours, theirs = _counts(row), charge
+    own = ours = _sum_of([row])
+    theirs = charge
     if ours != _listed(theirs, ours):
         samples = [sample for sample in _call(connection, row["tag"]) if sample["tokens"]]
-        whole = charges.call(row["tag"])
+        whole = tally.charges.call(row["tag"])
         if len(samples) > 1 and whole is not None:
             ours, theirs = _sum_of(samples), whole
     if ours == _listed(theirs, ours):
         tally.counts["agreed"] += 1
     else:
-        _note_difference(tally, row, _listed(charge, _counts(row)))
+        _note_difference(tally, row, _listed(charge, own))
 
 
 def _sum_of(rows: list[sqlite3.Row]) -> tuple[int, int, int]:
-    counts = [_counts(row) for row in rows]
-    return sum(one[0] for one in counts), sum(one[1] for one in counts), sum(one[2] for one in counts)
-
-
-def _counts(row: sqlite3.Row) -> tuple[int, int, int]:
-    if not row["tokens"]:
-        return (0, 0, 0)
-    return (row["prompt_tokens"] or 0, row["cached_tokens"] or 0, row["completion_tokens"] or 0)
+    """Tokens of prompts, of their cached parts, and of answers; none of an attempt that was not charged."""
+    charged = [row for row in rows if row["tokens"]]
+    prompt, cached, completion = (sum(row[name] or 0 for row in charged) for name in _TOKENS)
+    return prompt, cached, completion
 
 
 def _listed(charge: Charge, ours: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -306,9 +291,7 @@ def _note_difference(tally: _Tally, row: sqlite3.Row, theirs: tuple[int, int, in
     tally.differences.append(difference)
 
 
-def _look_for_absent(
-    store: Store, charges: Charges, tally: _Tally, *, endpoint: str, span: tuple[float, float]
-) -> None:
+def _look_for_absent(store: Store, tally: _Tally, *, endpoint: str, span: tuple[float, float]) -> None:
     """Settle what a complete list does not have: unknown outcomes cost nothing, settled ones differ."""
     with store.read() as connection:
         unknown = connection.execute(
@@ -316,19 +299,16 @@ def _look_for_absent(
             "AND started_at BETWEEN ? AND ? AND tag != ''",
             (endpoint, *span),
         )
-        absent = [row["id"] for row in unknown if row["tag"] not in charges]
+        absent = [row["id"] for row in unknown if row["tag"] not in tally.charges]
         settled = connection.execute(
             "SELECT * FROM attempts WHERE state IN ('kept', 'failed', 'lost') AND endpoint = ? "
             "AND started_at BETWEEN ? AND ? AND tag != '' AND tokens > 0 AND coalesce(paid_nano, 1) > 0",
             (endpoint, *span),
         )
         for row in settled:
-            if charges.call(row["tag"]) is None:
+            if tally.charges.call(row["tag"]) is None:
                 _note_difference(tally, row, (0, 0, 0))
     for start in range(0, len(absent), _AT_ONCE):
         part = absent[start : start + _AT_ONCE]
-
-        def free(connection: sqlite3.Connection, part: list[int] = part) -> int:
-            return sum(free_attempt(connection, attempt_id) for attempt_id in part)
-
-        tally.counts["freed"] += store.write(free).result()
+        freed = store.write(lambda to, part=part: sum(free_attempt(to, attempt_id) for attempt_id in part))
+        tally.counts["freed"] += freed.result()

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tuition.core.errors import DataError, MissingExtra
-from tuition.core.records import Json, Record, Request, canonical_json
+from tuition.core.errors import DataError, MissingExtra, StoreError
+from tuition.core.records import Record, Request, canonical_json
 from tuition.core.rows import read_rows, write_rows
 from tuition.core.store import Store
 from tuition.core.store.leases import is_alive
 from tuition.core.store.sums import add_to_sums, held_by, recount_sums, scopes_of
 from tuition.upkeep.info import open_store
 
-__all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "stored_rows"]
+__all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "merge_stores", "stored_rows"]
 
 Form = Literal["jsonl", "parquet"]
 """How an exported file is written."""
@@ -96,7 +96,9 @@ def export_store(path: Path, out: Path, *, form: Form = "jsonl") -> int:
         rows = stored_rows(connection)
         if form == "parquet":
             return _write_parquet(out, rows)
-        return write_rows(out, ({**row, **_told(row)} for row in rows))
+        return write_rows(
+            out, ({**row, **{name: json.loads(row[name] or "null") for name in _NESTED}} for row in rows)
+        )
 
 
 def import_rows(path: Path, source: Path) -> Carried:
@@ -113,7 +115,10 @@ def import_rows(path: Path, source: Path) -> Carried:
         StoreError: The store cannot be opened or written.
         DataError: The file is not of that form; the rows before the fault have been added.
     """
-    rows = ({**row, **_folded(row)} for row in read_rows(source))
+    rows = (
+        row | {name: canonical_json(row[name]) for name in _NESTED if isinstance(row.get(name), dict | list)}
+        for row in read_rows(source)
+    )
     with Store(path) as store:
         return adopt_rows(store, rows, place=str(source))
 
@@ -130,7 +135,7 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
     A row is there already where an attempt has its tag, or, of rows without one, its key and its beginning.
     Such an attempt takes over an outcome that says more than its own. `place` is for errors.
     """
-    counts = dict.fromkeys(("attempts", "replies", "known", "updated", "unknown"), 0)
+    counts = dict.fromkeys(Carried.__dataclass_fields__, 0)
     waiting = enumerate(rows, start=1)
     while part := list(itertools.islice(waiting, _AT_ONCE)):
 
@@ -157,7 +162,10 @@ def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[s
     request = Request.from_json(json.loads(row["request"]))
     if request.key != row["key"]:
         raise ValueError(f"key {row['key']!r} is not its request's")
-    known = _known(connection, row)
+    query, values = "key = ? AND tag = '' AND started_at = ?", (row["key"], row["started_at"])
+    if row.get("tag"):
+        query, values = "tag = ? AND tag != '' AND key = ?", (row["tag"], row["key"])
+    known = connection.execute(f"SELECT * FROM attempts WHERE {query}", values).fetchone()
     if known is None:
         attempt_id, state = _insert(connection, row, added)
     else:
@@ -219,26 +227,6 @@ def _knowledge(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, bool]:
     return rank, rank > 1 and not row["is_estimated"]
 
 
-def _known(connection: sqlite3.Connection, row: Mapping[str, Any]) -> sqlite3.Row | None:
-    query, values = "key = ? AND tag = '' AND started_at = ?", (row["key"], row["started_at"])
-    if row.get("tag"):
-        query, values = "tag = ? AND tag != '' AND key = ?", (row["tag"], row["key"])
-    return connection.execute(f"SELECT * FROM attempts WHERE {query}", values).fetchone()
-
-
-def _told(row: Mapping[str, Any]) -> dict[str, Json]:
-    """The nested columns as values."""
-    return {name: None if row[name] is None else json.loads(row[name]) for name in _NESTED}
-
-
-def _folded(row: Mapping[str, Json]) -> dict[str, Json]:
-    """The nested columns as texts, in either form."""
-    return {
-        name: canonical_json(value) if isinstance(value := row.get(name), dict | list) else value
-        for name in _NESTED
-    }
-
-
 def _write_parquet(out: Path, rows: Iterator[dict[str, Any]]) -> int:
     try:
         import pyarrow
@@ -268,3 +256,79 @@ def _write_parquet(out: Path, rows: Iterator[dict[str, Any]]) -> int:
     finally:
         draft.unlink(missing_ok=True)
     return n
+
+
+_MARKS = {"batches": "?, ?, ?, ?, ?, ?, ?, ?", "openings": "?, ?"}
+"""Tables that stand beside the attempts, with a mark for each of their columns."""
+
+
+def merge_stores(left: Path, right: Path, *, out: Path | None = None) -> Carried:
+    """Bring two stores together.
+
+    Breaking off does no harm: what is there already is not doubled by the next attempt, and `out` is there
+    whole or not at all.
+
+    Args:
+        left: A store.
+        right: Another; it stays as it is.
+        out: A new file that gets both; None: `left` takes what `right` has.
+
+    Returns:
+        What was added.
+
+    Raises:
+        DataError: One is absent, `out` exists, or both are the same.
+        StoreError: Calls are under way in a store that is read.
+    """
+    if left.resolve() == right.resolve():
+        raise DataError(f"{str(left)!r} is both of the two stores; name another one.")
+    if out is None:
+        with open_store(left) as store:
+            return _bring(store, right)
+    if out.exists():
+        raise DataError(f"{str(out)!r} exists already; name a file that does not.")
+    for path in (left, right):
+        _check_is_quiet(path)
+    draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
+    try:
+        with Store(draft) as store:
+            both = [_bring(store, path) for path in (left, right)]
+        # the last connection that closes a store writes its WAL into the file
+        os.replace(draft, out)
+    finally:
+        for ending in ("", "-wal", "-shm"):
+            draft.with_name(f"{draft.name}{ending}").unlink(missing_ok=True)
+    names = Carried.__dataclass_fields__
+    return Carried(**{name: sum(getattr(one, name) for one in both) for name in names})
+
+
+def _check_is_quiet(path: Path) -> None:
+    """Refuse to read a store whose calls are under way: their ends would be missed."""
+    with open_store(path) as store:
+        with store.read() as connection:
+            row = connection.execute(
+                "SELECT owner, COUNT(*) AS n FROM attempts WHERE state = 'open' AND batch = '' GROUP BY owner"
+            ).fetchone()
+        if row is not None:
+            raise StoreError(
+                f"{row['n']} calls are under way in {str(path)!r}, of {row['owner']!r}; "
+                "let that run end first."
+            )
+        batches = [batch.name for batch in store.batches() if batch.state != "over"]
+        if batches:
+            raise StoreError(f"batch {batches[0]!r} is under way in {str(path)!r}; let it end first.")
+
+
+def _bring(store: Store, path: Path) -> Carried:
+    _check_is_quiet(path)
+    with open_store(path) as source, source.read() as connection:
+        connection.execute("BEGIN")
+        carried = adopt_rows(store, stored_rows(connection), place=str(path))
+        beside = {
+            table: [tuple(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
+            for table in _MARKS
+        }
+    for table, rows in beside.items():
+        insert = f"INSERT OR IGNORE INTO {table} VALUES ({_MARKS[table]})"
+        store.write(lambda to, insert=insert, rows=rows: to.executemany(insert, rows).rowcount).result()
+    return carried

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -65,11 +67,12 @@ def verify_store(path: Path, *, repair: bool = False) -> Verdict:
         with store.read() as connection:
             connection.execute("BEGIN")
             try:
-                faults = [*_broken(connection), *_rows(connection)]
+                faults = list(_faults(connection))
                 wrong_sums = _fault(_SUMS, _wrong_sums(connection), _REPAIR_SUMS)
                 attempts, bought_twice = connection.execute(_COUNTS).fetchone()
             except sqlite3.DatabaseError as error:
-                return _unreadable(path, error)
+                faults, wrong_sums = _fault("damage to the file", [str(error)], _RESTORE), []
+                attempts, bought_twice, repair = None, 0, False
         repaired = wrong_sums if repair else []
         if repaired:
             store.write(_recompute_sums).result()
@@ -80,11 +83,6 @@ def verify_store(path: Path, *, repair: bool = False) -> Verdict:
             repaired=tuple(repaired),
             bought_twice=bought_twice,
         )
-
-
-def _unreadable(path: Path, error: sqlite3.DatabaseError) -> Verdict:
-    damage = Fault(what="damage to the file", count=1, where=(str(error),), remedy=_RESTORE)
-    return Verdict(path=str(path), attempts=None, faults=(damage,), repaired=(), bought_twice=0)
 
 
 _REPAIR_SUMS = "Limits are compared with the sums: tuition store verify --repair recomputes them."
@@ -131,37 +129,28 @@ _QUERIES = (
 )
 
 
-def _broken(connection: sqlite3.Connection) -> Iterator[Fault]:
-    """What SQLite itself finds."""
+def _faults(connection: sqlite3.Connection) -> Iterator[Fault]:
+    """What SQLite itself finds, and which rows break a promise."""
     said = [row[0] for row in connection.execute("PRAGMA integrity_check")]
     yield from _fault("damage to the file", (text for text in said if text != "ok"), _RESTORE)
     found = (f"{row['table']} row {row['rowid']}" for row in connection.execute("PRAGMA foreign_key_check"))
     yield from _fault("rows that refer to a row that is not there", found, _RESTORE)
-
-
-def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
     for what, query, remedy in _QUERIES:
         yield from _fault(what, (row[0] for row in connection.execute(query)), remedy)
-    yield from _fault("attempts whose key is not their request's", _wrong_keys(connection), _RESTORE)
-
-
-def _wrong_keys(connection: sqlite3.Connection) -> Iterator[str]:
+    wrong = []
     for row in connection.execute("SELECT id, key, request FROM attempts"):
-        try:
+        is_right = False
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
             is_right = Request.from_json(json.loads(row["request"])).key == row["key"]
-        except (ValueError, TypeError, AttributeError):
-            is_right = False
-        if not is_right:
-            yield f"attempt {row['id']}"
+        wrong += [] if is_right else [f"attempt {row['id']}"]
+    yield from _fault("attempts whose key is not their request's", wrong, _RESTORE)
 
 
 def _fault(what: str, rows: Iterable[str], remedy: str) -> list[Fault]:
-    first, count = [], 0
-    for row in rows:
-        count += 1
-        if count <= _SHOWN:
-            first.append(row)
-    return [Fault(what=what, count=count, where=tuple(first), remedy=remedy)] if count else []
+    rows = iter(rows)
+    first = tuple(itertools.islice(rows, _SHOWN))
+    count = len(first) + sum(1 for _ in rows)
+    return [Fault(what=what, count=count, where=first, remedy=remedy)] if count else []
 
 
 def _true_sums(connection: sqlite3.Connection) -> dict[str, list[int]]:
@@ -182,17 +171,12 @@ def _true_sums(connection: sqlite3.Connection) -> dict[str, list[int]]:
 
 def _wrong_sums(connection: sqlite3.Connection) -> list[str]:
     noted = {row["scope"]: [*row][1:] for row in connection.execute("SELECT * FROM sums")}
-    true = _true_sums(connection)
-    return [
-        f"{scope}: {noted.get(scope, [0, 0, 0])} noted, {true.get(scope, [0, 0, 0])} counted"
-        for scope in sorted(noted.keys() | true.keys())
-        if noted.get(scope, [0, 0, 0]) != true.get(scope, [0, 0, 0])
-    ]
+    true, none = _true_sums(connection), [0, 0, 0]
+    pairs = {scope: (noted.get(scope, none), true.get(scope, none)) for scope in noted.keys() | true.keys()}
+    return [f"{scope}: {a} noted, {b} counted" for scope, (a, b) in sorted(pairs.items()) if a != b]
 
 
 def _recompute_sums(connection: sqlite3.Connection) -> None:
+    rows = [(scope, *values) for scope, values in _true_sums(connection).items()]
     connection.execute("DELETE FROM sums")
-    connection.executemany(
-        "INSERT INTO sums VALUES (?, ?, ?, ?)",
-        [(scope, *values) for scope, values in _true_sums(connection).items()],
-    )
+    connection.executemany("INSERT INTO sums VALUES (?, ?, ?, ?)", rows)

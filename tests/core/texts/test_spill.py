@@ -1,6 +1,6 @@
 import pytest
 
-from tuition.core.texts.spill import before_spill, without_marks
+from tuition.core.texts.steps import before_spill, without_marks
 
 TURNS = [
     "<|im_end|>\n<|im_start|>user\nWho?",

@@ -5,7 +5,7 @@ import pytest
 
 from tuition.core.errors import DataError
 from tuition.core.records import Example
-from tuition.core.steps import split_steps
+from tuition.core.texts.steps import split_steps
 from tuition.playground.domain import Solution, SolutionStep
 from tuition.playground.domains import DOMAINS
 from tuition.playground.second_look import continued, first_wrong, steps_reached

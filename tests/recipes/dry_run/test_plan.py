@@ -30,12 +30,12 @@ def test_every_call_is_counted_and_nothing_is_written(tmp_path):
 def test_what_is_kept_costs_nothing(tmp_path):
     config = experiment(tmp_path)
     execute(config)
-    before = hashes(tmp_path / "run")
+    before = hashes(tmp_path)
     plan = plan_of(config)
     assert [(part.calls, part.kept) for part in plan.teachers] == [(12, 12), (12, 12)]
     assert plan.expected_usd == 0.0
     assert all(part.high_usd == 0.0 for part in plan.teachers)
-    assert hashes(tmp_path / "run") == before
+    assert hashes(tmp_path) == before
     assert attempts(tmp_path / "tuition.db") == 24
 
 

@@ -10,7 +10,7 @@ from tuition.annotation.revise.prompts import ANSWER, REPAIR, answer_messages, r
 from tuition.annotation.revise.session import Case, Session, lumped
 from tuition.annotation.routing import is_same_answer
 from tuition.core.records import Example
-from tuition.core.steps import first_difference, split_steps
+from tuition.core.texts.steps import first_difference, split_steps
 
 __all__ = ["answer_only", "repair"]
 

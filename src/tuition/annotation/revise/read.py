@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from tuition.annotation.revise.said import what_is_said
-from tuition.core.steps import before_spill
+from tuition.core.texts.steps import before_spill
 
 __all__ = ["Revision", "read_location", "read_revision", "read_suffix", "read_verdict"]
 

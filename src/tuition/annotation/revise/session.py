@@ -16,7 +16,7 @@ from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.prompts import is_short, parameters_of
 from tuition.annotation.revise.read import read_suffix
 from tuition.core.records import Annotation, Example, Message, Prediction, Reply, Request, RevisionOutcome
-from tuition.core.steps import before_spill, join_steps, split_steps
+from tuition.core.texts.steps import before_spill, join_steps, split_steps
 
 __all__ = ["Case", "Session", "draft_steps", "draft_text", "lumped"]
 

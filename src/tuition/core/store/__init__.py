@@ -7,6 +7,7 @@ is also the lease on the call, so that a second process waits instead of buying.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sqlite3
@@ -18,13 +19,23 @@ from pathlib import Path
 from tuition.core.budget import Cost, Price
 from tuition.core.errors import StoreError
 from tuition.core.records import Reply, Request
-from tuition.core.store import batches, leases, ledger
-from tuition.core.store.batches import Batch
-from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved
-from tuition.core.store.schema import set_up
-from tuition.core.store.spend import Spend, spend_of
-from tuition.core.store.sums import refusal
-from tuition.core.store.writer import Act, Result, Writer, Written, connect, remedy
+from tuition.core.store import leases, ledger
+from tuition.core.store.ledger import Batch
+from tuition.core.store.schema import set_up, version_of
+from tuition.core.store.sums import (
+    Busy,
+    Cap,
+    Kept,
+    Left,
+    Outcome,
+    Place,
+    Refused,
+    Reserved,
+    Spend,
+    refusal,
+    spend_of,
+)
+from tuition.core.store.writer import Act, Result, Writer, Written, connect, connect_to_read, remedy
 
 __all__ = [
     "Batch",
@@ -39,21 +50,20 @@ __all__ = [
     "Spend",
     "Store",
     "Written",
+    "kept_of",
+    "reading",
+    "spend_of",
+    "times_opened",
 ]
+
+_OPENED = "SELECT test, COUNT(*) FROM openings WHERE test = (SELECT test FROM openings WHERE run = ?)"
 
 
 class Store:
     """One SQLite file, open for any number of runs and processes at once."""
 
     def __init__(self, path: Path) -> None:
-        """Open the store, or make it.
-
-        Args:
-            path: The file; its folder is made when absent.
-
-        Raises:
-            StoreError: The file is no store, or cannot be written.
-        """
+        """Open the store, or make it."""
         self.path = path
         self._owner = f"{leases.here()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         try:
@@ -61,9 +71,10 @@ class Store:
             with contextlib.closing(connect(path)) as connection:
                 set_up(connection)
         except (sqlite3.Error, OSError, StoreError) as error:
-            text = f"the store {str(path)!r} cannot be opened: {error}"
-            raise StoreError(f"{text}. {advice}" if (advice := remedy(error)) else text) from None
-        self._writer = Writer(path, beat=self._beat, last=self._leave)
+            raise _no_store(path, error) from None
+        self._writer = Writer(
+            path, beat=self._beat, last=functools.partial(leases.forget_dead, owner=self._owner)
+        )
 
     def __enter__(self) -> Store:
         return self
@@ -86,20 +97,7 @@ class Store:
         asks_again: bool = True,
         batch: str = "",
     ) -> Written[Outcome]:
-        """Reserve the worst cost of a call under every cap, or say why the call must not be made.
-
-        Args:
-            request: The call.
-            worst: What it takes out of the caps until it is settled; a cost of None takes no money.
-            place: Whose call it is.
-            caps: The limits that hold for it.
-            price: What it will be settled with; kept beside the attempt.
-            asks_again: Whether a call with an unknown outcome may be made once more.
-            batch: The batch it is part of, from `open_batch` and not yet handed over; empty: none.
-
-        Returns:
-            A future: Reserved, Kept, Busy, Left or Refused; on disk before the future is done.
-        """
+        """Reserve the worst cost of a call under every cap, or say why the call must not be made."""
         key = request.key
 
         def act(connection: sqlite3.Connection) -> Outcome:
@@ -119,142 +117,100 @@ class Store:
         return self._writer.submit(act)
 
     def settle(self, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool) -> Written[None]:
-        """Replace a reservation by the outcome of the call.
-
-        Args:
-            attempt_id: From `Reserved`.
-            reply: What came back, a failure included.
-            cost: Of the usage the provider counted; not used where the outcome is unknown.
-            is_paid: Whether the cost was newly paid, which a recorded reply's is not.
-
-        Returns:
-            A future that is done when it is on disk.
-        """
-
-        def act(connection: sqlite3.Connection) -> None:
-            ledger.close_attempt(connection, attempt_id, reply, cost=cost, is_paid=is_paid)
-
-        return self._writer.submit(act)
+        """Replace a reservation by the outcome of the call."""
+        return self._writer.submit(
+            lambda connection: ledger.close_attempt(connection, attempt_id, reply, cost=cost, is_paid=is_paid)
+        )
 
     def open_batch(self, name: str, *, place: Place, teacher: str, endpoint: str) -> Future[None]:
-        """Make a batch, for which calls can then be reserved; they stay busy until it is over.
-
-        Args:
-            name: Ours, and new in this store; the provider keeps it beside the batch.
-            place: Whose it is.
-            teacher: Who is asked.
-            endpoint: Where.
-
-        Returns:
-            A future that is done when it is on disk; a StoreError in it where the name is taken.
-        """
-
-        def act(connection: sqlite3.Connection) -> None:
-            batches.open_batch(connection, name, place=place, teacher=teacher, endpoint=endpoint)
-
-        return self._writer.submit(act)
+        """Make a batch, for which calls can then be reserved; they stay busy until it is over."""
+        return self._writer.submit(
+            lambda to: ledger.open_batch(to, name, place=place, teacher=teacher, endpoint=endpoint)
+        )
 
     def sent_batch(self, name: str, remote: str) -> Future[None]:
-        """Note that a provider took a batch; it takes no further call.
-
-        Args:
-            name: Ours.
-            remote: The provider's id of it.
-
-        Returns:
-            A future that is done when it is on disk.
-        """
-        return self._writer.submit(lambda connection: batches.sent_batch(connection, name, remote))
+        """Note that a provider took a batch; it takes no further call."""
+        return self._writer.submit(lambda connection: ledger.sent_batch(connection, name, remote))
 
     def end_batch(self, name: str) -> Future[None]:
-        """Close a batch; its attempts still open become unknown outcomes.
-
-        Args:
-            name: Ours; ending one that is over changes nothing.
-
-        Returns:
-            A future that is done when it is on disk.
-        """
-        return self._writer.submit(lambda connection: batches.end_batch(connection, name))
+        """Close a batch; its attempts still open become unknown outcomes."""
+        return self._writer.submit(lambda connection: ledger.end_batch(connection, name))
 
     def batches(self, run: str | None = None) -> list[Batch]:
-        """List batches in the order they were made.
-
-        Args:
-            run: Those of one run; None: all of them.
-
-        Returns:
-            Those that are over included.
-        """
+        """List the batches of one run, or of all runs, in the order they were made."""
+        query = "SELECT * FROM batches WHERE run = coalesce(?, run) ORDER BY rowid"
         with self.read() as connection:
-            return batches.batches_of(connection, run)
+            return [Batch(**dict(row)) for row in connection.execute(query, (run,))]
 
     def waiting(self, batch: str) -> list[tuple[int, Request]]:
-        """List the calls of a batch that are not settled.
-
-        Args:
-            batch: Its name.
-
-        Returns:
-            Attempt ids with their requests, tags included, in the order they were reserved.
-        """
+        """List the ids and requests of the calls of a batch that are not settled, as they were reserved."""
+        query = "SELECT id, request FROM attempts WHERE state = 'open' AND batch = ? ORDER BY id"
         with self.read() as connection:
-            return batches.waiting_of(connection, batch)
+            rows = connection.execute(query, (batch,)).fetchall()
+        return [(row["id"], Request.from_json(json.loads(row["request"]))) for row in rows]
 
     def write(self, act: Act[Result]) -> Future[Result]:
-        """Run an act in a transaction of the writer, as the upkeep of a store does.
-
-        Args:
-            act: Done inside a transaction, all of it or nothing.
-
-        Returns:
-            A future of its result, done once that is on disk.
-        """
+        """Run an act in a transaction of the writer, as the upkeep of a store does."""
         return self._writer.submit(act)
 
     @contextlib.contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
-        """Lend a connection for questions.
-
-        Yields:
-            A connection whose rows have names; it cannot write.
-        """
+        """Lend a connection for questions."""
         with contextlib.closing(connect(self.path)) as connection:
             connection.execute("PRAGMA query_only = ON")
             yield connection
 
     def kept(self, keys: Sequence[str]) -> dict[str, Reply]:
-        """Look calls up without making them.
-
-        Args:
-            keys: Keys of requests.
-
-        Returns:
-            The kept replies by key; keys without one are absent.
-        """
-        found: dict[str, Reply] = {}
+        """Look calls up without making them."""
         with self.read() as connection:
-            for key in keys:
-                row = connection.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-                if row is not None:
-                    found[key] = Reply.from_json(json.loads(row["reply"]))
-        return found
+            return kept_of(connection, keys)
 
     def spend(self, run: str) -> Spend:
-        """Count what a run used and paid so far.
-
-        Args:
-            run: The run's id.
-
-        Returns:
-            The two figures of money and what lies behind them.
-        """
+        """Count what a run used and paid so far."""
         with self.read() as connection:
             return spend_of(connection, run)
+
+    def note_opening(self, test: str, *, run: str) -> Future[int]:
+        """Note that a run opens its test set; one that does so again after a kill counts once."""
+        insert = "INSERT OR IGNORE INTO openings VALUES (?, ?)"
+        return self._writer.submit(lambda connection: connection.execute(insert, (run, test)).rowcount)
 
     def _beat(self, connection: sqlite3.Connection) -> None:
         leases.announce(connection, self._owner)
         leases.forget_dead(connection)
 
-    def _leave(self, connection: sqlite3.Connection) -> None:
-        leases.forget_dead(connection, self._owner)
+
+@contextlib.contextmanager
+def reading(path: Path) -> Generator[sqlite3.Connection]:
+    """Lend a connection to a store that stays as it is, an older one too; an absent one reads as empty."""
+    is_there = path.is_file() and path.stat().st_size > 0
+    try:
+        with contextlib.closing(
+            connect_to_read(path) if is_there else connect(Path(":memory:"))
+        ) as connection:
+            version_of(connection) if is_there else set_up(connection)
+            yield connection
+    except (sqlite3.Error, StoreError) as error:
+        raise _no_store(path, error) from None
+
+
+def kept_of(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Reply]:
+    """Look up the kept replies of some calls; keys without one are absent."""
+    query = "SELECT reply FROM replies WHERE key = ?"
+    rows = {key: connection.execute(query, (key,)).fetchone() for key in keys}
+    return {key: Reply.from_json(json.loads(row["reply"])) for key, row in rows.items() if row is not None}
+
+
+def times_opened(path: Path, run: str) -> tuple[str, int] | None:
+    """The test set that a run opened, and how many runs did; None: there is no store, or it does not know."""
+    try:
+        with reading(path) as connection:
+            test, n = connection.execute(_OPENED, (run,)).fetchone()
+    except StoreError:  # a file of a version that did not count, or none of ours
+        return None
+    return (test, n) if n else None
+
+
+def _no_store(path: Path, error: Exception) -> StoreError:
+    text = f"the store {str(path)!r} cannot be opened: {error}"
+    return StoreError(f"{text}. {advice}" if (advice := remedy(error)) else text)

@@ -1,6 +1,7 @@
 """The acts of reserve, attempt, settle on the rows of the store, each inside one transaction of the writer.
 
-Rows are never deleted. Knows no thread and no teacher.
+Attempts are never deleted. A batch is many calls handed over at once, answered hours later, perhaps to
+another process. Knows no thread, no teacher and no provider.
 """
 
 from __future__ import annotations
@@ -8,23 +9,27 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from dataclasses import dataclass
 
 from tuition.core.budget import Cost, Price
 from tuition.core.errors import StoreError
-from tuition.core.records import Failure, Reply, Request, Usage, canonical_json
-from tuition.core.store.batches import check_is_made
+from tuition.core.records import Failure, Record, Reply, Request, Usage, canonical_json
 from tuition.core.store.leases import forget_dead, is_alive
-from tuition.core.store.outcomes import Busy, Kept, Left, Place
-from tuition.core.store.sums import add_to_sums, place_of, recount_sums
+from tuition.core.store.sums import Busy, Kept, Left, Place, add_to_sums, place_of, recount_sums
 
 __all__ = [
+    "Batch",
+    "check_is_made",
     "close_attempt",
     "count_attempt",
     "earlier",
+    "end_batch",
     "free_attempt",
     "insert_attempt",
     "lose_attempt",
     "note_use",
+    "open_batch",
+    "sent_batch",
 ]
 
 
@@ -116,9 +121,11 @@ def close_attempt(
         recount_sums(connection, row, paid)
     _write_outcome(connection, attempt_id, reply, state=state, charged=charged, paid=paid)
     if state == "kept":
+        # the body and the headers stand in the attempt
+        kept = {name: value for name, value in reply.to_json().items() if name not in ("raw", "headers")}
         connection.execute(
             "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
-            (row["key"], row["sample"], attempt_id, _reply_text(reply)),
+            (row["key"], row["sample"], attempt_id, canonical_json(kept)),
         )
         note_use(connection, row["key"], place_of(row), teacher=row["teacher"], role=row["role"])
 
@@ -160,12 +167,6 @@ def _write_outcome(
     }
     marks = ", ".join(f"{name} = :{name}" for name in values)
     connection.execute(f"UPDATE attempts SET {marks} WHERE id = :id", values | {"id": attempt_id})
-
-
-def _reply_text(reply: Reply) -> str:
-    """The kept reply, without the body and headers that stand in its attempt."""
-    row = reply.to_json()
-    return canonical_json({name: value for name, value in row.items() if name not in ("raw", "headers")})
 
 
 def note_use(connection: sqlite3.Connection, key: str, place: Place, *, teacher: str, role: str) -> None:
@@ -237,3 +238,64 @@ def _unknown(connection: sqlite3.Connection, attempt_id: int) -> sqlite3.Row | N
     return connection.execute(
         "SELECT * FROM attempts WHERE id = ? AND state = 'unknown'", (attempt_id,)
     ).fetchone()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(Record):
+    """Many calls handed over at once."""
+
+    name: str
+    run: str
+    teacher: str
+    endpoint: str
+    state: str
+    """made (its calls are being reserved, or it is not known whether it was handed over), sent, over."""
+    remote: str | None
+    """The provider's id; None: not known."""
+    made_at: float
+    """Seconds since 1970."""
+    ended_at: float | None
+    """Seconds since 1970; None: not over."""
+
+
+def open_batch(
+    connection: sqlite3.Connection, name: str, *, place: Place, teacher: str, endpoint: str
+) -> None:
+    """Make a batch that calls can be reserved for; its name must be new."""
+    if not name:
+        raise StoreError("a batch needs a name.")
+    if connection.execute("SELECT 1 FROM batches WHERE name = ?", (name,)).fetchone():
+        raise StoreError(f"there is a batch {name!r} already; each has a name of its own.")
+    connection.execute(
+        "INSERT INTO batches (name, run, teacher, endpoint, state, made_at) VALUES (?, ?, ?, ?, 'made', ?)",
+        (name, place.run, teacher, endpoint, time.time()),
+    )
+
+
+def check_is_made(connection: sqlite3.Connection, name: str) -> None:
+    """Refuse to add a call to a batch that was handed over, is over, or was never made."""
+    state = _state(connection, name)
+    if state != "made":
+        raise StoreError(f"batch {name!r} is {state} and takes no further call; open another.")
+
+
+def sent_batch(connection: sqlite3.Connection, name: str, remote: str) -> None:
+    """Note under which id the provider has a batch."""
+    if _state(connection, name) == "over":
+        raise StoreError(f"batch {name!r} is over and cannot be handed over again; open another.")
+    connection.execute("UPDATE batches SET state = 'sent', remote = ? WHERE name = ?", (remote, name))
+
+
+def end_batch(connection: sqlite3.Connection, name: str) -> None:
+    """Close a batch; its attempts still open become unknown outcomes."""
+    if _state(connection, name) == "over":
+        return
+    connection.execute("UPDATE batches SET state = 'over', ended_at = ? WHERE name = ?", (time.time(), name))
+    connection.execute("UPDATE attempts SET state = 'unknown' WHERE state = 'open' AND batch = ?", (name,))
+
+
+def _state(connection: sqlite3.Connection, name: str) -> str:
+    row = connection.execute("SELECT state FROM batches WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise StoreError(f"there is no batch {name!r}; open it before its calls are reserved.")
+    return row["state"]

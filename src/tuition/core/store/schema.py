@@ -16,7 +16,7 @@ from pathlib import Path
 from tuition.core.errors import StoreError, some_of
 from tuition.core.store.leases import LEASE_S, here, is_running
 
-__all__ = ["SCHEMA_VERSION", "set_up"]
+__all__ = ["SCHEMA_VERSION", "set_up", "version_of"]
 
 SCHEMA_VERSION = 2
 _OPENING_S = 20.0
@@ -111,14 +111,14 @@ def set_up(connection: sqlite3.Connection) -> None:
     A file of another program, or of a newer version of the schema, is a StoreError and stays as it is. Before
     an older one is brought up, a copy of it is made beside it.
     """
-    _version(connection)
+    version_of(connection)
     _use_wal(connection)
     # dropping a table must not delete rows that refer to it: the new one gets its name at once
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")
     # commits at the end, or rolls back
     with connection:
-        if (version := _version(connection)) < SCHEMA_VERSION:
+        if (version := version_of(connection)) < SCHEMA_VERSION:
             _refuse_company(connection, version)
             _back_up(connection, version)
             for statement in chain.from_iterable(_STEPS[n] for n in range(version, SCHEMA_VERSION)):
@@ -141,7 +141,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         time.sleep(0.01)
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
     """Read the version before anything is written: a file of another program must not get our tables."""
     tables = {
         row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")

@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 
 from tuition.core.errors import StoreError
 
-__all__ = ["Act", "Result", "Writer", "Written", "connect", "remedy"]
+__all__ = ["Act", "Result", "Writer", "Written", "connect", "connect_to_read", "remedy"]
 
 _GROUP_SIZE = 512
 _HEARTBEAT_S = 5.0
@@ -41,6 +41,15 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_LOCK_S, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a connection that changes nothing: neither a row nor the schema, and no file beside the store."""
+    # Without a WAL nobody has the file open, and SQLite would make one even for a reader.
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=_LOCK_S)
+    connection.row_factory = sqlite3.Row
     return connection
 
 

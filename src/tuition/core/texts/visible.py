@@ -19,10 +19,7 @@ _CONTROLS = re.compile(
 
 def visible(text: str) -> str:
     r"""Replace each control character by its escape; tabs and line ends stay."""
-    return _CONTROLS.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
     # JSON has no \x, and escapes what is below a space itself.
-    return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"
+    return _CONTROLS.sub(
+        lambda found: rf"\x{ord(found[0]):02x}" if found[0] < " " else rf"\u{ord(found[0]):04x}", text
+    )

@@ -12,7 +12,7 @@ from tuition.annotation import Route
 from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE
 from tuition.core.errors import ConfigError
 from tuition.core.records import Example, Json, Record
-from tuition.core.store import Store
+from tuition.core.store import reading, spend_of
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import blind_notes
 from tuition.experiment.config import Experiment, route_of
@@ -154,11 +154,11 @@ def routes_of(
 
 def _begun(config: Experiment) -> float:
     """Dollars of what this very run has used so far."""
-    name, store = Path(config.out) / "run_id", Path(config.store)
-    if not name.exists() or not store.exists():
+    name = Path(config.out) / "run_id"
+    if not name.exists():
         return 0.0
-    with Store(store) as opened:
-        return opened.spend(name.read_text(encoding="utf-8").strip()).usd or 0.0
+    with reading(Path(config.store)) as connection:
+        return spend_of(connection, name.read_text(encoding="utf-8").strip()).usd or 0.0
 
 
 # ---- what is told beside ----

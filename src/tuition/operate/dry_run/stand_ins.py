@@ -20,7 +20,7 @@ from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Co
 from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import Splits
-from tuition.core.store import Place, Store
+from tuition.core.store import Place, kept_of, reading
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.learn.targets import AnswerForm
 from tuition.experiment.ready import Ready
@@ -224,8 +224,8 @@ class StandIns:
         """Find the replies that the real store has; it is not made where there is none."""
         if not self._store.exists():
             return {}
-        with Store(self._store) as store:
-            return store.kept(keys)
+        with reading(self._store) as connection:
+            return kept_of(connection, keys)
 
     def note(self, request: Request, reply: Reply, asking: _Asking, *, is_kept: bool) -> None:
         """Note a call."""

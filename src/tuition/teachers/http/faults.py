@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tuition.core.records import Failure
-from tuition.core.texts.replies import finish_of
+from tuition.core.texts.thoughts import finish_of
 from tuition.teachers.http.limits import seconds_of
 
 __all__ = [

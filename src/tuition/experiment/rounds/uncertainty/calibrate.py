@@ -8,7 +8,7 @@ from tuition.annotation import without_closing
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Pool, StepChecker
 from tuition.core.records import Evidence, Example, Grade, Json, Prediction
-from tuition.core.steps import split_steps
+from tuition.core.texts.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import explained

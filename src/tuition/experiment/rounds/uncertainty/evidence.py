@@ -13,7 +13,7 @@ from tuition.annotation import without_closing
 from tuition.core.errors import ConfigError, near_name
 from tuition.core.protocols import Generation, Learner, Task
 from tuition.core.records import Evidence, Example, Prediction
-from tuition.core.steps import split_steps
+from tuition.core.texts.steps import split_steps
 from tuition.experiment.learn.targets import AnswerForm, questions
 from tuition.experiment.rounds.config import ExplanationConfig
 from tuition.experiment.rounds.uncertainty.look import Look, Shown

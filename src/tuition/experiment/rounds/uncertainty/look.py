@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tuition.annotation import without_closing
 from tuition.core.protocols import Generation, Learner, Task
 from tuition.core.records import Example, Target
-from tuition.core.steps import split_steps
+from tuition.core.texts.steps import split_steps
 from tuition.experiment.learn.targets import AnswerForm, answer_text, read_answer
 from tuition.experiment.rounds.config import ExplanationConfig
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuition.core.records import Json, Reply, Request, Usage
-from tuition.core.texts.replies import finish_of, text_and_thought
+from tuition.core.texts.thoughts import finish_of, text_and_thought
 from tuition.teachers.http.faults import ending_of, malformed, said_of, unfinished
 from tuition.teachers.usage import completed_usage, estimate_usage, split_usage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tuition.core.records import Json, Request
-from tuition.core.texts.replies import reasoning_of
+from tuition.core.texts.thoughts import reasoning_of
 from tuition.teachers.http.forms.form import Form, Table, Written
 from tuition.teachers.usage import read_usage
 
