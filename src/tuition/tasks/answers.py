@@ -39,8 +39,7 @@ _TURN = re.compile(
 _NO = re.compile(r"\bno\b", re.IGNORECASE)
 _SURE = (
     r"(?:(?:an?|definitely|clearly|certainly|probably|likely|most likely|simply|obviously|therefore|thus"
-    r"|a resounding"
-    r"|a clear|a definite)\s+)?"
+    r"|a resounding|a clear|a definite)\s+)?"
 )
 _BEGINS = re.compile(
     rf"^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
@@ -90,8 +89,7 @@ _POINTS = re.compile(
 _ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
 _SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")
 _NO_RESULT = re.compile(
-    r"(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)?"
-    r" (?:is|are)\s*$"
+    r"(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)? (?:is|are)\s*$"
     r"|\b(?:list|tuple|dictionary|set|array)\b[^.]{0,30}\bsingle (?:string|item|element|value):\s*[`'\"“‘]?$",
     re.IGNORECASE,
 )

@@ -13,12 +13,10 @@ from tuition.tasks.quantities import Quantity, quantities, reads_on, scaled
 __all__ = ["BOUND", "CLAUSE", "CONCLUDES", "is_adverbial", "is_side", "result_number"]
 
 BOUND = re.compile(
-    r"(?:at (?:least|most)|(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger) than|up to"
-    r"|over|under"
-    r"|above|below|exceed\w*|m(?:in|ax)imum of|between|from|within|almost|nearly|beyond|plus"
-    r"|times|unequal to|other than|nowhere near|(?:roots?|half|third|quarter|opposite|reciprocal"
-    r"|inverse|negative) of"
-    r"|neg|log|ln|sin|cos|tan|negative(?: number)?[,:]|(?:loss|deficit|debt|decrease|drop|fall"
+    r"(?:at (?:least|most)|(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger) than|up to|over"
+    r"|under|above|below|exceed\w*|m(?:in|ax)imum of|between|from|within|almost|nearly|beyond|plus|times"
+    r"|unequal to|other than|nowhere near|(?:roots?|half|third|quarter|opposite|reciprocal|inverse"
+    r"|negative) of|neg|log|ln|sin|cos|tan|negative(?: number)?[,:]|(?:loss|deficit|debt|decrease|drop|fall"
     r"|decline) of)\s*[$€£¥]?$",
     re.IGNORECASE,
 )
@@ -27,18 +25,15 @@ CLAUSE = re.compile(r"[,;:](?=\s)|\b(?:so|then|therefore|thus|which means|meanin
 """Ends a clause."""
 CONCLUDES = re.compile(
     r"\W*(?:(?:the )?(?:final )?answer:|(?:since|as|because|given)\b[^,]*,\s*(?=\w)|so|therefore|thus"
-    r"|hence|in total"
-    r"|in conclusion|finally|consequently|as a result|this means|altogether|overall)\b",
+    r"|hence|in total|in conclusion|finally|consequently|as a result|this means|altogether|overall)\b",
     re.IGNORECASE,
 )
 """Opens a sentence that concludes."""
 _VERB = (
     r"(?:is|are|was|were|be|equals?|equal to|gives?|giving|leaves?|leaving|results? in|resulting in"
-    r"|comes? (?:out )?to|came to|amounts? to|total(?:s|ing|ed)?|gets?|got|yields?|yielding|makes?"
-    r"|making|made|has|have"
-    r"|had|needs?|needed|costs?|earns?|earned|spends?|spent|pays?|paid|saves?|saved|takes?|took|sold"
-    r"|bought|ate"
-    r"|brings? [\w' ]{1,30}? to|to)"
+    r"|comes? (?:out )?to|came to|amounts? to|total(?:s|ing|ed)?|gets?|got|yields?|yielding|makes?|making"
+    r"|made|has|have|had|needs?|needed|costs?|earns?|earned|spends?|spent|pays?|paid|saves?|saved|takes?|took"
+    r"|sold|bought|ate|brings? [\w' ]{1,30}? to|to)"
 )
 _CLOSES = re.compile(
     rf"(?P<verb>\b{_VERB})(?P<whom> (?:us|him|her|them|it|me|you|[A-Z][a-z]+)(?: (?:with|to))?)?"
@@ -62,8 +57,7 @@ _STRONG = re.compile(
 )
 _SUPPOSED = re.compile(
     r"\b(?:when|if|where|such that|because|since|until|unless|as long as|provided|assum\w+|suppose"
-    r"|given|not|than"
-    r"|let|set)\b|n't\b",
+    r"|given|not|than|let|set)\b|n't\b",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
@@ -84,10 +78,9 @@ _MEASURES = (
 )
 _MEASURE = "".join(rf"(?<!{word} )" for word in _MEASURES)
 _SIDE = re.compile(
-    r"(?:\b(?:per|over|than|under|below|between|among|across|every|each|during|until|before|the|these"
-    r"|those|all|both"
-    r"|last|next|first|remaining|other|to reach|reach|exactly|if|when|through|around|into|any|his|its"
-    r"|their|our)"
+    r"(?:\b(?:per|over|than|under|below|between|among|across|every|each|during|until|before|the|these|those"
+    r"|all|both|last|next|first|remaining|other|to reach|reach|exactly|if|when|through|around|into|any|his"
+    r"|its|their|our)"
     rf"|{_MEASURE}\bof"
     rf"|(?<!up )(?<!equal )(?<!equals )(?<!comes )(?<!amounts )(?<!came )(?<!out )\bto)\s+[$€£]?$",
     re.IGNORECASE,
@@ -105,8 +98,7 @@ _INNER = re.compile(
 )
 _INNER_VERB = re.compile(
     r"\b(?:is|are|has|have|satisf\w+|divid\w+|exist\w*|makes?|contains?|intersect|yields?|holds?|can"
-    r"|will|may|must"
-    r"|does|do|needs?|gives?)\b|[=<>≤≥]|\\(?:in|mid|neq|equiv)\b",
+    r"|will|may|must|does|do|needs?|gives?)\b|[=<>≤≥]|\\(?:in|mid|neq|equiv)\b",
     re.IGNORECASE,
 )
 _STATED = re.compile(

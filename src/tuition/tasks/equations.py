@@ -35,8 +35,7 @@ _TIMES = re.compile(r"(?<=[\w)%]) +[xX] +(?=[$(\d])")
 _OPERATORS = re.compile(r"[-+*×÷/·^]|\\(?:times|cdot|div|frac)|\d[A-Za-z]\b")
 _OPENS = re.compile(
     r"\b(?:such that|where|given that|suppose|assumed?|(?:must|need to|have to) solve|whether"
-    r"|line is|if|let|at|plug\w*|into"
-    r"|following equation"
+    r"|line is|if|let|at|plug\w*|into|following equation"
     r"|equation:|set up|satisf\w+|when|hyperbola|circle|line|curve|parabola)\b",
     re.IGNORECASE,
 )

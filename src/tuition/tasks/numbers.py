@@ -27,8 +27,7 @@ _REACH = 600
 """A conclusion that is longer is none."""
 _HEDGE = re.compile(
     r"(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|thus|therefore|still"
-    r"|indeed|actually"
-    r"|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*",
+    r"|indeed|actually|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*",
     re.IGNORECASE,
 )
 _SIGN_AFTER = re.compile(r"\s*(?:%|[$€£¥₹])?\s*")

@@ -17,10 +17,9 @@ __all__ = ["read_option"]
 
 _DENIAL = re.compile(
     r"\b(?:not|none|neither|never|cannot|can't|isn't|aren't|doesn't|don't|won't|wouldn't|unlike|except"
-    r"|incorrect|wrong"
-    r"|unable|undetermined|unclear|rather than|instead of|unlikely|hardly|least|second[- ]best|worst|far from"
-    r"|anything but|by no means|(?:might|may|could) be|if\b[^.]*\b(?:were|had)|nicht|kein\w*|pas|não"
-    r"|nein)\b|不|ない|아니",
+    r"|incorrect|wrong|unable|undetermined|unclear|rather than|instead of|unlikely|hardly|least"
+    r"|second[- ]best|worst|far from|anything but|by no means|(?:might|may|could) be|if\b[^.]*\b(?:were|had)"
+    r"|nicht|kein\w*|pas|não|nein)\b|不|ない|아니",
     re.IGNORECASE,
 )
 _BRACKETED = re.compile(r"[(\[{（]\s*([A-Za-z])\s*[)\]}）]")

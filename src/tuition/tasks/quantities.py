@@ -142,8 +142,7 @@ _NEGATES = re.compile(
 _OPERATOR_BEFORE = re.compile(r"(?:∞,|[-+*×÷·⋅∙^/<>≤≥≠±√∛|&]|\s%|\\[A-Za-z]+\s*\{?)\s*$")
 _LABELLED = re.compile(
     r"\b(?:steps?|questions?|problems?|cases?|parts?|equations?|options?|choices?|figures?|statements?"
-    r"|chapters?|pages?"
-    r"|no\.|grade|table|round|base|mod|modulo)\s+\(?$",
+    r"|chapters?|pages?|no\.|grade|table|round|base|mod|modulo)\s+\(?$",
     re.IGNORECASE,
 )
 
@@ -232,11 +231,9 @@ def _signed(value: Fraction | None, before: str) -> Fraction | None:
 # ---- what follows ----
 
 _FUNCTION = (
-    r"(?:in|for|of|per|at|by|from|because|since|as|with|on|after|before|if|when|where|which|that|is"
-    r"|are|was|were|out|more"
-    r"|less|fewer|than|every|each|to|so|but|not|while|during|within|over|under|between|among|across"
-    r"|until|into|the|a|an"
-    r"|who|has|have|had|or|and|plus|minus|times)\b"
+    r"(?:in|for|of|per|at|by|from|because|since|as|with|on|after|before|if|when|where|which|that|is|are|was"
+    r"|were|out|more|less|fewer|than|every|each|to|so|but|not|while|during|within|over|under|between|among"
+    r"|across|until|into|the|a|an|who|has|have|had|or|and|plus|minus|times)\b"
 )
 _DIGITS = r"(?:[-+]?\$?[€£¥]?\.?\d(?!\d*-[A-Za-z])|\\[A-Za-z]+)"
 _NUMERAL = (
@@ -253,14 +250,12 @@ _CONTINUES = re.compile(
 _VARIABLE = re.compile(r"\s+(?:[b-fi-kn-rt-zBDEGHKMO-UX-Zπ]|a(?=\W*$))(?![\w'’°-]|\.\w)")
 _LETTER = re.compile(r"\s+[A-Za-z](?![\w'’]|/[A-Za-z])")
 _WORDS_AFTER = re.compile(
-    r"\W*\s(?:plus\b|minus\b|times\s+(?:\$?\d|[b-z]\b|the\b|that\b|its\b|\\|\()"
-    r"|multiplied\b|divided\b|squared\b|cubed\b|factorial\b|choose\b|mod(?:ulo)?\b|raised\b"
-    r"|to the\s+(?:(?:\w+\s+)?power|\d+|\w+(?:th|rd|nd|st)\b(?=\W*$))"
-    r"|pi\b|(?:square |cube )?roots?\b(?=\s*(?:of\b|\d))|radical\b|(?:sin|cos|tan|log|ln)\b"
-    r"|repeating\b|recurring\b"
-    r"|o['’]clock\b|(?:with (?:a )?)?remainder\b|in base\b(?!\s*(?:10|ten)\b)"
-    r"|grand\b|lacs?\b|negative(?=\W*$)|in the red\b|in debt\b"
-    r"|with an? (?:minus|negative)\b|below(?=\W*$)|(?:less than|under) zero\b"
+    r"\W*\s(?:plus\b|minus\b|times\s+(?:\$?\d|[b-z]\b|the\b|that\b|its\b|\\|\()|multiplied\b|divided\b"
+    r"|squared\b|cubed\b|factorial\b|choose\b|mod(?:ulo)?\b|raised\b|to the\s+(?:(?:\w+\s+)?power|\d+"
+    r"|\w+(?:th|rd|nd|st)\b(?=\W*$))|pi\b|(?:square |cube )?roots?\b(?=\s*(?:of\b|\d))|radical\b|(?:sin|cos"
+    r"|tan|log|ln)\b|repeating\b|recurring\b|o['’]clock\b|(?:with (?:a )?)?remainder\b|in base\b(?!\s*(?:10"
+    r"|ten)\b)|grand\b|lacs?\b|negative(?=\W*$)|in the red\b|in debt\b|with an? (?:minus|negative)\b"
+    r"|below(?=\W*$)|(?:less than|under) zero\b"
     r"|(?:for|if|when)\s[^.\d]{0,40}(?:\d+[^.\d]{0,9})?\b(?:and|or|but)\s+[-$]?\d[\d.,]*\s+(?:for|if|when|otherwise)\b"
     r"|for\s[^.\d]{1,20},\s+[-$]?\d[\d.,]*\s+for\b|ten[- ]thousands?\b"
     r"|(?:or|and)\s+(?:more|less|fewer|greater|higher|above|below|up|over|under|beyond|a half|another"
@@ -269,8 +264,7 @@ _WORDS_AFTER = re.compile(
     r"|twice|thrice|half|double|one\b|two\b|three\b)|degrees? below\b|below zero\b"
     r"|(?:per ?cent|%) of\s+\$?(?:\d|[a-z]\b)|hal(?:f|ves)\b|thirds?\b|quarters? of\b|fourths?\b(?![- ]grad)"
     r"|(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million)ths?\b|(?:dozens?|score|gross|myriads?"
-    r"|mio|mrd|mln|bn|mn"
-    r"|million\w+|milli[ao]\w+|mil|tausend|mille)\b)",
+    r"|mio|mrd|mln|bn|mn|million\w+|milli[ao]\w+|mil|tausend|mille)\b)",
     re.IGNORECASE,
 )
 _PER_CENT_OF = re.compile(r"\s*of\s+\$?[a-z]\b")

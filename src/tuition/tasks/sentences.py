@@ -42,8 +42,7 @@ _LIST_MARK = re.compile(r"(?:^|\n|\.\s)\s*\d{1,2}\.$")
 _FINAL = re.compile(r"[.!?][\"')\]}*$]*$")
 _CUT = re.compile(
     r"(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you"
-    r"|which"
-    r"|after|before|from|than|as|at|on|per|if|when|because|since|while|has|have|had|his|their|its))$",
+    r"|which|after|before|from|than|as|at|on|per|if|when|because|since|while|has|have|had|his|their|its))$",
     re.IGNORECASE,
 )
 _DISPLAY = re.compile(

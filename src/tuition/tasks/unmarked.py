@@ -22,26 +22,21 @@ _VERIFIES = re.compile(
 _ASIDE = re.compile(r"(?<=\s)\((?!mod\b|or\b|and\b)[^()]*\)")
 _NO_CONCLUSION = re.compile(
     r"\b(?:no longer|said to|the question (?:states|says)|not|except|none|neither|cannot|can't|isn't"
-    r"|might|perhaps|maybe|possibly|guess\w*|unknown"
-    r"|undetermined|undefined"
+    r"|might|perhaps|maybe|possibly|guess\w*|unknown|undetermined|undefined"
     r"|multipl\w+|divid\w+|subtract\w*|add(?:s|ed|ing)?(?! up to)|sum|product|calculat\w+|find"
-    r"|determine|need to|per ?cent of)\b"
-    r"|\b(?:twice|(?:two|three|four|five|six|seven|eight|nine|ten) times)\b"
+    r"|determine|need to|per ?cent of)\b|\b(?:twice|(?:two|three|four|five|six|seven|eight|nine|ten) times)\b"
     r"|%\s+of\s+[$\d]|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d",
     re.IGNORECASE,
 )
 _SUBORDINATE = re.compile(
     r"\s*(?:(?:and|so|but|therefore|thus|then|now|finally),?\s+)?(?:since|as|if|when|given|because"
-    r"|knowing|after|before"
-    r"|while|although|once|unless|to \w+)\b",
+    r"|knowing|after|before|while|although|once|unless|to \w+)\b",
     re.IGNORECASE,
 )
 _CHECKS = re.compile(
-    r"\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*"
-    r"|indeed|note"
-    r"|remember|recall|for (?:example|instance)|another|let'?s|let us|let me (?:double[- ]?)?(?:check"
-    r"|verify|confirm)"
-    r"|suppose|(?:I )?assumed?|there (?:may|might|could) be|see|[^:\n]{1,60}\(optional\)"
+    r"\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*|indeed"
+    r"|note|remember|recall|for (?:example|instance)|another|let'?s|let us|let me (?:double[- ]?)?(?:check"
+    r"|verify|confirm)|suppose|(?:I )?assumed?|there (?:may|might|could) be|see|[^:\n]{1,60}\(optional\)"
     r"|the number of (?:seconds|minutes|hours|days|weeks|months) in an? \w+ is)(?!\w)",
     re.IGNORECASE,
 )
