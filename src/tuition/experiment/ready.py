@@ -19,7 +19,7 @@ from tuition.experiment.learn.targets import ANSWER_PREFIX, RATIONALE_PREFIX, qu
 from tuition.experiment.recipe import RECIPES
 from tuition.playground import BASE_FOLDER
 from tuition.tasks.check import Finding, check_labels, check_splits, finding
-from tuition.tasks.sources import source_type
+from tuition.tasks.load import source_type
 
 if TYPE_CHECKING:
     from tuition.student.look.reads import LookedAt

@@ -1,4 +1,4 @@
-"""Read examples from files: the recorded data's form and the user's own columns.
+"""Read examples from files: the recorded data's form and the user's own columns; sources of users by name.
 
 Grades nothing and asks nobody.
 """
@@ -10,18 +10,26 @@ import dataclasses
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tuition.core.errors import ConfigError, DataError, nearest
+from tuition.core.plugins import Kind, check_whole, find, plugged
 from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.tasks.check import Finding, finding, without_overlap
-from tuition.tasks.columns import nested_names, nested_value
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label
 
-__all__ = ["FileSource", "read_examples"]
+__all__ = [
+    "SOURCE",
+    "FileSource",
+    "nested_names",
+    "nested_value",
+    "read_examples",
+    "source_type",
+    "source_types",
+]
 
 _SHOWN = 3
 _FROM_1 = (
@@ -104,6 +112,23 @@ class FileSource:
         gone = [example.id for example in splits.train if example.id not in stay]
         self.findings += finding("duplicate_removed", "train", gone, words="repeats left training")
         return dataclasses.replace(splits, train=tuple(kept.values()))
+
+
+SOURCE = Kind(name="source", group="tuition.sources", needs=("config_type", "load"))
+"""What a user's own source must have; it is a class that takes its table."""
+_OWN = {"files": FileSource}
+
+
+def source_types() -> dict[str, Any]:
+    """List the kinds of sources."""
+    return {name: source_type(name) for name in (*_OWN, *plugged(SOURCE))}
+
+
+def source_type(name: str) -> Any:
+    """Find a kind of source."""
+    found = find(SOURCE, name, _OWN)
+    check_whole(SOURCE, found, name)
+    return found
 
 
 def _limited(examples: Sequence[Example], limit: int | None, *, seed: int) -> tuple[Example, ...]:
@@ -335,3 +360,31 @@ def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]
     value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
     marks = [str(mark) for mark in value] if isinstance(value, list) else []
     return marks if len(set(marks)) == len(marks) else []
+
+
+def nested_value(row: Mapping[str, Json], column: str) -> Json:
+    """Look a column up, by its name or by a dotted name of what lies inside another."""
+    if column in row:
+        return row[column]
+    value: Json = row
+    for part in column.split("."):
+        value = _inner(value, part)
+    return value
+
+
+def _inner(value: Json, part: str) -> Json:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        return [_inner(item, part) for item in value]
+    return None
+
+
+def nested_names(row: Mapping[str, Json]) -> list[str]:
+    """List the columns of a row, those inside others by their dotted names."""
+    names: list[str] = []
+    for name, value in row.items():
+        first = value[0] if isinstance(value, list) and value else value
+        inner = nested_names(first) if isinstance(first, Mapping) else []
+        names += [f"{name}.{part}" for part in inner] or [name]
+    return names
