@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tuition.core.texts.claims import is_claimed
-from tuition.tasks.sentences import last_sentence
+from tuition.tasks.conclusion import last_sentence
 
 __all__ = ["called_right"]
 

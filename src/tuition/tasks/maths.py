@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tuition.core.errors import DataError, MissingExtra
 from tuition.core.records import Example, Grade
 from tuition.core.texts.spill import own_words
-from tuition.tasks.conclusion import marks
+from tuition.tasks.conclusion import is_cut, last_sentence, marks
 from tuition.tasks.numbers import is_same_number, parse_number, plain_number, read_number
-from tuition.tasks.sentences import is_cut, last_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,9 @@ from fractions import Fraction
 
 from tuition.core.texts.claims import is_asserted
 from tuition.core.texts.spill import own_words
-from tuition.tasks.conclusion import WRAPPING, Mark, marks
+from tuition.tasks.conclusion import WRAPPING, Mark, is_cut, marks
 from tuition.tasks.equations import has_equation, solved
 from tuition.tasks.quantities import Quantity, clean, quantities, reads_on, scaled
-from tuition.tasks.sentences import is_cut
 from tuition.tasks.unmarked import only, stated
 
 __all__ = ["is_same_number", "parse_bare_number", "parse_number", "plain_number", "read_number"]
