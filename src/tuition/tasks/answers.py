@@ -118,7 +118,11 @@ def read_yes_no(text: str) -> str | None:
     body = own_words(text)
     tail = conclusion(body)
     if tail is not None:
-        return _said(tail) or _begun(tail)
+        # a sentence that begins with yes or no, however it goes on: not "no longer", "no idea"
+        found = _BEGINS.match(tail)
+        word = (found[1] or found[2]).lower() if found else None
+        is_one = {said.lower() for said in _YES_NO.findall(tail)} <= {word}
+        return _said(tail) or (word if is_one else None)
     body = plain(body)
     first, last = _said(body), _said(last_sentence(body))
     if first is None and _LEADING_WORD.match(body):
@@ -133,14 +137,6 @@ def _said(text: str) -> str | None:
     return word if word in ("yes", "no") else None
 
 
-def _begun(tail: str) -> str | None:
-    """Read a sentence that begins with yes or no, however it goes on: not "no longer", "no idea"."""
-    found = _BEGINS.match(tail)
-    words = {word.lower() for word in _YES_NO.findall(tail)}
-    word = (found[1] or found[2]).lower() if found else None
-    return word if words <= {word} else None
-
-
 def read_string(text: str) -> str | None:
     """Read the short string that a text concludes. None: empty, cut, taken back, or no string to be seen.
 
@@ -152,8 +148,7 @@ def read_string(text: str) -> str | None:
     if tail is not None:
         return _announced(tail)
     sentence = last_sentence(body)
-    quoted = None if is_cut(body) else _quoted(sentence)
-    if quoted:
+    if not is_cut(body) and (quoted := _quoted(sentence)):
         return quoted
     # what runs on into another turn was an explanation, however short
     is_answer = body == without_marks(text) and sentence == body and len(body.split()) <= _LONGEST_STRING

@@ -13,17 +13,7 @@ from typing import NamedTuple
 
 from tuition.core.texts.claims import corrected, is_claimed, turn
 
-__all__ = [
-    "WRAPPING",
-    "Mark",
-    "_sentence_at",
-    "conclusion",
-    "conclusions",
-    "is_cut",
-    "last_sentence",
-    "marks",
-    "plain",
-]
+__all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks", "plain"]
 
 # ---- sentences ----
 
@@ -245,12 +235,7 @@ class Mark(NamedTuple):
 
 def conclusion(text: str) -> str | None:
     """Find what the last conclusion mark announces. None: no mark."""
-    return next(conclusions(text), None)
-
-
-def conclusions(text: str) -> Iterator[str]:
-    """Find what each conclusion mark announces, from the last to the first."""
-    return (mark.tail for mark in marks(text))
+    return next((mark.tail for mark in marks(text)), None)
 
 
 def marks(text: str) -> Iterator[Mark]:
@@ -261,14 +246,20 @@ def marks(text: str) -> Iterator[Mark]:
     languages.
     """
     signs = deque(_SIGN.finditer(text), maxlen=_MOST)
-    begin, stop = next((_object(text, sign) for sign in reversed(signs) if sign["json"]), (0, 0))
+    # where the last entry stands in an object, other marks within that are part of its text
+    entry = next((sign.start() for sign in reversed(signs) if sign["json"]), 0)
+    begin, stop = text.rfind("{", 0, entry), text.rfind("}")
     is_last = True
     for sign in reversed(signs):
-        is_inside = not sign["json"] and begin < sign.start() < stop
+        is_inside = not sign["json"] and 0 <= begin < sign.start() < stop
         mark, end = (None, 0) if is_inside else _mark(text, sign)
-        if mark:
-            yield _heeded(text, mark, end) if is_last else mark
-            is_last = False
+        if mark is None:
+            continue
+        place = turn(text[end:]) if is_last else None
+        if place is not None and mark.is_claimed:
+            mark = mark._replace(tail=corrected(text[end + place :]) or "", is_taken_back=True)
+        yield mark
+        is_last = False
 
 
 def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
@@ -288,9 +279,9 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     elif kind == "json":
         found = _VALUE.match(text, start)
         tail, end = (_value(found.group()), found.end()) if found else ("", start)
-    elif (kind == "arrow" and not _is_at_the_end(text, place)) or (
-        kind == "heading" and not _is_short(text, start)
-    ):
+    elif kind == "arrow" and (len(text) - place > _ARROW_REACH or "\n" in text[place:].strip()):
+        return None, 0  # elsewhere than at the very end an arrow is a step or a reaction
+    elif kind == "heading" and not _is_above_an_answer(text, start):
         return None, 0
     else:
         if text.startswith("}", start) and _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
@@ -316,17 +307,11 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     return Mark(place, start, "" if is_empty else plain(tail), bool(is_said), is_whole), end
 
 
-def _is_at_the_end(text: str, place: int) -> bool:
-    # an arrow announces the answer only at the very end; elsewhere it is a step or a reaction
-    return len(text) - place <= _ARROW_REACH and "\n" not in text[place:].strip()
-
-
-def _is_short(text: str, start: int) -> bool:
+def _is_above_an_answer(text: str, start: int) -> bool:
     """Say whether a heading stands above an answer, not above a passage that comes to one."""
-    end = text.find("\n", start)
-    line = text[start : end if end >= 0 else len(text)].strip()
-    is_last = end < 0 or not text[end : end + _HEAD].strip()
-    return _is_one(line) and (is_last or len(line.split()) <= _FEW_WORDS)
+    line, _, below = text[start:].partition("\n")
+    is_last = not below[: _HEAD - 1].strip()
+    return _is_one(line.strip()) and (is_last or len(line.split()) <= _FEW_WORDS)
 
 
 def _is_one(text: str) -> bool:
@@ -341,12 +326,6 @@ def _inside_box(text: str, start: int) -> str:
         if depth == 0:
             return text[start:i].strip()
     return ""
-
-
-def _object(text: str, sign: re.Match[str]) -> tuple[int, int]:
-    """Give the bounds of the object that an entry stands in; empty where it stands in none."""
-    start, end = text.rfind("{", 0, sign.start()), text.rfind("}")
-    return (start, end) if 0 <= start < end else (0, 0)
 
 
 def _value(said: str) -> str:
@@ -379,13 +358,5 @@ def plain(tail: str) -> str:
 
 
 def _unstyled(found: re.Match[str]) -> str:
-    inside = found["inside"]
-    return found["before"] + (" " if found["before"] and inside[:1].isalnum() else "") + inside
-
-
-def _heeded(text: str, mark: Mark, end: int) -> Mark:
-    """Take back what the last mark announces, where the writer does."""
-    place = turn(text[end:])
-    if place is None or not mark.is_claimed:
-        return mark
-    return mark._replace(tail=corrected(text[end + place :]) or "", is_taken_back=True)
+    is_word = found["before"] and found["inside"][:1].isalnum()
+    return f"{found['before']}{' ' if is_word else ''}{found['inside']}"
