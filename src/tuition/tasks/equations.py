@@ -107,20 +107,15 @@ def solved(text: str) -> Fraction | None:
     is_repeated = _values(rest) == {value} and not _OPEN.search(rest)
     if reads_on(rest) or (_UNSURE.search(_BESIDE.sub("", rest)) and not is_repeated):
         return None
-    if _BASED.search(text) or _is_beside(text, sides, value):
+    is_when = _REACHED.search(sides[0]) and _WHEN.search(re.split(r"[,;:]", "=".join(sides[:-1]))[-1])
+    reason = _REASON.search(text)
+    is_beside = is_when or (reason is not None and value not in _values(text[: reason.end()]))
+    if _BASED.search(text) or is_beside:
         return None
     is_another = _is_another(
         sides[-2], value, is_rounded=signs[-1] == "≈", has_unit=_UNIT.match(rest) is not None
     )
     return None if is_another or _is_condition(sides, rest) else value
-
-
-def _is_beside(text: str, sides: list[str], value: Fraction) -> bool:
-    """Say whether the equation is when, why or of what a number is that the sentence states before it."""
-    if _REACHED.search(sides[0]) and _WHEN.search(re.split(r"[,;:]", "=".join(sides[:-1]))[-1]):
-        return True
-    reason = _REASON.search(text)
-    return reason is not None and value not in _values(text[: reason.end()])
 
 
 def _values(text: str) -> set[Fraction | None]:
@@ -143,15 +138,12 @@ def _is_another(left: str, value: Fraction, *, is_rounded: bool, has_unit: bool)
     return other != value and not is_calculated and _WORDS.fullmatch(rest) is not None
 
 
-def _goes_on(between: str) -> bool:
-    """Say whether the next equation calculates with the result before it: "8 / 4 = 2, 8 - 2 = 6"."""
-    result, _, left = between.partition(",")
-    return re.search(rf"(?<![\w.]){re.escape(result.strip())}(?![\w.])", left) is not None
-
-
 def _is_condition(sides: list[str], rest: str) -> bool:
-    if len(sides) > 2 and _LISTED.fullmatch(sides[-2]) and not _goes_on(sides[-2]):
-        return True
+    if len(sides) > 2 and _LISTED.fullmatch(sides[-2]):
+        # "8 / 4 = 2, 8 - 2 = 6" goes on to calculate with the result before it
+        result, _, left = sides[-2].partition(",")
+        if not re.search(rf"(?<![\w.]){re.escape(result.strip())}(?![\w.])", left):
+            return True
     if len(sides) == 2 and _SUCH_THAT.search(sides[0]):
         return True
     operand = re.split(r"[,;:]", sides[-2])[-1]

@@ -80,30 +80,26 @@ class Math:
 
     def grade(self, answer: str | None, example: Example) -> Grade:
         """Compare as mathematics: equal values, equal sets, equal polynomials."""
+        from math_verify import verify
+
         label = example.answer
         if label is None:
             raise DataError(f"example {example.id!r} has no label, so nothing can be graded against it")
-        if parse_number(label) is None and not _parsed(label):
+        left, right = (None if side is None else parse_number(side) for side in (answer, label))
+        if right is None and not _parsed(label):
             raise DataError(
                 f"example {example.id!r} has the label {label!r}, which math-verify cannot parse; "
                 "use kind = 'mixed'"
             )
-        if answer is None or (parse_number(answer) is None and not _parsed(answer)):
+        if answer is None or (left is None and not _parsed(answer)):
             return Grade.UNREADABLE
-        return Grade.RIGHT if _is_same(answer, label) else Grade.WRONG
-
-
-def _is_same(answer: str, label: str) -> bool:
-    from math_verify import verify
-
-    left, right = parse_number(answer), parse_number(label)
-    if left is not None and right is not None:
-        return is_same_number(left, right)
-    gold, said = (
-        list(_parsed(side if value is None else plain_number(value)))
-        for side, value in ((label, right), (answer, left))
-    )
-    return bool(verify(gold, said, timeout_seconds=None))
+        if left is not None and right is not None:
+            is_right = is_same_number(left, right)
+        else:
+            gold = list(_parsed(label if right is None else plain_number(right)))
+            said = list(_parsed(answer if left is None else plain_number(left)))
+            is_right = verify(gold, said, timeout_seconds=None)
+        return Grade.RIGHT if is_right else Grade.WRONG
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from tuition.core.texts.claims import is_asserted
 from tuition.core.texts.spill import own_words
-from tuition.tasks.conclusion import WRAPPING, Mark, is_cut, marks
+from tuition.tasks.conclusion import WRAPPING, is_cut, marks
 from tuition.tasks.equations import has_equation, solved
 from tuition.tasks.quantities import Quantity, clean, quantities, reads_on, scaled
 from tuition.tasks.unmarked import only, stated
@@ -80,20 +80,17 @@ def read_number(text: str) -> str | None:
     body = own_words(text)
     mark = next(marks(body), None)
     if mark is not None:
-        value = _marked(body, mark)
+        tail = clean(mark.tail[:_REACH])
+        has_words = _STYLED.search(body, mark.start, mark.start + _REACH) is not None
+        if mark.is_whole:
+            value = _boxed(tail, has_words=has_words)
+        else:
+            value = None if _LIST_MARK.match(body, mark.start) else _announced(tail)
     else:
         value = parse_number(body) if is_asserted(body) else None
         if value is None and not is_cut(body, needs_final_mark=False):
             value = stated(body)
     return None if value is None else plain_number(value)
-
-
-def _marked(body: str, mark: Mark) -> Fraction | None:
-    tail = clean(mark.tail[:_REACH])
-    if mark.is_whole:
-        has_words = _STYLED.search(body, mark.start, mark.start + _REACH) is not None
-        return _boxed(tail, has_words=has_words)
-    return None if _LIST_MARK.match(body, mark.start) else _announced(tail)
 
 
 def _parted(text: str) -> tuple[Fraction, str] | None:

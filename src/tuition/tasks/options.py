@@ -207,11 +207,9 @@ def _named(text: str, options: tuple[str, ...]) -> int | None:
         if said in options:
             return options.index(said)
     i = _alike(normalise(text) or text.strip(), options)
-    return i if i is not None or "\\" not in "".join(options) else _alike_plain(text, options)
-
-
-def _alike_plain(text: str, options: tuple[str, ...]) -> int | None:
-    """Find the one option that a text is but for commands that style it."""
+    if i is not None or "\\" not in "".join(options):
+        return i
+    # the one option that a text is but for commands that style it
     name = normalise(plain(text))
     found = {option for option in options if normalise(plain(option)) == name}
     return options.index(found.pop()) if name and len(found) == 1 else None

@@ -75,22 +75,17 @@ def clean(text: str) -> str:
     text = _SPACED_PART.sub(_AND, text)
     text = _SMALL_BLANK.sub(_THIN, text).replace("{,}", ",")
     if "\\" in text:
-        text = _latex(text)
+        text = _DEGREE.sub("°", _DROPPED.sub("", text))
+        for sign, command in _COMMANDS.items():
+            text = command.sub(sign, text)
+        for _ in range(3):
+            text, n = _TEXT.subn(lambda found: f" {found[1].strip()}{' ' if found[2] else ''}", text)
+            if not n:
+                break
+        text = _FRACTION.sub(_plain_fraction, text)
     text = _BLANK.sub(" ", text)
     text = _MATHS_END.sub("", _EMPHASIS.sub("", text))
     return _MIXED.sub(rf"\1{_AND}", _SLASH.sub("/", text))
-
-
-def _latex(text: str) -> str:
-    text = _DROPPED.sub("", text)
-    text = _DEGREE.sub("°", text)
-    for sign, command in _COMMANDS.items():
-        text = command.sub(sign, text)
-    for _ in range(3):
-        text, found = _TEXT.subn(lambda found: f" {found[1].strip()}{' ' if found[2] else ''}", text)
-        if not found:
-            break
-    return _FRACTION.sub(_plain_fraction, text)
 
 
 def _plain_fraction(found: re.Match[str]) -> str:
@@ -189,14 +184,11 @@ def _quantity(run: re.Match[str], before: str) -> Quantity:
     number = _NUMBER.fullmatch(core)
     is_name = bool(_NAME.fullmatch(core) or (number and _LABELLED.search(before)))
     is_bracketed = text[0] in "([" and "," in core and text.rstrip(".,$")[-1] in ")]"
-    value = None
-    if (
-        number
-        and not is_bracketed
-        and not _FACTORIAL_OR_DOTS.search(text)
-        and not _OPERATOR_BEFORE.search(before)
-    ):
-        value = _signed(_value(number), before)
+    is_part = is_bracketed or _FACTORIAL_OR_DOTS.search(text) or _OPERATOR_BEFORE.search(before)
+    value = _value(number) if number and not is_part else None
+    # "minus" and "negative" before a number; between two numbers they make an expression
+    if value is not None and _NEGATIVE.search(before):
+        value = -value if value >= 0 and _NEGATES.search(before) else None
     return Quantity(start, end, value, is_name)
 
 
@@ -209,23 +201,12 @@ def _value(number: re.Match[str]) -> Fraction | None:
     elif number["below"] and int(number["below"]) == 0:
         return None
     else:
-        value = Fraction(_digits(number["value"])) / int(number["below"] or 1)
+        digits = number["value"]
+        if digits.count(".") > 1 or (0 <= digits.find(".") < digits.find(",")):
+            digits = digits.replace(".", "").replace(",", ".")
+        value = Fraction(re.sub(rf"[,'’{_THIN}]", "", digits)) / int(number["below"] or 1)
     is_negative = (number["sign"] == "-") != (number["minus"] == "-")
     return -value if value is not None and is_negative else value
-
-
-def _digits(value: str) -> str:
-    is_dotted = value.count(".") > 1 or (0 <= value.find(".") < value.find(","))
-    if is_dotted:
-        value = value.replace(".", "").replace(",", ".")
-    return re.sub(rf"[,'’{_THIN}]", "", value)
-
-
-def _signed(value: Fraction | None, before: str) -> Fraction | None:
-    """Heed "minus" and "negative" before a number; between two numbers they make an expression."""
-    if value is None or not _NEGATIVE.search(before):
-        return value
-    return -value if value >= 0 and _NEGATES.search(before) else None
 
 
 # ---- what follows ----

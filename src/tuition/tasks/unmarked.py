@@ -12,7 +12,7 @@ from fractions import Fraction
 from tuition.core.texts.claims import is_asserted
 from tuition.tasks.conclusion import is_cut, last_sentence
 from tuition.tasks.equations import has_equation, solved
-from tuition.tasks.quantities import Quantity, clean, quantities, reads_on, scaled
+from tuition.tasks.quantities import clean, quantities, reads_on, scaled
 
 __all__ = ["only", "stated"]
 
@@ -127,10 +127,6 @@ def _is_adverbial(before: str) -> bool:
     return _ADVERBIAL.search(before) is not None
 
 
-def _is_governed(before: str) -> bool:
-    return _is_side(before) or _is_adverbial(before)
-
-
 def _result_number(sentence: str) -> Fraction | None:
     """Take the number that a verb of result ends a sentence with."""
     found = quantities(sentence)
@@ -146,7 +142,9 @@ def _result_number(sentence: str) -> Fraction | None:
     if is_given and _LAST.fullmatch(rest):
         return value
     verb = _CLOSES.search(before)
-    if not verb or _GOES_ON.search(rest) or _is_purpose(before, verb):
+    if not verb or _GOES_ON.search(rest):
+        return None
+    if _PURPOSE.search(before[: verb.start()]) or (verb["verb"] == "to" and not verb["whom"]):
         return None
     subject = before[start : verb.start()]
     is_last = _END.fullmatch(rest) is not None
@@ -155,33 +153,22 @@ def _result_number(sentence: str) -> Fraction | None:
     if is_last and verb["verb"] in ("equals", "equal") and not _INNER.search(subject):
         return value
     if is_last and _COPULA.fullmatch(verb["verb"]) and _SUBJECT.match(subject):
-        return value if _is_said_of_all(subject) else None
-    beside = [other for other in found[:-1] if other.end > start and not _is_settled(other, before)]
-    return None if _is_one_of_several(before, start, beside=beside) else value
-
-
-def _is_purpose(before: str, verb: re.Match[str]) -> bool:
-    return bool(_PURPOSE.search(before[: verb.start()]) or (verb["verb"] == "to" and not verb["whom"]))
-
-
-def _is_settled(other: Quantity, before: str) -> bool:
-    return other.value is not None and _is_governed(before[: other.start])
-
-
-def _is_said_of_all(subject: str) -> bool:
-    """Say whether a verb is the main clause's: "such that n has 4 divisors" must have had its own."""
-    inner = _INNER.search(subject)
-    is_main = not inner or _INNER_VERB.search(subject[inner.end() :])
-    return bool(is_main) and not _STATED.search(subject) and not _SUPPOSED.match(subject)
-
-
-def _is_one_of_several(before: str, start: int, *, beside: list[Quantity]) -> bool:
-    if _SUPPOSED.search(before[start:]):
-        return True
+        # "such that n has 4 divisors" must have had its own verb before this one is the main clause's
+        inner = _INNER.search(subject)
+        is_main = not inner or _INNER_VERB.search(subject[inner.end() :])
+        return value if is_main and not _STATED.search(subject) and not _SUPPOSED.match(subject) else None
     is_strong = _STRONG.search(before) is not None
-    if _ANOTHER.search(before) and not is_strong:
-        return True
-    return bool(beside and (not is_strong or _RELATIVE.search(before[start:])))
+    has_others = any(
+        other.value is None or not (_is_side(before[: other.start]) or _is_adverbial(before[: other.start]))
+        for other in found[:-1]
+        if other.end > start
+    )
+    is_one_of_several = (
+        _SUPPOSED.search(before[start:])
+        or (_ANOTHER.search(before) and not is_strong)
+        or (has_others and (not is_strong or _RELATIVE.search(before[start:])))
+    )
+    return None if is_one_of_several else value
 
 
 # ---- a text without a mark ----
@@ -278,7 +265,11 @@ def _said(sentence: str, body: str) -> Fraction | None:
     """Read a sentence without an equation."""
     if not is_asserted(sentence):
         return None
-    if is_cut(sentence, needs_final_mark=not _is_listed(body) and not _TITLED.fullmatch(sentence)):
+    # an item of a list whose items have no final mark needs none either
+    lines = [line for line in body[-_BACK:].splitlines() if line.strip()][-2:]
+    is_list = len(lines) == 2 and all(_BULLET.match(line) for line in lines)
+    is_listed = is_list and is_cut(lines[0]) and lines[0].rstrip()[-1].isalnum()
+    if is_cut(sentence, needs_final_mark=not is_listed and not _TITLED.fullmatch(sentence)):
         return None
     value = _single(sentence)
     return _result_number(_ASIDE.sub("", sentence)) if value is None else value
@@ -287,7 +278,8 @@ def _said(sentence: str, body: str) -> Fraction | None:
 def _repeated(sentence: str, before: str) -> Fraction | None:
     """Take the last result before a conclusion that repeats it first: "So it takes 9 days to fill 45"."""
     *equations, side = _RESULT.split(before)
-    result = _result(side) if equations else None
+    number = next(iter(quantities(side)), None) if equations else None
+    result = number.value if number and not side[: number.start].strip(" *($") else None
     if result is None or not _THEREFORE.match(sentence) or _OPEN.search(sentence):
         return None
     found = [quantity for quantity in quantities(sentence) if not quantity.is_name]
@@ -296,19 +288,6 @@ def _repeated(sentence: str, before: str) -> Fraction | None:
     first, is_joined = found[0], _JOINED.search(sentence[found[0].end : found[1].start if found[1:] else 0])
     is_denied = _BOUND.search(sentence[: first.start]) or _DENIES.search(sentence[: first.start + 1])
     return None if is_joined or is_denied or reads_on(sentence[first.end :]) else result
-
-
-def _result(side: str) -> Fraction | None:
-    """Take the number that a side of an equation begins with."""
-    first = next(iter(quantities(side)), None)
-    return first.value if first and not side[: first.start].strip(" *($") else None
-
-
-def _is_listed(body: str) -> bool:
-    """Say whether the last line is an item of a list whose items have no final mark."""
-    lines = [line for line in body[-_BACK:].splitlines() if line.strip()][-2:]
-    is_list = len(lines) == 2 and all(_BULLET.match(line) for line in lines)
-    return is_list and is_cut(lines[0]) and lines[0].rstrip()[-1].isalnum()
 
 
 def _single(sentence: str) -> Fraction | None:
