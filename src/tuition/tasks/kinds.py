@@ -214,9 +214,7 @@ class Math:
         """Compare as mathematics: equal values, equal sets, equal polynomials."""
         from math_verify import verify
 
-        label = example.answer
-        if label is None:
-            raise DataError(f"example {example.id!r} has no label, so nothing can be graded against it")
+        label = _label(example)
         left, right = (None if side is None else parse_number(side) for side in (answer, label))
         if right is None and not _parsed(label):
             raise DataError(
@@ -226,12 +224,10 @@ class Math:
         if answer is None or (left is None and not _parsed(answer)):
             return Grade.UNREADABLE
         if left is not None and right is not None:
-            is_right = is_same_number(left, right)
-        else:
-            gold = list(_parsed(label if right is None else plain_number(right)))
-            said = list(_parsed(answer if left is None else plain_number(left)))
-            is_right = verify(gold, said, timeout_seconds=None)
-        return Grade.RIGHT if is_right else Grade.WRONG
+            return _graded(is_same_number(left, right))
+        gold = list(_parsed(label if right is None else plain_number(right)))
+        said = list(_parsed(answer if left is None else plain_number(left)))
+        return _graded(verify(gold, said, timeout_seconds=None))
 
 
 @lru_cache(maxsize=4096)

@@ -273,7 +273,16 @@ def _announced(tail: str, options: tuple[str, ...]) -> int | None:
         return whole
     parted = _leading_letter(tail, options)
     if parted:
-        return _announced_letter(*parted, options=options)
+        letter, rest = parted
+        others = {found.upper() for found in _BRACKETED.findall(rest)} - {letter.upper()}
+        i = _place(letter, options)
+        if others or _SECOND_LETTER.match(rest) or i is None:
+            return None
+        said = rest.lstrip(" .):,;-")
+        if _SPECIES.match(rest) and not _normalised(options)[i].startswith(normalise(said)):
+            return None
+        is_an_option = normalise(said) in _normalised(options)
+        return None if is_an_option and not _says(said, i, options=options) else i
     word = _leading_common(tail, options)
     if word is not None:
         return word
@@ -281,18 +290,6 @@ def _announced(tail: str, options: tuple[str, ...]) -> int | None:
     if len(letters) == 1:
         return None if _DENIAL.search(tail) else _place(letters.pop(), options)
     return None if letters else _mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), options)
-
-
-def _announced_letter(letter: str, rest: str, *, options: tuple[str, ...]) -> int | None:
-    others = {found.upper() for found in _BRACKETED.findall(rest)} - {letter.upper()}
-    i = _place(letter, options)
-    if others or _SECOND_LETTER.match(rest) or i is None:
-        return None
-    said = rest.lstrip(" .):,;-")
-    if _SPECIES.match(rest) and not _normalised(options)[i].startswith(normalise(said)):
-        return None
-    is_an_option = normalise(said) in _normalised(options)
-    return None if is_an_option and not _says(said, i, options=options) else i
 
 
 def _leading_common(text: str, options: tuple[str, ...]) -> int | None:
