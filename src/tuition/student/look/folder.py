@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,12 @@ __all__ = ["TOKENIZER", "describe", "family_of", "find_model", "has_weights", "m
 TOKENIZER = "tokenizer.json"
 """The file that says all of a tokenizer; without it there are others to put together."""
 _TOKENIZER_FILES = (
-    TOKENIZER,
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "vocab.json",
-    "vocab.txt",
+    *(TOKENIZER, "tokenizer_config.json", "tokenizer.model", "spiece.model"),
+    *("sentencepiece.bpe.model", "vocab.json", "vocab.txt"),
 )
 _SMALL_FILES = (
-    "config.json",
-    *_TOKENIZER_FILES,
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    *("config.json", *_TOKENIZER_FILES),
+    *("merges.txt", "special_tokens_map.json", "added_tokens.json"),
 )
 _INDEX = "model.safetensors.index.json"
 _RELATIVE = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers"})
@@ -86,6 +79,9 @@ def has_weights(folder: Path) -> bool:
 
 
 def _checked(folder: Path) -> Path:
+    """Refuse a folder that lacks a part of a model, or holds a broken one."""
+    from safetensors import SafetensorError, safe_open
+
     if not folder.is_dir():
         raise TrainingError(
             f"there is no model folder {str(folder)!r}; student.model is a folder that from_pretrained "
@@ -103,36 +99,13 @@ def _checked(folder: Path) -> Path:
             f"the model folder {str(folder)!r} holds no weights as safetensors, the only form that is read; "
             "save the model there with save_pretrained"
         )
-    _check_tokenizer(folder)
-    _check_weights(folder)
-    return folder
-
-
-def _json_of(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TrainingError(f"{str(path)!r} is broken: {reason}; fetch or save the model again") from None
-    if not isinstance(found, dict):
-        raise TrainingError(f"{str(path)!r} is broken: it holds no object; fetch or save the model again")
-    return found
-
-
-def _check_tokenizer(folder: Path) -> None:
-    path = folder / TOKENIZER
+    path, index = folder / TOKENIZER, folder / _INDEX
     model = _json_of(path).get("model") if path.is_file() else {"vocab": ()}
     if not isinstance(model, Mapping) or "vocab" not in model:
         raise TrainingError(
             f"the tokenizer in {str(folder)!r} cannot be loaded: {TOKENIZER} holds no vocabulary; save "
             "it there again with tokenizer.save_pretrained"
         )
-
-
-def _check_weights(folder: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    index = folder / _INDEX
     named = _json_of(index).get("weight_map", {}) if index.is_file() else {}
     missing = sorted({name for name in named.values() if not (folder / name).is_file()})
     if missing:
@@ -150,32 +123,38 @@ def _check_weights(folder: Path) -> None:
                 f"the model in {str(folder)!r} cannot be loaded: {path.name} is broken ({error}); fetch or "
                 "save it again"
             ) from None
+    return folder
+
+
+def _json_of(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingError(f"{str(path)!r} is broken: {reason}; fetch or save the model again") from None
+    if not isinstance(found, dict):
+        raise TrainingError(f"{str(path)!r} is broken: it holds no object; fetch or save the model again")
+    return found
 
 
 def describe(folder: Path) -> dict[str, Any]:
     """Read the configuration of a model."""
     described = _json_of(folder / "config.json")
     kind = described.get("model_type")
-    if not isinstance(kind, str) or not _is_known(kind):
-        from importlib.metadata import version
-
-        raise TrainingError(
-            f"the model in {str(folder)!r} cannot be loaded: it is of type {kind!r}, which transformers "
-            f"{version('transformers')} does not know, and no code that comes with a model is run. Take "
-            "another model, or a newer transformers."
-        )
-    return described
-
-
-def _is_known(kind: str) -> bool:
     found = importlib.util.find_spec("transformers")
     home = Path(found.origin).parent / "models" if found and found.origin else Path()
     # nearly every type has a folder of its name; the list of all of them takes a second to import
-    if (home / kind.replace("-", "_")).is_dir():
-        return True
+    if isinstance(kind, str) and (home / kind.replace("-", "_")).is_dir():
+        return described
     from transformers.models.auto.auto_mappings import CONFIG_MAPPING_NAMES
 
-    return kind in CONFIG_MAPPING_NAMES
+    if isinstance(kind, str) and kind in CONFIG_MAPPING_NAMES:
+        return described
+    raise TrainingError(
+        f"the model in {str(folder)!r} cannot be loaded: it is of type {kind!r}, which transformers "
+        f"{version('transformers')} does not know, and no code that comes with a model is run. Take "
+        "another model, or a newer transformers."
+    )
 
 
 def family_of(described: Mapping[str, Any]) -> str:

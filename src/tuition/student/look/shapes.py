@@ -48,11 +48,7 @@ SHAPES: dict[str, Shape] = {
 
 
 def shape_of(name: str) -> Shape:
-    """Find a shape.
-
-    Returns:
-        The shape.
-    """
+    """Find a shape by its name."""
     if name not in SHAPES:
         raise ConfigError(near_name(name, SHAPES, kind="fresh student"))
     return SHAPES[name]
