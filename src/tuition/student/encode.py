@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from tuition.core.errors import TrainingError, some_of
 from tuition.core.records import Target
 from tuition.student.config import StudentConfig
-from tuition.student.look.reads import room_for_input
+from tuition.student.look import room_for_input
 
 __all__ = ["Cuts", "Encoder", "OptionRow", "Row", "TextRow", "input_text"]
 

@@ -1,4 +1,4 @@
-"""Answers and scores from a student, many questions at once, without computing a question more than once.
+"""Answers, scores and vectors from a student, many questions at once; no question is computed twice.
 
 Knows a model and rows of token ids; knows no texts.
 """
@@ -17,7 +17,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
-__all__ = ["by_length", "end_marks", "score_encodings", "score_outputs", "write"]
+__all__ = ["by_length", "end_marks", "mean_states", "score_encodings", "score_outputs", "write"]
 
 
 def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
@@ -181,3 +181,25 @@ def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
     """Give places in batches of similar lengths, longest first, so that memory runs out at once or never."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     return (order[start : start + size] for start in range(0, len(order), size))
+
+
+@torch.inference_mode()
+def mean_states(
+    model: transformers.PreTrainedModel,
+    prompts: Sequence[list[int]],
+    *,
+    pad_id: int,
+    batch_questions: int,
+) -> list[tuple[float, ...]]:
+    """Average the last hidden states over each question's tokens."""
+    body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
+    read = cast("Callable[..., BaseModelOutput]", body)
+    vectors: list[tuple[float, ...]] = [() for _ in prompts]
+    for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
+        mask = pad([[1] * len(prompts[i]) for i in batch], 0).to(model.device)
+        ids = pad([prompts[i] for i in batch], pad_id).to(model.device)
+        states = cast("Tensor", read(input_ids=ids, attention_mask=mask).last_hidden_state).float()
+        means = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # (B, width)
+        for i, vector in zip(batch, means.tolist(), strict=True):
+            vectors[i] = tuple(vector)
+    return vectors

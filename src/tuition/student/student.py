@@ -17,14 +17,13 @@ from tuition.core.errors import DataError, TrainingError
 from tuition.core.protocols import Generation, Progress
 from tuition.core.records import Json, Target, content_id
 from tuition.student.branches.branches import Branches
-from tuition.student.branches.embed import mean_states
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder, Row
 from tuition.student.families import FAMILIES
-from tuition.student.look.folder import most_positions
+from tuition.student.look import most_positions
 from tuition.student.optimizer import with_additions
 from tuition.student.passes import Item, plan_steps
-from tuition.student.predict import end_marks, score_encodings, score_outputs, write
+from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
 from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 
 __all__ = ["Student"]

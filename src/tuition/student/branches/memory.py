@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from tuition.core.errors import TrainingError
 from tuition.student.families import CACHE, pad
-from tuition.student.look.folder import most_positions
+from tuition.student.look import most_positions
 
 __all__ = ["Memory", "Source"]
 

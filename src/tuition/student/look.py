@@ -1,4 +1,4 @@
-"""Find a model and see whether it can be a student: its files, its type, its weights' headers.
+"""See whether a model can be a student and how much of a question it reads; the shapes of fresh students.
 
 Loads no weights, and torch only where a configuration does not say what kind of model it is.
 """
@@ -7,14 +7,113 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tuition.core.errors import ConfigError, MissingExtra, TrainingError
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-__all__ = ["TOKENIZER", "describe", "family_of", "find_model", "has_weights", "most_positions"]
+from tuition.core.errors import ConfigError, MissingExtra, TrainingError, near_name
+from tuition.student.config import StudentConfig
+
+__all__ = [
+    "END",
+    "PAD",
+    "POSITIONS",
+    "SHAPES",
+    "START",
+    "TOKENIZER",
+    "LookedAt",
+    "Shape",
+    "checked_family",
+    "describe",
+    "family_of",
+    "find_model",
+    "has_weights",
+    "learn_tokens",
+    "look_at",
+    "most_positions",
+    "room_for_input",
+    "shape_of",
+]
+
+PAD, END, START = "<pad>", "</s>", "<s>"
+POSITIONS = 2048
+"""Most tokens a fresh student reads at once, where its positions are no distances."""
+_LONGEST = 1000
+_LONG_RUN = re.compile(rf"(\S{{{_LONGEST}}})\S+|(\s{{{_LONGEST}}})\s+")
+"""Of a word without end, such as an encoded picture, the beginning is enough: time grows with its square."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A family and its size."""
+
+    family: str
+    """seq2seq, causal or options."""
+    width: int
+    layers: int
+    """In each stack."""
+    heads: int
+    vocabulary: int
+    """Upper bound; the texts may give fewer tokens."""
+
+
+SHAPES: dict[str, Shape] = {
+    "t5-nano": Shape(family="seq2seq", width=32, layers=1, heads=2, vocabulary=400),
+    "t5-mini": Shape(family="seq2seq", width=128, layers=2, heads=4, vocabulary=1024),
+    "t5-midi": Shape(family="seq2seq", width=256, layers=4, heads=4, vocabulary=4096),
+    "llama-nano": Shape(family="causal", width=32, layers=1, heads=2, vocabulary=400),
+    "llama-mini": Shape(family="causal", width=128, layers=3, heads=4, vocabulary=1024),
+    "llama-midi": Shape(family="causal", width=256, layers=4, heads=4, vocabulary=4096),
+    "bert-nano": Shape(family="options", width=32, layers=1, heads=2, vocabulary=400),
+    "bert-mini": Shape(family="options", width=128, layers=3, heads=4, vocabulary=1024),
+    "bert-midi": Shape(family="options", width=256, layers=4, heads=4, vocabulary=4096),
+}
+
+
+def shape_of(name: str) -> Shape:
+    """Find a shape by its name."""
+    if name not in SHAPES:
+        raise ConfigError(near_name(name, SHAPES, kind="fresh student"))
+    return SHAPES[name]
+
+
+def learn_tokens(shape: Shape, texts: Iterable[str]) -> Tokenizer:
+    """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it."""
+    texts = [_LONG_RUN.sub(r"\1\2", text) for text in texts if text.strip()]
+    if not texts:
+        raise TrainingError(
+            "a fresh student learns its tokenizer from the training texts, but there are none"
+        )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=shape.vocabulary,
+        special_tokens=[PAD, END, START],
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    marks = [(mark, tokenizer.token_to_id(mark)) for mark in (START, END)]
+    if shape.family == "seq2seq":
+        tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=marks)
+    if shape.family == "options":
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{START} $A {END}",
+            pair=f"{START} $A {END} $B:1 {END}:1",
+            special_tokens=marks,
+        )
+    return tokenizer
+
 
 TOKENIZER = "tokenizer.json"
 """The file that says all of a tokenizer; without it there are others to put together."""
@@ -185,3 +284,97 @@ def most_positions(described: Mapping[str, Any]) -> int | None:
     if described.get("model_type") in _RELATIVE:
         return None
     return described.get("max_position_embeddings") or described.get("n_positions")
+
+
+_MARKS = 4
+"""Tokens that a tokenizer puts around a text, at most."""
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """A student that can be had, and was not loaded."""
+
+    family: str
+    """seq2seq, causal or options."""
+    cut_at: int
+    """Tokens; longer inputs lose their end."""
+    reads: int | None
+    """Tokens of the longest question that it can read whole; None: any number."""
+    tokenizer: Callable[[], Tokenizer]
+    """Loads or learns it."""
+
+    def longer(self, texts: Sequence[str], limit: int) -> list[int]:
+        """Find the texts of more than so many tokens."""
+        # a letter is at most one token, but for those that normalising spreads: none of ASCII
+        unsure = [i for i, text in enumerate(texts) if len(text) + _MARKS > limit or not text.isascii()]
+        if not unsure:
+            return []
+        tokenizer = self.tokenizer()
+        found: list[int] = []
+        for start in range(0, len(unsure), _AT_ONCE):
+            part = unsure[start : start + _AT_ONCE]
+            encoded = tokenizer.encode_batch_fast([texts[i] for i in part])
+            found += [i for i, one in zip(part, encoded, strict=True) if len(one) > limit]
+        return found
+
+
+def look_at(
+    config: StudentConfig, *, base_folder: Path | None, texts: Callable[[], Iterable[str]]
+) -> LookedAt:
+    """Look at the student a configuration names; it is not loaded.
+
+    What is named and cannot be a student is a TrainingError.
+    """
+    if config.model.startswith("fresh:"):
+        shape = shape_of(config.model.removeprefix("fresh:"))
+        family, positions = shape.family, None if shape.family == "seq2seq" else POSITIONS
+
+        def tokenizer() -> Tokenizer:
+            return learn_tokens(shape, texts())
+    else:
+        folder = find_model(config.model, base_folder)
+        described = describe(folder)
+        family, positions = family_of(described), most_positions(described)
+
+        def tokenizer() -> Tokenizer:
+            return _tokenizer_in(folder)
+
+    family = checked_family(config.family, family, config.model)
+    reads = room_for_input(config, family=family, positions=positions)
+    cut_at = config.max_input_tokens if reads is None else min(config.max_input_tokens, reads)
+    return LookedAt(family=family, cut_at=cut_at, reads=reads, tokenizer=cache(tokenizer))
+
+
+def room_for_input(config: StudentConfig, *, family: str, positions: int | None) -> int | None:
+    """Say how many tokens of input a model can read beside its output. None: any number."""
+    return None if positions is None else max(1, positions - config.max_output_tokens * (family == "causal"))
+
+
+def checked_family(wanted: str, found: str, name: str) -> str:
+    """Take the configured family where it can be; an encoder-decoder cannot be read as anything else."""
+    if wanted in ("auto", found):
+        return found
+    if "seq2seq" in (wanted, found):
+        raise ConfigError(f"student.family is {wanted!r}, but {name!r} is a model of family {found!r}")
+    return wanted
+
+
+def _tokenizer_in(folder: Path) -> Tokenizer:
+    if (folder / TOKENIZER).is_file():
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    else:
+        # an older form, which transformers (and torch with it) puts together
+        from transformers import AutoTokenizer, TokenizersBackend
+
+        try:
+            loaded = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+            raise TrainingError(f"the tokenizer in {str(folder)!r} cannot be loaded: {error}") from None
+        if not isinstance(loaded, TokenizersBackend):
+            raise TrainingError(f"the tokenizer in {str(folder)!r} is of an old form; save it as {TOKENIZER}")
+        tokenizer = loaded.backend_tokenizer
+    # what a file says of its last use is not heeded
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

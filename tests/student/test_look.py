@@ -10,8 +10,7 @@ import pytest
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig
-from tuition.student.look.folder import describe, family_of, find_model, most_positions
-from tuition.student.look.reads import look_at
+from tuition.student.look import describe, family_of, find_model, look_at, most_positions
 
 
 @pytest.fixture
@@ -143,7 +142,7 @@ def test_torch_is_not_imported_to_look(model):
     program = f"""
 import sys
 from tuition.student.config import StudentConfig
-from tuition.student.look.reads import look_at
+from tuition.student.look import look_at
 config = StudentConfig(model={model!r}, max_input_tokens=8)
 assert look_at(config, base_folder=None, texts=lambda: ["a b"]).longer(["one two three " * 9], 8) == [0]
 assert "torch" not in sys.modules and "transformers" not in sys.modules
