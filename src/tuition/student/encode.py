@@ -229,7 +229,10 @@ class Encoder:
 
     def _cut(self, part: str, text_with: Callable[[str], str], option: str, *, limit: int) -> str:
         """Take tokens from the end of a part until the text fits, or the part is gone."""
-        ends = self._token_ends(part)
+        ends = list(range(1, len(part) + 1))
+        if part and self._tokenizer.is_fast:
+            encoded = self._tokenizer(part, add_special_tokens=False, return_offsets_mapping=True)
+            ends = [end for _, end in encoded["offset_mapping"]]
         keep = len(ends)
         text = text_with(part)
         width = self._width(text, option)
@@ -238,15 +241,6 @@ class Encoder:
             text = text_with(part[: ends[keep - 1]].rstrip() if keep else "")
             width = self._width(text, option)
         return text
-
-    def _token_ends(self, text: str) -> list[int]:
-        """Character positions where the text may be cut."""
-        if not text:
-            return []
-        if self._tokenizer.is_fast:
-            encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-            return [end for _, end in encoded["offset_mapping"]]
-        return list(range(1, len(text) + 1))
 
 
 def _gold(target: Target) -> int:

@@ -58,7 +58,8 @@ def write(
         # An encoder-decoder begins with its start mark, a decoder with the prompt.
         new = out[:, ids.shape[1] :] if is_decoder else out[:, 1:]
         for i, tokens in zip(batch, new.tolist(), strict=True):
-            written[i] = _until_mark(tokens, marks)
+            end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
+            written[i] = tokens[: end + 1]
     return written
 
 
@@ -170,11 +171,6 @@ def _token_logprobs(logits: Tensor, labels: Tensor) -> Tensor:
     logprobs = logits.float().log_softmax(-1)
     picked = logprobs.gather(-1, labels.clamp(min=0)[..., None])[..., 0]  # (B, T)
     return picked.masked_fill(labels == -100, 0.0)
-
-
-def _until_mark(tokens: list[int], marks: Sequence[int]) -> list[int]:
-    end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
-    return tokens[: end + 1]
 
 
 def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:

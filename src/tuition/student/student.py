@@ -102,7 +102,11 @@ class Student:
             [self._encoder.output(choice) for choice in target.example.choices] for target in questions
         ]
         scored = score_outputs(self.model, self._encoder.prompts(questions), outputs, **sizes)
-        return [tuple(self._option_score(logprobs) for logprobs in options) for options in scored]
+        is_mean = self._config.option_score == "mean"
+        return [
+            tuple(sum(logprobs) / (len(logprobs) if is_mean else 1) for logprobs in options)
+            for options in scored
+        ]
 
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
         """Say how familiar each target's output is to the student behind its question.
@@ -192,7 +196,12 @@ class Student:
         if self._config.update == "none":
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
-        self._claim(folder, targets)
+        settings = {
+            "student": self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"}),
+            "training": self._training.model_dump(mode="json", exclude={"save_every"}),
+            "targets": [target.to_json() for target in targets],
+        }
+        claim_folder(folder, content_id(settings))
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
         items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
@@ -289,13 +298,3 @@ class Student:
         if self.model._supports_sdpa:
             eager = is_training and self.model.device.type == "cpu"
             self.model.set_attn_implementation("eager" if eager else "sdpa")
-
-    def _option_score(self, logprobs: list[float]) -> float:
-        return sum(logprobs) / (len(logprobs) if self._config.option_score == "mean" else 1)
-
-    def _claim(self, folder: Path, targets: Sequence[Target]) -> None:
-        """Refuse to go on from the checkpoints of another training."""
-        student = self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"})
-        training = self._training.model_dump(mode="json", exclude={"save_every"})
-        trained = [target.to_json() for target in targets]
-        claim_folder(folder, content_id({"student": student, "training": training, "targets": trained}))

@@ -10,6 +10,7 @@ per pass computes another loss.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -193,16 +194,12 @@ def last_checkpoint(folder: Path) -> Path | None:
     """
     found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
     found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((path for path in found if _is_whole(path)), None)
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    # The Trainer writes its state last, after weights and optimizer.
-    try:
-        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return "global_step" in state
+    for path in found:
+        # The Trainer writes its state last, after weights and optimizer.
+        with contextlib.suppress(OSError, ValueError):
+            if "global_step" in json.loads((path / "trainer_state.json").read_text(encoding="utf-8")):
+                return path
+    return None
 
 
 def claim_folder(folder: Path, identity: str) -> None:
@@ -270,19 +267,12 @@ def train_model(
     )
     checkpoint = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _undo_wrapping(model)
-    return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
-
-
-def _undo_wrapping(model: nn.Module) -> None:
-    """Take the autocast that accelerate laid around `forward` off again, and nothing else.
-
-    Else the model would compute in bf16 here, and in fp32 once it is loaded from its folder. accelerate's own
-    `unwrap_model(keep_fp32_wrapper=False)` also takes off the decorators of the model's class, among them
-    the one that renames arguments.
-    """
+    # accelerate laid autocast around `forward`: the model would compute in bf16 here, and in fp32 once it is
+    # loaded from its folder. Its own `unwrap_model(keep_fp32_wrapper=False)` also takes off decorators of the
+    # model's class, among them the one that renames arguments.
     vars(model).pop("_original_forward", None)
     vars(model).pop("forward", None)
+    return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
 
 
 def _only(features: list[dict[str, list[Pass]]]) -> dict[str, list[Pass]]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Generation
 from tuition.core.records import Target
-from tuition.student.branches.read import Asked, Sampling, Written, score_branches, write_branches
+from tuition.student.branches.read import Asked, Sampling, Written, n_common, score_branches, write_branches
 from tuition.student.encode import Encoder
 from tuition.student.predict import end_marks
 
@@ -35,7 +35,8 @@ class Texts:
         """Write one continuation as a text."""
         head = self._decode(prefix)
         whole = self._decode([*prefix, *written.tokens])
-        text = whole[_common(head, whole) :]
+        # Nearly always all of the prefix is still there once more tokens follow it.
+        text = whole[n_common(head, whole) :]
         kept = text.rstrip() if beginning and not beginning[-1].isspace() else text.strip()
         front = len(text.rstrip()) - len(kept)
         return Generation(
@@ -51,26 +52,17 @@ class Texts:
         ids = [*prefix[-_WINDOW:], *tokens]
         letters, ends = -front, []
         for place in range(len(ids) - len(tokens), len(ids)):
-            letters += self._letters(tuple(ids[max(0, place - _WINDOW) : place + 1]))
+            window = tuple(ids[max(0, place - _WINDOW) : place + 1])
+            if window not in self._added:
+                # what the last of some tokens adds to the others' text
+                added = len(self._decode(list(window))) - len(self._decode(list(window[:-1])))
+                self._added[window] = max(0, added)
+            letters += self._added[window]
             ends.append(min(max(letters, 0), length))
         return (*ends[:-1], length) if ends else ()
 
-    def _letters(self, ids: tuple[int, ...]) -> int:
-        """Count what the last of some tokens adds to the others' text."""
-        if ids not in self._added:
-            added = len(self._decode(list(ids))) - len(self._decode(list(ids[:-1])))
-            self._added[ids] = max(0, added)
-        return self._added[ids]
-
     def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True)) if ids else ""
-
-
-def _common(head: str, whole: str) -> int:
-    """Count the letters of the prefix that are still there once more tokens follow it: nearly always all."""
-    if whole.startswith(head):
-        return len(head)
-    return next((i for i, (a, b) in enumerate(zip(head, whole, strict=False)) if a != b), len(whole))
 
 
 class Branches:

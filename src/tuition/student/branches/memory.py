@@ -92,12 +92,18 @@ class Memory:
         # Rows and columns as one axis: whole tokens are copied, which is fast.
         places = (owners[:, None] * self._read.get_seq_length() + columns.clamp(min=0)).flatten()
         source = self._source
+
+        def tokens(kept: Tensor) -> Tensor:
+            heads, size = kept.shape[1], kept.shape[3]
+            flat = kept.transpose(1, 2).reshape(-1, heads * size)  # (B * T, heads * size)
+            return flat.index_select(0, places).view(len(owners), -1, heads, size).transpose(1, 2)
+
         return Memory(
             self.model,
             starts=starts,
             lengths=lengths,
             source=source and Source(states=source.states[owners], mask=source.mask[owners]),
-            read=_each(self._read, lambda kept: _tokens(kept, places, rows=len(owners))),
+            read=_each(self._read, tokens),
             crossed=_each(self._crossed, lambda kept: kept.index_select(0, owners)),
         )
 
@@ -168,7 +174,13 @@ class Memory:
                 logits_to_keep=0 if is_wanted else 1,
                 **{CACHE: self._read},
             ).logits
-        self._refuse_absolute()
+        # An encoder-decoder that counts columns as positions would misread rows that start later.
+        if bool(self._starts.any()) and most_positions(self.model.config.to_dict()) is not None:
+            raise TrainingError(
+                f"a student of type {self.model.config.model_type!r} cannot go on from beginnings of unlike "
+                "lengths: its decoder counts columns, padding too. Take a decoder-only or T5-like student, "
+                "or a selection that asks for no prefixes, such as 'entropy'."
+            )
         cache = EncoderDecoderCache(self._read, self._crossed)
         if is_wanted:
             return self.model(
@@ -189,15 +201,6 @@ class Memory:
             **{CACHE: cache},
         ).last_hidden_state
         return cast("Tensor", states)
-
-    def _refuse_absolute(self) -> None:
-        """An encoder-decoder that counts columns as positions would misread rows that start later."""
-        if bool(self._starts.any()) and most_positions(self.model.config.to_dict()) is not None:
-            raise TrainingError(
-                f"a student of type {self.model.config.model_type!r} cannot go on from beginnings of unlike "
-                "lengths: its decoder counts columns, padding too. Take a decoder-only or T5-like student, "
-                "or a selection that asks for no prefixes, such as 'entropy'."
-            )
 
 
 def _each(cache: DynamicCache, change: Callable[[Tensor], Tensor]) -> DynamicCache:
@@ -233,10 +236,3 @@ def _cache(layers: Sequence[tuple[Tensor, Tensor]]) -> DynamicCache:
         layer.keys, layer.values = keys, values
         cache.layers.append(layer)
     return cache
-
-
-def _tokens(kept: Tensor, places: Tensor, *, rows: int) -> Tensor:
-    """Choose tokens of keys or values (B, heads, T, width) by their place among all rows' tokens."""
-    heads, width = kept.shape[1], kept.shape[3]
-    flat = kept.transpose(1, 2).reshape(-1, heads * width)  # (B * T, heads * width)
-    return flat.index_select(0, places).view(rows, -1, heads, width).transpose(1, 2)

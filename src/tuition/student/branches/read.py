@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 import transformers
@@ -21,6 +22,7 @@ __all__ = [
     "Sampling",
     "Written",
     "decode",
+    "n_common",
     "read_branches",
     "score_branches",
     "write_branches",
@@ -63,8 +65,13 @@ def decode(
     rows, writes = torch.arange(size, device=last.device), torch.ones_like(last, dtype=torch.bool)
     for step in range(steps):
         known = memory.read(last[:, None])[:, -1].float().log_softmax(-1)  # (rows, V)
-        drawn = None if uniforms is None else uniforms[rows, step]
-        last = _choose(known, temperature=temperature, drawn=drawn)
+        if uniforms is None or temperature == 0:
+            last = known.argmax(-1)
+        else:
+            below = (known / temperature).softmax(-1).cumsum(-1)  # (rows, V)
+            # Rounding leaves the last sum a little beside 1.
+            drawn = uniforms[rows, step][:, None] * below[:, -1:]
+            last = torch.searchsorted(below, drawn, right=True)[:, 0].clamp(max=known.shape[-1] - 1)
         here = rows[writes].cpu()
         tokens[here, step] = last[writes].cpu()
         logprobs[here, step] = known.gather(-1, last[:, None])[writes, 0].cpu()
@@ -86,16 +93,6 @@ def decode(
             counts, tokens.tolist(), logprobs.tolist(), entropies.tolist(), strict=True
         )
     ]
-
-
-def _choose(known: Tensor, *, temperature: float, drawn: Tensor | None) -> Tensor:
-    """Take the likeliest token of each row, or the one at its number; known (rows, V)."""
-    if drawn is None or temperature == 0:
-        return known.argmax(-1)
-    below = (known / temperature).softmax(-1).cumsum(-1)  # (rows, V)
-    # Rounding leaves the last sum a little beside 1.
-    places = torch.searchsorted(below, drawn[:, None] * below[:, -1:], right=True)[:, 0]
-    return places.clamp(max=known.shape[-1] - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,26 +140,33 @@ def read_branches(model: transformers.PreTrainedModel, asked: Sequence[Asked], *
     from where they part with it. Steps left out one at a time, and beginnings of one explanation, part with
     one of them or with the whole: nothing common is read twice.
     """
-    branches = [_branches(model, question) for question in asked]
-    plans = [_shared(question.prefixes) for question in asked]
-    trunks, owners, shared, rests = [], [], [], []
-    for i, (rows, (first, common)) in enumerate(zip(branches, plans, strict=True)):
-        front = len(rows[0]) - len(asked[i].prefixes[0])
-        trunks.append(rows[first][:-1])
-        for row, n in zip(rows, common, strict=True):
-            kept = min(front + n, len(row) - 1, len(rows[first]) - 1)
+    config = model.config
+    trunks, owners, shared, rests, last = [], [], [], [], []
+    for i, question in enumerate(asked):
+        front = [config.decoder_start_token_id] if config.is_encoder_decoder else question.prompt
+        branches = [[*front, *prefix] for prefix in question.prefixes]
+        common = [[n_common(a, b) for b in question.prefixes] for a in question.prefixes]
+        totals = [sum(row) for row in common]
+        first = totals.index(max(totals))
+        trunks.append(branches[first][:-1])
+        for branch, n in zip(branches, common[first], strict=True):
+            kept = min(len(front) + n, len(branch) - 1, len(branches[first]) - 1)
             owners.append(i)
             shared.append(kept)
-            rests.append(row[kept:-1])
+            rests.append(branch[kept:-1])
+            last.append(branch[-1])
     trunk = Memory.begin(model, [question.prompt for question in asked], pad_id=pad_id)
     trunk.absorb(trunks, pad_id=pad_id)
-    parts, order = [], []
-    for group in _alike([len(rest) for rest in rests]):
+    # By length, so that padding at most doubles what is read; those of length 0 are a group.
+    groups: dict[int, list[int]] = {}
+    for i, rest in enumerate(rests):
+        groups.setdefault(len(rest).bit_length(), []).append(i)
+    parts = []
+    for group in groups.values():
         part = trunk.select(_on(model, [owners[i] for i in group]), _on(model, [shared[i] for i in group]))
         part.absorb([rests[i] for i in group], pad_id=pad_id)
         parts.append(part)
-        order += group
-    last = [row[-1] for rows in branches for row in rows]
+    order = [i for group in groups.values() for i in group]
     places = sorted(range(len(order)), key=order.__getitem__)
     return Read(
         memory=Memory.join(parts), last=_on(model, [last[i] for i in order]), places=_on(model, places)
@@ -179,16 +183,25 @@ def write_branches(
 ) -> list[list[list[Written]]]:
     """Continue every branch."""
     k = sampling.samples
-    first_row, uniforms = _uniforms(asked, sampling)
+    first_row = [0, *accumulate(k * len(question.prefixes) for question in asked)]
+    uniforms = None
+    if sampling.temperature:
+        # A number for every token that may be written.
+        generator = torch.Generator().manual_seed(sampling.seed)
+        uniforms = torch.rand(first_row[-1], sampling.max_tokens, generator=generator)
     written: list[list[list[Written]]] = [[] for _ in asked]
     for batch in _batches(asked, [k * len(question.prefixes) for question in asked], batch_rows):
         read = read_branches(model, [asked[i] for i in batch], pad_id=pad_id)
         owners = read.places.repeat_interleave(k)
         rows = [first_row[i] + j for i in batch for j in range(k * len(asked[i].prefixes))]
+        # The last token that a row writes is never read again.
+        limits = torch.full_like(read.memory.lengths, sampling.max_tokens)
+        if sampling.positions is not None:
+            limits = limits.minimum(sampling.positions - read.memory.lengths)
         done = decode(
             read.memory.select(owners, read.memory.lengths[owners]),
             read.last[owners],
-            limits=_limits(read.memory, sampling)[owners],
+            limits=limits[owners],
             marks=sampling.marks,
             temperature=sampling.temperature,
             uniforms=None if uniforms is None else uniforms[rows].to(model.device),
@@ -229,50 +242,9 @@ def score_branches(
     return scored
 
 
-def _branches(model: transformers.PreTrainedModel, question: Asked) -> list[list[int]]:
-    """Give what the decoder reads of each branch; never empty."""
-    if model.config.is_encoder_decoder:
-        return [[model.config.decoder_start_token_id, *prefix] for prefix in question.prefixes]
-    return [[*question.prompt, *prefix] for prefix in question.prefixes]
-
-
-def _shared(prefixes: Sequence[list[int]]) -> tuple[int, list[int]]:
-    """Find the branch that has most in common with all of them, and how many tokens each shares with it."""
-    common = [[_common(a, b) for b in prefixes] for a in prefixes]
-    first = max(range(len(prefixes)), key=lambda i: sum(common[i]))
-    return first, common[first]
-
-
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
+def n_common(a: Sequence[object], b: Sequence[object]) -> int:
+    """Count the items that two sequences begin with alike."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def _alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Group places by length, so that padding at most doubles what is read; those of length 0 are a group."""
-    groups: dict[int, list[int]] = {}
-    for i, length in enumerate(lengths):
-        groups.setdefault(length.bit_length(), []).append(i)
-    return list(groups.values())
-
-
-def _uniforms(asked: Sequence[Asked], sampling: Sampling) -> tuple[list[int], Tensor | None]:
-    """Draw a number for every token that may be written; and give the first row of each question."""
-    firsts, rows = [], 0
-    for question in asked:
-        firsts.append(rows)
-        rows += sampling.samples * len(question.prefixes)
-    if sampling.temperature == 0:
-        return firsts, None
-    generator = torch.Generator().manual_seed(sampling.seed)
-    return firsts, torch.rand(rows, sampling.max_tokens, generator=generator)
-
-
-def _limits(memory: Memory, sampling: Sampling) -> Tensor:
-    """Most tokens each row may write: the last of them is never read again."""
-    most = torch.full_like(memory.lengths, sampling.max_tokens)
-    if sampling.positions is None:
-        return most
-    return most.minimum(sampling.positions - memory.lengths)
 
 
 def _batches(asked: Sequence[Asked], sizes: Sequence[int], most: int) -> Iterator[list[int]]:
