@@ -130,11 +130,7 @@ class Encoder:
 
     def output(self, text: str) -> list[int]:
         """Encode what the student shall write."""
-        end = self._tokenizer.eos_token_id
-        if self._family == "seq2seq":
-            ids = list(self._tokenizer(text_target=text)["input_ids"])
-        else:
-            ids = list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        end, [ids] = self._tokenizer.eos_token_id, self._output_ids([text])
         ids = ids if ids and ids[-1] == end else [*ids, end]
         if len(ids) > self._config.max_output_tokens:
             self.cuts = replace(self.cuts, outputs=self.cuts.outputs + 1)
@@ -164,13 +160,16 @@ class Encoder:
         """Encode parts of outputs, whole and without end mark."""
         if not texts:
             return []
-        end = self._tokenizer.eos_token_id
-        if self._family == "seq2seq":
-            encoded = self._tokenizer(text_target=texts)["input_ids"]
-        else:
-            encoded = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        rows = [list(ids) if text else [] for text, ids in zip(texts, encoded, strict=True)]
+        end, encoded = self._tokenizer.eos_token_id, self._output_ids(texts)
+        rows = [ids if text else [] for text, ids in zip(texts, encoded, strict=True)]
         return [ids[:-1] if ids and ids[-1] == end else ids for ids in rows]
+
+    def _output_ids(self, texts: list[str]) -> list[list[int]]:
+        if self._family == "seq2seq":
+            encoded = self._tokenizer(text_target=texts)
+        else:
+            encoded = self._tokenizer(texts, add_special_tokens=False)
+        return [list(ids) for ids in encoded["input_ids"]]
 
     def _limit(self) -> int:
         """Tokens the input may have: what the user allows, and what the model can read beside its output."""

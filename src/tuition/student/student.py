@@ -68,8 +68,7 @@ class Student:
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
         """Write one greedy continuation for each question."""
         self._refuse_silent("; answer with score_options, or")
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         written = write(
             self.model,
             self._encoder.prompts(questions),
@@ -92,8 +91,7 @@ class Student:
                 f"{len(poor)} of {len(questions)} questions have fewer than two choices (first: {poor[0]!r});"
                 " options can only be scored where there are options. Answer by generation."
             )
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         sizes = {"pad_id": self.tokenizer.pad_token_id, "batch_questions": self._config.batch_questions}
         if not self.abilities.generates:
             rows = self._encoder.questions(questions)
@@ -116,8 +114,7 @@ class Student:
             `max_output_tokens` is scored up to there.
         """
         self._refuse_silent(", so no text is familiar to it;")
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         outputs = [self._encoder.output(target.output) for target in targets]
         prompts = self._encoder.prompts(targets)
         # Whole rationales have many tokens, and each costs the memory of a vocabulary: fewer at once.
@@ -178,8 +175,7 @@ class Student:
 
     def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
         """Say where each question lies: the mean of the last hidden states over its tokens."""
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         return mean_states(
             self.model,
             self._encoder.prompts(questions),
@@ -273,11 +269,10 @@ class Student:
 
     def _branches(self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]]) -> Branches:
         self._refuse_silent(", so it cannot explain; choose by a score that reads no explanation, or")
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         return Branches(
-            self.model,
-            self.tokenizer,
+            model=self.model,
+            tokenizer=self.tokenizer,
             encoder=self._encoder,
             questions=questions,
             prefixes=prefixes,
@@ -291,6 +286,11 @@ class Student:
                 f"this student scores options and writes no text{advice} take an encoder-decoder or "
                 "decoder-only student"
             )
+
+    def _begin(self) -> None:
+        """Get ready to answer."""
+        self._encoder.forget_cuts()
+        self._prepare(is_training=False)
 
     def _prepare(self, *, is_training: bool) -> None:
         """Choose the faster attention: on a CPU that is `eager` in training and `sdpa` in generation."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -46,44 +47,33 @@ _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
 
 
+@dataclass(eq=False)
 class Steps(Dataset[dict[str, list[Pass]]]):
-    """Optimizer steps as data: item i holds the forward passes of step i."""
+    """Optimizer steps as data: item i holds the forward passes of step i, made when it is due."""
 
-    def __init__(
-        self,
-        family: Family,
-        rows: Sequence[Row],
-        items: Sequence[Item],
-        *,
-        plan: Sequence[Sequence[int]],
-        config: TrainingConfig,
-        pad_id: int,
-        device: str = "cpu",
-    ) -> None:
-        """Hold the plan; tensors are made when a step is due."""
-        self._family = family
-        self._rows = rows
-        self._items = items
-        self._plan = plan
-        self._config = config
-        self._pad_id = pad_id
-        self._pass_tokens = _PASS_TOKENS if device == "cpu" else config.token_budget
+    family: Family
+    rows: Sequence[Row]
+    items: Sequence[Item]
+    _: KW_ONLY
+    plan: Sequence[Sequence[int]]
+    config: TrainingConfig
+    pad_id: int
+    device: str = "cpu"
 
     def __len__(self) -> int:
         """Count the steps."""
-        return len(self._plan)
+        return len(self.plan)
 
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
         """Make the passes of one step."""
-        step = self._plan[index]
-        factors = shares(self._items, step, normaliser=self._config.normaliser)
-        passes = split_step(
-            self._items, step, token_budget=self._config.token_budget, pass_tokens=self._pass_tokens
-        )
+        step, budget = self.plan[index], self.config.token_budget
+        factors = shares(self.items, step, normaliser=self.config.normaliser)
+        cost = _PASS_TOKENS if self.device == "cpu" else budget
+        passes = split_step(self.items, step, token_budget=budget, pass_tokens=cost)
         return {
             "passes": [
-                self._family.collate(
-                    [self._rows[step[i]] for i in part], [factors[i] for i in part], pad_id=self._pad_id
+                self.family.collate(
+                    [self.rows[step[i]] for i in part], [factors[i] for i in part], pad_id=self.pad_id
                 )
                 for part in passes
             ]

@@ -32,7 +32,6 @@ _SYMBOLS = re.compile(
 )
 _IRRATIONAL = re.compile(r"√|\\sqrt|\\pi|π|\bsqrt|\blog|\bln\b")
 _TIMES = re.compile(r"(?<=[\w)%]) +[xX] +(?=[$(\d])")
-_OPERATORS = re.compile(r"[-+*×÷/·^]|\\(?:times|cdot|div|frac)|\d[A-Za-z]\b")
 _OPENS = re.compile(
     r"\b(?:such that|where|given that|suppose|assumed?|(?:must|need to|have to) solve|whether"
     r"|line is|if|let|at|plug\w*|into|following equation"

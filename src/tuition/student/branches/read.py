@@ -18,8 +18,6 @@ from tuition.student.families import pad
 
 __all__ = [
     "Asked",
-    "Read",
-    "Sampling",
     "Written",
     "decode",
     "n_common",
@@ -103,38 +101,13 @@ class Asked:
     prefixes: list[list[int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How branches are written on."""
-
-    samples: int
-    """Continuations of each branch."""
-    temperature: float
-    """0: greedy."""
-    max_tokens: int
-    """Most tokens of a continuation."""
-    seed: int
-    """Equal seeds draw equal tokens."""
-    marks: Sequence[int]
-    """What ends a text."""
-    positions: int | None
-    """Most tokens a decoder reads at once; None: no such limit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """What has been read of some branches, one row each."""
-
-    memory: Memory
-    """Of each branch all but its last token."""
-    last: Tensor
-    """Shape (rows, ), the last token of each."""
-    places: Tensor
-    """Shape (branches, ), the row of each branch, question by question."""
-
-
-def read_branches(model: transformers.PreTrainedModel, asked: Sequence[Asked], *, pad_id: int) -> Read:
+def read_branches(
+    model: transformers.PreTrainedModel, asked: Sequence[Asked], *, pad_id: int
+) -> tuple[Memory, Tensor, Tensor]:
     """Read every branch but for its last token; what the branches of a question have in common, once.
+
+    Gives the memory, a row for each branch; the last token of each row, (rows,); and the row of each branch,
+    question by question, (branches,).
 
     Of each question the branch that has most in common with the others is read first, and the others go on
     from where they part with it. Steps left out one at a time, and beginnings of one explanation, part with
@@ -168,42 +141,48 @@ def read_branches(model: transformers.PreTrainedModel, asked: Sequence[Asked], *
         parts.append(part)
     order = [i for group in groups.values() for i in group]
     places = sorted(range(len(order)), key=order.__getitem__)
-    return Read(
-        memory=Memory.join(parts), last=_on(model, [last[i] for i in order]), places=_on(model, places)
-    )
+    return Memory.join(parts), _on(model, [last[i] for i in order]), _on(model, places)
 
 
 def write_branches(
     model: transformers.PreTrainedModel,
     asked: Sequence[Asked],
     *,
-    sampling: Sampling,
+    samples: int,
+    temperature: float,
+    max_tokens: int,
+    seed: int,
+    marks: Sequence[int],
+    positions: int | None,
     pad_id: int,
     batch_rows: int,
 ) -> list[list[list[Written]]]:
-    """Continue every branch."""
-    k = sampling.samples
+    """Continue every branch, greedily at temperature 0; equal seeds draw equal tokens.
+
+    A decoder reads at most so many positions at once; None: any number.
+    """
+    k = samples
     first_row = [0, *accumulate(k * len(question.prefixes) for question in asked)]
     uniforms = None
-    if sampling.temperature:
+    if temperature:
         # A number for every token that may be written.
-        generator = torch.Generator().manual_seed(sampling.seed)
-        uniforms = torch.rand(first_row[-1], sampling.max_tokens, generator=generator)
+        generator = torch.Generator().manual_seed(seed)
+        uniforms = torch.rand(first_row[-1], max_tokens, generator=generator)
     written: list[list[list[Written]]] = [[] for _ in asked]
     for batch in _batches(asked, [k * len(question.prefixes) for question in asked], batch_rows):
-        read = read_branches(model, [asked[i] for i in batch], pad_id=pad_id)
-        owners = read.places.repeat_interleave(k)
+        memory, last, places = read_branches(model, [asked[i] for i in batch], pad_id=pad_id)
+        owners = places.repeat_interleave(k)
         rows = [first_row[i] + j for i in batch for j in range(k * len(asked[i].prefixes))]
         # The last token that a row writes is never read again.
-        limits = torch.full_like(read.memory.lengths, sampling.max_tokens)
-        if sampling.positions is not None:
-            limits = limits.minimum(sampling.positions - read.memory.lengths)
+        limits = torch.full_like(memory.lengths, max_tokens)
+        if positions is not None:
+            limits = limits.minimum(positions - memory.lengths)
         done = decode(
-            read.memory.select(owners, read.memory.lengths[owners]),
-            read.last[owners],
+            memory.select(owners, memory.lengths[owners]),
+            last[owners],
             limits=limits[owners],
-            marks=sampling.marks,
-            temperature=sampling.temperature,
+            marks=marks,
+            temperature=temperature,
             uniforms=None if uniforms is None else uniforms[rows].to(model.device),
         )
         each = iter(done)
@@ -229,13 +208,13 @@ def score_branches(
     scored: list[list[list[list[float]]]] = [[] for _ in asked]
     sizes = [sum(len(branch) for branch in branches) for branches in endings]
     for batch in _batches(asked, sizes, batch_rows):
-        read = read_branches(model, [asked[i] for i in batch], pad_id=pad_id)
+        memory, last, places = read_branches(model, [asked[i] for i in batch], pad_id=pad_id)
         branches = [branch for i in batch for branch in endings[i]]
-        owners = read.places[_on(model, [row for row, branch in enumerate(branches) for _ in branch])]
+        owners = places[_on(model, [row for row, branch in enumerate(branches) for _ in branch])]
         labels = pad([ending for branch in branches for ending in branch], 0).to(model.device)
-        tokens = torch.cat([read.last[owners][:, None], labels[:, :-1]], dim=1)
-        memory = read.memory.select(owners, read.memory.lengths[owners])
-        logprobs = memory.read(tokens).float().log_softmax(-1)
+        tokens = torch.cat([last[owners][:, None], labels[:, :-1]], dim=1)
+        chosen = memory.select(owners, memory.lengths[owners])
+        logprobs = chosen.read(tokens).float().log_softmax(-1)
         picked = iter(logprobs.gather(-1, labels[..., None])[..., 0].tolist())  # (rows, T)
         for i in batch:
             scored[i] = [[next(picked)[: len(ending)] for ending in branch] for branch in endings[i]]
