@@ -29,32 +29,28 @@ from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]
 
 _LEADING_WORD = re.compile(
-    r"^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\("
-    r"|\s+(?:indeed|it|he|she|they|we|there)\b|\s+and (?:here|this|that)\b)",
-    re.IGNORECASE,
+    r"(?i)^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\("
+    r"|\s+(?:indeed|it|he|she|they|we|there)\b|\s+and (?:here|this|that)\b)"
 )
-_TURN = re.compile(
-    r"\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$", re.IGNORECASE
-)
-_NO = re.compile(r"\bno\b", re.IGNORECASE)
+_TURN = re.compile(r"(?i)\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$")
+_NO = re.compile(r"(?i)\bno\b")
 _SURE = (
     r"(?:(?:an?|definitely|clearly|certainly|probably|likely|most likely|simply|obviously|therefore|thus"
     r"|a resounding|a clear|a definite)\s+)?"
 )
 _BEGINS = re.compile(
-    rf"^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
-    rf"|we|you|this|that)\b))",
-    re.IGNORECASE,
+    rf"(?i)^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
+    rf"|we|you|this|that)\b))"
 )
-_YES_NO = re.compile(r"\b(?:yes|no)\b(?!\s+[a-z])", re.IGNORECASE)
+_YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+[a-z])")
 _YES_NO_AT_END = re.compile(
-    r"\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
-    r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)",
-    re.IGNORECASE,
+    r"(?i)\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
+    r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)"
 )
 _SPAN = re.compile(
     r"\*\*([^*\n]{1,200})\*\*|`{1,2}([^`\n]{1,200})`{1,2}|\"([^\"\n]{1,200})\"(?!\w)|“([^”\n]{1,200})”"
-    r"|«([^»\n]{1,200})»|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)|\$([^$\n]{1,200})\$"
+    r"|«([^»\n]{1,200})»|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)"
+    r"|\$([^$\n]{1,200})\$"
 )
 """What is set in bold, quotes or mathematics."""
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
@@ -65,33 +61,27 @@ _STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bf
 _LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
 _BLANKS = " \t\n\r*_$"
 _WORD = re.compile(r"[^\W\d]{2}")
-_ANSWER = re.compile(r"\banswer\b", re.IGNORECASE)
+_ANSWER = re.compile(r"(?i)\banswer\b")
 _ANNOUNCES = re.compile(
-    r"(?:\b(?:is|are|be|was|becomes?|equals?|get|gives?|give us|makes?|yields?|returns?|outputs?|prints?"
+    r"(?i)(?:\b(?:is|are|be|was|becomes?|equals?|get|gives?|give us|makes?|yields?|returns?|outputs?|prints?"
     r"|produces?|forms?|write"
-    r"|form)(?: us)?(?: the (?:string|word|list|value|letters?|result|output))?|[:=])\s*$",
-    re.IGNORECASE,
+    r"|form)(?: us)?(?: the (?:string|word|list|value|letters?|result|output))?|[:=])\s*$"
 )
 _GOES_ON = re.compile(r"\s*(?:,\s*)?(?:and|or|nor|but not|,)?\s*[\"“‘'`*]")
-_DENIAL = re.compile(r"\b(?:not|never|cannot|neither|none|unless|if)\b|n['’]t\b", re.IGNORECASE)
-_TELLS = re.compile(
-    r"(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b", re.IGNORECASE | re.DOTALL
-)
+_DENIAL = re.compile(r"(?i)\b(?:not|never|cannot|neither|none|unless|if)\b|n['’]t\b")
+_TELLS = re.compile(r"(?is)(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b")
 """What begins a sentence about an answer, which is no answer itself."""
 _TYPE = re.compile(
-    r"\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
-    r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])",
-    re.IGNORECASE,
+    r"(?i)\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
+    r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])"
 )
-_POINTS = re.compile(
-    r"(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$", re.IGNORECASE | re.DOTALL
-)
+_POINTS = re.compile(r"(?is)(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$")
 _ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
 _SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")
 _NO_RESULT = re.compile(
-    r"(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)? (?:is|are)\s*$"
-    r"|\b(?:list|tuple|dictionary|set|array)\b[^.]{0,30}\bsingle (?:string|item|element|value):\s*[`'\"“‘]?$",
-    re.IGNORECASE,
+    r"(?i)(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)? (?:is"
+    r"|are)\s*$"
+    r"|\b(?:list|tuple|dictionary|set|array)\b[^.]{0,30}\bsingle (?:string|item|element|value):\s*[`'\"“‘]?$"
 )
 """Before a quoted word that went in, or that is one item of the result."""
 _LONGEST_STRING = 8

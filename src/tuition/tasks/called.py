@@ -26,7 +26,7 @@ _END = (
 _IS = r"\s+(?:is|was|would be|must be|has to be|should be|(?:seems|appears) to be|looks like|looks|seems)\s+"
 _SAID = re.compile(
     # "Option C is correct", "(C) feathers is the best answer", "C would be the right choice"
-    rf"(?<![\w'’]){_NOUN}{_LETTER.format('is')}"
+    rf"(?m)(?<![\w'’]){_NOUN}{_LETTER.format('is')}"
     r"(?:, [^.\n()]{0,60},|(?::|\.(?= [a-z])| [-–—]) [^.\n()]{0,60}?(?:,| [-–—])?|\s*\([^()\n]{0,60}\)"
     r"|(?<=[)\]])[^.\n()]{0,80}?)?"
     rf"{_IS}(?:(?:\w+ly|therefore|thus|hence|indeed) )?(?:(?:the|a|your"
@@ -42,8 +42,7 @@ _SAID = re.compile(
     rf" (?:it is|(?:fits|works|matches|answers it) best|makes the most sense|best (?:fits|describes"
     rf"|explains|answers|matches))\b"
     rf"|\b[Oo]nly {_NOUN}{_LETTER.format('only')} (?:fits|works|is|can be|remains|makes sense|matches"
-    rf"|qualifies|applies)\b",
-    re.MULTILINE,
+    rf"|qualifies|applies)\b"
 )
 _AT_LAST = re.compile(
     r"(?:\b[Ii]t|\b[Tt]h(?:at|is)|\b[Ww]hich)(?:['’]s| is| must be| has to be| would be| should be"
@@ -64,9 +63,8 @@ _BESIDE = re.compile(
 )
 
 _JUDGED = re.compile(
-    r"^[^\w\n]*(?:[Oo]ption |[Cc]hoice )?([A-Z])\*{0,2}[.):](?:[^\n.]{0,80}?[-–—:(])?\W*"
-    r"(?i:(correct|right|true)|incorrect|wrong|false|not correct)\b(?!\W+(?:but|if)\b)",
-    re.MULTILINE,
+    r"(?m)^[^\w\n]*(?:[Oo]ption |[Cc]hoice )?([A-Z])\*{0,2}[.):](?:[^\n.]{0,80}?[-–—:(])?\W*"
+    r"(?i:(correct|right|true)|incorrect|wrong|false|not correct)\b(?!\W+(?:but|if)\b)"
 )
 """Lines that go through the options: "A. Incorrect. …", "(C) bird - correct"."""
 

@@ -19,7 +19,8 @@ __all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks",
 
 _END = re.compile(r"[.!?][\"')\]*`”’]*(?=\s|$)|[。！？]|\n")
 _LATIN = re.compile(
-    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Blvd|Rd|Dept|Univ|Assn|Intl|Inc|Ltd|Co|Corp|Bros|St|Ste|Ft|Pt|Sr|Jr))\.$"
+    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Blvd|Rd|Dept|Univ|Assn|Intl|Inc|Ltd|Co|Corp|Bros"
+    r"|St|Ste|Ft|Pt|Sr|Jr))\.$"
 )
 _TITLE = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Hon|Sen|Rep|Gov|Gen|Col|Capt|Cpt|Lt|Sgt|Cpl|Maj|Adm|Cmdr|Pres|Fr|Mt"
@@ -30,13 +31,15 @@ _NUMBERED = re.compile(
     r"|Ca|Bldg|Dist|Rte|Hwy|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
 )
 _UNIT = re.compile(
-    r"\d\s*(?:ft|in|oz|lbs?|yd|mi|cm|mm|km|hrs?|min|sec|sq|cu|gal|qt|pt|tbsp|tsp)\.$|\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri)\.$"
+    r"\d\s*(?:ft|in|oz|lbs?|yd|mi|cm|mm|km|hrs?|min|sec|sq|cu|gal|qt|pt|tbsp|tsp)\.$|\b(?:Mon|Tues?|Wed"
+    r"|Thu(?:rs?)?|Fri)\.$"
 )
 _GOES_ON = re.compile(r"\s+(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]")
 _DOTTED = re.compile(r"\b(?:(?:[A-Za-z]\.){2,}|(?:Ph|Ed|Sc|Litt)\.[A-Z]\.|[A-Z][a-z]?\.(?:[A-Z]\.)+)$")
 _INITIAL = re.compile(r"(?:^\W*|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
 _NAME = re.compile(
-    r"\s+(?:[a-z]|(?:[A-Z]\.\s*)+(?:$|[,;\n])|(?:[A-Z]\.[\s-]*)*[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.|[A-Z][\w'’-]+|de|van|von|der|of|the|and|la|I+))*"
+    r"\s+(?:[a-z]|(?:[A-Z]\.\s*)+(?:$|[,;\n])|(?:[A-Z]\.[\s-]*)*[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.|[A-Z][\w'’-]+"
+    r"|de|van|von|der|of|the|and|la|I+))*"
     r"\s*(?:[.,;:!?)\]\"'”’*`]|$|\n|(?:is|was|who|because|since|in|and|wrote|as)\b))"
 )
 _STARTER = re.compile(
@@ -52,12 +55,11 @@ _STARTER = re.compile(
 _LIST_MARK = re.compile(r"(?:^|\n|\.\s)\s*\d{1,2}\.$")
 _FINAL = re.compile(r"[.!?][\"')\]}*$]*$")
 _CUT = re.compile(
-    r"(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you"
-    r"|which|after|before|from|than|as|at|on|per|if|when|because|since|while|has|have|had|his|their|its))$",
-    re.IGNORECASE,
+    r"(?i)(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you"
+    r"|which|after|before|from|than|as|at|on|per|if|when|because|since|while|has|have|had|his|their|its))$"
 )
 _DISPLAY = re.compile(
-    r"\s*(?:\$\$\s*(?P<dollars>[^$]+?)\s*\$\$|\\\[\s*(?P<brackets>(?:(?!\\\]).)+?)\s*\\\])[\s.]*\Z", re.S
+    r"(?s)\s*(?:\$\$\s*(?P<dollars>[^$]+?)\s*\$\$|\\\[\s*(?P<brackets>(?:(?!\\\]).)+?)\s*\\\])[\s.]*\Z"
 )
 _BLOCKS = (("$$", "$$"), (r"\[", r"\]"), ("```", "```"))
 _BACK = 40
@@ -140,8 +142,8 @@ WRAPPING = " \t\n\r*_`'\"“”‘’«»$"
 _IS = (
     r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|can only be|(?:has|ought|seems|appears) to be"
     r"|becomes|(?:remains|turns out to be)(?=[\s*(]+(?-i:[A-Z])\b)|comes out as|equals|corresponds to)\b"
-    r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely|obviously|actually"
-    r"|certainly|surely|still|of course|in fact|none other than|given by|most likely)\b,?"
+    r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely|obviously"
+    r"|actually|certainly|surely|still|of course|in fact|none other than|given by|most likely)\b,?"
     r"(?=\W*(?:(?-i:[A-Z])\b|\d)|\s*:))?(?!\s+in [\w/ -]{2,30} form(?:at)?\b)"
 )
 _AFTER = r"(?:\s*</?(?:b|strong|i|em|p|span|u)>)*[\s:*_]*"
@@ -176,13 +178,13 @@ _ABROAD = (
 )
 _HEADING = r"(?P<above>^[ \t#*_>]*(?:(?:the|my|final|correct|best) ){0,3})answer[ \t#*_]*\n\s*(?=\S)"
 _SIGN = re.compile(
-    rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)|(?P<tag>[<\[](?:final_?)?(?:answer|choice)[>\]])"
+    rf"(?im)(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)"
+    rf"|(?P<tag>[<\[](?:final_?)?(?:answer|choice)[>\]])"
     rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
-    rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))",
-    re.IGNORECASE | re.MULTILINE,
+    rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))"
 )
-_ANNOUNCED_BOX = re.compile(r"(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z", re.I)
-_VALUE = re.compile(r"\{[^{}]*\}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+", re.S)
+_ANNOUNCED_BOX = re.compile(r"(?i)(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z")
+_VALUE = re.compile(r"(?s)\{[^{}]*\}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+")
 _INNER_KEYS = ("answer", "value", "letter", "label", "option", "choice", "text")
 _ARROW_REACH = 60
 _DOTS = re.compile(r"\s*(?:\.{2,}|…)\s*")
@@ -190,20 +192,17 @@ _FIRST = re.compile(r"\W*\w+")
 _QUESTION_REACH = 4
 _ASKED = re.compile(r"\?[\"')\]*]*$")
 _ASKS = re.compile(
-    r"(?:^|[.!?]\s+|\n)\W*(?:is|are|was|could|can|might|may|would|should|does|do|did|why|how|what"
-    r"|who)\b[^.!?\n]*$",
-    re.I,
+    r"(?i)(?:^|[.!?]\s+|\n)\W*(?:is|are|was|could|can|might|may|would|should|does|do|did|why|how|what"
+    r"|who)\b[^.!?\n]*$"
 )
 _STYLED = re.compile(
     r"(?P<before>\w?)\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname"
     r"|emph)\s*\{(?P<inside>[^{}]*)\}"
 )
-_TAGS = re.compile(
-    r"</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>", re.IGNORECASE
-)
+_TAGS = re.compile(r"(?i)</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~\s*")
 _OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
-_NOT_ABROAD = re.compile(r"\b(?:nicht|no|non|não|pas|ne|не)\b", re.IGNORECASE)
+_NOT_ABROAD = re.compile(r"(?i)\b(?:nicht|no|non|não|pas|ne|не)\b")
 _DENIED = re.compile(
     r"[\s*_]*(?:(?:never|(?:very |most |highly )?unlikely|hardly|anything but|far from|by no means|neither)\b"
     r"|nicht\b|n['’]est pas\b|pas\b|no es\b|não\b|non è\b|не\b|不是|ではない)"

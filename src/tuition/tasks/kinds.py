@@ -160,20 +160,16 @@ _LONGEST = 200
 _SHORTEST = 2
 _MOST_BRACKETS = 16
 _LARGEST_POWER = 10_000
-_FRAGMENT = re.compile(
-    r"\$\$?([^$]+)\$\$?|\\\(((?:(?!\\[()]).)+)\\\)|\\\[((?:(?!\\[\[\]]).)+)\\\]", re.DOTALL
-)
+_FRAGMENT = re.compile(r"(?s)\$\$?([^$]+)\$\$?|\\\(((?:(?!\\[()]).)+)\\\)|\\\[((?:(?!\\[\[\]]).)+)\\\]")
 _ENDS_IN = re.compile(
-    r"(?:\b(?:is|equals?|equal to|get|gives|yields|obtain)\b(?: us)?|=)[\s:*]*"
-    r"(\$\$?[^$]+\$\$?|\\\((?:(?!\\[()]).)+\\\)|\\\[(?:(?!\\[\[\]]).)+\\\])[\s.*]*$",
-    re.DOTALL,
+    r"(?s)(?:\b(?:is|equals?|equal to|get|gives|yields|obtain)\b(?: us)?|=)[\s:*]*"
+    r"(\$\$?[^$]+\$\$?|\\\((?:(?!\\[()]).)+\\\)|\\\[(?:(?!\\[\[\]]).)+\\\])[\s.*]*$"
 )
 _NO_RESULT = re.compile(
-    r"^\W*(?:where|note|we can (?:verify|check)|for example|let|since)\b|\b(?:not|cannot|when|if"
-    r"|modulo|congruent|such that)\b|n't\b",
-    re.I,
+    r"(?i)^\W*(?:where|note|we can (?:verify|check)|for example|let|since)\b|\b(?:not|cannot|when|if"
+    r"|modulo|congruent|such that)\b|n't\b"
 )
-_EQUATION = re.compile(r"^[^=<>]{1,80}=(?P<right>[^=<>]+)$|^.*=(?P<last>[^=<>]+)$", re.DOTALL)
+_EQUATION = re.compile(r"(?s)^[^=<>]{1,80}=(?P<right>[^=<>]+)$|^.*=(?P<last>[^=<>]+)$")
 _WORD = re.compile(
     r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|ln|pi|inf|infinity|mod|or|and|cm|degrees)\b)[A-Za-z]{3,}"
 )

@@ -25,9 +25,8 @@ _LONGEST = 80
 _REACH = 600
 """A conclusion that is longer is none."""
 _HEDGE = re.compile(
-    r"(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|thus|therefore|still"
-    r"|indeed|actually|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*",
-    re.IGNORECASE,
+    r"(?i)(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|thus|therefore|still"
+    r"|indeed|actually|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*"
 )
 _SIGN_AFTER = re.compile(r"\s*(?:%|[$€£¥₹])?\s*")
 _LIST_MARK = re.compile(r"[\s*_]*\n[\s*_]*\d{1,2}[.)][ \t]+\S|[ \t*_]*\d{1,2}[.)][ \t]+[$€£*]*-?\d")

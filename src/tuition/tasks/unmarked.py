@@ -19,20 +19,18 @@ __all__ = ["only", "stated"]
 # ---- a sentence of several numbers ----
 
 _BOUND = re.compile(
-    r"(?:at (?:least|most)|(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger) than|up to|over"
+    r"(?i)(?:at (?:least|most)|(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger) than|up to|over"
     r"|under|above|below|exceed\w*|m(?:in|ax)imum of|between|from|within|almost|nearly|beyond|plus|times"
     r"|unequal to|other than|nowhere near|(?:roots?|half|third|quarter|opposite|reciprocal|inverse"
     r"|negative) of|neg|log|ln|sin|cos|tan|negative(?: number)?[,:]|(?:loss|deficit|debt|decrease|drop|fall"
-    r"|decline) of)\s*[$€£¥]?$",
-    re.IGNORECASE,
+    r"|decline) of)\s*[$€£¥]?$"
 )
 """Before a number that is a bound, or part of a calculation in words."""
-_CLAUSE = re.compile(r"[,;:](?=\s)|\b(?:so|then|therefore|thus|which means|meaning)\b", re.IGNORECASE)
+_CLAUSE = re.compile(r"(?i)[,;:](?=\s)|\b(?:so|then|therefore|thus|which means|meaning)\b")
 """Ends a clause."""
 _CONCLUDES = re.compile(
-    r"\W*(?:(?:the )?(?:final )?answer:|(?:since|as|because|given)\b[^,]*,\s*(?=\w)|so|therefore|thus"
-    r"|hence|in total|in conclusion|finally|consequently|as a result|this means|altogether|overall)\b",
-    re.IGNORECASE,
+    r"(?i)\W*(?:(?:the )?(?:final )?answer:|(?:since|as|because|given)\b[^,]*,\s*(?=\w)|so|therefore|thus"
+    r"|hence|in total|in conclusion|finally|consequently|as a result|this means|altogether|overall)\b"
 )
 """Opens a sentence that concludes."""
 _VERB = (
@@ -48,83 +46,65 @@ _CLOSES = re.compile(
     r"(?: (?:about|approximately|exactly|only|just|roughly|simply|an additional|another))?\s+[$€£¥]?$"
 )
 _GIVES = re.compile(
-    r"(?:\b(?:gives?|giving|leaves|leaving|lead(?:s|ing) to|results? in|resulting in|yields?|making"
+    r"(?i)(?:\b(?:gives?|giving|leaves|leaving|lead(?:s|ing) to|results? in|resulting in|yields?|making"
     r"|brings|bringing|comes? to|totals|equals|equalling|amounts to|(?:sum|add)s? up to"
     r"|rounds? (?:up |down )?to)|\b(?:add|subtract|multipl[yi]|divid|convert|round)[^,]*(?:,[^,]*)?\bto get)"
     r"(?: us| her| him| them| it)?(?: with)?"
     r"(?: (?:an?|the|his|her|their|its)(?: [\w'-]+){1,5} (?:of|to|is|as))?(?: about| approximately)?"
-    r"\s*[$€£¥]?$",
-    re.IGNORECASE,
+    r"\s*[$€£¥]?$"
 )
 """A verb that gives the result of a calculation: "which leads to a total of 5", "we add 4 to get 9"."""
 _STRONG = re.compile(
-    r"\b(?:which|this|that|giving|leaving|resulting|equals?|equal|total\w*|yield\w*)\b[\w' ]{0,40}$",
-    re.IGNORECASE,
+    r"(?i)\b(?:which|this|that|giving|leaving|resulting|equals?|equal|total\w*|yield\w*)\b[\w' ]{0,40}$"
 )
 _SUPPOSED = re.compile(
-    r"\b(?:when|if|where|such that|because|since|until|unless|as long as|provided|assum\w+|suppose"
-    r"|given|not|than|let|set)\b|n't\b",
-    re.IGNORECASE,
+    r"(?i)\b(?:when|if|where|such that|because|since|until|unless|as long as|provided|assum\w+|suppose"
+    r"|given|not|than|let|set)\b|n't\b"
 )
 _DENIED = re.compile(
-    r"(?:\b(?:not|cannot|never|neither|nor|might|perhaps|maybe|possibly|guess\w*)\b|n't\b)(?![^,]*,)",
-    re.IGNORECASE,
+    r"(?i)(?:\b(?:not|cannot|never|neither|nor|might|perhaps|maybe|possibly|guess\w*)\b|n't\b)(?![^,]*,)"
 )
-_ANOTHER = re.compile(
-    r"\b(?:is|are|was|were|has|have|had)\s+[$€£¥]?\d[^,;]*\b(?:and|while|but|or)\b", re.IGNORECASE
-)
+_ANOTHER = re.compile(r"(?i)\b(?:is|are|was|were|has|have|had)\s+[$€£¥]?\d[^,;]*\b(?:and|while|but|or)\b")
 _PURPOSE = re.compile(
     r"(?<!need )(?<!needs )(?<!needed )(?<!have )(?<!has )(?<!had )(?<!going )(?<!able )(?<!required )"
     r"(?<!supposed )\bto\s+$"
 )
-_RELATIVE = re.compile(r"\w\s+(?:which|whose|that|who|where|and have)\b", re.IGNORECASE)
+_RELATIVE = re.compile(r"(?i)\w\s+(?:which|whose|that|who|where|and have)\b")
 _MEASURES = (
     *("total", "sum", "average", "difference", "speed", "rate", "profit", "loss", "cost", "refund", "price"),
     *("salary", "change", "probability", "result", "earnings", "savings", "income", "remainder"),
 )
 _MEASURE = "".join(rf"(?<!{word} )" for word in _MEASURES)
 _SIDE = re.compile(
-    r"(?:\b(?:per|over|than|under|below|between|among|across|every|each|during|until|before|the|these|those"
-    r"|all|both|last|next|first|remaining|other|to reach|reach|exactly|if|when|through|around|into|any|his"
-    r"|its|their|our)"
+    r"(?i)(?:\b(?:per|over|than|under|below|between|among|across|every|each|during|until|before|the|these"
+    r"|those|all|both|last|next|first|remaining|other|to reach|reach|exactly|if|when|through|around|into|any"
+    r"|his|its|their|our)"
     rf"|{_MEASURE}\bof"
-    rf"|(?<!up )(?<!equal )(?<!equals )(?<!comes )(?<!amounts )(?<!came )(?<!out )\bto)\s+[$€£]?$",
-    re.IGNORECASE,
+    rf"|(?<!up )(?<!equal )(?<!equals )(?<!comes )(?<!amounts )(?<!came )(?<!out )\bto)\s+[$€£]?$"
 )
-_ADVERBIAL = re.compile(r"\b(?:in|after|for|within|on|at|by|from)\s+[$€£]?$", re.IGNORECASE)
+"""Before a number that only qualifies: "per 5", "the 5", "each of 5", "more than 5"."""
+_ADVERBIAL = re.compile(r"(?i)\b(?:in|after|for|within|on|at|by|from)\s+[$€£]?$")
+"""Before a number of time or place: "in 5 years", "after 3 weeks"."""
 _COPULA = re.compile(r"is|are|was|equals?|equal to|be")
 _END = re.compile(r"[\s.)\]}$°%!]*(?:[^\W\d]+[\s.)\]}$]*){0,2}")
 _LAST = re.compile(r"[\s.)\]}$°%!]*(?:[^\W\d]+[\s.)\]}$]*){0,4}")
 _SUBJECT = re.compile(
-    r"\s*(?:\(\w\)\s*)?(?:the|its|their|his|her|there|our|this|[$€£]?\d|\\?[\w{$(|]\S*\s+$)", re.IGNORECASE
+    r"(?i)\s*(?:\(\w\)\s*)?(?:the|its|their|his|her|there|our|this|[$€£]?\d|\\?[\w{$(|]\S*\s+$)"
 )
 _INNER = re.compile(
-    r"\b(?:such that|for which|of which|that|which|where|when|whose|if|who|given|because|since|so that|as)\b",
-    re.IGNORECASE,
+    r"(?i)\b(?:such that|for which|of which|that|which|where|when|whose|if|who|given|because|since|so that"
+    r"|as)\b"
 )
 _INNER_VERB = re.compile(
-    r"\b(?:is|are|has|have|satisf\w+|divid\w+|exist\w*|makes?|contains?|intersect|yields?|holds?|can"
-    r"|will|may|must|does|do|needs?|gives?)\b|[=<>≤≥]|\\(?:in|mid|neq|equiv)\b",
-    re.IGNORECASE,
+    r"(?i)\b(?:is|are|has|have|satisf\w+|divid\w+|exist\w*|makes?|contains?|intersect|yields?|holds?|can"
+    r"|will|may|must|does|do|needs?|gives?)\b|[=<>≤≥]|\\(?:in|mid|neq|equiv)\b"
 )
-_STATED = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|be)\s+(?:about |only |exactly )?[$€£¥]?-?\d", re.IGNORECASE
-)
+_STATED = re.compile(r"(?i)\b(?:is|are|was|were|has|have|had|be)\s+(?:about |only |exactly )?[$€£¥]?-?\d")
 _PRONOUN = re.compile(r"\s*(?:which|this|that)\s+")
 _GOES_ON = re.compile(
     r"(?:[,;:]|\s-)\s+\w+\s+\w+\s+\w+|\b(?:so|we|divid\w+|multipl\w+|subtract\w*|by)\b"
     r"|\bto (?:find|get|determine|calculate|reach)\b"
 )
-
-
-def _is_side(before: str) -> bool:
-    """Say whether a number only qualifies: "per 5", "the 5", "each of 5", "more than 5"."""
-    return _SIDE.search(before) is not None
-
-
-def _is_adverbial(before: str) -> bool:
-    """Say whether a number stands behind a preposition of time or place: "in 5 years", "after 3 weeks"."""
-    return _ADVERBIAL.search(before) is not None
 
 
 def _result_number(sentence: str) -> Fraction | None:
@@ -159,7 +139,8 @@ def _result_number(sentence: str) -> Fraction | None:
         return value if is_main and not _STATED.search(subject) and not _SUPPOSED.match(subject) else None
     is_strong = _STRONG.search(before) is not None
     has_others = any(
-        other.value is None or not (_is_side(before[: other.start]) or _is_adverbial(before[: other.start]))
+        other.value is None
+        or not (_SIDE.search(before[: other.start]) or _ADVERBIAL.search(before[: other.start]))
         for other in found[:-1]
         if other.end > start
     )
@@ -175,50 +156,46 @@ def _result_number(sentence: str) -> Fraction | None:
 
 _BULLET = re.compile(r"\s*(?:[-*•+]\s+|\(?\d{1,2}[.)]\s+)+")
 _VERIFIES = re.compile(
-    r"\b(?:verif\w+|check(?:ing)?|confirm|makes sense)\b(?:[^.:\n]{0,40}:[ \t]*|:[^\n]*)(?:\n[ \t][^\n]*)+\Z",
-    re.IGNORECASE,
+    r"(?i)\b(?:verif\w+|check(?:ing)?|confirm|makes sense)\b(?:[^.:\n]{0,40}:[ \t]*"
+    r"|:[^\n]*)(?:\n[ \t][^\n]*)+\Z"
 )
 """Where the last line is one of several below a line that announces a check."""
 _ASIDE = re.compile(r"(?<=\s)\((?!mod\b|or\b|and\b)[^()]*\)")
 _NO_CONCLUSION = re.compile(
-    r"\b(?:no longer|said to|the question (?:states|says)|not|except|none|neither|cannot|can't|isn't"
+    r"(?i)\b(?:no longer|said to|the question (?:states|says)|not|except|none|neither|cannot|can't|isn't"
     r"|might|perhaps|maybe|possibly|guess\w*|unknown|undetermined|undefined"
     r"|multipl\w+|divid\w+|subtract\w*|add(?:s|ed|ing)?(?! up to)|sum|product|calculat\w+|find"
     r"|determine|need to|per ?cent of)\b|\b(?:twice|(?:two|three|four|five|six|seven|eight|nine|ten) times)\b"
-    r"|%\s+of\s+[$\d]|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d",
-    re.IGNORECASE,
+    r"|%\s+of\s+[$\d]|\d\s*[*+×÷]|[*+×÷]\s*\$?\d|\s[-/]\s*\$?\d"
 )
 _SUBORDINATE = re.compile(
-    r"\s*(?:(?:and|so|but|therefore|thus|then|now|finally),?\s+)?(?:since|as|if|when|given|because"
-    r"|knowing|after|before|while|although|once|unless|to \w+)\b",
-    re.IGNORECASE,
+    r"(?i)\s*(?:(?:and|so|but|therefore|thus|then|now|finally),?\s+)?(?:since|as|if|when|given|because"
+    r"|knowing|after|before|while|although|once|unless|to \w+)\b"
 )
 _CHECKS = re.compile(
-    r"\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*|indeed"
-    r"|note|remember|recall|for (?:example|instance)|another|let'?s|let us|let me (?:double[- ]?)?(?:check"
-    r"|verify|confirm)|suppose|(?:I )?assumed?|there (?:may|might|could) be|see|[^:\n]{1,60}\(optional\)"
-    r"|the number of (?:seconds|minutes|hours|days|weeks|months) in an? \w+ is)(?!\w)",
-    re.IGNORECASE,
+    r"(?i)\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*"
+    r"|indeed|note|remember|recall|for (?:example|instance)|another|let'?s|let us"
+    r"|let me (?:double[- ]?)?(?:check|verify|confirm)|suppose|(?:I )?assumed?|there (?:may|might|could) be"
+    r"|see|[^:\n]{1,60}\(optional\)|the number of (?:seconds|minutes|hours|days|weeks"
+    r"|months) in an? \w+ is)(?!\w)"
 )
-_LOSS = re.compile(r"\b(?:los(?:s|t|ses|ing)|short|deficit|debt|in the red)\b[^=]*$", re.IGNORECASE)
+_LOSS = re.compile(r"(?i)\b(?:los(?:s|t|ses|ing)|short|deficit|debt|in the red)\b[^=]*$")
 """Words that may make a number a negative one."""
-_PASSING = re.compile(r"\b(?:or|also)\s+[$€£]?$", re.IGNORECASE)
+_PASSING = re.compile(r"(?i)\b(?:or|also)\s+[$€£]?$")
 _TITLED = re.compile(r"[^:\d]*:\s*[-$€£]?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3}")
 _THEREFORE = re.compile(
-    r"\W*(?:so|therefore|thus|hence|th(?:is|at) means|in total|consequently|as a result|finally|altogether"
-    r"|overall)\b",
-    re.IGNORECASE,
+    r"(?i)\W*(?:so|therefore|thus|hence|th(?:is|at) means|in total|consequently|as a result|finally"
+    r"|altogether|overall)\b"
 )
 _OPEN = re.compile(
-    r"\b(?:if|might|may|maybe|perhaps|unless|let|suppos\w+|assum\w+|plus|minus|recall|verif\w+|check"
+    r"(?i)\b(?:if|might|may|maybe|perhaps|unless|let|suppos\w+|assum\w+|plus|minus|recall|verif\w+|check"
     r"|times (?!a\b|this\b|with\b)\w|multipl\w+|divid\w+|subtract\w*|add(?:s|ed|ing)?(?! up to)"
     r"|calculat\w+|find|determine|summing|(?:two|three|four|five|six|seven|eight|nine|ten) times)\b|\?"
-    r"|\d\s*[-+*/×÷]\s*[$\d(]|\d[^,;.]*\bor\s+[$€£]?\d",
-    re.IGNORECASE,
+    r"|\d\s*[-+*/×÷]\s*[$\d(]|\d[^,;.]*\bor\s+[$€£]?\d"
 )
 """What makes a conclusion open, or tells how to calculate."""
 _DENIES = re.compile(
-    r"\b(?:not|cannot|never|neither|nor|none)\b|n['’]t\b|\blo(?:ss|st?|ses|sing)\b.*[$€£]", re.I
+    r"(?i)\b(?:not|cannot|never|neither|nor|none)\b|n['’]t\b|\blo(?:ss|st?|ses|sing)\b.*[$€£]"
 )
 _RESULT = re.compile(r"(?<![<>!=:])=(?![=>])|\bequals\b|\bwhich (?:is|gives)\b|\bgives us\b")
 _JOINED = re.compile(r",|\b(?:and|which|total)\b")
@@ -298,5 +275,5 @@ def _single(sentence: str) -> Fraction | None:
     last = [found for found in quantities(sentence) if found.value is not None and not found.is_name][-1]
     before = sentence[: last.start]
     start = ([mark.end() for mark in _CLAUSE.finditer(before)] or [0])[-1]
-    is_passing = _is_side(before) or _PASSING.search(before) or _SUBORDINATE.match(before[start:])
-    return None if is_passing or (_is_adverbial(before) and not _CONCLUDES.match(sentence)) else value
+    is_passing = _SIDE.search(before) or _PASSING.search(before) or _SUBORDINATE.match(before[start:])
+    return None if is_passing or (_ADVERBIAL.search(before) and not _CONCLUDES.match(sentence)) else value
