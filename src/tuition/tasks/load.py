@@ -164,7 +164,8 @@ class _Table(NamedTuple):
 
     path: Path
     split: str
-    rows: list[dict[str, Json]]
+    rows: list[tuple[str, dict[str, Json]]]
+    """Each with its id."""
 
 
 def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
@@ -195,7 +196,11 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
             f"{str(path)!r} has no column {', '.join(faults)}. Found: {', '.join(found)}. "
             "Name the columns in the configuration of the task; answer_column = '' where nothing is labelled"
         )
-    return _Table(path, split, rows)
+    # The name of a data set may have dots, and behind it stands the split.
+    stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
+    ids = (nested_value(row, config.id_column) for row in rows)
+    names = [f"{stem}-{i}" if id in (None, "") else str(id) for i, id in enumerate(ids, start=1)]
+    return _Table(path, split, list(zip(names, rows, strict=True)))
 
 
 def _readings(
@@ -205,16 +210,14 @@ def _readings(
     if config.label != "auto":
         return {}, []
     labels: list[Labelled] = []
-    for path, split, rows in tables:
-        for number, row in enumerate(rows, start=1):
-            value = nested_value(row, config.answer_column)
-            is_plain = value is not None and value != "" and not isinstance(value, list | dict)
-            with contextlib.suppress(BadRow):
-                choices = _choices(row, config.choices_column)
-                # what the file itself calls its options needs no reading
-                if choices and is_plain and str(value) not in _marks(row, config.choices_column):
-                    id = _id_of(path, row, number=number, config=config)
-                    labels.append(Labelled(str(path), split, id, value, choices))
+    for path, split, id, row in ((t.path, t.split, *row) for t in tables for row in t.rows):
+        value = nested_value(row, config.answer_column)
+        is_plain = value is not None and value != "" and not isinstance(value, list | dict)
+        with contextlib.suppress(BadRow):
+            choices = _choices(row, config.choices_column)
+            # what the file itself calls its options needs no reading
+            if choices and is_plain and str(value) not in _marks(row, config.choices_column):
+                labels.append(Labelled(str(path), split, id, value, choices))
     return label_readings(labels)
 
 
@@ -225,8 +228,7 @@ def _examples(
     examples: dict[str, Example] = {}
     faults: dict[str, str] = {}
     bad_labels = 0
-    for number, row in enumerate(rows, start=1):
-        id = _id_of(path, row, number=number, config=config)
+    for number, (id, row) in enumerate(rows, start=1):
         try:
             if id in examples:
                 raise BadRow("repeats the id of an earlier row")
@@ -248,13 +250,6 @@ def _examples(
 def _told(faults: Mapping[str, str]) -> str:
     rest = len(faults) - _SHOWN
     return "; ".join(list(faults.values())[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
-
-
-def _id_of(path: Path, row: Mapping[str, Json], *, number: int, config: TaskConfig) -> str:
-    value = nested_value(row, config.id_column)
-    # The name of a data set may have dots, and behind it stands the split.
-    stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
-    return f"{stem}-{number}" if value is None or value == "" else str(value)
 
 
 def _example(
