@@ -1,7 +1,4 @@
-"""From targets to token ids. What is too long loses the end of its context, then that of its question.
-
-Knows the tokenizer and the limits; knows no model.
-"""
+"""From targets to token ids. What is too long loses the end of its context, then that of its question."""
 
 from __future__ import annotations
 

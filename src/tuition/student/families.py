@@ -1,7 +1,4 @@
-"""Three families of models behind one interface: token ids become tensors, tensors become a weighted loss.
-
-Knows models and tensors; knows no texts and no training loop.
-"""
+"""Three families of models behind one interface: token ids to tensors, tensors to a weighted loss."""
 
 from __future__ import annotations
 

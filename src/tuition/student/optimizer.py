@@ -1,8 +1,6 @@
-"""The optimiser that small students learn with: Muon for the matrices of the blocks, AdamW for all the rest.
+"""Muon for the matrices of the blocks, AdamW for the rest, as one `torch.optim.Optimizer`; low-rank additions.
 
-It is one `torch.optim.Optimizer`, so a schedule, gradient clipping and a checkpoint treat it as any
-other. Beside it stand the low-rank additions that may be trained in place of the weights. Knows parameters,
-and neither data nor losses.
+Knows parameters, and neither data nor losses.
 """
 
 from __future__ import annotations

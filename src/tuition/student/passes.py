@@ -129,11 +129,7 @@ def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> li
 
 
 def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:
-    """Give the share of the peak learning rate at a step.
-
-    Returns:
-        In [0, 1].
-    """
+    """Give the share of the peak learning rate at a step, in [0, 1]."""
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)
     done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)

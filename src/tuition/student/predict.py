@@ -1,7 +1,4 @@
-"""Answers, scores and vectors from a student, many questions at once; no question is computed twice.
-
-Knows a model and rows of token ids; knows no texts.
-"""
+"""Answers, scores and vectors from a student, many questions at once; no question is computed twice."""
 
 from __future__ import annotations
 
@@ -72,11 +69,7 @@ def score_outputs(
     pad_id: int,
     batch_questions: int,
 ) -> list[list[list[float]]]:
-    """Give the log-probability of each token of several outputs of each prompt; the prompt is computed once.
-
-    Returns:
-        For each prompt, for each output, one natural log-probability a token.
-    """
+    """Give each token's natural log-probability in several outputs of each prompt, which is computed once."""
     score = _score_decoded if model.config.is_encoder_decoder else _score_continued
     scored: list[list[list[float]]] = [[] for _ in prompts]
     for batch in by_length([len(prompt) for prompt in prompts], batch_questions):

@@ -1,7 +1,4 @@
-"""The student, whatever its family: it answers, scores, learns, and can be kept. A `core.protocols.Learner`.
-
-Knows targets; knows no task, no teacher and no recipe.
-"""
+"""The student, whatever its family: it answers, scores, learns, and is kept; a `core.protocols.Learner`."""
 
 from __future__ import annotations
 
@@ -165,12 +162,7 @@ class Student:
         prefixes: Sequence[Sequence[str]],
         outputs: Sequence[Sequence[str]],
     ) -> list[list[list[tuple[float, ...]]]]:
-        """Score several endings behind each of several beginnings, all of them read once.
-
-        Returns:
-            For each question, prefix and ending one natural log-probability a token of the ending, its end
-            mark included; nothing is cut.
-        """
+        """Score endings behind beginnings, all read once and none cut: a natural log-probability a token."""
         return self._branches(questions, prefixes).score(outputs)
 
     def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:

@@ -178,10 +178,7 @@ class _Told(transformers.TrainerCallback):
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint; one that was being written when the process died is passed over.
-
-    None: there is no whole one.
-    """
+    """Find the newest whole checkpoint, not one that was being written when the process died. None: no such."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
     found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for path in found:

@@ -1,21 +1,8 @@
-r"""Read yes or no, or a short string, out of text. Knows no label and never guesses.
+"""Read yes or no, or a short string, out of text. Knows no label and never guesses.
 
-Every reader goes through the same order and stops at the first step that says something; docs/answers.md has
-the rules with examples:
-
-1. The last conclusion mark: see `conclusion`. An option's own text after the mark is that option, however
-   many sentences it has; else the mark's sentence counts. Where that names two different answers, denies
-   one ("is not (B)"), asks ("is it 5? No"), is taken back ("Wait, no") or breaks off, the text is
-   unreadable, whatever stands before it. Options only: an earlier mark that names another option makes the
-   text ambiguous, so unreadable.
-2. The whole text, where it is nothing but an answer: a letter, an option, a number with its unit, "Yes."
-3. Options only: an answer that stands before its explanation; "(B) is the correct answer", where the text
-   says it of one option alone.
-4. The last sentence of a text that was not cut, where it names exactly one answer and denies nothing. Option
-   texts count only in a text of one sentence or after "so", "therefore" and the like; "yes" and "no" only as
-   first word; numbers only as the end of an equation or as the one number of a sentence.
-
-A text that runs on into an invented next turn ends before it: see `core.texts.spill`.
+Every reader takes the first that says something, as docs/answers.md has it: the last conclusion mark; the
+whole text, where it is nothing but an answer; an answer before its explanation (options only); the last
+sentence of a text that was not cut.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Answer without reading the question: what a student must beat before it counts as having understood.
-
-Knows labels of training and choices, no question and no student.
-"""
+"""Answer without reading the question: what a student must beat before it counts as having understood."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Look for what is wrong with the examples before anything else: repeats, overlaps, broken labels.
-
-Changes no file. The sealed test is seen through its fingerprints and `SealedTest.check` alone.
-"""
+"""Look for what is wrong with the examples first; the test is seen through fingerprints and `check` alone."""
 
 from __future__ import annotations
 

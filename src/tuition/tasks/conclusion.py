@@ -1,7 +1,4 @@
-"""Find where sentences end, and where a text concludes: its conclusion marks and what each announces.
-
-Knows no task.
-"""
+"""Find where sentences end, and where a text concludes: its marks and what each announces. Knows no task."""
 
 from __future__ import annotations
 

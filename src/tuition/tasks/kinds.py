@@ -1,7 +1,6 @@
 """The kinds of task: each reads an answer out of text and grades it. Knows no file and no teacher.
 
-The version of a kind is that of its reader: it changes whenever the same text could be read or graded
-differently.
+A kind's version changes whenever the same text could be read or graded differently.
 """
 
 from __future__ import annotations

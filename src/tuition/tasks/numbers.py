@@ -1,10 +1,7 @@
-r"""Read a number out of text, and compare numbers exactly. Knows no label.
+"""Read a number out of text, and compare numbers exactly. Knows no label.
 
-A number may have a sign, thousands, decimals, a scale word, a currency or a unit, be a fraction (`3/4`,
-`1 1/2`, `\frac{3}{4}`) or a per cent, whose sign is dropped. What is no plain number has no value, and no
-part of it is taken for one: see `quantities`. A conclusion mark comes first, then the whole text, then the
-last sentence; within a conclusion the number it begins with counts, else the value after its last `=`, else
-the only one it holds.
+What is no plain number has no value, and no part of it is taken for one: see `quantities`. Within a conclusion
+the number it begins with counts, else the value after its last `=`, else the only one it holds.
 """
 
 from __future__ import annotations

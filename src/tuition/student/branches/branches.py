@@ -1,7 +1,4 @@
-"""The branches of questions as texts: what is asked for becomes token ids, and comes back as records.
-
-Knows the student's parts; knows no recipe.
-"""
+"""The branches of questions as texts: what is asked for becomes token ids, and comes back as records."""
 
 from __future__ import annotations
 
@@ -122,11 +119,7 @@ class Branches:
         ]
 
     def score(self, outputs: Sequence[Sequence[str]]) -> list[list[list[tuple[float, ...]]]]:
-        """Score endings behind every branch.
-
-        Returns:
-            For each question, prefix and ending one natural log-probability a token.
-        """
+        """Score endings behind every branch: one natural log-probability a token."""
         _refuse_uneven(self.questions, outputs, what="lists of endings")
         pairs = [
             (beginning, ending)

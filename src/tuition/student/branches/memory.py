@@ -142,11 +142,7 @@ class Memory:
             self.lengths = self.lengths + torch.tensor([len(row) for row in rows], device=self.lengths.device)
 
     def read(self, tokens: Tensor) -> Tensor:
-        """Read more tokens and say what may follow each; they are added to this memory.
-
-        Returns:
-            Logits, shape (B, T, V).
-        """
+        """Read more tokens into this memory and say what may follow each: logits, shape (B, T, V)."""
         self._align()
         logits = self._forward(tokens, is_wanted=True)
         self.lengths = self.lengths + tokens.shape[1]

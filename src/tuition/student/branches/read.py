@@ -1,7 +1,4 @@
-"""Read the branches of many questions, what they have in common once; then write on, or score endings.
-
-Knows a model and token ids; knows no texts.
-"""
+"""Read the branches of many questions, what they have in common once; then write on, or score endings."""
 
 from __future__ import annotations
 
@@ -200,11 +197,7 @@ def score_branches(
     pad_id: int,
     batch_rows: int,
 ) -> list[list[list[list[float]]]]:
-    """Give the log-probability of each token of several endings behind every branch.
-
-    Returns:
-        For each question, branch and ending one natural log-probability a token.
-    """
+    """Give the natural log-probability of each token of several endings behind every branch."""
     scored: list[list[list[list[float]]]] = [[] for _ in asked]
     sizes = [sum(len(branch) for branch in branches) for branches in endings]
     for batch in _batches(asked, sizes, batch_rows):
