@@ -322,7 +322,7 @@ class LookedAt:
 def look_at(
     config: StudentConfig, *, base_folder: Path | None, texts: Callable[[], Iterable[str]]
 ) -> LookedAt:
-    """Look at the student a configuration names, without loading it; one that cannot be is a TrainingError."""
+    """Look at the student a configuration names, not loaded; what cannot be one is a TrainingError."""
     if config.model.startswith("fresh:"):
         shape = shape_of(config.model.removeprefix("fresh:"))
         family, positions = shape.family, None if shape.family == "seq2seq" else POSITIONS

@@ -1,4 +1,4 @@
-"""Muon for the matrices of the blocks, AdamW for the rest, as one `torch.optim.Optimizer`; low-rank additions.
+"""Muon for the matrices of the blocks and AdamW for the rest, as one optimiser; low-rank additions.
 
 Knows parameters, and neither data nor losses.
 """

@@ -15,11 +15,11 @@ from tuition.core.protocols import Generation, Progress
 from tuition.core.records import Json, Target, content_id
 from tuition.student.branches.branches import Branches
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.student.encode import Cuts, Encoder, Row
+from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
 from tuition.student.look import most_positions
 from tuition.student.optimizer import with_additions
-from tuition.student.passes import Item, plan_steps
+from tuition.student.passes import plan_steps
 from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
 from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 
@@ -202,7 +202,21 @@ class Student:
             seed=training.seed,
         )
         before = last_checkpoint(folder)
-        losses = self._train(rows, items, plan, folder=folder, progress=progress)
+        self._prepare(is_training=True)
+        steps = Steps(
+            FAMILIES[self.family],
+            rows,
+            items,
+            plan=plan,
+            config=training,
+            pad_id=self.tokenizer.pad_token_id,
+            device=self.model.device.type,
+        )
+        is_lora = self._config.update == "lora"
+        model = with_additions(self.model, self._config, seed=training.seed) if is_lora else self.model
+        losses = train_model(model, steps, folder=folder, progress=progress)
+        if isinstance(model, peft.PeftModel):
+            self.model = model.merge_and_unload()
         return {
             "steps": len(plan),
             "examples": len({target.example.id for target in targets}),
@@ -223,41 +237,6 @@ class Student:
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-    def _train(
-        self,
-        rows: Sequence[Row],
-        items: Sequence[Item],
-        plan: Sequence[Sequence[int]],
-        *,
-        folder: Path,
-        progress: Progress | None,
-    ) -> list[tuple[int, float]]:
-        family = FAMILIES[self.family]
-        self._prepare(is_training=True)
-        model = self.model
-        if self._config.update == "lora":
-            model = with_additions(model, self._config, seed=self._training.seed)
-        losses = train_model(
-            model,
-            Steps(
-                family,
-                rows,
-                items,
-                plan=plan,
-                config=self._training,
-                pad_id=self.tokenizer.pad_token_id,
-                device=self.model.device.type,
-            ),
-            family,
-            config=self._training,
-            folder=folder,
-            device=self.model.device.type,
-            progress=progress,
-        )
-        if isinstance(model, peft.PeftModel):
-            self.model = model.merge_and_unload()
-        return losses
 
     def _branches(self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]]) -> Branches:
         self._refuse_silent(", so it cannot explain; choose by a score that reads no explanation, or")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import cast
@@ -87,21 +87,19 @@ class StepTrainer(transformers.Trainer):
         self,
         model: nn.Module,
         steps: Steps,
-        family: Family,
         *,
-        config: TrainingConfig,
         arguments: transformers.TrainingArguments,
-        on_step: Callable[[int, int], None],
+        progress: Progress | None = None,
     ) -> None:
         """Set the loop up."""
-        self._family = family
         self._steps = steps
-        self._config = config
+        self._config = steps.config
         super().__init__(model=model, args=arguments, train_dataset=steps, data_collator=_only)
         # A Trainer that believes the model averages by itself would divide, or not divide, behind our back.
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
-        self.add_callback(_Told(on_step))
+        if progress is not None:
+            self.add_callback(_Told(progress))
 
     def training_step(
         self,
@@ -116,7 +114,7 @@ class StepTrainer(transformers.Trainer):
         for batch in cast("list[Pass]", inputs["passes"]):
             tensors = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
             with self.compute_loss_context_manager():
-                loss = self._family.loss(model, tensors)
+                loss = self._steps.family.loss(model, tensors)
             self.accelerator.backward(loss)
             total += loss.detach()
         if not torch.isfinite(total):
@@ -164,8 +162,8 @@ class StepTrainer(transformers.Trainer):
 class _Told(transformers.TrainerCallback):
     """Passes the progress on."""
 
-    def __init__(self, on_step: Callable[[int, int], None]) -> None:
-        self._on_step = on_step
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def on_step_end(
         self,
@@ -174,11 +172,11 @@ class _Told(transformers.TrainerCallback):
         control: transformers.TrainerControl,
         **_: object,
     ) -> None:
-        self._on_step(state.global_step, state.max_steps)
+        self._progress("training", state.global_step, state.max_steps)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint, not one that was being written when the process died. None: no such."""
+    """Find the newest whole checkpoint, not one that was being written as the process died. None: no such."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
     found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for path in found:
@@ -213,16 +211,10 @@ def item_of(target: Target, row: Row) -> Item:
 
 
 def train_model(
-    model: nn.Module,
-    steps: Steps,
-    family: Family,
-    *,
-    config: TrainingConfig,
-    folder: Path,
-    device: str,
-    progress: Progress | None,
+    model: nn.Module, steps: Steps, *, folder: Path, progress: Progress | None
 ) -> list[tuple[int, float]]:
     """Train, going on from the last whole checkpoint in the folder."""
+    config = steps.config
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
         max_steps=len(steps),
@@ -232,7 +224,7 @@ def train_model(
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         bf16=config.precision == "bf16",
-        use_cpu=device == "cpu",
+        use_cpu=steps.device == "cpu",
         seed=config.seed,
         save_strategy="steps",
         save_steps=min(config.save_every, len(steps)),
@@ -244,14 +236,7 @@ def train_model(
         dataloader_pin_memory=False,
         remove_unused_columns=False,
     )
-    trainer = StepTrainer(
-        model,
-        steps,
-        family,
-        config=config,
-        arguments=arguments,
-        on_step=lambda done, total: progress("training", done, total) if progress else None,
-    )
+    trainer = StepTrainer(model, steps, arguments=arguments, progress=progress)
     checkpoint = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     # accelerate laid autocast around `forward`: the model would compute in bf16 here, and in fp32 once it is

@@ -1,7 +1,7 @@
 """Read a number out of text, and compare numbers exactly. Knows no label.
 
-What is no plain number has no value, and no part of it is taken for one: see `quantities`. Within a conclusion
-the number it begins with counts, else the value after its last `=`, else the only one it holds.
+What is no plain number has no value, and no part of it is taken for one: see `quantities`. Within a
+conclusion the number it begins with counts, else the value after its last `=`, else the only one it holds.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _normalised(choices: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def read_option(text: str, choices: Sequence[str]) -> str | None:
-    """Read the option that a text concludes. None: empty, cut, ambiguous, denied, taken back, or none named."""
+    """Read the option that a text concludes. None: empty, cut, ambiguous, denied, taken back or not named."""
     options = tuple(choices)
     body = own_words(text)
     if not body:
