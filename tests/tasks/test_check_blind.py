@@ -1,5 +1,5 @@
 from tuition.core.records import Example
-from tuition.tasks.blind import blind_answers
+from tuition.tasks.check import blind_answers
 
 
 def example(id, choices=(), answer=None):
