@@ -174,7 +174,7 @@ def without_overlap(splits: Splits) -> tuple[Splits, list[Finding]]:
 
 
 def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict[str, list[str | None]]:
-    """Answer examples by each rule that needs no question.
+    """Answer examples by each rule that needs no question: what a student must beat.
 
     The longest option; the option at the position that is most often right in training; the answer that is
     most often right in training, among the example's options where it has any. The first wins a tie.

@@ -336,9 +336,9 @@ def _value(said: str) -> str:
         value = next((value[key] for key in _INNER_KEYS if key in value), said)
     if value is None:
         return ""
-    return (
-        value.strip() if isinstance(value, str) else said if isinstance(value, (list, dict)) else str(value)
-    )
+    if isinstance(value, list | dict):
+        return said
+    return value.strip() if isinstance(value, str) else str(value)
 
 
 def plain(tail: str) -> str:
