@@ -7,8 +7,7 @@ no texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Self, cast
+from typing import NamedTuple, Self, cast
 
 import torch
 import transformers
@@ -23,8 +22,7 @@ from tuition.student.look import most_positions
 __all__ = ["Memory", "Source"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(NamedTuple):
     """What the encoder made of each row's question."""
 
     states: Tensor
@@ -74,14 +72,8 @@ class Memory:
             states = encoder(input_ids=pad(prompts, pad_id).to(model.device), attention_mask=mask)
             source = Source(states=cast("Tensor", states.last_hidden_state), mask=mask)
         nothing = torch.zeros(len(prompts), dtype=torch.long, device=model.device)
-        return cls(
-            model,
-            starts=nothing,
-            lengths=nothing,
-            source=source,
-            read=DynamicCache(),
-            crossed=DynamicCache(),
-        )
+        caches = {"read": DynamicCache(), "crossed": DynamicCache()}
+        return cls(model, starts=nothing, lengths=nothing, source=source, **caches)
 
     @torch.inference_mode()
     def select(self, owners: Tensor, lengths: Tensor) -> Memory:
@@ -102,7 +94,7 @@ class Memory:
             self.model,
             starts=starts,
             lengths=lengths,
-            source=source and Source(states=source.states[owners], mask=source.mask[owners]),
+            source=source and Source(source.states[owners], source.mask[owners]),
             read=_each(self._read, tokens),
             crossed=_each(self._crossed, lambda kept: kept.index_select(0, owners)),
         )
@@ -117,19 +109,13 @@ class Memory:
             memory._align()
         first = memories[0]
         lengths = torch.cat([memory.lengths for memory in memories])
-        source = None
-        if first._source is not None:
-            sources = [cast("Source", memory._source) for memory in memories]
-            source = Source(
-                states=torch.cat([each.states for each in sources]),
-                mask=torch.cat([each.mask for each in sources]),
-            )
+        sources = [memory._source for memory in memories if memory._source is not None]
         width = max(memory._read.get_seq_length() for memory in memories)
         return cls(
             first.model,
             starts=width - lengths,
             lengths=lengths,
-            source=source,
+            source=Source(*map(torch.cat, zip(*sources, strict=True))) if sources else None,
             read=_joined([memory._read for memory in memories], width=width),
             crossed=_joined([memory._crossed for memory in memories], width=None),
         )
