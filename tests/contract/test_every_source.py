@@ -7,7 +7,7 @@ import pytest
 
 from tuition.core.splits import Splits
 from tuition.playground.world import PlaygroundSource
-from tuition.tasks.sources import source_types
+from tuition.tasks.load import source_types
 from tuition.testing import check_source
 
 

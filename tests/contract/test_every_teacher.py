@@ -42,7 +42,7 @@ def endpoint():
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A tiny random language model, for the teacher that runs its own."""
-    from tuition.student.fresh import make_model
+    from tuition.student.load import make_model
 
     folder = tmp_path_factory.mktemp("model")
     model, tokenizer = make_model("llama-nano", [question(i) for i in range(COUNT)], seed=0)

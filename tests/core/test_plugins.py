@@ -175,7 +175,7 @@ def test_every_kind_has_its_page():
     from tuition.recipes import RECIPE
     from tuition.selection import STRATEGY
     from tuition.tasks import TASK
-    from tuition.tasks.sources import SOURCE
+    from tuition.tasks.load import SOURCE
     from tuition.teachers import TEACHER
 
     for kind in (ANNOTATOR, RECIPE, STRATEGY, TASK, SOURCE, TEACHER):

@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 
 from tuition.core.config import Section
 from tuition.recipes import RECIPES
-from tuition.tasks.sources import source_types
+from tuition.tasks.load import source_types
 from tuition.teachers.config import TeacherConfig
 
 RELEASED = {1: Path(__file__).with_name("defaults_1.json")}

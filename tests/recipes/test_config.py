@@ -11,8 +11,7 @@ from tuition.operate.starters import STARTERS
 from tuition.playground.config import PlaygroundConfig
 from tuition.recipes import RECIPES
 from tuition.recipes.step_by_step import StepByStep
-from tuition.tasks.load import FileSource
-from tuition.tasks.sources import source_types
+from tuition.tasks.load import FileSource, source_types
 
 
 def refused(text, *settings, **changed):

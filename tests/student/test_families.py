@@ -5,7 +5,7 @@ import transformers
 from tuition.core.errors import TrainingError
 from tuition.student.encode import OptionRow, TextRow
 from tuition.student.families import FAMILIES, decoder_inputs, pad, positions_of
-from tuition.student.look.folder import family_of
+from tuition.student.look import family_of
 
 ROWS = [TextRow(prompt=[5, 6, 7], output=[8, 2]), TextRow(prompt=[5], output=[9, 9, 2])]
 

@@ -73,9 +73,7 @@ def one_step(student, targets, *, normaliser, token_budget, tmp_path):
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )
-    trainer = StepTrainer(
-        student.model, steps, family, config=config, arguments=arguments, on_step=lambda *_: None
-    )
+    trainer = StepTrainer(student.model, steps, arguments=arguments)
     trainer.train()
     row = trainer.state.log_history[0]
     return row["loss"], row["grad_norm"], len(steps[0]["passes"])

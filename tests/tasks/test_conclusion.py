@@ -1,6 +1,6 @@
 import pytest
 
-from tuition.tasks.conclusion import conclusion, conclusions, is_cut, last_sentence, marks
+from tuition.tasks.conclusion import conclusion, is_cut, last_sentence, marks
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_conclusion(text, announced):
 
 
 def test_conclusions_come_last_first():
-    assert list(conclusions("Answer: 1\nAnswer: 2\n#### 3")) == ["3", "2", "1"]
+    assert [mark.tail for mark in marks("Answer: 1\nAnswer: 2\n#### 3")] == ["3", "2", "1"]
 
 
 def test_marks_say_where_they_stand():

@@ -7,7 +7,7 @@ import pytest
 from tuition.core.errors import DataError, MissingExtra
 from tuition.core.records import Example, Grade
 from tuition.tasks import make_task
-from tuition.tasks.maths import Math
+from tuition.tasks.kinds import Math
 
 pytest.importorskip("math_verify")
 EXAMPLE = Example(id="m", question="q", answer="42")

@@ -18,7 +18,7 @@ from tuition.annotation import Account, AnnotationConfig, ask_all
 from tuition.core.errors import MissingExtra, TeacherError
 from tuition.core.records import Message, Request
 from tuition.core.store import Place, Store
-from tuition.student.fresh import make_model
+from tuition.student.load import make_model
 from tuition.teachers import TeacherConfig, make_teacher
 
 TEXTS = [f"Question: how many is {i} and {2 * i}? It is {3 * i}." for i in range(40)]

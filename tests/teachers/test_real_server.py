@@ -60,7 +60,7 @@ class Model:
     def __init__(self, folder):
         import torch
 
-        from tuition.student.fresh import make_model
+        from tuition.student.load import make_model
 
         self.folder, self._no_grad = folder, torch.no_grad
         model, self.tokenizer = make_model("llama-nano", TEXTS, seed=0)

@@ -117,7 +117,7 @@ def list_runs(
     from tuition.core.config import read_toml
     from tuition.operate.starters import STARTERS
     from tuition.recipes import RECIPES
-    from tuition.tasks.sources import source_types
+    from tuition.tasks.load import source_types
 
     runs = [
         {

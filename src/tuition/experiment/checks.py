@@ -17,7 +17,7 @@ from tuition.experiment.config import Experiment, rationale_form
 from tuition.experiment.recipe import RECIPES
 from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.tasks.blind import blind_answers
+from tuition.tasks.check import blind_answers
 from tuition.tasks.kinds import MultipleChoice
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.recorded import barred_reply

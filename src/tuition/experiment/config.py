@@ -27,7 +27,7 @@ from tuition.experiment.versions import CONFIG_VERSION, completed, kind_of
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
-from tuition.tasks.sources import source_type
+from tuition.tasks.load import source_type
 from tuition.teachers.config import TeacherConfig
 
 __all__ = [

@@ -19,10 +19,10 @@ from tuition.experiment.learn.targets import ANSWER_PREFIX, RATIONALE_PREFIX, qu
 from tuition.experiment.recipe import RECIPES
 from tuition.playground import BASE_FOLDER
 from tuition.tasks.check import Finding, check_labels, check_splits, finding
-from tuition.tasks.sources import source_type
+from tuition.tasks.load import source_type
 
 if TYPE_CHECKING:
-    from tuition.student.look.reads import LookedAt
+    from tuition.student.look import LookedAt
 
 __all__ = ["Ready", "load_splits", "make_ready"]
 
@@ -74,7 +74,7 @@ def make_ready(config: Experiment) -> Ready:
 def _look(config: Experiment, splits: Splits, *, explains: bool) -> LookedAt:
     """Look at the student without loading it, and refuse one that could not learn or be examined."""
     # the student's room is opened only where there is a student
-    from tuition.student.look.reads import look_at
+    from tuition.student.look import look_at
 
     def texts() -> list[str]:
         return [text for item in splits.train for text in (question_text(item), item.answer) if text]

@@ -14,7 +14,7 @@ from tuition.core.config import complete
 from tuition.core.errors import ConfigError
 from tuition.core.plugins import find
 from tuition.experiment.recipe import RECIPE, RECIPES
-from tuition.tasks.sources import source_type
+from tuition.tasks.load import source_type
 
 __all__ = ["CHANGED", "CONFIG_VERSION", "completed", "kind_of"]
 

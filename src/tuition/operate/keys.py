@@ -10,7 +10,7 @@ from typing import Any
 from tuition.core.errors import ConfigError, nearest, some_of
 from tuition.core.records import Json
 from tuition.recipes import RECIPES
-from tuition.tasks.sources import source_types
+from tuition.tasks.load import source_types
 
 __all__ = ["Key", "find", "keys"]
 

@@ -1,7 +1,4 @@
-"""From targets to token ids. What is too long loses the end of its context, then that of its question.
-
-Knows the tokenizer and the limits; knows no model.
-"""
+"""From targets to token ids. What is too long loses the end of its context, then that of its question."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from tuition.core.errors import TrainingError, some_of
 from tuition.core.records import Target
 from tuition.student.config import StudentConfig
-from tuition.student.look.reads import room_for_input
+from tuition.student.look import room_for_input
 
 __all__ = ["Cuts", "Encoder", "OptionRow", "Row", "TextRow", "input_text"]
 
@@ -130,11 +127,7 @@ class Encoder:
 
     def output(self, text: str) -> list[int]:
         """Encode what the student shall write."""
-        end = self._tokenizer.eos_token_id
-        if self._family == "seq2seq":
-            ids = list(self._tokenizer(text_target=text)["input_ids"])
-        else:
-            ids = list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        end, [ids] = self._tokenizer.eos_token_id, self._output_ids([text])
         ids = ids if ids and ids[-1] == end else [*ids, end]
         if len(ids) > self._config.max_output_tokens:
             self.cuts = replace(self.cuts, outputs=self.cuts.outputs + 1)
@@ -164,13 +157,16 @@ class Encoder:
         """Encode parts of outputs, whole and without end mark."""
         if not texts:
             return []
-        end = self._tokenizer.eos_token_id
-        if self._family == "seq2seq":
-            encoded = self._tokenizer(text_target=texts)["input_ids"]
-        else:
-            encoded = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        rows = [list(ids) if text else [] for text, ids in zip(texts, encoded, strict=True)]
+        end, encoded = self._tokenizer.eos_token_id, self._output_ids(texts)
+        rows = [ids if text else [] for text, ids in zip(texts, encoded, strict=True)]
         return [ids[:-1] if ids and ids[-1] == end else ids for ids in rows]
+
+    def _output_ids(self, texts: list[str]) -> list[list[int]]:
+        if self._family == "seq2seq":
+            encoded = self._tokenizer(text_target=texts)
+        else:
+            encoded = self._tokenizer(texts, add_special_tokens=False)
+        return [list(ids) for ids in encoded["input_ids"]]
 
     def _limit(self) -> int:
         """Tokens the input may have: what the user allows, and what the model can read beside its output."""
@@ -229,7 +225,10 @@ class Encoder:
 
     def _cut(self, part: str, text_with: Callable[[str], str], option: str, *, limit: int) -> str:
         """Take tokens from the end of a part until the text fits, or the part is gone."""
-        ends = self._token_ends(part)
+        ends = list(range(1, len(part) + 1))
+        if part and self._tokenizer.is_fast:
+            encoded = self._tokenizer(part, add_special_tokens=False, return_offsets_mapping=True)
+            ends = [end for _, end in encoded["offset_mapping"]]
         keep = len(ends)
         text = text_with(part)
         width = self._width(text, option)
@@ -238,15 +237,6 @@ class Encoder:
             text = text_with(part[: ends[keep - 1]].rstrip() if keep else "")
             width = self._width(text, option)
         return text
-
-    def _token_ends(self, text: str) -> list[int]:
-        """Character positions where the text may be cut."""
-        if not text:
-            return []
-        if self._tokenizer.is_fast:
-            encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-            return [end for _, end in encoded["offset_mapping"]]
-        return list(range(1, len(text) + 1))
 
 
 def _gold(target: Target) -> int:

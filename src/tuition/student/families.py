@@ -1,13 +1,10 @@
-"""Three families of models behind one interface: token ids become tensors, tensors become a weighted loss.
-
-Knows models and tensors; knows no texts and no training loop.
-"""
+"""Three families of models behind one interface: token ids to tensors, tensors to a weighted loss."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 import transformers
@@ -34,21 +31,6 @@ CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWit
 """What models call the key/value cache, as argument and in their output; transformers 5.24 renamed it."""
 Pass = dict[str, Tensor]
 """The tensors of one forward pass; `labels` are -100 and `factors` 0 where there is nothing to learn."""
-
-
-class Family(Protocol):
-    """What the training loop must know of a model."""
-
-    name: str
-    abilities: StudentAbilities
-
-    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
-        """Lay rows into tensors."""
-        ...
-
-    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors."""
-        ...
 
 
 class EncoderDecoder:
@@ -152,6 +134,8 @@ class OptionScorer:
         return (losses * batch["factors"]).sum()
 
 
+Family = EncoderDecoder | DecoderOnly | OptionScorer
+"""What the training loop must know of a model: how rows become tensors, and tensors a loss."""
 FAMILIES: dict[str, Family] = {
     family.name: family for family in (EncoderDecoder(), DecoderOnly(), OptionScorer())
 }

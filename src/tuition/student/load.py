@@ -1,4 +1,4 @@
-"""Find a model, check that it can be a student, and set it up.
+"""Find a model, or make a small random one; check that it can be a student, and set it up.
 
 Loads safetensors only and never code that comes with a model. Knows no task and no recipe.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import transformers
@@ -17,12 +17,23 @@ from transformers.utils import logging
 
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.student.fresh import make_model
-from tuition.student.look.folder import describe, family_of, find_model, has_weights
-from tuition.student.look.reads import checked_family
+from tuition.student.look import (
+    END,
+    PAD,
+    POSITIONS,
+    START,
+    Shape,
+    checked_family,
+    describe,
+    family_of,
+    find_model,
+    has_weights,
+    learn_tokens,
+    shape_of,
+)
 from tuition.student.student import Student
 
-__all__ = ["load_student"]
+__all__ = ["load_student", "make_model", "train_tokenizer"]
 
 _UNLOADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What `from_pretrained` raises over broken files."""
@@ -31,6 +42,65 @@ _AUTO_CLASSES = {
     "causal": transformers.AutoModelForCausalLM,
     "options": transformers.AutoModelForMultipleChoice,
 }
+
+
+def train_tokenizer(shape: Shape, texts: Iterable[str]) -> transformers.PreTrainedTokenizerBase:
+    """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it."""
+    types = ["token_type_ids"] if shape.family == "options" else []
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=learn_tokens(shape, texts),
+        pad_token=PAD,
+        eos_token=END,
+        bos_token=START,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", *types, "attention_mask"],
+    )
+
+
+def make_model(
+    name: str, texts: Iterable[str], *, seed: int
+) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
+    """Make a small student of a named shape."""
+    shape = shape_of(name)
+    tokenizer = train_tokenizer(shape, texts)
+    marks: dict[str, Any] = {"pad_token_id": tokenizer.pad_token_id}
+    if shape.family != "options":
+        marks["eos_token_id"] = tokenizer.eos_token_id
+    sizes: dict[str, Any] = {
+        "hidden_size": shape.width,
+        "intermediate_size": 4 * shape.width,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "max_position_embeddings": POSITIONS,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if shape.family == "seq2seq":
+            config = transformers.T5Config(
+                vocab_size=len(tokenizer),
+                d_model=shape.width,
+                d_kv=shape.width // shape.heads,
+                d_ff=4 * shape.width,
+                num_layers=shape.layers,
+                num_heads=shape.heads,
+                dropout_rate=0.0,
+                **marks,
+            )
+            config.decoder_start_token_id = tokenizer.pad_token_id
+            return transformers.T5ForConditionalGeneration(config), tokenizer
+        if shape.family == "causal":
+            config = transformers.LlamaConfig(
+                vocab_size=len(tokenizer), tie_word_embeddings=True, bos_token_id=None, **sizes, **marks
+            )
+            return transformers.LlamaForCausalLM(config), tokenizer
+        config = transformers.BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            **sizes,
+            **marks,
+        )
+        return transformers.BertForMultipleChoice(config), tokenizer
 
 
 def load_student(
@@ -46,7 +116,12 @@ def load_student(
     What is named and cannot be a student (no folder, no tokenizer, no safetensors, not on the hub) is a
     TrainingError.
     """
-    _set_process(config.threads)
+    torch.set_num_threads(config.threads)
+    # Fresh weights give gradients so small that the CPU slows down several times over them.
+    torch.set_flush_denormal(True)
+    # Load reports and bars would run through our own progress; what matters comes back as an error.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     if config.model.startswith("fresh:"):
         if texts is None:
             raise ConfigError(
@@ -59,50 +134,36 @@ def load_student(
         folder = find_model(config.model, base_folder)
         family = checked_family(config.family, family_of(describe(folder)), config.model)
         source = str(folder) if has_weights(folder) else config.model
-        tokenizer = _load_tokenizer(source)
-        model = _load_model(source, config, family=family, seed=training.seed)
+        model, tokenizer = _loaded(source, config, family=family, seed=training.seed)
     _check_tokenizer(model, tokenizer, config.model)
-    return Student(
-        model.to(_device(config.device)).eval(), tokenizer, family=family, config=config, training=training
-    )
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("student.device is 'cuda', but there is no GPU here; take 'cpu' or 'auto'")
+    return Student(model.to(device).eval(), tokenizer, family=family, config=config, training=training)
 
 
-def _set_process(threads: int) -> None:
-    torch.set_num_threads(threads)
-    # Fresh weights give gradients so small that the CPU slows down several times over them.
-    torch.set_flush_denormal(True)
-    # Load reports and bars would run through our own progress; what matters comes back as an error.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return f"{str(error).strip().partition(chr(10))[0] or type(error).__name__}."
-
-
-def _load_tokenizer(source: str) -> transformers.PreTrainedTokenizerBase:
+def _loaded(
+    source: str, config: StudentConfig, *, family: str, seed: int
+) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
+    part = "tokenizer"
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except _UNLOADABLE as error:
-        raise TrainingError(f"the tokenizer in {source!r} cannot be loaded: {_first_line(error)}") from None
-    return cast("transformers.PreTrainedTokenizerBase", tokenizer)
-
-
-def _load_model(
-    source: str, config: StudentConfig, *, family: str, seed: int
-) -> transformers.PreTrainedModel:
-    try:
+        part = "model"
         with torch.random.fork_rng(devices=[]):
             # A head that the model does not bring is made here.
             torch.manual_seed(seed)
-            return _AUTO_CLASSES[family].from_pretrained(
+            model = _AUTO_CLASSES[family].from_pretrained(
                 source,
                 trust_remote_code=False,
                 use_safetensors=True,
                 dtype=getattr(torch, config.dtype),
             )
     except _UNLOADABLE as error:
-        raise TrainingError(f"the model in {source!r} cannot be loaded: {_first_line(error)}") from None
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise TrainingError(f"the {part} in {source!r} cannot be loaded: {reason}.") from None
+    return model, cast("transformers.PreTrainedTokenizerBase", tokenizer)
 
 
 def _check_tokenizer(
@@ -122,11 +183,3 @@ def _check_tokenizer(
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-
-
-def _device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("student.device is 'cuda', but there is no GPU here; take 'cpu' or 'auto'")
-    return wanted

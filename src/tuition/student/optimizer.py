@@ -1,8 +1,6 @@
-"""The optimiser that small students learn with: Muon for the matrices of the blocks, AdamW for all the rest.
+"""Muon for the matrices of the blocks and AdamW for the rest, as one optimiser; low-rank additions.
 
-It is one `torch.optim.Optimizer`, so a schedule, gradient clipping and a checkpoint treat it as any
-other. Beside it stand the low-rank additions that may be trained in place of the weights. Knows parameters,
-and neither data nor losses.
+Knows parameters, and neither data nor losses.
 """
 
 from __future__ import annotations
@@ -106,9 +104,10 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
         stepped = weight
         if weight.dtype in (torch.bfloat16, torch.float16):
             stepped = copies[weight] = nn.Parameter(weight.detach().float())
+        is_in_layer = any(part.isdigit() for part in name.split("."))
         if weight.ndim < 2:
             vectors.append(stepped)
-        elif weight.ndim == 2 and id(weight) not in tables and _in_numbered_layer(name):
+        elif weight.ndim == 2 and id(weight) not in tables and is_in_layer:
             matrices.append(stepped)
         else:
             others.append(stepped)
@@ -120,11 +119,6 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
     decayed = {"params": others, "weight_decay": weight_decay}
     kept = {"params": vectors, "weight_decay": 0.0}
     return MuonWithAdamW(muon, AdamW([decayed, kept], lr=lr, betas=(0.9, 0.95), fused=True), copies)
-
-
-def _in_numbered_layer(name: str) -> bool:
-    """Tell whether a parameter belongs to one of a stack of layers, by its dotted name."""
-    return any(part.isdigit() for part in name.split("."))
 
 
 def with_additions(

@@ -62,22 +62,15 @@ def plan_steps(
         order = generator.sample(examples, len(examples))
         order = order if steps is not None else order[:left]
         left -= len(order)
-        plan += _one_pass(order, size=size, longest=longest, generator=generator)
+        full = len(order) - len(order) % size
+        for start in range(0, full, _WINDOW * size):
+            window = sorted(order[start : min(start + _WINDOW * size, full)], key=longest.__getitem__)
+            drawn = [window[i : i + size] for i in range(0, len(window), size)]
+            generator.shuffle(drawn)
+            plan += drawn
+        if full < len(order):
+            plan.append(order[full:])
     return [[i for name in step for i in targets[name]] for step in plan[:steps]]
-
-
-def _one_pass(
-    order: list[str], *, size: int, longest: dict[str, int], generator: random.Random
-) -> list[list[str]]:
-    """Cut shuffled examples into steps of similar length; what is left over is the last step."""
-    full = len(order) - len(order) % size
-    steps: list[list[str]] = []
-    for start in range(0, full, _WINDOW * size):
-        window = sorted(order[start : min(start + _WINDOW * size, full)], key=longest.__getitem__)
-        drawn = [window[i : i + size] for i in range(0, len(window), size)]
-        generator.shuffle(drawn)
-        steps += drawn
-    return [*steps, order[full:]] if full < len(order) else steps
 
 
 def split_step(
@@ -129,11 +122,7 @@ def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> li
 
 
 def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:
-    """Give the share of the peak learning rate at a step.
-
-    Returns:
-        In [0, 1].
-    """
+    """Give the share of the peak learning rate at a step, in [0, 1]."""
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)
     done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)

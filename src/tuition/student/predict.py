@@ -1,7 +1,4 @@
-"""Answers and scores from a student, many questions at once, without computing a question more than once.
-
-Knows a model and rows of token ids; knows no texts.
-"""
+"""Answers, scores and vectors from a student, many questions at once; no question is computed twice."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
-__all__ = ["by_length", "end_marks", "score_encodings", "score_outputs", "write"]
+__all__ = ["by_length", "end_marks", "mean_states", "score_encodings", "score_outputs", "write"]
 
 
 def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
@@ -58,7 +55,8 @@ def write(
         # An encoder-decoder begins with its start mark, a decoder with the prompt.
         new = out[:, ids.shape[1] :] if is_decoder else out[:, 1:]
         for i, tokens in zip(batch, new.tolist(), strict=True):
-            written[i] = _until_mark(tokens, marks)
+            end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
+            written[i] = tokens[: end + 1]
     return written
 
 
@@ -71,11 +69,7 @@ def score_outputs(
     pad_id: int,
     batch_questions: int,
 ) -> list[list[list[float]]]:
-    """Give the log-probability of each token of several outputs of each prompt; the prompt is computed once.
-
-    Returns:
-        For each prompt, for each output, one natural log-probability a token.
-    """
+    """Give each token's natural log-probability in several outputs of each prompt, which is computed once."""
     score = _score_decoded if model.config.is_encoder_decoder else _score_continued
     scored: list[list[list[float]]] = [[] for _ in prompts]
     for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
@@ -172,12 +166,29 @@ def _token_logprobs(logits: Tensor, labels: Tensor) -> Tensor:
     return picked.masked_fill(labels == -100, 0.0)
 
 
-def _until_mark(tokens: list[int], marks: Sequence[int]) -> list[int]:
-    end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
-    return tokens[: end + 1]
-
-
 def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
     """Give places in batches of similar lengths, longest first, so that memory runs out at once or never."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     return (order[start : start + size] for start in range(0, len(order), size))
+
+
+@torch.inference_mode()
+def mean_states(
+    model: transformers.PreTrainedModel,
+    prompts: Sequence[list[int]],
+    *,
+    pad_id: int,
+    batch_questions: int,
+) -> list[tuple[float, ...]]:
+    """Average the last hidden states over each question's tokens."""
+    body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
+    read = cast("Callable[..., BaseModelOutput]", body)
+    vectors: list[tuple[float, ...]] = [() for _ in prompts]
+    for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
+        mask = pad([[1] * len(prompts[i]) for i in batch], 0).to(model.device)
+        ids = pad([prompts[i] for i in batch], pad_id).to(model.device)
+        states = cast("Tensor", read(input_ids=ids, attention_mask=mask).last_hidden_state).float()
+        means = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # (B, width)
+        for i, vector in zip(batch, means.tolist(), strict=True):
+            vectors[i] = tuple(vector)
+    return vectors

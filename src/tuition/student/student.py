@@ -1,7 +1,4 @@
-"""The student, whatever its family: it answers, scores, learns, and can be kept. A `core.protocols.Learner`.
-
-Knows targets; knows no task, no teacher and no recipe.
-"""
+"""The student, whatever its family: it answers, scores, learns, and is kept; a `core.protocols.Learner`."""
 
 from __future__ import annotations
 
@@ -17,14 +14,13 @@ from tuition.core.errors import DataError, TrainingError
 from tuition.core.protocols import Generation, Progress
 from tuition.core.records import Json, Target, content_id
 from tuition.student.branches.branches import Branches
-from tuition.student.branches.embed import mean_states
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.student.encode import Cuts, Encoder, Row
+from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
-from tuition.student.look.folder import most_positions
+from tuition.student.look import most_positions
 from tuition.student.optimizer import with_additions
-from tuition.student.passes import Item, plan_steps
-from tuition.student.predict import end_marks, score_encodings, score_outputs, write
+from tuition.student.passes import plan_steps
+from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
 from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 
 __all__ = ["Student"]
@@ -69,8 +65,7 @@ class Student:
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
         """Write one greedy continuation for each question."""
         self._refuse_silent("; answer with score_options, or")
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         written = write(
             self.model,
             self._encoder.prompts(questions),
@@ -93,8 +88,7 @@ class Student:
                 f"{len(poor)} of {len(questions)} questions have fewer than two choices (first: {poor[0]!r});"
                 " options can only be scored where there are options. Answer by generation."
             )
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         sizes = {"pad_id": self.tokenizer.pad_token_id, "batch_questions": self._config.batch_questions}
         if not self.abilities.generates:
             rows = self._encoder.questions(questions)
@@ -103,7 +97,11 @@ class Student:
             [self._encoder.output(choice) for choice in target.example.choices] for target in questions
         ]
         scored = score_outputs(self.model, self._encoder.prompts(questions), outputs, **sizes)
-        return [tuple(self._option_score(logprobs) for logprobs in options) for options in scored]
+        is_mean = self._config.option_score == "mean"
+        return [
+            tuple(sum(logprobs) / (len(logprobs) if is_mean else 1) for logprobs in options)
+            for options in scored
+        ]
 
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
         """Say how familiar each target's output is to the student behind its question.
@@ -113,8 +111,7 @@ class Student:
             `max_output_tokens` is scored up to there.
         """
         self._refuse_silent(", so no text is familiar to it;")
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         outputs = [self._encoder.output(target.output) for target in targets]
         prompts = self._encoder.prompts(targets)
         # Whole rationales have many tokens, and each costs the memory of a vocabulary: fewer at once.
@@ -165,18 +162,12 @@ class Student:
         prefixes: Sequence[Sequence[str]],
         outputs: Sequence[Sequence[str]],
     ) -> list[list[list[tuple[float, ...]]]]:
-        """Score several endings behind each of several beginnings, all of them read once.
-
-        Returns:
-            For each question, prefix and ending one natural log-probability a token of the ending, its end
-            mark included; nothing is cut.
-        """
+        """Score endings behind beginnings, all read once and none cut: a natural log-probability a token."""
         return self._branches(questions, prefixes).score(outputs)
 
     def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
         """Say where each question lies: the mean of the last hidden states over its tokens."""
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         return mean_states(
             self.model,
             self._encoder.prompts(questions),
@@ -193,7 +184,12 @@ class Student:
         if self._config.update == "none":
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
-        self._claim(folder, targets)
+        settings = {
+            "student": self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"}),
+            "training": self._training.model_dump(mode="json", exclude={"save_every"}),
+            "targets": [target.to_json() for target in targets],
+        }
+        claim_folder(folder, content_id(settings))
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
         items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
@@ -206,7 +202,21 @@ class Student:
             seed=training.seed,
         )
         before = last_checkpoint(folder)
-        losses = self._train(rows, items, plan, folder=folder, progress=progress)
+        self._prepare(is_training=True)
+        steps = Steps(
+            FAMILIES[self.family],
+            rows,
+            items,
+            plan=plan,
+            config=training,
+            pad_id=self.tokenizer.pad_token_id,
+            device=self.model.device.type,
+        )
+        is_lora = self._config.update == "lora"
+        model = with_additions(self.model, self._config, seed=training.seed) if is_lora else self.model
+        losses = train_model(model, steps, folder=folder, progress=progress)
+        if isinstance(model, peft.PeftModel):
+            self.model = model.merge_and_unload()
         return {
             "steps": len(plan),
             "examples": len({target.example.id for target in targets}),
@@ -228,48 +238,12 @@ class Student:
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
-    def _train(
-        self,
-        rows: Sequence[Row],
-        items: Sequence[Item],
-        plan: Sequence[Sequence[int]],
-        *,
-        folder: Path,
-        progress: Progress | None,
-    ) -> list[tuple[int, float]]:
-        family = FAMILIES[self.family]
-        self._prepare(is_training=True)
-        model = self.model
-        if self._config.update == "lora":
-            model = with_additions(model, self._config, seed=self._training.seed)
-        losses = train_model(
-            model,
-            Steps(
-                family,
-                rows,
-                items,
-                plan=plan,
-                config=self._training,
-                pad_id=self.tokenizer.pad_token_id,
-                device=self.model.device.type,
-            ),
-            family,
-            config=self._training,
-            folder=folder,
-            device=self.model.device.type,
-            progress=progress,
-        )
-        if isinstance(model, peft.PeftModel):
-            self.model = model.merge_and_unload()
-        return losses
-
     def _branches(self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]]) -> Branches:
         self._refuse_silent(", so it cannot explain; choose by a score that reads no explanation, or")
-        self._encoder.forget_cuts()
-        self._prepare(is_training=False)
+        self._begin()
         return Branches(
-            self.model,
-            self.tokenizer,
+            model=self.model,
+            tokenizer=self.tokenizer,
             encoder=self._encoder,
             questions=questions,
             prefixes=prefixes,
@@ -284,19 +258,14 @@ class Student:
                 "decoder-only student"
             )
 
+    def _begin(self) -> None:
+        """Get ready to answer."""
+        self._encoder.forget_cuts()
+        self._prepare(is_training=False)
+
     def _prepare(self, *, is_training: bool) -> None:
         """Choose the faster attention: on a CPU that is `eager` in training and `sdpa` in generation."""
         self.model.train(is_training)
         if self.model._supports_sdpa:
             eager = is_training and self.model.device.type == "cpu"
             self.model.set_attn_implementation("eager" if eager else "sdpa")
-
-    def _option_score(self, logprobs: list[float]) -> float:
-        return sum(logprobs) / (len(logprobs) if self._config.option_score == "mean" else 1)
-
-    def _claim(self, folder: Path, targets: Sequence[Target]) -> None:
-        """Refuse to go on from the checkpoints of another training."""
-        student = self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"})
-        training = self._training.model_dump(mode="json", exclude={"save_every"})
-        trained = [target.to_json() for target in targets]
-        claim_folder(folder, content_id({"student": student, "training": training, "targets": trained}))

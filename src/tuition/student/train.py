@@ -10,8 +10,10 @@ per pass computes another loss.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -45,44 +47,33 @@ _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
 
 
+@dataclass(eq=False)
 class Steps(Dataset[dict[str, list[Pass]]]):
-    """Optimizer steps as data: item i holds the forward passes of step i."""
+    """Optimizer steps as data: item i holds the forward passes of step i, made when it is due."""
 
-    def __init__(
-        self,
-        family: Family,
-        rows: Sequence[Row],
-        items: Sequence[Item],
-        *,
-        plan: Sequence[Sequence[int]],
-        config: TrainingConfig,
-        pad_id: int,
-        device: str = "cpu",
-    ) -> None:
-        """Hold the plan; tensors are made when a step is due."""
-        self._family = family
-        self._rows = rows
-        self._items = items
-        self._plan = plan
-        self._config = config
-        self._pad_id = pad_id
-        self._pass_tokens = _PASS_TOKENS if device == "cpu" else config.token_budget
+    family: Family
+    rows: Sequence[Row]
+    items: Sequence[Item]
+    _: KW_ONLY
+    plan: Sequence[Sequence[int]]
+    config: TrainingConfig
+    pad_id: int
+    device: str = "cpu"
 
     def __len__(self) -> int:
         """Count the steps."""
-        return len(self._plan)
+        return len(self.plan)
 
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
         """Make the passes of one step."""
-        step = self._plan[index]
-        factors = shares(self._items, step, normaliser=self._config.normaliser)
-        passes = split_step(
-            self._items, step, token_budget=self._config.token_budget, pass_tokens=self._pass_tokens
-        )
+        step, budget = self.plan[index], self.config.token_budget
+        factors = shares(self.items, step, normaliser=self.config.normaliser)
+        cost = _PASS_TOKENS if self.device == "cpu" else budget
+        passes = split_step(self.items, step, token_budget=budget, pass_tokens=cost)
         return {
             "passes": [
-                self._family.collate(
-                    [self._rows[step[i]] for i in part], [factors[i] for i in part], pad_id=self._pad_id
+                self.family.collate(
+                    [self.rows[step[i]] for i in part], [factors[i] for i in part], pad_id=self.pad_id
                 )
                 for part in passes
             ]
@@ -96,21 +87,19 @@ class StepTrainer(transformers.Trainer):
         self,
         model: nn.Module,
         steps: Steps,
-        family: Family,
         *,
-        config: TrainingConfig,
         arguments: transformers.TrainingArguments,
-        on_step: Callable[[int, int], None],
+        progress: Progress | None = None,
     ) -> None:
         """Set the loop up."""
-        self._family = family
         self._steps = steps
-        self._config = config
+        self._config = steps.config
         super().__init__(model=model, args=arguments, train_dataset=steps, data_collator=_only)
         # A Trainer that believes the model averages by itself would divide, or not divide, behind our back.
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
-        self.add_callback(_Told(on_step))
+        if progress is not None:
+            self.add_callback(_Told(progress))
 
     def training_step(
         self,
@@ -125,7 +114,7 @@ class StepTrainer(transformers.Trainer):
         for batch in cast("list[Pass]", inputs["passes"]):
             tensors = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
             with self.compute_loss_context_manager():
-                loss = self._family.loss(model, tensors)
+                loss = self._steps.family.loss(model, tensors)
             self.accelerator.backward(loss)
             total += loss.detach()
         if not torch.isfinite(total):
@@ -173,8 +162,8 @@ class StepTrainer(transformers.Trainer):
 class _Told(transformers.TrainerCallback):
     """Passes the progress on."""
 
-    def __init__(self, on_step: Callable[[int, int], None]) -> None:
-        self._on_step = on_step
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def on_step_end(
         self,
@@ -183,26 +172,19 @@ class _Told(transformers.TrainerCallback):
         control: transformers.TrainerControl,
         **_: object,
     ) -> None:
-        self._on_step(state.global_step, state.max_steps)
+        self._progress("training", state.global_step, state.max_steps)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint; one that was being written when the process died is passed over.
-
-    None: there is no whole one.
-    """
+    """Find the newest whole checkpoint, not one that was being written as the process died. None: no such."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
     found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((path for path in found if _is_whole(path)), None)
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    # The Trainer writes its state last, after weights and optimizer.
-    try:
-        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return "global_step" in state
+    for path in found:
+        # The Trainer writes its state last, after weights and optimizer.
+        with contextlib.suppress(OSError, ValueError):
+            if "global_step" in json.loads((path / "trainer_state.json").read_text(encoding="utf-8")):
+                return path
+    return None
 
 
 def claim_folder(folder: Path, identity: str) -> None:
@@ -229,16 +211,10 @@ def item_of(target: Target, row: Row) -> Item:
 
 
 def train_model(
-    model: nn.Module,
-    steps: Steps,
-    family: Family,
-    *,
-    config: TrainingConfig,
-    folder: Path,
-    device: str,
-    progress: Progress | None,
+    model: nn.Module, steps: Steps, *, folder: Path, progress: Progress | None
 ) -> list[tuple[int, float]]:
     """Train, going on from the last whole checkpoint in the folder."""
+    config = steps.config
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
         max_steps=len(steps),
@@ -248,7 +224,7 @@ def train_model(
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         bf16=config.precision == "bf16",
-        use_cpu=device == "cpu",
+        use_cpu=steps.device == "cpu",
         seed=config.seed,
         save_strategy="steps",
         save_steps=min(config.save_every, len(steps)),
@@ -260,29 +236,15 @@ def train_model(
         dataloader_pin_memory=False,
         remove_unused_columns=False,
     )
-    trainer = StepTrainer(
-        model,
-        steps,
-        family,
-        config=config,
-        arguments=arguments,
-        on_step=lambda done, total: progress("training", done, total) if progress else None,
-    )
+    trainer = StepTrainer(model, steps, arguments=arguments, progress=progress)
     checkpoint = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _undo_wrapping(model)
-    return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
-
-
-def _undo_wrapping(model: nn.Module) -> None:
-    """Take the autocast that accelerate laid around `forward` off again, and nothing else.
-
-    Else the model would compute in bf16 here, and in fp32 once it is loaded from its folder. accelerate's own
-    `unwrap_model(keep_fp32_wrapper=False)` also takes off the decorators of the model's class, among them
-    the one that renames arguments.
-    """
+    # accelerate laid autocast around `forward`: the model would compute in bf16 here, and in fp32 once it is
+    # loaded from its folder. Its own `unwrap_model(keep_fp32_wrapper=False)` also takes off decorators of the
+    # model's class, among them the one that renames arguments.
     vars(model).pop("_original_forward", None)
     vars(model).pop("forward", None)
+    return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
 
 
 def _only(features: list[dict[str, list[Pass]]]) -> dict[str, list[Pass]]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from tuition.core.errors import ConfigError
 from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Task
-from tuition.tasks.kinds import FreeText, Mixed, MultipleChoice, Number, YesNo
-from tuition.tasks.maths import Math
+from tuition.tasks.kinds import FreeText, Math, Mixed, MultipleChoice, Number, YesNo
 
 __all__ = ["TASK", "TASKS", "make_task"]
 

@@ -1,21 +1,8 @@
-r"""Read yes or no, or a short string, out of text. Knows no label and never guesses.
+"""Read yes or no, or a short string, out of text. Knows no label and never guesses.
 
-Every reader goes through the same order and stops at the first step that says something; docs/answers.md has
-the rules with examples:
-
-1. The last conclusion mark: see `conclusion`. An option's own text after the mark is that option, however
-   many sentences it has; else the mark's sentence counts. Where that names two different answers, denies
-   one ("is not (B)"), asks ("is it 5? No"), is taken back ("Wait, no") or breaks off, the text is
-   unreadable, whatever stands before it. Options only: an earlier mark that names another option makes the
-   text ambiguous, so unreadable.
-2. The whole text, where it is nothing but an answer: a letter, an option, a number with its unit, "Yes."
-3. Options only: an answer that stands before its explanation; "(B) is the correct answer", where the text
-   says it of one option alone.
-4. The last sentence of a text that was not cut, where it names exactly one answer and denies nothing. Option
-   texts count only in a text of one sentence or after "so", "therefore" and the like; "yes" and "no" only as
-   first word; numbers only as the end of an equation or as the one number of a sentence.
-
-A text that runs on into an invented next turn ends before it: see `core.texts.spill`.
+Every reader takes the first that says something, as docs/answers.md has it: the last conclusion mark; the
+whole text, where it is nothing but an answer; an answer before its explanation (options only); the last
+sentence of a text that was not cut.
 """
 
 from __future__ import annotations
@@ -29,33 +16,28 @@ from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]
 
 _LEADING_WORD = re.compile(
-    r"^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\("
-    r"|\s+(?:indeed|it|he|she|they|we|there)\b|\s+and (?:here|this|that)\b)",
-    re.IGNORECASE,
+    r"(?i)^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\("
+    r"|\s+(?:indeed|it|he|she|they|we|there)\b|\s+and (?:here|this|that)\b)"
 )
-_TURN = re.compile(
-    r"\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$", re.IGNORECASE
-)
-_NO = re.compile(r"\bno\b", re.IGNORECASE)
+_TURN = re.compile(r"(?i)\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$")
+_NO = re.compile(r"(?i)\bno\b")
 _SURE = (
     r"(?:(?:an?|definitely|clearly|certainly|probably|likely|most likely|simply|obviously|therefore|thus"
-    r"|a resounding"
-    r"|a clear|a definite)\s+)?"
+    r"|a resounding|a clear|a definite)\s+)?"
 )
 _BEGINS = re.compile(
-    rf"^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
-    rf"|we|you|this|that)\b))",
-    re.IGNORECASE,
+    rf"(?i)^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
+    rf"|we|you|this|that)\b))"
 )
-_YES_NO = re.compile(r"\b(?:yes|no)\b(?!\s+[a-z])", re.IGNORECASE)
+_YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+[a-z])")
 _YES_NO_AT_END = re.compile(
-    r"\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
-    r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)",
-    re.IGNORECASE,
+    r"(?i)\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
+    r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)"
 )
 _SPAN = re.compile(
     r"\*\*([^*\n]{1,200})\*\*|`{1,2}([^`\n]{1,200})`{1,2}|\"([^\"\n]{1,200})\"(?!\w)|“([^”\n]{1,200})”"
-    r"|«([^»\n]{1,200})»|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)|\$([^$\n]{1,200})\$"
+    r"|«([^»\n]{1,200})»|‘([^\n]{1,200}?)’(?!\w)|(?<!\w)'([^\n]{1,200}?)'(?!\w)|\\\(([^\n]{1,200}?)\\\)"
+    r"|\$([^$\n]{1,200})\$"
 )
 """What is set in bold, quotes or mathematics."""
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
@@ -66,34 +48,27 @@ _STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bf
 _LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
 _BLANKS = " \t\n\r*_$"
 _WORD = re.compile(r"[^\W\d]{2}")
-_ANSWER = re.compile(r"\banswer\b", re.IGNORECASE)
+_ANSWER = re.compile(r"(?i)\banswer\b")
 _ANNOUNCES = re.compile(
-    r"(?:\b(?:is|are|be|was|becomes?|equals?|get|gives?|give us|makes?|yields?|returns?|outputs?|prints?"
+    r"(?i)(?:\b(?:is|are|be|was|becomes?|equals?|get|gives?|give us|makes?|yields?|returns?|outputs?|prints?"
     r"|produces?|forms?|write"
-    r"|form)(?: us)?(?: the (?:string|word|list|value|letters?|result|output))?|[:=])\s*$",
-    re.IGNORECASE,
+    r"|form)(?: us)?(?: the (?:string|word|list|value|letters?|result|output))?|[:=])\s*$"
 )
 _GOES_ON = re.compile(r"\s*(?:,\s*)?(?:and|or|nor|but not|,)?\s*[\"“‘'`*]")
-_DENIAL = re.compile(r"\b(?:not|never|cannot|neither|none|unless|if)\b|n['’]t\b", re.IGNORECASE)
-_TELLS = re.compile(
-    r"(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b", re.IGNORECASE | re.DOTALL
-)
+_DENIAL = re.compile(r"(?i)\b(?:not|never|cannot|neither|none|unless|if)\b|n['’]t\b")
+_TELLS = re.compile(r"(?is)(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b")
 """What begins a sentence about an answer, which is no answer itself."""
 _TYPE = re.compile(
-    r"\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
-    r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])",
-    re.IGNORECASE,
+    r"(?i)\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
+    r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])"
 )
-_POINTS = re.compile(
-    r"(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$", re.IGNORECASE | re.DOTALL
-)
+_POINTS = re.compile(r"(?is)(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$")
 _ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
 _SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")
 _NO_RESULT = re.compile(
-    r"(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)?"
-    r" (?:is|are)\s*$"
-    r"|\b(?:list|tuple|dictionary|set|array)\b[^.]{0,30}\bsingle (?:string|item|element|value):\s*[`'\"“‘]?$",
-    re.IGNORECASE,
+    r"(?i)(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)? (?:is"
+    r"|are)\s*$"
+    r"|\b(?:list|tuple|dictionary|set|array)\b[^.]{0,30}\bsingle (?:string|item|element|value):\s*[`'\"“‘]?$"
 )
 """Before a quoted word that went in, or that is one item of the result."""
 _LONGEST_STRING = 8
@@ -120,7 +95,11 @@ def read_yes_no(text: str) -> str | None:
     body = own_words(text)
     tail = conclusion(body)
     if tail is not None:
-        return _said(tail) or _begun(tail)
+        # a sentence that begins with yes or no, however it goes on: not "no longer", "no idea"
+        found = _BEGINS.match(tail)
+        word = (found[1] or found[2]).lower() if found else None
+        is_one = {said.lower() for said in _YES_NO.findall(tail)} <= {word}
+        return _said(tail) or (word if is_one else None)
     body = plain(body)
     first, last = _said(body), _said(last_sentence(body))
     if first is None and _LEADING_WORD.match(body):
@@ -135,14 +114,6 @@ def _said(text: str) -> str | None:
     return word if word in ("yes", "no") else None
 
 
-def _begun(tail: str) -> str | None:
-    """Read a sentence that begins with yes or no, however it goes on: not "no longer", "no idea"."""
-    found = _BEGINS.match(tail)
-    words = {word.lower() for word in _YES_NO.findall(tail)}
-    word = (found[1] or found[2]).lower() if found else None
-    return word if words <= {word} else None
-
-
 def read_string(text: str) -> str | None:
     """Read the short string that a text concludes. None: empty, cut, taken back, or no string to be seen.
 
@@ -154,8 +125,7 @@ def read_string(text: str) -> str | None:
     if tail is not None:
         return _announced(tail)
     sentence = last_sentence(body)
-    quoted = None if is_cut(body) else _quoted(sentence)
-    if quoted:
+    if not is_cut(body) and (quoted := _quoted(sentence)):
         return quoted
     # what runs on into another turn was an explanation, however short
     is_answer = body == without_marks(text) and sentence == body and len(body.split()) <= _LONGEST_STRING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tuition.core.texts.claims import is_claimed
-from tuition.tasks.sentences import last_sentence
+from tuition.tasks.conclusion import last_sentence
 
 __all__ = ["called_right"]
 
@@ -26,7 +26,7 @@ _END = (
 _IS = r"\s+(?:is|was|would be|must be|has to be|should be|(?:seems|appears) to be|looks like|looks|seems)\s+"
 _SAID = re.compile(
     # "Option C is correct", "(C) feathers is the best answer", "C would be the right choice"
-    rf"(?<![\w'’]){_NOUN}{_LETTER.format('is')}"
+    rf"(?m)(?<![\w'’]){_NOUN}{_LETTER.format('is')}"
     r"(?:, [^.\n()]{0,60},|(?::|\.(?= [a-z])| [-–—]) [^.\n()]{0,60}?(?:,| [-–—])?|\s*\([^()\n]{0,60}\)"
     r"|(?<=[)\]])[^.\n()]{0,80}?)?"
     rf"{_IS}(?:(?:\w+ly|therefore|thus|hence|indeed) )?(?:(?:the|a|your"
@@ -35,16 +35,14 @@ _SAID = re.compile(
     # "I would choose (B)", "Choose C", "I'd go with option C"
     r"|(?:\b(?:I|[Ww]e)(?: (?:would|will|should|can|must|therefore|thus|have to)|['’](?:d|ll|m))?"
     r"|\b(?:let['’]s|so|thus|hence|therefore,?)|(?:^|[.!:\n]))\s*(?:\w+ly )?"
-    r"(?i:choose|pick|select|go(?:ing)? (?:with|for)|opt for|vote for|say"
-    r"|choosing|conclude)"
+    r"(?i:choose|pick|select|go(?:ing)? (?:with|for)|opt for|vote for|say|choosing|conclude)"
     rf" (?:that it is )?(?:on )?{_NOUN}{_LETTER.format('chosen')}{_END}"
     # "C fits best", "only C works"
     rf"|(?<![\w'’]){_NOUN}{_LETTER.format('fits')}(?:\s*\([^()\n]{{0,60}}\))?"
     rf" (?:it is|(?:fits|works|matches|answers it) best|makes the most sense|best (?:fits|describes"
     rf"|explains|answers|matches))\b"
     rf"|\b[Oo]nly {_NOUN}{_LETTER.format('only')} (?:fits|works|is|can be|remains|makes sense|matches"
-    rf"|qualifies|applies)\b",
-    re.MULTILINE,
+    rf"|qualifies|applies)\b"
 )
 _AT_LAST = re.compile(
     r"(?:\b[Ii]t|\b[Tt]h(?:at|is)|\b[Ww]hich)(?:['’]s| is| must be| has to be| would be| should be"
@@ -52,8 +50,7 @@ _AT_LAST = re.compile(
     rf"(?: therefore| clearly)? {_NOUN}{_LETTER.format('it')}[\s.!]*$"
     rf"|^\W*(?:[Ss]o|[Tt]herefore|[Tt]hus|[Hh]ence)\W{{1,3}}(?:it is |it['’]s "
     rf"|that['’]s )?{_NOUN}{_LETTER.format('so')}[\s.!]*$"
-    r"|\b(?:corresponds?|corresponding|matche?s?|matching|points? to|leads? to|leads us to"
-    r"|left with"
+    r"|\b(?:corresponds?|corresponding|matche?s?|matching|points? to|leads? to|leads us to|left with"
     r"|agrees with|aligns with|consistent with|best described by|represented by|given by)(?: to| with)?"
     rf" (?:the )?(?:option|choice|answer|letter) {_LETTER.format('matched')}[\s.!]*$"
     rf"|(?:\bleaves(?: us with)?|^\W*(?:[Ss]o |[Tt]hus |[Hh]ence "
@@ -66,9 +63,8 @@ _BESIDE = re.compile(
 )
 
 _JUDGED = re.compile(
-    r"^[^\w\n]*(?:[Oo]ption |[Cc]hoice )?([A-Z])\*{0,2}[.):](?:[^\n.]{0,80}?[-–—:(])?\W*"
-    r"(?i:(correct|right|true)|incorrect|wrong|false|not correct)\b(?!\W+(?:but|if)\b)",
-    re.MULTILINE,
+    r"(?m)^[^\w\n]*(?:[Oo]ption |[Cc]hoice )?([A-Z])\*{0,2}[.):](?:[^\n.]{0,80}?[-–—:(])?\W*"
+    r"(?i:(correct|right|true)|incorrect|wrong|false|not correct)\b(?!\W+(?:but|if)\b)"
 )
 """Lines that go through the options: "A. Incorrect. …", "(C) bird - correct"."""
 

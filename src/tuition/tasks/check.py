@@ -1,4 +1,4 @@
-"""Look for what is wrong with the examples before anything else: repeats, overlaps, broken labels.
+"""Look at the examples before anything else: what is wrong with them, and what can be answered blind.
 
 Changes no file. The sealed test is seen through its fingerprints and `SealedTest.check` alone.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
@@ -19,6 +20,7 @@ from tuition.tasks.conclusion import marks
 
 __all__ = [
     "Finding",
+    "blind_answers",
     "check_examples",
     "check_labels",
     "check_splits",
@@ -69,39 +71,34 @@ def check_examples(examples: Sequence[Example], split: str) -> list[Finding]:
     ids: dict[str, list[str]] = {kind: [] for kind in _WORDS}
     seen: set[str] = set()
     for example in examples:
-        for kind in _faults(example, seen):
-            ids[kind].append(example.id)
+        mark = fingerprint(example)
+        is_at_fault = {
+            "duplicate": mark in seen,
+            "empty_question": not example.question.strip(),
+            "answer_outside_choices": bool(example.choices)
+            and example.answer is not None
+            and example.answer_index is None,
+            "equal_choices": len(set(example.choices)) < len(example.choices),
+            "no_answer": example.answer is None,
+        }
+        seen.add(mark)
+        for kind in _WORDS:
+            if is_at_fault[kind]:
+                ids[kind].append(example.id)
     return [found for kind, words in _WORDS.items() for found in finding(kind, split, ids[kind], words=words)]
-
-
-def _faults(example: Example, seen: set[str]) -> Iterator[str]:
-    mark = fingerprint(example)
-    if mark in seen:
-        yield "duplicate"
-    seen.add(mark)
-    if not example.question.strip():
-        yield "empty_question"
-    if example.choices and example.answer is not None and example.answer_index is None:
-        yield "answer_outside_choices"
-    if len(set(example.choices)) < len(example.choices):
-        yield "equal_choices"
-    if example.answer is None:
-        yield "no_answer"
 
 
 def check_splits(splits: Splits) -> list[Finding]:
     """Check all splits, and whether examples of one stand in another."""
     findings = [*check_examples(splits.train, "train"), *check_examples(splits.valid, "valid")]
     if splits.test is not None:
-        rows = splits.test.check(_sealed_findings)
+        rows = splits.test.check(
+            lambda examples: [canonical_json(found.to_json()) for found in check_examples(examples, "test")]
+        )
         findings += [Finding.from_json(json.loads(row)) for row in rows]
         findings += _overlap("valid", splits.valid, others=splits.test.fingerprints, name="test")
         findings += _overlap("train", splits.train, others=splits.test.fingerprints, name="test")
     return findings + _overlap("train", splits.train, others=_fingerprints(splits.valid), name="valid")
-
-
-def _sealed_findings(examples: Sequence[Example]) -> list[str]:
-    return [canonical_json(found.to_json()) for found in check_examples(examples, "test")]
 
 
 def check_labels(splits: Splits, task: Task) -> list[Finding]:
@@ -126,19 +123,15 @@ def check_labels(splits: Splits, task: Task) -> list[Finding]:
 
 
 def _misread(examples: Sequence[Example], task: Task) -> list[str]:
-    return [
-        example.id
-        for example in examples
-        if example.answer is not None
-        and (_is_worked(example, task) or not fits(example.answer, example, task))
-    ]
-
-
-def _is_worked(example: Example, task: Task) -> bool:
-    """Whether the label is a worked solution, which is no answer that could be read out of a text."""
-    label = (example.answer or "").strip()
-    is_short_text = task.name in ("mixed", "free_text") and not example.choices
-    return is_short_text and ("\n" in label or any(marks(label)))
+    """Find labels that are no answer, such as a worked solution, or that are not right by themselves."""
+    ids: list[str] = []
+    for example in examples:
+        label = (example.answer or "").strip()
+        is_short_text = task.name in ("mixed", "free_text") and not example.choices
+        is_worked = is_short_text and ("\n" in label or any(marks(label)))
+        if example.answer is not None and (is_worked or not fits(example.answer, example, task)):
+            ids.append(example.id)
+    return ids
 
 
 def fits(answer: str, example: Example, task: Task) -> bool:
@@ -178,3 +171,24 @@ def without_overlap(splits: Splits) -> tuple[Splits, list[Finding]]:
         )
     ]
     return dataclasses.replace(splits, train=tuple(kept)), findings
+
+
+def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict[str, list[str | None]]:
+    """Answer examples by each rule that needs no question: what a student must beat.
+
+    The longest option; the option at the position that is most often right in training; the answer that is
+    most often right in training, among the example's options where it has any. The first wins a tie.
+    """
+    places = Counter(i for example in train if (i := example.answer_index) is not None)
+    counts = Counter(example.answer for example in train if example.answer is not None)
+    place = max(places, key=places.__getitem__, default=None)
+    usual = max(counts, key=counts.__getitem__, default=None)
+    longest: list[str | None] = []
+    at_place: list[str | None] = []
+    frequent: list[str | None] = []
+    for choices in (example.choices for example in examples):
+        longest.append(max(choices, key=len, default=None))
+        at_place.append(choices[place] if place is not None and place < len(choices) else None)
+        known = [choice for choice in choices if counts[choice]]
+        frequent.append(max(known, key=counts.__getitem__, default=None) if choices else usual)
+    return {"longest_option": longest, "frequent_position": at_place, "frequent_answer": frequent}

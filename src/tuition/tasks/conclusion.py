@@ -1,7 +1,4 @@
-"""Find where a text concludes: its conclusion marks and what each announces.
-
-Knows no task.
-"""
+"""Find where sentences end, and where a text concludes: its marks and what each announces. Knows no task."""
 
 from __future__ import annotations
 
@@ -12,19 +9,138 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tuition.core.texts.claims import corrected, is_claimed, turn
-from tuition.tasks.sentences import is_cut, last_sentence, sentence_at
 
-__all__ = ["WRAPPING", "Mark", "conclusion", "conclusions", "is_cut", "last_sentence", "marks", "plain"]
+__all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks", "plain"]
+
+# ---- sentences ----
+
+_END = re.compile(r"[.!?][\"')\]*`”’]*(?=\s|$)|[。！？]|\n")
+_LATIN = re.compile(
+    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Blvd|Rd|Dept|Univ|Assn|Intl|Inc|Ltd|Co|Corp|Bros"
+    r"|St|Ste|Ft|Pt|Sr|Jr))\.$"
+)
+_TITLE = re.compile(
+    r"\b(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Hon|Sen|Rep|Gov|Gen|Col|Capt|Cpt|Lt|Sgt|Cpl|Maj|Adm|Cmdr|Pres|Fr|Mt"
+    r"|Wm|Chas|Robt|Jos|Geo|Thos|Benj|Supt|Atty|Msgr|Bp|Insp|Messrs|Mme|Mlle)\.$"
+)
+_NUMBERED = re.compile(
+    r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Nos?|Vol|vol|pp?|Ch|ch|Fig|fig|Eq|eq|Sec|sec|Art|art"
+    r"|Ca|Bldg|Dist|Rte|Hwy|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
+)
+_UNIT = re.compile(
+    r"\d\s*(?:ft|in|oz|lbs?|yd|mi|cm|mm|km|hrs?|min|sec|sq|cu|gal|qt|pt|tbsp|tsp)\.$|\b(?:Mon|Tues?|Wed"
+    r"|Thu(?:rs?)?|Fri)\.$"
+)
+_GOES_ON = re.compile(r"\s+(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]")
+_DOTTED = re.compile(r"\b(?:(?:[A-Za-z]\.){2,}|(?:Ph|Ed|Sc|Litt)\.[A-Z]\.|[A-Z][a-z]?\.(?:[A-Z]\.)+)$")
+_INITIAL = re.compile(r"(?:^\W*|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
+_NAME = re.compile(
+    r"\s+(?:[a-z]|(?:[A-Z]\.\s*)+(?:$|[,;\n])|(?:[A-Z]\.[\s-]*)*[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.|[A-Z][\w'’-]+"
+    r"|de|van|von|der|of|the|and|la|I+))*"
+    r"\s*(?:[.,;:!?)\]\"'”’*`]|$|\n|(?:is|was|who|because|since|in|and|wrote|as)\b))"
+)
+_STARTER = re.compile(
+    r"\s+[\"'“(*]*(?:The|This|That|These|Those|It|He|She|They|We|I|You|A|An|In|On|At|By|To|For|From|Of"
+    r"|With|As|If|When"
+    r"|While|Because|Since|So|Therefore|Thus|Hence|However|But|And|Or|Yet|Then|Now|Also|Not|No|Yes|Wait"
+    r"|Hmm|Hold|Actually"
+    r"|Sorry|Oops|Rather|My|Its|His|Her|Their|Our|Your|What|Why|How|Who|Which|Where|There|Here|Note"
+    r"|Explanation|Reason"
+    r"|Answer|Let|All|Only|Both|Option|Final|Correction|Scratch|Next|First|After|Before|Given|Using"
+    r"|Finally)\b(?![.'’])"
+)
+_LIST_MARK = re.compile(r"(?:^|\n|\.\s)\s*\d{1,2}\.$")
+_FINAL = re.compile(r"[.!?][\"')\]}*$]*$")
+_CUT = re.compile(
+    r"(?i)(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you"
+    r"|which|after|before|from|than|as|at|on|per|if|when|because|since|while|has|have|had|his|their|its))$"
+)
+_DISPLAY = re.compile(
+    r"(?s)\s*(?:\$\$\s*(?P<dollars>[^$]+?)\s*\$\$|\\\[\s*(?P<brackets>(?:(?!\\\]).)+?)\s*\\\])[\s.]*\Z"
+)
+_BLOCKS = (("$$", "$$"), (r"\[", r"\]"), ("```", "```"))
+_BACK = 40
+_AHEAD = 120
+_LONGEST = 4000
+# a sentence longer than this is no conclusion, and loops can be long
+_WINDOW = 600
+
+
+def _sentence_at(text: str, start: int) -> str:
+    """Read a sentence or line."""
+    while start < len(text) and text[start].isspace():
+        start += 1
+    for opening, closing in _BLOCKS:
+        end = (
+            text.find(closing, start + len(opening), start + _LONGEST)
+            if text.startswith(opening, start)
+            else -1
+        )
+        if end >= 0:
+            inside = text[start + len(opening) : end]
+            # the first line of a fence names its language
+            return (inside.partition("\n")[2] if opening == "```" else inside).strip().rstrip(".,")
+    for found in _END.finditer(text, start, start + _LONGEST):
+        if _is_end(text, found, start):
+            return text[start : found.end()]
+    return text[start : start + _LONGEST]
+
+
+def last_sentence(text: str) -> str:
+    """Give the last sentence or line."""
+    text = text.strip()
+    window = text[-_WINDOW:]
+    if window.endswith(("$$", "\\]")):
+        window = _DISPLAY.sub(lambda found: f" {found['dollars'] or found['brackets']}", window).strip()
+    for found in reversed(list(_END.finditer(window))):
+        if (
+            found.end() < len(window)
+            and _is_end(window, found, 0)
+            and not _LIST_MARK.search(window[: found.end()])
+        ):
+            return window[found.end() :].strip()
+    return window
+
+
+def is_cut(text: str, *, needs_final_mark: bool = True) -> bool:
+    """Say whether a text ends before it is finished."""
+    text = text.rstrip().removesuffix("**")
+    if not text or _CUT.search(text[-_BACK:]) or _LIST_MARK.search(text[-_BACK:]):
+        return True
+    return needs_final_mark and not _FINAL.search(text[-8:])
+
+
+def _is_end(text: str, found: re.Match[str], start: int) -> bool:
+    """Say whether a mark ends its sentence, and no abbreviation or initial of one that goes on."""
+    if not found.group().startswith("."):
+        return True
+    head = text[max(start, found.start() - _BACK) : found.start() + 1]
+    rest = text[found.end() : found.end() + _AHEAD]
+    if not rest.strip():
+        return True
+    if _NUMBERED.search(head):
+        return not rest.lstrip()[0].isdigit()
+    if _TITLE.search(head):
+        return "\n" in rest[:2]
+    if _UNIT.search(head):
+        return not _GOES_ON.match(rest)
+    if _LATIN.search(head) or _DOTTED.search(head):
+        return bool(_STARTER.match(rest)) or "\n" in rest[:2]
+    if _INITIAL.search(head):
+        return bool(_STARTER.match(rest)) or not _NAME.match(rest)
+    return True
+
+
+# ---- marks ----
 
 WRAPPING = " \t\n\r*_`'\"“”‘’«»$"
 """What may stand around an answer without being part of it."""
 
 _IS = (
-    r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|can only be|(?:has|ought|seems"
-    r"|appears) to be|becomes|(?:remains|turns out to be)(?=[\s*(]+(?-i:[A-Z])\b)|comes out as"
-    r"|equals|corresponds to)\b"
-    r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely|obviously|actually"
-    r"|certainly|surely|still|of course|in fact|none other than|given by|most likely)\b,?"
+    r"\b(?:is|was|(?:would|should|must|will)(?: \w+)? be|can only be|(?:has|ought|seems|appears) to be"
+    r"|becomes|(?:remains|turns out to be)(?=[\s*(]+(?-i:[A-Z])\b)|comes out as|equals|corresponds to)\b"
+    r"(?:[\s:*,]*\b(?:therefore|thus|hence|then|indeed|clearly|definitely|simply|probably|likely|obviously"
+    r"|actually|certainly|surely|still|of course|in fact|none other than|given by|most likely)\b,?"
     r"(?=\W*(?:(?-i:[A-Z])\b|\d)|\s*:))?(?!\s+in [\w/ -]{2,30} form(?:at)?\b)"
 )
 _AFTER = r"(?:\s*</?(?:b|strong|i|em|p|span|u)>)*[\s:*_]*"
@@ -37,8 +153,7 @@ _ANSWER = (
     r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
     r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?(?: \"[^\"\n]{1,80}\")?"
     r"| here| (?:that )?(?:I|we|you)(?:['’]re)? (?:would |will |should )?(?:choose|pick|want|need|get"
-    r"|seek|looking for)"
-    r"| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
+    r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
     rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
     r"|\s*[-–—=]\s*(?=(?-i:\(?[A-Z]\)?(?![\w'’]|\s[a-z])|[-$]?\d)))"
@@ -47,30 +162,26 @@ _CHOSEN = (
     r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"
     r"|most (?:\w+ )?\w+|only (?:\w+ )?\w+)"
     r" (?:(?:option|choice|pick|selection|letter(?=\W+(?:\w+\W+)?(?-i:[A-Z])\b)"
-    r"|alternative|guess|match|fit|response)\b(?: here\b)?"
-    r"|(?:statement"
-    r"|one)\b(?=\W+\w+\W+[A-Z]\b))"
+    r"|alternative|guess|match|fit|response)\b(?: here\b)?|(?:statement|one)\b(?=\W+\w+\W+[A-Z]\b))"
     rf"(?:\W{{0,4}}{_IS}{_AFTER}|\s*:{_AFTER})"
 )
 _ABROAD = (
     r"(?:\b(?:antwort|lösung|réponse|respuesta|solución|risposta|resposta|antwoord|svar(?:et)?"
     r"|odpowied[źz]|odpověď"
     r"|vastaus|cevap|yanıt|jawaban(?:nya)?|đáp án|răspuns(?:ul)?|válasz|ответ|вариант|відповідь|απάντηση"
-    r"|उत्तर)\b"
-    r"|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
+    r"|उत्तर)\b|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
     r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b"
-    r"|[:：—–]|是|为|為|は|が|은|는"
-    r"|-(?= ))[\s:：*_]*|(?<!不)[选選]择?[\s:：*_]*(?=[(（]?[A-Z](?![A-Za-z]))"
+    r"|[:：—–]|是|为|為|は|が|은|는|-(?= ))[\s:：*_]*|(?<!不)[选選]择?[\s:：*_]*(?=[(（]?[A-Z](?![A-Za-z]))"
 )
 _HEADING = r"(?P<above>^[ \t#*_>]*(?:(?:the|my|final|correct|best) ){0,3})answer[ \t#*_]*\n\s*(?=\S)"
 _SIGN = re.compile(
-    rf"(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)|(?P<tag>[<\[](?:final_?)?(?:answer|choice)[>\]])"
+    rf"(?im)(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)"
+    rf"|(?P<tag>[<\[](?:final_?)?(?:answer|choice)[>\]])"
     rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
-    rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))",
-    re.IGNORECASE | re.MULTILINE,
+    rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))"
 )
-_ANNOUNCED_BOX = re.compile(r"(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z", re.I)
-_VALUE = re.compile(r"\{[^{}]*\}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+", re.S)
+_ANNOUNCED_BOX = re.compile(r"(?i)(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z")
+_VALUE = re.compile(r"(?s)\{[^{}]*\}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+")
 _INNER_KEYS = ("answer", "value", "letter", "label", "option", "choice", "text")
 _ARROW_REACH = 60
 _DOTS = re.compile(r"\s*(?:\.{2,}|…)\s*")
@@ -78,20 +189,17 @@ _FIRST = re.compile(r"\W*\w+")
 _QUESTION_REACH = 4
 _ASKED = re.compile(r"\?[\"')\]*]*$")
 _ASKS = re.compile(
-    r"(?:^|[.!?]\s+|\n)\W*(?:is|are|was|could|can|might|may|would|should|does|do|did|why|how|what"
-    r"|who)\b[^.!?\n]*$",
-    re.I,
+    r"(?i)(?:^|[.!?]\s+|\n)\W*(?:is|are|was|could|can|might|may|would|should|does|do|did|why|how|what"
+    r"|who)\b[^.!?\n]*$"
 )
 _STYLED = re.compile(
     r"(?P<before>\w?)\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname"
     r"|emph)\s*\{(?P<inside>[^{}]*)\}"
 )
-_TAGS = re.compile(
-    r"</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>", re.IGNORECASE
-)
+_TAGS = re.compile(r"(?i)</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~\s*")
 _OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
-_NOT_ABROAD = re.compile(r"\b(?:nicht|no|non|não|pas|ne|не)\b", re.IGNORECASE)
+_NOT_ABROAD = re.compile(r"(?i)\b(?:nicht|no|non|não|pas|ne|не)\b")
 _DENIED = re.compile(
     r"[\s*_]*(?:(?:never|(?:very |most |highly )?unlikely|hardly|anything but|far from|by no means|neither)\b"
     r"|nicht\b|n['’]est pas\b|pas\b|no es\b|não\b|non è\b|не\b|不是|ではない)"
@@ -99,7 +207,6 @@ _DENIED = re.compile(
 """What the announced begins with where it is denied; "not" is left to the readers: it may be an answer's."""
 _FEW_WORDS = 4
 _HEAD = 240
-_LONGEST = 4000
 _MOST = 100
 """A text with more marks than these loops."""
 
@@ -124,12 +231,7 @@ class Mark(NamedTuple):
 
 def conclusion(text: str) -> str | None:
     """Find what the last conclusion mark announces. None: no mark."""
-    return next(conclusions(text), None)
-
-
-def conclusions(text: str) -> Iterator[str]:
-    """Find what each conclusion mark announces, from the last to the first."""
-    return (mark.tail for mark in marks(text))
+    return next((mark.tail for mark in marks(text)), None)
 
 
 def marks(text: str) -> Iterator[Mark]:
@@ -140,14 +242,20 @@ def marks(text: str) -> Iterator[Mark]:
     languages.
     """
     signs = deque(_SIGN.finditer(text), maxlen=_MOST)
-    begin, stop = next((_object(text, sign) for sign in reversed(signs) if sign["json"]), (0, 0))
+    # where the last entry stands in an object, other marks within that are part of its text
+    entry = next((sign.start() for sign in reversed(signs) if sign["json"]), 0)
+    begin, stop = text.rfind("{", 0, entry), text.rfind("}")
     is_last = True
     for sign in reversed(signs):
-        is_inside = not sign["json"] and begin < sign.start() < stop
+        is_inside = not sign["json"] and 0 <= begin < sign.start() < stop
         mark, end = (None, 0) if is_inside else _mark(text, sign)
-        if mark:
-            yield _heeded(text, mark, end) if is_last else mark
-            is_last = False
+        if mark is None:
+            continue
+        place = turn(text[end:]) if is_last else None
+        if place is not None and mark.is_claimed:
+            mark = mark._replace(tail=corrected(text[end + place :]) or "", is_taken_back=True)
+        yield mark
+        is_last = False
 
 
 def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
@@ -167,15 +275,15 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     elif kind == "json":
         found = _VALUE.match(text, start)
         tail, end = (_value(found.group()), found.end()) if found else ("", start)
-    elif (kind == "arrow" and not _is_at_the_end(text, place)) or (
-        kind == "heading" and not _is_short(text, start)
-    ):
+    elif kind == "arrow" and (len(text) - place > _ARROW_REACH or "\n" in text[place:].strip()):
+        return None, 0  # elsewhere than at the very end an arrow is a step or a reaction
+    elif kind == "heading" and not _is_above_an_answer(text, start):
         return None, 0
     else:
         if text.startswith("}", start) and _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
             start += 1
         dots = _DOTS.match(text, start)
-        tail = sentence_at(text, dots.end() if dots else start)
+        tail = _sentence_at(text, dots.end() if dots else start)
         box = _SIGN.search(tail) if "\\" in tail else None
         if box and box["box"]:
             tail, is_whole = _inside_box(tail, box.end()), True
@@ -195,22 +303,16 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     return Mark(place, start, "" if is_empty else plain(tail), bool(is_said), is_whole), end
 
 
-def _is_at_the_end(text: str, place: int) -> bool:
-    # an arrow announces the answer only at the very end; elsewhere it is a step or a reaction
-    return len(text) - place <= _ARROW_REACH and "\n" not in text[place:].strip()
-
-
-def _is_short(text: str, start: int) -> bool:
+def _is_above_an_answer(text: str, start: int) -> bool:
     """Say whether a heading stands above an answer, not above a passage that comes to one."""
-    end = text.find("\n", start)
-    line = text[start : end if end >= 0 else len(text)].strip()
-    is_last = end < 0 or not text[end : end + _HEAD].strip()
-    return _is_one(line) and (is_last or len(line.split()) <= _FEW_WORDS)
+    line, _, below = text[start:].partition("\n")
+    is_last = not below[: _HEAD - 1].strip()
+    return _is_one(line.strip()) and (is_last or len(line.split()) <= _FEW_WORDS)
 
 
 def _is_one(text: str) -> bool:
     """Say whether a text is one answer: a sentence, or a few words of one line."""
-    return sentence_at(text, 0) == text or ("\n" not in text and len(text.split()) <= _FEW_WORDS)
+    return _sentence_at(text, 0) == text or ("\n" not in text and len(text.split()) <= _FEW_WORDS)
 
 
 def _inside_box(text: str, start: int) -> str:
@@ -220,12 +322,6 @@ def _inside_box(text: str, start: int) -> str:
         if depth == 0:
             return text[start:i].strip()
     return ""
-
-
-def _object(text: str, sign: re.Match[str]) -> tuple[int, int]:
-    """Give the bounds of the object that an entry stands in; empty where it stands in none."""
-    start, end = text.rfind("{", 0, sign.start()), text.rfind("}")
-    return (start, end) if 0 <= start < end else (0, 0)
 
 
 def _value(said: str) -> str:
@@ -240,9 +336,9 @@ def _value(said: str) -> str:
         value = next((value[key] for key in _INNER_KEYS if key in value), said)
     if value is None:
         return ""
-    return (
-        value.strip() if isinstance(value, str) else said if isinstance(value, (list, dict)) else str(value)
-    )
+    if isinstance(value, list | dict):
+        return said
+    return value.strip() if isinstance(value, str) else str(value)
 
 
 def plain(tail: str) -> str:
@@ -258,13 +354,5 @@ def plain(tail: str) -> str:
 
 
 def _unstyled(found: re.Match[str]) -> str:
-    inside = found["inside"]
-    return found["before"] + (" " if found["before"] and inside[:1].isalnum() else "") + inside
-
-
-def _heeded(text: str, mark: Mark, end: int) -> Mark:
-    """Take back what the last mark announces, where the writer does."""
-    place = turn(text[end:])
-    if place is None or not mark.is_claimed:
-        return mark
-    return mark._replace(tail=corrected(text[end + place :]) or "", is_taken_back=True)
+    is_word = found["before"] and found["inside"][:1].isalnum()
+    return f"{found['before']}{' ' if is_word else ''}{found['inside']}"

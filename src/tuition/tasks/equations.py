@@ -14,45 +14,41 @@ _LEAD = re.compile(r"[\s*_(\[{\"'$]*")
 _SPACED_MINUS = re.compile(r"^\s*-\s+(?=[\d$.])")
 _NAME = r"(?<![\w'’\\^])[A-Za-z](?:_\{?\w+\}?)?"
 _LISTED = re.compile(
-    rf"\s*[-$€£]*\d+(?:[.,/]\d+)*+[%$)\]}}]*(?:\s+[A-Za-z]+){{0,4}}\s*(?:[,;]?[\s$)]*\b(?:and|or)\b|[,;])[\s$(\\]*(?:{_NAME}|[$€£\d(][^A-Za-z]*"
+    rf"\s*[-$€£]*\d+(?:[.,/]\d+)*+[%$)\]}}]*(?:\s+[A-Za-z]+){{0,4}}\s*(?:[,;]?[\s$)]*\b(?:and|or)\b"
+    rf"|[,;])[\s$(\\]*(?:{_NAME}|[$€£\d(][^A-Za-z]*"
     rf"|(?:(?!which|so|this|then|we|hence|thus|therefore|giving|implies)[A-Za-z]+\s+){{1,4}})\s*"
     rf"|\s*[-$]?\d+(?:[.,/]\d+)*+(?:\s|\\quad)\s*{_NAME}\s*"
 )
 """Between the last two equals signs: one result, and what the next is the result of."""
 _UNSURE = re.compile(
-    r"\b(?:or|and)\s+[$€£¥]?\d|,? which |^[^(]*\)|\b(?:is|are|equals?|gives?)\b.*\d|\b(?:solve|solving"
-    r"|remainder)\b|\b(?:but|so|therefore|however)\b.*\d|[<>≤≥≠±]|\?",
-    re.IGNORECASE,
+    r"(?i)\b(?:or|and)\s+[$€£¥]?\d|,? which |^[^(]*\)|\b(?:is|are|equals?|gives?)\b.*\d|\b(?:solve|solving"
+    r"|remainder)\b|\b(?:but|so|therefore|however)\b.*\d|[<>≤≥≠±]|\?"
 )
 """After the last number: another, a rounding, a closing bracket, a verb with a number of its own."""
 _SYMBOLS = re.compile(
     rf"\|\s*{_NAME}|\d[A-Za-z]\b|{_NAME}\s*(?:[+*×·^(²³]|/(?![A-Za-z]{{2}})|-(?![A-Za-z]{{2}})|$)"
-    rf"|(?<![\w'’\\^])(?!(?:kg|lb|oz|ft|[cmk]m|mi|m[lLg]|[MKk][bB]|hr)\b)[A-Za-z]{{2}}\s*$|[-+*×·/^]\s*[A-Za-z]\b(?![-'’])"
+    rf"|(?<![\w'’\\^])(?!(?:kg|lb|oz|ft|[cmk]m|mi|m[lLg]|[MKk][bB]|hr)\b)[A-Za-z]{{2}}\s*$"
+    rf"|[-+*×·/^]\s*[A-Za-z]\b(?![-'’])"
     r"|\\(?:alpha|beta|theta|pi|lambda|mu|sin|cos|tan|log|ln)"
 )
 _IRRATIONAL = re.compile(r"√|\\sqrt|\\pi|π|\bsqrt|\blog|\bln\b")
 _TIMES = re.compile(r"(?<=[\w)%]) +[xX] +(?=[$(\d])")
-_OPERATORS = re.compile(r"[-+*×÷/·^]|\\(?:times|cdot|div|frac)|\d[A-Za-z]\b")
 _OPENS = re.compile(
-    r"\b(?:such that|where|given that|suppose|assumed?|(?:must|need to|have to) solve|whether"
-    r"|line is|if|let|at|plug\w*|into"
-    r"|following equation"
-    r"|equation:|set up|satisf\w+|when|hyperbola|circle|line|curve|parabola)\b",
-    re.IGNORECASE,
+    r"(?i)\b(?:such that|where|given that|suppose|assumed?|(?:must|need to|have to) solve|whether"
+    r"|line is|if|let|at|plug\w*|into|following equation"
+    r"|equation:|set up|satisf\w+|when|hyperbola|circle|line|curve|parabola)\b"
 )
 _RESULT = re.compile(
-    r"\b(?:gives?(?: us)?|gets?|so|that|finally|therefore|thus|hence|then|means|implies|yields?|is|are"
+    r"(?i)\b(?:gives?(?: us)?|gets?|so|that|finally|therefore|thus|hence|then|means|implies|yields?|is|are"
     r"|be|becomes?)\b"
-    rf"[\s$\\(]*{_NAME}\s*$|(?:⇒|→|\\(?:Rightarrow|implies|to))\s*{_NAME}\s*$",
-    re.IGNORECASE,
+    rf"[\s$\\(]*{_NAME}\s*$|(?:⇒|→|\\(?:Rightarrow|implies|to))\s*{_NAME}\s*$"
 )
 _PLAIN = re.compile(rf"(?:^|[,:;]|\b(?:have|to|find)\b)[\s$\\(]*{_NAME}\s*$")
 _WORDS = re.compile(r"[\s.}$%°]*(?:(?!of\b|per\b|is\b)[A-Za-z]{2,}[\s.)\]}]*){0,2}")
 _PRICE = re.compile(r"[.,$€£]")
 _REASON = re.compile(
-    r"\d[^,;:=]*\b(?:because\b(?=[^=]*=)|to have\b(?=[^,=]*=))"
-    r"|\d[^;:=]*, (?:as|since|which corresponds to)\b(?=[^=]*=)",
-    re.IGNORECASE,
+    r"(?i)\d[^,;:=]*\b(?:because\b(?=[^=]*=)|to have\b(?=[^,=]*=))"
+    r"|\d[^;:=]*, (?:as|since|which corresponds to)\b(?=[^=]*=)"
 )
 """Behind the number that is stated: why, or what goes with it."""
 _BASED = re.compile(r"\bin base (?!10\b)")
@@ -60,28 +56,25 @@ _REACHED = re.compile(r"\b(?:achieved|attained|reached|occurs?|happens|holds)\b"
 _WHEN = re.compile(r"\b(?:when|if|at)\b")
 _POLYNOMIAL = re.compile(rf"{_NAME}\s*(?:\^|²|³)")
 _ENDS = re.compile(
-    r"[\s.)\]}$°%]*(?:(?:[A-Za-z]{2,}[\s.,;)\]}$]*){0,3}|[,;.(].*|\s+is (?:the (?!value that)|our "
-    r"|indeed ).*)",
-    re.DOTALL,
+    r"(?s)[\s.)\]}$°%]*(?:(?:[A-Za-z]{2,}[\s.,;)\]}$]*){0,3}|[,;.(].*|\s+is (?:the (?!value that)|our "
+    r"|indeed ).*)"
 )
 _ASIDE = re.compile(r"\s\((?!mod\b|or\b|and\b)(?=[^()=]*[A-Za-z]{3})[^()=]*\)")
 _DOZENS = re.compile(r"\s+dozens?\b")
 _BY_TWELVE = re.compile(r"[/÷]\s*12\b[^/÷*+-]*(?:/\s*dozen\s*)?$")
 _BESIDE = re.compile(
-    r"\s(?:for|on|if|than)\s(?![^,;]*\b(?:is|are|equals?|gives?)\b|[A-Za-z\s]*\b(?:and|or)\s+[$€£¥]?\d"
-    r"|.*\d.*\b(?:for|on|if|than)\s)[^,;=<>≤≥≠±?]*$",
-    re.DOTALL,
+    r"(?s)\s(?:for|on|if|than)\s(?![^,;]*\b(?:is|are|equals?|gives?)\b|[A-Za-z\s]*\b(?:and|or)\s+[$€£¥]?\d"
+    r"|.*\d.*\b(?:for|on|if|than)\s)[^,;=<>≤≥≠±?]*$"
 )
 """What the result is for, on or more than: "= $24 if you buy 2 tubs and 4 packets"."""
 _OPEN = re.compile(r"[<>≤≥≠±?]|^[^(]*\)")
 _IN_BRACKETS = re.compile(
-    r"^(?P<head>.*)\((?P<inside>(?!where|when|if|for|with)[^()=]*\d[^()=]*=[^()]*)\)[\s.*]*$", re.DOTALL
+    r"(?s)^(?P<head>.*)\((?P<inside>(?!where|when|if|for|with)[^()=]*\d[^()=]*=[^()]*)\)[\s.*]*$"
 )
 _UNIT = re.compile(r"\s+[A-Za-z]{3,}")
 _SUCH_THAT = re.compile(
-    r"\d.*\b(?:such that|satisf\w+|for which|where)\b.*(?<![\d)\]}%])\s*$|\d.*\b(?:such that"
-    r"|where)\b[^\d]*\)\s*$",
-    re.DOTALL,
+    r"(?s)\d.*\b(?:such that|satisf\w+|for which|where)\b.*(?<![\d)\]}%])\s*$|\d.*\b(?:such that"
+    r"|where)\b[^\d]*\)\s*$"
 )
 _CLOSE = Fraction(1, 50)
 
@@ -108,20 +101,15 @@ def solved(text: str) -> Fraction | None:
     is_repeated = _values(rest) == {value} and not _OPEN.search(rest)
     if reads_on(rest) or (_UNSURE.search(_BESIDE.sub("", rest)) and not is_repeated):
         return None
-    if _BASED.search(text) or _is_beside(text, sides, value):
+    is_when = _REACHED.search(sides[0]) and _WHEN.search(re.split(r"[,;:]", "=".join(sides[:-1]))[-1])
+    reason = _REASON.search(text)
+    is_beside = is_when or (reason is not None and value not in _values(text[: reason.end()]))
+    if _BASED.search(text) or is_beside:
         return None
     is_another = _is_another(
         sides[-2], value, is_rounded=signs[-1] == "≈", has_unit=_UNIT.match(rest) is not None
     )
     return None if is_another or _is_condition(sides, rest) else value
-
-
-def _is_beside(text: str, sides: list[str], value: Fraction) -> bool:
-    """Say whether the equation is when, why or of what a number is that the sentence states before it."""
-    if _REACHED.search(sides[0]) and _WHEN.search(re.split(r"[,;:]", "=".join(sides[:-1]))[-1]):
-        return True
-    reason = _REASON.search(text)
-    return reason is not None and value not in _values(text[: reason.end()])
 
 
 def _values(text: str) -> set[Fraction | None]:
@@ -144,15 +132,12 @@ def _is_another(left: str, value: Fraction, *, is_rounded: bool, has_unit: bool)
     return other != value and not is_calculated and _WORDS.fullmatch(rest) is not None
 
 
-def _goes_on(between: str) -> bool:
-    """Say whether the next equation calculates with the result before it: "8 / 4 = 2, 8 - 2 = 6"."""
-    result, _, left = between.partition(",")
-    return re.search(rf"(?<![\w.]){re.escape(result.strip())}(?![\w.])", left) is not None
-
-
 def _is_condition(sides: list[str], rest: str) -> bool:
-    if len(sides) > 2 and _LISTED.fullmatch(sides[-2]) and not _goes_on(sides[-2]):
-        return True
+    if len(sides) > 2 and _LISTED.fullmatch(sides[-2]):
+        # "8 / 4 = 2, 8 - 2 = 6" goes on to calculate with the result before it
+        result, _, left = sides[-2].partition(",")
+        if not re.search(rf"(?<![\w.]){re.escape(result.strip())}(?![\w.])", left):
+            return True
     if len(sides) == 2 and _SUCH_THAT.search(sides[0]):
         return True
     operand = re.split(r"[,;:]", sides[-2])[-1]

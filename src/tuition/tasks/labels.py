@@ -55,7 +55,11 @@ def read_label(
     if isinstance(value, list | dict):
         raise BadRow(f"has a {type(value).__name__} as answer; expected a text or a number")
     if not choices:
-        return ("yes" if value else "no") if isinstance(value, bool) else _final(str(value))
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        _, mark, final = str(value).rpartition(_WORKED)
+        is_worked = mark and final.strip() and "\n" not in final.strip()
+        return final.strip() if is_worked else str(value)
     form = _form(value)
     hows = (how,) if how != "auto" else (readings or {}).get(form, _FORMS[form])
     found = _read(value, choices, hows=hows)
@@ -68,41 +72,27 @@ def read_label(
 
 def _read(value: Json, choices: tuple[str, ...], *, hows: Sequence[str]) -> dict[str, int]:
     """Read a label in several ways; those that make no option of it are absent."""
-    found = {how: _READERS[how](value, choices) for how in hows}
+    found = {how: _position(value, choices, how) for how in hows}
     return {how: i for how, i in found.items() if i is not None}
+
+
+def _position(value: Json, choices: tuple[str, ...], how: str) -> int | None:
+    text = str(value)
+    if how == "text":
+        if text in choices:
+            return choices.index(text)
+        alike = [i for i, choice in enumerate(choices) if normalise(choice) == normalise(text)]
+        return alike[0] if len(alike) == 1 else None
+    if how == "letter":
+        letter = text.strip().strip("().").lower()
+        return next((i for i in range(len(choices)) if option_letter(i) == letter), None)
+    number = _whole(value)
+    i = -1 if number is None else number - (how == "index1")
+    return i if 0 <= i < len(choices) else None
 
 
 def _meanings(found: Mapping[str, int], choices: tuple[str, ...]) -> str:
     return " and ".join(f"is {choices[i]!r} as {how}" for how, i in found.items())
-
-
-def _final(text: str) -> str:
-    final = text.rpartition(_WORKED)[2].strip()
-    return final if _WORKED in text and final and "\n" not in final else text
-
-
-def _by_text(value: Json, choices: tuple[str, ...]) -> int | None:
-    text = str(value)
-    if text in choices:
-        return choices.index(text)
-    alike = [i for i, choice in enumerate(choices) if normalise(choice) == normalise(text)]
-    return alike[0] if len(alike) == 1 else None
-
-
-def _by_letter(value: Json, choices: tuple[str, ...]) -> int | None:
-    letter = str(value).strip().strip("().").lower()
-    letters = [option_letter(i) for i in range(len(choices))]
-    return letters.index(letter) if letter in letters else None
-
-
-def _by_index(value: Json, choices: tuple[str, ...]) -> int | None:
-    i = _whole(value)
-    return i if i is not None and i < len(choices) else None
-
-
-def _by_index1(value: Json, choices: tuple[str, ...]) -> int | None:
-    i = _whole(value)
-    return i - 1 if i is not None and 1 <= i <= len(choices) else None
 
 
 def _whole(value: Json) -> int | None:
@@ -110,7 +100,6 @@ def _whole(value: Json) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-_READERS = {"text": _by_text, "letter": _by_letter, "index": _by_index, "index1": _by_index1}
 _FORMS = {"text": ("text",), "letter": ("text", "letter"), "number": ("text", "index"), "digits": ("text",)}
 """What a label can be by its form. Digits in a text, as in a CSV, are no position unless the task says so."""
 
@@ -141,7 +130,13 @@ def label_readings(labels: Sequence[Labelled]) -> tuple[dict[str, tuple[str, ...
             whole = tuple(how for how in whole if how != "index1")
         elif "index1" in whole:
             if "index" not in whole or form == "digits" or len(found) >= _FEW:
-                _refuse_from_1([row for row, _ in found])
+                first, numbers = found[0][0], [_whole(row.value) or 0 for row, _ in found]
+                raise DataError(
+                    f"{first.path!r}: {len(found)} labels are whole numbers that run {min(numbers)}…"
+                    f"{max(numbers)}, never 0 (first {first.value!r} of {first.id!r}, beside "
+                    f"{' | '.join(first.choices)}): counted from 1? Set label = 'index1' in [task] where "
+                    "they are, label = 'index' where they are counted from 0."
+                )
             unsure, whole = [row for row, _ in found], ("index",)
         elif form == "digits" and found:
             _refuse(found, f"{len(found)} labels are whole numbers in text, and not all are an option's text")
@@ -150,15 +145,6 @@ def label_readings(labels: Sequence[Labelled]) -> tuple[dict[str, tuple[str, ...
         if rivals := [(row, each) for row, each in kept if len(set(each.values())) > 1]:
             _refuse(rivals, f"{len(rivals)} labels can be read in two ways")
     return readings, unsure
-
-
-def _refuse_from_1(rows: Sequence[Labelled]) -> None:
-    first, numbers = rows[0], [_whole(row.value) or 0 for row in rows]
-    raise DataError(
-        f"{first.path!r}: {len(rows)} labels are whole numbers that run {min(numbers)}…{max(numbers)}, never "
-        f"0 (first {first.value!r} of {first.id!r}, beside {' | '.join(first.choices)}): counted from "
-        "1? Set label = 'index1' in [task] where they are, label = 'index' where they are counted from 0."
-    )
 
 
 def _refuse(found: Sequence[tuple[Labelled, Mapping[str, int]]], what: str) -> None:

@@ -1,27 +1,32 @@
-"""Read examples from files: the recorded data's form and the user's own columns.
-
-Grades nothing and asks nobody.
-"""
+"""Read examples from files, in the recorded data's form and in the user's own columns; list the sources."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tuition.core.errors import ConfigError, DataError, nearest
+from tuition.core.plugins import Kind, check_whole, find, plugged
 from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.tasks.check import Finding, finding, without_overlap
-from tuition.tasks.columns import nested_names, nested_value
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label
 
-__all__ = ["FileSource", "read_examples"]
+__all__ = [
+    "SOURCE",
+    "FileSource",
+    "nested_names",
+    "nested_value",
+    "read_examples",
+    "source_type",
+    "source_types",
+]
 
 _SHOWN = 3
 _FROM_1 = (
@@ -57,7 +62,13 @@ class FileSource:
         # overlap is judged against the whole test: what a limit leaves out today may be read by the next run
         whole = Splits(train=examples["train"], valid=valid, test=SealedTest(test))
         if config.drop_duplicates:
-            whole = self._without_repeats(whole)
+            kept: dict[str, Example] = {}
+            for example in whole.train:
+                kept.setdefault(fingerprint(example), example)
+            stay = {example.id for example in kept.values()}
+            repeats = [example.id for example in whole.train if example.id not in stay]
+            self.findings += finding("duplicate_removed", "train", repeats, words="repeats left training")
+            whole = dataclasses.replace(whole, train=tuple(kept.values()))
         if config.drop_overlap:
             whole, gone = without_overlap(whole)
             self.findings += gone
@@ -96,14 +107,22 @@ class FileSource:
             raise DataError("\n".join(wrong))
         return examples
 
-    def _without_repeats(self, splits: Splits) -> Splits:
-        kept: dict[str, Example] = {}
-        for example in splits.train:
-            kept.setdefault(fingerprint(example), example)
-        stay = {example.id for example in kept.values()}
-        gone = [example.id for example in splits.train if example.id not in stay]
-        self.findings += finding("duplicate_removed", "train", gone, words="repeats left training")
-        return dataclasses.replace(splits, train=tuple(kept.values()))
+
+SOURCE = Kind(name="source", group="tuition.sources", needs=("config_type", "load"))
+"""What a user's own source must have; it is a class that takes its table."""
+_OWN = {"files": FileSource}
+
+
+def source_types() -> dict[str, Any]:
+    """List the kinds of sources."""
+    return {name: source_type(name) for name in (*_OWN, *plugged(SOURCE))}
+
+
+def source_type(name: str) -> Any:
+    """Find a kind of source."""
+    found = find(SOURCE, name, _OWN)
+    check_whole(SOURCE, found, name)
+    return found
 
 
 def _limited(examples: Sequence[Example], limit: int | None, *, seed: int) -> tuple[Example, ...]:
@@ -145,15 +164,43 @@ class _Table(NamedTuple):
 
     path: Path
     split: str
-    rows: list[dict[str, Json]]
+    rows: list[tuple[str, dict[str, Json]]]
+    """Each with its id."""
 
 
 def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
+    """Read a file that must have the columns that are named."""
     rows = list(read_rows(path))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
-    _check_columns(path, rows, config)
-    return _Table(path, split, rows)
+    wanted = [("question_column", config.question_column)]
+    if config.answer_column:
+        wanted.append(("answer_column", config.answer_column))
+    # beside question and answer, what the user named
+    for field in ("id_column", "context_column", "domain_column", "choices_column"):
+        names = getattr(config, field)
+        is_named = names != TaskConfig.model_fields[field].default or (
+            field == "choices_column" and config.kind == "multiple_choice"
+        )
+        if is_named:
+            wanted += [(field, name) for name in ((names,) if isinstance(names, str) else names) if name]
+    missing = [
+        (field, name)
+        for field, name in wanted
+        if not any(name in row or nested_value(row, name) is not None for row in rows)
+    ]
+    if missing:
+        found = list(dict.fromkeys(name for row in rows for name in nested_names(row)))
+        faults = [f"{name!r} ({field}){nearest(name, found)}" for field, name in missing]
+        raise DataError(
+            f"{str(path)!r} has no column {', '.join(faults)}. Found: {', '.join(found)}. "
+            "Name the columns in the configuration of the task; answer_column = '' where nothing is labelled"
+        )
+    # The name of a data set may have dots, and behind it stands the split.
+    stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
+    ids = (nested_value(row, config.id_column) for row in rows)
+    names = [f"{stem}-{i}" if id in (None, "") else str(id) for i, id in enumerate(ids, start=1)]
+    return _Table(path, split, list(zip(names, rows, strict=True)))
 
 
 def _readings(
@@ -162,19 +209,16 @@ def _readings(
     """Find out how the labels of all files are meant, where the configuration does not say it."""
     if config.label != "auto":
         return {}, []
-    return label_readings([label for table in tables for label in _labels(table, config)])
-
-
-def _labels(table: _Table, config: TaskConfig) -> Iterator[Labelled]:
-    """Give the labels beside choices that the file itself does not say how to read."""
-    for number, row in enumerate(table.rows, start=1):
+    labels: list[Labelled] = []
+    for path, split, id, row in ((t.path, t.split, *row) for t in tables for row in t.rows):
         value = nested_value(row, config.answer_column)
         is_plain = value is not None and value != "" and not isinstance(value, list | dict)
         with contextlib.suppress(BadRow):
             choices = _choices(row, config.choices_column)
+            # what the file itself calls its options needs no reading
             if choices and is_plain and str(value) not in _marks(row, config.choices_column):
-                id = _id_of(table.path, row, number=number, config=config)
-                yield Labelled(str(table.path), table.split, id, value, choices)
+                labels.append(Labelled(str(path), split, id, value, choices))
+    return label_readings(labels)
 
 
 def _examples(
@@ -184,15 +228,14 @@ def _examples(
     examples: dict[str, Example] = {}
     faults: dict[str, str] = {}
     bad_labels = 0
-    for number, row in enumerate(rows, start=1):
-        id = _id_of(path, row, number=number, config=config)
+    for number, (id, row) in enumerate(rows, start=1):
         try:
             if id in examples:
                 raise BadRow("repeats the id of an earlier row")
             examples[id] = _example(row, config, id=id, split=split, readings=readings)
         except BadRow as fault:
             bad_labels += isinstance(fault, BadLabel)
-            faults[f"{id}" if id not in examples else f"row {number}"] = f"row {number} (id {id!r}) {fault}"
+            faults[id if id not in examples else f"row {number}"] = f"row {number} (id {id!r}) {fault}"
     if faults and not config.drop_bad_rows:
         # rows whose label does not fit may be the sign that all labels are misread
         way_out = "set drop_bad_rows = true to leave them out"
@@ -207,43 +250,6 @@ def _examples(
 def _told(faults: Mapping[str, str]) -> str:
     rest = len(faults) - _SHOWN
     return "; ".join(list(faults.values())[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
-
-
-def _check_columns(path: Path, rows: Sequence[Mapping[str, Json]], config: TaskConfig) -> None:
-    missing = [
-        (field, name)
-        for field, name in _wanted(config)
-        if not any(name in row or nested_value(row, name) is not None for row in rows)
-    ]
-    if missing:
-        found = list(dict.fromkeys(name for row in rows for name in nested_names(row)))
-        faults = [f"{name!r} ({field}){nearest(name, found)}" for field, name in missing]
-        raise DataError(
-            f"{str(path)!r} has no column {', '.join(faults)}. Found: {', '.join(found)}. "
-            "Name the columns in the configuration of the task; answer_column = '' where nothing is labelled"
-        )
-
-
-def _wanted(config: TaskConfig) -> Iterator[tuple[str, str]]:
-    """Give the columns a file must have: question and answer, and whatever the user named."""
-    yield "question_column", config.question_column
-    if config.answer_column:
-        yield "answer_column", config.answer_column
-    for field in ("id_column", "context_column", "domain_column", "choices_column"):
-        names = getattr(config, field)
-        is_named = names != TaskConfig.model_fields[field].default or (
-            field == "choices_column" and config.kind == "multiple_choice"
-        )
-        for name in (names,) if isinstance(names, str) else names:
-            if is_named and name:
-                yield field, name
-
-
-def _id_of(path: Path, row: Mapping[str, Json], *, number: int, config: TaskConfig) -> str:
-    value = nested_value(row, config.id_column)
-    # The name of a data set may have dots, and behind it stands the split.
-    stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
-    return f"{stem}-{number}" if value is None or value == "" else str(value)
 
 
 def _example(
@@ -262,12 +268,23 @@ def _example(
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if any(not choice.strip() for choice in choices):
         raise BadRow("has an empty choice")
+    context = nested_value(row, config.context_column)
+    if isinstance(context, list) and all(isinstance(part, str) for part in context):
+        context = "\n".join(map(str, context))
+    else:
+        context = _text(row, config.context_column)
+    value = nested_value(row, config.answer_column)
+    marks = _marks(row, config.choices_column)
+    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
+        answer = choices[marks.index(str(value))]
+    else:
+        answer = read_label(value, choices, how=config.label, readings=readings)
     return Example(
         id=id,
         question=question,
         choices=choices,
-        context=_context(row, config.context_column),
-        answer=_answer(row, choices, config=config, readings=readings),
+        context=context,
+        answer=answer,
         domain=_text(row, config.domain_column),
         split=split,
     )
@@ -280,13 +297,6 @@ def _text(row: Mapping[str, Json], column: str) -> str:
             f"has a {type(value).__name__} in column {column!r}; expected a text{_inside(value, column)}"
         )
     return "" if value is None else str(value)
-
-
-def _context(row: Mapping[str, Json], column: str) -> str:
-    """A context may come in paragraphs."""
-    value = nested_value(row, column)
-    is_parted = isinstance(value, list) and all(isinstance(part, str) for part in value)
-    return "\n".join(str(part) for part in value) if is_parted else _text(row, column)
 
 
 def _inside(value: Json, column: str) -> str:
@@ -314,20 +324,6 @@ def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[s
     return ()
 
 
-def _answer(
-    row: Mapping[str, Json],
-    choices: tuple[str, ...],
-    *,
-    config: TaskConfig,
-    readings: Mapping[str, Sequence[str]],
-) -> str | None:
-    value = nested_value(row, config.answer_column)
-    marks = _marks(row, config.choices_column)
-    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
-        return choices[marks.index(str(value))]
-    return read_label(value, choices, how=config.label, readings=readings)
-
-
 def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]:
     """What the file itself calls the options, where it keeps that beside their texts."""
     if isinstance(columns, tuple) or "." not in columns or columns in row:
@@ -335,3 +331,31 @@ def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]
     value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
     marks = [str(mark) for mark in value] if isinstance(value, list) else []
     return marks if len(set(marks)) == len(marks) else []
+
+
+def nested_value(row: Mapping[str, Json], column: str) -> Json:
+    """Look a column up, by its name or by a dotted name of what lies inside another."""
+    if column in row:
+        return row[column]
+    value: Json = row
+    for part in column.split("."):
+        value = _inner(value, part)
+    return value
+
+
+def _inner(value: Json, part: str) -> Json:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        return [_inner(item, part) for item in value]
+    return None
+
+
+def nested_names(row: Mapping[str, Json]) -> list[str]:
+    """List the columns of a row, those inside others by their dotted names."""
+    names: list[str] = []
+    for name, value in row.items():
+        first = value[0] if isinstance(value, list) and value else value
+        inner = nested_names(first) if isinstance(first, Mapping) else []
+        names += [f"{name}.{part}" for part in inner] or [name]
+    return names

@@ -1,10 +1,7 @@
-r"""Read a number out of text, and compare numbers exactly. Knows no label.
+"""Read a number out of text, and compare numbers exactly. Knows no label.
 
-A number may have a sign, thousands, decimals, a scale word, a currency or a unit, be a fraction (`3/4`,
-`1 1/2`, `\frac{3}{4}`) or a per cent, whose sign is dropped. What is no plain number has no value, and no
-part of it is taken for one: see `quantities`. A conclusion mark comes first, then the whole text, then the
-last sentence; within a conclusion the number it begins with counts, else the value after its last `=`, else
-the only one it holds.
+What is no plain number has no value, and no part of it is taken for one: see `quantities`. Within a
+conclusion the number it begins with counts, else the value after its last `=`, else the only one it holds.
 """
 
 from __future__ import annotations
@@ -14,10 +11,9 @@ from fractions import Fraction
 
 from tuition.core.texts.claims import is_asserted
 from tuition.core.texts.steps import own_words
-from tuition.tasks.conclusion import WRAPPING, Mark, marks
+from tuition.tasks.conclusion import WRAPPING, is_cut, marks
 from tuition.tasks.equations import has_equation, solved
 from tuition.tasks.quantities import Quantity, clean, quantities, reads_on, scaled
-from tuition.tasks.sentences import is_cut
 from tuition.tasks.unmarked import only, stated
 
 __all__ = ["is_same_number", "parse_bare_number", "parse_number", "plain_number", "read_number"]
@@ -26,10 +22,8 @@ _LONGEST = 80
 _REACH = 600
 """A conclusion that is longer is none."""
 _HEDGE = re.compile(
-    r"(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|thus|therefore|still"
-    r"|indeed|actually"
-    r"|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*",
-    re.IGNORECASE,
+    r"(?i)(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|thus|therefore|still"
+    r"|indeed|actually|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*"
 )
 _SIGN_AFTER = re.compile(r"\s*(?:%|[$€£¥₹])?\s*")
 _LIST_MARK = re.compile(r"[\s*_]*\n[\s*_]*\d{1,2}[.)][ \t]+\S|[ \t*_]*\d{1,2}[.)][ \t]+[$€£*]*-?\d")
@@ -82,20 +76,17 @@ def read_number(text: str) -> str | None:
     body = own_words(text)
     mark = next(marks(body), None)
     if mark is not None:
-        value = _marked(body, mark)
+        tail = clean(mark.tail[:_REACH])
+        has_words = _STYLED.search(body, mark.start, mark.start + _REACH) is not None
+        if mark.is_whole:
+            value = _boxed(tail, has_words=has_words)
+        else:
+            value = None if _LIST_MARK.match(body, mark.start) else _announced(tail)
     else:
         value = parse_number(body) if is_asserted(body) else None
         if value is None and not is_cut(body, needs_final_mark=False):
             value = stated(body)
     return None if value is None else plain_number(value)
-
-
-def _marked(body: str, mark: Mark) -> Fraction | None:
-    tail = clean(mark.tail[:_REACH])
-    if mark.is_whole:
-        has_words = _STYLED.search(body, mark.start, mark.start + _REACH) is not None
-        return _boxed(tail, has_words=has_words)
-    return None if _LIST_MARK.match(body, mark.start) else _announced(tail)
 
 
 def _parted(text: str) -> tuple[Fraction, str] | None:

@@ -16,12 +16,10 @@ from tuition.tasks.conclusion import WRAPPING, is_cut, last_sentence, marks, pla
 __all__ = ["read_option"]
 
 _DENIAL = re.compile(
-    r"\b(?:not|none|neither|never|cannot|can't|isn't|aren't|doesn't|don't|won't|wouldn't|unlike|except"
-    r"|incorrect|wrong"
-    r"|unable|undetermined|unclear|rather than|instead of|unlikely|hardly|least|second[- ]best|worst|far from"
-    r"|anything but|by no means|(?:might|may|could) be|if\b[^.]*\b(?:were|had)|nicht|kein\w*|pas|não"
-    r"|nein)\b|不|ない|아니",
-    re.IGNORECASE,
+    r"(?i)\b(?:not|none|neither|never|cannot|can't|isn't|aren't|doesn't|don't|won't|wouldn't|unlike|except"
+    r"|incorrect|wrong|unable|undetermined|unclear|rather than|instead of|unlikely|hardly|least"
+    r"|second[- ]best|worst|far from|anything but|by no means|(?:might|may|could) be|if\b[^.]*\b(?:were|had)"
+    r"|nicht|kein\w*|pas|não|nein)\b|不|ない|아니"
 )
 _BRACKETED = re.compile(r"[(\[{（]\s*([A-Za-z])\s*[)\]}）]")
 _LABEL = (
@@ -30,17 +28,14 @@ _LABEL = (
     r"|选项|選項|選択肢|보기)\s*[:：]?\s*)?"
 )
 _LEADING_LETTER = re.compile(
-    rf"^[\s*_`'\"“$]*{_LABEL}[*_'\"“‘]{{0,3}}(?:[(\[{{（<]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）>]"
+    rf"(?i)^[\s*_`'\"“$]*{_LABEL}[*_'\"“‘]{{0,3}}(?:[(\[{{（<]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）>]"
     r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、]|$|\s(?:because|since|as|which|and not"
     r"|not)\b))"
     r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\srather than\b|\s?です|입니다|이다|だ|でした)"
-    r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))",
-    re.IGNORECASE,
+    r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))"
 )
-_BARE_LETTER = re.compile(rf"^[\s*_`'\"“$]*{_LABEL}(?-i:([A-Z]))[*_]{{0,3}}\s+(?=\S)", re.IGNORECASE)
-_LEADING_PAIR = re.compile(
-    r"^[\s*_`'\"“$]*(?:option|choice|letter)?\s*[(\[{]\s*([a-z]{2})\s*[)\]}]", re.IGNORECASE
-)
+_BARE_LETTER = re.compile(rf"(?i)^[\s*_`'\"“$]*{_LABEL}(?-i:([A-Z]))[*_]{{0,3}}\s+(?=\S)")
+_LEADING_PAIR = re.compile(r"(?i)^[\s*_`'\"“$]*(?:option|choice|letter)?\s*[(\[{]\s*([a-z]{2})\s*[)\]}]")
 _ALPHABET = 26
 """A question with more options letters them on with pairs: aa, ab, ..."""
 _SECOND_LETTER = re.compile(
@@ -49,12 +44,11 @@ _SECOND_LETTER = re.compile(
     r"|^\W{0,4}[;,]? ?(?:and |but )?([A-Z]) (?:is|would be|may be|could be) (?:also|equally|just as) "
 )
 _EXPLAINS = re.compile(
-    r"\W*(?:explanation|reason(?:ing|s)?|rationale|justification|because|since|why|analysis|solution"
-    r"|details?)\b",
-    re.IGNORECASE,
+    r"(?i)\W*(?:explanation|reason(?:ing|s)?|rationale|justification|because|since|why|analysis|solution"
+    r"|details?)\b"
 )
 _LETTER_BEHIND = re.compile(r"([^\n]{1,300}?)[ \t*_]{0,6}[(\[]([A-Za-z])[)\]][\s.*_]*\Z")
-_LISTED = re.compile(r"^\W{0,6}(?:option |choice )?([A-Z])\*{0,3}[).:]", re.MULTILINE)
+_LISTED = re.compile(r"(?m)^\W{0,6}(?:option |choice )?([A-Z])\*{0,3}[).:]")
 _LETTERED = re.compile(r"(?:^|\s)[*_]{0,3}\(?([A-Z])(?:\)|\.(?=\s))")
 _SPECIES = re.compile(r"\. [a-z]{4,}\W*$")
 """Behind the letter of "C. elegans"."""
@@ -63,10 +57,9 @@ _COMMON = frozenset({"yes", "no", "maybe", "true", "false"})
 _SHORT = 4
 _FILLER = re.compile(r"^(?:that |it is |the |an? |option |choice )+")
 _CONCLUDES = re.compile(
-    r"^\W*(?:so|therefore|thus|hence|in conclusion|overall|consequently)\b"
+    r"(?i)^\W*(?:so|therefore|thus|hence|in conclusion|overall|consequently)\b"
     r"|\b(?:is|would be|must be) the (?:\w+ )?(?:correct|right|best)(?: (?:answer|option|choice|one))?\W*$"
-    r"|^\W*I(?:['’](?:d|ll)| would| will)? (?:choose|pick|select|go with)\b",
-    re.IGNORECASE,
+    r"|^\W*I(?:['’](?:d|ll)| would| will)? (?:choose|pick|select|go with)\b"
 )
 _MATHS = re.compile(r"\\[()\[\]]")
 _DECIMALS = re.compile(r"[.,]\d")
@@ -83,10 +76,7 @@ def _normalised(choices: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def read_option(text: str, choices: Sequence[str]) -> str | None:
-    """Read the option that a text concludes.
-
-    None: empty, cut, ambiguous, denied, taken back, or none named.
-    """
+    """Read the option that a text concludes. None: empty, cut, ambiguous, denied, taken back or not named."""
     options = tuple(choices)
     body = own_words(text)
     if not body:
@@ -208,11 +198,9 @@ def _named(text: str, options: tuple[str, ...]) -> int | None:
         if said in options:
             return options.index(said)
     i = _alike(normalise(text) or text.strip(), options)
-    return i if i is not None or "\\" not in "".join(options) else _alike_plain(text, options)
-
-
-def _alike_plain(text: str, options: tuple[str, ...]) -> int | None:
-    """Find the one option that a text is but for commands that style it."""
+    if i is not None or "\\" not in "".join(options):
+        return i
+    # the one option that a text is but for commands that style it
     name = normalise(plain(text))
     found = {option for option in options if normalise(plain(option)) == name}
     return options.index(found.pop()) if name and len(found) == 1 else None
@@ -276,7 +264,16 @@ def _announced(tail: str, options: tuple[str, ...]) -> int | None:
         return whole
     parted = _leading_letter(tail, options)
     if parted:
-        return _announced_letter(*parted, options=options)
+        letter, rest = parted
+        others = {found.upper() for found in _BRACKETED.findall(rest)} - {letter.upper()}
+        i = _place(letter, options)
+        if others or _SECOND_LETTER.match(rest) or i is None:
+            return None
+        said = rest.lstrip(" .):,;-")
+        if _SPECIES.match(rest) and not _normalised(options)[i].startswith(normalise(said)):
+            return None
+        is_an_option = normalise(said) in _normalised(options)
+        return None if is_an_option and not _says(said, i, options=options) else i
     word = _leading_common(tail, options)
     if word is not None:
         return word
@@ -284,18 +281,6 @@ def _announced(tail: str, options: tuple[str, ...]) -> int | None:
     if len(letters) == 1:
         return None if _DENIAL.search(tail) else _place(letters.pop(), options)
     return None if letters else _mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), options)
-
-
-def _announced_letter(letter: str, rest: str, *, options: tuple[str, ...]) -> int | None:
-    others = {found.upper() for found in _BRACKETED.findall(rest)} - {letter.upper()}
-    i = _place(letter, options)
-    if others or _SECOND_LETTER.match(rest) or i is None:
-        return None
-    said = rest.lstrip(" .):,;-")
-    if _SPECIES.match(rest) and not _normalised(options)[i].startswith(normalise(said)):
-        return None
-    is_an_option = normalise(said) in _normalised(options)
-    return None if is_an_option and not _says(said, i, options=options) else i
 
 
 def _leading_common(text: str, options: tuple[str, ...]) -> int | None:

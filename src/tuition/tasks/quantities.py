@@ -75,22 +75,17 @@ def clean(text: str) -> str:
     text = _SPACED_PART.sub(_AND, text)
     text = _SMALL_BLANK.sub(_THIN, text).replace("{,}", ",")
     if "\\" in text:
-        text = _latex(text)
+        text = _DEGREE.sub("°", _DROPPED.sub("", text))
+        for sign, command in _COMMANDS.items():
+            text = command.sub(sign, text)
+        for _ in range(3):
+            text, n = _TEXT.subn(lambda found: f" {found[1].strip()}{' ' if found[2] else ''}", text)
+            if not n:
+                break
+        text = _FRACTION.sub(_plain_fraction, text)
     text = _BLANK.sub(" ", text)
     text = _MATHS_END.sub("", _EMPHASIS.sub("", text))
     return _MIXED.sub(rf"\1{_AND}", _SLASH.sub("/", text))
-
-
-def _latex(text: str) -> str:
-    text = _DROPPED.sub("", text)
-    text = _DEGREE.sub("°", text)
-    for sign, command in _COMMANDS.items():
-        text = command.sub(sign, text)
-    for _ in range(3):
-        text, found = _TEXT.subn(lambda found: f" {found[1].strip()}{' ' if found[2] else ''}", text)
-        if not found:
-            break
-    return _FRACTION.sub(_plain_fraction, text)
 
 
 def _plain_fraction(found: re.Match[str]) -> str:
@@ -130,21 +125,19 @@ _NUMBER = re.compile(
 _OPENING = "([{\"'“”‘’`*_~$≈"
 _CLOSING = ".,;:?!)]}\"'“”’`*_$…"
 _FACTORIAL_OR_DOTS = re.compile(r"\d[)\]}$]*(?:!|\.\.|…)")
-_NAME = re.compile(r"\d+(?:st|nd|rd|th)|[A-Za-z]{2,}[-_]?\d+|\d+-[A-Za-z-]+", re.IGNORECASE)
-_UNIT_OF_POWER = re.compile(rf"(?:[A-Za-z]+{_POWER}/)?[A-Za-z]+\^?\{{?-?[23]\}}?", re.IGNORECASE)
+_NAME = re.compile(r"(?i)\d+(?:st|nd|rd|th)|[A-Za-z]{2,}[-_]?\d+|\d+-[A-Za-z-]+")
+_UNIT_OF_POWER = re.compile(rf"(?i)(?:[A-Za-z]+{_POWER}/)?[A-Za-z]+\^?\{{?-?[23]\}}?")
 _WORD = re.compile(r"\S+")
-_NEGATIVE = re.compile(r"\b(?:minus|negative)\s+$", re.IGNORECASE)
+_NEGATIVE = re.compile(r"(?i)\b(?:minus|negative)\s+$")
 _NEGATES = re.compile(
-    r"(?:^|[=≈:(,]|\b(?:is|are|was|be|equals?|to|get|gives?|about|approximately|exactly|simply|only|just))"
-    r"\s*(?:minus|negative)\s+$|(?<!or)\s+negative\s+$",
-    re.IGNORECASE,
+    r"(?i)(?:^|[=≈:(,]|\b(?:is|are|was|be|equals?|to|get|gives?|about|approximately|exactly|simply|only"
+    r"|just))"
+    r"\s*(?:minus|negative)\s+$|(?<!or)\s+negative\s+$"
 )
 _OPERATOR_BEFORE = re.compile(r"(?:∞,|[-+*×÷·⋅∙^/<>≤≥≠±√∛|&]|\s%|\\[A-Za-z]+\s*\{?)\s*$")
 _LABELLED = re.compile(
-    r"\b(?:steps?|questions?|problems?|cases?|parts?|equations?|options?|choices?|figures?|statements?"
-    r"|chapters?|pages?"
-    r"|no\.|grade|table|round|base|mod|modulo)\s+\(?$",
-    re.IGNORECASE,
+    r"(?i)\b(?:steps?|questions?|problems?|cases?|parts?|equations?|options?|choices?|figures?|statements?"
+    r"|chapters?|pages?|no\.|grade|table|round|base|mod|modulo)\s+\(?$"
 )
 
 
@@ -190,14 +183,11 @@ def _quantity(run: re.Match[str], before: str) -> Quantity:
     number = _NUMBER.fullmatch(core)
     is_name = bool(_NAME.fullmatch(core) or (number and _LABELLED.search(before)))
     is_bracketed = text[0] in "([" and "," in core and text.rstrip(".,$")[-1] in ")]"
-    value = None
-    if (
-        number
-        and not is_bracketed
-        and not _FACTORIAL_OR_DOTS.search(text)
-        and not _OPERATOR_BEFORE.search(before)
-    ):
-        value = _signed(_value(number), before)
+    is_part = is_bracketed or _FACTORIAL_OR_DOTS.search(text) or _OPERATOR_BEFORE.search(before)
+    value = _value(number) if number and not is_part else None
+    # "minus" and "negative" before a number; between two numbers they make an expression
+    if value is not None and _NEGATIVE.search(before):
+        value = -value if value >= 0 and _NEGATES.search(before) else None
     return Quantity(start, end, value, is_name)
 
 
@@ -210,40 +200,27 @@ def _value(number: re.Match[str]) -> Fraction | None:
     elif number["below"] and int(number["below"]) == 0:
         return None
     else:
-        value = Fraction(_digits(number["value"])) / int(number["below"] or 1)
+        digits = number["value"]
+        if digits.count(".") > 1 or (0 <= digits.find(".") < digits.find(",")):
+            digits = digits.replace(".", "").replace(",", ".")
+        value = Fraction(re.sub(rf"[,'’{_THIN}]", "", digits)) / int(number["below"] or 1)
     is_negative = (number["sign"] == "-") != (number["minus"] == "-")
     return -value if value is not None and is_negative else value
-
-
-def _digits(value: str) -> str:
-    is_dotted = value.count(".") > 1 or (0 <= value.find(".") < value.find(","))
-    if is_dotted:
-        value = value.replace(".", "").replace(",", ".")
-    return re.sub(rf"[,'’{_THIN}]", "", value)
-
-
-def _signed(value: Fraction | None, before: str) -> Fraction | None:
-    """Heed "minus" and "negative" before a number; between two numbers they make an expression."""
-    if value is None or not _NEGATIVE.search(before):
-        return value
-    return -value if value >= 0 and _NEGATES.search(before) else None
 
 
 # ---- what follows ----
 
 _FUNCTION = (
-    r"(?:in|for|of|per|at|by|from|because|since|as|with|on|after|before|if|when|where|which|that|is"
-    r"|are|was|were|out|more"
-    r"|less|fewer|than|every|each|to|so|but|not|while|during|within|over|under|between|among|across"
-    r"|until|into|the|a|an"
-    r"|who|has|have|had|or|and|plus|minus|times)\b"
+    r"(?:in|for|of|per|at|by|from|because|since|as|with|on|after|before|if|when|where|which|that|is|are|was"
+    r"|were|out|more|less|fewer|than|every|each|to|so|but|not|while|during|within|over|under|between|among"
+    r"|across|until|into|the|a|an|who|has|have|had|or|and|plus|minus|times)\b"
 )
 _DIGITS = r"(?:[-+]?\$?[€£¥]?\.?\d(?!\d*-[A-Za-z])|\\[A-Za-z]+)"
 _NUMERAL = (
     rf"(?:{_DIGITS}|(?:an?\s+)?(?:half|quarter|third|couple|few|one|two|three|four|five|six|seven"
     r"|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|zero)\b)"
 )
-_SCALE = re.compile(r"^[-\s]\s*(hundred|thousand|million|billion|trillion|lakh|crore)s?\b", re.IGNORECASE)
+_SCALE = re.compile(r"(?i)^[-\s]\s*(hundred|thousand|million|billion|trillion|lakh|crore)s?\b")
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "lakh": 5, "crore": 7}
 _CONTINUES = re.compile(
     r"\s*(?:[+*×÷·⋅∙^=<>≤≥≠≈±√∓|&]|/(?!\s*[A-Za-z]{2})|-\s*[\d$(\\√.]|-\s*[A-Za-z](?![A-Za-z])"
@@ -253,40 +230,34 @@ _CONTINUES = re.compile(
 _VARIABLE = re.compile(r"\s+(?:[b-fi-kn-rt-zBDEGHKMO-UX-Zπ]|a(?=\W*$))(?![\w'’°-]|\.\w)")
 _LETTER = re.compile(r"\s+[A-Za-z](?![\w'’]|/[A-Za-z])")
 _WORDS_AFTER = re.compile(
-    r"\W*\s(?:plus\b|minus\b|times\s+(?:\$?\d|[b-z]\b|the\b|that\b|its\b|\\|\()"
-    r"|multiplied\b|divided\b|squared\b|cubed\b|factorial\b|choose\b|mod(?:ulo)?\b|raised\b"
-    r"|to the\s+(?:(?:\w+\s+)?power|\d+|\w+(?:th|rd|nd|st)\b(?=\W*$))"
-    r"|pi\b|(?:square |cube )?roots?\b(?=\s*(?:of\b|\d))|radical\b|(?:sin|cos|tan|log|ln)\b"
-    r"|repeating\b|recurring\b"
-    r"|o['’]clock\b|(?:with (?:a )?)?remainder\b|in base\b(?!\s*(?:10|ten)\b)"
-    r"|grand\b|lacs?\b|negative(?=\W*$)|in the red\b|in debt\b"
-    r"|with an? (?:minus|negative)\b|below(?=\W*$)|(?:less than|under) zero\b"
-    r"|(?:for|if|when)\s[^.\d]{0,40}(?:\d+[^.\d]{0,9})?\b(?:and|or|but)\s+[-$]?\d[\d.,]*\s+(?:for|if|when|otherwise)\b"
-    r"|for\s[^.\d]{1,20},\s+[-$]?\d[\d.,]*\s+for\b|ten[- ]thousands?\b"
+    r"(?i)\W*\s(?:plus\b|minus\b|times\s+(?:\$?\d|[b-z]\b|the\b|that\b|its\b|\\|\()|multiplied\b|divided\b"
+    r"|squared\b|cubed\b|factorial\b|choose\b|mod(?:ulo)?\b|raised\b|to the\s+(?:(?:\w+\s+)?power|\d+"
+    r"|\w+(?:th|rd|nd|st)\b(?=\W*$))|pi\b|(?:square |cube )?roots?\b(?=\s*(?:of\b|\d))|radical\b|(?:sin|cos"
+    r"|tan|log|ln)\b|repeating\b|recurring\b|o['’]clock\b|(?:with (?:a )?)?remainder\b|in base\b(?!\s*(?:10"
+    r"|ten)\b)|grand\b|lacs?\b|negative(?=\W*$)|in the red\b|in debt\b|with an? (?:minus|negative)\b"
+    r"|below(?=\W*$)|(?:less than|under) zero\b"
+    r"|(?:for|if|when)\s[^.\d]{0,40}(?:\d+[^.\d]{0,9})?\b(?:and|or|but)\s+[-$]?\d[\d.,]*\s+(?:for|if|when"
+    r"|otherwise)\b|for\s[^.\d]{1,20},\s+[-$]?\d[\d.,]*\s+for\b|ten[- ]thousands?\b"
     r"|(?:or|and)\s+(?:more|less|fewer|greater|higher|above|below|up|over|under|beyond|a half|another"
     r"|itself)\b|or so\b"
     r"|but\b|at (?:least|most)\b|(?:more|less|fewer|greater|smaller|larger)\s+than\s+(?:\$?\d|[a-z]\b"
     r"|twice|thrice|half|double|one\b|two\b|three\b)|degrees? below\b|below zero\b"
     r"|(?:per ?cent|%) of\s+\$?(?:\d|[a-z]\b)|hal(?:f|ves)\b|thirds?\b|quarters? of\b|fourths?\b(?![- ]grad)"
     r"|(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million)ths?\b|(?:dozens?|score|gross|myriads?"
-    r"|mio|mrd|mln|bn|mn"
-    r"|million\w+|milli[ao]\w+|mil|tausend|mille)\b)",
-    re.IGNORECASE,
+    r"|mio|mrd|mln|bn|mn|million\w+|milli[ao]\w+|mil|tausend|mille)\b)"
 )
 _PER_CENT_OF = re.compile(r"\s*of\s+\$?[a-z]\b")
 _LIST = re.compile(
-    rf"[\s)\]}}\"'”’$€£,;:.]*+(?:(?:(?:and then|and|or|nor|to|x|vs\.?|versus|&|:|;|,)"
+    rf"(?i)[\s)\]}}\"'”’$€£,;:.]*+(?:(?:(?:and then|and|or|nor|to|x|vs\.?|versus|&|:|;|,)"
     rf"[\s(\[{{\"'“]*+){{1,3}}+(?:(?:either|maybe|perhaps|possibly|even|also)\s+)?{_NUMERAL}"
     rf"|(?:(?:by|of|out of|per|over|from|into|through|maybe|perhaps|possibly)\s+)?{_DIGITS}"
-    rf"|in\s+\d{{1,3}}\W*$)",
-    re.IGNORECASE,
+    rf"|in\s+\d{{1,3}}\W*$)"
 )
 _UNITS = rf"(?:\s+(?!{_FUNCTION})[^\W\d]+\.?)"
 _COMPOUND = re.compile(
-    rf"(?:{_UNITS}(?<!ing)(?<!ed)(?<!er)(?<!ly)\s+{_NUMERAL}"
+    rf"(?i)(?:{_UNITS}(?<!ing)(?<!ed)(?<!er)(?<!ly)\s+{_NUMERAL}"
     rf"|{_UNITS}{{1,3}}\s*+(?:=|(?:,\s*(?:and\b|or\b|to\b)?|and\b|&|plus\b|or\b|to\b"
-    rf"|[-+*×÷/])\s*{_NUMERAL}))",
-    re.IGNORECASE,
+    rf"|[-+*×÷/])\s*{_NUMERAL}))"
 )
 
 

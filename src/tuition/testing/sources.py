@@ -9,7 +9,7 @@ from tuition.core.plugins import check_whole
 from tuition.core.protocols import Source
 from tuition.core.records import Example
 from tuition.core.splits import SealedTest, Splits
-from tuition.tasks.sources import SOURCE
+from tuition.tasks.load import SOURCE
 from tuition.testing.expect import expect
 
 __all__ = ["check_source"]

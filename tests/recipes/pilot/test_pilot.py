@@ -238,7 +238,7 @@ def test_latency_is_the_median_of_what_was_measured(tmp_path):
 
 
 def test_a_model_in_this_process_is_tried_for_nothing(tmp_path):
-    from tuition.student.fresh import make_model
+    from tuition.student.load import make_model
 
     texts = [f"Question: how many is {i}?" for i in range(40)]
     for part in make_model("llama-nano", texts, seed=0):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tuition.student.branches.decode import decode
+from tuition.student.branches.read import decode
 
 
 class Fixed:

@@ -1,7 +1,7 @@
 import pytest
 
-from tuition.student.branches.decode import Written
-from tuition.student.branches.texts import Texts
+from tuition.student.branches.branches import Texts
+from tuition.student.branches.read import Written
 
 TEXT = "7 + 2 = 9.\nSo thère are 9 äpples now.\nThe answer is 9 €."
 

@@ -7,8 +7,7 @@ no texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Self, cast
+from typing import NamedTuple, Self, cast
 
 import torch
 import transformers
@@ -18,13 +17,12 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from tuition.core.errors import TrainingError
 from tuition.student.families import CACHE, pad
-from tuition.student.look.folder import most_positions
+from tuition.student.look import most_positions
 
 __all__ = ["Memory", "Source"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(NamedTuple):
     """What the encoder made of each row's question."""
 
     states: Tensor
@@ -74,14 +72,8 @@ class Memory:
             states = encoder(input_ids=pad(prompts, pad_id).to(model.device), attention_mask=mask)
             source = Source(states=cast("Tensor", states.last_hidden_state), mask=mask)
         nothing = torch.zeros(len(prompts), dtype=torch.long, device=model.device)
-        return cls(
-            model,
-            starts=nothing,
-            lengths=nothing,
-            source=source,
-            read=DynamicCache(),
-            crossed=DynamicCache(),
-        )
+        caches = {"read": DynamicCache(), "crossed": DynamicCache()}
+        return cls(model, starts=nothing, lengths=nothing, source=source, **caches)
 
     @torch.inference_mode()
     def select(self, owners: Tensor, lengths: Tensor) -> Memory:
@@ -92,12 +84,18 @@ class Memory:
         # Rows and columns as one axis: whole tokens are copied, which is fast.
         places = (owners[:, None] * self._read.get_seq_length() + columns.clamp(min=0)).flatten()
         source = self._source
+
+        def tokens(kept: Tensor) -> Tensor:
+            heads, size = kept.shape[1], kept.shape[3]
+            flat = kept.transpose(1, 2).reshape(-1, heads * size)  # (B * T, heads * size)
+            return flat.index_select(0, places).view(len(owners), -1, heads, size).transpose(1, 2)
+
         return Memory(
             self.model,
             starts=starts,
             lengths=lengths,
-            source=source and Source(states=source.states[owners], mask=source.mask[owners]),
-            read=_each(self._read, lambda kept: _tokens(kept, places, rows=len(owners))),
+            source=source and Source(source.states[owners], source.mask[owners]),
+            read=_each(self._read, tokens),
             crossed=_each(self._crossed, lambda kept: kept.index_select(0, owners)),
         )
 
@@ -111,19 +109,13 @@ class Memory:
             memory._align()
         first = memories[0]
         lengths = torch.cat([memory.lengths for memory in memories])
-        source = None
-        if first._source is not None:
-            sources = [cast("Source", memory._source) for memory in memories]
-            source = Source(
-                states=torch.cat([each.states for each in sources]),
-                mask=torch.cat([each.mask for each in sources]),
-            )
+        sources = [memory._source for memory in memories if memory._source is not None]
         width = max(memory._read.get_seq_length() for memory in memories)
         return cls(
             first.model,
             starts=width - lengths,
             lengths=lengths,
-            source=source,
+            source=Source(*map(torch.cat, zip(*sources, strict=True))) if sources else None,
             read=_joined([memory._read for memory in memories], width=width),
             crossed=_joined([memory._crossed for memory in memories], width=None),
         )
@@ -136,11 +128,7 @@ class Memory:
             self.lengths = self.lengths + torch.tensor([len(row) for row in rows], device=self.lengths.device)
 
     def read(self, tokens: Tensor) -> Tensor:
-        """Read more tokens and say what may follow each; they are added to this memory.
-
-        Returns:
-            Logits, shape (B, T, V).
-        """
+        """Read more tokens into this memory and say what may follow each: logits, shape (B, T, V)."""
         self._align()
         logits = self._forward(tokens, is_wanted=True)
         self.lengths = self.lengths + tokens.shape[1]
@@ -168,7 +156,13 @@ class Memory:
                 logits_to_keep=0 if is_wanted else 1,
                 **{CACHE: self._read},
             ).logits
-        self._refuse_absolute()
+        # An encoder-decoder that counts columns as positions would misread rows that start later.
+        if bool(self._starts.any()) and most_positions(self.model.config.to_dict()) is not None:
+            raise TrainingError(
+                f"a student of type {self.model.config.model_type!r} cannot go on from beginnings of unlike "
+                "lengths: its decoder counts columns, padding too. Take a decoder-only or T5-like student, "
+                "or a selection that asks for no prefixes, such as 'entropy'."
+            )
         cache = EncoderDecoderCache(self._read, self._crossed)
         if is_wanted:
             return self.model(
@@ -189,15 +183,6 @@ class Memory:
             **{CACHE: cache},
         ).last_hidden_state
         return cast("Tensor", states)
-
-    def _refuse_absolute(self) -> None:
-        """An encoder-decoder that counts columns as positions would misread rows that start later."""
-        if bool(self._starts.any()) and most_positions(self.model.config.to_dict()) is not None:
-            raise TrainingError(
-                f"a student of type {self.model.config.model_type!r} cannot go on from beginnings of unlike "
-                "lengths: its decoder counts columns, padding too. Take a decoder-only or T5-like student, "
-                "or a selection that asks for no prefixes, such as 'entropy'."
-            )
 
 
 def _each(cache: DynamicCache, change: Callable[[Tensor], Tensor]) -> DynamicCache:
@@ -233,10 +218,3 @@ def _cache(layers: Sequence[tuple[Tensor, Tensor]]) -> DynamicCache:
         layer.keys, layer.values = keys, values
         cache.layers.append(layer)
     return cache
-
-
-def _tokens(kept: Tensor, places: Tensor, *, rows: int) -> Tensor:
-    """Choose tokens of keys or values (B, heads, T, width) by their place among all rows' tokens."""
-    heads, width = kept.shape[1], kept.shape[3]
-    flat = kept.transpose(1, 2).reshape(-1, heads * width)  # (B * T, heads * width)
-    return flat.index_select(0, places).view(rows, -1, heads, width).transpose(1, 2)

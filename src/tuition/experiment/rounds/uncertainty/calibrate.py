@@ -13,7 +13,7 @@ from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.rounds.uncertainty.rank import explained
 from tuition.selection import STRATEGIES, SelectionConfig, needs_of, scores_of
-from tuition.tasks.sources import source_type
+from tuition.tasks.load import source_type
 
 __all__ = ["calibrate"]
 

@@ -10,9 +10,7 @@ import pytest
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig
-from tuition.student.look import folder as place
-from tuition.student.look.folder import describe, family_of, find_model, most_positions
-from tuition.student.look.reads import look_at
+from tuition.student.look import describe, family_of, find_model, look_at, most_positions
 
 
 @pytest.fixture
@@ -120,9 +118,17 @@ def test_of_a_hub_name_all_but_the_weights_is_fetched(kept, monkeypatch):
         find_model("some/model", None)
 
 
-def test_a_type_without_a_folder_of_its_name_is_known():
-    assert place._is_known("gemma3_text") and place._is_known("xlm-roberta")
-    assert not place._is_known("no-such")
+@pytest.mark.parametrize("kind", ["gemma3_text", "xlm-roberta"])
+def test_a_type_without_a_folder_of_its_name_is_known(kind, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    assert describe(tmp_path) == {"model_type": kind}
+
+
+@pytest.mark.parametrize("kind", ["no-such", None, ["t5"]])
+def test_a_type_that_transformers_does_not_know_is_refused(kind, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(TrainingError, match=r"which transformers .* does not know"):
+        describe(tmp_path)
 
 
 def test_without_torch_no_student_can_be_had(monkeypatch):
@@ -136,7 +142,7 @@ def test_torch_is_not_imported_to_look(model):
     program = f"""
 import sys
 from tuition.student.config import StudentConfig
-from tuition.student.look.reads import look_at
+from tuition.student.look import look_at
 config = StudentConfig(model={model!r}, max_input_tokens=8)
 assert look_at(config, base_folder=None, texts=lambda: ["a b"]).longer(["one two three " * 9], 8) == [0]
 assert "torch" not in sys.modules and "transformers" not in sys.modules
