@@ -18,9 +18,8 @@ from tuition.core.errors import near_name
 from tuition.core.records import Json, Reply, Request
 from tuition.playground.serving.anthropic import Anthropic
 from tuition.playground.serving.calls import Answer, Call, Choice, Form, Payments
-from tuition.playground.serving.config import ServerConfig
 from tuition.playground.serving.faults import FAULTS, Faults, Refusal
-from tuition.playground.serving.gate import Gate
+from tuition.playground.serving.gate import Gate, ServerConfig
 from tuition.playground.serving.inject import (
     PAGE,
     Cut,
