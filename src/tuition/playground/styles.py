@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuition.playground.domain import Solution, SolutionStep
+from tuition.playground.domain import Solution
 
 __all__ = ["STYLES", "Style", "tell"]
 
@@ -52,14 +51,11 @@ STYLES: dict[str, Style] = {
 
 def tell(solution: Solution, style: Style, sample: int, *, first: int = 1) -> tuple[str, ...]:
     """Word the steps of a solution; sample 0 is the usual wording of a style, `first` the first number."""
-    texts = [_word(step, style, sample) for step in solution.steps]
-    if style.is_numbered:
-        texts = [f"{i}. {text}" for i, text in enumerate(texts, start=first)]
+    texts: list[str] = []
+    for i, step in enumerate(solution.steps, start=first):
+        forms = style.reasons if step.why else style.facts
+        text = forms[sample % len(forms)].format(why=step.why, what=step.what)
+        # A step that is its result alone keeps the result's letters: `t-n-g` is an answer, `T-n-g` is not.
+        text = text[0].upper() + text[1:] if "{why}" in style.reasons[0] else text
+        texts.append(f"{i}. {text}" if style.is_numbered else text)
     return tuple(texts)
-
-
-def _word(step: SolutionStep, style: Style, sample: int) -> str:
-    forms: Sequence[str] = style.reasons if step.why else style.facts
-    text = forms[sample % len(forms)].format(why=step.why, what=step.what)
-    # A step that is its result alone keeps the result's letters: `t-n-g` is an answer, `T-n-g` is not.
-    return text[0].upper() + text[1:] if "{why}" in style.reasons[0] else text

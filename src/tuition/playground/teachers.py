@@ -199,11 +199,9 @@ class PlaygroundTeacher:
         rng = Random(f"{profile.seed}/{profile.model}/{sample}/{look}")
         style = STYLES[profile.style]
         if prompted.wanted == "verdict":
-            text = self._verdict(prompted, rng)
-            return self._inject(text, rng)
+            return self._inject(self._verdict(prompted, rng), rng)
         if prompted.wanted == "final":
-            text = _closing(self._think(prompted, rng))
-            return self._inject(text, rng)
+            return self._inject(_closing(self._think(prompted, rng)), rng)
         is_placed = prompted.wanted == "revision"
         k = max(len(prompted.steps) - 1, 0) if is_placed else self._located(prompted, rng)
         if prompted.wanted == "location":
@@ -265,32 +263,27 @@ class PlaygroundTeacher:
         found = recognise(prompted.question)
         is_known = found is not None and self._rate(*found) is not None
         if prompted.wanted == "best":
-            text = f"The best explanation is {self._best(prompted, found if is_known else None, rng)}."
-            return self._inject(text, rng)
+            numbers = range(1, len(prompted.explanations) + 1)
+            if is_known:
+                own = self._think(prompted, rng)
+                followed = [steps_followed(own, text) for text in prompted.explanations]
+                best = max(numbers, key=lambda number: followed[number - 1])
+            else:
+                best = rng.choice(numbers)
+            return self._inject(f"The best explanation is {best}.", rng)
         if found is not None and is_known:
-            answer = self._led_to(prompted.explanations[0], found, rng)
+            is_misread = rng.random() < (self._rate(*found) or 0.0)
+            first = prompted.explanations[0]
+            answer = found[1].solve(rng).answer if is_misread else led_to(found[1], first, rng)
         else:
             answer = self._think(prompted, rng).answer
         text = f"The answer is {answer}." if answer else "These steps lead to no answer."
         return self._inject(text, rng)
 
-    def _led_to(self, text: str, found: tuple[Domain, Puzzle], rng: Random) -> str:
-        if rng.random() < (self._rate(*found) or 0.0):
-            return found[1].solve(rng).answer
-        return led_to(found[1], text, rng)
-
-    def _best(self, prompted: Prompted, found: tuple[Domain, Puzzle] | None, rng: Random) -> int:
-        """The number of the explanation with most right steps, by this program's own solution."""
-        numbers = range(1, len(prompted.explanations) + 1)
-        if found is None:
-            return rng.choice(numbers)
-        own = self._think(prompted, rng)
-        followed = [steps_followed(own, text) for text in prompted.explanations]
-        return max(numbers, key=lambda number: followed[number - 1])
-
     def _rate(self, domain: Domain, puzzle: Puzzle) -> float | None:
         """Its share of errors on a question; None: it knows nothing of it."""
-        return self.profile.errors.get(domain.name) if self._knows(puzzle.topic) else None
+        is_known = not puzzle.topic or facts().kinds.index(puzzle.topic) in self.profile.kinds
+        return self.profile.errors.get(domain.name) if is_known else None
 
     def _think(self, prompted: Prompted, rng: Random) -> Solution:
         found = recognise(prompted.question)
@@ -307,9 +300,6 @@ class PlaygroundTeacher:
         slips = (puzzle.solve(rng) for _ in range(20))
         # A slip may end at the right answer by luck; the declared rate is that of wrong answers.
         return next((slip for slip in slips if slip.answer != right), puzzle.solve(rng))
-
-    def _knows(self, topic: str) -> bool:
-        return not topic or facts().kinds.index(topic) in self.profile.kinds
 
     def _inject(self, text: str, rng: Random, last: str = "") -> tuple[str, str]:
         """Cut a text, repeat its last step, or run on into another question, at the declared shares."""

@@ -11,7 +11,7 @@ from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Example
 from tuition.core.splits import SealedTest, Splits
 from tuition.playground.config import PlaygroundConfig
-from tuition.playground.domain import Domain, Problem, Puzzle
+from tuition.playground.domain import Domain, Puzzle
 from tuition.playground.domains import DOMAINS
 from tuition.playground.second_look import first_wrong
 
@@ -43,32 +43,25 @@ def playground_splits(
             made = DOMAINS[name].make(Random(f"{seed}/{name}"), sizes)
         except DataError as error:
             raise DataError(f"playground domain {name!r}: {error}") from None
-        for part, examples in zip(parts, _examples(name, made), strict=True):
-            part += examples
+        number = count()
+        for part, problems, split in zip(parts, made, _SPLITS, strict=True):
+            part += [
+                Example(
+                    id=f"{name}-{next(number):06d}",
+                    question=problem.question,
+                    choices=problem.choices,
+                    answer=problem.answer,
+                    domain=name,
+                    split=split,
+                )
+                for problem in problems
+            ]
     for part, split in zip(parts, _SPLITS, strict=True):
         Random(f"{seed}/{split}").shuffle(part)
         part[:] = [replace(example, answer=None) for example in part] if hide_answers else part
     return Splits(
         train=tuple(parts[0]), valid=tuple(parts[1]), test=SealedTest(parts[2]) if parts[2] else None
     )
-
-
-def _examples(name: str, made: list[list[Problem]]) -> list[list[Example]]:
-    number = count()
-    return [
-        [
-            Example(
-                id=f"{name}-{next(number):06d}",
-                question=problem.question,
-                choices=problem.choices,
-                answer=problem.answer,
-                domain=name,
-                split=split,
-            )
-            for problem in problems
-        ]
-        for split, problems in zip(_SPLITS, made, strict=True)
-    ]
 
 
 def recognise(question: str) -> tuple[Domain, Puzzle] | None:

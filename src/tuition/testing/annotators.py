@@ -35,7 +35,15 @@ def check_annotator(annotator: Annotator | str) -> None:
         AssertionError: One of these does not hold.
     """
     examples = playground_splits(seed=1, train=2 * _N, valid=0, test=0, domains=("coins",)).train
-    drafts = [_draft(i, example) for i, example in enumerate(examples[:_N])]
+    drafts: list[Prediction] = []
+    for i, example in enumerate(examples[:_N]):
+        said = example.choices[i % len(example.choices)] if example.choices else example.answer
+        text = (
+            f"The coin starts heads up. Somebody turns it.\nThe answer is {said}."
+            if i % 4
+            else "Hard to say."
+        )
+        drafts.append(Prediction(example_id=example.id, text=text, answer=said if i % 4 else None))
     before = copy.deepcopy(drafts)
     with (
         listed(annotator, ANNOTATORS) as name,
@@ -60,12 +68,6 @@ def check_annotator(annotator: Annotator | str) -> None:
         expect(again == found, f"{name!r} makes something else of the same drafts and replies")
         expect(store.spend("r1").calls == paid, f"{name!r} paid again for what the store has")
     expect(drafts == before, f"{name!r} changed the drafts")
-
-
-def _draft(i: int, example: Example) -> Prediction:
-    said = example.choices[i % len(example.choices)] if example.choices else example.answer
-    text = f"The coin starts heads up. Somebody turns it.\nThe answer is {said}." if i % 4 else "Hard to say."
-    return Prediction(example_id=example.id, text=text, answer=said if i % 4 else None)
 
 
 def _revised(

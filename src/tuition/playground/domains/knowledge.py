@@ -154,18 +154,18 @@ def _ask(pairs: Sequence[tuple[str, Property]], rng: Random, n: int) -> list[Pro
             f"{len(turns)} different questions are there for one split, {n} were asked for; ask for fewer, "
             "or for more training questions: valid and test can only ask what train has told."
         )
-    return [_problem(*pair, wordings[pair][i], rng=rng) for pair, i in turns[:n]]
-
-
-def _problem(animal: str, prop: Property, wording: tuple[str, str], *, rng: Random) -> Problem:
-    opening, subject = wording
-    asked = prop.question.format(subject.format(animal))
-    asked = asked if opening.endswith(": ") else asked[0].upper() + asked[1:]
-    return Problem(
-        question=f"{opening.format(animal)}{asked}?",
-        answer=KnowledgePuzzle(animal, prop).solve().answer,
-        choices=tuple(rng.sample(prop.values, len(prop.values))),
-    )
+    problems: list[Problem] = []
+    for (animal, prop), i in turns[:n]:
+        opening, subject = wordings[animal, prop][i]
+        asked = prop.question.format(subject.format(animal))
+        asked = asked if opening.endswith(": ") else asked[0].upper() + asked[1:]
+        problem = Problem(
+            question=f"{opening.format(animal)}{asked}?",
+            answer=KnowledgePuzzle(animal, prop).solve().answer,
+            choices=tuple(rng.sample(prop.values, len(prop.values))),
+        )
+        problems.append(problem)
+    return problems
 
 
 def _make(rng: Random, sizes: Sequence[int]) -> list[list[Problem]]:

@@ -34,35 +34,33 @@ class Phrase:
 
     def work(self, value: int, start: int) -> tuple[str, int] | None:
         """The working and the result from what there is now and was at first; None: it is not in 0 to 99."""
-        working, result = self._result(value, start)
-        is_whole = self.operation not in ("/", "give") or value % self.amount == 0
-        return (working, result) if is_whole and 0 <= result <= _MOST else None
-
-    def _result(self, value: int, start: int) -> tuple[str, int]:
         n = self.amount
+        if self.operation in ("/", "give") and value % n:
+            return None
         match self.operation:
             case "+":
-                return f"{value} + {n} =", value + n
+                work = f"{value} + {n} =", value + n
             case "-":
-                return f"{value} - {n} =", value - n
+                work = f"{value} - {n} =", value - n
             case "*":
-                return f"{value} * {n} =", value * n
+                work = f"{value} * {n} =", value * n
             case "/":
-                return f"{value} / {n} =", value // n
+                work = f"{value} / {n} =", value // n
             case "give":
-                return f"{value} / {n} = {value // n}, {value} - {value // n} =", value - value // n
+                work = f"{value} / {n} = {value // n}, {value} - {value // n} =", value - value // n
             case "up":
-                return f"the next ten after {value} is", (value // 10 + 1) * 10
+                work = f"the next ten after {value} is", (value // 10 + 1) * 10
             case "down":
-                return f"the ten below {value} is", (value - 1) // 10 * 10
+                work = f"the ten below {value} is", (value - 1) // 10 * 10
             case "undo":
-                return "back to", start
+                work = "back to", start
             case "swap":
-                return f"{value} turned round is", int(str(value)[::-1])
+                work = f"{value} turned round is", int(str(value)[::-1])
             case "last":
-                return f"the last digit of {value} is", value % 10
+                work = f"the last digit of {value} is", value % 10
             case _:
-                return f"{value} - {value} =", 0
+                work = f"{value} - {value} =", 0
+        return work if 0 <= work[1] <= _MOST else None
 
 
 _PHRASES = (

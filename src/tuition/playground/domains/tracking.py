@@ -46,13 +46,10 @@ class TrackingPuzzle:
             if slip and i == wrong:
                 x, y = slip.sample(sorted(held), 2)
                 held[x], held[y] = held[y], held[x]
-            steps.append(SolutionStep(f"{a} and {b} swap", _state(held)))
+            state = ", ".join(f"{name} {thing}" for name, thing in held.items())
+            steps.append(SolutionStep(f"{a} and {b} swap", state))
         answer = held[self.who]
         return Solution((*steps, SolutionStep("", f"{self.who} ends with the {answer}")), answer)
-
-
-def _state(held: dict[str, str]) -> str:
-    return ", ".join(f"{name} {thing}" for name, thing in held.items())
 
 
 def _draw(rng: Random) -> Problem:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from tuition.core.errors import MissingExtra
 from tuition.playground.serving.batches import batch_routes
 from tuition.playground.serving.calls import Payments
-from tuition.playground.serving.config import ServerConfig
 from tuition.playground.serving.faults import FAULTS, Fault, Faults
+from tuition.playground.serving.gate import ServerConfig
 from tuition.playground.serving.host import Host
 from tuition.playground.serving.inject import reachable
 

@@ -18,9 +18,8 @@ from tuition.core.errors import near_name
 from tuition.core.records import Json, Reply, Request
 from tuition.playground.serving.anthropic import Anthropic
 from tuition.playground.serving.calls import Answer, Call, Choice, Form, Payments
-from tuition.playground.serving.config import ServerConfig
 from tuition.playground.serving.faults import FAULTS, Faults, Refusal
-from tuition.playground.serving.gate import Gate
+from tuition.playground.serving.gate import Gate, ServerConfig
 from tuition.playground.serving.inject import (
     PAGE,
     Cut,
@@ -66,7 +65,10 @@ class Host:
         self.calls = 0
         """How many came, which is the next one's number."""
         self.teachers = {profile.model: PlaygroundTeacher(name) for name, profile in PROGRAMS.items()}
-        self._in_json = {model: _holding_json(teacher) for model, teacher in self.teachers.items()}
+        self._in_json = {profile.model: PlaygroundTeacher(name) for name, profile in PROGRAMS.items()}
+        for teacher in self._in_json.values():
+            # Held to JSON, a program breaks none.
+            teacher.profile = replace(teacher.profile, breaks=0.0)
         self._asked: Counter[str] = Counter()
 
     async def models(self, _: HttpRequest) -> Response:
@@ -173,18 +175,13 @@ class Host:
         else:
             with self.gate.inside():
                 answered = await self.answer(form, body, fault=fault, tag=http.headers.get(_TAG, ""))
-                await self._wait(http, fault)
+                if self.config.latency_s:
+                    await asyncio.sleep(self.config.latency_s)
+                if fault in ("hang", "slow"):
+                    wait_s = self.faults.hang_s if fault == "hang" else self.faults.slow_s
+                    await until_gone(http.receive, wait_s)
         if answered.refusal is not None and answered.refusal.is_page:
             return Response(PAGE, answered.status, media_type="text/html")
-        return self._sent(answered, fault, headers=self._headers(answered, fault, form))
-
-    async def _wait(self, http: HttpRequest, fault: str) -> None:
-        if self.config.latency_s:
-            await asyncio.sleep(self.config.latency_s)
-        if fault in ("hang", "slow"):
-            await until_gone(http.receive, self.faults.hang_s if fault == "hang" else self.faults.slow_s)
-
-    def _headers(self, answered: Answered, fault: str, form: Form) -> dict[str, str]:
         headers = form.limits(self.gate.left())
         if answered.refusal is not None:
             headers |= answered.refusal.headers
@@ -194,7 +191,7 @@ class Host:
             headers["Retry-After"] = formatdate(time.time() + self.faults.retry_after_s, usegmt=True)
         elif fault == "bad_gzip":
             headers["Content-Encoding"] = "gzip"
-        return headers
+        return self._sent(answered, fault, headers=headers)
 
     def _sent(self, answered: Answered, fault: str, *, headers: Mapping[str, str]) -> Response | Cut | Drop:
         from starlette.responses import Response, StreamingResponse
@@ -210,13 +207,6 @@ class Host:
             return StreamingResponse(pieces, media_type="application/json", headers={**headers, **length})
         media_type = "text/html" if fault == "page" else "application/json"
         return Response(written, answered.status, media_type=media_type, headers=dict(headers))
-
-
-def _holding_json(teacher: PlaygroundTeacher) -> PlaygroundTeacher:
-    """The same program, held to JSON: it breaks none."""
-    held = PlaygroundTeacher(teacher.program)
-    held.profile = replace(teacher.profile, breaks=0.0)
-    return held
 
 
 def _tokens(call: Call | Refusal) -> int:

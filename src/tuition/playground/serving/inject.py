@@ -52,7 +52,11 @@ def inject_into_answer(answer: Answer, fault: str) -> Answer:
                 answer, choices=choices, completion_tokens=0, shown_usage=(answer.prompt_tokens, 0)
             )
         case "truncated":
-            choices = tuple(replace(choice, text=_half(choice.text), finish="length") for choice in choices)
+            texts = [choice.text or "" for choice in choices]
+            choices = tuple(
+                replace(choice, text=text[: len(text) // 2], finish="length")
+                for choice, text in zip(choices, texts, strict=True)
+            )
         case "garbage":
             choices = tuple(replace(choice, text=_GARBAGE + (choice.text or "")) for choice in choices)
         case "no_choices":
@@ -68,10 +72,6 @@ def inject_into_answer(answer: Answer, fault: str) -> Answer:
         case "other_model":
             return replace(answer, model="program-other-9")
     return replace(answer, choices=choices)
-
-
-def _half(text: str | None) -> str:
-    return (text or "")[: len(text or "") // 2]
 
 
 def inject_into_body(body: dict[str, Json], fault: str) -> bytes:

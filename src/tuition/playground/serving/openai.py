@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from tuition.core.records import Json, Message
-from tuition.playground.serving.calls import Answer, Call, Choice
+from tuition.playground.serving.calls import Answer, Call
 from tuition.playground.serving.faults import Refusal
 
 __all__ = ["OpenAI", "Text", "read_body"]
@@ -85,7 +85,18 @@ class OpenAI:
             "object": "chat.completion",
             "created": 0,
             "model": answer.model,
-            "choices": [_choice(i, choice) for i, choice in enumerate(answer.choices)],
+            "choices": [
+                {
+                    "index": i,
+                    "message": {
+                        "role": "assistant",
+                        "content": choice.text,
+                        "refusal": choice.refusal or None,
+                    },
+                    "finish_reason": "stop" if choice.finish == "refusal" else choice.finish,
+                }
+                for i, choice in enumerate(answer.choices)
+            ],
         }
         if answer.shown_usage is not None:
             prompt, completion = answer.shown_usage
@@ -127,13 +138,6 @@ def read_body(form: type[Body], body: bytes | str, ignores: tuple[str, ...]) -> 
     except ValueError as error:
         message = f"no JSON: {error}"
     return Refusal(status=400, code="invalid_request_error", message=message)
-
-
-def _choice(i: int, choice: Choice) -> dict[str, Json]:
-    refusal = choice.refusal or None
-    finish = "stop" if choice.finish == "refusal" else choice.finish
-    message = {"role": "assistant", "content": choice.text, "refusal": refusal}
-    return {"index": i, "message": message, "finish_reason": finish}
 
 
 def _duration(seconds: float) -> str:

@@ -11,10 +11,6 @@ from tuition.teachers.usage import count_of, read_usage
 __all__ = ["ANTHROPIC"]
 
 
-def _headers(key: str) -> dict[str, str]:
-    return {"anthropic-version": "2023-06-01", **({"x-api-key": key} if key else {})}
-
-
 def _body(request: Request, sent: Mapping[str, Json], n: int) -> dict[str, object]:
     assert n == 1
     system = "\n\n".join(turn.content for turn in request.messages if turn.role == "system")
@@ -44,7 +40,7 @@ def _counted(table: Table) -> Usage | None:
 
 ANTHROPIC = Form(
     path=lambda model: "/messages",
-    headers=_headers,
+    headers=lambda key: {"anthropic-version": "2023-06-01", **({"x-api-key": key} if key else {})},
     body=_body,
     answers=_answers,
     counted=_counted,

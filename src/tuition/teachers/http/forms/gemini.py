@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from tuition.core.records import Json, Message, Request, Usage
+from tuition.core.records import Json, Request, Usage
 from tuition.teachers.http.forms.form import Form, Table, Written, schema_of
 from tuition.teachers.usage import count_of, read_usage
 
 __all__ = ["GEMINI"]
 
 _RENAMED = {"max_tokens": "maxOutputTokens", "max_completion_tokens": "maxOutputTokens"}
+_ROLES = {"assistant": "model"}
 _BESIDE = ("safetySettings", "tools", "toolConfig", "cachedContent")
 """Fields of the body itself; every other one belongs to its `generationConfig`."""
 
@@ -27,14 +28,12 @@ def _body(request: Request, sent: Mapping[str, Json], n: int) -> dict[str, objec
     config.pop("response_format", None)
     return {
         **({"systemInstruction": {"parts": [{"text": turn.content} for turn in said]}} if said else {}),
-        "contents": [_content(turn) for turn in turns],
+        "contents": [
+            {"role": _ROLES.get(turn.role, turn.role), "parts": [{"text": turn.content}]} for turn in turns
+        ],
         "generationConfig": config | own,
         **{name: value for name, value in sent.items() if name in _BESIDE},
     }
-
-
-def _content(turn: Message) -> dict[str, object]:
-    return {"role": "model" if turn.role == "assistant" else turn.role, "parts": [{"text": turn.content}]}
 
 
 def _answers(table: Table) -> list[Written | None]:
