@@ -8,13 +8,13 @@ from tuition.annotation.routing import ALLOCATIONS, POLICIES, AllocationConfig, 
 from tuition.annotation.routing.choose import (
     CHOOSERS,
     Choice,
+    Tally,
     bandit,
     cheapest_adequate,
     fixed,
     lower_bound,
     random,
 )
-from tuition.annotation.routing.history import Tally
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example
 

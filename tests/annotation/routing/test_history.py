@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.routing.history import History, Look, Tally
+from tuition.annotation.routing.choose import History, Look, Tally
 from tuition.core.errors import DataError
 
 LOOKS = st.lists(
