@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from tuition.annotation.ask.account import Account, check_price
-from tuition.annotation.ask.caller import Caller, unpaid
+from tuition.annotation.ask.account import Account, check_price, unpaid
+from tuition.annotation.ask.caller import Caller
 from tuition.annotation.batches import BatchCaller, refuse_batched
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import EXPECTED_SHARE, Cost, guess_cost

@@ -15,13 +15,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from tuition.annotation.ask.account import Account
-from tuition.annotation.ask.caller import unpaid
+from tuition.annotation.ask.account import Account, unknown_outcome, unpaid
 from tuition.annotation.ask.failures import FATAL, checked
 from tuition.annotation.batches.lines import (
     is_refused_whole,
     is_written,
-    left,
     not_handed_over,
     parts_of,
     refuse_written,
@@ -34,7 +32,7 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.core.errors import StoreError, TeacherError, TuitionError
 from tuition.core.protocols import BatchTeacher
 from tuition.core.records import Failure, Reply, Request
-from tuition.core.store import Batch, Busy, Cap, Kept, Left, Refused, Reserved
+from tuition.core.store import Batch, Busy, Kept, Left, Refused, Reserved
 from tuition.core.store.leases import here, is_alive
 
 __all__ = ["BatchCaller"]
@@ -154,16 +152,14 @@ class BatchCaller:
     async def _sort(self, requests: Iterable[Request]) -> tuple[list[Request], list[Busy]]:
         """Take what the store has; give what must be bought, and what somebody else is buying."""
         asked = list(requests)
-        # A limit of no calls at all: what is kept comes, and nothing is reserved.
-        nothing = (Cap(scope=self._account.place.run, calls=0),)
-        outcomes = await reserve_all(asked, self._teacher, account=self._account, caps=nothing)
+        outcomes = await reserve_all(asked, self._teacher, account=self._account, buys=False)
         buyable: list[Request] = []
         busy: list[Busy] = []
         for request, outcome in zip(asked, outcomes, strict=True):
             if isinstance(outcome, Kept):
                 self._replies[request.key] = outcome.reply
             elif isinstance(outcome, Left):
-                self._replies[request.key] = left(outcome)
+                self._replies[request.key] = unknown_outcome(outcome)
             elif isinstance(outcome, Busy):
                 busy.append(outcome)
             else:
@@ -182,9 +178,7 @@ class BatchCaller:
                 name, place=account.place, teacher=teacher.name, endpoint=teacher.endpoint
             )
             await asyncio.wrap_future(opened)
-            outcomes = await reserve_all(
-                tagged(part, name), teacher, account=account, caps=account.caps, batch=name
-            )
+            outcomes = await reserve_all(tagged(part, name), teacher, account=account, batch=name)
             if any(isinstance(outcome, Reserved) for outcome in outcomes):
                 names.append(name)
             else:

@@ -25,7 +25,7 @@ from tuition.annotation.batches.lines import (
 from tuition.core.errors import DataError, near_name
 from tuition.core.protocols import Teacher
 from tuition.core.records import Json, Record, Reply, Request
-from tuition.core.store import Busy, Cap, Refused, Reserved, Store
+from tuition.core.store import Busy, Refused, Reserved, Store
 
 __all__ = ["Imported", "Written", "drop_batch", "import_batch", "write_batch"]
 
@@ -107,8 +107,7 @@ async def _write(
     line: Callable[[Request], Mapping[str, object]],
 ) -> Written:
     asked = list({request.key: request for request in requests}.values())
-    nothing = (Cap(scope=account.place.run, calls=0),)
-    first = await reserve_all(asked, teacher, account=account, caps=nothing)
+    first = await reserve_all(asked, teacher, account=account, buys=False)
     busy = [outcome for outcome in first if isinstance(outcome, Busy)]
     refuse_written(busy, account.store)
     todo = [request for request, outcome in zip(asked, first, strict=True) if isinstance(outcome, Refused)]
@@ -125,7 +124,7 @@ async def _write(
     opened = store.open_batch(name, place=account.place, teacher=teacher.name, endpoint=teacher.endpoint)
     await asyncio.wrap_future(opened)
     named = tagged(todo, name)
-    outcomes = await reserve_all(named, teacher, account=account, caps=account.caps, batch=name)
+    outcomes = await reserve_all(named, teacher, account=account, batch=name)
     reserved = [
         (outcome.attempt_id, request)
         for request, outcome in zip(named, outcomes, strict=True)

@@ -20,13 +20,24 @@ from tuition.core.errors import StoreError
 from tuition.core.records import Reply, Request
 from tuition.core.store import batches, leases, ledger
 from tuition.core.store.batches import Batch
-from tuition.core.store.outcomes import Busy, Cap, Kept, Left, Outcome, Place, Refused, Reserved
+from tuition.core.store.outcomes import (
+    AlreadySettled,
+    Busy,
+    Cap,
+    Kept,
+    Left,
+    Outcome,
+    Place,
+    Refused,
+    Reserved,
+)
 from tuition.core.store.schema import set_up
 from tuition.core.store.spend import Spend, spend_of
 from tuition.core.store.sums import refusal
 from tuition.core.store.writer import Act, Result, Writer, Written, connect, remedy
 
 __all__ = [
+    "AlreadySettled",
     "Batch",
     "Busy",
     "Cap",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tuition.core.errors import StoreError
 from tuition.core.records import Reply
 
-__all__ = ["Busy", "Cap", "Kept", "Left", "Outcome", "Place", "Refused", "Reserved"]
+__all__ = ["AlreadySettled", "Busy", "Cap", "Kept", "Left", "Outcome", "Place", "Refused", "Reserved"]
+
+
+class AlreadySettled(StoreError):
+    """A call was settled before, perhaps by another process that fetched the same answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
