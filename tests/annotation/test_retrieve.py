@@ -75,7 +75,10 @@ def test_any_texts(texts, asked, n):
     assert found == Nearest(texts).find(asked, n) == nearest.find(asked, n)
 
 
-PROGRAM = "from tuition.annotation.demonstrations import Nearest; print(N({!r}).find('the cat, a dog', 5))"
+PROGRAM = """
+from tuition.annotation.demonstrations import Nearest
+print(Nearest({!r}).find("the cat, a dog", 5))
+"""
 
 
 def test_equal_in_every_process_and_silent():

@@ -10,7 +10,7 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -51,15 +51,12 @@ class Nearest:
         """Find the texts nearest to one."""
         if n < 0:
             raise ValueError(f"cannot find {n} texts; ask for 0 or more")
-        scores = self._scores(text)
+        known = [self._number[word] for word in _words(text) if word in self._number]
+        scores = np.zeros(self._n)
+        if self._index is not None and known:
+            scores = self._index.get_scores_from_ids(known)
         best = np.argsort(-scores, kind="stable")[:n]
         return [(int(i), float(scores[i])) for i in best]
-
-    def _scores(self, text: str) -> np.ndarray:
-        known = [self._number[word] for word in _words(text) if word in self._number]
-        if self._index is None or not known:
-            return np.zeros(self._n)
-        return self._index.get_scores_from_ids(known)
 
 
 def _words(text: str) -> list[str]:
@@ -102,7 +99,7 @@ class Demonstrations:
         self._ids = Counter(item.id for _, item in self._pool)
         self._k = k
         self._seed = seed
-        self._choose = {"random": self._drawn, "nearest": self._nearest, "fixed": self._fixed}[by]
+        self._by = by
 
     def draw(self, example: Example) -> tuple[Example, ...]:
         """Choose the demonstrations of one question.
@@ -112,17 +109,15 @@ class Demonstrations:
         own = fingerprint(example)
         # So many of the pool can be the question: those of its id, and one of its content.
         n = min(self._k + self._ids[example.id] + 1, len(self._pool))
-        fit = [item for mark, item in self._choose(example, own, n) if mark != own and item.id != example.id]
+        match self._by:
+            case "random":
+                chosen = random.Random(content_id([self._seed, own])).sample(self._pool, n)
+            case "nearest":
+                chosen = [self._pool[i] for i, _ in self._index.find(example.question, n)] if n else []
+            case "fixed":
+                chosen = self._order[:n]
+        fit = [item for mark, item in chosen if mark != own and item.id != example.id]
         return tuple(fit[: self._k])
-
-    def _drawn(self, example: Example, own: str, n: int) -> Iterable[tuple[str, Example]]:
-        return random.Random(content_id([self._seed, own])).sample(self._pool, n)
-
-    def _nearest(self, example: Example, own: str, n: int) -> Iterable[tuple[str, Example]]:
-        return [self._pool[i] for i, _ in self._index.find(example.question, n)] if n else []
-
-    def _fixed(self, example: Example, own: str, n: int) -> Iterable[tuple[str, Example]]:
-        return self._order[:n]
 
     @cached_property
     def _index(self) -> Nearest:

@@ -8,7 +8,7 @@ from tuition.annotation.routing import ALLOCATIONS, POLICIES, AllocationConfig, 
 from tuition.annotation.routing.choose import (
     CHOOSERS,
     Choice,
-    Tally,
+    LookCounts,
     bandit,
     cheapest_adequate,
     fixed,
@@ -23,7 +23,9 @@ COSTS = {"dear": 0.01, "mid": 0.003, "cheap": 0.001}
 
 def known(**counts):
     """A history in domain d, from (adequate, looked) by teacher."""
-    return History(Tally(teacher=name, domain="d", adequate=m, looked=n) for name, (m, n) in counts.items())
+    return History(
+        LookCounts(teacher=name, domain="d", adequate=m, looked=n) for name, (m, n) in counts.items()
+    )
 
 
 def one(history, costs=COSTS, *, domain="d", item="i", seed=0, **more):

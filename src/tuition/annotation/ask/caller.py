@@ -134,7 +134,8 @@ class Caller:
             await self._book(wanted)
             return
         tokens = sum(item.worst.tokens for item in wanted)
-        async with self._pace.turn(tokens, patience_s=self._patience_left(wanted)) as turn:
+        patience_s = min(self._patience_s, min(item.until for item in wanted) - self._pace.clock())
+        async with self._pace.turn(tokens, patience_s=patience_s) as turn:
             now = self._pace.clock()
             late = [item for item in wanted if not turn.is_granted or now > item.until]
             if late:
@@ -287,9 +288,6 @@ class Caller:
     def _settle(self, attempt_id: int, reply: Reply) -> Written[None]:
         cost = Cost.of(reply.usage, self._teacher.price)
         return self._store.settle(attempt_id, reply, cost=cost, is_paid=self.is_paid)
-
-    def _patience_left(self, wanted: Sequence[_Wanted]) -> float:
-        return min(self._patience_s, min(item.until for item in wanted) - self._pace.clock())
 
     def _pause(self, item: _Wanted) -> float:
         """Full jitter over a doubling span; what the server asked for is the pace's to hold."""

@@ -139,14 +139,18 @@ class BatchCaller:
             idle = 0 if names else idle + 1
             if refused is not None and not (refused.may_free or names or held):
                 # Nothing under way can free money any more.
-                self._end(buyable, refused)
+                if self.ends_on_refusal and self.refused is None:
+                    self.refused = refused
+                self._replies |= {request.key: unpaid(refused) for request in buyable}
             await self._carry_all(names, held)
             todo = {key: request for key, request in todo.items() if key not in self._replies}
             if self._shut is not None:
                 self._replies |= dict.fromkeys(todo, self._shut)
                 return
             if todo and not self.fault:
-                await asyncio.sleep(self._pause(turn) if names else self._idle_s(idle, refused))
+                # Each try to reserve writes a batch down, so that what is refused is tried ever more seldom.
+                idle_s = _PAUSE_S * 2 ** min(idle, 10) if refused else min(_PAUSE_S, self._teacher.poll_s)
+                await asyncio.sleep(self._pause(turn) if names else min(idle_s, _PAUSE_MOST_S))
             held = set()
 
     async def _sort(self, requests: Iterable[Request]) -> tuple[list[Request], list[Busy]]:
@@ -187,11 +191,6 @@ class BatchCaller:
             if refused is not None or (self._is_full and names):
                 return names, refused
         return names, None
-
-    def _end(self, requests: Sequence[Request], refused: Refused) -> None:
-        if self.ends_on_refusal and self.refused is None:
-            self.refused = refused
-        self._replies |= {request.key: unpaid(refused) for request in requests}
 
     async def _carry_all(self, names: Sequence[str], held: Iterable[str]) -> None:
         """Bring batches to their ends, side by side; nothing under way is cut off where one fails."""
@@ -370,12 +369,6 @@ class BatchCaller:
         if self._account.progress is not None:
             done = min(self._total, len(self._replies) + sum(self._seen.values()))
             self._account.progress(self._stage, done, self._total)
-
-    def _idle_s(self, idle: int, refused: Refused | None) -> float:
-        """Seconds until the next look at what others are doing; each try to reserve writes a batch down."""
-        if refused is None:
-            return min(_PAUSE_S, self._teacher.poll_s)
-        return min(_PAUSE_S * 2 ** min(idle, 10), _PAUSE_MOST_S)
 
     def _pause(self, turn: int) -> float:
         span = min(self._config.backoff_s * 2 ** (turn - 1), self._config.backoff_most_s)

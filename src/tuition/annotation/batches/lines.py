@@ -75,7 +75,7 @@ async def reserve_all(
 async def settle_lines(
     store: Store, came: Sequence[tuple[int, Request, Reply]], *, is_paid: bool = True
 ) -> list[tuple[Request, Reply]]:
-    """Settle calls of one batch with what came of them, at the price they were reserved at.
+    """Settle calls of one batch with their replies, at the price they were reserved at.
 
     A call that another process settled meanwhile is left as it is: both fetched the same answer.
     """

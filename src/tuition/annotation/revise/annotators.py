@@ -120,17 +120,9 @@ _OF_ANSWERS = frozenset({"wrong", "unreadable"})
 """The faults that an answer without a text can have."""
 
 
-def _chain(cases: Sequence[Case], session: Session) -> Annotated:
-    return _annotated(cases, session, forced=False)
-
-
-def _chain_gold(cases: Sequence[Case], session: Session) -> Annotated:
-    return _annotated(cases, session, forced=True)
-
-
-def _annotated(cases: Sequence[Case], session: Session, *, forced: bool) -> Annotated:
-    """What `annotate` makes of the examples, the drafts not looked at."""
-    return annotate([case.example for case in cases], session.asker.how(forced=forced))
+def _blind(*, forced: bool) -> Annotator:
+    """Have `annotate` explain the examples, the drafts not looked at."""
+    return lambda cases, session: annotate([case.example for case in cases], session.asker.how(forced=forced))
 
 
 def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
@@ -146,17 +138,14 @@ def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
     return dataclasses.replace(found, annotations=kept, dropped=dropped)
 
 
-def _revising(act: Callable[[Sequence[Case], Session], None]) -> Annotator:
+def _revising(act: Callable[[Sequence[Case], Session], None], *more: str) -> Annotator:
+    """Have drafts revised; `more` faults drop an annotation beside those of the configuration."""
+
     def annotator(cases: Sequence[Case], session: Session) -> Annotated:
         act(cases, session)
-        return _collected(cases, session, dropping=session.asker.config.dropping)
+        return _collected(cases, session, dropping=session.asker.config.dropping | {*more})
 
     return annotator
-
-
-def _clear_panel(cases: Sequence[Case], session: Session) -> Annotated:
-    clear_panel(cases, session)
-    return _collected(cases, session, dropping=session.asker.config.dropping | {"unverified"})
 
 
 def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[str]) -> Annotated:
@@ -179,11 +168,11 @@ def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[s
 
 ANNOTATORS: Final[Mapping[str, Annotator]] = {
     "answer_only": _answer_only,
-    "chain": _chain,
-    "chain_gold": _chain_gold,
+    "chain": _blind(forced=False),
+    "chain_gold": _blind(forced=True),
     "clear": _revising(clear),
     "clear_one_call": _revising(clear_one_call),
-    "clear_panel": _clear_panel,
+    "clear_panel": _revising(clear_panel, "unverified"),
     "repair": _revising(repair),
 }
 """Every annotator by its name."""
@@ -315,7 +304,7 @@ class RevisionFigures(Record):
 
 
 def revision_figures(found: Annotated) -> RevisionFigures:
-    """Count what came of drafts.
+    """Count the outcomes of drafts.
 
     Args:
         found: From `revise`; what was annotated without a look at a draft counts for nothing.

@@ -1,4 +1,7 @@
-"""Read what a teacher says about a student's steps. Guesses nothing: what cannot be read is None."""
+"""Read what a teacher says about a student's steps. Guesses nothing: what cannot be read is None.
+
+Takes plain statements alone. What is asked, supposed, denied or told of another's claim is no statement.
+"""
 
 from __future__ import annotations
 

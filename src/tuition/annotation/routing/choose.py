@@ -21,7 +21,7 @@ __all__ = [
     "Choice",
     "History",
     "Look",
-    "Tally",
+    "LookCounts",
     "allocate",
     "bandit",
     "cheapest_adequate",
@@ -41,7 +41,7 @@ class Look(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally(Record):
+class LookCounts(Record):
     """The verified replies of one teacher in one domain."""
 
     teacher: str
@@ -55,9 +55,9 @@ class Tally(Record):
 class History:
     """Tallies by teacher and domain; never altered, `plus` gives a longer one."""
 
-    def __init__(self, tallies: Iterable[Tally] = ()) -> None:
+    def __init__(self, tallies: Iterable[LookCounts] = ()) -> None:
         """Take tallies as they are, one a teacher and domain at most."""
-        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._tallies: dict[tuple[str, str], LookCounts] = {}
         for tally in tallies:
             key = (tally.teacher, tally.domain)
             if key in self._tallies:
@@ -78,7 +78,7 @@ class History:
         tallies = dict(self._tallies)
         for look in looks:
             key = (look.teacher, look.domain)
-            old = tallies.get(key, Tally(teacher=look.teacher, domain=look.domain))
+            old = tallies.get(key, LookCounts(teacher=look.teacher, domain=look.domain))
             tallies[key] = replace(
                 old,
                 looked=old.looked + 1,
@@ -86,12 +86,12 @@ class History:
             )
         return History(tallies.values())
 
-    def tally(self, teacher: str, domain: str) -> Tally:
+    def tally(self, teacher: str, domain: str) -> LookCounts:
         """Look up a teacher in a domain; a tally of zeros where nothing was verified."""
-        return self._tallies.get((teacher, domain), Tally(teacher=teacher, domain=domain))
+        return self._tallies.get((teacher, domain), LookCounts(teacher=teacher, domain=domain))
 
     @property
-    def tallies(self) -> tuple[Tally, ...]:
+    def tallies(self) -> tuple[LookCounts, ...]:
         """All of them, by teacher, then by domain."""
         return tuple(self._tallies[key] for key in sorted(self._tallies))
 
