@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.retrieve import Nearest
+from tuition.annotation.demonstrations import Nearest
 
 TEXTS = ["the cat sat on the mat", "a dog ran", "the dog and the cat", "Straße in Köln", ""]
 
@@ -75,7 +75,10 @@ def test_any_texts(texts, asked, n):
     assert found == Nearest(texts).find(asked, n) == nearest.find(asked, n)
 
 
-PROGRAM = "from tuition.annotation.retrieve import Nearest; print(Nearest({!r}).find('the cat, a dog', 5))"
+PROGRAM = """
+from tuition.annotation.demonstrations import Nearest
+print(Nearest({!r}).find("the cat, a dog", 5))
+"""
 
 
 def test_equal_in_every_process_and_silent():

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from tuition.annotation.ask.account import Account, check_price
-from tuition.annotation.ask.caller import Caller, unpaid
+from tuition.annotation.ask.account import Account, check_price, unpaid
+from tuition.annotation.ask.caller import Caller
 from tuition.annotation.batches import BatchCaller, refuse_batched
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import EXPECTED_SHARE, Cost, guess_cost
@@ -189,7 +189,12 @@ async def ask(
     if account.stand_in is not None:
         teacher = account.stand_in(teacher, account.place, requests)
     check_price(teacher, account)
-    caller = _caller_for(teacher, requests, account=account, config=config)
+    caller: Caller | BatchCaller
+    if teacher.abilities.in_batches and isinstance(teacher, BatchTeacher):
+        caller = BatchCaller(teacher, account=account, config=config)
+    else:
+        refuse_batched(requests, account.store)
+        caller = Caller(teacher, account=account, config=config)
     longer: dict[int, Request] = {}
     again: list[Reply] = []
     async with contextlib.AsyncExitStack() as stack:
@@ -214,15 +219,6 @@ async def ask(
         keys=tuple((longer[i] if i in came else request).key for i, request in enumerate(requests)),
         refused=caller.refused,
     )
-
-
-def _caller_for(
-    teacher: Teacher, requests: Sequence[Request], *, account: Account, config: AnnotationConfig
-) -> Caller | BatchCaller:
-    if teacher.abilities.in_batches and isinstance(teacher, BatchTeacher):
-        return BatchCaller(teacher, account=account, config=config)
-    refuse_batched(requests, account.store)
-    return Caller(teacher, account=account, config=config)
 
 
 async def _answer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -77,38 +76,16 @@ def is_verdict(prompt: str) -> bool:
 
 def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:
     """Write a reply to a prompt."""
-    return _VERDICTS.get(prompt, _explained)(asked, wanted)
-
-
-def _explained(_: str, wanted: StandIn) -> str:
+    k = min(wanted.wrong_step, len(_STEP.findall(asked)))
+    if prompt == JUDGE:
+        return f"{filler(wanted.letters - 30, wanted.seed)} The best explanation is 1.".strip()
+    if prompt == JUDGE_STEP:
+        found = _ASKED.search(asked)
+        step = int(found[1]) if found else 1
+        return f"Step {step} is {'wrong' if step == wanted.wrong_step else 'right'}."
+    if prompt == LOCATE:
+        return f"The first wrong step is {k}." if k else "No step is wrong."
+    if prompt == CLEAR:
+        steps = filler(wanted.letters, wanted.seed, steps=1).splitlines() if k else []
+        return json.dumps({"first_wrong_step": k or None, "corrected_steps": steps, "answer": wanted.answer})
     return f"{filler(wanted.letters - len(wanted.closing), wanted.seed)}\n{wanted.closing}"
-
-
-def _judged(_: str, wanted: StandIn) -> str:
-    return f"{filler(wanted.letters - 30, wanted.seed)} The best explanation is 1.".strip()
-
-
-def _step_judged(asked: str, wanted: StandIn) -> str:
-    found = _ASKED.search(asked)
-    k = int(found[1]) if found else 1
-    return f"Step {k} is {'wrong' if k == wanted.wrong_step else 'right'}."
-
-
-def _located(asked: str, wanted: StandIn) -> str:
-    k = min(wanted.wrong_step, len(_STEP.findall(asked)))
-    return f"The first wrong step is {k}." if k else "No step is wrong."
-
-
-def _cleared(asked: str, wanted: StandIn) -> str:
-    k = min(wanted.wrong_step, len(_STEP.findall(asked)))
-    steps = filler(wanted.letters, wanted.seed, steps=1).splitlines() if k else []
-    return json.dumps({"first_wrong_step": k or None, "corrected_steps": steps, "answer": wanted.answer})
-
-
-_VERDICTS: Final[Mapping[str, Callable[[str, StandIn], str]]] = {
-    JUDGE: _judged,
-    JUDGE_STEP: _step_judged,
-    LOCATE: _located,
-    CLEAR: _cleared,
-}
-"""By prompt, where the reply is no explanation with an answer behind it."""

@@ -96,6 +96,9 @@ def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], a
         if example.answer is None:
             example = dataclasses.replace(example, answer=item.answer)
         answer = None if reply.failure is not None else asker.task.read(reply.text, example)
+        outcome: Outcome = "unanswered" if reply.failure is not None else "unreadable"
+        if answer is not None:
+            outcome = "leads" if asker.task.grade(answer, example) is Grade.RIGHT else "strays"
         checks.append(
             Verification(
                 example_id=item.example_id,
@@ -103,7 +106,7 @@ def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], a
                 sample=item.sample,
                 verifier=asker.name,
                 answer=answer,
-                outcome="unanswered" if reply.failure is not None else _outcome(answer, example, asker.task),
+                outcome=outcome,
             )
         )
     return Verified(checks=tuple(checks), asked=asked)
@@ -138,12 +141,6 @@ def verify_requests(
         )
         for item in annotations
     ]
-
-
-def _outcome(answer: str | None, example: Example, task: Task) -> Outcome:
-    if answer is None:
-        return "unreadable"
-    return "leads" if task.grade(answer, example) is Grade.RIGHT else "strays"
 
 
 def judgeable(kept: Sequence[Annotation], *, seed: int) -> dict[str, list[Annotation]]:
@@ -183,8 +180,10 @@ def verdicts(
     """Read the number that a judge names last."""
     found: list[Verdict] = []
     for (example_id, shown), reply in zip(candidates.items(), replies, strict=True):
-        number = _number(reply.text) if reply.failure is None else None
-        best = shown[number - 1] if number is not None and 1 <= number <= len(shown) else None
+        text = reply.text if reply.failure is None else ""
+        named = _NAMED.findall(text) or _BARE.findall(text.strip())
+        number = int(named[-1]) if named else 0
+        best = shown[number - 1] if 1 <= number <= len(shown) else None
         found.append(
             Verdict(
                 example_id=example_id,
@@ -195,8 +194,3 @@ def verdicts(
             )
         )
     return found
-
-
-def _number(text: str) -> int | None:
-    named = _NAMED.findall(text) or _BARE.findall(text.strip())
-    return int(named[-1]) if named else None

@@ -8,13 +8,13 @@ from tuition.annotation.routing import ALLOCATIONS, POLICIES, AllocationConfig, 
 from tuition.annotation.routing.choose import (
     CHOOSERS,
     Choice,
+    LookCounts,
     bandit,
     cheapest_adequate,
     fixed,
     lower_bound,
     random,
 )
-from tuition.annotation.routing.history import Tally
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example
 
@@ -23,7 +23,9 @@ COSTS = {"dear": 0.01, "mid": 0.003, "cheap": 0.001}
 
 def known(**counts):
     """A history in domain d, from (adequate, looked) by teacher."""
-    return History(Tally(teacher=name, domain="d", adequate=m, looked=n) for name, (m, n) in counts.items())
+    return History(
+        LookCounts(teacher=name, domain="d", adequate=m, looked=n) for name, (m, n) in counts.items()
+    )
 
 
 def one(history, costs=COSTS, *, domain="d", item="i", seed=0, **more):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.routing.history import History, Look, Tally
+from tuition.annotation.routing.choose import History, Look, LookCounts
 from tuition.core.errors import DataError
 
 LOOKS = st.lists(
@@ -22,7 +22,7 @@ def look(domain="sums", right=True):
 
 def test_counts_by_teacher_and_domain():
     history = History().plus([look(), look(right=False), look(domain="words")])
-    assert history.tally("ada", "sums") == Tally(teacher="ada", domain="sums", looked=2, adequate=1)
+    assert history.tally("ada", "sums") == LookCounts(teacher="ada", domain="sums", looked=2, adequate=1)
     assert history.tally("bela", "sums").looked == 0
 
 
@@ -40,9 +40,9 @@ def test_grows_without_change(first, second):
 @pytest.mark.parametrize("bad", [{"adequate": 3, "looked": 2}, {"adequate": -1, "looked": 2}])
 def test_impossible_numbers_are_refused(bad):
     with pytest.raises(DataError, match=r"history of teacher 'ada' in domain '' has .* expected 0 <= adeq"):
-        History([Tally(teacher="ada", **bad)])
+        History([LookCounts(teacher="ada", **bad)])
 
 
 def test_a_pair_twice_is_refused():
     with pytest.raises(DataError, match="holds teacher 'ada' in domain '' twice"):
-        History([Tally(teacher="ada"), Tally(teacher="ada")])
+        History([LookCounts(teacher="ada"), LookCounts(teacher="ada")])

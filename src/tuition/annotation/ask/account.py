@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tuition.core.budget import Budget, to_nano, to_usd
+from tuition.core.budget import Budget, Cost, to_nano, to_usd, worst_cost
 from tuition.core.errors import TeacherError
 from tuition.core.protocols import Progress, Teacher
-from tuition.core.records import Request
-from tuition.core.store import Cap, Place, Store
+from tuition.core.records import Failure, Reply, Request
+from tuition.core.store import Cap, Left, Outcome, Place, Refused, Store, Written
 
-__all__ = ["Account", "StandInFor", "check_price"]
+__all__ = ["Account", "StandInFor", "check_price", "unknown_outcome", "unpaid", "worst_of"]
 
 StandInFor = Callable[[Teacher, Place, Sequence[Request]], Teacher]
 """Gives who answers in the place of a teacher, when a plan is made."""
@@ -43,6 +43,26 @@ class Account:
         cap = Cap(scope=self.place.group or self.place.run, nano=nano, tokens=limits[1], calls=limits[2])
         return () if limits == (None, None, None) else (cap,)
 
+    def reserve(
+        self,
+        request: Request,
+        teacher: Teacher,
+        *,
+        worst: Cost | None = None,
+        buys: bool = True,
+        batch: str = "",
+    ) -> Written[Outcome]:
+        """Reserve a call within the limits; `buys` false: what is kept comes, and nothing is reserved."""
+        return self.store.reserve(
+            request,
+            worst or worst_of(request, teacher),
+            place=self.place,
+            caps=self.caps if buys else (Cap(scope=self.place.run, calls=0),),
+            price=teacher.price,
+            asks_again=self.budget.on_unknown == "ask_again",
+            batch=batch,
+        )
+
     def telling(self, whom: str) -> Account:
         """Give the same account for one part of the asking.
 
@@ -71,3 +91,26 @@ def check_price(teacher: Teacher, account: Account) -> None:
             f"{capped.scope!r} has a limit of {to_usd(capped.nano)} dollars that could not be held. Set "
             "price_prompt and price_completion in its table, or budget.allow_unknown_price = true."
         )
+
+
+def worst_of(request: Request, teacher: Teacher) -> Cost:
+    """Bound what a call to a teacher can cost; one that is not paid takes tokens alone."""
+    worst = worst_cost(request, teacher.price)
+    return worst if teacher.abilities.is_paid else Cost(nano=0, tokens=worst.tokens)
+
+
+def unknown_outcome(left: Left) -> Reply:
+    """Give the reply to a call whose earlier attempt nobody saw the end of."""
+    message = f"nobody saw how attempt {left.attempt_id} ended, and budget.on_unknown is 'leave'"
+    return Reply(failure=Failure(kind="unknown_outcome", message=message, is_paid=None))
+
+
+def unpaid(refused: Refused | None) -> Reply:
+    """Give the reply to a call that was not made."""
+    if refused is None:
+        return Reply(failure=Failure(kind="unpaid", message="the call was not made"))
+    limit, spent = ((to_usd(n) if refused.what == "usd" else n) for n in (refused.limit, refused.spent))
+    message = (
+        f"the limit of {limit} {refused.what} on {refused.scope!r} is reached: {spent} spent or set aside"
+    )
+    return Reply(failure=Failure(kind="unpaid", message=message, is_retryable=True))

@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from tuition.annotation.ask.account import Account
+from tuition.annotation.ask.account import Account, unknown_outcome, unpaid, worst_of
 from tuition.annotation.ask.failures import FATAL, advised, checked, mendable, raised, storable
 from tuition.annotation.ask.pace import Turn, pace_of
 from tuition.annotation.config import AnnotationConfig
-from tuition.core.budget import Cost, to_usd, worst_cost
+from tuition.core.budget import Cost
 from tuition.core.errors import StoreError
 from tuition.core.protocols import Sampler, Teacher
 from tuition.core.records import Failure, Reply, Request
-from tuition.core.store import Busy, Cap, Kept, Left, Outcome, Refused, Reserved, Written
+from tuition.core.store import Busy, Kept, Left, Outcome, Refused, Reserved, Written
 
-__all__ = ["Caller", "unpaid"]
+__all__ = ["Caller"]
 
 _POLL_S = 0.02
 _POLL_MOST_S = 0.5
@@ -75,11 +75,7 @@ class Caller:
         self._sampler = teacher if isinstance(teacher, Sampler) else None
         self._pace = pace_of(teacher)
         self._store = account.store
-        self._place = account.place
-        self._caps = account.caps
-        # A limit of no calls at all: what is kept comes, and nothing is reserved.
-        self._nothing = (Cap(scope=account.place.run, calls=0),)
-        self._asks_again = account.budget.on_unknown == "ask_again"
+        self._account = account
         self._config = config
         # Unlike any other's; one system call for all attempts.
         self._name, self._tags = uuid.uuid4().hex[:24], 0
@@ -90,7 +86,7 @@ class Caller:
 
     async def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Get the replies to what one call can bring: kept, bought with retries, or failures."""
-        wanted = [_Wanted(request, self._worst(request)) for request in requests]
+        wanted = [_Wanted(request, worst_of(request, self._teacher)) for request in requests]
         while (left := [item for item in wanted if not item.is_done]) and not self.fault:
             while left and not self.fault:
                 # An endpoint may turn out to bring fewer at a time; each call waits for a turn of its own.
@@ -138,7 +134,8 @@ class Caller:
             await self._book(wanted)
             return
         tokens = sum(item.worst.tokens for item in wanted)
-        async with self._pace.turn(tokens, patience_s=self._patience_left(wanted)) as turn:
+        patience_s = min(self._patience_s, min(item.until for item in wanted) - self._pace.clock())
+        async with self._pace.turn(tokens, patience_s=patience_s) as turn:
             now = self._pace.clock()
             late = [item for item in wanted if not turn.is_granted or now > item.until]
             if late:
@@ -161,7 +158,10 @@ class Caller:
 
     async def _look(self, wanted: Sequence[_Wanted]) -> None:
         """Take what the store has, and buy nothing."""
-        found = [self._reserve(item.request, item.worst, caps=self._nothing) for item in wanted]
+        found = [
+            self._account.reserve(item.request, self._teacher, worst=item.worst, buys=False)
+            for item in wanted
+        ]
         for item, future in zip(wanted, found, strict=True):
             outcome = await future
             if isinstance(outcome, Kept | Left):
@@ -170,13 +170,14 @@ class Caller:
     async def _book(self, wanted: Sequence[_Wanted]) -> list[_Sent]:
         """Reserve each by itself; give those that may be sent."""
         # One call goes under its first tag alone; the others tell by theirs that they were part of it.
-        tag = self._next_tag()
+        self._tags += 1
+        tag = f"{self._name}{self._tags:08x}"
         tags = [tag, *(f"{tag}.{i}" for i in range(1, len(wanted)))]
         tagged = [dataclasses.replace(item.request, tag=tag) for item, tag in zip(wanted, tags, strict=True)]
         # Once refused, nothing new is bought, but what the store has still comes.
-        caps = self._caps if self.refused is None else self._nothing
+        buys = self.refused is None
         futures = [
-            self._reserve(request, item.worst, caps=caps)
+            self._account.reserve(request, self._teacher, worst=item.worst, buys=buys)
             for request, item in zip(tagged, wanted, strict=True)
         ]
         outcomes: list[Outcome] = []
@@ -195,10 +196,6 @@ class Caller:
             if isinstance(outcome, Reserved)
         ]
 
-    def _next_tag(self) -> str:
-        self._tags += 1
-        return f"{self._name}{self._tags:08x}"
-
     def _note(self, item: _Wanted, outcome: Outcome) -> None:
         """Note the outcome of a reservation that does not lead to a call."""
         item.blocked = None
@@ -206,10 +203,7 @@ class Caller:
             case Kept():
                 item.stands(outcome.reply)
             case Left():
-                message = (
-                    f"nobody saw how attempt {outcome.attempt_id} ended, and budget.on_unknown is 'leave'"
-                )
-                item.stands(Reply(failure=Failure(kind="unknown_outcome", message=message, is_paid=None)))
+                item.stands(unknown_outcome(outcome))
             case Busy(batch=batch) if batch:
                 # Made since the asking began; it may take hours, or for ever.
                 self.is_batched = True
@@ -220,16 +214,6 @@ class Caller:
                 if self.ends_on_refusal and self.refused is None:
                     self.refused = outcome
                 item.stands(unpaid(self.refused or outcome))
-
-    def _reserve(self, request: Request, worst: Cost, *, caps: Sequence[Cap]) -> Written[Outcome]:
-        return self._store.reserve(
-            request,
-            worst,
-            place=self._place,
-            caps=caps,
-            price=self._teacher.price,
-            asks_again=self._asks_again,
-        )
 
     def _give_back(self, future: Future[Outcome]) -> None:
         """Free what was reserved for a call that will not be sent."""
@@ -305,13 +289,6 @@ class Caller:
         cost = Cost.of(reply.usage, self._teacher.price)
         return self._store.settle(attempt_id, reply, cost=cost, is_paid=self.is_paid)
 
-    def _worst(self, request: Request) -> Cost:
-        worst = worst_cost(request, self._teacher.price)
-        return worst if self.is_paid else Cost(nano=0, tokens=worst.tokens)
-
-    def _patience_left(self, wanted: Sequence[_Wanted]) -> float:
-        return min(self._patience_s, min(item.until for item in wanted) - self._pace.clock())
-
     def _pause(self, item: _Wanted) -> float:
         """Full jitter over a doubling span; what the server asked for is the pace's to hold."""
         if not item.tries:
@@ -322,14 +299,3 @@ class Caller:
 
 _Sent = tuple[_Wanted, Request, int]
 """What is called, its request with the attempt's tag, and the attempt's id."""
-
-
-def unpaid(refused: Refused | None) -> Reply:
-    """Give the reply to a call that was not made."""
-    if refused is None:
-        return Reply(failure=Failure(kind="unpaid", message="the call was not made"))
-    limit, spent = ((to_usd(n) if refused.what == "usd" else n) for n in (refused.limit, refused.spent))
-    message = (
-        f"the limit of {limit} {refused.what} on {refused.scope!r} is reached: {spent} spent or set aside"
-    )
-    return Reply(failure=Failure(kind="unpaid", message=message, is_retryable=True))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tuition.annotation.batches.caller import BatchCaller
 from tuition.annotation.batches.lines import refuse_batched
-from tuition.annotation.batches.written import Imported, Written, drop_batch, import_batch, write_batch
+from tuition.annotation.batches.written import BatchAnswers, BatchFile, drop_batch, import_batch, write_batch
 
 __all__ = [
+    "BatchAnswers",
     "BatchCaller",
-    "Imported",
-    "Written",
+    "BatchFile",
     "drop_batch",
     "import_batch",
     "refuse_batched",

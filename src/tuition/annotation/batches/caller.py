@@ -15,13 +15,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from tuition.annotation.ask.account import Account
-from tuition.annotation.ask.caller import unpaid
+from tuition.annotation.ask.account import Account, unknown_outcome, unpaid
 from tuition.annotation.ask.failures import FATAL, checked
 from tuition.annotation.batches.lines import (
     is_refused_whole,
     is_written,
-    left,
     not_handed_over,
     parts_of,
     refuse_written,
@@ -34,7 +32,7 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.core.errors import StoreError, TeacherError, TuitionError
 from tuition.core.protocols import BatchTeacher
 from tuition.core.records import Failure, Reply, Request
-from tuition.core.store import Batch, Busy, Cap, Kept, Left, Refused, Reserved
+from tuition.core.store import Batch, Busy, Kept, Left, Refused, Reserved
 from tuition.core.store.leases import here, is_alive
 
 __all__ = ["BatchCaller"]
@@ -141,29 +139,31 @@ class BatchCaller:
             idle = 0 if names else idle + 1
             if refused is not None and not (refused.may_free or names or held):
                 # Nothing under way can free money any more.
-                self._end(buyable, refused)
+                if self.ends_on_refusal and self.refused is None:
+                    self.refused = refused
+                self._replies |= {request.key: unpaid(refused) for request in buyable}
             await self._carry_all(names, held)
             todo = {key: request for key, request in todo.items() if key not in self._replies}
             if self._shut is not None:
                 self._replies |= dict.fromkeys(todo, self._shut)
                 return
             if todo and not self.fault:
-                await asyncio.sleep(self._pause(turn) if names else self._idle_s(idle, refused))
+                # Each try to reserve writes a batch down, so that what is refused is tried ever more seldom.
+                idle_s = _PAUSE_S * 2 ** min(idle, 10) if refused else min(_PAUSE_S, self._teacher.poll_s)
+                await asyncio.sleep(self._pause(turn) if names else min(idle_s, _PAUSE_MOST_S))
             held = set()
 
     async def _sort(self, requests: Iterable[Request]) -> tuple[list[Request], list[Busy]]:
         """Take what the store has; give what must be bought, and what somebody else is buying."""
         asked = list(requests)
-        # A limit of no calls at all: what is kept comes, and nothing is reserved.
-        nothing = (Cap(scope=self._account.place.run, calls=0),)
-        outcomes = await reserve_all(asked, self._teacher, account=self._account, caps=nothing)
+        outcomes = await reserve_all(asked, self._teacher, account=self._account, buys=False)
         buyable: list[Request] = []
         busy: list[Busy] = []
         for request, outcome in zip(asked, outcomes, strict=True):
             if isinstance(outcome, Kept):
                 self._replies[request.key] = outcome.reply
             elif isinstance(outcome, Left):
-                self._replies[request.key] = left(outcome)
+                self._replies[request.key] = unknown_outcome(outcome)
             elif isinstance(outcome, Busy):
                 busy.append(outcome)
             else:
@@ -182,9 +182,7 @@ class BatchCaller:
                 name, place=account.place, teacher=teacher.name, endpoint=teacher.endpoint
             )
             await asyncio.wrap_future(opened)
-            outcomes = await reserve_all(
-                tagged(part, name), teacher, account=account, caps=account.caps, batch=name
-            )
+            outcomes = await reserve_all(tagged(part, name), teacher, account=account, batch=name)
             if any(isinstance(outcome, Reserved) for outcome in outcomes):
                 names.append(name)
             else:
@@ -193,11 +191,6 @@ class BatchCaller:
             if refused is not None or (self._is_full and names):
                 return names, refused
         return names, None
-
-    def _end(self, requests: Sequence[Request], refused: Refused) -> None:
-        if self.ends_on_refusal and self.refused is None:
-            self.refused = refused
-        self._replies |= {request.key: unpaid(refused) for request in requests}
 
     async def _carry_all(self, names: Sequence[str], held: Iterable[str]) -> None:
         """Bring batches to their ends, side by side; nothing under way is cut off where one fails."""
@@ -376,12 +369,6 @@ class BatchCaller:
         if self._account.progress is not None:
             done = min(self._total, len(self._replies) + sum(self._seen.values()))
             self._account.progress(self._stage, done, self._total)
-
-    def _idle_s(self, idle: int, refused: Refused | None) -> float:
-        """Seconds until the next look at what others are doing; each try to reserve writes a batch down."""
-        if refused is None:
-            return min(_PAUSE_S, self._teacher.poll_s)
-        return min(_PAUSE_S * 2 ** min(idle, 10), _PAUSE_MOST_S)
 
     def _pause(self, turn: int) -> float:
         span = min(self._config.backoff_s * 2 ** (turn - 1), self._config.backoff_most_s)

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 from tuition.annotation.ask.account import Account
 from tuition.annotation.ask.failures import advised, mendable, storable
-from tuition.core.budget import Cost, Price, worst_cost
-from tuition.core.errors import StoreError, TeacherError
+from tuition.core.budget import Cost, Price
+from tuition.core.errors import TeacherError
 from tuition.core.protocols import Teacher
 from tuition.core.records import Failure, Reply, Request, canonical_json
-from tuition.core.store import Batch, Busy, Cap, Left, Outcome, Store
+from tuition.core.store import AlreadySettled, Batch, Busy, Outcome, Store
 
 __all__ = [
     "Waiting",
     "is_refused_whole",
     "is_written",
-    "left",
     "not_handed_over",
     "parts_of",
     "refuse_batched",
@@ -38,7 +37,6 @@ _MOST_BYTES = 190_000_000
 """What providers take in one batch: a file of 200 MB."""
 _ENVELOPE_BYTES = 200
 """What a line holds beside its request."""
-_NOT_OPEN = "is settled once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,49 +59,31 @@ def waiting_in(store: Store, name: str) -> Waiting:
     return Waiting(calls=calls, owner="" if row is None else row["owner"])
 
 
-def _price_of(store: Store, attempt_id: int) -> Price | None:
-    """The price an attempt was reserved at, which is that of its batch; None: unknown."""
-    with store.read() as connection:
-        row = connection.execute("SELECT price FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
-    return None if row["price"] is None else Price.from_json(json.loads(row["price"]))
-
-
 def tagged(requests: Sequence[Request], name: str) -> list[Request]:
     """Name the attempts of a batch."""
     return [dataclasses.replace(request, tag=f"{name}-{i}") for i, request in enumerate(requests)]
 
 
 async def reserve_all(
-    requests: Sequence[Request], teacher: Teacher, *, account: Account, caps: Sequence[Cap], batch: str = ""
+    requests: Sequence[Request], teacher: Teacher, *, account: Account, buys: bool = True, batch: str = ""
 ) -> list[Outcome]:
-    """Reserve many calls, in order."""
-    asks_again = account.budget.on_unknown == "ask_again"
-    futures = []
-    for request in requests:
-        worst = worst_cost(request, teacher.price)
-        if not teacher.abilities.is_paid:
-            worst = Cost(nano=0, tokens=worst.tokens)
-        future = account.store.reserve(
-            request,
-            worst,
-            place=account.place,
-            caps=caps,
-            price=teacher.price,
-            asks_again=asks_again,
-            batch=batch,
-        )
-        futures.append(asyncio.wrap_future(future))
-    return list(await asyncio.gather(*futures))
+    """Reserve many calls, in order; see `Account.reserve`."""
+    futures = [account.reserve(request, teacher, buys=buys, batch=batch) for request in requests]
+    return list(await asyncio.gather(*map(asyncio.wrap_future, futures)))
 
 
 async def settle_lines(
     store: Store, came: Sequence[tuple[int, Request, Reply]], *, is_paid: bool = True
 ) -> list[tuple[Request, Reply]]:
-    """Settle calls of one batch with what came of them, at the price they were reserved at.
+    """Settle calls of one batch with their replies, at the price they were reserved at.
 
     A call that another process settled meanwhile is left as it is: both fetched the same answer.
     """
-    price = _price_of(store, came[0][0]) if came else None
+    if not came:
+        return []
+    with store.read() as connection:
+        row = connection.execute("SELECT price FROM attempts WHERE id = ?", (came[0][0],)).fetchone()
+    price = None if row["price"] is None else Price.from_json(json.loads(row["price"]))
     stored = [(attempt_id, request, advised(storable(reply))) for attempt_id, request, reply in came]
     futures = [
         store.settle(attempt_id, mendable(reply), cost=Cost.of(reply.usage, price), is_paid=is_paid)
@@ -111,17 +91,9 @@ async def settle_lines(
     ]
     outcomes = await asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
     for outcome in outcomes:
-        if isinstance(outcome, StoreError) and _NOT_OPEN in str(outcome):
-            continue
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, AlreadySettled):
             raise outcome
     return [(request, reply) for _, request, reply in stored]
-
-
-def left(outcome: Left) -> Reply:
-    """Give the reply to a call whose earlier attempt nobody saw the end of."""
-    message = f"nobody saw how attempt {outcome.attempt_id} ended, and budget.on_unknown is 'leave'"
-    return Reply(failure=Failure(kind="unknown_outcome", message=message, is_paid=None))
 
 
 def not_handed_over(why: str) -> Reply:

@@ -25,16 +25,16 @@ from tuition.annotation.batches.lines import (
 from tuition.core.errors import DataError, near_name
 from tuition.core.protocols import Teacher
 from tuition.core.records import Json, Record, Reply, Request
-from tuition.core.store import Busy, Cap, Refused, Reserved, Store
+from tuition.core.store import Busy, Refused, Reserved, Store
 
-__all__ = ["Imported", "Written", "drop_batch", "import_batch", "write_batch"]
+__all__ = ["BatchAnswers", "BatchFile", "drop_batch", "import_batch", "write_batch"]
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written(Record):
-    """What went into a file."""
+class BatchFile(Record):
+    """A batch that was written to a file, and how many calls are in it or left out."""
 
     name: str
     """The batch's, with which every `custom_id` of the file begins; empty: there was nothing to write."""
@@ -48,8 +48,8 @@ class Written(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported(Record):
-    """What came of a file of answers."""
+class BatchAnswers(Record):
+    """How many calls a file of answers settled."""
 
     answered: int
     failed: dict[str, int] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def write_batch(
     *,
     account: Account,
     line: Callable[[Request], Mapping[str, object]],
-) -> Written:
+) -> BatchFile:
     """Write what is still to be asked to a file, and reserve it, so that nobody else buys it meanwhile.
 
     Args:
@@ -105,16 +105,15 @@ async def _write(
     *,
     account: Account,
     line: Callable[[Request], Mapping[str, object]],
-) -> Written:
+) -> BatchFile:
     asked = list({request.key: request for request in requests}.values())
-    nothing = (Cap(scope=account.place.run, calls=0),)
-    first = await reserve_all(asked, teacher, account=account, caps=nothing)
+    first = await reserve_all(asked, teacher, account=account, buys=False)
     busy = [outcome for outcome in first if isinstance(outcome, Busy)]
     refuse_written(busy, account.store)
     todo = [request for request, outcome in zip(asked, first, strict=True) if isinstance(outcome, Refused)]
     kept = len(asked) - len(busy) - len(todo)
     if not todo:
-        return Written(name="", calls=0, kept=kept, busy=len(busy), refused=0)
+        return BatchFile(name="", calls=0, kept=kept, busy=len(busy), refused=0)
     draft = path.with_name(f".{path.name}.draft")
     try:
         file = draft.open("w", encoding="utf-8")
@@ -125,7 +124,7 @@ async def _write(
     opened = store.open_batch(name, place=account.place, teacher=teacher.name, endpoint=teacher.endpoint)
     await asyncio.wrap_future(opened)
     named = tagged(todo, name)
-    outcomes = await reserve_all(named, teacher, account=account, caps=account.caps, batch=name)
+    outcomes = await reserve_all(named, teacher, account=account, batch=name)
     reserved = [
         (outcome.attempt_id, request)
         for request, outcome in zip(named, outcomes, strict=True)
@@ -149,7 +148,7 @@ async def _write(
             await settle_lines(store, [(*call, reply) for call in reserved])
             await asyncio.wrap_future(store.end_batch(name))
             draft.unlink(missing_ok=True)
-    return Written(
+    return BatchFile(
         name=name if reserved else "",
         calls=len(reserved),
         kept=kept,
@@ -169,7 +168,7 @@ def import_batch(
     store: Store,
     *,
     read: Callable[[Mapping[str, Json], str, Request], Reply],
-) -> Imported:
+) -> BatchAnswers:
     """Bring answers in: the same rows as if they had been asked for call by call.
 
     Args:
@@ -178,7 +177,7 @@ def import_batch(
         read: Makes a reply of a line, its text and the request it answers.
 
     Returns:
-        What came of it. A batch is over when each of its calls has its line; until then the rest is waited
+        The counts. A batch is over when each of its calls has its line; until then the rest is waited
         for.
     """
     open_, known = _attempts(store, lines)
@@ -199,7 +198,7 @@ def import_batch(
     _wait_for(settle())
     replies = [reply for answered in came.values() for _, _, reply in answered]
     failed = Counter(reply.failure.kind for reply in replies if reply.failure is not None)
-    return Imported(
+    return BatchAnswers(
         answered=len(replies) - failed.total(),
         failed=dict(failed),
         strangers=len(lines) - len(replies) - known,

@@ -10,12 +10,13 @@ from tuition.annotation.revise.annotators import (
     ANNOTATORS,
     BLIND,
     Annotator,
+    RevisionFigures,
     check_annotator,
     find_annotator,
     revise,
+    revision_figures,
 )
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.figures import RevisionFigures, revision_figures
 from tuition.annotation.revise.session import Case, Session
 
 __all__ = [

@@ -7,22 +7,107 @@ particular teacher.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tuition.annotation.annotate import annotate
 from tuition.annotation.asker import Asker
+from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import Annotated, filtered
-from tuition.annotation.revise.alone import answer_only, repair
 from tuition.annotation.revise.clear import clear, clear_one_call, clear_panel
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.session import Case, Session, draft_steps
+from tuition.annotation.revise.prompts import ANSWER, REPAIR, answer_messages, repair_messages
+from tuition.annotation.revise.session import Case, Session, draft_steps, lumped
+from tuition.annotation.routing import is_same_answer
 from tuition.core.errors import ConfigError, DataError, some_of
 from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Teacher
-from tuition.core.records import Example, Prediction
+from tuition.core.records import Example, Prediction, Record
+from tuition.core.texts.steps import first_difference, split_steps
 
-__all__ = ["ANNOTATOR", "ANNOTATORS", "BLIND", "Annotator", "check_annotator", "find_annotator", "revise"]
+__all__ = [
+    "ANNOTATOR",
+    "ANNOTATORS",
+    "BLIND",
+    "Annotator",
+    "RevisionFigures",
+    "answer_only",
+    "check_annotator",
+    "find_annotator",
+    "repair",
+    "revise",
+    "revision_figures",
+]
+
+
+def answer_only(cases: Sequence[Case], session: Session) -> None:
+    """Ask for the answer and no explanation; the draft's text is not looked at."""
+    asker, config = session.asker, session.asker.config
+    shown = Demonstrations(asker.train, k=config.examples, seed=asker.seed, by=config.examples_by)
+    requests = [
+        session.request(
+            case,
+            answer_messages(case.example, shown.draw(case.example)),
+            role="solve",
+            prompt=ANSWER,
+        )
+        for case in cases
+    ]
+    for case, reply in session.ask(cases, requests, what="answer"):
+        session.close(case, "", session.asker.read(reply, case.example), kind="answer", finish=reply.finish)
+
+
+def repair(cases: Sequence[Case], session: Session) -> None:
+    """Ask for the smallest change after which the explanation leads to the answer.
+
+    The hint is the label where the example has one, else the teacher's own answer, for which it is asked
+    first. The first wrong step is the first one that the teacher changed.
+    """
+    session.write_where_bare(cases)
+    waiting = [case for case in cases if case.is_open]
+    hints = _hints(waiting, session)
+    waiting = [case for case in waiting if case.is_open]
+    requests = [
+        session.request(
+            case, repair_messages(hints[case.example.id], case.steps), role="revise", prompt=REPAIR
+        )
+        for case in waiting
+    ]
+    for case, reply in session.ask(waiting, requests, what="repair"):
+        answer, text = session.asker.read(reply, case.example), session.suffix(reply)
+        steps = lumped(split_steps(text), session.revision.max_steps)
+        case.first_wrong = first_difference([_plain(step) for step in case.steps], [_plain(s) for s in steps])
+        is_same = is_same_answer(answer, case.draft.answer, case.example, task=session.asker.task)
+        if case.first_wrong is not None:
+            session.says(case, f"changed step {case.first_wrong + 1}", outcome="mended")
+        elif is_same:
+            session.says(case, "kept all", outcome="right")
+        else:
+            case.first_wrong = len(case.steps)
+            session.says(case, "answer corrected", outcome="answer_wrong")
+        is_forced = case.example.answer is not None
+        session.close(case, text, answer, finish=reply.finish, is_forced=is_forced)
+
+
+def _plain(step: str) -> str:
+    return " ".join(step.split())
+
+
+def _hints(cases: Sequence[Case], session: Session) -> dict[str, Example]:
+    """Each question with the answer to show, by example id."""
+    hints = {case.example.id: case.example for case in cases if case.example.answer is not None}
+    bare = [case for case in cases if case.example.id not in hints]
+    for case, reply in session.ask(bare, session.chains(bare), what="hint"):
+        answer = session.asker.read(reply, case.example)
+        if answer is None:
+            session.give_up(case, "malformed", "the teacher's own answer, which is the hint, cannot be read")
+        else:
+            hints[case.example.id] = dataclasses.replace(case.example, answer=answer)
+            session.says(case, "own answer as hint")
+    return hints
+
 
 ANNOTATOR = Kind(name="annotator", group="tuition.annotators", needs=("__call__",))
 """What a user's own annotator must have: it is a function of drafts and a session."""
@@ -35,17 +120,9 @@ _OF_ANSWERS = frozenset({"wrong", "unreadable"})
 """The faults that an answer without a text can have."""
 
 
-def _chain(cases: Sequence[Case], session: Session) -> Annotated:
-    return _annotated(cases, session, forced=False)
-
-
-def _chain_gold(cases: Sequence[Case], session: Session) -> Annotated:
-    return _annotated(cases, session, forced=True)
-
-
-def _annotated(cases: Sequence[Case], session: Session, *, forced: bool) -> Annotated:
-    """What `annotate` makes of the examples, the drafts not looked at."""
-    return annotate([case.example for case in cases], session.asker.how(forced=forced))
+def _blind(*, forced: bool) -> Annotator:
+    """Have `annotate` explain the examples, the drafts not looked at."""
+    return lambda cases, session: annotate([case.example for case in cases], session.asker.how(forced=forced))
 
 
 def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
@@ -61,17 +138,14 @@ def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
     return dataclasses.replace(found, annotations=kept, dropped=dropped)
 
 
-def _revising(act: Callable[[Sequence[Case], Session], None]) -> Annotator:
+def _revising(act: Callable[[Sequence[Case], Session], None], *more: str) -> Annotator:
+    """Have drafts revised; `more` faults drop an annotation beside those of the configuration."""
+
     def annotator(cases: Sequence[Case], session: Session) -> Annotated:
         act(cases, session)
-        return _collected(cases, session, dropping=session.asker.config.dropping)
+        return _collected(cases, session, dropping=session.asker.config.dropping | {*more})
 
     return annotator
-
-
-def _clear_panel(cases: Sequence[Case], session: Session) -> Annotated:
-    clear_panel(cases, session)
-    return _collected(cases, session, dropping=session.asker.config.dropping | {"unverified"})
 
 
 def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[str]) -> Annotated:
@@ -94,11 +168,11 @@ def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[s
 
 ANNOTATORS: Final[Mapping[str, Annotator]] = {
     "answer_only": _answer_only,
-    "chain": _chain,
-    "chain_gold": _chain_gold,
+    "chain": _blind(forced=False),
+    "chain_gold": _blind(forced=True),
     "clear": _revising(clear),
     "clear_one_call": _revising(clear_one_call),
-    "clear_panel": _clear_panel,
+    "clear_panel": _revising(clear_panel, "unverified"),
     "repair": _revising(repair),
 }
 """Every annotator by its name."""
@@ -195,3 +269,62 @@ def revise(
         for draft in drafts
     ]
     return find_annotator(by)(cases, Session(asker=asker, panel=others, revision=revision))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionFigures(Record):
+    """How many drafts came to what. All are counts of drafts."""
+
+    drafts: int
+    """All that were looked at: annotated, dropped and left."""
+    right: int
+    """Nothing was found wrong: neither a step nor the answer. Those left as `unneeded` are among them."""
+    first_step_wrong: int
+    """Wrong from the first step on, or without a step: the student has nothing to be mended yet."""
+    answer_wrong: int
+    """Every step was right, but not the answer."""
+    mended: int
+    """Of which some steps were kept, or none, and the rest is a teacher's."""
+    repaired_json: int
+    """Replies in one object that were no JSON and could be repaired."""
+    fallbacks: int
+    """Replies in one object that could not be read, so that a chain was written anew."""
+    unverified: int
+    """Texts from which a second teacher did not come to their answer."""
+    unreadable: int
+    """Drafts left because a verdict or an answer could not be read."""
+    failed: int
+    """Drafts left because a call failed or was not paid."""
+
+    @property
+    def first_step_share(self) -> float | None:
+        """Share of `first_step_wrong` among the drafts whose verdict is known; None: there is none."""
+        judged = self.drafts - self.unreadable - self.failed
+        return self.first_step_wrong / judged if judged else None
+
+
+def revision_figures(found: Annotated) -> RevisionFigures:
+    """Count the outcomes of drafts.
+
+    Args:
+        found: From `revise`; what was annotated without a look at a draft counts for nothing.
+
+    Returns:
+        The counts.
+    """
+    # Whatever was written in the place of a draft names it; an answer alone says nothing of its steps.
+    items = [item for item in (*found.annotations, *found.dropped) if item.parent and item.kind != "answer"]
+    left = Counter(failure.kind for failure in found.failures)
+    outcomes = Counter(item.outcome for item in items)
+    return RevisionFigures(
+        drafts=len(items) + len(found.failures),
+        right=left["unneeded"] + outcomes["right"],
+        first_step_wrong=sum(item.first_wrong == 0 for item in items),
+        answer_wrong=outcomes["answer_wrong"],
+        mended=outcomes["mended"],
+        repaired_json=sum(item.is_repaired for item in items),
+        fallbacks=outcomes["unread"],
+        unverified=sum("unverified" in item.faults for item in items),
+        unreadable=left["malformed"],
+        failed=sum(n for kind, n in left.items() if kind not in ("malformed", "unneeded")),
+    )

@@ -1,15 +1,251 @@
-"""Read what a teacher says about a student's steps. Guesses nothing: what cannot be read is None."""
+"""Read what a teacher says about a student's steps. Guesses nothing: what cannot be read is None.
+
+Takes plain statements alone. What is asked, supposed, denied or told of another's claim is no statement.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from tuition.annotation.revise.said import what_is_said
 from tuition.core.texts.steps import before_spill
 
-__all__ = ["Revision", "read_location", "read_revision", "read_suffix", "read_verdict"]
+__all__ = [
+    "Revision",
+    "Said",
+    "read_location",
+    "read_revision",
+    "read_suffix",
+    "read_verdict",
+    "what_is_said",
+]
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_CARDINALS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_GOOD = "right|correct|fine|valid|sound|ok|okay|true|accurate"
+_BAD = "wrong|incorrect|invalid|false|mistaken|erroneous|flawed|faulty|inaccurate"
+_FAULT = "(?:errors?|mistakes?|flaws?)"
+_IS = r"(?:is|are|was|were)"
+_HOW = (
+    r"(?:(?:all|both|also|indeed|clearly|actually|still|thus|completely|entirely|fully|quite|perfectly)\s+)*"
+)
+_NUMBERS = (
+    r"(?P<ns>\d+(?:(?:\s*,\s*and\s+|\s*,\s*|\s+and\s+|\s*&\s*|\s+to\s+|\s+through\s+|\s*[-–]\s*)"
+    r"(?:step\s+)?\d+)*)(?![\d.,]*\d)(?!\s*(?:or|/)\s*(?:step\s*)?\d)"
+)
+_STEPS = rf"\bsteps?\s*#?{_NUMBERS}"
+_ANY = (
+    r"(?:all|every|each)(?:\s+one)?(?:\s+of)?(?:\s+the|\s+these|\s+his|\s+her|\s+their)?"
+    rf"(?:\s+(?:\d+|{'|'.join(_CARDINALS)}))?\s+steps?"
+)
+_FIRST = (
+    rf"\b(?:first|only|the)\s+(?:{_BAD})\s+(?:step|one)(?:\s+is\s*:?|\s*[:=])"
+    r"\s*(?:the\s+|number\s+|no\.\s*|#)*"
+)
+_NONE = r"(?:none|null|nothing|no\s+step|n/?a|not\s+any|there\s+is\s+none)\b"
+
+_PATTERNS = {
+    "first": re.compile(rf"{_FIRST}(?:step\s+)?#?{_NUMBERS}"),
+    "no first": re.compile(rf"{_FIRST}{_NONE}"),
+    "is first": re.compile(
+        rf"{_STEPS}\s+{_IS}\s+(?P<not>not\s+)?the\s+(?:first|only)\s+(?:{_BAD})\s+(?:step|one)\b"
+    ),
+    "judged": re.compile(
+        rf"{_STEPS}(?:\s+{_IS}\s+(?P<not>not\s+)?{_HOW}|\s*[:=–—-]\s*(?P<none>not\s+)?)(?P<word>{_GOOD}|{_BAD})\b"
+    ),
+    "has": re.compile(
+        rf"{_STEPS}\s+(?:has|have|contains?|makes?)\s+(?:(?P<not>no)|an?|the|some)\s+(?:\w+\s+)?{_FAULT}\b"
+    ),
+    "within": re.compile(
+        rf"(?P<not>\b(?:no|without|without\s+an?)\s+)?(?:\w+\s+)?\b{_FAULT}\s+(?:(?:is|are|occurs?|lies?|begins?)\s+)?"
+        rf"(?:in|at|with)\s+{_STEPS}"
+    ),
+    "all": re.compile(
+        rf"\b(?:{_ANY}\s+{_IS}|everything\s+is)\s+{_HOW}(?:{_GOOD})\b"
+        rf"|\b(?:no\s+steps?|none(?:\s+of\s+(?:the|these)\s+steps)?|nothing)\s+(?:{_IS}\s+)?(?:{_BAD})\b"
+        rf"|\bno\s+(?:(?:{_BAD})\s+steps?|{_FAULT})\b|\bthere\s+(?:is|are)\s+no\s+{_FAULT}\b"
+    ),
+}
+_UNNAMED = re.compile(
+    rf"\b(?:it|this|that|the\s+step|this\s+step)\s+{_IS}\s+(?P<not>not\s+)?{_HOW}(?P<word>{_GOOD}|{_BAD})\b"
+    r"(?!\s+(?:that|to)\b)"
+)
+_INVERTED = re.compile(
+    rf"\b(?:is|was)\s+(?:(?P<step>step)\s+(?P<ns>\d+)|it|this|that|the\s+step)\s+(?P<not>not\s+)?(?P<word>{_GOOD}|{_BAD})\b"
+)
+_BARE = re.compile(
+    rf"\W*(?P<not>not\s+)?(?P<word>yes|no|{_GOOD}|{_BAD})(?=\W*\Z|\s*[,.;:!—–-]|\s+(?:because|since|as|it|this|step\s+\d)\b)"
+)
+_EXCEPT = re.compile(
+    r"\b(?:except|apart\s+from|other\s+than|besides|save|but)(?:\s+for|\s+only)?(?:\s+in)?\b"
+)
+_LESS = re.compile(r"\b(?:except|apart\s+from|other\s+than|save\s+for)\b")
+_EXCEPT_STEPS = re.compile(rf"\s*,?\s*{_EXCEPT.pattern}\s+{_STEPS}")
+_REST = re.compile(r"\b(?:otherwise|else|elsewhere|before|until|till|up\s+to|after|from|so\s+far)\b")
+_SUPPOSED = re.compile(r"\b(?:if|unless|provided|assuming|suppos\w+|whether|would)\b")
+_DENIED = re.compile(
+    r"\b(?:not|no|none|never|hardly|nor|neither|doubt\w*|den(?:y|ies)|claims?|claimed|states?|statement|assert\w*"
+    rf"|says?|(?:{_BAD})\s+(?:that|to))\b"
+)
+_JUDGING = re.compile(rf"\b(?:yes|no|{_GOOD}|{_BAD}|{_FAULT})\b")
+"""Without such a word a sentence says nothing here; most of a long text does not."""
+_OTHER = re.compile(r"\b(?:step|steps|value|before|behind|above|below|after|of|than)\b")
+_CLAUSE_MOST = 200
+"""Letters before a statement that are looked at."""
+_CLAUSE = re.compile(r"[,;:(]|\bbut\b")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
+_NAMES = re.compile(rf"\bfirst\s+(?:{_BAD})\s+step\b")
+"""What the prompt calls the step; by itself it calls nothing wrong."""
+_NEGATIVE = re.compile(rf"\b(?:{_BAD}|{_FAULT}|not\s+(?:{_GOOD}))\b")
+_NUMBER_OF = {word: n for words in (_ORDINALS, _CARDINALS) for n, word in enumerate(words, start=1)}
+_IN_WORDS = re.compile(rf"\b({'|'.join(_ORDINALS)})\s+step\b|\bstep\s+({'|'.join(_CARDINALS)})\b")
+
+
+@dataclass(slots=True)
+class Said:
+    """What the statements of a text come to; numbers from 1."""
+
+    right: set[int] = field(default_factory=set)
+    wrong: set[int] = field(default_factory=set)
+    first: set[int] = field(default_factory=set)
+    """Steps said to be the first wrong one."""
+    is_all: bool = False
+    """Whether no step is said to be wrong."""
+    unnamed: set[bool] = field(default_factory=set)
+    """Whether what has no number, such as "it", is right: what is said of it."""
+    bare: set[bool] = field(default_factory=set)
+    """What a yes or no, or a word like it, says alone or at the beginning."""
+    has_fault: bool = False
+    """Whether something is called wrong beside these statements."""
+
+
+def what_is_said(text: str) -> Said:
+    """Collect the plain statements of a text."""
+    said = Said()
+    asked: list[tuple[set[int], bool]] = []
+    for i, sentence in enumerate(_SENTENCE.split(_plain(text))):
+        if not _JUDGING.search(sentence):
+            asked = []
+            continue
+        if sentence.rstrip().endswith("?"):
+            asked = list(_asked(sentence))
+            continue
+        bare = _BARE.match(sentence)
+        if bare and (i == 0 or asked or not sentence[bare.end() :].strip(" .!")):
+            is_good = _is_good(bare)
+            for steps, wanted in asked:
+                _judge(said, steps, is_right=wanted == is_good)
+            if not asked:
+                said.bare.add(is_good)
+        asked = []
+        _read(sentence[bare.end() :] if bare else sentence, said)
+    return said
+
+
+def _plain(text: str) -> str:
+    """Small letters without emphasis, with numbers for words and no short forms."""
+    text = re.sub(r"[*_`]", "", text).lower().replace("’", "'").replace("n't", " not")
+    text = re.sub(r"\b(it|that|there)'s\b", r"\1 is", text)
+    text = _IN_WORDS.sub(lambda found: f"step {_NUMBER_OF[found[1] or found[2]]}", text)
+    return re.sub(rf"\bstep 1 (?:that|which) is ({_BAD})\b", r"first \1 step", text).strip()
+
+
+def _read(sentence: str, said: Said) -> None:
+    """Take the statements of one sentence; what is left of it may still call something wrong."""
+    if _SUPPOSED.search(sentence):
+        said.has_fault |= bool(_NEGATIVE.search(sentence))
+        return
+    left = _take_all(sentence, said)
+    for kind, pattern in _PATTERNS.items():
+        if kind == "all":
+            continue
+        for found in pattern.finditer(left):
+            if not _is_denied(left, found):
+                _take(kind, found, said)
+        left = pattern.sub(lambda found: found[0] if _is_denied(found.string, found) else " … ", left)
+    for found in _UNNAMED.finditer(left):
+        # "The step before it is right" speaks of another one.
+        if not _is_denied(left, found) and not _OTHER.search(_clause_before(left, found)):
+            said.unnamed.add(_is_good(found))
+    said.has_fault |= bool(
+        _NEGATIVE.search(_NAMES.sub(" … ", _UNNAMED.sub(" … ", left))) or _LESS.search(left)
+    )
+
+
+def _take_all(sentence: str, said: Said) -> str:
+    """Take what is said of all steps, and of those that are excepted; give what is left of the sentence."""
+    bare = _EXCEPT_STEPS.sub("", sentence)
+    found = _PATTERNS["all"].search(bare)
+    if found is None or _is_denied(bare, found):
+        return sentence
+    excepted = set[int]().union(*(_numbers(one["ns"]) for one in _EXCEPT_STEPS.finditer(sentence)))
+    if excepted:
+        said.wrong |= excepted
+        return ""
+    if _EXCEPT.search(bare) or _REST.search(bare):
+        # "All steps are right otherwise", "but the last": not all of them.
+        return _PATTERNS["all"].sub(" … ", bare)
+    said.is_all = True
+    return _PATTERNS["all"].sub(" … ", bare)
+
+
+def _take(kind: str, found: re.Match[str], said: Said) -> None:
+    if kind == "no first":
+        said.is_all = True
+        return
+    numbers, groups = _numbers(found["ns"]), found.groupdict()
+    if kind == "first":
+        said.first |= numbers
+    elif kind == "is first":
+        said.first |= set() if groups["not"] else numbers
+    elif kind == "judged":
+        _judge(said, numbers, is_right=_is_good(found))
+    else:
+        _judge(said, numbers, is_right=bool(groups["not"]))
+
+
+def _judge(said: Said, steps: set[int], *, is_right: bool) -> None:
+    if steps:
+        (said.right if is_right else said.wrong).update(steps)
+    else:
+        said.unnamed.add(is_right)
+
+
+def _asked(sentence: str) -> Iterator[tuple[set[int], bool]]:
+    """What a question asks about, and whether a yes says that it is right."""
+    for pattern in (_INVERTED, _PATTERNS["judged"], _UNNAMED):
+        for found in pattern.finditer(sentence):
+            yield _numbers(found.groupdict().get("ns") or ""), _is_good(found)
+            return
+
+
+def _is_good(found: re.Match[str]) -> bool:
+    groups = found.groupdict()
+    is_denied = bool(groups.get("not") or groups.get("none"))
+    return (re.fullmatch(f"yes|{_GOOD}", groups["word"]) is not None) != is_denied
+
+
+def _is_denied(sentence: str, found: re.Match[str]) -> bool:
+    """Whether its clause denies a statement, or says that somebody makes it."""
+    return bool(_DENIED.search(_clause_before(sentence, found)))
+
+
+def _clause_before(sentence: str, found: re.Match[str]) -> str:
+    return _CLAUSE.split(sentence[max(0, found.start() - _CLAUSE_MOST) : found.start()])[-1]
+
+
+def _numbers(text: str) -> set[int]:
+    """The numbers of a list such as "1, 2 and 4" or "1 to 3"."""
+    text = re.sub(r"\s*(?:to|through|-|–)\s*(?:step\s+)?", "-", text)
+    found: set[int] = set()
+    for part in re.findall(r"\d+(?:-\d+)?", text):
+        first, _, last = part.partition("-")
+        if len(part) < 10:
+            found |= set(range(int(first), min(int(last or first), int(first) + 1000) + 1))
+    return found
+
 
 _ALONE = re.compile(r"\W*(?:step )?(\d{1,6})\W*|\W*(none|null|no|nothing|n/a)\W*", re.I)
 _LABEL = re.compile(r"^[ \t]*(?:corrected )?step \d+\s*:[ \t]*", re.I | re.M)
@@ -82,7 +318,7 @@ def read_revision(text: str, steps: int) -> Revision | None:
     found, is_repaired = _object(text)
     if not isinstance(found, dict) or not {"first_wrong_step", "corrected_steps", "answer"} <= found.keys():
         return None
-    number, answer = _number(found["first_wrong_step"]), _plain(found["answer"])
+    number, answer = _number(found["first_wrong_step"]), _answer_text(found["answer"])
     written = found["corrected_steps"]
     # One text in the place of a list, and null in the place of an empty one, are read as they are meant.
     listed = [written] if isinstance(written, str) else written or []
@@ -131,6 +367,6 @@ def _number(value: object) -> int | None:
     return int(match[1]) if match and int(match[1]) else None
 
 
-def _plain(value: object) -> str:
+def _answer_text(value: object) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value).strip() if isinstance(value, str) or is_number else ""

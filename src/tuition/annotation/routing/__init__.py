@@ -7,7 +7,7 @@ teacher.
 from __future__ import annotations
 
 from tuition.annotation.routing.cascade import Ending, by_expected_price, cascade
-from tuition.annotation.routing.choose import allocate
+from tuition.annotation.routing.choose import History, Look, allocate
 from tuition.annotation.routing.config import (
     ALLOCATIONS,
     POLICIES,
@@ -18,7 +18,6 @@ from tuition.annotation.routing.config import (
     RoutingConfig,
     SecondOpinion,
 )
-from tuition.annotation.routing.history import History, Look
 from tuition.annotation.routing.routes import (
     drawn_order,
     first_kept,

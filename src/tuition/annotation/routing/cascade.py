@@ -74,7 +74,15 @@ def cascade(
         ConfigError: There is no teacher, or one is named twice.
         DataError: Two items have one id, or `ask` gives a result for an item it was not asked about.
     """
-    _check_input(items, teachers)
+    if not teachers or len(set(teachers)) != len(teachers):
+        raise ConfigError(
+            f"teachers of a cascade are {list(teachers)}; at least one is needed, and each once"
+        )
+    twice = [name for name, n in Counter(item.id for item in items).items() if n > 1]
+    if twice:
+        raise DataError(
+            f"{len(twice)} ids occur twice among the items: {some_of(twice)}; ask about each once"
+        )
     results: dict[str, Result] = {}
     endings: dict[str, Ending] = {item.id: "unanswered" for item in items}
     open_ = list(items)
@@ -83,7 +91,12 @@ def cascade(
         if not open_:
             break
         given = ask(open_, name)
-        _check_given(given, open_, name=name)
+        strange = sorted(given.keys() - {item.id for item in open_})
+        if strange:
+            raise DataError(
+                f"asking teacher {name!r} about {len(open_)} items gave results for {len(strange)} others: "
+                f"{some_of(strange)}; results are keyed by the id of the item"
+            )
         still: list[Example] = []
         for item in open_:
             if item.id not in given:
@@ -98,24 +111,3 @@ def cascade(
 
 
 _ENDINGS: Mapping[bool | None, Ending] = {True: "held", False: "unescalated", None: "unchecked"}
-
-
-def _check_input(items: Sequence[Example], teachers: Sequence[str]) -> None:
-    if not teachers or len(set(teachers)) != len(teachers):
-        raise ConfigError(
-            f"teachers of a cascade are {list(teachers)}; at least one is needed, and each once"
-        )
-    twice = [name for name, n in Counter(item.id for item in items).items() if n > 1]
-    if twice:
-        raise DataError(
-            f"{len(twice)} ids occur twice among the items: {some_of(twice)}; ask about each once"
-        )
-
-
-def _check_given(given: Mapping[str, object], items: Sequence[Example], *, name: str) -> None:
-    strange = sorted(given.keys() - {item.id for item in items})
-    if strange:
-        raise DataError(
-            f"asking teacher {name!r} about {len(items)} items gave results for {len(strange)} others: "
-            f"{some_of(strange)}; results are keyed by the id of the item"
-        )

@@ -7,17 +7,94 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
 from tuition.annotation.routing.config import AllocationConfig
-from tuition.annotation.routing.history import History
 from tuition.core.errors import ConfigError, DataError, near_name
-from tuition.core.records import Example
+from tuition.core.records import Example, Record
 
-__all__ = ["CHOOSERS", "Choice", "allocate", "bandit", "cheapest_adequate", "fixed", "lower_bound", "random"]
+__all__ = [
+    "CHOOSERS",
+    "Choice",
+    "History",
+    "Look",
+    "LookCounts",
+    "allocate",
+    "bandit",
+    "cheapest_adequate",
+    "fixed",
+    "lower_bound",
+    "random",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look(Record):
+    """One verified reply."""
+
+    teacher: str
+    domain: str = ""
+    is_adequate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookCounts(Record):
+    """The verified replies of one teacher in one domain."""
+
+    teacher: str
+    domain: str = ""
+    looked: int = 0
+    """Verified replies."""
+    adequate: int = 0
+    """Those found adequate, at most `looked`."""
+
+
+class History:
+    """Tallies by teacher and domain; never altered, `plus` gives a longer one."""
+
+    def __init__(self, tallies: Iterable[LookCounts] = ()) -> None:
+        """Take tallies as they are, one a teacher and domain at most."""
+        self._tallies: dict[tuple[str, str], LookCounts] = {}
+        for tally in tallies:
+            key = (tally.teacher, tally.domain)
+            if key in self._tallies:
+                raise DataError(
+                    f"history holds teacher {tally.teacher!r} in domain {tally.domain!r} twice; "
+                    "one tally a pair is needed: add looks with History.plus"
+                )
+            if not 0 <= tally.adequate <= tally.looked:
+                raise DataError(
+                    f"history of teacher {tally.teacher!r} in domain {tally.domain!r} has {tally.adequate} "
+                    f"adequate of {tally.looked}; expected 0 <= adequate <= looked. Build it from looks with "
+                    "History.plus."
+                )
+            self._tallies[key] = tally
+
+    def plus(self, looks: Iterable[Look]) -> History:
+        """Give the history with more verified replies; one verified twice counts twice."""
+        tallies = dict(self._tallies)
+        for look in looks:
+            key = (look.teacher, look.domain)
+            old = tallies.get(key, LookCounts(teacher=look.teacher, domain=look.domain))
+            tallies[key] = replace(
+                old,
+                looked=old.looked + 1,
+                adequate=old.adequate + look.is_adequate,
+            )
+        return History(tallies.values())
+
+    def tally(self, teacher: str, domain: str) -> LookCounts:
+        """Look up a teacher in a domain; a tally of zeros where nothing was verified."""
+        return self._tallies.get((teacher, domain), LookCounts(teacher=teacher, domain=domain))
+
+    @property
+    def tallies(self) -> tuple[LookCounts, ...]:
+        """All of them, by teacher, then by domain."""
+        return tuple(self._tallies[key] for key in sorted(self._tallies))
+
 
 _CONFIG = AllocationConfig()
 _Z = 1.959963984540054

@@ -13,7 +13,7 @@ from random import Random
 
 import numpy as np
 
-from tuition.annotation.retrieve import Nearest
+from tuition.annotation.demonstrations import Nearest
 from tuition.annotation.votes import majority
 from tuition.core.errors import DataError
 from tuition.core.protocols import Task

@@ -23,6 +23,7 @@ from tuition.core.store import leases, ledger
 from tuition.core.store.ledger import Batch
 from tuition.core.store.schema import set_up, version_of
 from tuition.core.store.sums import (
+    AlreadySettled,
     Busy,
     Cap,
     Kept,
@@ -38,6 +39,7 @@ from tuition.core.store.sums import (
 from tuition.core.store.writer import Act, Result, Writer, Written, connect, connect_to_read, remedy
 
 __all__ = [
+    "AlreadySettled",
     "Batch",
     "Busy",
     "Cap",

@@ -15,7 +15,16 @@ from tuition.core.budget import Cost, Price
 from tuition.core.errors import StoreError
 from tuition.core.records import Failure, Record, Reply, Request, Usage, canonical_json
 from tuition.core.store.leases import forget_dead, is_alive
-from tuition.core.store.sums import Busy, Kept, Left, Place, add_to_sums, place_of, recount_sums
+from tuition.core.store.sums import (
+    AlreadySettled,
+    Busy,
+    Kept,
+    Left,
+    Place,
+    add_to_sums,
+    place_of,
+    recount_sums,
+)
 
 __all__ = [
     "Batch",
@@ -101,7 +110,7 @@ def insert_attempt(
 def close_attempt(
     connection: sqlite3.Connection, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool
 ) -> None:
-    """Replace a reservation by the outcome of the call; a StoreError: it was settled before.
+    """Replace a reservation by the outcome of the call; refuse one that was settled before.
 
     Reconciling may have settled it meanwhile against a list of charges. Then only an answer or a charge
     replaces that; the list knows more than a failure that comes late.
@@ -109,7 +118,7 @@ def close_attempt(
     row = connection.execute("SELECT * FROM attempts WHERE id = ?", (attempt_id,)).fetchone()
     is_free = row is not None and row["state"] == "failed" and not row["tokens"]
     if row is None or (row["state"] in ("kept", "failed") and not is_free):
-        raise StoreError(f"attempt {attempt_id} is not open; a reservation is settled once.")
+        raise AlreadySettled(f"attempt {attempt_id} is not open; a reservation is settled once.")
     state, charged = _charge(reply, cost)
     if (is_free or row["state"] == "lost") and state != "kept" and (charged is None or not charged.tokens):
         return

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tuition.core.budget import Cost, to_usd
+from tuition.core.errors import StoreError
 from tuition.core.records import Json, Record, Reply
 from tuition.core.store.leases import forget_dead
 
 __all__ = [
     "HELD_NANO",
     "HELD_TOKENS",
+    "AlreadySettled",
     "Busy",
     "Cap",
     "Kept",
@@ -34,6 +36,10 @@ __all__ = [
     "scopes_of",
     "spend_of",
 ]
+
+
+class AlreadySettled(StoreError):
+    """A call was settled before, perhaps by another process that fetched the same answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
