@@ -14,7 +14,7 @@ from random import Random
 
 from tuition.core.records import Example, Grade
 from tuition.experiment.config import resolve
-from tuition.experiment.learn.targets import RATIONALE_PREFIX, questions
+from tuition.experiment.targets import RATIONALE_PREFIX, questions
 from tuition.operate.execute import execute
 from tuition.playground.domains.phrases import PHRASES
 from tuition.student.config import StudentConfig, TrainingConfig

@@ -14,7 +14,7 @@ import time
 import frame
 import torch
 
-from tuition.experiment.learn.targets import RATIONALE_PREFIX, question_text, questions
+from tuition.experiment.targets import RATIONALE_PREFIX, question_text, questions
 from tuition.playground import BASE_FOLDER
 from tuition.playground.world import PlaygroundSource, recognise
 from tuition.student.config import StudentConfig, TrainingConfig

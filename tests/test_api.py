@@ -127,7 +127,7 @@ def test_a_student_answers_as_in_its_examination(done):
 
 
 def done_splits(done):
-    from tuition.experiment.ready import load_splits
+    from tuition.experiment.checks import load_splits
     from tuition.operate.execute import reread
 
     return load_splits(reread(done.path))[0]

@@ -6,7 +6,7 @@ The names that `tuition` itself offers are defined here; what they do is done by
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,12 @@ from tuition.operate.compare import compare_runs, compare_with
 from tuition.operate.confirm import is_over, objection
 from tuition.operate.dry_run.plan import Plan, plan_of
 from tuition.operate.execute import Finished, baselines, execute_all, reread
+from tuition.operate.variants import ablation_table, ablations, new_calls
 from tuition.recipes import RECIPES
 from tuition.report import write_card, write_page
 from tuition.teachers import TeacherConfig, make_teacher
 
-__all__ = ["Student", "ask", "close_group", "compare", "load_config", "plan", "run"]
+__all__ = ["Group", "Student", "ask", "close_group", "compare", "load_config", "plan", "run", "run_group"]
 
 
 def load_config(source: str | Path | Mapping[str, object], *settings: str, trust: bool = False) -> Experiment:
@@ -68,17 +69,67 @@ def run(
     config: Experiment, *, progress: Progress | None = None, confirmed: bool = False, jobs: int = 1
 ) -> Finished:
     """Run a configuration with its baselines, or go on with it; a finished run is read and costs nothing."""
-    out = Path(config.out)
-    if not (confirmed or is_over(config)) and (found := objection([plan_of(config)], config.budget)):
-        raise ConfigError(f"{found[0]}; nothing was spent. Say run(config, confirmed=True), or {found[1]}.")
+
+    def agree(_: Sequence[Plan], finding: str, way_out: str) -> None:
+        raise ConfigError(f"{finding}; nothing was spent. Say run(config, confirmed=True), or {way_out}.")
+
+    group = run_group(
+        config,
+        execute=lambda configs: execute_all(configs, jobs=jobs, listener=_Told(progress)),
+        agree=None if confirmed else agree,
+    )
+    group.refuse_missing()
+    return group.finished[Path(config.out).name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A run with those beside it, as far as the budget went."""
+
+    finished: dict[str, Finished]
+    """By row name, the main run first."""
+    missing: tuple[str, ...]
+    """Rows for which the budget left nothing."""
+    ablation: list[dict[str, Json]]
+    """The table of the run without one part at a time; empty: nobody asked for it."""
+
+    def refuse_missing(self) -> None:
+        """Raise a `BudgetSpent` that names the rows which are missing."""
+        if self.missing:
+            raise BudgetSpent(
+                f"the budget left nothing for {', '.join(self.missing)}; raise [budget] and run it again."
+            )
+
+
+def run_group(
+    config: Experiment,
+    *,
+    execute: Callable[[Mapping[str, Experiment]], dict[str, Finished]],
+    agree: Callable[[Sequence[Plan], str, str], None] | None = None,
+    looks_over: bool = False,
+    is_ablated: bool = False,
+) -> Group:
+    """Plan a run and those beside it, have the plans agreed to, execute them, and write the page.
+
+    `agree` raises where a plan that costs too much is not to be carried out; None: all are. Then plans are
+    made with `looks_over` alone, for the faults that they find.
+    """
+    out, parts = Path(config.out), ablations(config) if is_ablated else {}
+    todo = [config, *(parts[name] for name in new_calls(config))] if is_ablated else [config]
+    plans = [plan_of(one) for one in todo if not is_over(one)] if agree or looks_over else []
+    if agree is not None and plans and (found := objection(plans, config.budget)):
+        agree(plans, *found)
     configs = {out.name: config, **baselines(config)}
-    finished = execute_all(configs, jobs=jobs, listener=_Told(progress))
+    finished = execute(configs)
+    if parts:
+        # After the main run, so that no part of it takes the budget from the whole.
+        finished = {**execute({out.name: config, **parts}), **finished}
     close_group(out, finished)
-    if missing := [name for name in configs if name not in finished]:
-        raise BudgetSpent(
-            f"the budget left nothing for {', '.join(missing)}; raise [budget] and run it again."
-        )
-    return finished[out.name]
+    return Group(
+        finished=finished,
+        missing=tuple(name for name in {**configs, **parts} if name not in finished),
+        ablation=ablation_table(config, finished) if is_ablated else [],
+    )
 
 
 def close_group(out: Path, finished: Mapping[str, Finished]) -> None:

@@ -15,8 +15,7 @@ from tuition.annotation.demonstrations import Choice
 from tuition.core.records import Annotation, Example
 from tuition.core.splits import Splits, fingerprint
 from tuition.experiment.bench import Bench
-from tuition.experiment.learn.combine import Combine, loss_weights
-from tuition.experiment.learn.distil import objectives
+from tuition.experiment.learn.distil import Combine, loss_weights, objectives
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
 from tuition.student.load import load_student

@@ -6,7 +6,7 @@ from tiny import attempts, experiment, lines, teachers
 
 from tuition.core.errors import ConfigError
 from tuition.experiment import bench as common
-from tuition.experiment.learn import alphas
+from tuition.experiment.learn import distil as alphas
 from tuition.operate.execute import execute
 
 GRID = "alpha_grid=[2, 0.5, 1]"

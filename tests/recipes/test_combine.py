@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuition.core.errors import ConfigError
-from tuition.experiment.learn.combine import loss_weights
+from tuition.experiment.learn.distil import loss_weights
 
 ALPHAS = st.dictionaries(
     st.sampled_from(["ada", "bela", "chen"]), st.floats(0.01, 10, allow_subnormal=False), min_size=1

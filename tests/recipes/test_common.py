@@ -5,7 +5,7 @@ import pytest
 from tiny import attempts, experiment, lines, rows, teachers
 
 from tuition.core.errors import BudgetSpent
-from tuition.experiment.ready import load_splits
+from tuition.experiment.checks import load_splits
 from tuition.operate.execute import execute
 from tuition.playground.teachers import PROGRAMS
 

@@ -6,7 +6,7 @@ from tiny import experiment, teachers
 
 from tuition.core.errors import DataError
 from tuition.experiment import bench as common
-from tuition.experiment.learn import alphas
+from tuition.experiment.learn import distil as alphas
 from tuition.operate.execute import execute
 
 

@@ -6,7 +6,7 @@ from tiny import attempts, bench_of, experiment, lines
 from tuition.core.protocols import Generation
 from tuition.core.records import Example
 from tuition.experiment.learn.distil import objectives
-from tuition.experiment.learn.own_chains import chain_figures, own_chains
+from tuition.experiment.learn.second_model import chain_figures, own_chains
 
 ASKED = [
     Example(id="a", question="3 + 4?", answer="7"),

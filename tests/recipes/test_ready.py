@@ -7,8 +7,8 @@ import pytest
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.rows import write_rows
+from tuition.experiment.checks import make_ready
 from tuition.experiment.config import resolve
-from tuition.experiment.ready import make_ready
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
 from tuition.operate.export import taught_examples

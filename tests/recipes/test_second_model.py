@@ -7,11 +7,11 @@ from tiny import attempts, bench_of, experiment, hashes, lines
 
 from tuition.core.errors import ConfigError
 from tuition.experiment import bench as common
-from tuition.experiment import ready
+from tuition.experiment import checks as ready
 from tuition.experiment.bench import finish, train_student
 from tuition.experiment.learn.second_model import cost_of, with_model
-from tuition.experiment.learn.targets import answer_targets
 from tuition.experiment.recipe import SecondModel
+from tuition.experiment.targets import answer_targets
 from tuition.operate.execute import execute
 from tuition.recipes import RECIPES
 from tuition.student.config import StudentConfig, TrainingConfig

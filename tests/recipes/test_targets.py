@@ -4,7 +4,7 @@ import pytest
 
 from tuition.core.errors import DataError
 from tuition.core.records import Annotation, Example
-from tuition.experiment.learn.targets import (
+from tuition.experiment.targets import (
     ANSWER_PREFIX,
     RATIONALE_PREFIX,
     answer_targets,

@@ -4,7 +4,7 @@ import pytest
 from tiny import attempts, experiment, lines
 
 from tuition.core.errors import DataError
-from tuition.experiment.ready import load_splits
+from tuition.experiment.checks import load_splits
 from tuition.operate.execute import baselines, baselines_left_out, execute, execute_all
 from tuition.student.student import Student
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +29,7 @@ from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionErro
 
 if TYPE_CHECKING:
     from tuition.experiment.config import Experiment
+    from tuition.operate.dry_run.plan import Plan
     from tuition.operate.execute import Finished
 
 __all__ = ["check", "demo", "init", "resume", "run"]
@@ -115,37 +116,27 @@ def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json
 
 
 def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
-    from tuition.api import close_group
+    from tuition.api import run_group
     from tuition.cli.check import say_left_out
-    from tuition.operate.confirm import is_over
-    from tuition.operate.execute import baselines
-    from tuition.operate.variants import ablation_table, ablations, new_calls
     from tuition.report.columns import ABLATION, lay_out
 
     out = Path(config.out)
-    parts = ablations(config) if is_ablated else {}
-    todo = [config, *(parts[name] for name in new_calls(config))] if is_ablated else [config]
-    _confirm([one for one in todo if not is_over(one)], is_confirmed=is_confirmed)
-    configs = {out.name: config, **baselines(config)}
-    finished = _execute(configs, jobs=config.evaluation.jobs)
-    main = finished[out.name]
-    if parts:
-        # After the main run, so that no part of it takes the budget from the whole.
-        finished = {**_execute({out.name: config, **parts}, jobs=config.evaluation.jobs), **finished}
-    close_group(out, finished)
-    ablation = ablation_table(config, finished) if is_ablated else []
+    group = run_group(
+        config,
+        execute=lambda configs: _execute(configs, jobs=config.evaluation.jobs),
+        agree=None if is_confirmed else _agree,
+        looks_over=True,
+        is_ablated=is_ablated,
+    )
+    main = group.finished[out.name]
     answer({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
     look.show_table(out)
-    if ablation:
+    if group.ablation:
         title = f"{out}: without one part at a time, against {out.name}"
-        print_table(title, lay_out(ablation, ABLATION).shown)
+        print_table(title, lay_out(group.ablation, ABLATION).shown)
     say_left_out(config, is_ablated=is_ablated)
-    say(f"{_what_was_done(out, finished)} Next: {typed('show', out)}")
-    missing = [name for name in {**configs, **parts} if name not in finished]
-    if missing:
-        raise BudgetSpent(
-            f"the budget left nothing for {', '.join(missing)}; raise [budget] and run it again."
-        )
+    say(f"{_what_was_done(out, group.finished)} Next: {typed('show', out)}")
+    group.refuse_missing()
     if main.metrics["stopped_by"] == "budget":
         raise BudgetSpent(
             "the budget was spent before everything was asked that was to be asked; the student learnt "
@@ -161,24 +152,17 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
     return "Finished before; nothing was done."
 
 
-def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
-    """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
+def _agree(plans: Sequence[Plan], finding: str, way_out: str) -> None:
+    """Show what costs more than a little money, and ask before it is spent."""
     from tuition.cli.check import show_plan
-    from tuition.operate.confirm import objection
-    from tuition.operate.dry_run.plan import plan_of
 
-    plans = [plan_of(config) for config in configs]
-    found = objection(plans, configs[0].budget) if plans and not is_confirmed else None
-    if found is None:
-        return
-    finding, way_out = found
     for plan in plans:
         show_plan(plan)
     if not sys.stdin.isatty() or not Confirm.ask(f"{finding[0].upper()}{finding[1:]}. Go on?"):
         raise ConfigError(f"{finding}; nothing was spent. Add --yes, or {way_out}.")
 
 
-def _execute(configs: dict[str, Experiment], *, jobs: int) -> dict[str, Finished]:
+def _execute(configs: Mapping[str, Experiment], *, jobs: int) -> dict[str, Finished]:
     from tuition.operate.execute import execute_all
 
     with progress_bars() as listener:

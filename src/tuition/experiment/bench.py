@@ -15,20 +15,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tuition.annotation import Account
+from tuition.core.budget import Price, guess_cost, to_usd
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Pool, Task, Teacher
-from tuition.core.records import Example, Json, Request, Target, content_id
+from tuition.core.records import Example, Json, Record, Request, Target, content_id
 from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
-from tuition.experiment.checks import make_student, named
+from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
-from tuition.experiment.estimates import estimates_of
 from tuition.experiment.labels.labels import label_splits
-from tuition.experiment.learn.targets import question_text
-from tuition.experiment.ready import Ready, make_ready
 from tuition.experiment.recipe import RECIPES
+from tuition.experiment.targets import question_text
 from tuition.selection import SelectionConfig, choose
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import TASKS
@@ -36,15 +35,16 @@ from tuition.tasks import TASKS
 __all__ = [
     "Bench",
     "DryRun",
+    "Estimate",
     "StandIns",
     "choose_train",
+    "estimates_of",
     "finish",
     "open_bench",
     "reader_of",
     "train_student",
     "untrained_student",
 ]
-
 
 _LOG = logging.getLogger(__name__)
 _BEFORE_READING = {"started", "resumed", "warning", "rounds_begun", "too_long"}
@@ -311,3 +311,46 @@ def _label_sources(examples: Sequence[Example]) -> dict[str, Json]:
     """Count the training labels by who says so; "none" where there is no label."""
     sources = ("none" if example.answer is None else example.label_source for example in examples)
     return dict(sorted(Counter(sources).items()))
+
+
+_ATTEMPTS = (
+    "SELECT teacher, request, price, worst_nano, paid_nano FROM attempts "
+    "WHERE run = ? AND state = 'kept' AND price IS NOT NULL AND worst_nano > 0 AND NOT is_estimated "
+    "ORDER BY teacher, id"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate(Record):
+    """What one teacher's answered calls were thought to cost before they were made, and what they cost."""
+
+    teacher: str
+    calls: int
+    """Those this run made and paid at a known price, and whose tokens the provider counted."""
+    guessed_usd: float | None
+    """The guess that `tuition check` shows as expected."""
+    bound_usd: float | None
+    """What was set aside: no call may cost more."""
+    paid_usd: float | None
+
+
+def estimates_of(store: Store, run: str) -> list[Estimate]:
+    """Hold guess and bound against the bill."""
+    sums: dict[str, list[int]] = {}
+    with store.read() as connection:
+        for row in connection.execute(_ATTEMPTS, (run,)):
+            request = Request.from_json(json.loads(row["request"]))
+            expected = guess_cost(request, Price.from_json(json.loads(row["price"])))
+            so_far = sums.setdefault(row["teacher"], [0] * 4)
+            for i, one in enumerate((1, expected.nano or 0, row["worst_nano"], row["paid_nano"])):
+                so_far[i] += one
+    return [
+        Estimate(
+            teacher=name,
+            calls=calls,
+            guessed_usd=to_usd(guessed),
+            bound_usd=to_usd(bound),
+            paid_usd=to_usd(paid),
+        )
+        for name, (calls, guessed, bound, paid) in sums.items()
+    ]

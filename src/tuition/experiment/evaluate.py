@@ -12,7 +12,7 @@ from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
 from tuition.experiment.bench import Bench, reader_of
 from tuition.experiment.config import Experiment
-from tuition.experiment.learn.targets import AnswerForm, answer_text, questions, read_answer
+from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.check import blind_answers
 
 __all__ = [

@@ -12,11 +12,11 @@ from tuition.core.rows import read_rows
 from tuition.exchange import Exported, export_run
 from tuition.exchange.training_rows import read_terms
 from tuition.experiment.bench import choose_train
+from tuition.experiment.checks import load_splits
 from tuition.experiment.config import Experiment
-from tuition.experiment.labels.labeller import LABELS_FILE
+from tuition.experiment.labels.labels import LABELS_FILE
 from tuition.experiment.labels.tally import Tally
-from tuition.experiment.learn.targets import AnswerForm, answer_text, chain_targets, question_text
-from tuition.experiment.ready import load_splits
+from tuition.experiment.targets import AnswerForm, answer_text, chain_targets, question_text
 from tuition.operate.execute import reread
 from tuition.recipes import RECIPES
 

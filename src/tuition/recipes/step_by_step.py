@@ -14,8 +14,7 @@ from tuition.core.records import Json, Target
 from tuition.core.run import Run
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs
-from tuition.experiment.learn.alphas import learn
-from tuition.experiment.learn.distil import answer_prefix, evaluate_trained, objectives
+from tuition.experiment.learn.distil import answer_prefix, evaluate_trained, learn, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
 

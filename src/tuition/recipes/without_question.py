@@ -12,12 +12,11 @@ from tuition.core.errors import DataError
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench, train_student
-from tuition.experiment.checks import why_not_without_question
+from tuition.experiment.checks import load_splits, why_not_without_question
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
-from tuition.experiment.learn.targets import ANSWER_PREFIX, answer_targets
-from tuition.experiment.ready import load_splits
 from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.targets import ANSWER_PREFIX, answer_targets
 
 __all__ = ["RECIPE", "WithoutQuestion", "without_question"]
 

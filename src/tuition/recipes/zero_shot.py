@@ -7,8 +7,8 @@ from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
-from tuition.experiment.learn.targets import ANSWER_PREFIX
 from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.targets import ANSWER_PREFIX
 
 __all__ = ["RECIPE", "ZeroShot", "zero_shot"]
 

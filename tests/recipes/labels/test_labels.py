@@ -11,8 +11,8 @@ from tiny import attempts, experiment, hashes, lines, rows, tables, teachers
 
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TeacherError
 from tuition.experiment.bench import choose_train
-from tuition.experiment.labels import labeller
-from tuition.experiment.ready import load_splits
+from tuition.experiment.checks import load_splits
+from tuition.experiment.labels import labels as labeller
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import baselines, execute
 

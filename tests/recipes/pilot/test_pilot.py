@@ -8,7 +8,7 @@ from tiny import attempts, experiment, teachers
 from tuition.core.errors import BudgetSpent, ConfigError, TeacherError
 from tuition.core.rows import write_rows
 from tuition.experiment.bench import choose_train
-from tuition.experiment.ready import load_splits
+from tuition.experiment.checks import load_splits
 from tuition.experiment.teach.panel import probe_of
 from tuition.operate.execute import execute
 from tuition.operate.pilot.pilot import pilot, pilot_examples, pilot_folder

@@ -6,10 +6,10 @@ from tiny_rounds import UNSEEN, active, chains, course_of, unanswered, written
 
 from tuition.core.errors import DataError
 from tuition.core.records import Evidence, Prediction
-from tuition.experiment.learn.targets import RATIONALE_PREFIX, questions
 from tuition.experiment.rounds.ask import Taught
 from tuition.experiment.rounds.learn import rehearsed, student_of, train_round
 from tuition.experiment.rounds.uncertainty.rank import Ranked
+from tuition.experiment.targets import RATIONALE_PREFIX, questions
 from tuition.operate.execute import execute
 
 STILL = {"steps": 2, "batch_examples": 4, "lr": 1e-9}

@@ -23,7 +23,7 @@ __all__ = ["HumanLabels", "Tallies", "Tally", "in_one_form", "tallies"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally(Record):
-    """What came of one example: its label, or why it has none."""
+    """The label of one example, or why it has none."""
 
     split: str
     example_id: str
@@ -47,7 +47,7 @@ class Tally(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tallies:
-    """What came of the examples of one split."""
+    """The labels of one split, and how reliable their teachers are."""
 
     tallies: tuple[Tally, ...]
     """One an example, in order."""

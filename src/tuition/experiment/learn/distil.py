@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from tuition.core.errors import DataError
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Example, Json, Target
-from tuition.experiment.bench import Bench, finish
+from tuition.experiment.bench import Bench, finish, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import Experiment, RationaleAs
-from tuition.experiment.evaluate import evaluate, student_answers
-from tuition.experiment.learn.alphas import Trained
-from tuition.experiment.learn.combine import Combine, loss_weights
-from tuition.experiment.learn.targets import (
+from tuition.experiment.evaluate import evaluate, student_answers, try_on_valid
+from tuition.experiment.targets import (
     ANSWER_PREFIX,
     RATIONALE_PREFIX,
     AnswerForm,
@@ -23,7 +24,108 @@ from tuition.experiment.learn.targets import (
 )
 from tuition.experiment.teach.gather import Gathered
 
-__all__ = ["answer_prefix", "evaluate_trained", "objectives"]
+__all__ = ["Combine", "Trained", "answer_prefix", "evaluate_trained", "learn", "loss_weights", "objectives"]
+
+Combine = Literal["summed", "convex", "normalised"]
+"""How the answer's loss and the teachers' losses become one."""
+
+
+def loss_weights(
+    gamma: float,
+    alphas: Mapping[str, float],
+    *,
+    combine: Combine = "summed",
+    counts: Mapping[str, int] | None = None,
+) -> tuple[float, dict[str, float]]:
+    """Give the factor of the answer's loss L_A and that of each teacher's rationales.
+
+    summed: γ·L_A + Σ α_m·L_m. convex: γ·L_A + (1−γ)·Σ (α_m/A)·L_m. normalised: (γ·L_A + Σ α_m·L_m)/(γ+A).
+    Here A is what the rationales weigh together: Σ α_m where each teacher has an objective of its own. Where
+    all rationales are one objective, as when an example has one rationale, A is the mean α over them.
+
+    Source: TinyLLM (arXiv 2402.04616), the multi-task loss (summed); Distilling step-by-step (arXiv
+    2305.02301), whose sum for one teacher is the convex one.
+
+    Differs: the convex sum of several teachers and the normalised one are ours.
+    """
+    together = sum(alphas.values())
+    if counts is not None:
+        together = sum(alphas[name] * counts[name] for name in alphas) / sum(counts[name] for name in alphas)
+    if combine == "summed":
+        return gamma, dict(alphas)
+    if together <= 0:
+        raise ConfigError(
+            f"combine = {combine!r} shares the loss out by the teachers' weights, and those of "
+            f"{', '.join(alphas)} are 0; give at least one [[teacher]] a weight above 0."
+        )
+    if combine == "convex":
+        return gamma, {name: (1.0 - gamma) * alpha / together for name, alpha in alphas.items()}
+    whole = gamma + together
+    return gamma / whole, {name: alpha / whole for name, alpha in alphas.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """The student of a run, and how it was chosen."""
+
+    student: Learner
+    objectives: dict[str, Json]
+    """Targets by objective."""
+    alpha: float | None = None
+    """The factor of the teachers' weights that was chosen; None: there was nothing to choose."""
+    alphas: tuple[dict[str, Json], ...] = ()
+    """Every factor that was tried, rising, with its figures on validation."""
+
+
+def learn(
+    bench: Bench,
+    loss: Callable[[float], Sequence[Target]],
+    *,
+    prefix: str,
+    alpha_grid: Sequence[float] = (),
+) -> Trained:
+    """Train on a loss; with a grid, train one student for each α and keep the best on validation.
+
+    A student that was trained is not trained again when a run is gone on with. Of equally good ones the
+    smaller α is taken: it stays closer to the labels.
+
+    Source: TinyLLM (arXiv 2402.04616), α from {0.01, 0.1, 0.5, 1, 2, 3} per dataset.
+
+    Differs: the choice sees validation alone; the published code evaluates the test split all along.
+    """
+    run = bench.run
+    targets = loss(1.0)
+    objectives: dict[str, Json] = dict(_counts(targets))
+    run.event("targets", **objectives)
+    if not alpha_grid:
+        return Trained(student=train_student(bench, targets), objectives=objectives)
+    tried = {event["alpha"]: event["valid"] for event in run.events() if event["event"] == "alpha"}
+    for alpha in sorted(set(alpha_grid) - set(tried)):
+        student = train_student(bench, loss(alpha), name=_folder(alpha))
+        tried[alpha] = try_on_valid(bench, student_answers(bench, student, prefix=prefix))
+        run.event("alpha", alpha=alpha, valid=tried[alpha])
+    best = max(tried, key=lambda alpha: (tried[alpha]["right"], -alpha))
+    student = train_student(bench, loss(best), name=_folder(best))
+    if not (run.path / "student").exists():
+        run.write_folder("student", student.save)
+    rows: tuple[dict[str, Json], ...] = tuple({"alpha": alpha, **tried[alpha]} for alpha in sorted(tried))
+    run.table("α on validation", [_shown(row, best=best) for row in rows])
+    return Trained(student=student, objectives=objectives, alpha=best, alphas=rows)
+
+
+def _counts(targets: Sequence[Target]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for target in targets:
+        counts[target.objective] = counts.get(target.objective, 0) + 1
+    return counts
+
+
+def _folder(alpha: float) -> str:
+    return f"student-alpha-{alpha!r}"
+
+
+def _shown(row: Mapping[str, Json], *, best: float) -> dict[str, Json]:
+    return {**row, "chosen": row["alpha"] == best}
 
 
 def objectives(

@@ -16,8 +16,7 @@ from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.calibrate import calibrate
-from tuition.experiment.rounds.uncertainty.rank import Ranked
+from tuition.experiment.rounds.uncertainty.rank import Ranked, calibrate
 
 __all__ = ["close_round", "evaluate_last", "stop_if_certain"]
 

@@ -23,7 +23,7 @@ from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Example, Json, Target
 from tuition.experiment.bench import Bench, untrained_student
 from tuition.experiment.config import Experiment, rationale_form
-from tuition.experiment.learn.targets import RATIONALE_PREFIX, chain_targets, rationale_targets
+from tuition.experiment.targets import RATIONALE_PREFIX, chain_targets, rationale_targets
 from tuition.experiment.teach.asking import Writer, asker_of
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.reach import out_of_reach_first

@@ -12,8 +12,8 @@ from pathlib import Path
 from tuition.core.budget import NANO, Budget, Cost
 from tuition.core.errors import DataError, TeacherError
 from tuition.experiment.bench import DryRun
+from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, dump
-from tuition.experiment.ready import Ready
 from tuition.operate.dry_run.stand_ins import EXPECTED, HIGH, LONG, LOW, DryCall, Guess, StandIns
 from tuition.operate.execute import baseline_configs
 from tuition.recipes import RECIPES

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tuition.core.errors import ConfigError, near_name, some_of
 from tuition.core.records import Request
+from tuition.experiment.checks import make_ready
 from tuition.experiment.config import Experiment
-from tuition.experiment.ready import make_ready
 from tuition.operate.dry_run.calls import dry_calls
 from tuition.operate.dry_run.stand_ins import LOW
 from tuition.recipes import RECIPES

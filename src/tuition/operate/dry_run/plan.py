@@ -14,9 +14,8 @@ from tuition.core.errors import ConfigError
 from tuition.core.records import Example, Json, Record
 from tuition.core.store import reading, spend_of
 from tuition.experiment.bench import choose_train
-from tuition.experiment.checks import blind_notes
+from tuition.experiment.checks import Ready, blind_notes, make_ready
 from tuition.experiment.config import Experiment, route_of
-from tuition.experiment.ready import Ready, make_ready
 from tuition.operate.dry_run.calls import SAMPLE, count_of, dry_calls, dry_runs, usd_of
 from tuition.operate.dry_run.preview import Preview, Spread, preview_of, spread_of
 from tuition.operate.dry_run.stand_ins import EXPECTED, DryCall, Guess

@@ -21,9 +21,9 @@ from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import Splits
 from tuition.core.store import Place, kept_of, reading
+from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, task_of
-from tuition.experiment.learn.targets import AnswerForm
-from tuition.experiment.ready import Ready
+from tuition.experiment.targets import AnswerForm
 from tuition.operate.dry_run.student import StandInStudent, hash_of
 
 __all__ = ["EXPECTED", "HIGH", "LONG", "LOW", "DryCall", "Guess", "StandIns", "sample_of"]

@@ -10,7 +10,7 @@ from typing import Protocol
 from tuition.annotation.stand_ins import filler
 from tuition.core.protocols import Generation, Progress, StudentAbilities
 from tuition.core.records import Example, Json, Target
-from tuition.experiment.learn.targets import AnswerForm, answer_text
+from tuition.experiment.targets import AnswerForm, answer_text
 
 __all__ = ["Script", "StandInStudent", "hash_of"]
 

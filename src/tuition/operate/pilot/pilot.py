@@ -23,10 +23,9 @@ from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
 from tuition.experiment.bench import choose_train
-from tuition.experiment.checks import check_terms
+from tuition.experiment.checks import Ready, check_terms, make_ready
 from tuition.experiment.config import Experiment, route_of
 from tuition.experiment.labels.labels import demonstrated
-from tuition.experiment.ready import Ready, make_ready
 from tuition.experiment.teach.panel import UNSOUND, price_rank
 from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.operate.pilot.projection import project, similar_choice

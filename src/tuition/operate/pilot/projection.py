@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tuition.annotation import RoutingConfig, similar_success
 from tuition.annotation.routing import similar_order
 from tuition.core.records import Example, Record
+from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, beside, folder_name
-from tuition.experiment.ready import Ready
 from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
 from tuition.operate.dry_run.plan import routes_of
 from tuition.operate.dry_run.stand_ins import EXPECTED

@@ -7,10 +7,15 @@ from tuition.core.errors import ConfigError
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Evidence, Example
 from tuition.experiment.checks import make_student
-from tuition.experiment.learn.targets import RATIONALE_PREFIX, chain_targets
 from tuition.experiment.rounds.config import ExplanationConfig
-from tuition.experiment.rounds.uncertainty.evidence import EVIDENCE, evidence_of, step_logprobs, votes_of
-from tuition.experiment.rounds.uncertainty.look import Look
+from tuition.experiment.rounds.uncertainty.evidence import (
+    EVIDENCE,
+    Look,
+    evidence_of,
+    step_logprobs,
+    votes_of,
+)
+from tuition.experiment.targets import RATIONALE_PREFIX, chain_targets
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task
 
@@ -443,7 +448,7 @@ def test_confidence_is_that_of_the_chain_as_it_is_learnt(student):
 
 
 def test_steps_of_the_embedded_student_have_log_probabilities(student):
-    from tuition.experiment.learn.targets import questions
+    from tuition.experiment.targets import questions
 
     asked = questions(SUMS[:6], RATIONALE_PREFIX)
     for [written] in student.explain(asked, samples=1, temperature=0.0, max_tokens=48, seed=0):
