@@ -117,9 +117,9 @@ def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json
 def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
     from tuition.api import close_group
     from tuition.cli.check import say_left_out
-    from tuition.operate.confirm import is_over
+    from tuition.operate.compare import ablation_table, ablations, new_calls
+    from tuition.operate.dry_run.plan import is_over
     from tuition.operate.execute import baselines
-    from tuition.operate.variants import ablation_table, ablations, new_calls
     from tuition.report.columns import ABLATION, lay_out
 
     out = Path(config.out)
@@ -164,8 +164,7 @@ def _what_was_done(out: Path, finished: dict[str, Finished]) -> str:
 def _confirm(configs: Sequence[Experiment], *, is_confirmed: bool) -> None:
     """Ask before a plan of more than a little money; every configuration is looked over, confirmed or not."""
     from tuition.cli.check import show_plan
-    from tuition.operate.confirm import objection
-    from tuition.operate.dry_run.plan import plan_of
+    from tuition.operate.dry_run.plan import objection, plan_of
 
     plans = [plan_of(config) for config in configs]
     found = objection(plans, configs[0].budget) if plans and not is_confirmed else None

@@ -14,11 +14,10 @@ from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
 from tuition.core.texts.thoughts import thought_apart
 from tuition.exchange.by_question import RepliesByQuestion
+from tuition.exchange.files import read_batch, read_messages, read_tinyllm
 from tuition.exchange.forms import READS, UNUSABLE
 from tuition.exchange.lines import read_each
-from tuition.exchange.openai import read_batch, read_messages
 from tuition.exchange.rows import BadRow, Found, Row, object_of, text_of
-from tuition.exchange.tinyllm import read_tinyllm
 
 __all__ = ["IMPORTS", "Import", "Imported", "import_files"]
 

@@ -10,30 +10,100 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tuition.annotation import Account, Annotated, Asker, health_table, majority
-from tuition.annotation.routing import probe_of
+from tuition.annotation import (
+    Account,
+    Annotated,
+    Asker,
+    RoutingConfig,
+    health_table,
+    majority,
+    similar_success,
+)
+from tuition.annotation.routing import probe_of, similar_order
 from tuition.core.budget import to_usd, worst_cost
 from tuition.core.errors import ConfigError, some_of
 from tuition.core.protocols import Listener, Task
-from tuition.core.records import Example, Json
+from tuition.core.records import Example, Json, Record
 from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import check_terms
-from tuition.experiment.config import Experiment, route_of
+from tuition.experiment.config import Experiment, beside, folder_name, route_of
 from tuition.experiment.labels.labels import demonstrated
 from tuition.experiment.ready import Ready, make_ready
 from tuition.experiment.teach.panel import UNSOUND, price_rank
+from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
+from tuition.operate.dry_run.plan import routes_of
+from tuition.operate.dry_run.stand_ins import EXPECTED
 from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
-from tuition.operate.pilot.projection import project, similar_choice
 from tuition.operate.pilot.trial import Trial, all_requests, askers_of, try_out
 from tuition.tasks.check import fits
 
-__all__ = ["pilot", "pilot_examples", "pilot_folder"]
+__all__ = ["Projection", "pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection(Record):
+    """What one plan would ask of the whole training set."""
+
+    plan: str
+    """A teacher's name, or a route."""
+    calls: float
+    """Expected calls, verdicts included."""
+    usd: float | None
+    """Expected cost of them all, what the pilot paid included; None: a price is unknown."""
+
+
+def similar_choice(
+    examples: Sequence[Example],
+    success: Mapping[str, Sequence[float | None]],
+    prices: Mapping[str, float],
+    *,
+    routing: RoutingConfig,
+) -> list[str]:
+    """Say whom the route `similarity` would ask about each example, from the other examples alone."""
+    chosen: list[str] = []
+    for i, example in enumerate(examples):
+        others = [*examples[:i], *examples[i + 1 :]]
+        seen = {name: [*values[:i], *values[i + 1 :]] for name, values in success.items()}
+        expected = similar_success(
+            [example], others, seen, neighbours=routing.neighbours, prior=routing.prior
+        )
+        chosen.append(similar_order(expected, prices)[0][0])
+    return chosen
+
+
+def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = "") -> list[Projection]:
+    """Reckon what each plan would cost for all of training, by dry runs with what the pilot measured."""
+    guess = dataclasses.replace(
+        EXPECTED,
+        lengths={(one.teacher, prompt): n for one in tried for prompt, n in one.tokens.items()},
+        faults={one.teacher: 1 - one.kept.share for one in tried},
+    )
+    found: list[Projection] = []
+    for writer in config.writers:
+        # The others write nothing, and may still verify.
+        tables = tuple(
+            table if table is writer else table.model_copy(update={"weight": 0.0}) for table in config.teacher
+        )
+        one = beside(config, folder_name(writer.name), recipe="step_by_step", teacher=tables)
+        calls = dry_calls(one, ready, guess=guess, may_fail=True)
+        found.append(Projection(plan=writer.name, calls=count_of(calls), usd=usd_of(calls)))
+    routes = routes_of(config, ready, guess=guess, judge=judge)
+    found += [
+        Projection(
+            plan=f"judge ({judge})" if row.route == "judge" else row.route, calls=row.calls, usd=row.used_usd
+        )
+        for row in routes
+        if row.route != "judge" or judge
+    ]
+    return found
+
 
 _SHOWN = 2
 """Replies of each teacher that are shown."""
