@@ -26,8 +26,7 @@ from tuition.core.records import option_letter
 if TYPE_CHECKING:
     from tuition.core.records import Json as JsonValue
     from tuition.experiment.config import Experiment
-    from tuition.operate.dry_run.calls import PlannedCalls, RoundPlan
-    from tuition.operate.dry_run.plan import Plan, Preview, Spread
+    from tuition.operate.dry_run.plan import Plan, Preview
 
 __all__ = ["check_config", "pilot", "say_left_out", "show_plan"]
 
@@ -40,13 +39,11 @@ _PROMPT = 2000
 
 def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
     """Check a configuration and its data, and say what it would cost."""
-    from tuition.core.config import read_toml
-    from tuition.experiment.config import resolve
     from tuition.operate.compare import ablation_rows, new_calls
     from tuition.operate.dry_run.plan import plan_of, routes_of
     from tuition.report import money
 
-    config = resolve(read_toml(path), settings, where=str(path))
+    config = resolved(path, list(settings))
     plan = plan_of(config)
     routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(config)]
     parts = ablation_rows(config) if is_ablated else {}
@@ -60,7 +57,11 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
         say(f"  data: {finding}")
     _show_preview(plan.preview)
     for spread in plan.labels:
-        _show_spread(spread)
+        counts = spread.counts
+        total = sum(counts.values())
+        # what each is of all, so that labels counted from 1 or one that is never right show
+        told = [f"{_short(name, most=40)} {100 * count / total:.0f} %" for name, count in counts.items()]
+        say(f"labels of {spread.split} ({total}): {', '.join(told)}")
     show_plan(plan)
     if routes:
         print_table("routes: what the rationales would cost by each", routes)
@@ -80,32 +81,35 @@ def show_plan(plan: Plan) -> None:
     """Show what a run would ask and what that would cost."""
     if plan.teachers:
         title = "plan: all calls, those kept already, and what the others would cost; low / expected / high"
-        print_table(title, [_planned(row) for row in plan.teachers])
+        rows: list[dict[str, object]] = [
+            {
+                "teacher": row.teacher,
+                "for": row.role,
+                "calls": _span(row.low_calls, row.calls, row.high_calls),
+                "kept": row.kept,
+                "tokens": _span(row.low_tokens, row.expected_tokens, row.high_tokens),
+                "cost": _span(row.low_usd, row.expected_usd, row.high_usd, is_money=True),
+            }
+            for row in plan.teachers
+        ]
+        print_table(title, rows)
     if plan.rounds:
-        rows = [_planned_round(row) for row in plan.rounds]
+        rows = [
+            {
+                "round": row.round,
+                **{
+                    kind: _span(span.low, span.expected, span.high, is_money=kind == "cost")
+                    for kind, span in (
+                        *(("items", row.items), ("calls", row.calls), ("tokens", row.tokens)),
+                        ("cost", row.usd),
+                    )
+                },
+            }
+            for row in plan.rounds
+        ]
         print_table("rounds: what each would ask, low / expected / high", rows)
     for note in plan.notes:
         say(f"  note: {note}")
-
-
-def _planned(row: PlannedCalls) -> dict[str, object]:
-    return {
-        "teacher": row.teacher,
-        "for": row.role,
-        "calls": _span(row.low_calls, row.calls, row.high_calls),
-        "kept": row.kept,
-        "tokens": _span(row.low_tokens, row.expected_tokens, row.high_tokens),
-        "cost": _span(row.low_usd, row.expected_usd, row.high_usd, is_money=True),
-    }
-
-
-def _planned_round(row: RoundPlan) -> dict[str, object]:
-    counts = {kind: getattr(row, kind) for kind in ("items", "calls", "tokens")}
-    return {
-        "round": row.round,
-        **{kind: _span(span.low, span.expected, span.high) for kind, span in counts.items()},
-        "cost": _span(row.usd.low, row.usd.expected, row.usd.high, is_money=True),
-    }
 
 
 def _span(*ends: float | None, is_money: bool = False) -> str:
@@ -151,14 +155,6 @@ def _short(text: str, *, most: int = _LETTERS) -> str:
 def _indented(name: str, text: str) -> str:
     label = f"{name}: " if name else ""
     return f"  {label}" + text.replace("\n", "\n  ")
-
-
-def _show_spread(spread: Spread) -> None:
-    counts = spread.counts
-    total = sum(counts.values())
-    # what each is of all, so that labels counted from 1 or one that is never right show
-    told = [f"{_short(name, most=40)} {100 * count / total:.0f} %" for name, count in counts.items()]
-    say(f"labels of {spread.split} ({total}): {', '.join(told)}")
 
 
 _RIGHT_BY = {

@@ -7,12 +7,10 @@ Exit codes: 0 done, 2 the user's mistake, 3 the budget was spent before the end,
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import sys
 import traceback
-from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -109,10 +107,12 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 def main() -> None:
     """Run the command line; an expected error is one clear text and an exit code."""
     sys.excepthook = _show_traceback
+    shown, log = logging.StreamHandler(), logging.getLogger("tuition")
+    shown.setFormatter(_VisibleFormatter("warning: %(message)s"))
+    log.addHandler(shown)
     try:
-        with _showing_warnings():
-            # Calling `app` itself would put typer's hook, which prints texts as they are, in place of ours.
-            typer.main.get_command(app)()
+        # Calling `app` itself would put typer's hook, which prints texts as they are, in place of ours.
+        typer.main.get_command(app)()
     except TuitionError as error:
         typer.echo(visible(f"error: {error}"), err=True)
         sys.exit(exit_code(error))
@@ -124,6 +124,8 @@ def main() -> None:
         place = "" if fault.filename is None else f": {str(fault.filename)!r}"
         typer.echo(visible(f"error: {fault.strerror or fault}{place}"), err=True)
         sys.exit(2 if is_path else 1)
+    finally:
+        log.removeHandler(shown)
 
 
 def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -133,18 +135,6 @@ def _show_traceback(kind: type[BaseException], error: BaseException, trace: Trac
 class _VisibleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))
-
-
-@contextlib.contextmanager
-def _showing_warnings() -> Generator[None]:
-    """Show what the package warns of on stderr, as long as a command runs."""
-    shown, log = logging.StreamHandler(), logging.getLogger("tuition")
-    shown.setFormatter(_VisibleFormatter("warning: %(message)s"))
-    log.addHandler(shown)
-    try:
-        yield
-    finally:
-        log.removeHandler(shown)
 
 
 def exit_code(error: TuitionError) -> int:

@@ -234,45 +234,34 @@ def _write_recorded(out: Path, rows: Iterable[Row]) -> list[Path]:
 
 def _write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
     """A data set of the Hugging Face library in Distilabel's columns: a .parquet file, or a folder."""
+    is_file = out.suffix == ".parquet"
     try:
-        import pyarrow  # noqa: F401
+        import pyarrow
+        from pyarrow import parquet
     except ImportError:
         raise MissingExtra("pyarrow", "data") from None
+    if not is_file:
+        try:
+            import datasets
+        except ImportError:
+            raise MissingExtra("datasets", "data") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    made = draft / "rows"
     try:
-        (_parquet if out.suffix == ".parquet" else _folder)(draft, rows).replace(out)
+        # the library maps a stream of Arrow's into memory instead of reading it whole
+        opened = parquet.ParquetWriter if is_file else pyarrow.ipc.new_stream
+        with opened(str(made), _schema()) as file:
+            for batch in _batches(rows):
+                file.write_batch(batch)
+        if not is_file:
+            datasets.disable_progress_bars()
+            datasets.Dataset.from_file(str(made)).save_to_disk(draft / "set")
+            made = draft / "set"
+        made.replace(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return [out]
-
-
-def _parquet(draft: Path, rows: Iterable[Row]) -> Path:
-    from pyarrow import parquet
-
-    with parquet.ParquetWriter(draft / "rows", _schema()) as file:
-        for batch in _batches(rows):
-            file.write_batch(batch)
-    return draft / "rows"
-
-
-def _folder(draft: Path, rows: Iterable[Row]) -> Path:
-    """A stream of Arrow's first, which the library maps into memory instead of reading it whole."""
-    try:
-        import datasets
-    except ImportError:
-        raise MissingExtra("datasets", "data") from None
-    import pyarrow
-
-    with (
-        pyarrow.OSFile(str(draft / "rows"), "wb") as sink,
-        pyarrow.ipc.new_stream(sink, _schema()) as stream,
-    ):
-        for batch in _batches(rows):
-            stream.write_batch(batch)
-    datasets.disable_progress_bars()
-    datasets.Dataset.from_file(str(draft / "rows")).save_to_disk(draft / "set")
-    return draft / "set"
 
 
 def _schema() -> pyarrow.Schema:
@@ -348,7 +337,16 @@ def export_run(
         DataError: The run is not finished, or there is nothing to write.
         OSError: It cannot be written; names a file.
     """
-    _check(out, form)
+    if form not in EXPORTS:
+        raise ConfigError(near_name(form, EXPORTS, kind="form"))
+    endings = _LINES[:1] if form in _PLAIN else _LINES
+    if form != "datasets" and not out.name.endswith(endings):
+        raise ConfigError(f"--out {str(out)!r}: the form {form!r} is written as {some_of(endings)}.")
+    if form == "datasets" and out.suffix not in ("", ".parquet"):
+        raise ConfigError(f"--out {str(out)!r}: a data set is a folder, or a file that ends in .parquet.")
+    for path in (out, *([provenance_path(out)] if form == "openai" else [])):
+        if path.exists():
+            raise ConfigError(f"{str(path)!r} exists; name another file with --out.")
     terms = read_terms(folder)
     tally = Tally()
     found = training_rows(folder, examples, terms, wording=wording, uses_all=uses_all)
@@ -369,20 +367,6 @@ def export_run(
     return Exported(
         files=tuple(str(path) for path in (*wrote, card)), rows=tally.rows, without_text=tally.without_text
     )
-
-
-def _check(out: Path, form: str) -> None:
-    if form not in EXPORTS:
-        raise ConfigError(near_name(form, EXPORTS, kind="form"))
-    endings = _LINES[:1] if form in _PLAIN else _LINES
-    if form != "datasets" and not out.name.endswith(endings):
-        raise ConfigError(f"--out {str(out)!r}: the form {form!r} is written as {some_of(endings)}.")
-    if form == "datasets" and out.suffix not in ("", ".parquet"):
-        raise ConfigError(f"--out {str(out)!r}: a data set is a folder, or a file that ends in .parquet.")
-    beside = [provenance_path(out)] if form == "openai" else []
-    for path in (out, *beside):
-        if path.exists():
-            raise ConfigError(f"{str(path)!r} exists; name another file with --out.")
 
 
 def _fit(rows: Iterable[Row], terms: Mapping[str, Terms], *, form: str, tally: Tally) -> Iterator[Row]:

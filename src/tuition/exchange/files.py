@@ -45,21 +45,16 @@ def read_messages(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
     """Read fine-tuning files; ids, labels and teachers are in the provenance, where our export left one."""
     for path in paths:
         beside = provenance_path(path)
-        if beside.exists():
-            yield from _with_provenance(path, beside, teacher=teacher)
-        else:
+        if not beside.exists():
             yield from read_each(READS["openai-messages"], [path], teacher)
-
-
-def _with_provenance(path: Path, beside: Path, *, teacher: str) -> Iterator[Found]:
-    for line, more in itertools.zip_longest(numbered(path), numbered(beside)):
-        if line is None or more is None:
-            raise DataError(
-                f"{str(beside)!r} has other lines than {str(path)!r}, whose provenance it is; "
-                "remove it to import the messages alone"
-            )
-        place, value = line
-        yield found(place, value, partial(_with_more, more=more[1], teacher=teacher))
+            continue
+        for line, more in itertools.zip_longest(numbered(path), numbered(beside)):
+            if line is None or more is None:
+                raise DataError(
+                    f"{str(beside)!r} has other lines than {str(path)!r}, whose provenance it is; "
+                    "remove it to import the messages alone"
+                )
+            yield found(line[0], line[1], partial(_with_more, more=more[1], teacher=teacher))
 
 
 def _with_more(value: Json, *, more: Json | BadRow, teacher: str) -> Row:

@@ -37,7 +37,11 @@ def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
         The page's path.
     """
     runs = [_run(name, path) for name, path in run_folders(folder).items()]
-    chart, without_chart = _chart(folder)
+    chart, without_chart = "", ""
+    try:
+        chart = folder_chart(folder) or ""
+    except MissingExtra as error:
+        without_chart = str(error)
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
     rows = rows_of(folder, recipes)
@@ -45,7 +49,7 @@ def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
         title=folder.resolve().name,
         rows=rows,
         results=lay_out([row.to_json() for row in rows], RESULTS),
-        made=lay_out([_made(run["name"], run["metrics"]) for run in runs], MADE),
+        made=lay_out([run["made"] for run in runs], MADE),
         runs=runs,
         chart=chart,
         without_chart=without_chart,
@@ -57,18 +61,13 @@ def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
     return path
 
 
-def _chart(folder: Path) -> tuple[str, str]:
-    """The chart, with its names escaped, and why there is none where there could be one."""
-    try:
-        return folder_chart(folder) or "", ""
-    except MissingExtra as error:
-        return "", str(error)
-
-
 def _run(name: str, path: Path) -> dict[str, Any]:
     metrics = read_metrics(path)
     health = read_json(path / "health.json")
     figures = metrics["test"] or metrics["valid"] or {}
+    rows = [dict(row) for row in read_rows(path / "predictions.jsonl")]
+    split = "test" if any(row["split"] == "test" for row in rows) else "valid"
+    shown = [row for row in rows if row["split"] == split]
     return {
         "name": name,
         "metrics": metrics,
@@ -76,30 +75,19 @@ def _run(name: str, path: Path) -> dict[str, Any]:
         "health": health.get("teachers", []),
         "checks": health.get("checks", {}),
         "findings": read_json(path / "data.json").get("findings", []),
-        "items": _items(path),
+        "made": {
+            **metrics,
+            **metrics["spend"],
+            "run": name,
+            "examples": metrics["train"]["n"],
+            "parameters": (metrics["student"] or {}).get("parameters"),
+            "code": metrics["versions"]["code"],
+        },
+        "items": shown[:: max(1, len(shown) // _ITEMS_SHOWN)][:_ITEMS_SHOWN],
         "estimates": lay_out(metrics.get("estimates") or [], ESTIMATES),
         "rounds": lay_out(metrics.get("rounds") or [], ROUNDS, has_others=True),
         "calibration": lay_out(metrics.get("calibration") or [], CALIBRATION, has_others=True),
     }
-
-
-def _made(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **metrics,
-        **metrics["spend"],
-        "run": name,
-        "examples": metrics["train"]["n"],
-        "parameters": (metrics["student"] or {}).get("parameters"),
-        "code": metrics["versions"]["code"],
-    }
-
-
-def _items(path: Path) -> list[dict[str, Any]]:
-    rows = [dict(row) for row in read_rows(path / "predictions.jsonl")]
-    split = "test" if any(row["split"] == "test" for row in rows) else "valid"
-    rows = [row for row in rows if row["split"] == split]
-    stride = max(1, len(rows) // _ITEMS_SHOWN)
-    return rows[::stride][:_ITEMS_SHOWN]
 
 
 def write_card(folder: Path) -> Path:
@@ -118,9 +106,28 @@ def write_card(folder: Path) -> Path:
         f"Trained with the recipe `{metrics['recipe']}` of Tuition {metrics['versions'].get('tuition', '')}"
         f" (source {metrics['versions']['code']}), seed {metrics['seed']}.",
         "",
-        *_student_lines(metrics),
-        *_result_lines(metrics),
-        *_teacher_lines(config),
+    ]
+    if student := metrics["student"]:
+        n = metrics["train"]["n"]
+        labels = metrics["train"].get("label_source", {"gold": n})
+        targets = [f"{name} {count:,}" for name, count in metrics.get("objectives", {}).items()]
+        lines += [
+            f"- student: `{student['model']}`, {student['parameters']:,} parameters",
+            f"- training examples: {n:,}; labels: "
+            + ", ".join(f"{count:,} {source}" for source, count in labels.items()),
+            f"- targets by objective: {', '.join(targets) or 'none, the student is as it came'}",
+            "",
+        ]
+    lines += _results(metrics)
+    teachers: Any = config.get("teacher", [])
+    if teachers:
+        lines += ["## Teachers", ""]
+        lines += [
+            f"- `{one['name']}` ({one['kind']}): {one.get('licence') or 'licence and terms not stated'}"
+            for one in teachers
+        ]
+        lines.append("")
+    lines += [
         "## How to load it",
         "",
         '`transformers.AutoModel…from_pretrained("student")`, from this folder; weights are safetensors.',
@@ -134,29 +141,8 @@ def write_card(folder: Path) -> Path:
     return path
 
 
-def _student_lines(metrics: dict[str, Any]) -> list[str]:
-    student = metrics["student"]
-    if student is None:
-        return []
-    return [
-        f"- student: `{student['model']}`, {student['parameters']:,} parameters",
-        f"- training examples: {metrics['train']['n']:,}; labels: {_train_labels(metrics)}",
-        f"- targets by objective: {_listed(metrics.get('objectives', {}))}",
-        "",
-    ]
-
-
-def _train_labels(metrics: dict[str, Any]) -> str:
-    sources = metrics["train"].get("label_source", {"gold": metrics["train"]["n"]})
-    return ", ".join(f"{count:,} {source}" for source, count in sources.items())
-
-
-def _listed(objectives: dict[str, int]) -> str:
-    listed = ", ".join(f"{name} {count:,}" for name, count in objectives.items())
-    return listed or "none, the student is as it came"
-
-
-def _result_lines(metrics: dict[str, Any]) -> list[str]:
+def _results(metrics: dict[str, Any]) -> list[str]:
+    """The figures of both splits as a table of Markdown, and what they cost."""
     found = {split: metrics[split] for split in ("valid", "test")}
     rows = [
         {
@@ -169,10 +155,8 @@ def _result_lines(metrics: dict[str, Any]) -> list[str]:
         for split, figures in found.items()
         if figures
     ]
-    table = lay_out(rows, RESULTS)
-    spend = metrics["spend"]
+    table, spend = lay_out(rows, RESULTS), metrics["spend"]
     simulated = " (simulated: the teachers are programs)" if metrics.get("is_simulated") else ""
-    used, paid = money(spend["usd"]), money(spend["paid_usd"])
     return [
         "## Result",
         "",
@@ -181,14 +165,7 @@ def _result_lines(metrics: dict[str, Any]) -> list[str]:
         "Intervals are 95 % over items.",
         *(f"The task has no {split} split." for split, figures in found.items() if not figures),
         "",
-        f"- cost of the answers used: {used}; newly paid: {paid}{simulated}",
+        f"- cost of the answers used: {money(spend['usd'])}; newly paid: {money(spend['paid_usd'])}"
+        + simulated,
         "",
     ]
-
-
-def _teacher_lines(config: dict[str, Any]) -> list[str]:
-    lines = []
-    for teacher in config.get("teacher", []):
-        licence = teacher.get("licence") or "licence and terms not stated"
-        lines.append(f"- `{teacher['name']}` ({teacher['kind']}): {licence}")
-    return ["## Teachers", "", *lines, ""] if lines else []

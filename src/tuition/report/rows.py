@@ -259,11 +259,7 @@ def openings(folder: Path) -> list[str]:
             test, n = opened
             found.setdefault((store, test), (n, []))[1].append(name)
     return [
-        f"The test set of {_named(names)} was opened {n} {'time' if n == 1 else 'times'} by runs of this "
-        f"store ({store})."
+        f"The test set of {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} was opened {n} "
+        f"{'time' if n == 1 else 'times'} by runs of this store ({store})."
         for (store, _), (n, names) in found.items()
     ]
-
-
-def _named(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

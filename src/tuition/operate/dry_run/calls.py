@@ -22,6 +22,7 @@ from tuition.operate.dry_run.stand_ins import EXPECTED, HIGH, LONG, LOW, DryCall
 from tuition.operate.execute import baseline_configs
 from tuition.recipes import RECIPES
 from tuition.teachers.config import TeacherConfig
+from tuition.teachers.http.forms import FORMS
 
 __all__ = [
     "SAMPLE",
@@ -260,7 +261,7 @@ def batch_table(config: Experiment, name: str) -> TeacherConfig:
     if not name and len(tables) > 1:
         raise ConfigError(f"a file holds the calls of one teacher; choose with --teacher: {some_of(tables)}.")
     table = tables[name or next(iter(tables))]
-    if table.kind != "chat" or table.wire.form != "openai":
+    if table.kind != "chat" or not FORMS[table.wire.form].has_batches:
         raise ConfigError(
             f"teacher {table.name!r} is of kind {table.kind!r} and form {table.wire.form!r}, and a batch is "
             "for endpoints of OpenAI's form: kind = 'chat'."

@@ -16,7 +16,6 @@ from random import Random
 
 from tuition.annotation import (
     Account,
-    Annotated,
     Asker,
     RoutingConfig,
     health_table,
@@ -197,7 +196,15 @@ def _figures(
     routing = route_of(config)[1]
     words = _words(chosen, trials)
     basis, right = _right(chosen, trials, words)
-    success = {trial.name: _success(chosen, trial.annotated) for trial in trials}
+    success: dict[str, list[float | None]] = {}
+    for trial in trials:
+        found = trial.annotated
+        # As the route `similarity` counts it: 1 for a kept and sound rationale; None: no reply.
+        good = {item.example_id for item in found.annotations if not UNSOUND & set(item.faults)}
+        there = {item.example_id for item in (*found.annotations, *found.dropped)}
+        success[trial.name] = [
+            float(example.id in good) if example.id in there else None for example in chosen
+        ]
     prices = {trial.name: price_rank(trial.asker.teacher) for trial in trials}
     tried = [_tried(trial, right.get(trial.name), chosen=chosen) for trial in trials]
 
@@ -212,7 +219,15 @@ def _figures(
         return Share.of(round(sum(known)), len(known)) if known else None
 
     names = [trial.name for trial in trials]
-    plans = project(config, ready, tried, judge=_judge(config, trials, tried))
+    solving = list(words[0]) if words else []
+    able = {
+        trial.name: one.right.share if one.right else 0.0
+        for trial, one in zip(trials, tried, strict=True)
+        if trial.asker.teacher.abilities.reads_prompt
+    }
+    # Who would judge: who is named, else the one most often right; empty: nobody reads prompts.
+    judge = routing.judge or max(able, key=able.__getitem__, default="")
+    plans = project(config, ready, tried, judge=judge)
     advice = advise(tried, right=right if basis == "labels" else {}, similar=similar_share)
     oracle, share = oracle_of(right) if right else None, similar_share(names)
     return {
@@ -225,7 +240,7 @@ def _figures(
         "right_by": basis,
         "teachers": [one.to_json() for one in tried],
         "replies": {trial.name: _replies(chosen, trial) for trial in trials},
-        "agreement": _agreement(words),
+        "agreement": {name: {other: _agreement(words, name, other) for other in solving} for name in solving},
         "some_right": None if oracle is None else oracle.to_json(),
         "similarity_kept": None if share is None else share.to_json(),
         "plans": [plan.to_json() for plan in plans],
@@ -238,8 +253,13 @@ def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequenc
     failures = Counter(failure.kind for failure in found.failures)
     [health] = health_table([*found.annotations, *found.dropped], {name: len(found.failures)})
     known = [value for value in right or () if value is not None]
+    # Guessing gets right: one of the options, one of yes and no, else nothing.
     guessed = [
-        _chance(example) for example, value in zip(chosen, right or (), strict=False) if value is not None
+        1 / len(example.choices)
+        if example.choices
+        else 0.5 * ((example.answer or "").casefold() in ("yes", "no"))
+        for example, value in zip(chosen, right or (), strict=False)
+        if value is not None
     ]
     return Tried(
         teacher=name,
@@ -255,13 +275,6 @@ def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequenc
         failures=dict(failures),
         chance=sum(guessed) / len(guessed) if guessed else None,
     )
-
-
-def _chance(example: Example) -> float:
-    """The share that guessing gets right: one of the options, one of yes and no, else nothing."""
-    if example.choices:
-        return 1 / len(example.choices)
-    return 0.5 if (example.answer or "").casefold() in ("yes", "no") else 0.0
 
 
 def _replies(chosen: Sequence[Example], trial: Trial) -> list[dict[str, Json]]:
@@ -328,33 +341,7 @@ def _right(
     return basis, right
 
 
-def _agreement(words: Sequence[Mapping[str, str | None]]) -> dict[str, Json]:
-    """By pair of teachers, the share of equal answers among the examples that both answered readably."""
-    names = list(words[0]) if words else []
-    table: dict[str, Json] = {}
-    for name in names:
-        shares: dict[str, Json] = {}
-        for other in names:
-            both = [
-                (row[name], row[other]) for row in words if row[name] is not None and row[other] is not None
-            ]
-            shares[other] = sum(one == two for one, two in both) / len(both) if both else None
-        table[name] = shares
-    return table
-
-
-def _success(examples: Sequence[Example], found: Annotated) -> list[float | None]:
-    """As the route `similarity` counts it: 1 for a kept and sound rationale; None: no reply."""
-    good = {item.example_id for item in found.annotations if not UNSOUND & set(item.faults)}
-    there = {item.example_id for item in (*found.annotations, *found.dropped)}
-    return [float(example.id in good) if example.id in there else None for example in examples]
-
-
-def _judge(config: Experiment, trials: Sequence[Trial], tried: Sequence[Tried]) -> str:
-    """Say who would judge: who is named, else the one most often right; empty: nobody reads prompts."""
-    able = {
-        trial.name: one.right.share if one.right else 0.0
-        for trial, one in zip(trials, tried, strict=True)
-        if trial.asker.teacher.abilities.reads_prompt
-    }
-    return route_of(config)[1].judge or max(able, key=able.__getitem__, default="")
+def _agreement(words: Sequence[Mapping[str, str | None]], name: str, other: str) -> float | None:
+    """The share of equal answers among the examples that both teachers answered readably."""
+    both = [(row[name], row[other]) for row in words if row[name] is not None and row[other] is not None]
+    return sum(one == two for one, two in both) / len(both) if both else None
