@@ -23,11 +23,9 @@ from tuition.experiment.checks import make_student
 from tuition.experiment.config import Experiment, resolve, task_of
 from tuition.experiment.evaluate import ask_student
 from tuition.experiment.learn.distil import answer_prefix
-from tuition.operate.compare import compare_runs, compare_with
-from tuition.operate.confirm import is_over, objection
-from tuition.operate.dry_run.plan import Plan, plan_of
+from tuition.operate.compare import ablation_table, ablations, compare_runs, compare_with, new_calls
+from tuition.operate.dry_run.plan import Plan, is_over, objection, plan_of
 from tuition.operate.execute import Finished, baselines, execute_all, reread
-from tuition.operate.variants import ablation_table, ablations, new_calls
 from tuition.recipes import RECIPES
 from tuition.report import write_card, write_page
 from tuition.teachers import TeacherConfig, make_teacher
