@@ -180,7 +180,18 @@ def import_batch(
         The counts. A batch is over when each of its calls has its line; until then the rest is waited
         for.
     """
-    open_, known = _attempts(store, lines)
+    open_: dict[str, list[tuple[int, Request]]] = {}
+    known = 0
+    with store.read() as connection:
+        for tag in lines:
+            row = connection.execute(
+                "SELECT id, batch, state, request FROM attempts WHERE tag = ? AND batch != ''", (tag,)
+            ).fetchone()
+            if row is not None and row["state"] in ("open", "unknown"):
+                request = Request.from_json(json.loads(row["request"]))
+                open_.setdefault(row["batch"], []).append((row["id"], request))
+            elif row is not None:
+                known += 1
     came = {
         batch: [(id_, request, read(*lines[request.tag], request)) for id_, request in calls]
         for batch, calls in open_.items()
@@ -205,27 +216,6 @@ def import_batch(
         known=known,
         waiting={batch: n for batch in open_ if (n := len(store.waiting(batch)))},
     )
-
-
-def _attempts(
-    store: Store, lines: Mapping[str, tuple[Mapping[str, Json], str]]
-) -> tuple[dict[str, list[tuple[int, Request]]], int]:
-    """The attempts that lines answer and nobody has settled, by batch; and how many are settled."""
-    found: dict[str, list[tuple[int, Request]]] = {}
-    known = 0
-    with store.read() as connection:
-        for tag in lines:
-            row = connection.execute(
-                "SELECT id, batch, state, request FROM attempts WHERE tag = ? AND batch != ''", (tag,)
-            ).fetchone()
-            if row is None:
-                continue
-            if row["state"] in ("open", "unknown"):
-                request = Request.from_json(json.loads(row["request"]))
-                found.setdefault(row["batch"], []).append((row["id"], request))
-            else:
-                known += 1
-    return found, known
 
 
 def drop_batch(store: Store, name: str) -> tuple[int, bool]:
