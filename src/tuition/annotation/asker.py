@@ -97,16 +97,7 @@ class Asker:
         )
 
     def ask(self, requests: Sequence[Request], *, part: str = "", is_short: bool = False) -> Asked:
-        """Ask, and wait for everything; see `ask`.
-
-        Args:
-            requests: From `request`.
-            part: What is asked, for progress.
-            is_short: Whether replies are short by design: one that is cut off is not asked for longer.
-
-        Returns:
-            One reply a request, in order.
-        """
+        """Ask, and wait for everything; a reply that `is_short` by design is not asked for longer."""
         account = self._account.telling(f"{self.name}, {part}" if part else self.name)
         config = self.config.model_copy(update={"longer": 1.0}) if is_short else self.config
         return ask_all(requests, self.teacher, account=account, config=config)

@@ -72,19 +72,8 @@ def write_batch(
 ) -> BatchFile:
     """Write what is still to be asked to a file, and reserve it, so that nobody else buys it meanwhile.
 
-    Args:
-        requests: What to ask.
-        teacher: Whom the answers will be from.
-        path: The file to write, JSONL, a line a call.
-        account: Where the calls are reserved, within which limits.
-        line: Writes a request, with its tag, as a line.
-
-    Returns:
-        What was written; the file is not made where there is nothing.
-
-    Raises:
-        DataError: There is such a file already, or it cannot be written; nothing is reserved then.
-        TeacherError: The price is unknown under a limit in dollars, or some of it stands in another file.
+    `line` writes a request, with its tag, as a line of the JSONL file. The file is not made where there is
+    nothing to ask; where it cannot be written, nothing is reserved.
     """
     check_price(teacher, account)
     if path.exists():
@@ -171,14 +160,8 @@ def import_batch(
 ) -> BatchAnswers:
     """Bring answers in: the same rows as if they had been asked for call by call.
 
-    Args:
-        lines: By `custom_id` the line and its text.
-        store: Where the calls were reserved.
-        read: Makes a reply of a line, its text and the request it answers.
-
-    Returns:
-        The counts. A batch is over when each of its calls has its line; until then the rest is waited
-        for.
+    `lines` are by `custom_id` each line and its text; `read` makes a reply of them and the request. A batch
+    is over when each of its calls has its line; until then the rest is waited for.
     """
     open_: dict[str, list[tuple[int, Request]]] = {}
     known = 0
@@ -221,15 +204,7 @@ def import_batch(
 def drop_batch(store: Store, name: str) -> tuple[int, bool]:
     """Give a batch up: one that was written to a file as never run, any other as of unknown outcome.
 
-    Args:
-        store: Where it was reserved.
-        name: The batch's.
-
-    Returns:
-        How many calls of it were open, and whether they count as charged, each at its worst.
-
-    Raises:
-        DataError: There is none of that name, or it is over.
+    Gives how many calls of it were open, and whether they count as charged, each at its worst.
     """
     batches = {batch.name: batch for batch in store.batches()}
     if name not in batches:
