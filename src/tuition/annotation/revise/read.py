@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tuition.core.texts.steps import before_spill
@@ -135,7 +134,10 @@ def what_is_said(text: str) -> Said:
             asked = []
             continue
         if sentence.rstrip().endswith("?"):
-            asked = list(_asked(sentence))
+            # What it asks about, and whether a yes says that it is right.
+            matches = (pattern.search(sentence) for pattern in (_INVERTED, _PATTERNS["judged"], _UNNAMED))
+            first = next(filter(None, matches), None)
+            asked = [(_numbers(first.groupdict().get("ns") or ""), _is_good(first))] if first else []
             continue
         bare = _BARE.match(sentence)
         if bare and (i == 0 or asked or not sentence[bare.end() :].strip(" .!")):
@@ -206,14 +208,6 @@ def _judge(said: Said, steps: set[int], *, is_right: bool) -> None:
         (said.right if is_right else said.wrong).update(steps)
     else:
         said.unnamed.add(is_right)
-
-
-def _asked(sentence: str) -> Iterator[tuple[set[int], bool]]:
-    """What a question asks about, and whether a yes says that it is right."""
-    for pattern in (_INVERTED, _PATTERNS["judged"], _UNNAMED):
-        for found in pattern.finditer(sentence):
-            yield _numbers(found.groupdict().get("ns") or ""), _is_good(found)
-            return
 
 
 def _is_good(found: re.Match[str]) -> bool:
