@@ -50,8 +50,21 @@ def annotate(
     calls = _calls(examples, asker, samples=samples, first_sample=first_sample)
     requests = [call.request for call in calls]
     asked = asker.ask(requests)
+    is_forced = asker.config.forced
     answered = [
-        _annotation(call, reply, asker, key=key)
+        Annotation(
+            example_id=call.example.id,
+            teacher=asker.name,
+            kind="rationale" if is_forced else "chain",
+            # The answer has its own target; a chain that states it twice would teach the student to stammer.
+            rationale=reply.text.strip() if is_forced else without_closing(reply.text.strip()),
+            answer=asker.read(reply, call.example),
+            is_forced=is_forced,
+            request_keys=(key,),
+            sample=call.request.sample,
+            demonstrations=tuple(item.id for item in call.demonstrations),
+            finish=reply.finish,
+        )
         for call, reply, key in zip(calls, asked.replies, asked.keys, strict=True)
         if reply.failure is None
     ]
@@ -141,23 +154,6 @@ def _calls(
         numbers = range(first_sample, first_sample + samples)
         calls += [_Call(example, shown, dataclasses.replace(first, sample=i)) for i in numbers]
     return calls
-
-
-def _annotation(call: _Call, reply: Reply, asker: Asker, *, key: str) -> Annotation:
-    text, is_forced = reply.text.strip(), asker.config.forced
-    return Annotation(
-        example_id=call.example.id,
-        teacher=asker.name,
-        kind="rationale" if is_forced else "chain",
-        # The answer has its own target; a chain that states it twice would teach the student to stammer.
-        rationale=text if is_forced else without_closing(text),
-        answer=asker.read(reply, call.example),
-        is_forced=is_forced,
-        request_keys=(key,),
-        sample=call.request.sample,
-        demonstrations=tuple(item.id for item in call.demonstrations),
-        finish=reply.finish,
-    )
 
 
 def _failures(requests: Sequence[Request], replies: Sequence[Reply]) -> tuple[Unanswered, ...]:

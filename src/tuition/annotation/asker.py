@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -96,16 +97,7 @@ class Asker:
         )
 
     def ask(self, requests: Sequence[Request], *, part: str = "", is_short: bool = False) -> Asked:
-        """Ask, and wait for everything; see `ask`.
-
-        Args:
-            requests: From `request`.
-            part: What is asked, for progress.
-            is_short: Whether replies are short by design: one that is cut off is not asked for longer.
-
-        Returns:
-            One reply a request, in order.
-        """
+        """Ask, and wait for everything; a reply that `is_short` by design is not asked for longer."""
         account = self._account.telling(f"{self.name}, {part}" if part else self.name)
         config = self.config.model_copy(update={"longer": 1.0}) if is_short else self.config
         return ask_all(requests, self.teacher, account=account, config=config)
@@ -202,7 +194,11 @@ async def ask(
             await stack.enter_async_context(teacher)
         replies = await _answer(requests, teacher, caller=caller, account=account)
         if not caller.fault:
-            cut_off = [i for i, reply in enumerate(replies) if _is_cut_off(reply)]
+            cut_off = [
+                i
+                for i, reply in enumerate(replies)
+                if (reply.finish == "length" if reply.failure is None else reply.failure.kind == "truncated")
+            ]
             again_of = {i: longer_of(requests[i], teacher, times=config.longer) for i in cut_off}
             longer = {i: request for i, request in again_of.items() if request is not None}
             caller.ends_on_refusal = False
@@ -231,28 +227,16 @@ async def _answer(
 ) -> list[Reply]:
     """Answer a list, call by call or in batches."""
     if isinstance(caller, Caller):
-        return await _work(requests, teacher, caller=caller, told=_telling(account, requests, more))
+        return await _work(requests, teacher, caller=caller, account=account, more=more)
     return await caller.answer_all(requests, stage=f"{requests[0].role}{more}" if requests else "")
 
 
-def _telling(account: Account, requests: Sequence[Request], more: str = "") -> Callable[[int], None]:
-    """Report progress: one more answer, by its place in the list."""
-    done = 0
-
-    def tell(i: int) -> None:
-        nonlocal done
-        done += 1
-        if account.progress is not None:
-            account.progress(f"{requests[i].role}{more}", done, len(requests))
-
-    return tell
-
-
 async def _work(
-    requests: Sequence[Request], teacher: Teacher, *, caller: Caller, told: Callable[[int], None]
+    requests: Sequence[Request], teacher: Teacher, *, caller: Caller, account: Account, more: str
 ) -> list[Reply]:
     """Answer a list, many at once; the first error that is no call's own ends it."""
     replies: list[Reply] = [unpaid(None)] * len(requests)
+    done = itertools.count(1)
     groups = _groups(requests, teacher)
     waiting = iter(groups)
     tasks: list[asyncio.Task[None]] = []
@@ -263,7 +247,8 @@ async def _work(
                 break
             for i, reply in zip(group, await caller.answer([requests[i] for i in group]), strict=True):
                 replies[i] = reply
-                told(i)
+                if account.progress is not None:
+                    account.progress(f"{requests[i].role}{more}", next(done), len(requests))
         if caller.fault:
             # What is under way is finished and kept; who only waits need wait no longer.
             for task in tasks:
@@ -301,10 +286,6 @@ def _groups(requests: Sequence[Request], teacher: Teacher) -> list[list[int]]:
             groups.append(group)
         group.append(i)
     return groups
-
-
-def _is_cut_off(reply: Reply) -> bool:
-    return reply.finish == "length" if reply.failure is None else reply.failure.kind == "truncated"
 
 
 def longer_of(request: Request, teacher: Teacher, *, times: float) -> Request | None:

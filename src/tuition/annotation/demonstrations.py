@@ -100,6 +100,8 @@ class Demonstrations:
         self._k = k
         self._seed = seed
         self._by = by
+        shuffling = random.Random(content_id([seed, "fixed"]))
+        self._fixed = shuffling.sample(self._pool, len(self._pool)) if by == "fixed" else []
 
     def draw(self, example: Example) -> tuple[Example, ...]:
         """Choose the demonstrations of one question.
@@ -115,14 +117,10 @@ class Demonstrations:
             case "nearest":
                 chosen = [self._pool[i] for i, _ in self._index.find(example.question, n)] if n else []
             case "fixed":
-                chosen = self._order[:n]
+                chosen = self._fixed[:n]
         fit = [item for mark, item in chosen if mark != own and item.id != example.id]
         return tuple(fit[: self._k])
 
     @cached_property
     def _index(self) -> Nearest:
         return Nearest([item.question for _, item in self._pool])
-
-    @cached_property
-    def _order(self) -> list[tuple[str, Example]]:
-        return random.Random(content_id([self._seed, "fixed"])).sample(self._pool, len(self._pool))

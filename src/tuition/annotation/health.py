@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -110,37 +110,6 @@ class Annotated:
         return sum(failure.kind == "absent" for failure in self.failures)
 
 
-def _is_empty(annotation: Annotation) -> bool:
-    return len(_WORD.findall(_STATED.sub(" ", annotation.rationale))) < _LEAST_WORDS
-
-
-def _is_cut(annotation: Annotation) -> bool:
-    text = annotation.rationale.strip()
-    return annotation.finish == "length" or (bool(text) and not _FINAL_MARK.search(text))
-
-
-def _is_looping(annotation: Annotation) -> bool:
-    words = _WORD.findall(annotation.rationale.casefold())
-    runs = Counter(tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1))
-    sentences = (_WORD.findall(part) for part in _SENTENCE.split(annotation.rationale.casefold()))
-    lines = Counter(tuple(part) for part in sentences if len(part) >= _LINE)
-    return any(count >= _OFTEN for counts in (runs, lines) for count in counts.values())
-
-
-def _is_spilled(annotation: Annotation) -> bool:
-    left = before_spill(annotation.rationale)
-    return bool(without_marks(annotation.rationale[len(left) :]))
-
-
-_ALONE: Final[Mapping[str, Callable[[Annotation], bool]]] = {
-    "empty": _is_empty,
-    "cut": _is_cut,
-    "looping": _is_looping,
-    "spilled": _is_spilled,
-}
-"""The checks that need the text alone."""
-
-
 def check_health(
     annotations: Sequence[Annotation], examples: Iterable[Example], task: Task
 ) -> list[Annotation]:
@@ -157,46 +126,46 @@ def check_health(
         The annotations in order, with the faults of each.
     """
     by_id = {example.id: example for example in examples}
-    repeated = _repeated(annotations, by_id)
+    plain = [" ".join(annotation.rationale.casefold().split()) for annotation in annotations]
+    questions: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for annotation, text in zip(annotations, plain, strict=True):
+        if text:
+            questions[annotation.teacher, text].add(fingerprint(by_id[annotation.example_id]))
     checked: list[Annotation] = []
-    for annotation in annotations:
-        faults = [name for name, has_fault in _ALONE.items() if has_fault(annotation)]
-        faults += _answer_faults(annotation, by_id[annotation.example_id], task)
-        if (annotation.teacher, _plain(annotation.rationale)) in repeated:
-            faults.append("duplicate")
-        checked.append(dataclasses.replace(annotation, faults=tuple(faults)))
+    for annotation, text in zip(annotations, plain, strict=True):
+        has_fault = _faults_of(annotation, by_id[annotation.example_id], task)
+        has_fault["duplicate"] = len(questions.get((annotation.teacher, text), ())) > 1
+        faults = tuple(name for name, is_there in has_fault.items() if is_there)
+        checked.append(dataclasses.replace(annotation, faults=faults))
     return checked
 
 
-def _answer_faults(annotation: Annotation, example: Example, task: Task) -> list[str]:
-    faults: list[str] = []
-    is_read, is_labelled = annotation.answer is not None, example.answer is not None
-    if is_read and is_labelled and task.grade(annotation.answer, example) is not Grade.RIGHT:
-        faults.append("contradicts" if annotation.is_forced else "wrong")
-    if not is_read and not annotation.is_forced:
-        faults.append("unreadable")
-    if example.answer is not None and _words(example.answer) not in _words(annotation.rationale):
-        faults.append("unsupported")
-    return faults
-
-
-def _repeated(annotations: Sequence[Annotation], by_id: Mapping[str, Example]) -> set[tuple[str, str]]:
-    """Teacher and text of whatever was written for two different questions."""
-    questions: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for annotation in annotations:
-        text = _plain(annotation.rationale)
-        if text:
-            questions[annotation.teacher, text].add(fingerprint(by_id[annotation.example_id]))
-    return {place for place, prints in questions.items() if len(prints) > 1}
+def _faults_of(annotation: Annotation, example: Example, task: Task) -> dict[str, bool]:
+    """Look for the faults that need this one rationale alone, in the order of `Annotation.faults`."""
+    text, answer = annotation.rationale, annotation.answer
+    words = _WORD.findall(text.casefold())
+    runs = Counter(tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1))
+    sentences = (_WORD.findall(part) for part in _SENTENCE.split(text.casefold()))
+    lines = Counter(tuple(part) for part in sentences if len(part) >= _LINE)
+    is_other = (
+        answer is not None and example.answer is not None and task.grade(answer, example) is not Grade.RIGHT
+    )
+    is_open = bool(text.strip()) and not _FINAL_MARK.search(text.strip())
+    return {
+        "empty": len(_WORD.findall(_STATED.sub(" ", text))) < _LEAST_WORDS,
+        "cut": annotation.finish == "length" or is_open,
+        "looping": any(count >= _OFTEN for counts in (runs, lines) for count in counts.values()),
+        "spilled": bool(without_marks(text[len(before_spill(text)) :])),
+        "contradicts": is_other and annotation.is_forced,
+        "wrong": is_other and not annotation.is_forced,
+        "unreadable": answer is None and not annotation.is_forced,
+        "unsupported": example.answer is not None and _words(example.answer) not in _words(text),
+    }
 
 
 def _words(text: str) -> str:
     """The words alone, with a blank on either side, so that "no" is not found inside "know"."""
     return f" {' '.join(_WORD.findall(text.casefold()))} "
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def filtered(
@@ -276,26 +245,23 @@ def health_table(
     by_teacher: defaultdict[str, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
         by_teacher[annotation.teacher].append(annotation)
-    return [
-        _row(name, by_teacher[name], absent=missing.get(name, 0), verified=looked_at.get(name, 0))
-        for name in sorted({*by_teacher, *missing})
-    ]
-
-
-def _row(teacher: str, annotations: Sequence[Annotation], *, absent: int, verified: int) -> HealthRow:
-    asked = len(annotations) + absent
-    counts = Counter(fault for annotation in annotations for fault in annotation.faults)
-    counts["absent"] += absent
-    read = sum(annotation.answer is not None for annotation in annotations)
-    return HealthRow(
-        teacher=teacher,
-        asked=asked,
-        read=read,
-        shares={name: counts[name] / asked if asked else 0.0 for name in CHECKS},
-        contradicts_of_read=counts["contradicts"] / read if read else None,
-        verified=verified,
-        unverified_of_verified=counts["unverified"] / verified if verified else None,
-    )
+    rows: list[HealthRow] = []
+    for name in sorted({*by_teacher, *missing}):
+        own, n = by_teacher[name], looked_at.get(name, 0)
+        counts = Counter(fault for annotation in own for fault in annotation.faults)
+        counts["absent"] += missing.get(name, 0)
+        asked, read = len(own) + missing.get(name, 0), sum(item.answer is not None for item in own)
+        row = HealthRow(
+            teacher=name,
+            asked=asked,
+            read=read,
+            shares={check: counts[check] / asked if asked else 0.0 for check in CHECKS},
+            contradicts_of_read=counts["contradicts"] / read if read else None,
+            verified=n,
+            unverified_of_verified=counts["unverified"] / n if n else None,
+        )
+        rows.append(row)
+    return rows
 
 
 def without_closing(rationale: str) -> str:

@@ -55,16 +55,12 @@ class Prompt:
         Returns:
             One user message.
         """
-        shown = [_demonstration(item, is_forced=self.is_forced) for item in demonstrations]
+        shown: list[str] = []
+        for item in demonstrations:
+            told = f"\nExplanation: The answer is {one_block(item.answer or '').rstrip('.')}."
+            shown.append(question_block(item) + (answer_line(item) if self.is_forced else told))
         asked = question_block(example) + (answer_line(example) if self.is_forced else "") + "\nExplanation:"
         return (Message(role="user", content="\n\n".join([self.instruction, *shown, asked])),)
-
-
-def _demonstration(example: Example, *, is_forced: bool) -> str:
-    if is_forced:
-        return question_block(example) + answer_line(example)
-    answer = one_block(example.answer or "").rstrip(".")
-    return f"{question_block(example)}\nExplanation: The answer is {answer}."
 
 
 def question_block(example: Example) -> str:

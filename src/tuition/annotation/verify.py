@@ -5,6 +5,7 @@ Knows no particular teacher and no task.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ from tuition.annotation.asker import Asked, Asker
 from tuition.annotation.health import without_closing
 from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, verify_messages
 from tuition.core.errors import DataError
-from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Grade, Record, Reply, Request
 
 __all__ = [
@@ -84,11 +84,17 @@ def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], a
 
     It is not asked about empty texts, nor where there is no label and the text's own answer could not be one.
     """
-    shown = [
-        item
-        for item in annotations
-        if _can_fail(item, examples[item.example_id], asker.task) and without_closing(item.rationale)
-    ]
+    shown: list[Annotation] = []
+    for item in annotations:
+        example = examples[item.example_id]
+        can_fail = example.answer is not None
+        if not can_fail and item.answer is not None:
+            own = dataclasses.replace(example, answer=item.answer)
+            # A recorded answer may be in no form of a label.
+            with contextlib.suppress(DataError):
+                can_fail = asker.task.grade(item.answer, own) is Grade.RIGHT
+        if can_fail and without_closing(item.rationale):
+            shown.append(item)
     asked = asker.ask(verify_requests(shown, examples, asker), is_short=True)
     checks: list[Verification] = []
     for item, reply in zip(shown, asked.replies, strict=True):
@@ -110,16 +116,6 @@ def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], a
             )
         )
     return Verified(checks=tuple(checks), asked=asked)
-
-
-def _can_fail(item: Annotation, example: Example, task: Task) -> bool:
-    if example.answer is not None or item.answer is None:
-        return example.answer is not None
-    try:
-        return task.grade(item.answer, dataclasses.replace(example, answer=item.answer)) is Grade.RIGHT
-    except DataError:
-        # A recorded answer may be in no form of a label.
-        return False
 
 
 def verify_requests(

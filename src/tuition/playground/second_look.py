@@ -163,7 +163,11 @@ def _after(solution: Solution, step: str, place: int) -> int | None:
 def _next(solution: Solution, words: str, place: int) -> tuple[int, int] | None:
     """Which step of a solution a text begins with, and where in the text it ends."""
     if place < len(solution.steps):
-        end = _end_of(solution.steps[place], words)
+        step = solution.steps[place]
+        end = _end_in_full(step, words)
+        if end is None:
+            # The result alone, without its reason.
+            end = _end_behind(_plain(step.what), words, 0, between=_LEAD)
         if end is not None:
             return place, end
     reasons = [step.why for step in solution.steps]
@@ -181,14 +185,8 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _end_of(step: SolutionStep, words: str) -> int | None:
-    """Where a step ends that a text begins with, reason and result or the result alone; None: it does not."""
-    full = _end_in_full(step, words)
-    return _end_behind(_plain(step.what), words, 0, between=_LEAD) if full is None else full
-
-
 def _end_in_full(step: SolutionStep, words: str) -> int | None:
-    """The same, where a reason must be given if there is one."""
+    """Where a step ends that a text begins with, its reason given if it has one; None: it does not."""
     what = _plain(step.what)
     if not step.why:
         return _end_behind(what, words, 0, between=_LEAD)
@@ -223,7 +221,12 @@ def steps_followed(solution: Solution, text: str) -> int:
     """Count the steps that an explanation makes, from the first on, before it leaves a solution."""
     words, place = _plain(text), 0
     for count, step in enumerate(solution.steps):
-        end = _end_near(step, words, place)
+        why, what = _plain(step.why), _plain(step.what)
+        bare = _find(what, words, place, gap=_BARE_GAP if why else _GAP)
+        reason = _find(why, words, place, gap=_GAP) if why else None
+        # A result may hold the words of its reason, so that a wording without reasons seems to give one.
+        full = None if reason is None else _find(what, words, reason, gap=_GAP)
+        end = bare if full is None else full
         if end is None:
             return count
         place = end
@@ -245,16 +248,6 @@ def led_to(puzzle: Puzzle, text: str, rng: Random) -> str:
             if steps_followed(slip, text) >= max(1, len(slip.steps) - left_out):
                 return slip.answer
     return ""
-
-
-def _end_near(step: SolutionStep, words: str, place: int) -> int | None:
-    """Where a step ends that begins near a place; None: it does not stand there."""
-    why, what = _plain(step.why), _plain(step.what)
-    bare = _find(what, words, place, gap=_BARE_GAP if why else _GAP)
-    reason = _find(why, words, place, gap=_GAP) if why else None
-    # A result may hold the words of its reason, so that a wording without reasons seems to give one.
-    full = None if reason is None else _find(what, words, reason, gap=_GAP)
-    return bare if full is None else full
 
 
 def _find(part: str, words: str, place: int, *, gap: int) -> int | None:

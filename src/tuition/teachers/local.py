@@ -178,19 +178,16 @@ class _Engine:
             ids = encode("\n\n".join(message.content for message in request.messages))["input_ids"]
             # Some tokenizers close every text, and a closed text is not continued.
             ids = ids[:-1] if self._is_decoder and ids[-1:] == [self._tokenizer.eos_token_id] else ids
-        return self._too_long(ids, request) or ids
-
-    def _too_long(self, ids: list[int], request: Request) -> Failure | None:
         window = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         bound = _bound(request)
         needed = len(ids) + bound if self._is_decoder else max(len(ids), bound)
-        if not ids or (isinstance(window, int) and needed > window):
-            message = (
-                f"the prompt has {len(ids)} tokens and max_tokens is {bound}; the model reads 1 to {window} "
-                "in all. Shorten the question, set fewer annotation.examples, or lower max_tokens"
-            )
-            return Failure(kind="bad_request", message=message)
-        return None
+        if ids and not (isinstance(window, int) and needed > window):
+            return ids
+        message = (
+            f"the prompt has {len(ids)} tokens and max_tokens is {bound}; the model reads 1 to {window} "
+            "in all. Shorten the question, set fewer annotation.examples, or lower max_tokens"
+        )
+        return Failure(kind="bad_request", message=message)
 
     def _generate(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[list[int] | None]:
         """Continue the prompts; None for one that does not fit into memory even alone."""

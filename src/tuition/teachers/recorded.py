@@ -6,7 +6,7 @@ Looks a reply up by the id of the example; the prompt changes nothing. Knows no 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,15 @@ class RecordedTeacher:
                 f"teacher {self.name!r} is of kind 'recorded' and names no file; set its `file`."
             )
         paths = [resolve_data(name) for name in config.files]
-        self._entries, known = _read(paths, self.model)
+        self._entries: dict[str, list[Mapping[str, Any]]] = {}
+        known: set[str] = set()
+        for path in paths:
+            for row in read_rows(path):
+                rationales = _rationales(row, path)
+                known.update(rationales)
+                if self.model in rationales:
+                    entry = rationales[self.model]
+                    self._entries[str(row.get("id"))] = entry.get("samples") or [entry]
         if not self._entries:
             raise TeacherError(
                 f"teacher {self.model!r} has no replies in {some_of(str(path) for path in paths)}; "
@@ -91,17 +99,3 @@ def _rationales(row: Mapping[str, Json], path: Path) -> Mapping[str, Mapping[str
             '{"teacher": {"text": ..., "answer": ...}}.'
         )
     return said
-
-
-def _read(paths: Sequence[Path], teacher: str) -> tuple[dict[str, list[Mapping[str, Any]]], set[str]]:
-    """The samples by example, and the names of all teachers that were seen."""
-    entries: dict[str, list[Mapping[str, Any]]] = {}
-    known: set[str] = set()
-    for path in paths:
-        for row in read_rows(path):
-            rationales = _rationales(row, path)
-            known.update(rationales)
-            if teacher in rationales:
-                entry = rationales[teacher]
-                entries[str(row.get("id"))] = entry.get("samples") or [entry]
-    return entries, known

@@ -50,9 +50,12 @@ def find_weights(model: str, *, teacher: str) -> Weights:
     if folder.exists() or is_path:
         _check_folder(folder, teacher=teacher)
         _check_kind(folder / "config.json", model=model, teacher=teacher)
-        return Weights(
-            source=str(folder), name=folder.resolve().name, revision=_digest(folder), is_folder=True
-        )
+        files = [file for file in sorted(folder.iterdir()) if file.is_file()]
+        read = [file for file in files if file.suffix in (".json", ".model", ".safetensors")]
+        read += [file for file in files if file.suffix in (".txt", ".jinja")]
+        stats = [(file, file.stat()) for file in read]
+        digest = _digest_of(tuple((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats))
+        return Weights(source=str(folder), name=folder.resolve().name, revision=digest, is_folder=True)
     name, _, wanted = model.partition("@")
     config, revision = _hub_config(name, wanted or None, teacher=teacher)
     _check_kind(config, model=name, teacher=teacher)
@@ -91,13 +94,6 @@ def _check_kind(config: Path, *, model: str, teacher: str) -> None:
             f"teacher {teacher!r} names {model!r}, a model of the kind {some_of(architectures)}, which "
             "writes no text; expected a decoder-only or encoder-decoder language model."
         )
-
-
-def _digest(folder: Path) -> str:
-    files = [file for file in sorted(folder.iterdir()) if file.suffix in (".json", ".model", ".safetensors")]
-    files += [file for file in sorted(folder.iterdir()) if file.suffix in (".txt", ".jinja")]
-    stats = [(file, file.stat()) for file in files if file.is_file()]
-    return _digest_of(tuple((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats))
 
 
 @functools.lru_cache(maxsize=64)

@@ -113,7 +113,13 @@ def check_run(folder: Path) -> None:
     n = sum(metrics[split]["n"] for split in ("valid", "test") if metrics[split])
     expect(len(rows) == n, f"predictions.jsonl has {len(rows)} rows, and {n} questions were examined")
     if recipe.has_student:
-        _check_student(folder, metrics["student"]["parameters"])
+        # transformers takes seconds to import, and only a student needs it.
+        from tuition.api import Student
+
+        found, wanted = Student.load(folder, trust=True).learner.parameters, metrics["student"]["parameters"]
+        expect(found == wanted, f"the saved student has {found} weights, and metrics.json says {wanted}")
+        kinds = {path.suffix for path in (folder / "student").iterdir()}
+        expect(kinds == {".json", ".safetensors"}, f"the student's folder has files of {sorted(kinds)}")
 
 
 def _check_metrics(metrics: dict[str, Any], recipe: Recipe, name: str) -> None:
@@ -144,16 +150,6 @@ def _check_metrics(metrics: dict[str, Any], recipe: Recipe, name: str) -> None:
     expect(
         {"python", "tuition", "code"} <= set(metrics["versions"]), "versions lacks python, tuition or code"
     )
-
-
-def _check_student(folder: Path, parameters: int) -> None:
-    # transformers takes seconds to import, and only a student needs it.
-    from tuition.api import Student
-
-    found = Student.load(folder, trust=True).learner.parameters
-    expect(found == parameters, f"the saved student has {found} weights, and metrics.json says {parameters}")
-    kinds = {path.suffix for path in (folder / "student").iterdir()}
-    expect(kinds == {".json", ".safetensors"}, f"the student's folder has files of {sorted(kinds)}")
 
 
 def hashes(folder: Path) -> dict[str, str]:

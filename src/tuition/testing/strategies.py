@@ -61,26 +61,28 @@ def check_strategy(strategy: Score | str) -> None:
     with listed(strategy, STRATEGIES) as name:
         for seed in range(6):
             numbers = np.random.default_rng(seed)
-            pool = _drawn(numbers)
+            size = int(numbers.integers(1, 30))
+            pool = pool_of(
+                numbers.random(size).tolist(),
+                domains=tuple(numbers.choice(list("abc"), size).tolist()),
+                costs=tuple(numbers.uniform(1e-5, 1e-2, size).tolist()),
+                vectors=tuple(map(tuple, numbers.normal(size=(size, 3)).tolist())),
+                asked=frozenset(numbers.choice(size, int(numbers.integers(0, size)), replace=False).tolist()),
+            )
             for wrapper in WRAPPERS.values():
-                config = SelectionConfig(strategy=name, **wrapper)
-                check_choice(pool, config, n=int(numbers.integers(0, 40)), seed=seed)
+                wrapped = SelectionConfig(strategy=name, **wrapper)
+                check_choice(pool, wrapped, n=int(numbers.integers(0, 40)), seed=seed)
         _draws_ties(name)
         for switch in SWITCHES:
             _reads_what_it_names(SelectionConfig(strategy=name, **switch))
-        _refuses_what_is_absent(name)
-        _looks_at_what_is_left(name)
-
-
-def _drawn(numbers: np.random.Generator) -> Pool:
-    size = int(numbers.integers(1, 30))
-    return pool_of(
-        numbers.random(size).tolist(),
-        domains=tuple(numbers.choice(list("abc"), size).tolist()),
-        costs=tuple(numbers.uniform(1e-5, 1e-2, size).tolist()),
-        vectors=tuple(map(tuple, numbers.normal(size=(size, 3)).tolist())),
-        asked=frozenset(numbers.choice(size, int(numbers.integers(0, size)), replace=False).tolist()),
-    )
+        config = SelectionConfig(strategy=name)
+        if needs_of(config):
+            text = f"{name!r} needs evidence, and chose where nobody looked"
+            error = expect_error(ConfigError, lambda: scores_of(Pool(size=2), config), text)
+            expect("nobody looked" in str(error), f"{name!r}: {error}")
+        rows = [*pool_of([0.1, 0.9]).evidence, Evidence(example_id="refused", values={"steps": 2})]
+        found = sorted(rank(Pool(size=3, evidence=rows, asked=frozenset({2})), config, n=3, seed=0))
+        expect(found == [0, 1], f"{name!r} chose {found} of rows 0 and 1; row 2 was asked before")
 
 
 def check_choice(pool: Pool, config: SelectionConfig, *, n: int, seed: int) -> None:
@@ -141,18 +143,3 @@ def _reads_what_it_names(config: SelectionConfig) -> None:
         found == scores_of(whole, config).tolist(),
         f"{config.strategy!r} says it needs {', '.join(sorted(needs)) or 'nothing'}, and reads more",
     )
-
-
-def _refuses_what_is_absent(name: str) -> None:
-    config = SelectionConfig(strategy=name)
-    if needs_of(config):
-        text = f"{name!r} needs evidence, and chose where nobody looked"
-        error = expect_error(ConfigError, lambda: scores_of(Pool(size=2), config), text)
-        expect("nobody looked" in str(error), f"{name!r}: {error}")
-
-
-def _looks_at_what_is_left(name: str) -> None:
-    rows = [*pool_of([0.1, 0.9]).evidence, Evidence(example_id="refused", values={"steps": 2})]
-    pool = Pool(size=3, evidence=rows, asked=frozenset({2}))
-    found = sorted(rank(pool, SelectionConfig(strategy=name), n=3, seed=0))
-    expect(found == [0, 1], f"{name!r} chose {found} of rows 0 and 1; row 2 was asked before")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tuition.core.errors import DataError
 from tuition.core.plugins import check_whole
@@ -41,35 +42,21 @@ def check_task(make: Callable[[], Task], examples: Sequence[Example]) -> None:
     expect(examples, "give at least one example of its kind, with a label")
     for example in examples:
         expect(example.answer, f"example {example.id!r} has no label; give examples with labels")
-        _reads_the_label(task, example)
-        _reads_nothing_else(task, example)
-
-
-def _reads_the_label(task: Task, example: Example) -> None:
-    for form in _FORMS:
-        text = form.format(example.answer)
-        answer = task.read(text, example)
-        grade = task.grade(answer, example)
-        expect(
-            grade is Grade.RIGHT,
-            f"{text!r} is read as {answer!r} and graded {grade}; it is the label, so right",
-        )
-        expect(
-            answer is not None and task.read(answer, example) == answer,
-            f"{answer!r}, read out of {text!r}, is not read as itself",
-        )
-
-
-def _reads_nothing_else(task: Task, example: Example) -> None:
-    taken_back = f"The answer is {example.answer}? No."
-    invented = f"We look at it.\nQuestion: another one?\nThe answer is {example.answer}."
-    for text in (*_NO_ANSWER, taken_back, invented):
-        answer = task.read(text, example)
-        expect(answer is None, f"{text!r} is read as {answer!r}; it holds no answer, expected None")
-    expect(task.grade(None, example) is Grade.UNREADABLE, "no answer must be graded UNREADABLE")
-    bare = dataclasses.replace(example, answer=None)
-    expect_error(
-        DataError,
-        lambda: task.grade("anything", bare),
-        f"grade must raise a DataError for an example without a label, and grades {example.id!r} without one",
-    )
+        for form in _FORMS:
+            text = form.format(example.answer)
+            answer = task.read(text, example)
+            grade = task.grade(answer, example)
+            said = f"{text!r} is read as {answer!r} and graded {grade}; it is the label, so right"
+            expect(grade is Grade.RIGHT, said)
+            is_itself = answer is not None and task.read(answer, example) == answer
+            expect(is_itself, f"{answer!r}, read out of {text!r}, is not read as itself")
+        taken_back = f"The answer is {example.answer}? No."
+        invented = f"We look at it.\nQuestion: another one?\nThe answer is {example.answer}."
+        for text in (*_NO_ANSWER, taken_back, invented):
+            answer = task.read(text, example)
+            expect(answer is None, f"{text!r} is read as {answer!r}; it holds no answer, expected None")
+        expect(task.grade(None, example) is Grade.UNREADABLE, "no answer must be graded UNREADABLE")
+        said = "grade must raise a DataError for an example without a label, and grades"
+        bare = dataclasses.replace(example, answer=None)
+        grade_bare = partial(task.grade, "anything", bare)
+        expect_error(DataError, grade_bare, f"{said} {example.id!r} without one")

@@ -12,7 +12,7 @@ from tuition.annotation import Account, AnnotationConfig, Asked, ask_all
 from tuition.core.budget import Cost, Price
 from tuition.core.plugins import check_whole
 from tuition.core.protocols import Teacher, TeacherAbilities
-from tuition.core.records import Failure, Json, Message, Reply, Request
+from tuition.core.records import Failure, Message, Reply, Request
 from tuition.core.store import Place, Store
 from tuition.teachers import TEACHER
 from tuition.testing.expect import expect
@@ -44,28 +44,37 @@ def check_teacher(make: Callable[[], Teacher], questions: Sequence[str] = QUESTI
     """
     teacher = make()
     check_whole(TEACHER, teacher, getattr(make, "__name__", str(make)))
-    _says_who_it_is(teacher)
-    requests = [_request(teacher, i, text) for i, text in enumerate(questions)]
+    for name in ("name", "endpoint", "model"):
+        expect(getattr(teacher, name), f"{name} is empty; replies are kept under it")
+    is_known = isinstance(teacher.abilities, TeacherAbilities)
+    expect(is_known, f"abilities is a {type(teacher.abilities).__name__}, expected TeacherAbilities")
+    expect(teacher.abilities.concurrency >= 1, "abilities.concurrency is below 1: nothing could be asked")
+    expect(
+        teacher.price is None or isinstance(teacher.price, Price),
+        f"price is a {type(teacher.price).__name__}, expected a Price, or None where it is unknown",
+    )
+    requests = [
+        Request(
+            endpoint=teacher.endpoint,
+            model=teacher.model,
+            messages=(Message(role="user", content=text),),
+            # What is recorded is found by the example and not by the words.
+            parameters={
+                "max_tokens": 200,
+                **({} if teacher.abilities.reads_prompt else {"example": f"e{i}"}),
+            },
+            teacher=teacher.name,
+            role="rationale",
+            example_id=f"e{i}",
+        )
+        for i, text in enumerate(questions)
+    ]
     for check in (_keeps_order, _fails_as_a_record, _is_paid_once, _counts_retries):
         with (
             tempfile.TemporaryDirectory(prefix="tuition-check-") as folder,
             Store(Path(folder) / "tuition.db") as store,
         ):
             check(teacher, store, requests)
-
-
-def _request(teacher: Teacher, i: int, text: str) -> Request:
-    # What is recorded is found by the example and not by the words.
-    about: dict[str, Json] = {} if teacher.abilities.reads_prompt else {"example": f"e{i}"}
-    return Request(
-        endpoint=teacher.endpoint,
-        model=teacher.model,
-        messages=(Message(role="user", content=text),),
-        parameters={"max_tokens": 200, **about},
-        teacher=teacher.name,
-        role="rationale",
-        example_id=f"e{i}",
-    )
 
 
 def _ask(requests: Sequence[Request], teacher: Teacher, store: Store) -> Asked:
@@ -87,18 +96,6 @@ class _Wrapped:
 def _attempts(store: Store) -> list[sqlite3.Row]:
     with store.read() as connection:
         return connection.execute("SELECT * FROM attempts ORDER BY id").fetchall()
-
-
-def _says_who_it_is(teacher: Teacher) -> None:
-    for name in ("name", "endpoint", "model"):
-        expect(getattr(teacher, name), f"{name} is empty; replies are kept under it")
-    is_known = isinstance(teacher.abilities, TeacherAbilities)
-    expect(is_known, f"abilities is a {type(teacher.abilities).__name__}, expected TeacherAbilities")
-    expect(teacher.abilities.concurrency >= 1, "abilities.concurrency is below 1: nothing could be asked")
-    is_price = teacher.price is None or isinstance(teacher.price, Price)
-    expect(
-        is_price, f"price is a {type(teacher.price).__name__}, expected a Price, or None where it is unknown"
-    )
 
 
 def _keeps_order(teacher: Teacher, store: Store, requests: Sequence[Request]) -> None:

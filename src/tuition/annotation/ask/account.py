@@ -64,14 +64,7 @@ class Account:
         )
 
     def telling(self, whom: str) -> Account:
-        """Give the same account for one part of the asking.
-
-        Args:
-            whom: Who is asked; stands behind the stage in what is told.
-
-        Returns:
-            The account.
-        """
+        """Give the same account for one part of the asking."""
         told = self.progress
         if told is None:
             return self

@@ -92,10 +92,15 @@ class Caller:
                 # An endpoint may turn out to bring fewer at a time; each call waits for a turn of its own.
                 now, left = left[: self._at_once], left[self._at_once :]
                 await self._find(now)
-            left = [item for item in wanted if not item.is_done]
-            pauses = [self._pause(item) for item in left if item.blocked is None]
-            if any(pauses) and not self.fault:
-                await asyncio.sleep(max(pauses))
+            tries = [
+                item.tries for item in wanted if not item.is_done and item.blocked is None and item.tries
+            ]
+            if tries and not self.fault:
+                # Full jitter over a doubling span; what the server asked for is the pace's to hold.
+                spans = (
+                    min(self._config.backoff_s * 2 ** (n - 1), self._config.backoff_most_s) for n in tries
+                )
+                await asyncio.sleep(max(random.uniform(0.0, span) for span in spans))
         return [item.reply or unpaid(None) for item in wanted]
 
     @property
@@ -112,17 +117,14 @@ class Caller:
             return
         waits_for_money = any(isinstance(item.blocked, Refused) for item in wanted)
         async with self._gate if waits_for_money else contextlib.nullcontext():
-            await self._poll(wanted)
-
-    async def _poll(self, wanted: Sequence[_Wanted]) -> None:
-        pause_s = _POLL_S
-        while self._is_stuck(wanted):
-            try:
-                await asyncio.wait_for(self._settled.wait(), pause_s)
-            except TimeoutError:
-                pause_s = min(2 * pause_s, _POLL_MOST_S)
-            self._settled.clear()
-            await self._try(wanted)
+            pause_s = _POLL_S
+            while self._is_stuck(wanted):
+                try:
+                    await asyncio.wait_for(self._settled.wait(), pause_s)
+                except TimeoutError:
+                    pause_s = min(2 * pause_s, _POLL_MOST_S)
+                self._settled.clear()
+                await self._try(wanted)
 
     def _is_stuck(self, wanted: Sequence[_Wanted]) -> bool:
         return not self.fault and all(item.blocked is not None for item in wanted)
@@ -138,10 +140,15 @@ class Caller:
         async with self._pace.turn(tokens, patience_s=patience_s) as turn:
             now = self._pace.clock()
             late = [item for item in wanted if not turn.is_granted or now > item.until]
-            if late:
-                await self._look(late)
-            for item in late:
-                if not item.is_done:
+            found = [
+                self._account.reserve(item.request, self._teacher, worst=item.worst, buys=False)
+                for item in late
+            ]
+            for item, future in zip(late, found, strict=True):
+                outcome = await future
+                if isinstance(outcome, Kept | Left):
+                    self._note(item, outcome)
+                else:
                     item.stands(self._too_late(item))
             in_time = [item for item in wanted if not item.is_done]
             if self.fault or not in_time:
@@ -155,17 +162,6 @@ class Caller:
                 for item, _, _ in sent:
                     item.until = min(item.until, now + self._patience_s)
                 await self._call(sent, turn)
-
-    async def _look(self, wanted: Sequence[_Wanted]) -> None:
-        """Take what the store has, and buy nothing."""
-        found = [
-            self._account.reserve(item.request, self._teacher, worst=item.worst, buys=False)
-            for item in wanted
-        ]
-        for item, future in zip(wanted, found, strict=True):
-            outcome = await future
-            if isinstance(outcome, Kept | Left):
-                self._note(item, outcome)
 
     async def _book(self, wanted: Sequence[_Wanted]) -> list[_Sent]:
         """Reserve each by itself; give those that may be sent."""
@@ -233,8 +229,14 @@ class Caller:
                 reply if reply.limits is None else dataclasses.replace(reply, limits=None) for reply in heard
             ]
             for (item, _, _), reply in zip(sent, replies, strict=True):
-                item.tries += 1
-                self._judge(item, reply)
+                failure = reply.failure
+                item.reply, item.tries = reply, item.tries + 1
+                if failure is not None and failure.kind in FATAL:
+                    self.fault = self.fault or f"{failure.message.rstrip('.')}.{FATAL[failure.kind]}"
+                if failure is None or not failure.is_retryable or item.tries >= self._config.max_attempts:
+                    item.is_done = True
+                elif self._pace.clock() + (failure.retry_after_s or 0.0) > item.until:
+                    item.stands(self._too_late(item))
             # Queued before the next one's reservation, which then finds what this call left of its worst.
             settled = [
                 self._settle(id_, mendable(reply)) for (_, _, id_), reply in zip(sent, replies, strict=True)
@@ -264,16 +266,6 @@ class Caller:
             return [raised(f"the teacher raised {type(error).__name__}: {error}")] * len(requests)
         return [advised(reply) for reply in checked(replies, len(requests))]
 
-    def _judge(self, item: _Wanted, reply: Reply) -> None:
-        """Say whether a reply is the last; why a passing failure is not asked again stands in its message."""
-        item.reply, failure = reply, reply.failure
-        if failure is not None and failure.kind in FATAL:
-            self.fault = self.fault or f"{failure.message.rstrip('.')}.{FATAL[failure.kind]}"
-        if failure is None or not failure.is_retryable or item.tries >= self._config.max_attempts:
-            item.is_done = True
-        elif self._pace.clock() + (failure.retry_after_s or 0.0) > item.until:
-            item.stands(self._too_late(item))
-
     def _too_late(self, item: _Wanted) -> Reply:
         """The failure that stands because the next attempt would begin behind the deadline."""
         allowed = f"annotation.deadline_s = {self._patience_s:g} allows"
@@ -288,13 +280,6 @@ class Caller:
     def _settle(self, attempt_id: int, reply: Reply) -> Written[None]:
         cost = Cost.of(reply.usage, self._teacher.price)
         return self._store.settle(attempt_id, reply, cost=cost, is_paid=self.is_paid)
-
-    def _pause(self, item: _Wanted) -> float:
-        """Full jitter over a doubling span; what the server asked for is the pace's to hold."""
-        if not item.tries:
-            return 0.0
-        span = min(self._config.backoff_s * 2 ** (item.tries - 1), self._config.backoff_most_s)
-        return random.uniform(0.0, span)
 
 
 _Sent = tuple[_Wanted, Request, int]

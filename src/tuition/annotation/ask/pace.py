@@ -97,7 +97,15 @@ class Pace:
             self._queue.append(turn)
         try:
             while (waiting := self._try(turn)) is not None:
-                await self._wait(*waiting)
+                woken, wait_s = waiting
+                if wait_s is None:
+                    await woken
+                    continue
+                timer = asyncio.ensure_future(self._sleep(wait_s))
+                try:
+                    await asyncio.wait((timer, woken), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    timer.cancel()
         finally:
             with self._lock:
                 self._queue.remove(turn)
@@ -109,9 +117,19 @@ class Pace:
             self._end(turn)
             self._took_s.append(self.clock() - turn.began)
             share = turn.tokens / max(1, len(replies))
-            self._tokens.give(turn.tokens - sum(_used(reply, share) for reply in replies))
+            left, is_overload = float(turn.tokens), False
+            for reply in replies:
+                failure, usage = reply.failure, reply.usage
+                is_paid = True if failure is None else failure.is_paid
+                # Where nobody can tell what the endpoint counts, it is all of the tokens.
+                left -= (
+                    share if is_paid is None else is_paid * (usage.prompt_tokens + usage.completion_tokens)
+                )
+                if failure is not None and failure.kind in ("rate_limit", "server"):
+                    is_overload |= failure.kind == "rate_limit" or failure.retry_after_s is not None
+            self._tokens.give(left)
             # A call from before the last cut tells of a load that is no more.
-            if turn.cuts == self._cuts and any(map(_is_overload, replies)):
+            if turn.cuts == self._cuts and is_overload:
                 self._cuts, self._good = self._cuts + 1, 0
                 self.window = max(1, self.window // 2)
             elif turn.cuts == self._cuts and any(reply.failure is None for reply in replies):
@@ -139,31 +157,17 @@ class Pace:
         with self._lock:
             if self.pause_s > turn.patience_s:
                 return None
-            wait_s = self._wait_s(turn) if self._queue[0] is turn else None
+            wait_s = None
+            if self._queue[0] is turn and self.in_flight < self.window:
+                now = self.clock()
+                held = max(self._paused_till, self._next_at) - now
+                wait_s = max(0.0, held, self._requests.wait_s(1, now), self._tokens.wait_s(turn.tokens, now))
             if wait_s == 0:
                 self._grant(turn)
                 return None
             # Made under the lock that every waker holds, so that no wake-up is lost before it is waited for.
             turn.woken = asyncio.get_running_loop().create_future()
             return turn.woken, wait_s
-
-    async def _wait(self, woken: asyncio.Future[None], wait_s: float | None) -> None:
-        if wait_s is None:
-            await woken
-            return
-        timer = asyncio.ensure_future(self._sleep(wait_s))
-        try:
-            await asyncio.wait((timer, woken), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-
-    def _wait_s(self, turn: Turn) -> float | None:
-        """Seconds until the first turn of the queue may start; None: until another one ends."""
-        if self.in_flight >= self.window:
-            return None
-        now = self.clock()
-        held = max(self._paused_till, self._next_at) - now
-        return max(0.0, held, self._requests.wait_s(1, now), self._tokens.wait_s(turn.tokens, now))
 
     def _grant(self, turn: Turn) -> None:
         now = self.clock()
@@ -245,20 +249,20 @@ class Turn:
         woken, here = self.woken, None
         if woken is None or woken.done():
             return
+
+        def complete() -> None:
+            # By now another thread, or this one, may have completed it.
+            if not woken.done():
+                woken.set_result(None)
+
         with contextlib.suppress(RuntimeError):
             here = asyncio.get_running_loop()
         if here is woken.get_loop():
-            woken.set_result(None)
+            complete()
             return
         # A loop that is closed raises, and nobody waits in it.
         with contextlib.suppress(RuntimeError):
-            woken.get_loop().call_soon_threadsafe(_complete, woken)
-
-
-def _complete(woken: asyncio.Future[None]) -> None:
-    # By now another thread, or this one, may have completed it.
-    if not woken.done():
-        woken.set_result(None)
+            woken.get_loop().call_soon_threadsafe(complete)
 
 
 class _Bucket:
@@ -302,19 +306,6 @@ class _Bucket:
         # Without a limit nothing is multiplied: infinity times zero seconds is no number.
         gain = (now - self._now) * self._speed if math.isfinite(self._speed) else math.inf
         self._level, self._now = min(self._room, self._level + gain), now
-
-
-def _used(reply: Reply, most: float) -> float:
-    """Tokens that an endpoint counts; all of them where nobody can tell."""
-    is_paid = True if reply.failure is None else reply.failure.is_paid
-    return most if is_paid is None else is_paid * (reply.usage.prompt_tokens + reply.usage.completion_tokens)
-
-
-def _is_overload(reply: Reply) -> bool:
-    failure = reply.failure
-    if failure is None:
-        return False
-    return failure.kind == "rate_limit" or (failure.kind == "server" and failure.retry_after_s is not None)
 
 
 _PACES: dict[int, Pace] = {}

@@ -69,13 +69,7 @@ class BatchCaller:
     """Carries requests through the store and the teacher, many at a time."""
 
     def __init__(self, teacher: BatchTeacher, *, account: Account, config: AnnotationConfig) -> None:
-        """Ask nothing yet.
-
-        Args:
-            teacher: Whom to ask.
-            account: Where it is paid and kept, within which limits.
-            config: How many batches a call that fails in passing may be part of, and the pauses between them.
-        """
+        """Ask nothing yet."""
         self.refused: Refused | None = None
         """The refusal that ended the asking."""
         self.ends_on_refusal = True
@@ -106,33 +100,43 @@ class BatchCaller:
 
         What an earlier process of the run handed over is waited for first of all. Where the limits do not
         cover the worst cost of everything, the first part is asked; what is freed when that is settled buys
-        the next.
-
-        Args:
-            requests: What to ask.
-            stage: What is told of progress.
-
-        Returns:
-            One reply a request, in order.
-
-        Raises:
-            TeacherError: No batch is taken, or one that was handed over cannot be asked after; it stays open,
-                and the same asking goes on from there.
+        the next. A batch that was handed over and cannot be asked after stays open, and the same asking goes
+        on from there.
         """
+        self._stage = stage
         try:
-            await self._answer({request.key: request for request in requests}, stage)
+            await self._answer({request.key: request for request in requests})
         finally:
             # The next asking may take up a batch that was broken off.
             _CARRIED.difference_update(self._begun)
         return [self._replies.get(request.key, unpaid(None)) for request in requests]
 
-    async def _answer(self, todo: dict[str, Request], stage: str) -> None:
-        self._stage, self._total = stage, len(todo)
-        held = self._left_behind()
+    async def _answer(self, todo: dict[str, Request]) -> None:
+        self._total = len(todo)
+        # What an earlier process of this run did not bring to its end with this teacher.
+        mine = (self._teacher.name, self._teacher.endpoint)
+        held = {
+            batch.name
+            for batch in self._store.batches(self._account.place.run)
+            if (batch.teacher, batch.endpoint) == mine and batch.state != "over" and not is_written(batch)
+        }
         turn = idle = 0
         while (todo or held) and not self.fault:
             turn += 1
-            buyable, busy = await self._sort(todo.values())
+            outcomes = await reserve_all([*todo.values()], self._teacher, account=self._account, buys=False)
+            buyable: list[Request] = []
+            busy: list[Busy] = []
+            for request, outcome in zip(todo.values(), outcomes, strict=True):
+                match outcome:
+                    case Kept():
+                        self._replies[request.key] = outcome.reply
+                    case Left():
+                        self._replies[request.key] = unknown_outcome(outcome)
+                    case Busy():
+                        busy.append(outcome)
+                    case _:
+                        buyable.append(request)
+            self._tell()
             refuse_written(busy, self._store)
             held |= {call.batch for call in busy if call.batch}
             names, refused = await self._fill(buyable)
@@ -152,24 +156,6 @@ class BatchCaller:
                 idle_s = _PAUSE_S * 2 ** min(idle, 10) if refused else min(_PAUSE_S, self._teacher.poll_s)
                 await asyncio.sleep(self._pause(turn) if names else min(idle_s, _PAUSE_MOST_S))
             held = set()
-
-    async def _sort(self, requests: Iterable[Request]) -> tuple[list[Request], list[Busy]]:
-        """Take what the store has; give what must be bought, and what somebody else is buying."""
-        asked = list(requests)
-        outcomes = await reserve_all(asked, self._teacher, account=self._account, buys=False)
-        buyable: list[Request] = []
-        busy: list[Busy] = []
-        for request, outcome in zip(asked, outcomes, strict=True):
-            if isinstance(outcome, Kept):
-                self._replies[request.key] = outcome.reply
-            elif isinstance(outcome, Left):
-                self._replies[request.key] = unknown_outcome(outcome)
-            elif isinstance(outcome, Busy):
-                busy.append(outcome)
-            else:
-                buyable.append(request)
-        self._tell()
-        return buyable, busy
 
     async def _fill(self, requests: Sequence[Request]) -> tuple[list[str], Refused | None]:
         """Reserve calls in batches, until all are or a limit refuses one; gives the batches that hold any."""
@@ -229,8 +215,14 @@ class BatchCaller:
         """Go on with a batch that this asking did not begin; its replies are then found in the store."""
         batch = self._batch(name)
         waiting = waiting_in(self._store, name)
-        if batch.state == "over" or name in _CARRIED or self._is_being_made(batch, waiting.owner):
+        if batch.state == "over" or name in _CARRIED:
             return
+        # A living process may still hand it over; this very one would be carrying its own.
+        is_others = waiting.owner and not waiting.owner.startswith(f"{here()}:{os.getpid()}:")
+        if batch.state == "made" and is_others:
+            with self._store.read() as connection:
+                if is_alive(connection, waiting.owner):
+                    return
         if not waiting.calls:
             if batch.state == "sent" or time.time() - batch.made_at > _FORSAKEN_S:
                 await asyncio.wrap_future(self._store.end_batch(name))
@@ -241,25 +233,6 @@ class BatchCaller:
         else:
             why = "the asking was broken off before the batch was handed over"
             await self._settle(name, waiting.calls, [not_handed_over(why)] * len(waiting.calls))
-
-    def _left_behind(self) -> set[str]:
-        """The batches of this run and teacher that an earlier process did not bring to their ends."""
-        mine = (self._teacher.name, self._teacher.endpoint)
-        return {
-            batch.name
-            for batch in self._store.batches(self._account.place.run)
-            if (batch.teacher, batch.endpoint) == mine and batch.state != "over" and not is_written(batch)
-        }
-
-    def _is_being_made(self, batch: Batch, owner: str) -> bool:
-        """Whether a living process may still hand a batch over."""
-        if batch.state != "made" or not owner:
-            return False
-        if owner.startswith(f"{here()}:{os.getpid()}:"):
-            # This very process would be carrying it.
-            return False
-        with self._store.read() as connection:
-            return is_alive(connection, owner)
 
     async def _carry(self, name: str, remote: str = "") -> list[tuple[Request, Reply]]:
         """Bring a batch to its end: hand it over where it is not, wait, fetch, settle."""
@@ -276,8 +249,19 @@ class BatchCaller:
             if fault.error is not None:
                 raise fault.error from None
             return came
-        await self._note(name, remote)
-        await self._until_over(name, remote)
+        try:
+            await asyncio.wrap_future(self._store.sent_batch(name, remote))
+        except StoreError:
+            # Somebody else may have ended it by now.
+            if self._batch(name).state != "over":
+                raise
+        while True:
+            state = await self._patiently(name, lambda: self._teacher.poll(remote))
+            self._seen[name] = state.done
+            self._tell()
+            if state.is_over:
+                break
+            await asyncio.sleep(self._teacher.poll_s)
         replies = await self._patiently(name, lambda: self._teacher.collect(remote, requests))
         if not isinstance(replies, Sequence) or len(replies) != len(calls):
             what = f"did not give one reply to each call of batch {name!r}"
@@ -287,14 +271,6 @@ class BatchCaller:
     def _take(self, name: str) -> None:
         self._begun.add(name)
         _CARRIED.add(name)
-
-    async def _note(self, name: str, remote: str) -> None:
-        """Write down under which id the provider has a batch, unless somebody else has ended it by now."""
-        try:
-            await asyncio.wrap_future(self._store.sent_batch(name, remote))
-        except StoreError:
-            if self._batch(name).state != "over":
-                raise
 
     def _batch(self, name: str) -> Batch:
         return next(batch for batch in self._store.batches() if batch.name == name)
@@ -325,15 +301,6 @@ class BatchCaller:
             if remote:
                 return remote
         return ""
-
-    async def _until_over(self, name: str, remote: str) -> None:
-        while True:
-            state = await self._patiently(name, lambda: self._teacher.poll(remote))
-            self._seen[name] = state.done
-            self._tell()
-            if state.is_over:
-                return
-            await asyncio.sleep(self._teacher.poll_s)
 
     async def _patiently(self, name: str, ask: Callable[[], Awaitable[Value]]) -> Value:
         """Ask about a batch again and again, as long as what goes wrong may pass."""

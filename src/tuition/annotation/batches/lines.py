@@ -120,15 +120,7 @@ def refuse_written(busy: Sequence[Busy], store: Store) -> None:
 
 
 def refuse_batched(requests: Sequence[Request], store: Store) -> None:
-    """End an asking call by call that would wait for a batch, which may take hours or for ever.
-
-    Args:
-        requests: What would be asked.
-        store: Where batches are reserved.
-
-    Raises:
-        TeacherError: Some of it stands in a batch that is not over.
-    """
+    """End an asking call by call that would wait for a batch, which may take hours or for ever."""
     endpoints = {request.endpoint for request in requests}
     found = [batch for batch in store.batches() if batch.state != "over" and batch.endpoint in endpoints]
     keys = {request.key for request in requests} if found else set()

@@ -72,19 +72,8 @@ def write_batch(
 ) -> BatchFile:
     """Write what is still to be asked to a file, and reserve it, so that nobody else buys it meanwhile.
 
-    Args:
-        requests: What to ask.
-        teacher: Whom the answers will be from.
-        path: The file to write, JSONL, a line a call.
-        account: Where the calls are reserved, within which limits.
-        line: Writes a request, with its tag, as a line.
-
-    Returns:
-        What was written; the file is not made where there is nothing.
-
-    Raises:
-        DataError: There is such a file already, or it cannot be written; nothing is reserved then.
-        TeacherError: The price is unknown under a limit in dollars, or some of it stands in another file.
+    `line` writes a request, with its tag, as a line of the JSONL file. The file is not made where there is
+    nothing to ask; where it cannot be written, nothing is reserved.
     """
     check_price(teacher, account)
     if path.exists():
@@ -171,16 +160,21 @@ def import_batch(
 ) -> BatchAnswers:
     """Bring answers in: the same rows as if they had been asked for call by call.
 
-    Args:
-        lines: By `custom_id` the line and its text.
-        store: Where the calls were reserved.
-        read: Makes a reply of a line, its text and the request it answers.
-
-    Returns:
-        The counts. A batch is over when each of its calls has its line; until then the rest is waited
-        for.
+    `lines` are by `custom_id` each line and its text; `read` makes a reply of them and the request. A batch
+    is over when each of its calls has its line; until then the rest is waited for.
     """
-    open_, known = _attempts(store, lines)
+    open_: dict[str, list[tuple[int, Request]]] = {}
+    known = 0
+    with store.read() as connection:
+        for tag in lines:
+            row = connection.execute(
+                "SELECT id, batch, state, request FROM attempts WHERE tag = ? AND batch != ''", (tag,)
+            ).fetchone()
+            if row is not None and row["state"] in ("open", "unknown"):
+                request = Request.from_json(json.loads(row["request"]))
+                open_.setdefault(row["batch"], []).append((row["id"], request))
+            elif row is not None:
+                known += 1
     came = {
         batch: [(id_, request, read(*lines[request.tag], request)) for id_, request in calls]
         for batch, calls in open_.items()
@@ -207,39 +201,10 @@ def import_batch(
     )
 
 
-def _attempts(
-    store: Store, lines: Mapping[str, tuple[Mapping[str, Json], str]]
-) -> tuple[dict[str, list[tuple[int, Request]]], int]:
-    """The attempts that lines answer and nobody has settled, by batch; and how many are settled."""
-    found: dict[str, list[tuple[int, Request]]] = {}
-    known = 0
-    with store.read() as connection:
-        for tag in lines:
-            row = connection.execute(
-                "SELECT id, batch, state, request FROM attempts WHERE tag = ? AND batch != ''", (tag,)
-            ).fetchone()
-            if row is None:
-                continue
-            if row["state"] in ("open", "unknown"):
-                request = Request.from_json(json.loads(row["request"]))
-                found.setdefault(row["batch"], []).append((row["id"], request))
-            else:
-                known += 1
-    return found, known
-
-
 def drop_batch(store: Store, name: str) -> tuple[int, bool]:
     """Give a batch up: one that was written to a file as never run, any other as of unknown outcome.
 
-    Args:
-        store: Where it was reserved.
-        name: The batch's.
-
-    Returns:
-        How many calls of it were open, and whether they count as charged, each at its worst.
-
-    Raises:
-        DataError: There is none of that name, or it is over.
+    Gives how many calls of it were open, and whether they count as charged, each at its worst.
     """
     batches = {batch.name: batch for batch in store.batches()}
     if name not in batches:

@@ -33,7 +33,6 @@ __all__ = [
     "BLIND",
     "Annotator",
     "RevisionFigures",
-    "answer_only",
     "check_annotator",
     "find_annotator",
     "repair",
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 
-def answer_only(cases: Sequence[Case], session: Session) -> None:
+def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
     """Ask for the answer and no explanation; the draft's text is not looked at."""
     asker, config = session.asker, session.asker.config
     shown = Demonstrations(asker.train, k=config.examples, seed=asker.seed, by=config.examples_by)
@@ -57,6 +56,15 @@ def answer_only(cases: Sequence[Case], session: Session) -> None:
     ]
     for case, reply in session.ask(cases, requests, what="answer"):
         session.close(case, "", session.asker.read(reply, case.example), kind="answer", finish=reply.finish)
+    found = _collected(cases, session, dropping=asker.config.dropping & _OF_ANSWERS)
+    kept, dropped = (
+        tuple(
+            dataclasses.replace(item, faults=tuple(name for name in item.faults if name in _OF_ANSWERS))
+            for item in part
+        )
+        for part in (found.annotations, found.dropped)
+    )
+    return dataclasses.replace(found, annotations=kept, dropped=dropped)
 
 
 def repair(cases: Sequence[Case], session: Session) -> None:
@@ -66,9 +74,16 @@ def repair(cases: Sequence[Case], session: Session) -> None:
     first. The first wrong step is the first one that the teacher changed.
     """
     session.write_where_bare(cases)
+    hints = {case.example.id: case.example for case in cases if case.example.answer is not None}
+    bare = [case for case in cases if case.is_open and case.example.id not in hints]
+    for case, reply in session.ask(bare, session.chains(bare), what="hint"):
+        answer = session.asker.read(reply, case.example)
+        if answer is None:
+            session.give_up(case, "malformed", "the teacher's own answer, which is the hint, cannot be read")
+        else:
+            hints[case.example.id] = dataclasses.replace(case.example, answer=answer)
+            session.says(case, "own answer as hint")
     waiting = [case for case in cases if case.is_open]
-    hints = _hints(waiting, session)
-    waiting = [case for case in waiting if case.is_open]
     requests = [
         session.request(
             case, repair_messages(hints[case.example.id], case.steps), role="revise", prompt=REPAIR
@@ -95,20 +110,6 @@ def _plain(step: str) -> str:
     return " ".join(step.split())
 
 
-def _hints(cases: Sequence[Case], session: Session) -> dict[str, Example]:
-    """Each question with the answer to show, by example id."""
-    hints = {case.example.id: case.example for case in cases if case.example.answer is not None}
-    bare = [case for case in cases if case.example.id not in hints]
-    for case, reply in session.ask(bare, session.chains(bare), what="hint"):
-        answer = session.asker.read(reply, case.example)
-        if answer is None:
-            session.give_up(case, "malformed", "the teacher's own answer, which is the hint, cannot be read")
-        else:
-            hints[case.example.id] = dataclasses.replace(case.example, answer=answer)
-            session.says(case, "own answer as hint")
-    return hints
-
-
 ANNOTATOR = Kind(name="annotator", group="tuition.annotators", needs=("__call__",))
 """What a user's own annotator must have: it is a function of drafts and a session."""
 
@@ -123,19 +124,6 @@ _OF_ANSWERS = frozenset({"wrong", "unreadable"})
 def _blind(*, forced: bool) -> Annotator:
     """Have `annotate` explain the examples, the drafts not looked at."""
     return lambda cases, session: annotate([case.example for case in cases], session.asker.how(forced=forced))
-
-
-def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
-    answer_only(cases, session)
-    found = _collected(cases, session, dropping=session.asker.config.dropping & _OF_ANSWERS)
-    kept, dropped = (
-        tuple(
-            dataclasses.replace(item, faults=tuple(name for name in item.faults if name in _OF_ANSWERS))
-            for item in part
-        )
-        for part in (found.annotations, found.dropped)
-    )
-    return dataclasses.replace(found, annotations=kept, dropped=dropped)
 
 
 def _revising(act: Callable[[Sequence[Case], Session], None], *more: str) -> Annotator:
@@ -182,32 +170,14 @@ BLIND: Final = frozenset({"answer_only", "chain", "chain_gold"})
 
 
 def find_annotator(by: str) -> Annotator:
-    """Find an annotator.
-
-    Args:
-        by: A name in `ANNOTATORS`, of an entry point, or `package.module:name`.
-
-    Returns:
-        The function.
-
-    Raises:
-        ConfigError: There is none.
-    """
+    """Find an annotator: a name in `ANNOTATORS`, of an entry point, or `package.module:name`."""
     found = find(ANNOTATOR, by, ANNOTATORS)
     check_whole(ANNOTATOR, found, by)
     return found
 
 
 def check_annotator(by: str, teachers: Sequence[Teacher]) -> None:
-    """Refuse what cannot be asked, before anything is spent.
-
-    Args:
-        by: A name in `ANNOTATORS`.
-        teachers: Who mends, and the panel behind it.
-
-    Raises:
-        ConfigError: There is no such annotator; it needs a teacher who reads prompts; it needs a second one.
-    """
+    """Refuse what cannot be asked before anything is spent; the panel stands behind the teacher who mends."""
     find_annotator(by)
     deaf = [teacher.name for teacher in teachers if not teacher.abilities.reads_prompt]
     if deaf and not by.startswith("chain"):
@@ -231,26 +201,13 @@ def revise(
     panel: Sequence[Asker] = (),
     revision: RevisionConfig = _REVISION,
 ) -> Annotated:
-    """Have a teacher annotate what a student wrote.
+    """Have a teacher annotate what a student wrote: one draft an example, in any order.
 
     An annotation that a draft led to has the draft's id as `parent`, the first wrong step and who said what;
     `answer_only`, `chain` and `chain_gold` look at the draft's example alone. What was asked before comes
-    from the store, so that an asking that broke off goes on where it was.
-
-    Args:
-        drafts: The student's own explanations, one an example.
-        examples: By id, those of the drafts at least.
-        by: A name in `ANNOTATORS`.
-        asker: Who annotates, and of a panel is named first; `by` decides whether the answer is shown.
-        panel: The other teachers; one of the first's name is passed over. `clear_panel` alone asks them.
-        revision: What a revising annotator does.
-
-    Returns:
-        What to train on, what a filter dropped, and the drafts that were left: with a call that failed, a
-        reply that could not be read (`malformed`), or nothing to learn from (`unneeded`).
-
-    Raises:
-        DataError: Two drafts are of one example, or a draft's example is not there.
+    from the store, so that an asking that broke off goes on where it was. `by` decides whether the answer is
+    shown; `clear_panel` alone asks the panel. A draft is left where a call failed, a reply could not be read
+    (`malformed`), or there is nothing to learn from (`unneeded`).
     """
     others = tuple(item for item in panel if item.name != asker.name) if by == "clear_panel" else ()
     check_annotator(by, [who.teacher for who in (asker, *others)])
@@ -304,14 +261,7 @@ class RevisionFigures(Record):
 
 
 def revision_figures(found: Annotated) -> RevisionFigures:
-    """Count the outcomes of drafts.
-
-    Args:
-        found: From `revise`; what was annotated without a look at a draft counts for nothing.
-
-    Returns:
-        The counts.
-    """
+    """Count the outcomes of drafts; what was annotated without a look at a draft counts for nothing."""
     # Whatever was written in the place of a draft names it; an answer alone says nothing of its steps.
     items = [item for item in (*found.annotations, *found.dropped) if item.parent and item.kind != "answer"]
     left = Counter(failure.kind for failure in found.failures)

@@ -47,31 +47,28 @@ def clear(cases: Sequence[Case], session: Session) -> None:
     """
     session.write_where_bare(cases)
     for i in range(max((len(case.steps) for case in cases), default=0)):
-        _judge([case for case in _unlocated(cases) if i < len(case.steps)], i, session)
+        wave = [case for case in _unlocated(cases) if i < len(case.steps)]
+        requests = [
+            session.request(
+                case,
+                judge_step_messages(case.example, case.steps[: i + 1]),
+                role="judge_step",
+                prompt=JUDGE_STEP,
+            )
+            for case in wave
+        ]
+        for case, reply in session.ask(wave, requests, what=f"step {i + 1}"):
+            is_right = read_verdict(reply.text, step=i + 1)
+            if is_right is None:
+                session.give_up(case, _UNREADABLE, f"no verdict on step {i + 1} can be read")
+            elif not is_right:
+                case.first_wrong = i
+                session.says(case, f"step {i + 1} wrong")
     mended = [case for case in cases if case.is_open and case.first_wrong is not None]
     for case in _unlocated(cases):
         session.says(case, "every step right")
     _confirm(_unlocated(cases), session)
     _mend(mended, session)
-
-
-def _judge(cases: Sequence[Case], i: int, session: Session) -> None:
-    requests = [
-        session.request(
-            case,
-            judge_step_messages(case.example, case.steps[: i + 1]),
-            role="judge_step",
-            prompt=JUDGE_STEP,
-        )
-        for case in cases
-    ]
-    for case, reply in session.ask(cases, requests, what=f"step {i + 1}"):
-        is_right = read_verdict(reply.text, step=i + 1)
-        if is_right is None:
-            session.give_up(case, _UNREADABLE, f"no verdict on step {i + 1} can be read")
-        elif not is_right:
-            case.first_wrong = i
-            session.says(case, f"step {i + 1} wrong")
 
 
 def _unlocated(cases: Sequence[Case]) -> list[Case]:
@@ -199,7 +196,18 @@ def clear_panel(cases: Sequence[Case], session: Session) -> None:
     mended = [case for case in cases if case.is_open and case.first_wrong is not None]
     _confirm(_unlocated(cases), session)
     _mend(mended, session)
-    _verify(cases, session)
+    # Only what the second teacher was asked about can be unverified.
+    second = session.panel[0]
+    # A label would say what the text should lead to; without one it is compared with its own answer.
+    examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
+    by_id = {case.example.id: case for case in cases}
+    found = verify([case.made for case in cases if case.made is not None], examples, second)
+    waiting = [by_id[check.example_id] for check in found.checks]
+    leads = {check.example_id: check.outcome == "leads" for check in found.checks}
+    for case, _ in session.answered(waiting, found.asked, asker=second):
+        is_led = leads[case.example.id]
+        session.says(case, "verified" if is_led else "unverified", asker=second)
+        case.settle(is_led)
 
 
 def _vote(cases: Sequence[Case], session: Session) -> None:
@@ -220,29 +228,10 @@ def _vote(cases: Sequence[Case], session: Session) -> None:
         for case, reply in session.ask(waiting, requests, what="first wrong", asker=asker, needs=False):
             k = read_location(reply.text, len(case.steps))
             votes[places[id(case)]][asker.name] = None if k is None else str(k)
-            session.says(case, _named(k, len(case.steps)), asker=asker)
+            said = "verdict unreadable" if k is None else f"step {k + 1} wrong"
+            session.says(case, "every step right" if k == len(case.steps) else said, asker=asker)
     for i, label in zip(votes, majority(list(votes.values())), strict=True):
         if label is None:
             session.give_up(cases[i], _UNREADABLE, "no teacher's first wrong step can be read")
         elif int(label) < len(cases[i].steps):
             cases[i].first_wrong = int(label)
-
-
-def _named(k: int | None, steps: int) -> str:
-    return "verdict unreadable" if k is None else "every step right" if k == steps else f"step {k + 1} wrong"
-
-
-def _verify(cases: Sequence[Case], session: Session) -> None:
-    """A second teacher says what follows from each text; only what it was asked about can be unverified."""
-    second = session.panel[0]
-    # A label would say what the text should lead to; without one it is compared with its own answer.
-    examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
-    by_id = {case.example.id: case for case in cases}
-    found = verify([case.made for case in cases if case.made is not None], examples, second)
-    waiting = [by_id[check.example_id] for check in found.checks]
-    answered = session.answered(waiting, found.asked, asker=second)
-    leads = {check.example_id: check.outcome == "leads" for check in found.checks}
-    for case, _ in answered:
-        is_led = leads[case.example.id]
-        session.says(case, "verified" if is_led else "unverified", asker=second)
-        case.settle(is_led)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tuition.core.texts.steps import before_spill
@@ -125,12 +124,20 @@ def what_is_said(text: str) -> Said:
     """Collect the plain statements of a text."""
     said = Said()
     asked: list[tuple[set[int], bool]] = []
-    for i, sentence in enumerate(_SENTENCE.split(_plain(text))):
+    # Small letters without emphasis, with numbers for words and no short forms.
+    text = re.sub(r"[*_`]", "", text).lower().replace("’", "'").replace("n't", " not")
+    text = re.sub(r"\b(it|that|there)'s\b", r"\1 is", text)
+    text = _IN_WORDS.sub(lambda found: f"step {_NUMBER_OF[found[1] or found[2]]}", text)
+    text = re.sub(rf"\bstep 1 (?:that|which) is ({_BAD})\b", r"first \1 step", text).strip()
+    for i, sentence in enumerate(_SENTENCE.split(text)):
         if not _JUDGING.search(sentence):
             asked = []
             continue
         if sentence.rstrip().endswith("?"):
-            asked = list(_asked(sentence))
+            # What it asks about, and whether a yes says that it is right.
+            matches = (pattern.search(sentence) for pattern in (_INVERTED, _PATTERNS["judged"], _UNNAMED))
+            first = next(filter(None, matches), None)
+            asked = [(_numbers(first.groupdict().get("ns") or ""), _is_good(first))] if first else []
             continue
         bare = _BARE.match(sentence)
         if bare and (i == 0 or asked or not sentence[bare.end() :].strip(" .!")):
@@ -144,14 +151,6 @@ def what_is_said(text: str) -> Said:
     return said
 
 
-def _plain(text: str) -> str:
-    """Small letters without emphasis, with numbers for words and no short forms."""
-    text = re.sub(r"[*_`]", "", text).lower().replace("’", "'").replace("n't", " not")
-    text = re.sub(r"\b(it|that|there)'s\b", r"\1 is", text)
-    text = _IN_WORDS.sub(lambda found: f"step {_NUMBER_OF[found[1] or found[2]]}", text)
-    return re.sub(rf"\bstep 1 (?:that|which) is ({_BAD})\b", r"first \1 step", text).strip()
-
-
 def _read(sentence: str, said: Said) -> None:
     """Take the statements of one sentence; what is left of it may still call something wrong."""
     if _SUPPOSED.search(sentence):
@@ -162,8 +161,21 @@ def _read(sentence: str, said: Said) -> None:
         if kind == "all":
             continue
         for found in pattern.finditer(left):
-            if not _is_denied(left, found):
-                _take(kind, found, said)
+            if _is_denied(left, found):
+                continue
+            groups = found.groupdict()
+            numbers = _numbers(groups.get("ns") or "")
+            match kind:
+                case "no first":
+                    said.is_all = True
+                case "first":
+                    said.first |= numbers
+                case "is first":
+                    said.first |= set() if groups["not"] else numbers
+                case "judged":
+                    _judge(said, numbers, is_right=_is_good(found))
+                case _:
+                    _judge(said, numbers, is_right=bool(groups["not"]))
         left = pattern.sub(lambda found: found[0] if _is_denied(found.string, found) else " … ", left)
     for found in _UNNAMED.finditer(left):
         # "The step before it is right" speaks of another one.
@@ -191,34 +203,11 @@ def _take_all(sentence: str, said: Said) -> str:
     return _PATTERNS["all"].sub(" … ", bare)
 
 
-def _take(kind: str, found: re.Match[str], said: Said) -> None:
-    if kind == "no first":
-        said.is_all = True
-        return
-    numbers, groups = _numbers(found["ns"]), found.groupdict()
-    if kind == "first":
-        said.first |= numbers
-    elif kind == "is first":
-        said.first |= set() if groups["not"] else numbers
-    elif kind == "judged":
-        _judge(said, numbers, is_right=_is_good(found))
-    else:
-        _judge(said, numbers, is_right=bool(groups["not"]))
-
-
 def _judge(said: Said, steps: set[int], *, is_right: bool) -> None:
     if steps:
         (said.right if is_right else said.wrong).update(steps)
     else:
         said.unnamed.add(is_right)
-
-
-def _asked(sentence: str) -> Iterator[tuple[set[int], bool]]:
-    """What a question asks about, and whether a yes says that it is right."""
-    for pattern in (_INVERTED, _PATTERNS["judged"], _UNNAMED):
-        for found in pattern.finditer(sentence):
-            yield _numbers(found.groupdict().get("ns") or ""), _is_good(found)
-            return
 
 
 def _is_good(found: re.Match[str]) -> bool:
@@ -315,11 +304,27 @@ def read_revision(text: str, steps: int) -> Revision | None:
     None: no object with the three entries can be found, the number is none of a step (nor of the one
     behind the last), or a wrong step comes without its correction.
     """
-    found, is_repaired = _object(text)
+    is_repaired = False
+    try:
+        found = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        import json_repair
+
+        is_repaired = True
+        try:
+            found = json_repair.loads(text[text.find("{") :]) if "{" in text else None
+        except (ValueError, RecursionError):
+            return None
+    objects = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    # With more than one object in a text the last is meant.
+    found = objects[-1] if objects else found
     if not isinstance(found, dict) or not {"first_wrong_step", "corrected_steps", "answer"} <= found.keys():
         return None
-    number, answer = _number(found["first_wrong_step"]), _answer_text(found["answer"])
-    written = found["corrected_steps"]
+    number, written, answer = (found[key] for key in ("first_wrong_step", "corrected_steps", "answer"))
+    number = _number(number)
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        return None
+    answer = str(answer).strip()
     # One text in the place of a list, and null in the place of an empty one, are read as they are meant.
     listed = [written] if isinstance(written, str) else written or []
     if number is None or not answer or not isinstance(listed, list):
@@ -330,25 +335,6 @@ def read_revision(text: str, steps: int) -> Revision | None:
     if number and not corrected:
         return None
     return Revision(number - 1 if number else None, corrected if number else (), answer, is_repaired)
-
-
-def _object(text: str) -> tuple[object, bool]:
-    """The object in a text, and whether it had to be repaired."""
-    try:
-        return _last(json.loads(text)), False
-    except (json.JSONDecodeError, RecursionError):
-        import json_repair
-
-    try:
-        return _last(json_repair.loads(text[text.find("{") :])) if "{" in text else None, True
-    except (ValueError, RecursionError):
-        return None, True
-
-
-def _last(found: object) -> object:
-    """The last object of a list: with more than one in a text the last is meant."""
-    objects = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    return objects[-1] if objects else found
 
 
 def _number(value: object) -> int | None:
@@ -365,8 +351,3 @@ def _number(value: object) -> int | None:
         re.fullmatch(r"(?:step )?(\d{1,6})(?:\.0+)?", value.strip(), re.I) if isinstance(value, str) else None
     )
     return int(match[1]) if match and int(match[1]) else None
-
-
-def _answer_text(value: object) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value).strip() if isinstance(value, str) or is_number else ""

@@ -30,14 +30,7 @@ class Cascaded(Generic[Result]):
 
 
 def by_expected_price(costs: Mapping[str, float]) -> list[str]:
-    """Order teachers by what asking them is expected to cost.
-
-    Args:
-        costs: Expected dollars by teacher.
-
-    Returns:
-        The cheapest first; of equals the one that stands first in `costs`.
-    """
+    """Order teachers by what asking them is expected to cost, the cheapest first."""
     return sorted(costs, key=lambda name: costs[name])
 
 
@@ -53,26 +46,12 @@ def cascade(
     Money that ends on the way shows as results that `ask` does not give. Such an item goes on to the next
     teacher (refused without a call where the money is gone) and in the end keeps the last result it
     has, marked `unescalated` or `unchecked`; it is never taken for one that held. The last teacher's result
-    stands without a check.
+    stands without a check. A check that costs calls is best asked in `ask`, for all items at once, and looked
+    up by `check`, which is asked once a result; its None is a result that could not be looked at.
 
     Source: ours, after cascades such as FrugalGPT (arXiv 2305.05176).
 
     Differs: there is no learnt scorer; what holds is the caller's rule.
-
-    Args:
-        items: With distinct ids.
-        teachers: Names, the first asked first; see `by_expected_price`.
-        ask: Asks one teacher about some items and gives results by item id; what is missing gave none. A
-            check that costs calls is best asked here too, for all items at once, and looked up by `check`.
-        check: Says whether a result stands; None: it could not be looked at, which spares nobody. Asked once
-            a result.
-
-    Returns:
-        The result taken for each item, and how it ended.
-
-    Raises:
-        ConfigError: There is no teacher, or one is named twice.
-        DataError: Two items have one id, or `ask` gives a result for an item it was not asked about.
     """
     if not teachers or len(set(teachers)) != len(teachers):
         raise ConfigError(

@@ -134,15 +134,12 @@ class Choice:
 
 
 def lower_bound(adequate: int, looked: int, *, prior: tuple[float, float] = (1.0, 1.0)) -> float:
-    """Give the share of adequate replies that a teacher surely reaches.
+    """Give the share of adequate replies that a teacher surely reaches; 0 without a reply, real or imagined.
 
     Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22 (1927): the
     lower end of the 95 % score interval, (p + z²/2n - z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n).
 
     Differs: the prior's imagined replies are counted in, p = (m + a) / (n + a + b).
-
-    Returns:
-        In [0, 1]; 0 where there is neither a reply nor an imagined one.
     """
     n = looked + sum(prior)
     if n == 0:
@@ -237,23 +234,11 @@ def allocate(
     seed: int,
     config: AllocationConfig = _CONFIG,
 ) -> dict[str, str]:
-    """Choose a teacher for each item of a batch, before any of them is asked.
+    """Choose a teacher for each item of a batch, by id, before any of them is asked.
 
     What an unknown teacher is given counts as promised at once, so that a large batch explores no more than
-    `looks` items a teacher and domain; where it has fewer known, the rest goes by what is known then.
-
-    Args:
-        items: In the order in which they are given out.
-        history: Verified replies so far.
-        costs: For each item the expected dollars by teacher, in the order of the tables.
-        seed: Equal seeds choose equal teachers.
-        config: Which way, and what it wants to know.
-
-    Returns:
-        The teacher's name by item id.
-
-    Raises:
-        DataError: There are not as many costs as items, or two items have one id.
+    `looks` items a teacher and domain; where it has fewer known, the rest goes by what is known then. `costs`
+    are for each item the expected dollars by teacher, in the order of the tables.
     """
     if len(costs) != len(items) or len({item.id for item in items}) != len(items):
         raise DataError(

@@ -35,31 +35,13 @@ _DIGITS = 9
 
 
 def drawn_order(example: Example, teachers: Collection[str], *, seed: int) -> tuple[str, ...]:
-    """Draw in which order teachers are asked about an example.
-
-    Args:
-        example: Its id enters the draw.
-        teachers: Names, in any order.
-        seed: Equal seeds draw equal orders.
-
-    Returns:
-        Every teacher once.
-    """
+    """Draw in which order teachers are asked about an example: every one once, by seed and example."""
     names = sorted(teachers)
     return tuple(Random(f"{seed}/{example.id}").sample(names, len(names)))
 
 
 def probe_of(examples: Sequence[Example], share: float, *, seed: int) -> list[Example]:
-    """Choose the examples that every teacher is asked about.
-
-    Args:
-        examples: Those to be annotated.
-        share: How large a part, in (0, 1].
-        seed: Equal seeds choose equal examples.
-
-    Returns:
-        At least one wherever there is one, in their order.
-    """
+    """Choose the share of the examples that every teacher is asked about, at least one, in their order."""
     n = min(len(examples), max(1, round(share * len(examples))))
     chosen = Random(f"{seed}/probe").sample(range(len(examples)), n)
     return [examples[i] for i in sorted(chosen)]
@@ -133,15 +115,7 @@ def _text(example: Example) -> str:
 
 
 def similar_order(expected: Mapping[str, np.ndarray], prices: Mapping[str, float]) -> list[tuple[str, ...]]:
-    """Rank the teachers for each question by their expected success.
-
-    Args:
-        expected: From `similar_success`, in the order of the tables.
-        prices: By teacher, in any unit; of equals the cheaper comes first, then the order of the tables.
-
-    Returns:
-        Every teacher once a question.
-    """
+    """Rank the teachers for each question by their expected success; of equals the cheaper comes first."""
     names = list(expected)
     n = len(expected[names[0]]) if names else 0
     return [
@@ -151,15 +125,7 @@ def similar_order(expected: Mapping[str, np.ndarray], prices: Mapping[str, float
 
 
 def first_kept(kept: Sequence[Annotation], order: Mapping[str, Sequence[str]]) -> dict[str, Annotation]:
-    """Take for each example the kept rationale of the teacher that stands first.
-
-    Args:
-        kept: Of every teacher; of one teacher's samples the first counts.
-        order: Teachers by example id, best first.
-
-    Returns:
-        By example id; an example without a kept rationale is missing.
-    """
+    """Take for each example the kept rationale of the teacher that stands first in its order."""
     picked: dict[str, Annotation] = {}
     for example_id, found in _by_example(kept).items():
         place = {name: i for i, name in enumerate(order[example_id])}
@@ -170,20 +136,13 @@ def first_kept(kept: Sequence[Annotation], order: Mapping[str, Sequence[str]]) -
 def least_surprising(
     kept: Sequence[Annotation], logprobs: Sequence[Sequence[float]]
 ) -> dict[str, Annotation]:
-    """Take for each example the rationale that the student finds least surprising.
+    """Take for each example the rationale that the student finds least surprising; of equals the first.
 
-    The surprise is the mean negative log-probability of the tokens, the logarithm of the perplexity.
+    The surprise is the mean negative log-probability of the tokens, the logarithm of the perplexity. The
+    `logprobs` are of the student before training; an empty list is a text it could not learn, taken last.
 
     Source: after the perplexity of single-teacher rationales under the student, as a measure of how well the
     two fit; the route is ours.
-
-    Args:
-        kept: Rationales of every teacher.
-        logprobs: For each the natural log-probabilities of its tokens under the student before training;
-            empty: the student could not learn it, and it is taken by no example that has another.
-
-    Returns:
-        By example id; of equals the one that comes first.
     """
     surprise = {
         item.id: -math.fsum(values) / len(values) if values else math.inf
@@ -207,25 +166,17 @@ def vote(
 
     The votes are counted over all that was answered, the kept and the dropped, a voice a teacher. Where the
     example has a label and only right answers are kept, an example whose majority is wrong gets no rationale:
-    what most teachers hold speaks against its label, or the question is too hard for them.
-
-    Args:
-        kept: Rationales to choose from.
-        answered: All of them, the dropped ones too.
-        examples: By id.
-        task: Says which answers are the same.
-        teachers: Names in the order of the tables; ties of votes and of teachers go to the earlier.
-
-    Returns:
-        By example id. Of the teachers who hold the majority's answer, it is the one who most often does.
+    what most teachers hold speaks against its label, or the question is too hard for them. Of the teachers
+    who hold the majority's answer, the one is taken who most often does; ties go to the earlier one.
     """
-    ids = list(_by_example(answered))
-    by_example = _by_example(answered)
-    voices = [_voices(by_example[id_], examples[id_], task=task, teachers=teachers) for id_ in ids]
-    winner = dict(zip(ids, majority(voices), strict=True))
+    voices = {
+        id_: _voices(given, examples[id_], task=task, teachers=teachers)
+        for id_, given in _by_example(answered).items()
+    }
+    winner = dict(zip(voices, majority(list(voices.values())), strict=True))
     often = Counter(
         name
-        for id_, given in zip(ids, voices, strict=True)
+        for id_, given in voices.items()
         for name, answer in given.items()
         if answer is not None and answer == winner[id_]
     )
@@ -255,17 +206,7 @@ def _voices(
 
 
 def is_same_answer(answer: str | None, other: str | None, example: Example, *, task: Task) -> bool:
-    """Say whether two answers to a question mean the same.
-
-    Args:
-        answer: The one; None: none could be read, which is no other's equal.
-        other: The other.
-        example: The question; its label is not looked at.
-        task: Compares.
-
-    Returns:
-        True where the one is right if the other is.
-    """
+    """Say whether two answers to a question mean the same; an unreadable one (None) is no other's equal."""
     if answer is None or other is None:
         return False
     if answer == other:

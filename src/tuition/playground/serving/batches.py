@@ -219,8 +219,17 @@ class _Counter:
         spoken += [_line(json.loads(line), error="batch_expired") for line in lines[len(begun) :]]
         is_cancelled = batch.status == "cancelling"
         batch.status = "finalizing"
-        self._file(batch, [line for line in spoken if line is not None])
-        batch.status = "cancelled" if is_cancelled else "expired" if expires else "completed"
+        said = [line for line in spoken if line is not None]
+        if self._faults.strikes("unordered", batch.number):
+            Random(f"{self._faults.seed}/order/{batch.number}").shuffle(said)
+        # Good answers stand in one file and the others in another, as with the real ones.
+        good = [line for line in said if isinstance(line, str) or _is_good(line)]
+        bad = [line for line in said if not isinstance(line, str) and not _is_good(line)]
+        batch.answered, batch.refused = len(good), len(bad)
+        batch.output_file = self._keep(_jsonl(good)) if good else None
+        batch.error_file = self._keep(_jsonl(bad)) if bad else None
+        ended = "expired" if expires else "completed"
+        batch.status = "cancelled" if is_cancelled else ended
 
     def _validate(self, batch: _Batch, lines: list[bytes]) -> list[dict[str, Any]]:
         if self._faults.strikes("too_large", batch.number):
@@ -259,16 +268,6 @@ class _Counter:
             answer = body.decode(errors="replace")
         line = _line(row, response={"status_code": status, "request_id": f"req_{number}", "body": answer})
         return json.dumps(line)[:-9] if self._faults.strikes("broken_line", number) else line
-
-    def _file(self, batch: _Batch, spoken: list[dict[str, Any] | str]) -> None:
-        """Put good answers into one file and the others into another, as the real ones do."""
-        if self._faults.strikes("unordered", batch.number):
-            Random(f"{self._faults.seed}/order/{batch.number}").shuffle(spoken)
-        good = [line for line in spoken if isinstance(line, str) or _is_good(line)]
-        bad = [line for line in spoken if not isinstance(line, str) and not _is_good(line)]
-        batch.answered, batch.refused = len(good), len(bad)
-        batch.output_file = self._keep(_jsonl(good)) if good else None
-        batch.error_file = self._keep(_jsonl(bad)) if bad else None
 
 
 def _invalid(line: int | None, message: str) -> dict[str, Any]:

@@ -54,102 +54,80 @@ class Fault:
     """Where it can happen; elsewhere the call goes well."""
 
 
-def _refusing(
-    status: int, code: str, message: str, *, about: str, is_paid: bool = False, **more: Any
-) -> Fault:
-    refusal = Refusal(status=status, code=code, message=message, **more)
-    return Fault(about=about, is_paid=is_paid, refusal=refusal)
-
-
-FAULTS: Mapping[str, Fault] = {
+_LIMITED = (429, "rate_limit_exceeded", "too many requests")
+_QUOTA = (429, "insufficient_quota", "the account has no credit left")
+_LENGTH = "this model's maximum context length is 8192 tokens; your messages came to 10240"
+_PARAM = "unsupported parameter: 'max_tokens' is not supported with this model"
+_POLICY = "the response was filtered: the prompt triggered the content management policy"
+_SEVERAL = ("openai", "batch")
+_ROWS: tuple[tuple[str, str, tuple[int, str, str] | tuple[str, ...]], ...] = (
     # Statuses.
-    "rate_limit": _refusing(
-        429, "rate_limit_exceeded", "too many requests", about="429, Retry-After in seconds"
-    ),
-    "rate_limit_date": _refusing(
-        429, "rate_limit_exceeded", "too many requests", about="429, Retry-After as a date"
-    ),
-    "rate_limit_silent": _refusing(
-        429, "rate_limit_exceeded", "too many requests", about="429 without Retry-After"
-    ),
-    "quota": _refusing(
-        429,
-        "insufficient_quota",
-        "the account has no credit left",
-        about="429 (Anthropic's form: 402), no credit",
-    ),
-    "overloaded": _refusing(503, "overloaded", "the model is overloaded", about="503"),
-    "overloaded_529": _refusing(529, "overloaded_error", "the server is overloaded", about="529"),
-    "server_error": _refusing(500, "server_error", "the server failed", about="500"),
-    "bad_gateway": _refusing(502, "", "Bad Gateway", about="502, a page of HTML", is_page=True),
-    "timeout_408": _refusing(408, "timeout", "the request took too long to arrive", about="408"),
-    "timeout_504": _refusing(504, "timeout", "the model took too long", about="504"),
-    "timeout_524": _refusing(
-        524,
-        "timeout",
-        "a timeout occurred",
-        about="524, when the answer was there",
-        is_paid=True,
-        is_page=True,
-    ),
-    "redirect": _refusing(
-        307, "moved", "moved for good", about="307 to another address", headers={"Location": "/elsewhere"}
-    ),
-    "auth": _refusing(401, "invalid_api_key", "incorrect API key provided", about="401"),
-    "forbidden": _refusing(403, "permission_denied", "the key may not use this model", about="403"),
-    "not_found": _refusing(404, "model_not_found", "the model does not exist", about="404"),
-    "too_long": _refusing(
-        400,
-        "context_length_exceeded",
-        "this model's maximum context length is 8192 tokens; your messages came to 10240",
-        about="400, the prompt is too long",
-    ),
-    "unsupported": _refusing(
-        400,
-        "unsupported_parameter",
-        "unsupported parameter: 'max_tokens' is not supported with this model",
-        about="400 that names a parameter",
-        param="max_tokens",
-    ),
-    "flagged": _refusing(
-        400,
-        "content_filter",
-        "the response was filtered: the prompt triggered the content management policy",
-        about="400, the prompt is flagged",
-    ),
+    ("rate_limit", "429, Retry-After in seconds", _LIMITED),
+    ("rate_limit_date", "429, Retry-After as a date", _LIMITED),
+    ("rate_limit_silent", "429 without Retry-After", _LIMITED),
+    ("quota", "429 (Anthropic's form: 402), no credit", _QUOTA),
+    ("overloaded", "503", (503, "overloaded", "the model is overloaded")),
+    ("overloaded_529", "529", (529, "overloaded_error", "the server is overloaded")),
+    ("server_error", "500", (500, "server_error", "the server failed")),
+    ("bad_gateway", "502, a page of HTML", (502, "", "Bad Gateway")),
+    ("timeout_408", "408", (408, "timeout", "the request took too long to arrive")),
+    ("timeout_504", "504", (504, "timeout", "the model took too long")),
+    ("timeout_524", "524, when the answer was there", (524, "timeout", "a timeout occurred")),
+    ("redirect", "307 to another address", (307, "moved", "moved for good")),
+    ("auth", "401", (401, "invalid_api_key", "incorrect API key provided")),
+    ("forbidden", "403", (403, "permission_denied", "the key may not use this model")),
+    ("not_found", "404", (404, "model_not_found", "the model does not exist")),
+    ("too_long", "400, the prompt is too long", (400, "context_length_exceeded", _LENGTH)),
+    ("unsupported", "400 that names a parameter", (400, "unsupported_parameter", _PARAM)),
+    ("flagged", "400, the prompt is flagged", (400, "content_filter", _POLICY)),
     # Connections.
-    "drop": Fault(about="the connection ends before any byte; not paid", is_paid=False, forms=_ONLINE),
-    "cut_early": Fault(about="the connection ends before any byte; paid", forms=_ONLINE),
-    "cut": Fault(about="the connection ends in the middle of the body", forms=_ONLINE),
-    "hang": Fault(about="nothing comes for `hang_s`", forms=_ONLINE),
-    "slow": Fault(about="the answer comes whole, after `slow_s`", forms=_ONLINE),
-    "drip": Fault(about="the body comes in drops, over `slow_s`", forms=_ONLINE),
+    ("drop", "the connection ends before any byte; not paid", _ONLINE),
+    ("cut_early", "the connection ends before any byte; paid", _ONLINE),
+    ("cut", "the connection ends in the middle of the body", _ONLINE),
+    ("hang", "nothing comes for `hang_s`", _ONLINE),
+    ("slow", "the answer comes whole, after `slow_s`", _ONLINE),
+    ("drip", "the body comes in drops, over `slow_s`", _ONLINE),
     # Bodies.
-    "broken_json": Fault(about="the body ends in the middle of the JSON"),
-    "wrong_type": Fault(about="the body is a JSON list", forms=_ONLINE),
-    "page": Fault(about="200 with a page of HTML", forms=_ONLINE),
-    "bad_gzip": Fault(about="the body says it is compressed and is not", forms=_ONLINE),
-    "bad_bytes": Fault(about="the text holds bytes that are no UTF-8", forms=_ONLINE),
-    "error_in_200": _refusing(
-        200, "upstream_error", "the upstream provider failed", about="200 with an error object"
-    ),
+    ("broken_json", "the body ends in the middle of the JSON", FORMS),
+    ("wrong_type", "the body is a JSON list", _ONLINE),
+    ("page", "200 with a page of HTML", _ONLINE),
+    ("bad_gzip", "the body says it is compressed and is not", _ONLINE),
+    ("bad_bytes", "the text holds bytes that are no UTF-8", _ONLINE),
+    ("error_in_200", "200 with an error object", (200, "upstream_error", "the upstream provider failed")),
     # Contents.
-    "no_choices": Fault(about="a list of choices with nothing in it"),
-    "null_content": Fault(about="the content is null"),
-    "empty": Fault(about="the text is empty"),
-    "truncated": Fault(about="half a text, finish reason `length`"),
-    "exhausted": Fault(about="no text, finish reason `length`"),
-    "filtered": Fault(about="no text, finish reason `content_filter`"),
-    "refusal": Fault(about="the model says that it will not answer"),
-    "no_usage": Fault(about="a good answer without a count of tokens"),
-    "zero_usage": Fault(about="a good answer said to have no tokens"),
-    "other_model": Fault(about="a good answer of another model"),
-    "extra_choice": Fault(
-        about="one choice more than asked for, the first one twice", forms=("openai", "batch")
-    ),
-    "missing_choice": Fault(about="one choice fewer than asked for", forms=("openai", "batch")),
-    "garbage": Fault(about="a good answer with control characters and half surrogate pairs"),
+    ("no_choices", "a list of choices with nothing in it", FORMS),
+    ("null_content", "the content is null", FORMS),
+    ("empty", "the text is empty", FORMS),
+    ("truncated", "half a text, finish reason `length`", FORMS),
+    ("exhausted", "no text, finish reason `length`", FORMS),
+    ("filtered", "no text, finish reason `content_filter`", FORMS),
+    ("refusal", "the model says that it will not answer", FORMS),
+    ("no_usage", "a good answer without a count of tokens", FORMS),
+    ("zero_usage", "a good answer said to have no tokens", FORMS),
+    ("other_model", "a good answer of another model", FORMS),
+    ("extra_choice", "one choice more than asked for, the first one twice", _SEVERAL),
+    ("missing_choice", "one choice fewer than asked for", _SEVERAL),
+    ("garbage", "a good answer with control characters and half surrogate pairs", FORMS),
+)
+"""Name, what the client sees, and the refusal's status, code and message, or where it can happen."""
+_MORE: Mapping[str, Mapping[str, Any]] = {
+    "bad_gateway": {"is_page": True},
+    "timeout_524": {"is_page": True},
+    "redirect": {"headers": {"Location": "/elsewhere"}},
+    "unsupported": {"param": "max_tokens"},
 }
+"""What else a refusal says."""
+
+
+def _fault(name: str, about: str, how: tuple[Any, ...]) -> Fault:
+    if isinstance(how[0], str):
+        return Fault(about=about, is_paid=name != "drop", forms=how)
+    status, code, message = how
+    refusal = Refusal(status=status, code=code, message=message, **_MORE.get(name, {}))
+    return Fault(about=about, is_paid=name == "timeout_524", refusal=refusal)
+
+
+FAULTS: Mapping[str, Fault] = {name: _fault(name, about, how) for name, about, how in _ROWS}
 """Every fault by its name."""
 
 

@@ -168,7 +168,14 @@ class Host:
         body = await http.body()
         if fault == "drop":
             return Drop()
-        refused = None if is_line else self.gate.refusal(lambda: _tokens(form.read(body)))
+
+        def tokens() -> int:
+            call = form.read(body)
+            if isinstance(call, Refusal):
+                return 0
+            return sum(count_tokens(turn.content) for turn in call.messages) + (call.bound or 0) * call.n
+
+        refused = None if is_line else self.gate.refusal(tokens)
         if refused is not None:
             status, said = form.error(refused)
             answered, fault = Answered(status=status, body=said, refusal=refused), ""
@@ -207,12 +214,6 @@ class Host:
             return StreamingResponse(pieces, media_type="application/json", headers={**headers, **length})
         media_type = "text/html" if fault == "page" else "application/json"
         return Response(written, answered.status, media_type=media_type, headers=dict(headers))
-
-
-def _tokens(call: Call | Refusal) -> int:
-    if isinstance(call, Refusal):
-        return 0
-    return sum(count_tokens(message.content) for message in call.messages) + (call.bound or 0) * call.n
 
 
 def _choice(reply: Reply, call: Call) -> Choice:

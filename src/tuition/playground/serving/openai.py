@@ -122,7 +122,9 @@ class OpenAI:
         for name, (limit, rest, reset_s) in left.items():
             headers[f"x-ratelimit-limit-{name}"] = f"{limit:.0f}"
             headers[f"x-ratelimit-remaining-{name}"] = f"{int(rest)}"
-            headers[f"x-ratelimit-reset-{name}"] = _duration(reset_s)
+            minutes, rest_s = divmod(reset_s, 60)
+            reset = f"{minutes:.0f}m{rest_s:.0f}s" if minutes else f"{rest_s:.3g}s"
+            headers[f"x-ratelimit-reset-{name}"] = f"{round(reset_s * 1000)}ms" if reset_s < 1 else reset
         return headers
 
 
@@ -138,10 +140,3 @@ def read_body(form: type[Body], body: bytes | str, ignores: tuple[str, ...]) -> 
     except ValueError as error:
         message = f"no JSON: {error}"
     return Refusal(status=400, code="invalid_request_error", message=message)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{round(seconds * 1000)}ms"
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f}m{rest:.0f}s" if minutes else f"{rest:.3g}s"

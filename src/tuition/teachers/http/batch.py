@@ -143,12 +143,20 @@ class BatchedTeacher:
                 break
             await asyncio.sleep(self.poll_s)
             batch, rows = await self._rows(remote)
-        replies = [
-            self._read(*rows[request.tag], request)
-            if request.tag in rows
-            else Reply(failure=_without_line(batch, i, len(requests)))
-            for i, request in enumerate(requests)
-        ]
+        replies: list[Reply] = []
+        for i, request in enumerate(requests):
+            if request.tag not in rows:
+                replies.append(Reply(failure=_without_line(batch, i, len(requests))))
+                continue
+            row, text = rows[request.tag]
+            reply = read_line(row, text, request)
+            status, body = _answer_of(row)
+            if reply.failure is not None and isinstance(status, int) and status >= 400:
+                answer = Answer(status=status, text=json.dumps(body), headers={})
+                if self._can.learn(answer, self._can.fit(request.parameters).keys()):
+                    failure = dataclasses.replace(reply.failure, is_retryable=True)
+                    reply = dataclasses.replace(reply, failure=failure)
+            replies.append(reply)
         return [self._connections.masked(reply) for reply in replies]
 
     async def _rows(self, remote: str) -> tuple[Mapping[str, Any], dict[str, tuple[Mapping[str, Any], str]]]:
@@ -166,17 +174,6 @@ class BatchedTeacher:
         """Write one line of a batch, as JSON values."""
         body = _FORM.body(request, self._can.fit(request.parameters), 1)
         return {"custom_id": request.tag, "method": "POST", "url": _URL, "body": body}
-
-    def _read(self, row: Mapping[str, Any], text: str, request: Request) -> Reply:
-        """Read a line, and learn from it what the endpoint does not take."""
-        reply = read_line(row, text, request)
-        status, body = _answer_of(row)
-        if reply.failure is None or not isinstance(status, int) or status < 400:
-            return reply
-        answer = Answer(status=status, text=json.dumps(body), headers={})
-        if self._can.learn(answer, self._can.fit(request.parameters).keys()):
-            return dataclasses.replace(reply, failure=dataclasses.replace(reply.failure, is_retryable=True))
-        return reply
 
     async def _ask(
         self, path: str, *, body: Mapping[str, Json] | None = None, file: bytes | None = None
@@ -247,7 +244,17 @@ def read_line(row: Mapping[str, Any], text: str, request: Request) -> Reply:
     status, body = _answer_of(row)
     if status is not None and is_success(status) and not is_fault(body):
         return read_replies(_FORM, body, [request], text=text)[0]
-    failure = refusal(status, json.dumps(body), {}) if status else _without_answer(row.get("error"), text)
+    # A line without a status was never put to the model.
+    error = row.get("error")
+    code, said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
+    if status:
+        failure = refusal(status, json.dumps(body), {})
+    elif code in ("batch_expired", "batch_cancelled"):
+        failure = Failure(kind="expired", message=str(said)[:_SHOWN], is_retryable=True)
+    elif not said:
+        failure = malformed(text, wanted="a line with an answer or an error", is_paid=None)
+    else:
+        failure = Failure(kind="server", message=str(said)[:_SHOWN], is_retryable=True)
     return Reply(failure=failure, usage=estimate_usage(request, ""), raw=text)
 
 
@@ -266,32 +273,18 @@ def _answer_of(row: Mapping[str, Any]) -> tuple[int | None, Any]:
     return status, {"error": row.get("error")} if body is None else body
 
 
-def _without_answer(error: Any, text: str) -> Failure:
-    """Name the fault of a line that was never put to the model."""
-    code, said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
-    if code in ("batch_expired", "batch_cancelled"):
-        return Failure(kind="expired", message=str(said)[:_SHOWN], is_retryable=True)
-    if not said:
-        return malformed(text, wanted="a line with an answer or an error", is_paid=None)
-    return Failure(kind="server", message=str(said)[:_SHOWN], is_retryable=True)
-
-
 def _without_line(batch: Mapping[str, Any], i: int, n: int) -> Failure:
     """Name the fault of a request that no line answers."""
     status = str(batch.get("status"))
-    if status == "failed":
-        return _invalid(batch, i)
     if status in ("expired", "cancelled"):
         return Failure(kind="expired", message=f"the batch is {status}", is_retryable=True)
-    message = (
-        f"the batch of {n} calls is {status} and has no line for this one, which may have been charged; "
-        "`tuition store reconcile` settles it by the provider's list"
-    )
-    return Failure(kind="unknown_outcome", message=message, is_retryable=True, is_paid=None)
-
-
-def _invalid(batch: Mapping[str, Any], i: int) -> Failure:
-    """Name the fault of a batch that was refused whole: what was wrong with this line, or with others."""
+    if status != "failed":
+        message = (
+            f"the batch of {n} calls is {status} and has no line for this one, which may have been charged; "
+            "`tuition store reconcile` settles it by the provider's list"
+        )
+        return Failure(kind="unknown_outcome", message=message, is_retryable=True, is_paid=None)
+    # It was refused whole: for what was wrong with this line, or with others.
     errors = batch.get("errors")
     data = errors.get("data") if isinstance(errors, dict) else None
     faults = [fault for fault in data if isinstance(fault, dict)] if isinstance(data, list) else []

@@ -85,10 +85,16 @@ class Capabilities:
         if answer.status not in REFUSED:
             return False
         said = list(said_of(json_of(answer.text)))
-        found = [name for name in _OPTIONAL if name in sent and self._is_refused(name, said)]
-        for name in found:
-            self.miss(name, why=f"and said: {said[0][:200]!r}")
-        return self._rename(said, sent) or bool(found)
+        is_range = any(_OUT_OF_RANGE.search(text) for text in said)
+        is_taught = False
+        for name in _OPTIONAL:
+            names = (name, *self._form.spelled.get(name, ()))
+            is_named = any(_names(spelled, text) for text in said for spelled in names)
+            # One sample a call is in every range.
+            if name in sent and name not in self._extra and is_named and (name == "n" or not is_range):
+                self.miss(name, why=f"and said: {said[0][:200]!r}")
+                is_taught = True
+        return self._rename(said, sent) or is_taught
 
     def miss(self, name: str, *, why: str) -> None:
         """Leave a parameter out from now on, and warn of it once."""
@@ -99,13 +105,6 @@ class Capabilities:
         switch = _OPTIONAL.get(name, "")
         advice = f" Set {switch} = false to have it so from the beginning." if switch else ""
         _LOG.warning("%s takes no %s, %s; it is asked without.%s", self._who, name, self._hide(why), advice)
-
-    def _is_refused(self, name: str, said: list[str]) -> bool:
-        names = (name, *self._form.spelled.get(name, ()))
-        if name in self._extra or not any(_names(spelled, text) for text in said for spelled in names):
-            return False
-        # One sample a call is in every range.
-        return name == "n" or not any(_OUT_OF_RANGE.search(text) for text in said)
 
     def _rename(self, said: list[str], sent: AbstractSet[str]) -> bool:
         """Whether the bound of the answer was refused for its name; then it gets the other one, once."""

@@ -109,30 +109,24 @@ class ChatTeacher:
     def read(self, answer: Answer, requests: Sequence[Request], *, sent: AbstractSet[str]) -> list[Reply]:
         """Turn what came back into replies without the key; `sent` names the parameters of the call."""
         body = json_of(answer.text)
-        if not answer.is_success or is_fault(body):
-            replies = self._refused(answer, requests, sent=sent)
-        else:
+        if answer.is_success and not is_fault(body):
             replies = read_replies(self._form, body, requests, text=answer.text)
+        else:
+            failure = refusal(answer.status, answer.text, answer.headers)
+            if self._can.learn(answer, sent):
+                failure = dataclasses.replace(failure, is_retryable=True)
+            if not self._can.has("n"):
+                self._ask_one_by_one()
+            usage = self._form.counted(body) if isinstance(body, dict) else None
+            if usage is not None:
+                # A fault in the middle of the writing: what was written until then is charged.
+                usage = dataclasses.replace(usage, is_estimated=not usage.completion_tokens)
+                failure = dataclasses.replace(failure, is_paid=True)
+            replies = _all_failed(requests, failure, usage=usage or estimate_usage(requests[0], ""))
+            replies[0] = dataclasses.replace(replies[0], raw=answer.text)
         limits, headers = read_limits(answer.headers), answer.shown
         replies = [dataclasses.replace(reply, headers=headers, limits=limits) for reply in replies]
         return [self._connections.masked(reply) for reply in replies]
-
-    def _refused(self, answer: Answer, requests: Sequence[Request], *, sent: AbstractSet[str]) -> list[Reply]:
-        failure = refusal(answer.status, answer.text, answer.headers)
-        if self._can.learn(answer, sent):
-            failure = dataclasses.replace(failure, is_retryable=True)
-        if not self._can.has("n"):
-            self._ask_one_by_one()
-        body = json_of(answer.text)
-        usage = self._form.counted(body) if isinstance(body, dict) else None
-        if usage is None:
-            usage = estimate_usage(requests[0], "")
-        else:
-            # A fault in the middle of the writing: what was written until then is charged.
-            usage = dataclasses.replace(usage, is_estimated=not usage.completion_tokens)
-            failure = dataclasses.replace(failure, is_paid=True)
-        replies = _all_failed(requests, failure, usage=usage)
-        return [dataclasses.replace(replies[0], raw=answer.text), *replies[1:]]
 
     def _ask_one_by_one(self) -> None:
         self.abilities = dataclasses.replace(self.abilities, samples_per_call=1)

@@ -100,7 +100,10 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:
     named = [fault.get(name) for name in ("code", "type", "status")]
     codes = [code.lower() for code in named if isinstance(code, str)]
     if is_success(status):
-        status = _inner_status(fault)
+        # Some routers put the provider's status into the code.
+        inner = fault.get("code")
+        inner = int(inner) if isinstance(inner, str) and inner.isdecimal() and len(inner) == 3 else inner
+        status = inner if isinstance(inner, int) and 400 <= inner <= 599 else 200
     said = next(iter(said_of(body)), "") or text
     within = [json.dumps(fault[name]) for name in _WITHIN if name in fault]
     kind, is_retryable = _kind(status, codes, " ".join((said, *codes, *within)).lower())
@@ -140,24 +143,18 @@ def said_of(body: Any) -> Iterator[str]:
     The message comes first, then the name of the parameter it is about, then places within the request.
     """
     fault = _fault(body)
-    for name in ("message", "detail", "param"):
-        yield from _texts(fault.get(name))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """A text, or the messages and places of FastAPI's list of faults."""
-    if isinstance(value, str) and value:
-        yield value
-    if isinstance(value, dict):
-        value = value.get("detail")
-    for item in value[:10] if isinstance(value, list) else ():
-        if not isinstance(item, dict):
-            continue
-        place = item.get("loc")
-        names = [part for part in place if isinstance(part, str)] if isinstance(place, list) else []
-        message = item.get("msg")
-        yield f"{'.'.join(names)}: {message if isinstance(message, str) else ''}"
-        yield from names[-1:]
+    for value in map(fault.get, ("message", "detail", "param")):
+        if isinstance(value, str) and value:
+            yield value
+        # A list is FastAPI's, of faults with their messages and places.
+        listed = value.get("detail") if isinstance(value, dict) else value
+        for item in listed[:10] if isinstance(listed, list) else ():
+            if not isinstance(item, dict):
+                continue
+            place, message = item.get("loc"), item.get("msg")
+            names = [part for part in place if isinstance(part, str)] if isinstance(place, list) else []
+            yield f"{'.'.join(names)}: {message if isinstance(message, str) else ''}"
+            yield from names[-1:]
 
 
 def _fault(body: Any) -> Mapping[str, Any]:
@@ -169,13 +166,6 @@ def _fault(body: Any) -> Mapping[str, Any]:
     if isinstance(found, dict):
         return found
     return {"message": found} if isinstance(found, str) else body
-
-
-def _inner_status(fault: Mapping[str, Any]) -> int:
-    """The status within an error under status 200: some routers put that of the provider into the code."""
-    code = fault.get("code")
-    code = int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code
-    return code if isinstance(code, int) and 400 <= code <= 599 else 200
 
 
 def retry_after(headers: Mapping[str, str], fault: Mapping[str, Any] | None = None) -> float | None:

@@ -90,7 +90,15 @@ def _ietf(headers: Headers, now: float) -> _Said | None:
 def _said(limit: str, left: str, reset: str, *, now: float) -> _Said | None:
     """Read the three texts of a limit; a reset alone says nothing."""
     whole, rest = _whole(limit), _whole(left)
-    return None if whole is None and rest is None else (whole, rest, _until(reset, now))
+    if whole is None and rest is None:
+        return None
+    seconds = seconds_of(reset)
+    if seconds is None:
+        # It may be a moment in the form of RFC 3339.
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            then = datetime.fromisoformat(reset.strip().replace("Z", "+00:00"))
+            seconds = max(0.0, then.timestamp() - now)
+    return whole, rest, seconds
 
 
 def _whole(text: str) -> int | None:
@@ -99,13 +107,3 @@ def _whole(text: str) -> int | None:
     except ValueError:
         return None
     return int(value) if 0 <= value <= _MOST else None
-
-
-def _until(text: str, now: float) -> float | None:
-    """Seconds until a limit is whole again, from a length of time or a moment in the form of RFC 3339."""
-    seconds = seconds_of(text)
-    if seconds is None:
-        with contextlib.suppress(ValueError, OverflowError, OSError):
-            then = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-            seconds = max(0.0, then.timestamp() - now)
-    return seconds

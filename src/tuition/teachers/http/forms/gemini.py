@@ -37,16 +37,16 @@ def _body(request: Request, sent: Mapping[str, Json], n: int) -> dict[str, objec
 
 
 def _answers(table: Table) -> list[Written | None]:
-    candidates = table.get("candidates")
-    return [_answer(candidate) for candidate in candidates] if isinstance(candidates, list) else []
-
-
-def _answer(candidate: object) -> Written | None:
-    # A candidate without any content says only why there is none: it ran out while thinking, or was withheld.
-    if not isinstance(candidate, dict) or not candidate.keys() & {"content", "finishReason"}:
-        return None
-    content = candidate.get("content")
-    return Written(content=content.get("parts") if isinstance(content, dict) else None, source=candidate)
+    candidates, written = table.get("candidates"), []
+    for candidate in candidates if isinstance(candidates, list) else ():
+        # One without any content says only why there is none: it ran out while thinking, or was withheld.
+        if isinstance(candidate, dict) and candidate.keys() & {"content", "finishReason"}:
+            content = candidate.get("content")
+            parts = content.get("parts") if isinstance(content, dict) else None
+            written.append(Written(content=parts, source=candidate))
+        else:
+            written.append(None)
+    return written
 
 
 def _counted(table: Table) -> Usage | None:

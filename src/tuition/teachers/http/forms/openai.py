@@ -19,20 +19,15 @@ def _body(request: Request, sent: Mapping[str, Json], n: int) -> dict[str, objec
 
 
 def _answers(table: Table) -> list[Written | None]:
-    choices = table.get("choices")
-    return [_answer(choice) for choice in choices] if isinstance(choices, list) else []
-
-
-def _answer(choice: object) -> Written | None:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
-        return None
-    return Written(
-        content=message.get("content"),
-        reasoning=reasoning_of(message),
-        refusal=message.get("refusal"),
-        source=choice,
-    )
+    choices, written = table.get("choices"), []
+    for choice in choices if isinstance(choices, list) else ():
+        match choice:
+            case {"message": dict(message)}:
+                said = {"content": message.get("content"), "refusal": message.get("refusal")}
+                written.append(Written(**said, reasoning=reasoning_of(message), source=choice))
+            case _:
+                written.append(None)
+    return written
 
 
 OPENAI = Form(
