@@ -15,8 +15,8 @@ from tuition.experiment.evaluate import evaluate, hits_on_valid, student_answers
 from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
+from tuition.experiment.rounds.rank import Ranked, calibrate
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.rank import Ranked, calibrate
 
 __all__ = ["close_round", "evaluate_last", "stop_if_certain"]
 

@@ -12,8 +12,8 @@ from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Target
 from tuition.experiment.bench import train_student, untrained_student
 from tuition.experiment.rounds.ask import Taught
+from tuition.experiment.rounds.rank import Ranked
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.rank import Ranked
 from tuition.experiment.targets import answer_targets_of, chain_targets
 
 __all__ = ["rehearsed", "student_of", "train_round"]

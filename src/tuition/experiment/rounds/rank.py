@@ -16,8 +16,8 @@ from tuition.core.texts.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.learn.distil import answer_prefix
 from tuition.experiment.rounds.ask import Asking
+from tuition.experiment.rounds.evidence import evidence_of
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.evidence import evidence_of
 from tuition.experiment.targets import questions
 from tuition.selection import STRATEGIES, SelectionConfig, candidates_of, needs_of, rank, scores_of
 from tuition.tasks.load import source_type
