@@ -62,6 +62,7 @@ def test_runs_that_differ_by_seed_are_one_setting(folder):
 
 
 def test_a_run_of_an_older_version_is_of_the_setting_that_it_means(folder, monkeypatch):
+    monkeypatch.setitem(defaults.CHANGED, 1, {})
     runs = [
         folder("old", (1, 0.2), seed=0),
         folder("new", (1, 0.4), seed=1, config_version=2, training={"lr": 5e-5}, seldom={}),
