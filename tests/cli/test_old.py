@@ -212,7 +212,7 @@ def test_a_key_that_an_old_folder_lacks_counts_as_its_default_of_then(old, tuiti
 
     forget()
     assert tuition("run", f"{name}.toml", "--yes").code == 0
-    monkeypatch.setitem(defaults.CHANGED, 1, {"task.valid_share": 0.25})
+    monkeypatch.setitem(defaults.CHANGED, 1, {**defaults.CHANGED[1], "task.valid_share": 0.25})
     forget()
     assert tuition("run", f"{name}.toml", "--yes").code == 0
     said = tuition("run", f"{name}.toml", "task.valid_share=0.1")
