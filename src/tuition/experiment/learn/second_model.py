@@ -7,8 +7,7 @@ is gone on with.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from tuition.annotation import Annotated, filtered, health_table, without_closing
 from tuition.core.protocols import Generation, Learner
@@ -56,7 +55,12 @@ def own_chains(
     """
     run, name = bench.run, f"own_chains/{teacher}/annotations.jsonl"
     if (run.path / name).exists():
-        return _read_back(list(read_own_rows(run.path / name)))
+        rows = list(read_own_rows(run.path / name))
+        kept, dropped = (
+            tuple(Annotation.from_json(row) for row in rows if row["is_kept"] is is_kept)
+            for is_kept in (True, False)
+        )
+        return Annotated(annotations=kept, dropped=dropped, failures=(), spent=False)
     asked = [example for example in examples if example.answer is not None]
     run.progress(f"{teacher} explains", 0, len(asked))
     written = model.explain(
@@ -120,11 +124,3 @@ def _annotation(
         sample=sample,
         finish="length" if is_cut else "stop",
     )
-
-
-def _read_back(rows: Sequence[dict[str, Any]]) -> Annotated:
-    kept, dropped = (
-        tuple(Annotation.from_json(row) for row in rows if row["is_kept"] is is_kept)
-        for is_kept in (True, False)
-    )
-    return Annotated(annotations=kept, dropped=dropped, failures=(), spent=False)
