@@ -33,7 +33,14 @@ def completed(tables: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     version = tables.get("config_version", 1)
     if not isinstance(version, int):
         raise ConfigError(f"{where}: config_version is {version!r}; it is a whole number, or left out.")
-    defaults = _defaults_of(version, where=where)
+    if not 1 <= version <= CONFIG_VERSION:
+        raise ConfigError(
+            f"{where} has config_version = {version}, and this program knows 1 to {CONFIG_VERSION}; use the "
+            "version of tuition that wrote it, or choose another `out`."
+        )
+    defaults: dict[str, Any] = {}
+    for until in range(CONFIG_VERSION - 1, version - 1, -1):
+        defaults.update(CHANGED.get(until, {}))
     whole = complete(kind_of(tables, where=where), {"config_version": version, **tables}, defaults)
     with contextlib.suppress(ConfigError):  # a source that is not here any more has no defaults to fill in
         table = whole.get("task", {})
@@ -48,19 +55,6 @@ def kind_of(tables: Mapping[str, Any], *, where: str) -> type[Any]:
     if not isinstance(name, str):
         raise ConfigError(f"{where}: `recipe` is missing; one of {', '.join(sorted(RECIPES))}.")
     return find(RECIPE, name, RECIPES, where=f"{where}: ").config_type
-
-
-def _defaults_of(version: int, *, where: str) -> dict[str, Any]:
-    """By dotted place the defaults of a version that are others today."""
-    if not 1 <= version <= CONFIG_VERSION:
-        raise ConfigError(
-            f"{where} has config_version = {version}, and this program knows 1 to {CONFIG_VERSION}; use the "
-            "version of tuition that wrote it, or choose another `out`."
-        )
-    found: dict[str, Any] = {}
-    for until in range(CONFIG_VERSION - 1, version - 1, -1):
-        found.update(CHANGED.get(until, {}))
-    return found
 
 
 _ASKING: dict[str, Any] = {"examples": 2, "forced": True, "filters": ["empty"]}
@@ -118,12 +112,10 @@ def with_preset(tables: Mapping[str, Any]) -> dict[str, Any]:
             is_set = any(length in own for length in _LENGTHS)
             left = {key: value for key, value in settings.items() if not (is_set and key in _LENGTHS)}
             result[table] = {**left, **own}
-    return {**result, "teacher": _with_prefixes(tables["teacher"])} if "teacher" in tables else result
-
-
-def _with_prefixes(teachers: Any) -> Any:
-    """Give each teacher an instruction of its own where its table names none, as published."""
-    if not isinstance(teachers, list) or not all(isinstance(table, Mapping) for table in teachers):
-        return teachers
-    more = (f"rationale {i + 1}: " for i in range(len(_PREFIXES), len(teachers)))
-    return [{"prefix": prefix, **table} for prefix, table in zip((*_PREFIXES, *more), teachers, strict=False)]
+    teachers = tables.get("teacher")
+    if isinstance(teachers, list) and all(isinstance(table, Mapping) for table in teachers):
+        # Each teacher has an instruction of its own where its table names none, as published.
+        prefixes = (*_PREFIXES, *(f"rationale {i + 1}: " for i in range(len(_PREFIXES), len(teachers))))
+        pairs = zip(prefixes, teachers, strict=False)
+        result["teacher"] = [{"prefix": prefix, **table} for prefix, table in pairs]
+    return result

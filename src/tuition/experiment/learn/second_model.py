@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from tuition.annotation import Annotated, filtered, health_table, without_closing
-from tuition.core.protocols import Generation, Learner
+from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import read_own_rows
 from tuition.experiment.bench import Bench
@@ -71,8 +71,17 @@ def own_chains(
         seed=bench.config.seed,
     )
     run.progress(f"{teacher} explains", len(asked), len(asked))
+    form = bench.config.student.answer_form
     chains = tuple(
-        _annotation(bench, example, text, teacher=teacher, sample=i, is_cut=text.tokens >= max_tokens)
+        Annotation(
+            example_id=example.id,
+            teacher=teacher,
+            kind="own",
+            rationale=without_closing(text.text),
+            answer=read_answer(text.text, example, task=bench.task, form=form),
+            sample=i,
+            finish="length" if text.tokens >= max_tokens else "stop",
+        )
         for example, texts in zip(asked, written, strict=True)
         for i, text in enumerate(texts)
     )
@@ -110,17 +119,3 @@ def chain_figures(bench: Bench, found: Annotated, *, teacher: str) -> dict[str, 
         "explained_tokens": last["tokens"],
         "health": [row.to_json() for row in health],
     }
-
-
-def _annotation(
-    bench: Bench, example: Example, text: Generation, *, teacher: str, sample: int, is_cut: bool
-) -> Annotation:
-    return Annotation(
-        example_id=example.id,
-        teacher=teacher,
-        kind="own",
-        rationale=without_closing(text.text),
-        answer=read_answer(text.text, example, task=bench.task, form=bench.config.student.answer_form),
-        sample=sample,
-        finish="length" if is_cut else "stop",
-    )
