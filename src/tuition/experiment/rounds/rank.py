@@ -142,10 +142,8 @@ def explained(
 
 
 def _wanted(state: ActiveRun, asking: Asking, examples: Sequence[Example]) -> int:
-    """How long the order must be: as many examples as the round may ask, as far as that is known.
-
-    It matters where examples are spread: whoever is far from the chosen depends on how many are chosen.
-    """
+    """How long the order must be: as many examples as the round may ask, as far as that is known."""
+    # It matters where examples are spread: which one is far from the chosen depends on how many are chosen.
     allowance = state.allowance
     if allowance.items is not None:
         return min(len(examples), allowance.items)
