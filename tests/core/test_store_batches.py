@@ -140,7 +140,9 @@ def test_what_was_handed_over_takes_no_further_call(store):
     with pytest.raises(StoreError, match="batch 'b1' is sent and takes no further call; open another"):
         put(store, "y")
     store.end_batch("b1").result(10)
+    over = store.batches()[0]
     store.end_batch("b1").result(10)
+    assert store.batches()[0] == over, "a batch ends once"
     with pytest.raises(StoreError, match="batch 'b1' is over and takes no further call"):
         put(store, "y")
     with pytest.raises(StoreError, match="batch 'b1' is over and cannot be handed over again"):
