@@ -22,7 +22,7 @@ from tuition.core.store import Place, Store
 from tuition.experiment.checks import make_student
 from tuition.experiment.config import Experiment, resolve, task_of
 from tuition.experiment.evaluate import ask_student
-from tuition.experiment.learn.distil import answer_prefix
+from tuition.experiment.form import answer_prefix
 from tuition.operate.compare import compare_runs, compare_with
 from tuition.operate.confirm import is_over, objection
 from tuition.operate.dry_run.plan import Plan, plan_of
