@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "playground"))
 
 from served import running
 
-from tuition.cli.batch import batch
+from tuition.cli.exchange import batch
 from tuition.core.errors import ConfigError, DataError, TeacherError
 from tuition.core.store import Store
 from tuition.operate.dry_run.plan import plan_of

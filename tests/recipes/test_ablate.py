@@ -7,14 +7,14 @@ from tiny import attempts, experiment, teachers
 
 from tuition.core.errors import ConfigError
 from tuition.experiment.config import dump, resolve
-from tuition.operate.execute import baselines, execute_all
-from tuition.operate.variants import (
+from tuition.operate.compare import (
     ablation_rows,
     ablation_table,
     ablations,
     left_out,
     new_calls,
 )
+from tuition.operate.execute import baselines, execute_all
 
 OWN = {"without_examples", "without_diverse_teachers", "without_forcing"}
 

@@ -6,8 +6,8 @@ from tiny import attempts, experiment, hashes, lines, rows, tables, teachers
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import Generation
 from tuition.experiment.config import resolve
+from tuition.operate.compare import ablations, left_out, new_calls
 from tuition.operate.execute import execute
-from tuition.operate.variants import ablations, left_out, new_calls
 from tuition.student.student import Student
 
 OWN = {"model": "fresh:llama-nano", "max_output_tokens": 8}

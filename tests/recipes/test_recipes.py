@@ -10,8 +10,8 @@ from tiny import attempts, experiment, teachers
 from tuition.core.errors import ConfigError
 from tuition.experiment.config import Experiment
 from tuition.experiment.recipe import Variant
+from tuition.operate.compare import ablation_table, ablations, new_calls
 from tuition.operate.execute import baselines, baselines_left_out, execute_all
-from tuition.operate.variants import ablation_table, ablations, new_calls
 from tuition.recipes import RECIPES, Recipe
 from tuition.recipes.zero_shot import zero_shot
 from tuition.report import rows_of

@@ -1,21 +1,35 @@
-"""Show what a run would do: an example as it was read, the labels, what would be asked and paid."""
+"""Show what a run would do and cost, and what its teachers can do: `check` and `pilot`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tuition.cli.show import print_json, print_table, say, typed
-from tuition.core.config import read_toml
-from tuition.core.records import Json, option_letter
-from tuition.experiment.config import Experiment, resolve
-from tuition.operate.dry_run.plan import Plan, plan_of, routes_of
-from tuition.operate.dry_run.preview import Preview, Spread
-from tuition.operate.dry_run.sums import PlannedCalls, RoundPlan
-from tuition.operate.execute import baselines_left_out
-from tuition.operate.variants import ablation_rows, left_out, new_calls
-from tuition.report import money
+import typer
 
-__all__ = ["check_config", "say_left_out", "show_plan"]
+from tuition.cli.show import (
+    Config,
+    Json,
+    Settings,
+    Trust,
+    Yes,
+    answer,
+    print_json,
+    print_table,
+    progress_bars,
+    resolved,
+    say,
+    typed,
+)
+from tuition.core.records import option_letter
+
+if TYPE_CHECKING:
+    from tuition.core.records import Json as JsonValue
+    from tuition.experiment.config import Experiment
+    from tuition.operate.dry_run.plan import Plan, Preview
+
+__all__ = ["check_config", "pilot", "say_left_out", "show_plan"]
+
 
 _LETTERS = 600
 """Of a text that is shown; the rest is counted."""
@@ -25,9 +39,13 @@ _PROMPT = 2000
 
 def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
     """Check a configuration and its data, and say what it would cost."""
-    config = resolve(read_toml(path), settings, where=str(path))
+    from tuition.operate.compare import ablation_rows, new_calls
+    from tuition.operate.dry_run.plan import plan_of, routes_of
+    from tuition.report import money
+
+    config = resolved(path, list(settings))
     plan = plan_of(config)
-    routes: list[dict[str, Json]] = [row.to_json() for row in routes_of(config)]
+    routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(config)]
     parts = ablation_rows(config) if is_ablated else {}
     plans = {name: plan_of(one) for name, one in parts.items()}
     if as_json:
@@ -39,7 +57,11 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
         say(f"  data: {finding}")
     _show_preview(plan.preview)
     for spread in plan.labels:
-        _show_spread(spread)
+        counts = spread.counts
+        total = sum(counts.values())
+        # what each is of all, so that labels counted from 1 or one that is never right show
+        told = [f"{_short(name, most=40)} {100 * count / total:.0f} %" for name, count in counts.items()]
+        say(f"labels of {spread.split} ({total}): {', '.join(told)}")
     show_plan(plan)
     if routes:
         print_table("routes: what the rationales would cost by each", routes)
@@ -59,41 +81,49 @@ def show_plan(plan: Plan) -> None:
     """Show what a run would ask and what that would cost."""
     if plan.teachers:
         title = "plan: all calls, those kept already, and what the others would cost; low / expected / high"
-        print_table(title, [_planned(row) for row in plan.teachers])
+        rows: list[dict[str, object]] = [
+            {
+                "teacher": row.teacher,
+                "for": row.role,
+                "calls": _span(row.low_calls, row.calls, row.high_calls),
+                "kept": row.kept,
+                "tokens": _span(row.low_tokens, row.expected_tokens, row.high_tokens),
+                "cost": _span(row.low_usd, row.expected_usd, row.high_usd, is_money=True),
+            }
+            for row in plan.teachers
+        ]
+        print_table(title, rows)
     if plan.rounds:
-        rows = [_planned_round(row) for row in plan.rounds]
+        rows = [
+            {
+                "round": row.round,
+                **{
+                    kind: _span(span.low, span.expected, span.high, is_money=kind == "cost")
+                    for kind, span in (
+                        *(("items", row.items), ("calls", row.calls), ("tokens", row.tokens)),
+                        ("cost", row.usd),
+                    )
+                },
+            }
+            for row in plan.rounds
+        ]
         print_table("rounds: what each would ask, low / expected / high", rows)
     for note in plan.notes:
         say(f"  note: {note}")
 
 
-def _planned(row: PlannedCalls) -> dict[str, object]:
-    return {
-        "teacher": row.teacher,
-        "for": row.role,
-        "calls": _span(row.low_calls, row.calls, row.high_calls),
-        "kept": row.kept,
-        "tokens": _span(row.low_tokens, row.expected_tokens, row.high_tokens),
-        "cost": _span(row.low_usd, row.expected_usd, row.high_usd, is_money=True),
-    }
-
-
-def _planned_round(row: RoundPlan) -> dict[str, object]:
-    counts = {kind: getattr(row, kind) for kind in ("items", "calls", "tokens")}
-    return {
-        "round": row.round,
-        **{kind: _span(span.low, span.expected, span.high) for kind, span in counts.items()},
-        "cost": _span(row.usd.low, row.usd.expected, row.usd.high, is_money=True),
-    }
-
-
 def _span(*ends: float | None, is_money: bool = False) -> str:
+    from tuition.report import money
+
     told = [money(end) if is_money else f"{end:,.0f}" for end in ends]
     return " / ".join(told) if len(set(told)) > 1 else told[0]
 
 
 def say_left_out(config: Experiment, *, is_ablated: bool) -> None:
     """Say which rows a table will not have."""
+    from tuition.operate.compare import left_out
+    from tuition.operate.execute import baselines_left_out
+
     reasons = left_out(config) if is_ablated else {}
     for name, reason in reasons.items():
         say(f"  left out: {name}: {reason}")
@@ -127,9 +157,113 @@ def _indented(name: str, text: str) -> str:
     return f"  {label}" + text.replace("\n", "\n  ")
 
 
-def _show_spread(spread: Spread) -> None:
-    counts = spread.counts
-    total = sum(counts.values())
-    # what each is of all, so that labels counted from 1 or one that is never right show
-    told = [f"{_short(name, most=40)} {100 * count / total:.0f} %" for name, count in counts.items()]
-    say(f"labels of {spread.split} ({total}): {', '.join(told)}")
+_RIGHT_BY = {
+    "labels": "right %: own answers, compared with the labels",
+    "majority": "right %: own answers, compared with what most teachers say, because there are no labels",
+    "shown": "right %: unknown, because the recorded replies were written with the answers shown",
+    "nobody": "right %: unknown, because there are no labels, and a majority needs three teachers",
+}
+
+
+def pilot(
+    config: Config,
+    settings: Settings = None,
+    *,
+    examples: Annotated[int, typer.Option(min=1, help="How many training examples to ask about.")] = 50,
+    yes: Yes = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Try every teacher on a few training examples, and say which teachers and route the numbers favour."""
+    from tuition.operate.pilot.pilot import pilot, pilot_folder
+
+    read = resolved(config, settings)
+    with progress_bars() as listener:
+        figures: Any = pilot(read, examples=examples, is_confirmed=yes, listener=listener)
+    answer(figures)
+    _show(figures)
+    say(f"Wrote {pilot_folder(read) / 'pilot.json'}. The run pays for none of these calls again.")
+    words = [config, *(settings or ())]
+    follows = f"{typed('check', *words)}, then {typed('run', *words)}"
+    if not figures["advice"]["teachers"]:
+        follows = f"mend the teachers in {config}, then {typed('pilot', *words)}"
+    say(f"Next: {follows}")
+
+
+def _show(figures: Any) -> None:
+    from tuition.report import money
+
+    n, of = figures["examples"], figures["of"]
+    print_table(f"pilot: {n} of {of} training examples", [_teacher(row) for row in figures["teachers"]])
+    say(f"  {_RIGHT_BY[figures['right_by']]}; intervals are 95 % (Wilson)")
+    if figures["is_simulated"]:
+        say("  simulated: programs, not language models; their figures say nothing about real teachers")
+    if figures["is_spent"]:
+        say("  the budget was spent before every call was made")
+    for name, replies in figures["replies"].items():
+        for reply in replies:
+            faults = f"; faults: {', '.join(reply['faults'])}" if reply["faults"] else ""
+            found = "none read" if reply["answer"] is None else reply["answer"]
+            say(f"{name} on {reply['example_id']} ({_line(reply['question'])})")
+            say(f"  wrote: {_line(reply['text'], most=500)}")
+            say(f"  answer: {found}{faults}")
+    if len(figures["agreement"]) > 1:
+        print_table(
+            "agreement: % equal answers of those that both gave",
+            [
+                {
+                    "teacher": name,
+                    **{other: "" if share is None else f"{100 * share:.0f}" for other, share in row.items()},
+                }
+                for name, row in figures["agreement"].items()
+            ],
+        )
+    print_table(
+        f"all {of} training examples would cost",
+        [
+            {"plan": row["plan"], "calls": f"{row['calls']:,.0f}", "cost": money(row["usd"])}
+            for row in figures["plans"]
+        ],
+    )
+    say(f"Paid by this pilot: {money(figures['spend']['paid_usd'])}")
+    for sentence in figures["advice"]["because"]:
+        say(sentence)
+    advice = figures["advice"]
+    if not advice["teachers"]:
+        say(f"The numbers favour no teacher. They come from {n} questions and one seed.")
+        return
+    route = f"route {advice['route']!r} over " if len(advice["teachers"]) > 1 else ""
+    say(
+        f"The numbers favour {route}{', '.join(advice['teachers'])}. They come from {n} questions and one "
+        "seed: what lies within the intervals may turn round on the whole set."
+    )
+
+
+def _line(text: str, *, most: int = 100) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]} […]"
+
+
+def _teacher(row: Any) -> dict[str, object]:
+    from tuition.report import money
+
+    def thousand(usd: float | None) -> str:
+        return money(None if usd is None else 1000 * usd)
+
+    latency = row["latency_s"]
+    faults = {name: share for name, share in row["faults"].items() if share >= 0.005}
+    worst = sorted(faults, key=lambda name: -faults[name])[:3]
+    return {
+        "teacher": row["teacher"] + (" (simulated)" if row["is_simulated"] else ""),
+        "kept %": _interval(row["kept"]),
+        "right %": "unknown" if row["right"] is None else _interval(row["right"]),
+        "1000 calls": thousand(row["usd_per_call"]),
+        "1000 kept": thousand(row["usd_per_kept"]),
+        "seconds": "" if latency is None else f"{latency:.1f}",
+        "faults, % of replies": ", ".join(f"{name} {100 * faults[name]:.0f}" for name in worst),
+        "no reply": ", ".join(f"{kind} {count}" for kind, count in row["failures"].items()),
+    }
+
+
+def _interval(share: Any) -> str:
+    return f"{100 * share['share']:.0f} [{100 * share['low']:.0f}, {100 * share['high']:.0f}]"

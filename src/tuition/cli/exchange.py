@@ -1,16 +1,18 @@
-"""The commands that carry replies in and out: `tuition import` and `tuition export`."""
+"""The commands that carry replies in and out: `tuition import`, `tuition export`, `tuition batch`."""
 
 from __future__ import annotations
 
+import datetime
 import json as json_form
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tuition.cli.show import Json, Trust, answer, say
+from tuition.cli.show import Config, Database, Json, Trust, answer, print_table, resolved, say, typed
+from tuition.core.errors import DataError
 
-__all__ = ["export_replies", "import_replies"]
+__all__ = ["batch", "export_replies", "import_replies"]
 
 
 def import_replies(
@@ -64,3 +66,148 @@ def export_replies(
     say(f"Wrote {', '.join(files)}: {made.rows:,} replies. {card} says whose they are, and under what terms.")
     if made.without_text:
         say(f"Left out, for there was nothing to learn from: {made.without_text:,}.")
+
+
+batch = typer.Typer(
+    help="Calls in files: write them down, have them answered elsewhere, bring the answers in.",
+    no_args_is_help=True,
+)
+
+
+@batch.command()
+def write(
+    config: Config,
+    out: Annotated[Path, typer.Argument(help="The file to write, JSONL.")],
+    settings: Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3.")] = None,
+    *,
+    teacher: Annotated[str, typer.Option(help="Whose calls, where there are several teachers.")] = "",
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Write the rationales a run would ask for first, as lines of a batch, and reserve them."""
+    from tuition.annotation import Account
+    from tuition.annotation.batches import write_batch
+    from tuition.core.run import run_id
+    from tuition.core.store import Place, Store
+    from tuition.experiment.checks import check_terms
+    from tuition.operate.dry_run.calls import batch_table, first_requests
+    from tuition.teachers.http.batch import BatchedTeacher
+
+    read = resolved(config, settings)
+    check_terms(read.writers)
+    table = batch_table(read, teacher)
+    asked = BatchedTeacher(table)
+    requests = first_requests(read, table)
+    place = Place(run=run_id(Path(read.out)), group=read.budget.scope)
+    with Store(Path(read.store)) as store:
+        account = Account(store=store, place=place, budget=read.budget)
+        written = write_batch(requests, asked, out, account=account, line=asked.line)
+    answer({**written.to_json(), "file": str(out) if written.calls else None})
+    for n, what in (
+        (written.kept, "are answered already"),
+        (written.busy, "are being made by somebody else"),
+        (written.refused, "are beyond the budget"),
+    ):
+        if n:
+            say(f"  {n} of {len(requests)} calls {what}.")
+    if not written.calls:
+        say("Nothing was written.")
+        return
+    say(f"Wrote {out}: {written.calls} calls of {table.name}, reserved as batch {written.name}.")
+    results = out.with_name(f"{out.stem}-results.jsonl")
+    say(f"  Have it answered, such as with: vllm run-batch -i {out} -o {results} --model {asked.model}")
+    say(f"Next: {typed('batch', 'import', read.store, results)}")
+
+
+@batch.command("import")
+def bring_in(
+    store: Annotated[Path, typer.Argument(help="The store, or a configuration that names it.")],
+    results: Annotated[Path, typer.Argument(help="Lines of answers, JSONL.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Bring answers in that were made elsewhere; a run then finds them kept."""
+    from tuition.annotation.batches import import_batch
+    from tuition.core.store import Store
+    from tuition.teachers.http.batch import read_line, rows_of
+
+    path = _store_of(store)
+    lines = rows_of(results.read_text(encoding="utf-8", errors="replace"))
+    if not lines:
+        raise DataError(
+            f"{str(results)!r} holds no line with a custom_id; expected lines as OpenAI's batches and "
+            "`vllm run-batch` write them."
+        )
+    with Store(path) as opened:
+        found = import_batch(lines, opened, read=read_line)
+    answer(found.to_json())
+    failed = "".join(f", {n} {kind}" for kind, n in found.failed.items())
+    say(f"{path}: {found.answered} answers{failed}.")
+    if found.known:
+        say(f"  {found.known} lines were settled before, and are left as they are.")
+    if found.strangers:
+        say(f"  {found.strangers} lines answer no call of this store.")
+    for name, n in found.waiting.items():
+        say(f"  {n} calls of batch {name} have no line yet: import the rest, or give them up with:")
+        say(f"  tuition batch drop {path} {name}")
+    say("Next: tuition run, with the configuration the batch was written for.")
+
+
+@batch.command("list")
+def show(store: Database = Path("tuition.db"), *, json: Json = False) -> None:
+    """List the batches of a store, and how many of their calls are waited for."""
+    from tuition.annotation.batches.lines import is_written
+    from tuition.core.store import Store
+
+    path = _store_of(store)
+    with Store(path) as opened:
+        rows = [
+            {
+                "batch": item.name,
+                "run": item.run,
+                "teacher": item.teacher,
+                "state": "written" if item.state == "sent" and is_written(item) else item.state,
+                "where": item.remote or "",
+                "waiting": len(opened.waiting(item.name)),
+                "made": datetime.datetime.fromtimestamp(item.made_at).isoformat(" ", "seconds"),
+            }
+            for item in opened.batches()
+        ]
+    answer([dict(row) for row in rows])
+    if not rows:
+        say(f"{path}: no batches.")
+        return
+    n = sum(row["state"] != "over" for row in rows)
+    print_table(f"{path}: {len(rows)} batches, {n} under way", rows)
+    if n:
+        say("Next: go on with the run, or tuition batch import, or tuition batch drop.")
+
+
+@batch.command()
+def drop(
+    store: Database, name: Annotated[str, typer.Argument(help="The batch's.")], *, json: Json = False
+) -> None:
+    """Give a batch up: one in a file costs nothing, any other counts at its worst until it is reconciled."""
+    from tuition.annotation.batches import drop_batch
+    from tuition.core.store import Store
+
+    path = _store_of(store)
+    with Store(path) as opened:
+        n, is_charged = drop_batch(opened, name)
+    answer({"batch": name, "calls": n, "is_charged": is_charged})
+    charge = "each counts at its worst" if is_charged else "nothing is paid"
+    say(f"Gave up {n} calls of batch {name}; {charge}.")
+    if n and is_charged:
+        say(f"Next: {typed('store', 'reconcile', path)} LIST, with the provider's list of charges.")
+
+
+def _store_of(path: Path) -> Path:
+    """A store, or the one a configuration names."""
+    from tuition.core.config import read_toml
+
+    found = path
+    if path.suffix == ".toml":
+        found = Path(str(read_toml(path).get("store", "tuition.db")))
+    if not found.exists():
+        raise DataError(f"there is no store {str(found)!r}; name the one that the batch was reserved in.")
+    return found

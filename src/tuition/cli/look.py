@@ -307,19 +307,15 @@ def probe(
     ]
     print_table("what the endpoints take", shown)
     for name, row in found.items():
-        _show_endpoint(name, row)
-
-
-def _show_endpoint(name: str, row: dict[str, Any]) -> None:
-    tokens = f"{row['prompt_tokens']:,} prompt and {row['completion_tokens']:,} completion tokens"
-    say(f"{name}: {row['calls']} calls with {tokens}, which are paid and stand in no store.")
-    for what, fault in row["faults"].items():
-        say(f"  {what}: {fault}")
-    if row["models"] is not None:
-        say(f"  it lists {len(row['models'])} models")
-    if row["reasoning_in"]:
-        say(f"  reasoning stands in {row['reasoning_in']}")
-    if all(value is None for value in row["found"].values()):
-        say("  Nothing could be told: mend what stands above, and try again.")
-        return
-    say("  Write down, below its [[teacher]] table:\n    " + "\n    ".join(row["lines"]))
+        tokens = f"{row['prompt_tokens']:,} prompt and {row['completion_tokens']:,} completion tokens"
+        say(f"{name}: {row['calls']} calls with {tokens}, which are paid and stand in no store.")
+        for what, fault in row["faults"].items():
+            say(f"  {what}: {fault}")
+        if row["models"] is not None:
+            say(f"  it lists {len(row['models'])} models")
+        if row["reasoning_in"]:
+            say(f"  reasoning stands in {row['reasoning_in']}")
+        if all(value is None for value in row["found"].values()):
+            say("  Nothing could be told: mend what stands above, and try again.")
+        else:
+            say("  Write down, below its [[teacher]] table:\n    " + "\n    ".join(row["lines"]))

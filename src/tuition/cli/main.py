@@ -7,27 +7,60 @@ Exit codes: 0 done, 2 the user's mistake, 3 the budget was spent before the end,
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import sys
 import traceback
-from collections.abc import Generator
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated
 
 import typer
 
 from tuition.cli import exchange, look, run
-from tuition.cli.batch import batch
-from tuition.cli.pilot import pilot
-from tuition.cli.serve import playground
+from tuition.cli.check import pilot
+from tuition.cli.exchange import batch
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
 from tuition.version import __version__
 
-__all__ = ["COMMANDS", "app", "exit_code", "main"]
+__all__ = ["COMMANDS", "app", "exit_code", "main", "playground"]
+
+
+playground = typer.Typer(
+    help="The offline world: tasks, simulated teachers, their server.", no_args_is_help=True
+)
+
+
+@playground.callback()
+def _group() -> None:
+    """Keep `serve` a command of a group."""
+
+
+@playground.command()
+def serve(
+    *,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8765,
+    host: Annotated[
+        str, typer.Option(help="Address to bind; loopback unless you say otherwise.")
+    ] = "127.0.0.1",
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Such as rate_limit=0.1: a share of all calls.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Such as latency_s=0.2 or requests_per_minute=60.")
+    ] = None,
+    ledger: Annotated[Path | None, typer.Option(help="Write one line a payment to this file.")] = None,
+) -> None:
+    """Serve the simulated teachers over HTTP, as an OpenAI-compatible endpoint."""
+    from tuition.core.config import override, parse
+    from tuition.playground import serving
+
+    faults = parse(serving.Faults, override({}, tuple(fault or ())), where="--fault")
+    config = parse(serving.ServerConfig, override({}, tuple(setting or ())), where="--set")
+    serving.serve(host=host, port=port, faults=faults, config=config, ledger=ledger)
+
 
 _OF_PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 """Errors of a wrong path."""
@@ -74,10 +107,12 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 def main() -> None:
     """Run the command line; an expected error is one clear text and an exit code."""
     sys.excepthook = _show_traceback
+    shown, log = logging.StreamHandler(), logging.getLogger("tuition")
+    shown.setFormatter(_VisibleFormatter("warning: %(message)s"))
+    log.addHandler(shown)
     try:
-        with _showing_warnings():
-            # Calling `app` itself would put typer's hook, which prints texts as they are, in place of ours.
-            typer.main.get_command(app)()
+        # Calling `app` itself would put typer's hook, which prints texts as they are, in place of ours.
+        typer.main.get_command(app)()
     except TuitionError as error:
         typer.echo(visible(f"error: {error}"), err=True)
         sys.exit(exit_code(error))
@@ -89,6 +124,8 @@ def main() -> None:
         place = "" if fault.filename is None else f": {str(fault.filename)!r}"
         typer.echo(visible(f"error: {fault.strerror or fault}{place}"), err=True)
         sys.exit(2 if is_path else 1)
+    finally:
+        log.removeHandler(shown)
 
 
 def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -98,18 +135,6 @@ def _show_traceback(kind: type[BaseException], error: BaseException, trace: Trac
 class _VisibleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))
-
-
-@contextlib.contextmanager
-def _showing_warnings() -> Generator[None]:
-    """Show what the package warns of on stderr, as long as a command runs."""
-    shown, log = logging.StreamHandler(), logging.getLogger("tuition")
-    shown.setFormatter(_VisibleFormatter("warning: %(message)s"))
-    log.addHandler(shown)
-    try:
-        yield
-    finally:
-        log.removeHandler(shown)
 
 
 def exit_code(error: TuitionError) -> int:

@@ -137,7 +137,8 @@ def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
             escape(visible(str(name))), justify="right" if is_number else "left", overflow="fold"
         )
     for row in rows:
-        table.add_row(*(escape(visible(_cell(value))) for value in row.values()))
+        cells = [f"{value:.3f}" if isinstance(value, float) else value for value in row.values()]
+        table.add_row(*("" if cell is None else escape(visible(str(cell))) for cell in cells))
     return table
 
 
@@ -175,7 +176,3 @@ def progress_bars() -> Generator[Listener]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_ERR, transient=True) as bars:
         yield _Screen(bars)
-
-
-def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else str(value)

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from tuition.core.records import Json
 from tuition.exchange.rows import TERMS, BadRow, Row
 
 __all__ = ["RepliesByQuestion"]
@@ -108,15 +107,15 @@ class RepliesByQuestion:
         Samples of a teacher go by their number where they have one, else in the order of their addition.
         """
         for n, head in self._db.execute("SELECT n, head FROM heads ORDER BY n"):
-            said: dict[str, list[dict[str, Json]]] = {}
+            said: dict[str, list[Any]] = {}
             query = "SELECT teacher, sample FROM samples WHERE head = ? ORDER BY n"
             for teacher, sample in self._db.execute(query, (n,)):
                 said.setdefault(json.loads(teacher), []).append(json.loads(sample))
-            yield {**json.loads(head), "rationales": {name: _entry(all) for name, all in said.items()}}
-
-
-def _entry(samples: list[dict[str, Any]]) -> Row:
-    numbers = [sample.get("sample") for sample in samples]
-    if all(isinstance(number, int) for number in numbers):
-        samples.sort(key=lambda sample: sample["sample"])
-    return samples[0] if len(samples) == 1 else {**samples[0], "samples": samples}
+            for samples in said.values():
+                if all(isinstance(sample.get("sample"), int) for sample in samples):
+                    samples.sort(key=lambda sample: sample["sample"])
+            rationales = {
+                name: samples[0] if len(samples) == 1 else {**samples[0], "samples": samples}
+                for name, samples in said.items()
+            }
+            yield {**json.loads(head), "rationales": rationales}

@@ -6,32 +6,151 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError, DataError, MissingExtra, near_name, some_of
 from tuition.core.records import Example, Record
-from tuition.core.rows import write_rows
+from tuition.core.rows import read_metrics, write_rows
+from tuition.core.texts.visible import visible
 from tuition.exchange.by_question import RepliesByQuestion
-from tuition.exchange.card import Tally, write_card
+from tuition.exchange.files import provenance_path
 from tuition.exchange.forms import WRITES, written
-from tuition.exchange.openai import provenance_path
 from tuition.exchange.rows import CARRIED, NO_ROUND, Row, carried_row
 from tuition.exchange.training_rows import Terms, Wording, read_terms, training_rows
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = [
-    "EXPORTS",
-    "TRAINING",
-    "Export",
-    "Exported",
-    "export_run",
-]
+__all__ = ["EXPORTS", "TRAINING", "Export", "Exported", "Tally", "export_run", "write_card"]
+
+_LOADS = {
+    **dict.fromkeys(
+        ("trl", "trl-text"),
+        '`datasets.load_dataset("json", data_files="{name}")`, given to `trl.SFTTrainer` as it is.',
+    ),
+    "llama-factory": "`dataset_dir` is this folder, `dataset: {stem}`.",
+    "openai": "Upload `{name}` with the purpose `fine-tune`; `{stem}.provenance.jsonl` stays here.",
+    "datasets": '`datasets.load_from_disk("{name}")`; a file: `Dataset.from_parquet("{name}")`.',
+    "recorded": '`[[teacher]]` with `kind = "recorded"` and `file = "{name}"`.',
+}
+
+
+class Tally:
+    """Counts rows on their way into a file."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.rows = 0
+        self.without_text = 0
+        """Left out of a training form, because there was nothing to learn."""
+        self.examples: set[str] = set()
+        """Ids of the questions."""
+        self.by_teacher: Counter[str] = Counter()
+        self.unused: Counter[str] = Counter()
+        """Replies by teacher that the student did not learn from."""
+        self.faults: Counter[tuple[str, str]] = Counter()
+        """By teacher and health check."""
+        self.labels: Counter[str] = Counter()
+        """By who says so; empty: no label."""
+
+    def watched(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Count rows while they pass through."""
+        for row in rows:
+            teacher, id = str(row["teacher"]), str(row["id"])
+            faults: Any = row["faults"]
+            self.rows += 1
+            self.by_teacher[teacher] += 1
+            self.unused[teacher] += not row["is_used"]
+            self.faults.update((teacher, fault) for fault in faults)
+            if id not in self.examples:
+                self.examples.add(id)
+                self.labels["none" if row["answer"] is None else str(row["label_source"])] += 1
+            yield row
+
+
+def write_card(
+    folder: Path,
+    out: Path,
+    wrote: Sequence[Path],
+    *,
+    form: str,
+    terms: Mapping[str, Terms],
+    tally: Tally,
+    uses_all: bool,
+) -> Path:
+    """Write the card of an export, and give its path: `README.md` beside it, or in its folder.
+
+    Where a `README.md` exists already, that name behind the export's own.
+    """
+    inside = out / "README.md" if out.is_dir() else out.with_name("README.md")
+    stem = out.name.partition(".")[0]
+    card = out.with_name(f"{stem}.README.md") if inside.exists() else inside
+    lines = [
+        f"# {stem}",
+        "",
+        f"Replies of teachers, written in the form `{form}` from the run `{folder.resolve().name}`.",
+        "",
+        *_what(folder, tally, wrote=wrote, uses_all=uses_all),
+        *_teachers(tally, terms),
+        "## How to load it",
+        "",
+        _LOADS[form].format(name=out.name, stem=stem),
+        "",
+    ]
+    card.write_text(visible("\n".join(lines)), encoding="utf-8")
+    return card
+
+
+def _what(folder: Path, tally: Tally, *, wrote: Sequence[Path], uses_all: bool) -> list[str]:
+    tables: Any = read_toml(folder / "config.toml")
+    metrics = read_metrics(folder)
+    chosen = "all replies of the run" if uses_all else "the replies that the student learnt from"
+    labels = ", ".join(f"{n:,} {source}" for source, n in tally.labels.items())
+    left_out = f"; {tally.without_text:,} without text were left out" if tally.without_text else ""
+    made = f" (source {metrics['versions']['code']})" if metrics.get("versions") else ""
+    version = metrics.get("versions", {}).get("tuition", "")
+    hashed = f", configuration {metrics['config_hash']}" if metrics.get("config_hash") else ""
+    return [
+        f"- files: {', '.join(f'`{path.name}`' for path in wrote)}",
+        f"- {tally.rows:,} rows about {len(tally.examples):,} questions: {chosen}{left_out}",
+        f"- labels of the questions: {labels}",
+        f"- made by `tuition export` from a run of Tuition {version}{made}; recipe `{tables.get('recipe')}`, "
+        f"seed {tables.get('seed', 0)}{hashed}",
+        *(["- the teachers are programs, not language models"] if metrics.get("is_simulated") else []),
+        "- `rationale` and `teacher_answer` are the teacher's; `answer` is the label of the question",
+        "",
+    ]
+
+
+def _teachers(tally: Tally, terms: Mapping[str, Terms]) -> list[str]:
+    lines = []
+    for name, n in tally.by_teacher.items():
+        of = terms[name]
+        stated = "; ".join(filter(None, (of.licence, of.terms))) or "licence and terms not stated"
+        training = "" if of.train_on_outputs else "; **may not be trained on**"
+        faults = ", ".join(
+            f"{fault} {count:,}" for (whose, fault), count in tally.faults.items() if whose == name
+        )
+        unused = f", {tally.unused[name]:,} of them not learnt from" if tally.unused[name] else ""
+        lines.append(
+            f"- `{name}` ({of.kind}, model `{of.model}`): {n:,} replies{unused}; {stated}{training}; health "
+            f"checks failed: {faults or 'none'}"
+        )
+    return [
+        "## Teachers, licences and terms",
+        "",
+        *lines,
+        "",
+        "The questions keep the terms of their source.",
+        "",
+    ]
+
 
 Export = Callable[[Path, Iterable[Row]], list[Path]]
 """Writes flat rows to a path, and gives everything it wrote."""
@@ -115,45 +234,34 @@ def _write_recorded(out: Path, rows: Iterable[Row]) -> list[Path]:
 
 def _write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
     """A data set of the Hugging Face library in Distilabel's columns: a .parquet file, or a folder."""
+    is_file = out.suffix == ".parquet"
     try:
-        import pyarrow  # noqa: F401
+        import pyarrow
+        from pyarrow import parquet
     except ImportError:
         raise MissingExtra("pyarrow", "data") from None
+    if not is_file:
+        try:
+            import datasets
+        except ImportError:
+            raise MissingExtra("datasets", "data") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    made = draft / "rows"
     try:
-        (_parquet if out.suffix == ".parquet" else _folder)(draft, rows).replace(out)
+        # the library maps a stream of Arrow's into memory instead of reading it whole
+        opened = parquet.ParquetWriter if is_file else pyarrow.ipc.new_stream
+        with opened(str(made), _schema()) as file:
+            for batch in _batches(rows):
+                file.write_batch(batch)
+        if not is_file:
+            datasets.disable_progress_bars()
+            datasets.Dataset.from_file(str(made)).save_to_disk(draft / "set")
+            made = draft / "set"
+        made.replace(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return [out]
-
-
-def _parquet(draft: Path, rows: Iterable[Row]) -> Path:
-    from pyarrow import parquet
-
-    with parquet.ParquetWriter(draft / "rows", _schema()) as file:
-        for batch in _batches(rows):
-            file.write_batch(batch)
-    return draft / "rows"
-
-
-def _folder(draft: Path, rows: Iterable[Row]) -> Path:
-    """A stream of Arrow's first, which the library maps into memory instead of reading it whole."""
-    try:
-        import datasets
-    except ImportError:
-        raise MissingExtra("datasets", "data") from None
-    import pyarrow
-
-    with (
-        pyarrow.OSFile(str(draft / "rows"), "wb") as sink,
-        pyarrow.ipc.new_stream(sink, _schema()) as stream,
-    ):
-        for batch in _batches(rows):
-            stream.write_batch(batch)
-    datasets.disable_progress_bars()
-    datasets.Dataset.from_file(str(draft / "rows")).save_to_disk(draft / "set")
-    return draft / "set"
 
 
 def _schema() -> pyarrow.Schema:
@@ -197,7 +305,6 @@ class Exported(Record):
     files: tuple[str, ...]
     """Everything that was written, the card last."""
     rows: int
-    """Replies."""
     without_text: int = 0
     """Replies that have nothing to learn from, and were left out of a training form."""
 
@@ -230,7 +337,16 @@ def export_run(
         DataError: The run is not finished, or there is nothing to write.
         OSError: It cannot be written; names a file.
     """
-    _check(out, form)
+    if form not in EXPORTS:
+        raise ConfigError(near_name(form, EXPORTS, kind="form"))
+    endings = _LINES[:1] if form in _PLAIN else _LINES
+    if form != "datasets" and not out.name.endswith(endings):
+        raise ConfigError(f"--out {str(out)!r}: the form {form!r} is written as {some_of(endings)}.")
+    if form == "datasets" and out.suffix not in ("", ".parquet"):
+        raise ConfigError(f"--out {str(out)!r}: a data set is a folder, or a file that ends in .parquet.")
+    for path in (out, *([provenance_path(out)] if form == "openai" else [])):
+        if path.exists():
+            raise ConfigError(f"{str(path)!r} exists; name another file with --out.")
     terms = read_terms(folder)
     tally = Tally()
     found = training_rows(folder, examples, terms, wording=wording, uses_all=uses_all)
@@ -251,20 +367,6 @@ def export_run(
     return Exported(
         files=tuple(str(path) for path in (*wrote, card)), rows=tally.rows, without_text=tally.without_text
     )
-
-
-def _check(out: Path, form: str) -> None:
-    if form not in EXPORTS:
-        raise ConfigError(near_name(form, EXPORTS, kind="form"))
-    endings = _LINES[:1] if form in _PLAIN else _LINES
-    if form != "datasets" and not out.name.endswith(endings):
-        raise ConfigError(f"--out {str(out)!r}: the form {form!r} is written as {some_of(endings)}.")
-    if form == "datasets" and out.suffix not in ("", ".parquet"):
-        raise ConfigError(f"--out {str(out)!r}: a data set is a folder, or a file that ends in .parquet.")
-    beside = [provenance_path(out)] if form == "openai" else []
-    for path in (out, *beside):
-        if path.exists():
-            raise ConfigError(f"{str(path)!r} exists; name another file with --out.")
 
 
 def _fit(rows: Iterable[Row], terms: Mapping[str, Terms], *, form: str, tally: Tally) -> Iterator[Row]:

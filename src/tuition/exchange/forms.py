@@ -87,22 +87,17 @@ def _distilabel(row: Mapping[str, Json], teacher: str) -> Row:
     system = _optional(row, "system_prompt") or (talk.system if talk else "")
     if system:
         more["system"] = system
+    named: Any = teacher or next((row[name] for name in _COLUMNS["model"] if row.get(name)), "")
+    # empty: the row does not say who wrote a reply
+    models = list(named) if isinstance(named, list | tuple) else [named] * len(texts)
+    if len(models) != len(texts):
+        raise BadRow(f"has {len(texts)} replies and names {len(models)} models; expected one each")
     samples: dict[str, list[Row]] = {}
-    for model, text in zip(_models(row, len(texts), teacher=teacher), texts, strict=True):
+    for model, text in zip(models, texts, strict=True):
         # a generation that failed is null or empty: no reply, and the others still count
         sample: Row = {"text": text_of(text or "", name or "messages"), "answer": None, **more}
-        samples.setdefault(model, []).append(sample)
+        samples.setdefault(text_of(model, "model_name"), []).append(sample)
     return _with_example(row, samples, prompt=prompt)
-
-
-def _models(row: Mapping[str, Json], n: int, *, teacher: str) -> list[str]:
-    """Who wrote each reply; empty: the row does not say."""
-    found = next((row[name] for name in _COLUMNS["model"] if row.get(name)), None)
-    if teacher or not isinstance(found, list | tuple):
-        return [teacher or ("" if found is None else text_of(found, "model_name"))] * n
-    if len(found) != n:
-        raise BadRow(f"has {n} replies and names {len(found)} models; expected one each")
-    return [text_of(name, "model_name") for name in found]
 
 
 def _optional(row: Mapping[str, Json], name: str) -> str | None:
@@ -160,27 +155,25 @@ def _curator(row: Mapping[str, Json], teacher: str) -> Row:
     if message is None:
         first = errors[0] if isinstance(errors, list | tuple) and errors else errors
         raise BadRow(f"has no reply: {first or 'response_message is null'}")
-    sample = {"text": "", "answer": None, **_structured(message), **_ended(row.get("finish_reason"))}
+    sample: Row = {"text": "", "answer": None, **_ended(row.get("finish_reason"))}
+    if not isinstance(message, Mapping):
+        sample["text"] = text_of(message, "response_message")
+    elif message.get("content"):
+        sample["text"], thought = message_of(message)
+        sample |= {"reasoning": thought} if thought else {}
+    else:
+        text = next((message[name] for name in _EXPLANATIONS if isinstance(message.get(name), str)), None)
+        answer = message.get("answer")
+        is_known = text is not None and isinstance(answer, str | int | float)
+        sample |= (
+            {"text": text, "answer": str(answer)} if is_known else {"text": canonical_json(dict(message))}
+        )
     talk = talk_of(request.get("messages"))
     if talk.system:
         sample["system"] = talk.system
     known = request.get("original_row")
     model = teacher or text_of(request.get("model"), "model")
     return _with_example(known if isinstance(known, Mapping) else {}, {model: [sample]}, prompt=talk.question)
-
-
-def _structured(message: Json) -> Row:
-    """A text; or an answer beside its text, where an object has both; any other object as JSON."""
-    if not isinstance(message, Mapping):
-        return {"text": text_of(message, "response_message")}
-    if message.get("content"):
-        said, thought = message_of(message)
-        return {"text": said, **({"reasoning": thought} if thought else {})}
-    text = next((message[name] for name in _EXPLANATIONS if isinstance(message.get(name), str)), None)
-    answer = message.get("answer")
-    if text is None or not isinstance(answer, str | int | float):
-        return {"text": canonical_json(dict(message))}
-    return {"text": text, "answer": str(answer)}
 
 
 def _ended(finish: Json) -> Row:
@@ -222,20 +215,19 @@ def completion_row(body: Mapping[str, Json], asked: Json, *, teacher: str, id: s
     choices = body.get("choices")
     if not isinstance(choices, list | tuple) or not choices:
         raise BadRow("has no choices")
-    system: Row = {"system": talk.system} if talk.system else {}
-    samples = [{**_choice(object_of(choice, "choice")), **system} for choice in choices]
+    samples: list[Row] = []
+    for choice in (object_of(one, "choice") for one in choices):
+        message, finish = object_of(choice.get("message"), "message"), choice.get("finish_reason")
+        sample: Row = {"text": "", "answer": None, **({"system": talk.system} if talk.system else {})}
+        if message.get("content") in (None, []):
+            why = message.get("refusal") or finish or "no content"
+            sample[UNUSABLE] = f"has a choice without text: {why}"
+        else:
+            text, reasoning = message_of(message)
+            sample |= {"text": text, **({"reasoning": reasoning} if reasoning else {}), **_ended(finish)}
+        samples.append(sample)
     model = teacher or text_of(body.get("model"), "model")
     return reply_row({model: samples}, question=talk.question, id=id)
-
-
-def _choice(choice: Mapping[str, Json]) -> Row:
-    message = object_of(choice.get("message"), "message")
-    content, finish = message.get("content"), choice.get("finish_reason")
-    if content is None or content == []:
-        why = message.get("refusal") or finish or "no content"
-        return {"text": "", "answer": None, UNUSABLE: f"has a choice without text: {why}"}
-    text, reasoning = message_of(message)
-    return {"text": text, "answer": None, **({"reasoning": reasoning} if reasoning else {}), **_ended(finish)}
 
 
 def _recorded(row: Mapping[str, Json], teacher: str) -> Row:

@@ -14,11 +14,10 @@ from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
 from tuition.core.texts.thoughts import thought_apart
 from tuition.exchange.by_question import RepliesByQuestion
+from tuition.exchange.files import read_batch, read_messages, read_tinyllm
 from tuition.exchange.forms import READS, UNUSABLE
 from tuition.exchange.lines import read_each
-from tuition.exchange.openai import read_batch, read_messages
 from tuition.exchange.rows import BadRow, Found, Row, object_of, text_of
-from tuition.exchange.tinyllm import read_tinyllm
 
 __all__ = ["IMPORTS", "Import", "Imported", "import_files"]
 
@@ -90,10 +89,17 @@ def import_files(
     with RepliesByQuestion() as kept:
         for found in IMPORTS[form](paths, teacher):
             _put(kept, found)
-        if kept.skipped and not skips_bad:
-            raise DataError(_told(kept))
+        faults = [f"{row['place']} {row['fault']}" for row in itertools.islice(kept.faults(), _SHOWN)]
+        n = kept.skipped
+        if n and not skips_bad:
+            rest = f"; and {n - _SHOWN} more" if n > _SHOWN else ""
+            raise DataError(
+                f"{n} row{'s' if n > 1 else ''} cannot be used: {'; '.join(faults)}{rest}. Mend them, or add "
+                "--skip-bad to have them listed in a file and left out."
+            )
         if not kept.replies:
-            raise DataError(f"no reply in {', '.join(str(path) for path in paths)}{_first_fault(kept)}")
+            first = f"; {n} rows were skipped, the first: {faults[0]}" if faults else "."
+            raise DataError(f"no reply in {', '.join(map(str, paths))}{first}")
         if kept.skipped:
             write_rows(skipped_list, kept.faults())
         n = write_rows(out, kept.rows())
@@ -130,7 +136,12 @@ def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
     for teacher, entry in rationales.items():
         entry = object_of(entry, f"rationales.{teacher}")
         given: Any = entry.get("samples") or [entry]
-        samples = [_sample(sample) for sample in given]
+        samples: list[Row] = []
+        for sample in given:
+            text, thought = thought_apart(text_of(sample.get("text"), "text"))
+            thoughts = [part for part in (sample.get("reasoning"), thought) if isinstance(part, str) and part]
+            apart = {"reasoning": "\n\n".join(thoughts)} if thoughts else {}
+            samples.append({**sample, "text": text, **apart})
         # a sample of our own export states a kind, and is kept as the run got it, even empty
         whole = [
             sample
@@ -145,28 +156,3 @@ def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
                 why = "that ends within its thought" if sample.get("reasoning") else "without text"
                 faults[str(sample.get(UNUSABLE) or f"has a reply of {teacher!r} {why}")] = None
     return said, list(faults)
-
-
-def _sample(sample: Mapping[str, Json]) -> Row:
-    text, thought = thought_apart(text_of(sample.get("text"), "text"))
-    reasoning = "\n\n".join(
-        part for part in (sample.get("reasoning"), thought) if isinstance(part, str) and part
-    )
-    return {**sample, "text": text, **({"reasoning": reasoning} if reasoning else {})}
-
-
-def _told(kept: RepliesByQuestion) -> str:
-    shown = [f"{row['place']} {row['fault']}" for row in itertools.islice(kept.faults(), _SHOWN)]
-    rest = f"; and {kept.skipped - _SHOWN} more" if kept.skipped > _SHOWN else ""
-    n = kept.skipped
-    return (
-        f"{n} row{'s' if n > 1 else ''} cannot be used: {'; '.join(shown)}{rest}. Mend them, or add "
-        "--skip-bad to have them listed in a file and left out."
-    )
-
-
-def _first_fault(kept: RepliesByQuestion) -> str:
-    first = next(kept.faults(), None)
-    return (
-        f"; {kept.skipped} rows were skipped, the first: {first['place']} {first['fault']}" if first else "."
-    )

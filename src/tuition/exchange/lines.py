@@ -39,8 +39,15 @@ def numbered(path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         for n, row in enumerate(read_rows(path), start=1):
             yield f"{str(path)!r} row {n}", row
         return
-    with readable(path), _opened(path) as file:
-        yield from (_lines if ending in JSON_ENDINGS else _items)(file, path)
+    # utf-8-sig forgives the mark that some editors put first; lines end in \n alone, as JSON Lines has it
+    opened = gzip.open if path.name.endswith(".gz") else open
+    with readable(path), opened(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+        if ending == ".json":
+            yield from _items(file, path)
+            return
+        for n, line in enumerate(file, start=1):
+            if line.strip():
+                yield f"{str(path)!r} line {n}", _value(line)
 
 
 def read_each(
@@ -65,19 +72,6 @@ def sound(value: Json | BadRow) -> Json:
     if isinstance(value, BadRow):
         raise value
     return value
-
-
-def _opened(path: Path) -> IO[str]:
-    # utf-8-sig forgives the mark that some editors put first; lines end in \n alone, as JSON Lines has it
-    if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
-    return path.open(encoding="utf-8-sig", newline="\n")
-
-
-def _lines(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
-    for n, line in enumerate(file, start=1):
-        if line.strip():
-            yield f"{str(path)!r} line {n}", _value(line)
 
 
 def _value(line: str) -> Json | BadRow:
@@ -116,7 +110,15 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
     while True:
         start = _behind(text, start)
         if text[start : start + 1] == "]":
-            _refuse_more(text[start + 1 :], file, path)
+            behind = text[start + 1 :]
+            while behind and not behind.strip():
+                behind = file.read(_CHUNK)
+            if behind:
+                # silently left out, it would not be missed
+                raise DataError(
+                    f"{str(path)!r} goes on behind the end of its array: {behind.strip()[:_TOKEN]!r}; a "
+                    ".json file holds one array, so cut it in two"
+                )
             return
         item, end = _next(decoder, text, start)
         if end is None or end == len(text):
@@ -132,17 +134,6 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         if isinstance(item, BadRow):
             raise DataError(f"{str(path)!r} item {n} {item}; nothing behind it can be read, so mend it first")
         start = end
-
-
-def _refuse_more(text: str, file: IO[str], path: Path) -> None:
-    """Refuse what stands behind the end of an array: silently left out, it would not be missed."""
-    while text:
-        if text.strip():
-            raise DataError(
-                f"{str(path)!r} goes on behind the end of its array: {text.strip()[:_TOKEN]!r}; a .json file "
-                "holds one array, so cut it in two"
-            )
-        text = file.read(_CHUNK)
 
 
 def _behind(text: str, start: int) -> int:

@@ -139,7 +139,7 @@ def options_of(choices: Json, answer: Json) -> tuple[list[str], str | int | floa
     `[{"text": ..., "label": ...}]`; or either of these as JSON; or one text, cut at '|'; or None: an open
     question. The answer is a plain value, a list of one, or the label of a choice, which becomes its text.
     """
-    texts, names = _named_choices(_parsed(choices))
+    texts, names = _named_choices(choices)
     given: Any = answer
     plain = list(dict.fromkeys(given)) if _is_plain(given) else [given]
     if len(plain) > 1 or not all(map(_is_value, plain)):
@@ -177,8 +177,9 @@ def _parsed(choices: Json) -> Json:
 
 
 def _named_choices(choices: Json) -> tuple[list[str], list[str]]:
-    """The texts of the choices, and their labels; no labels: the file gives none."""
+    """The texts of the choices, however a file has them, and their labels; none where it gives none."""
     names: Any = None
+    choices = _parsed(choices)
     given: Any = [] if choices is None else choices
     if isinstance(given, Sequence) and given and all(isinstance(item, Mapping) for item in given):
         given = {name: [item.get(name) for item in given] for name in ("text", "label")}

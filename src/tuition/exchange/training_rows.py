@@ -70,22 +70,17 @@ def training_rows(
     `examples` are by id, labelled as the student saw them; `uses_all` gives the replies too that the student
     did not learn from.
     """
-    for number, path in _files(folder):
-        for row in read_own_rows(path):
-            if row["is_used"] or uses_all:
-                yield _row(row, examples, terms, wording=wording, number=number)
-
-
-def _files(folder: Path) -> list[tuple[int | None, Path]]:
-    """The files of annotations, with the number of their round; None: the run has no rounds."""
     rounds = sorted(folder.glob("rounds/*/annotations.jsonl"))
-    if rounds:
-        return [(int(path.parent.name), path) for path in rounds]
-    if not (folder / "annotations.jsonl").exists():
+    paths = rounds or [folder / "annotations.jsonl"]
+    if not paths[0].exists():
         raise DataError(
             f"the run in {str(folder)!r} has no annotations; name one whose recipe asks teachers for them"
         )
-    return [(None, folder / "annotations.jsonl")]
+    for path in paths:
+        for row in read_own_rows(path):
+            if row["is_used"] or uses_all:
+                number = int(path.parent.name) if rounds else None
+                yield _row(row, examples, terms, wording=wording, number=number)
 
 
 def _row(

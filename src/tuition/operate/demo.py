@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 from tuition.experiment.config import Experiment, beside, resolve
 from tuition.operate.starters import STARTERS
 from tuition.student.config import TrainingConfig
-from tuition.teachers.config import TeacherConfig
 
 __all__ = ["demo_configs"]
 
@@ -32,7 +30,8 @@ def demo_configs(out: Path) -> dict[str, Experiment]:
     """Make the configurations of the demo's rows."""
     tables = {**tomllib.loads(STARTERS["playground"]), "out": str(out), "store": str(out / "tuition.db")}
     main = resolve(tables, where="the demo")
-    main = main.model_copy(update={"training": _with_steps(main, _STEPS)})
+    student = main.student.model_copy(update={"threads": 1, "saved_dtype": "float32"})
+    main = main.model_copy(update={"training": _with_steps(main, _STEPS), "student": student})
     # What takes longest goes first, so that no process is left with it alone at the end.
     rows = {
         "tinyllm": beside(main, "tinyllm", rationale_as="task", route="all"),
@@ -40,7 +39,7 @@ def demo_configs(out: Path) -> dict[str, Experiment]:
             main,
             "elad",
             recipe="elad",
-            teacher=_named(main, _ELAD_TEACHERS),
+            teacher=tuple(table for table in main.teacher if table.name in _ELAD_TEACHERS),
             training=_with_steps(main, _ELAD_STEPS),
             **_ELAD,
         ),
@@ -60,10 +59,6 @@ def demo_configs(out: Path) -> dict[str, Experiment]:
         name = f"teacher-{table.name}"
         rows[name] = beside(main, name, recipe="ask_teacher", teacher=(table,))
     return rows
-
-
-def _named(config: Experiment, names: Sequence[str]) -> tuple[TeacherConfig, ...]:
-    return tuple(table for table in config.teacher if table.name in names)
 
 
 def _with_steps(config: Experiment, steps: int) -> TrainingConfig:

@@ -42,14 +42,13 @@ def taught_examples(config: Experiment, folder: Path) -> list[Example]:
     path = folder / LABELS_FILE
     rows = [Tally.from_json(row) for row in read_rows(path)] if path.exists() else []
     labels = {row.example_id: row for row in rows if row.split == "train"}
-    known = [_labelled(example, labels.get(example.id)) for example in train]
+    known: list[Example] = []
+    for example in train:
+        tally = labels.get(example.id)
+        if tally is not None and tally.label is not None:
+            example = dataclasses.replace(example, answer=tally.label, label_source=tally.source)
+        known.append(example)
     return RECIPES[config.recipe].shown(config, known)
-
-
-def _labelled(example: Example, tally: Tally | None) -> Example:
-    if tally is None or tally.label is None:
-        return example
-    return dataclasses.replace(example, answer=tally.label, label_source=tally.source)
 
 
 def word(example: Example, annotation: Annotation, *, form: AnswerForm) -> tuple[str, str]:

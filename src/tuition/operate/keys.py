@@ -81,13 +81,11 @@ def find(name: str) -> list[Key]:
     if found := [key for key in every if key.name == plain or key.name.startswith(f"{plain}.")]:
         return found
     names = list(dict.fromkeys(key.name for key in every))
-    elsewhere = sorted((known for known in names if known.endswith(f".{plain}")), key=_depth)
+    elsewhere = sorted(
+        (known for known in names if known.endswith(f".{plain}")), key=lambda known: known.count(".")
+    )
     hint = f"; did you mean {some_of(elsewhere)}?" if elsewhere else nearest(plain, names) or "."
     raise ConfigError(f"unknown key {name!r}{hint} `tuition keys` lists every key of a configuration.")
-
-
-def _depth(name: str) -> int:
-    return name.count(".")
 
 
 def _walk(section: Any, *, source: str = "") -> Iterator[dict[str, Any]]:

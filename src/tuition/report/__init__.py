@@ -5,11 +5,9 @@ Reads what a run wrote; computes no result.
 
 from __future__ import annotations
 
-from tuition.report.card import write_card
 from tuition.report.columns import lay_out, money, per_cent
-from tuition.report.openings import openings
-from tuition.report.page import write_page
-from tuition.report.rows import Row, Standing, rows_of, run_folders
+from tuition.report.page import write_card, write_page
+from tuition.report.rows import Row, Standing, openings, rows_of, run_folders
 
 __all__ = [
     "Row",

@@ -91,7 +91,10 @@ def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid")
         figure.savefig(
             file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
-    return _element(file.getvalue(), name=title or curve_title(split, is_simulated=False))
+    # The element alone, named for readers that do not see it: a page cannot hold a prologue.
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
+    name = escape(title or curve_title(split, is_simulated=False))
+    return visible(text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1))
 
 
 def lines_of(runs: Mapping[str, Mapping[str, Any]]) -> list[Line]:
@@ -100,9 +103,15 @@ def lines_of(runs: Mapping[str, Mapping[str, Any]]) -> list[Line]:
     A run of unknown price, or without figures on validation, is left out; without rounds there are no lines.
     """
     found = {name: _points(metrics) for name, metrics in runs.items() if metrics["student"]}
-    courses = [name for name in found if runs[name].get("rounds") and found[name]]
-    others = [name for name in found if name not in courses and found[name]]
-    return [_line(name, found[name]) for name in (*courses, *others)] if courses else []
+    in_rounds = [name for name in found if runs[name].get("rounds") and found[name]]
+    others = [name for name in found if name not in in_rounds and found[name]]
+    if not in_rounds:
+        return []
+    columns = {name: zip(*found[name], strict=True) for name in (*in_rounds, *others)}
+    return [
+        Line(name=name, usd=usd, accuracy=accuracy, low=low, high=high)
+        for name, (usd, accuracy, low, high) in columns.items()
+    ]
 
 
 def _points(metrics: Mapping[str, Any]) -> list[tuple[float, float, float, float]]:
@@ -117,11 +126,6 @@ def _points(metrics: Mapping[str, Any]) -> list[tuple[float, float, float, float
         return []
     last = {row["usd"]: (row["usd"], row["valid_accuracy"], *row["ci95"]) for row in rows}
     return [last[usd] for usd in sorted(last)]
-
-
-def _line(name: str, points: Sequence[tuple[float, float, float, float]]) -> Line:
-    usd, accuracy, low, high = zip(*points, strict=True)
-    return Line(name=name, usd=usd, accuracy=accuracy, low=low, high=high)
 
 
 def folder_chart(folder: Path) -> str | None:
@@ -160,10 +164,3 @@ def _draw(axes: Any, line: Line, *, place: int) -> Any:
         line.usd, line.accuracy, where="post", color=colour, linestyle=dash, marker="o", markersize=3
     )
     return drawn
-
-
-def _element(text: str, *, name: str) -> str:
-    """The element alone, named for readers that do not see it; no prologue, which a page cannot hold."""
-    text = text[text.index("<svg") :]
-    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return visible(text.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1))

@@ -82,16 +82,13 @@ def lay_out(
     if has_others:
         # An interval stands beside its number.
         known = {column.key for column in columns} | {key for key in present if key.endswith("ci95")}
-        others = [key for key in present if key not in known and _is_plain(key, rows)]
-        shown += [_plain(key, key.replace("_", " ")) for key in others]
+        for key in (key for key in present if key not in known):
+            values = [row[key] for row in rows if row.get(key) is not None]
+            if values and all(isinstance(value, str | int | float) for value in values):
+                shown.append(_plain(key, key.replace("_", " ")))
     return Table(
         columns=tuple(shown), rows=tuple(tuple(column.cell(row) for column in shown) for row in rows)
     )
-
-
-def _is_plain(key: str, rows: Sequence[_Row]) -> bool:
-    values = [row[key] for row in rows if row.get(key) is not None]
-    return bool(values) and all(isinstance(value, str | int | float) for value in values)
 
 
 def money(usd: float | None) -> str:
@@ -123,16 +120,21 @@ def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: 
     return f"{told[0]} [{told[1]}, {told[2]}]" if len(told) == 3 else ""
 
 
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
-
-
 def _plain(key: str, head: str = "", *, is_text: bool = False) -> Column:
-    return Column(key, head or key, lambda row: _written(row.get(key)), is_text)
+    def cell(row: _Row) -> str:
+        match row.get(key):
+            case None:
+                return ""
+            case bool(value):
+                return "yes" if value else "no"
+            case float(value):
+                return f"{value:.3f}"
+            case int(value):
+                return f"{value:,}"
+            case value:
+                return value
+
+    return Column(key, head or key, cell, is_text)
 
 
 def _words(key: str, head: str = "") -> Column:
@@ -159,10 +161,6 @@ def _of_paid(key: str, head: str) -> Column:
     return Column(key, head, lambda row: f"{row[key] / row['paid_usd']:.2f}" if row["paid_usd"] else "")
 
 
-def _gain(row: _Row) -> str:
-    return per_cent(row["difference"], (row["difference_low"], row["difference_high"]), sign="+")
-
-
 _REMARK = _words("remark")
 RESULTS = (
     _words("name", "row"),
@@ -172,7 +170,11 @@ RESULTS = (
     _words("reader"),
     Column("accuracy", "right %", lambda row: per_cent(row["accuracy"], (row["low"], row["high"]))),
     Column("unreadable", "unreadable %", lambda row: f"{100 * row['unreadable']:.1f}"),
-    Column("difference", "over label_only", _gain),
+    Column(
+        "difference",
+        "over label_only",
+        lambda row: per_cent(row["difference"], (row["difference_low"], row["difference_high"]), sign="+"),
+    ),
     _money("usd", "cost"),
     _money("paid_usd", "paid"),
     _REMARK,

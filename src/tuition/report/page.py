@@ -1,6 +1,6 @@
-"""Write one self-contained HTML page from run folders.
+"""Write one self-contained HTML page from run folders, and a student's model card.
 
-No script, no link; everything a model wrote is escaped.
+The page has no script and no link; everything a model wrote is escaped.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+from tuition.core.config import read_toml
 from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_metrics, read_rows
 from tuition.core.texts.visible import visible
 from tuition.report.chart import folder_chart
-from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, RESULTS, ROUNDS, lay_out
-from tuition.report.rows import Standing, read_json, rows_of, run_folders
+from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, RESULTS, ROUNDS, lay_out, money
+from tuition.report.rows import Standing, graded_by, read_json, rows_of, run_folders
 
-__all__ = ["write_page"]
+__all__ = ["write_card", "write_page"]
+
 
 _ITEMS_SHOWN = 12
 """Answers shown in full for each run, spread evenly over its split."""
@@ -35,7 +37,11 @@ def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
         The page's path.
     """
     runs = [_run(name, path) for name, path in run_folders(folder).items()]
-    chart, without_chart = _chart(folder)
+    chart, without_chart = "", ""
+    try:
+        chart = folder_chart(folder) or ""
+    except MissingExtra as error:
+        without_chart = str(error)
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
     rows = rows_of(folder, recipes)
@@ -43,7 +49,7 @@ def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
         title=folder.resolve().name,
         rows=rows,
         results=lay_out([row.to_json() for row in rows], RESULTS),
-        made=lay_out([_made(run["name"], run["metrics"]) for run in runs], MADE),
+        made=lay_out([run["made"] for run in runs], MADE),
         runs=runs,
         chart=chart,
         without_chart=without_chart,
@@ -55,18 +61,13 @@ def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
     return path
 
 
-def _chart(folder: Path) -> tuple[str, str]:
-    """The chart, with its names escaped, and why there is none where there could be one."""
-    try:
-        return folder_chart(folder) or "", ""
-    except MissingExtra as error:
-        return "", str(error)
-
-
 def _run(name: str, path: Path) -> dict[str, Any]:
     metrics = read_metrics(path)
     health = read_json(path / "health.json")
     figures = metrics["test"] or metrics["valid"] or {}
+    rows = [dict(row) for row in read_rows(path / "predictions.jsonl")]
+    split = "test" if any(row["split"] == "test" for row in rows) else "valid"
+    shown = [row for row in rows if row["split"] == split]
     return {
         "name": name,
         "metrics": metrics,
@@ -74,27 +75,97 @@ def _run(name: str, path: Path) -> dict[str, Any]:
         "health": health.get("teachers", []),
         "checks": health.get("checks", {}),
         "findings": read_json(path / "data.json").get("findings", []),
-        "items": _items(path),
+        "made": {
+            **metrics,
+            **metrics["spend"],
+            "run": name,
+            "examples": metrics["train"]["n"],
+            "parameters": (metrics["student"] or {}).get("parameters"),
+            "code": metrics["versions"]["code"],
+        },
+        "items": shown[:: max(1, len(shown) // _ITEMS_SHOWN)][:_ITEMS_SHOWN],
         "estimates": lay_out(metrics.get("estimates") or [], ESTIMATES),
         "rounds": lay_out(metrics.get("rounds") or [], ROUNDS, has_others=True),
         "calibration": lay_out(metrics.get("calibration") or [], CALIBRATION, has_others=True),
     }
 
 
-def _made(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **metrics,
-        **metrics["spend"],
-        "run": name,
-        "examples": metrics["train"]["n"],
-        "parameters": (metrics["student"] or {}).get("parameters"),
-        "code": metrics["versions"]["code"],
-    }
+def write_card(folder: Path) -> Path:
+    """Write `MODEL_CARD.md` into a finished run's folder.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The card's path.
+    """
+    metrics, config = read_metrics(folder), read_toml(folder / "config.toml")
+    lines = [
+        f"# {folder.resolve().name}",
+        "",
+        f"Trained with the recipe `{metrics['recipe']}` of Tuition {metrics['versions'].get('tuition', '')}"
+        f" (source {metrics['versions']['code']}), seed {metrics['seed']}.",
+        "",
+    ]
+    if student := metrics["student"]:
+        n = metrics["train"]["n"]
+        labels = metrics["train"].get("label_source", {"gold": n})
+        targets = [f"{name} {count:,}" for name, count in metrics.get("objectives", {}).items()]
+        lines += [
+            f"- student: `{student['model']}`, {student['parameters']:,} parameters",
+            f"- training examples: {n:,}; labels: "
+            + ", ".join(f"{count:,} {source}" for source, count in labels.items()),
+            f"- targets by objective: {', '.join(targets) or 'none, the student is as it came'}",
+            "",
+        ]
+    lines += _results(metrics)
+    teachers: Any = config.get("teacher", [])
+    if teachers:
+        lines += ["## Teachers", ""]
+        lines += [
+            f"- `{one['name']}` ({one['kind']}): {one.get('licence') or 'licence and terms not stated'}"
+            for one in teachers
+        ]
+        lines.append("")
+    lines += [
+        "## How to load it",
+        "",
+        '`transformers.AutoModel…from_pretrained("student")`, from this folder; weights are safetensors.',
+        "",
+        f"`config.toml` beside this card repeats the run: `tuition run config.toml out=NEW` "
+        f"(configuration {metrics['config_hash']}).",
+        "",
+    ]
+    path = folder / "MODEL_CARD.md"
+    path.write_text(visible("\n".join(lines)), encoding="utf-8")
+    return path
 
 
-def _items(path: Path) -> list[dict[str, Any]]:
-    rows = [dict(row) for row in read_rows(path / "predictions.jsonl")]
-    split = "test" if any(row["split"] == "test" for row in rows) else "valid"
-    rows = [row for row in rows if row["split"] == split]
-    stride = max(1, len(rows) // _ITEMS_SHOWN)
-    return rows[::stride][:_ITEMS_SHOWN]
+def _results(metrics: dict[str, Any]) -> list[str]:
+    """The figures of both splits as a table of Markdown, and what they cost."""
+    found = {split: metrics[split] for split in ("valid", "test")}
+    rows = [
+        {
+            **figures,
+            "split": split,
+            "label_source": graded_by(metrics, split) or figures["label_source"],
+            "low": figures["ci95"][0],
+            "high": figures["ci95"][1],
+        }
+        for split, figures in found.items()
+        if figures
+    ]
+    table, spend = lay_out(rows, RESULTS), metrics["spend"]
+    simulated = " (simulated: the teachers are programs)" if metrics.get("is_simulated") else ""
+    return [
+        "## Result",
+        "",
+        *(f"| {' | '.join(cells)} |" for cells in (table.heads, ["---"] * len(table.heads), *table.rows)),
+        "",
+        "Intervals are 95 % over items.",
+        *(f"The task has no {split} split." for split, figures in found.items() if not figures),
+        "",
+        f"- cost of the answers used: {money(spend['usd'])}; newly paid: {money(spend['paid_usd'])}"
+        + simulated,
+        "",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any, Protocol
 from tuition.core.errors import DataError
 from tuition.core.records import Record
 from tuition.core.rows import read_metrics
+from tuition.core.store import times_opened
 
-__all__ = ["Row", "Standing", "graded_by", "read_json", "rows_of", "run_folders"]
+__all__ = ["Row", "Standing", "graded_by", "openings", "read_json", "rows_of", "run_folders"]
+
 
 _RULES = {
     "longest_option": "; no answer where there are no options",
@@ -237,3 +240,26 @@ def _remarks(metrics: dict[str, Any], recipe: Standing) -> Iterator[str]:
         yield "the budget ended first"
     if metrics["spend"]["unknown"]:
         yield f"{metrics['spend']['unknown']} calls of unknown outcome"
+
+
+def openings(folder: Path) -> list[str]:
+    """Say of each test set how many runs opened it; choosing between them by its figures is choosing on test.
+
+    Args:
+        folder: A run folder, or one that holds some.
+
+    Returns:
+        A sentence for each test set of each store; none of a run whose store is not there any more.
+    """
+    found: dict[tuple[str, str], tuple[int, list[str]]] = {}
+    for name, path in run_folders(folder).items():
+        store = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))["store"]
+        opened = times_opened(Path(store), (path / "run_id").read_text(encoding="utf-8"))
+        if opened is not None:
+            test, n = opened
+            found.setdefault((store, test), (n, []))[1].append(name)
+    return [
+        f"The test set of {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} was opened {n} "
+        f"{'time' if n == 1 else 'times'} by runs of this store ({store})."
+        for (store, _), (n, names) in found.items()
+    ]

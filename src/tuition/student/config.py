@@ -47,6 +47,9 @@ class StudentConfig(Section):
     smallest models; another number changes the last digits of what is computed."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights in memory."""
+    saved_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the saved weights; `auto`: that of the model's file, where it is narrower than `dtype`. Trained weights
+    are rounded to it, so that the student in memory is the one in the folder."""
 
 
 class TrainingConfig(Section):

@@ -125,7 +125,7 @@ def load_student(
     # Load reports and bars would run through our own progress; what matters comes back as an error.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    form, stored = None, getattr(torch, config.dtype)
+    form, stored = None, getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype)
     if config.model.startswith("fresh:"):
         if texts is None:
             raise ConfigError(
@@ -140,7 +140,8 @@ def load_student(
         source = str(folder) if has_weights(folder) else config.model
         form = read_form(folder)
         model, tokenizer = _loaded(source, config, family=family, seed=training.seed)
-        stored = _narrower(stored, folder)
+        if config.saved_dtype == "auto":
+            stored = _narrower(stored, folder)
     _check_tokenizer(model, tokenizer, config.model)
     own = own_template(tokenizer.chat_template, form)
     chats = is_chat(config, family=family, own=own, form=form)

@@ -9,7 +9,7 @@ from tiny import experiment, teachers
 from tuition.annotation import RoutingConfig
 from tuition.core.records import Example
 from tuition.experiment.checks import make_ready
-from tuition.operate.pilot.projection import project, similar_choice
+from tuition.operate.pilot.pilot import project, similar_choice
 
 PROMPT = "rationale/1"
 

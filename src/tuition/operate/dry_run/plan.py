@@ -3,27 +3,120 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from tuition.annotation import Route
-from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE
-from tuition.core.errors import ConfigError
-from tuition.core.records import Example, Json, Record
+from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE, Budget
+from tuition.core.errors import ConfigError, some_of
+from tuition.core.records import Example, Json, Record, Request, option_letter
 from tuition.core.store import reading, spend_of
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import Ready, blind_notes, make_ready
 from tuition.experiment.config import Experiment, route_of
-from tuition.operate.dry_run.calls import SAMPLE, count_of, dry_calls, dry_runs, usd_of
-from tuition.operate.dry_run.preview import Preview, Spread, preview_of, spread_of
+from tuition.operate.dry_run.calls import (
+    SAMPLE,
+    PlannedCalls,
+    RoundPlan,
+    count_of,
+    dry_calls,
+    dry_runs,
+    new_of,
+    rounds_of,
+    rows_of,
+    usd_of,
+)
 from tuition.operate.dry_run.stand_ins import EXPECTED, DryCall, Guess
-from tuition.operate.dry_run.sums import PlannedCalls, RoundPlan, new_of, rounds_of, rows_of
+from tuition.operate.execute import baseline_configs
 from tuition.recipes import RECIPES
 from tuition.teachers import make_teacher
 
-__all__ = ["Plan", "RoutePlan", "plan_of", "routes_of"]
+__all__ = [
+    "Plan",
+    "Preview",
+    "RoutePlan",
+    "Spread",
+    "is_over",
+    "objection",
+    "plan_of",
+    "preview_of",
+    "routes_of",
+    "spread_of",
+]
+
+
+_SHOWN = 5
+"""Answers of open questions that are counted by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview(Record):
+    """One example that is asked about; where nobody is asked, the first of training."""
+
+    id: str
+    question: str
+    context: str
+    choices: tuple[str, ...]
+    label: str | None
+    """None: it has none, or one that is still to be made."""
+    teacher: str
+    """Who would be asked about it; empty: nobody is asked."""
+    prompt: tuple[dict[str, Json], ...]
+    """Role and content of each message; empty where replies are recorded, or nobody is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread(Record):
+    """How the labels of one split are spread; the sealed test has none that could be told."""
+
+    split: str
+    options: dict[str, Json]
+    """Labels of closed questions, counted by the letter of the option."""
+    answers: dict[str, Json]
+    """Labels of open questions, the commonest first."""
+    others: int
+    """Labels of open questions that are not among them."""
+    unlabelled: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Everything that was counted, by name."""
+        counted = {**self.options, **self.answers, "other": self.others, "none": self.unlabelled}
+        return {name: count for name, count in counted.items() if isinstance(count, int) and count}
+
+
+def preview_of(example: Example, request: Request | None, *, reads_prompt: bool) -> Preview:
+    """Show an example as it was read, and what a teacher would be sent about it."""
+    messages = () if request is None or not reads_prompt else request.messages
+    return Preview(
+        id=example.id,
+        question=example.question,
+        context=example.context,
+        choices=example.choices,
+        label=example.answer,
+        teacher="" if request is None else request.teacher,
+        prompt=tuple({"role": one.role, "content": one.content} for one in messages),
+    )
+
+
+def spread_of(split: str, examples: Sequence[Example]) -> Spread:
+    """Count the labels of a split."""
+    places = Counter(example.answer_index for example in examples if example.answer_index is not None)
+    answers = Counter(
+        example.answer for example in examples if example.answer is not None and not example.choices
+    )
+    common = dict(answers.most_common(_SHOWN))
+    return Spread(
+        split=split,
+        options={option_letter(i): count for i, count in sorted(places.items())},
+        answers={**common},
+        others=answers.total() - sum(common.values()),
+        unlabelled=sum(example.answer is None for example in examples),
+    )
+
 
 _ROUTE_SAMPLE = 30
 """Questions that stand for all of them where routes are compared."""
@@ -235,3 +328,21 @@ def _about_the_plan(config: Experiment, plan: Plan) -> list[str]:
                 f"held; {way_out}, or budget.allow_unknown_price = true"
             )
     return notes
+
+
+def is_over(config: Experiment) -> bool:
+    """Say whether a run and all of its baselines are finished, so that nothing is left to be paid."""
+    return all((Path(one.out) / "done").exists() for one in (config, *baseline_configs(config).values()))
+
+
+def objection(plans: Sequence[Plan], budget: Budget) -> tuple[str, str] | None:
+    """Say why plans need a confirmation, and how to do without. None: nothing needs to be confirmed."""
+    limit, known = budget.confirm_above_usd, sum(plan.known_usd for plan in plans)
+    if known > limit:
+        found = f"the expected cost, ${known:.2f}, is above budget.confirm_above_usd = {limit:g}"
+        return found, "raise confirm_above_usd"
+    if any(plan.expected_usd is None for plan in plans) and not budget.allow_unknown_price:
+        asked = sorted({name for plan in plans for name in plan.unpriced})
+        found = f"nobody can say what this costs: the price of {some_of(asked)} is unknown"
+        return found, "set price_prompt and price_completion, or budget.allow_unknown_price = true"
+    return None

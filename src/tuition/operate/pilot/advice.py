@@ -73,6 +73,18 @@ class Tried(Record):
         """Say whether most of its texts have a fault."""
         return self.faults.get(fault, 0.0) >= _MOSTLY
 
+    def complaints(self) -> list[str]:
+        """Say what is wrong with its texts and answers."""
+        found = [
+            f"writes texts of which {100 * self.faults[name]:.0f} % {words}."
+            for name, words in _FAULTS.items()
+            if self.faults.get(name, 0.0) >= _OFTEN
+        ]
+        if self.is_guessing and self.right is not None and self.chance is not None:
+            guessed = f"guessing is right in {100 * self.chance:.0f} %"
+            found.insert(0, f"is no better than guessing: right in {_percent(self.right)}, and {guessed}.")
+        return found
+
     @property
     def usd_per_kept(self) -> float | None:
         """Dollars for a rationale that is kept; None: unknown, or none was kept."""
@@ -122,13 +134,21 @@ def advise(
     rationales of the pilot than the best teacher alone. Else one teacher is favoured: of those that are not
     surely worse than another, the one with the most kept rationales for a dollar.
     """
-    fit, reasons = _fit(tried)
+    reasons = [f"{one.teacher} {fault}" for one in tried for fault in one.complaints()]
+    fit = [one for one in tried if not one.is_guessing and not one.mostly("duplicate")]
+    fit = [one for one in fit if not one.mostly("cut")] or fit
     stay = list(fit)
     for one in fit:
         better = next((other for other in fit if _beats(other, one)), None)
-        if better is not None:
-            stay.remove(one)
-            reasons.append(_why_dropped(one, better))
+        if better is None:
+            continue
+        stay.remove(one)
+        facts = [f"keeps {_percent(one.kept)} against {_percent(better.kept)}"]
+        if one.right is not None and better.right is not None:
+            facts.append(f"is right in {_percent(one.right)} against {_percent(better.right)}")
+        reasons.append(
+            f"{one.teacher} {' and '.join(facts)} of {better.teacher}, which costs no more: leave it out."
+        )
     dropped = tuple(one.teacher for one in tried if one not in stay)
     names = tuple(one.teacher for one in stay)
     if not stay:
@@ -143,39 +163,17 @@ def advise(
     reasons += why
     if is_complementary:
         return Advice(route="similarity", teachers=names, dropped=dropped, because=tuple(reasons))
-    single = _best_single(stay)
-    reasons.append(_why_single(single))
-    return Advice(route="all", teachers=(single.teacher,), dropped=dropped, because=tuple(reasons))
-
-
-def _fit(tried: Sequence[Tried]) -> tuple[list[Tried], list[str]]:
-    """Leave out whose answers are guesses and whose texts are no rationales, and say what is wrong."""
-    reasons = [f"{one.teacher} {fault}" for one in tried for fault in _faults(one)]
-    fit = [one for one in tried if not one.is_guessing and not one.mostly("duplicate")]
-    whole = [one for one in fit if not one.mostly("cut")]
-    return whole or fit, reasons
-
-
-def _faults(one: Tried) -> list[str]:
-    found = [
-        f"writes texts of which {100 * one.faults[name]:.0f} % {words}."
-        for name, words in _FAULTS.items()
-        if one.faults.get(name, 0.0) >= _OFTEN
-    ]
-    if one.is_guessing and one.right is not None and one.chance is not None:
-        guessed = f"guessing is right in {100 * one.chance:.0f} %"
-        found.insert(0, f"is no better than guessing: right in {_percent(one.right)}, and {guessed}.")
-    return found
+    single, why_single = _best_single(stay)
+    because = (*reasons, f"Of those that are not surely worse, {single.teacher} {why_single}")
+    return Advice(route="all", teachers=(single.teacher,), dropped=dropped, because=because)
 
 
 def _beats(other: Tried, one: Tried) -> bool:
-    return other is not one and _costs_no_more(other, one) and _is_surely_better(other, one)
-
-
-def _costs_no_more(other: Tried, one: Tried) -> bool:
-    if other.usd_per_call is None or one.usd_per_call is None:
+    """Whether another costs no more and is surely better."""
+    prices = (other.usd_per_call, one.usd_per_call)
+    if other is one or prices[0] is None or prices[1] is None:
         return False
-    return other.usd_per_call <= one.usd_per_call
+    return prices[0] <= prices[1] and _is_surely_better(other, one)
 
 
 def _is_surely_better(other: Tried, one: Tried) -> bool:
@@ -185,13 +183,6 @@ def _is_surely_better(other: Tried, one: Tried) -> bool:
     keeps_less = one.kept.low > other.kept.high
     knows_less = one.right is not None and other.right is not None and one.right.low > other.right.high
     return (keeps_more and not knows_less) or (knows_more and not keeps_less)
-
-
-def _why_dropped(one: Tried, better: Tried) -> str:
-    facts = [f"keeps {_percent(one.kept)} against {_percent(better.kept)}"]
-    if one.right is not None and better.right is not None:
-        facts.append(f"is right in {_percent(one.right)} against {_percent(better.right)}")
-    return f"{one.teacher} {' and '.join(facts)} of {better.teacher}, which costs no more: leave it out."
 
 
 def _complement(
@@ -218,28 +209,20 @@ def _complement(
     ]
 
 
-def _best_single(stay: Sequence[Tried]) -> Tried:
+def _best_single(stay: Sequence[Tried]) -> tuple[Tried, str]:
+    """The teacher that gives most for its money, and why in words."""
     fit = [one for one in stay if not any(_is_surely_better(other, one) for other in stay)] or list(stay)
-    prices = [one.usd_per_kept for one in fit]
-    if all(price == 0 or price is None for price in prices):
+    if not any(one.usd_per_kept for one in fit):
         # Nothing is told apart by money: the most kept, then the most right.
-        return max(fit, key=lambda one: (one.kept.share, one.right.share if one.right else 0.0))
-    return min(fit, key=lambda one: (_known(one.usd_per_kept), -one.kept.share))
-
-
-def _known(usd: float | None) -> float:
-    return math.inf if usd is None else usd
-
-
-def _why_single(one: Tried) -> str:
-    if one.usd_per_kept is None:
-        return f"Of those that are not surely worse, {one.teacher} keeps most ({_percent(one.kept)})."
-    if one.usd_per_kept == 0:
-        return f"Of those that are not surely worse, {one.teacher} is free and keeps {_percent(one.kept)}."
-    return (
-        f"Of those that are not surely worse, {one.teacher} gives the most kept rationales for a dollar: "
-        f"{1 / one.usd_per_kept:,.0f}."
+        best = max(fit, key=lambda one: (one.kept.share, one.right.share if one.right else 0.0))
+        kept = _percent(best.kept)
+        return best, f"keeps most ({kept})." if best.usd_per_kept is None else f"is free and keeps {kept}."
+    best = min(
+        fit, key=lambda one: (math.inf if one.usd_per_kept is None else one.usd_per_kept, -one.kept.share)
     )
+    if not best.usd_per_kept:
+        return best, f"is free and keeps {_percent(best.kept)}."
+    return best, f"gives the most kept rationales for a dollar: {1 / best.usd_per_kept:,.0f}."
 
 
 def _percent(share: Share) -> str:

@@ -10,29 +10,98 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tuition.annotation import Account, Annotated, Asker, health_table, majority
-from tuition.annotation.routing import probe_of
+from tuition.annotation import (
+    Account,
+    Asker,
+    RoutingConfig,
+    health_table,
+    majority,
+    similar_success,
+)
+from tuition.annotation.routing import probe_of, similar_order
 from tuition.core.budget import to_usd, worst_cost
 from tuition.core.errors import ConfigError, some_of
 from tuition.core.protocols import Listener, Task
-from tuition.core.records import Example, Json
+from tuition.core.records import Example, Json, Record
 from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import Ready, check_terms, make_ready
-from tuition.experiment.config import Experiment, route_of
+from tuition.experiment.config import Experiment, beside, folder_name, route_of
 from tuition.experiment.labels.labels import demonstrated
 from tuition.experiment.teach.panel import UNSOUND, price_rank
+from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
+from tuition.operate.dry_run.plan import routes_of
+from tuition.operate.dry_run.stand_ins import EXPECTED
 from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
-from tuition.operate.pilot.projection import project, similar_choice
 from tuition.operate.pilot.trial import Trial, all_requests, askers_of, try_out
 from tuition.tasks.check import fits
 
-__all__ = ["pilot", "pilot_examples", "pilot_folder"]
+__all__ = ["Projection", "pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection(Record):
+    """What one plan would ask of the whole training set."""
+
+    plan: str
+    """A teacher's name, or a route."""
+    calls: float
+    """Expected calls, verdicts included."""
+    usd: float | None
+    """Expected cost of them all, what the pilot paid included; None: a price is unknown."""
+
+
+def similar_choice(
+    examples: Sequence[Example],
+    success: Mapping[str, Sequence[float | None]],
+    prices: Mapping[str, float],
+    *,
+    routing: RoutingConfig,
+) -> list[str]:
+    """Say whom the route `similarity` would ask about each example, from the other examples alone."""
+    chosen: list[str] = []
+    for i, example in enumerate(examples):
+        others = [*examples[:i], *examples[i + 1 :]]
+        seen = {name: [*values[:i], *values[i + 1 :]] for name, values in success.items()}
+        expected = similar_success(
+            [example], others, seen, neighbours=routing.neighbours, prior=routing.prior
+        )
+        chosen.append(similar_order(expected, prices)[0][0])
+    return chosen
+
+
+def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = "") -> list[Projection]:
+    """Reckon what each plan would cost for all of training, by dry runs with what the pilot measured."""
+    guess = dataclasses.replace(
+        EXPECTED,
+        lengths={(one.teacher, prompt): n for one in tried for prompt, n in one.tokens.items()},
+        faults={one.teacher: 1 - one.kept.share for one in tried},
+    )
+    found: list[Projection] = []
+    for writer in config.writers:
+        # The others write nothing, and may still verify.
+        tables = tuple(
+            table if table is writer else table.model_copy(update={"weight": 0.0}) for table in config.teacher
+        )
+        one = beside(config, folder_name(writer.name), recipe="step_by_step", teacher=tables)
+        calls = dry_calls(one, ready, guess=guess, may_fail=True)
+        found.append(Projection(plan=writer.name, calls=count_of(calls), usd=usd_of(calls)))
+    routes = routes_of(config, ready, guess=guess, judge=judge)
+    found += [
+        Projection(
+            plan=f"judge ({judge})" if row.route == "judge" else row.route, calls=row.calls, usd=row.used_usd
+        )
+        for row in routes
+        if row.route != "judge" or judge
+    ]
+    return found
+
 
 _SHOWN = 2
 """Replies of each teacher that are shown."""
@@ -126,7 +195,15 @@ def _figures(
     routing = route_of(config)[1]
     words = _words(chosen, trials)
     basis, right = _right(chosen, trials, words)
-    success = {trial.name: _success(chosen, trial.annotated) for trial in trials}
+    success: dict[str, list[float | None]] = {}
+    for trial in trials:
+        found = trial.annotated
+        # As the route `similarity` counts it: 1 for a kept and sound rationale; None: no reply.
+        good = {item.example_id for item in found.annotations if not UNSOUND & set(item.faults)}
+        there = {item.example_id for item in (*found.annotations, *found.dropped)}
+        success[trial.name] = [
+            float(example.id in good) if example.id in there else None for example in chosen
+        ]
     prices = {trial.name: price_rank(trial.asker.teacher) for trial in trials}
     tried = [_tried(trial, right.get(trial.name), chosen=chosen) for trial in trials]
 
@@ -141,7 +218,15 @@ def _figures(
         return Share.of(round(sum(known)), len(known)) if known else None
 
     names = [trial.name for trial in trials]
-    plans = project(config, ready, tried, judge=_judge(config, trials, tried))
+    solving = list(words[0]) if words else []
+    able = {
+        trial.name: one.right.share if one.right else 0.0
+        for trial, one in zip(trials, tried, strict=True)
+        if trial.asker.teacher.abilities.reads_prompt
+    }
+    # Who would judge: who is named, else the one most often right; empty: nobody reads prompts.
+    judge = routing.judge or max(able, key=able.__getitem__, default="")
+    plans = project(config, ready, tried, judge=judge)
     advice = advise(tried, right=right if basis == "labels" else {}, similar=similar_share)
     oracle, share = oracle_of(right) if right else None, similar_share(names)
     return {
@@ -154,7 +239,7 @@ def _figures(
         "right_by": basis,
         "teachers": [one.to_json() for one in tried],
         "replies": {trial.name: _replies(chosen, trial) for trial in trials},
-        "agreement": _agreement(words),
+        "agreement": {name: {other: _agreement(words, name, other) for other in solving} for name in solving},
         "some_right": None if oracle is None else oracle.to_json(),
         "similarity_kept": None if share is None else share.to_json(),
         "plans": [plan.to_json() for plan in plans],
@@ -167,8 +252,13 @@ def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequenc
     failures = Counter(failure.kind for failure in found.failures)
     [health] = health_table([*found.annotations, *found.dropped], {name: len(found.failures)})
     known = [value for value in right or () if value is not None]
+    # Guessing gets right: one of the options, one of yes and no, else nothing.
     guessed = [
-        _chance(example) for example, value in zip(chosen, right or (), strict=False) if value is not None
+        1 / len(example.choices)
+        if example.choices
+        else 0.5 * ((example.answer or "").casefold() in ("yes", "no"))
+        for example, value in zip(chosen, right or (), strict=False)
+        if value is not None
     ]
     return Tried(
         teacher=name,
@@ -184,13 +274,6 @@ def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequenc
         failures=dict(failures),
         chance=sum(guessed) / len(guessed) if guessed else None,
     )
-
-
-def _chance(example: Example) -> float:
-    """The share that guessing gets right: one of the options, one of yes and no, else nothing."""
-    if example.choices:
-        return 1 / len(example.choices)
-    return 0.5 if (example.answer or "").casefold() in ("yes", "no") else 0.0
 
 
 def _replies(chosen: Sequence[Example], trial: Trial) -> list[dict[str, Json]]:
@@ -257,33 +340,7 @@ def _right(
     return basis, right
 
 
-def _agreement(words: Sequence[Mapping[str, str | None]]) -> dict[str, Json]:
-    """By pair of teachers, the share of equal answers among the examples that both answered readably."""
-    names = list(words[0]) if words else []
-    table: dict[str, Json] = {}
-    for name in names:
-        shares: dict[str, Json] = {}
-        for other in names:
-            both = [
-                (row[name], row[other]) for row in words if row[name] is not None and row[other] is not None
-            ]
-            shares[other] = sum(one == two for one, two in both) / len(both) if both else None
-        table[name] = shares
-    return table
-
-
-def _success(examples: Sequence[Example], found: Annotated) -> list[float | None]:
-    """As the route `similarity` counts it: 1 for a kept and sound rationale; None: no reply."""
-    good = {item.example_id for item in found.annotations if not UNSOUND & set(item.faults)}
-    there = {item.example_id for item in (*found.annotations, *found.dropped)}
-    return [float(example.id in good) if example.id in there else None for example in examples]
-
-
-def _judge(config: Experiment, trials: Sequence[Trial], tried: Sequence[Tried]) -> str:
-    """Say who would judge: who is named, else the one most often right; empty: nobody reads prompts."""
-    able = {
-        trial.name: one.right.share if one.right else 0.0
-        for trial, one in zip(trials, tried, strict=True)
-        if trial.asker.teacher.abilities.reads_prompt
-    }
-    return route_of(config)[1].judge or max(able, key=able.__getitem__, default="")
+def _agreement(words: Sequence[Mapping[str, str | None]], name: str, other: str) -> float | None:
+    """The share of equal answers among the examples that both teachers answered readably."""
+    both = [(row[name], row[other]) for row in words if row[name] is not None and row[other] is not None]
+    return sum(one == two for one, two in both) / len(both) if both else None

@@ -64,7 +64,14 @@ def all_requests(asker: Asker, chosen: Sequence[Example]) -> list[Request]:
 def try_out(asker: Asker, chosen: Sequence[Example]) -> Trial:
     """Ask one teacher about every example, as configured and by itself."""
     annotated = annotate(chosen, asker)
-    _refuse_silence(asker.name, annotated)
+    if not (annotated.annotations or annotated.dropped):
+        name, failures = asker.name, Counter(failure.kind for failure in annotated.failures)
+        if annotated.spent:
+            raise BudgetSpent(f"the budget was spent before teacher {name!r} gave one reply; raise [budget].")
+        raise TeacherError(
+            f"teacher {name!r} answered none of {failures.total()} examples ({dict(failures)}); the first: "
+            f"{annotated.failures[0].message.rstrip('.')}. Mend its table or its endpoint, then start again."
+        )
     usd, latency_s, tokens = _paid(asker, chosen)
     trial = Trial(
         asker=asker,
@@ -104,15 +111,3 @@ def _paid(asker: Asker, chosen: Sequence[Example]) -> tuple[float | None, float 
     written = [reply.usage.completion_tokens for reply in replies]
     tokens = {requests[0].prompt: statistics.fmean(written)} if written else {}
     return 0.0 if free else usd, statistics.median(seconds) if seconds else None, tokens
-
-
-def _refuse_silence(name: str, annotated: Annotated) -> None:
-    if annotated.annotations or annotated.dropped:
-        return
-    failures = Counter(failure.kind for failure in annotated.failures)
-    if annotated.spent:
-        raise BudgetSpent(f"the budget was spent before teacher {name!r} gave one reply; raise [budget].")
-    raise TeacherError(
-        f"teacher {name!r} answered none of {failures.total()} examples ({dict(failures)}); the first: "
-        f"{annotated.failures[0].message.rstrip('.')}. Mend its table or its endpoint, then start again."
-    )
