@@ -48,8 +48,8 @@ class StudentConfig(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights in memory."""
     saved_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the saved weights; `auto`: that of the model's file, where it is narrower than `dtype`. Trained weights
-    are rounded to it, so that the student in memory is the one in the folder."""
+    """Of the saved weights; `auto`: that of the model's file, where it is narrower than `dtype`. Weights are
+    rounded to it after training, so that the student in memory is the one in the folder."""
 
 
 class TrainingConfig(Section):

@@ -390,11 +390,8 @@ def _writer_in(folder: Path, config: StudentConfig, *, family: str) -> Callable[
 
     tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(folder))
     own = own_template(tokenizer.chat_template, form)
-    return (
-        partial(ask_in, tokenizer, own)
-        if own and is_chat(config, family=family, own=own, form=form)
-        else None
-    )
+    chats = is_chat(config, family=family, own=own, form=form)
+    return partial(ask_in, tokenizer, own) if own and chats else None
 
 
 def _tokenizer_in(folder: Path) -> Tokenizer:

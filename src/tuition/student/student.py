@@ -268,10 +268,13 @@ class Student:
         folder.mkdir(parents=True, exist_ok=True)
         weights = self.model.state_dict()
         if self._stored != self.model.dtype:
-            weights = {
-                name: weight.to(self._stored) if weight.is_floating_point() else weight
-                for name, weight in weights.items()
+            # Weights of two names, as of tied embeddings, stay one tensor, which is saved once.
+            cast = {
+                weight.data_ptr(): weight.to(self._stored)
+                for weight in weights.values()
+                if weight.is_floating_point()
             }
+            weights = {name: cast.get(weight.data_ptr(), weight) for name, weight in weights.items()}
         before = self.model.config.dtype
         self.model.config.dtype = self._stored
         self.model.save_pretrained(folder, state_dict=weights)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.student.config import StudentConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["FORM", "ask_in", "end_of_turn", "is_chat", "own_template", "read_form", "saved_template"]
 
