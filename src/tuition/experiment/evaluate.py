@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Learner, Task
@@ -18,6 +19,7 @@ from tuition.tasks.check import blind_answers
 __all__ = [
     "Answerer",
     "Figures",
+    "Way",
     "ask_student",
     "evaluate",
     "hits_on_valid",
@@ -69,7 +71,7 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
 
 def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
     """Let the student of a run answer what it can read, as `ask_student` does."""
-    answer = ask_student(student, bench.config, bench.task, prefix=prefix)
+    answer = ask_student(student, bench.task, Way.of(bench.config, prefix=prefix))
 
     def answered(examples: Sequence[Example]) -> list[Prediction]:
         # what the student cannot read stays in the examination, unasked: accuracy is over all
@@ -84,22 +86,42 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
     return answered
 
 
-def ask_student(
-    student: Learner, config: Experiment, task: Task, *, prefix: str
-) -> Callable[[Sequence[Example]], list[Prediction]]:
-    """Let a student answer, in the configured way.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a student is asked for its answer, and how that is read."""
+
+    prefix: str
+    """The instruction."""
+    answer_form: AnswerForm
+    scoring: str
+    """generate, exact or options."""
+    max_tokens: int
+    """Bound of what it writes."""
+
+    @classmethod
+    def of(cls, config: Experiment, *, prefix: str) -> Way:
+        """Read it from the configuration of a run."""
+        return cls(
+            prefix=prefix,
+            answer_form=config.student.answer_form,
+            scoring=config.evaluation.scoring,
+            max_tokens=config.evaluation.max_tokens or config.student.max_output_tokens,
+        )
+
+
+def ask_student(student: Learner, task: Task, way: Way) -> Callable[[Sequence[Example]], list[Prediction]]:
+    """Let a student answer in a way.
 
     Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
     Differs: a student that writes nothing is unreadable there, not wrong.
     """
-    form, scoring = config.student.answer_form, config.evaluation.scoring
+    form, scoring, prefix = way.answer_form, way.scoring, way.prefix
 
     def is_exact(example: Example) -> bool:
         return scoring == "exact" and example.answer is not None
 
     def generated(examples: Sequence[Example]) -> list[Prediction]:
-        limit = config.evaluation.max_tokens or config.student.max_output_tokens
-        texts = student.generate(questions(examples, prefix), max_tokens=limit)
+        texts = student.generate(questions(examples, prefix), max_tokens=way.max_tokens)
         return [
             Prediction(
                 example_id=example.id,

@@ -15,6 +15,7 @@ from typing import Any
 
 from tuition.core.config import parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, MissingExtra, TuitionError
+from tuition.core.machine import share_with
 from tuition.core.plugins import admit
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
@@ -149,7 +150,7 @@ def _side_by_side(
         told = manager.Queue()
         first = next(iter(configs))
         work = {
-            name: pool.submit(_work, name, dump(config), told, shows_tables=name == first)
+            name: pool.submit(_work, name, dump(config), told, jobs=jobs, shows_tables=name == first)
             for name, config in configs.items()
         }
         if listener is not None:
@@ -187,8 +188,11 @@ class _Sender:
         self.told.put(("table", (title, rows)))
 
 
-def _work(name: str, config_text: str, told: Queue[Any], *, shows_tables: bool) -> Finished | TuitionError:
-    """Run one configuration in a process of its own."""
+def _work(
+    name: str, config_text: str, told: Queue[Any], *, jobs: int, shows_tables: bool
+) -> Finished | TuitionError:
+    """Run one configuration in a process of its own, beside `jobs - 1` others."""
+    share_with(jobs)
     # The first process would not have it without the user's trust.
     config = resolve(tomllib.loads(config_text), where=name, trust=True)
     return _outcome(name, config, _Named(name, _Sender(told), shows_tables))

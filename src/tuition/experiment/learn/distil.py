@@ -10,12 +10,12 @@ from typing import Literal
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Example, Json, Target
-from tuition.experiment.bench import Bench, finish, train_student
+from tuition.experiment.bench import Bench, finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
-from tuition.experiment.config import Experiment, RationaleAs
+from tuition.experiment.config import RationaleAs
 from tuition.experiment.evaluate import evaluate, student_answers, try_on_valid
+from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import (
-    ANSWER_PREFIX,
     RATIONALE_PREFIX,
     AnswerForm,
     answer_targets,
@@ -24,7 +24,7 @@ from tuition.experiment.targets import (
 )
 from tuition.experiment.teach.gather import Gathered
 
-__all__ = ["Combine", "Trained", "answer_prefix", "evaluate_trained", "learn", "loss_weights", "objectives"]
+__all__ = ["Combine", "Trained", "evaluate_trained", "learn", "loss_weights", "objectives"]
 
 Combine = Literal["summed", "convex", "normalised"]
 """How the answer's loss and the teachers' losses become one."""
@@ -107,7 +107,7 @@ def learn(
     best = max(tried, key=lambda alpha: (tried[alpha]["right"], -alpha))
     student = train_student(bench, loss(best), name=_folder(best))
     if not (run.path / "student").exists():
-        run.write_folder("student", student.save)
+        keep_student(bench, student)
     rows: tuple[dict[str, Json], ...] = tuple({"alpha": alpha, **tried[alpha]} for alpha in sorted(tried))
     run.table("α on validation", [_shown(row, best=best) for row in rows])
     return Trained(student=student, objectives=objectives, alpha=best, alphas=rows)
@@ -182,11 +182,6 @@ def _chains(
             "no answer can be read from them. Label some examples, or set rationale_as = 'task'."
         )
     return chains
-
-
-def answer_prefix(config: Experiment) -> str:
-    """Give the instruction by which a student of this configuration is asked for its answer."""
-    return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
 
 
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
