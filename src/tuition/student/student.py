@@ -37,6 +37,8 @@ _ASKED_BY = (
     "max_output_tokens",
 )
 """Settings that a saved student is asked by, too."""
+_NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved_dtype"}
+"""Settings of a training that may differ when it is gone on with."""
 
 
 class Student:
@@ -207,10 +209,12 @@ class Student:
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
         settings = {
-            "student": self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"}),
+            "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
             "training": self._training.model_dump(mode="json", exclude={"save_every"}),
             "targets": [target.to_json() for target in targets],
         }
+        if self._template is not None:
+            settings["template"] = self._template
         claim_folder(folder, content_id(settings))
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
