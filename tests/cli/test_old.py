@@ -16,7 +16,7 @@ from tuition.core.records import Request
 from tuition.core.rows import FORMATS
 from tuition.core.store import Store
 from tuition.core.store.schema import SCHEMA_VERSION
-from tuition.experiment import versions
+from tuition.experiment import defaults
 from tuition.experiment.config import dump, resolve
 from tuition.operate.compare import compare_runs
 from tuition.tasks.kinds import Mixed
@@ -166,7 +166,7 @@ def changed(monkeypatch):
         "task.valid_share": 0.25,
         "rounds.begin": "last",
     }
-    monkeypatch.setitem(versions.CHANGED, 1, then)
+    monkeypatch.setitem(defaults.CHANGED, 1, then)
     return then
 
 
@@ -212,7 +212,7 @@ def test_a_key_that_an_old_folder_lacks_counts_as_its_default_of_then(old, tuiti
 
     forget()
     assert tuition("run", f"{name}.toml", "--yes").code == 0
-    monkeypatch.setitem(versions.CHANGED, 1, {"task.valid_share": 0.25})
+    monkeypatch.setitem(defaults.CHANGED, 1, {**defaults.CHANGED[1], "task.valid_share": 0.25})
     forget()
     assert tuition("run", f"{name}.toml", "--yes").code == 0
     said = tuition("run", f"{name}.toml", "task.valid_share=0.1")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
 from tuition.core.records import Evidence
-from tuition.experiment.rounds.uncertainty.evidence import EVIDENCE
+from tuition.experiment.rounds.evidence import EVIDENCE
 from tuition.selection import STRATEGIES, Score, SelectionConfig, candidates_of, needs_of, rank, scores_of
 from tuition.testing import check_choice, check_strategy
 from tuition.testing.pools import pool_of

@@ -1,4 +1,4 @@
-"""The defaults of released versions: one that changes stands in `experiment/versions.py`, and no key goes."""
+"""The defaults of released versions: one that changes stands in `experiment/defaults.py`, and no key goes."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def test_every_default_is_what_it_was_or_is_in_the_table(version):
     if os.environ.get("TUITION_RENEW_GOLDEN") and not RELEASED[version].exists():
         RELEASED[version].write_text(json.dumps(everything(), indent=0, sort_keys=True) + "\n")
     # The code of 0.1.0, which made the first of them, has no such table.
-    from tuition.experiment.versions import CHANGED
+    from tuition.experiment.defaults import CHANGED
 
     then, now = json.loads(RELEASED[version].read_text()), everything()
     for kind, places in then.items():
@@ -54,4 +54,4 @@ def test_every_default_is_what_it_was_or_is_in_the_table(version):
             assert place in now[kind], f"{place} is gone: older files that have it are refused"
             held = "task." + place.rpartition(".")[2] if kind.startswith("task.") else place
             told = CHANGED[version].get(held, now[kind][place])
-            assert told == value, f"{kind}: {place}; experiment/versions.py does not say what it was"
+            assert told == value, f"{kind}: {place}; experiment/defaults.py does not say what it was"

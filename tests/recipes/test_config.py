@@ -6,7 +6,7 @@ from tiny import TINY, experiment, tables, teachers
 from tuition.core.config import complete, read_toml
 from tuition.core.errors import ConfigError
 from tuition.experiment.config import dump, resolve
-from tuition.experiment.versions import CHANGED, CONFIG_VERSION, completed
+from tuition.experiment.defaults import CHANGED, CONFIG_VERSION, completed
 from tuition.operate.starters import STARTERS
 from tuition.playground.config import PlaygroundConfig
 from tuition.recipes import RECIPES

@@ -4,7 +4,7 @@ import pytest
 import tomli_w
 
 from tuition.core.errors import DataError
-from tuition.experiment import versions
+from tuition.experiment import defaults
 from tuition.operate.curves import curves_of, points_of
 
 
@@ -62,6 +62,7 @@ def test_runs_that_differ_by_seed_are_one_setting(folder):
 
 
 def test_a_run_of_an_older_version_is_of_the_setting_that_it_means(folder, monkeypatch):
+    monkeypatch.setitem(defaults.CHANGED, 1, {})
     runs = [
         folder("old", (1, 0.2), seed=0),
         folder("new", (1, 0.4), seed=1, config_version=2, training={"lr": 5e-5}, seldom={}),
@@ -71,7 +72,7 @@ def test_a_run_of_an_older_version_is_of_the_setting_that_it_means(folder, monke
     runs[1] = folder("newer", (1, 0.4), seed=1, config_version=2, training={"lr": 5e-5})
     [one] = curves_of(runs).settings
     assert (one.name, one.seeds) == ("elad", (0, 1))
-    monkeypatch.setitem(versions.CHANGED, 1, {"training.lr": 1e-4})
+    monkeypatch.setitem(defaults.CHANGED, 1, {"training.lr": 1e-4})
     assert [one.name for one in curves_of(runs).settings] == [
         "elad training.lr=0.0001",
         "elad training.lr=5e-05",

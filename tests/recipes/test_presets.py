@@ -4,7 +4,7 @@ import pytest
 
 from tuition.core.errors import ConfigError
 from tuition.experiment.config import dump, resolve
-from tuition.experiment.presets import with_preset
+from tuition.experiment.defaults import with_preset
 
 TABLES = {
     "recipe": "tinyllm",

@@ -6,8 +6,8 @@ from tiny import bench_of, experiment, teachers
 
 from tuition.annotation import Unanswered
 from tuition.core.records import Annotation, Prediction
+from tuition.experiment.rounds.rank import Ranked
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.rank import Ranked
 
 SMALL = {
     "recipe": "elad",

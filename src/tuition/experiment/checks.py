@@ -71,12 +71,17 @@ def check_evaluation(config: Experiment, splits: Splits, findings: Iterable[Mapp
             "with rationale_as = 'task' or 'both'."
         )
     if config.evaluation.scoring == "options":
-        bare = _without_options(splits.valid)
-        bare += splits.test.check(_without_options) if splits.test is not None else []
-        _refuse_open(bare, "evaluation.scoring is 'options'", "Set it to 'generate'.")
+        graded = dataclasses.replace(splits, train=())
+        _refuse_open(open_questions(graded), "evaluation.scoring is 'options'", "Set it to 'generate'.")
     if config.student.answer_form == "letter":
         _refuse_open(open_questions(splits), "student.answer_form is 'letter'", "Set it to 'text'.")
-        _refuse_letterless(splits)
+        # Found now, and not after the teachers are paid.
+        found = _ids(splits, lambda example: bool(example.answer) and example.answer_index is None)
+        if found:
+            raise DataError(
+                f"student.answer_form is 'letter', but {len(found)} labels are none of their choices, so "
+                f"they have no letter: {some_of(found)}. Mend them, or set it to 'text'."
+            )
     if (config.evaluation.max_tokens or 0) > config.student.max_output_tokens:
         raise ConfigError(
             f"evaluation.max_tokens is {config.evaluation.max_tokens}, above student.max_output_tokens = "
@@ -160,8 +165,16 @@ def why_not_without_question(splits: Splits) -> str:
 
 def open_questions(splits: Splits) -> list[str]:
     """Find the questions that offer nothing to choose from."""
-    sealed = splits.test.check(_without_options) if splits.test is not None else []
-    return _without_options(splits.train) + _without_options(splits.valid) + sealed
+    return _ids(splits, lambda example: len(example.choices) < 2)
+
+
+def _ids(splits: Splits, is_meant: Callable[[Example], bool]) -> list[str]:
+    """Find the examples that are meant in all splits, the sealed test's too."""
+
+    def look(examples: Sequence[Example]) -> list[str]:
+        return [example.id for example in examples if is_meant(example)]
+
+    return look(splits.train) + look(splits.valid) + (splits.test.check(look) if splits.test else [])
 
 
 def _refuse_open(bare: Sequence[str], setting: str, way_out: str) -> None:
@@ -169,25 +182,6 @@ def _refuse_open(bare: Sequence[str], setting: str, way_out: str) -> None:
         raise DataError(
             f"{setting}, but {len(bare)} questions have fewer than two choices: {some_of(bare)}. {way_out}"
         )
-
-
-def _refuse_letterless(splits: Splits) -> None:
-    """A label that is none of its choices has no letter; found now, not after the teachers are paid."""
-
-    def letterless(examples: Sequence[Example]) -> list[str]:
-        return [example.id for example in examples if example.answer and example.answer_index is None]
-
-    found = letterless(splits.train) + letterless(splits.valid)
-    found += splits.test.check(letterless) if splits.test is not None else []
-    if found:
-        raise DataError(
-            f"student.answer_form is 'letter', but {len(found)} labels are none of their choices, so they "
-            f"have no letter: {some_of(found)}. Mend them, or set it to 'text'."
-        )
-
-
-def _without_options(examples: Sequence[Example]) -> list[str]:
-    return [example.id for example in examples if len(example.choices) < 2]
 
 
 def check_terms(teachers: Sequence[TeacherConfig]) -> None:
@@ -259,12 +253,22 @@ def make_ready(config: Experiment) -> Ready:
     recipe = RECIPES[config.recipe]
     if not recipe.has_student:
         return Ready(splits=splits, findings=findings, unread=frozenset())
-    ready = _read_by_student(config, splits, findings, explains=recipe.asks)
+    student = _look(config, splits, explains=recipe.asks)
+    try:
+        unread, found = _too_long(config, splits, student)
+    except TrainingError as error:
+        raise ConfigError(f"[student] {error}") from None
     for name, table in recipe.models(config).items():
         # What is too long for a second model is cut, so that its limits take no question from the student.
         with named(name):
             _look(config.model_copy(update={"student": table.student}), splits, explains=True)
-    return ready
+    aside = set(unread["train"])
+    kept = tuple(example for example in splits.train if example.id not in aside)
+    return Ready(
+        splits=dataclasses.replace(splits, train=kept),
+        findings=[*findings, *(one.to_json() for one in found)],
+        unread=frozenset((split, id) for split, ids in unread.items() for id in ids),
+    )
 
 
 def _look(config: Experiment, splits: Splits, *, explains: bool) -> LookedAt:
@@ -283,23 +287,6 @@ def _look(config: Experiment, splits: Splits, *, explains: bool) -> LookedAt:
     return student
 
 
-def _read_by_student(
-    config: Experiment, splits: Splits, findings: list[dict[str, Json]], *, explains: bool
-) -> Ready:
-    student = _look(config, splits, explains=explains)
-    try:
-        unread, found = _too_long(config, splits, student)
-    except TrainingError as error:
-        raise ConfigError(f"[student] {error}") from None
-    aside = set(unread["train"])
-    kept = tuple(example for example in splits.train if example.id not in aside)
-    return Ready(
-        splits=dataclasses.replace(splits, train=kept),
-        findings=[*findings, *(one.to_json() for one in found)],
-        unread=frozenset((split, id) for split, ids in unread.items() for id in ids),
-    )
-
-
 def _too_long(
     config: Experiment, splits: Splits, student: LookedAt
 ) -> tuple[dict[str, list[str]], list[Finding]]:
@@ -307,7 +294,12 @@ def _too_long(
     prefix = max(ANSWER_PREFIX, RATIONALE_PREFIX, *(table.prefix or "" for table in config.writers), key=len)
 
     def longer(examples: Sequence[Example], limit: int, *, whole: bool) -> list[str]:
-        inputs = [_input(example, prefix, student.family, whole=whole) for example in examples]
+        inputs = []
+        for example in examples:
+            context = f"{example.context}\n" if whole and example.context else ""
+            # One that scores options reads the longest of them once more.
+            behind = max(example.choices, key=len, default="") if student.family == "options" else ""
+            inputs.append(f"{prefix}{context}{question_text(example)}\n{behind}")
         return [examples[i].id for i in student.longer(inputs, limit)]
 
     def cannot_read(examples: Sequence[Example]) -> list[str]:
@@ -340,10 +332,3 @@ def _too_long(
 
 def _plain(examples: Sequence[Example]) -> Callable[[Callable[[Sequence[Example]], list[str]]], list[str]]:
     return lambda look: look(examples)
-
-
-def _input(example: Example, prefix: str, family: str, *, whole: bool) -> str:
-    """Write what the student reads; one that scores options reads the longest of them once more."""
-    context = f"{example.context}\n" if whole and example.context else ""
-    behind = max(example.choices, key=len, default="") if family == "options" else ""
-    return f"{prefix}{context}{question_text(example)}\n{behind}"

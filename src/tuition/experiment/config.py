@@ -21,9 +21,8 @@ from tuition.core.errors import near_name, some_of
 from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import Task
 from tuition.core.run import held_config
-from tuition.experiment.presets import with_preset
+from tuition.experiment.defaults import CONFIG_VERSION, completed, kind_of, with_preset
 from tuition.experiment.recipe import RECIPES, RationaleAs
-from tuition.experiment.versions import CONFIG_VERSION, completed, kind_of
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks import make_task

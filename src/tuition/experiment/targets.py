@@ -69,10 +69,7 @@ def answer_text(example: Example, answer: str, *, form: AnswerForm = "text") -> 
 
 
 def choice_of_letter(text: str, example: Example) -> str | None:
-    """Map a letter the student wrote back to its option.
-
-    None: the text is no letter, or one beyond the choices.
-    """
+    """Map a letter the student wrote back to its option; None: no letter, or one beyond the choices."""
     found = _LETTER.match(text.strip())
     letters = {option_letter(i): choice for i, choice in enumerate(example.choices)}
     return letters.get(found[1]) if found else None
@@ -86,20 +83,12 @@ def read_answer(text: str, example: Example, *, task: Task, form: AnswerForm) ->
 
 def questions(examples: Iterable[Example], prefix: str, *, form: AnswerForm = "text") -> list[Target]:
     """Ask the student."""
-    return [
-        Target(
-            example=example if form == "text" else _lettered(example),
-            prefix=prefix,
-            input=question_text(example),
-            output=_UNASKED,
-        )
-        for example in examples
-    ]
-
-
-def _lettered(example: Example) -> Example:
-    letters = tuple(f"({option_letter(i)})" for i in range(len(example.choices)))
-    return dataclasses.replace(example, choices=letters)
+    asked: list[Target] = []
+    for example in examples:
+        letters = tuple(f"({option_letter(i)})" for i in range(len(example.choices)))
+        about = example if form == "text" else dataclasses.replace(example, choices=letters)
+        asked.append(Target(example=about, prefix=prefix, input=question_text(example), output=_UNASKED))
+    return asked
 
 
 def answer_targets(examples: Iterable[Example], *, weight: float, form: AnswerForm = "text") -> list[Target]:
@@ -161,15 +150,11 @@ def chain_targets(
     weights: Mapping[str, float],
     form: AnswerForm = "text",
 ) -> list[Target]:
-    """Make the chain objective: the rationale, and behind it the answer.
-
-    An answer the teacher closed with gives way to the chain's own end. The label closes the chain; where an
-    example has none, the teacher's own answer does, and without that there is no target, nor where letters
-    are wanted and it is none of the choices.
-    """
+    """Make the chain objective: the rationale, and behind it the answer."""
     targets: list[Target] = []
     for annotation in annotations:
         example = examples[annotation.example_id]
+        # The label closes the chain in place of the teacher's own closing; without one its answer does.
         answer = example.answer if example.answer is not None else annotation.answer
         steps = without_closing(annotation.rationale)
         if answer is not None and steps and (form == "text" or answer in example.choices):

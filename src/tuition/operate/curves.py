@@ -24,7 +24,7 @@ from tuition.evaluation.curve import (
     mean_interval,
     money_to_reach,
 )
-from tuition.experiment.versions import completed
+from tuition.experiment.defaults import completed
 
 __all__ = ["Curves", "Setting", "curves_of", "points_of"]
 

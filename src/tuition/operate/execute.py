@@ -22,8 +22,8 @@ from tuition.core.records import Json
 from tuition.core.rows import read_metrics
 from tuition.core.run import Run, run_id
 from tuition.experiment.config import Experiment, beside, code_named, dump, folder_name, resolve
+from tuition.experiment.defaults import completed, kind_of
 from tuition.experiment.recipe import Variant
-from tuition.experiment.versions import completed, kind_of
 from tuition.recipes import RECIPES
 
 __all__ = [

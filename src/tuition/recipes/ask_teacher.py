@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import model_validator
 
 from tuition.annotation import solve
-from tuition.core.errors import BudgetSpent, TeacherError, TuitionError
+from tuition.core.errors import BudgetSpent, TeacherError
 from tuition.core.records import Example, Json, Prediction
 from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench
@@ -45,8 +45,13 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
             return list(solved.predictions) if len(solved.failures) < len(examples) else None
 
         figures = evaluate(bench, answer)
+        if not any(figures.values()) and failures["unpaid"] == failures.total():
+            raise BudgetSpent("the budget was spent before a single answer; raise [budget].")
         if not any(figures.values()):
-            raise _unanswered(table.name, failures)
+            raise TeacherError(
+                f"teacher {table.name!r} answered none of {failures.total()} questions ({dict(failures)}); "
+                "mend its table or its endpoint, then start again: nothing is asked twice."
+            )
         return finish(
             bench,
             figures,
@@ -59,24 +64,13 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
         )
 
 
-def _unanswered(name: str, failures: Counter[str]) -> TuitionError:
-    if failures["unpaid"] == failures.total():
-        return BudgetSpent("the budget was spent before a single answer; raise [budget].")
-    return TeacherError(
-        f"teacher {name!r} answered none of {failures.total()} questions ({dict(failures)}); "
-        "mend its table or its endpoint, then start again: nothing is asked twice."
-    )
-
-
-def _beside(config: Experiment) -> list[Variant]:
-    return [Variant(name=f"teacher-{table.name}", changed={"teacher": (table,)}) for table in config.teacher]
-
-
 RECIPE = Recipe(
     config_type=AskTeacher,
     run=ask_teacher,
     has_student=False,
     baseline="teachers",
-    beside=_beside,
+    beside=lambda config: [
+        Variant(name=f"teacher-{table.name}", changed={"teacher": (table,)}) for table in config.teacher
+    ],
     order=90,
 )

@@ -18,8 +18,8 @@ from tuition.experiment.rounds.check import notes_of
 from tuition.experiment.rounds.close import close_round, evaluate_last, stop_if_certain
 from tuition.experiment.rounds.config import Allowance, Elad
 from tuition.experiment.rounds.learn import student_of, train_round
+from tuition.experiment.rounds.rank import drafter, rank_pool
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.rank import drafter, rank_pool
 from tuition.selection import SelectionConfig
 
 __all__ = ["RECIPE", "Elad", "elad"]

@@ -54,16 +54,17 @@ def _bare(examples: Sequence[Example]) -> list[Example]:
     return [dataclasses.replace(example, question="", context="") for example in examples]
 
 
-def _beside(config: Experiment) -> list[Variant]:
-    reason = why_not_without_question(load_splits(config)[0])
-    return [Variant(name="without_question", changed={"teacher": ()}, why_not=reason)]
-
-
 RECIPE = Recipe(
     config_type=WithoutQuestion,
     run=without_question,
     baseline="blind",
-    beside=_beside,
+    beside=lambda config: [
+        Variant(
+            name="without_question",
+            changed={"teacher": ()},
+            why_not=why_not_without_question(load_splits(config)[0]),
+        )
+    ],
     order=10,
     remark="needs no question",
 )

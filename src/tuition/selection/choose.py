@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -141,7 +142,19 @@ def rank(pool: Pool, config: SelectionConfig, *, n: int, seed: int) -> list[int]
         raise ValueError(f"cannot choose {n} rows of a pool of {pool.size}; give 0 or more")
     _check(pool, config)
     left = [i for i in np.random.default_rng(seed).permutation(pool.size).tolist() if i not in pool.asked]
-    within = _part(pool, left)
+
+    def of_left(column: Sequence[Any]) -> list[Any]:
+        return [column[i] for i in left] if len(column) else []
+
+    within = dataclasses.replace(
+        pool,
+        size=len(left),
+        domains=of_left(pool.domains),
+        evidence=of_left(pool.evidence),
+        costs=of_left(pool.costs),
+        vectors=(),
+        asked=frozenset(),
+    )
     scores = scores_of(within, config)
     if config.per_dollar and len(pool.costs) and left:
         costs = np.asarray(within.costs)
@@ -151,7 +164,13 @@ def rank(pool: Pool, config: SelectionConfig, *, n: int, seed: int) -> list[int]
     n = min(n, len(ranked))
 
     def take(positions: list[int], wanted: int) -> list[int]:
-        return _diverse([ranked[i] for i in positions], positions, wanted, pool=pool, config=config)
+        if config.diversity == "none" or wanted == 0:
+            return positions[:wanted]
+        among = positions[: int(np.ceil(config.diverse_among * wanted))]
+        vectors = np.asarray([pool.vectors[ranked[i]] for i in among], dtype=float)  # (among, d)
+        if config.diversity == "k_center":
+            return [positions[i] for i in k_center(vectors, wanted)]
+        return [positions[i] for i in by_cluster(vectors, wanted, clusters=config.clusters)]
 
     if not config.domain_quota:
         return [ranked[i] for i in take(list(range(len(ranked))), n)]
@@ -173,32 +192,6 @@ def candidates_of(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int
     drawn = np.random.default_rng([seed, 1]).permutation(pool.size).tolist()
     left = [i for i in drawn if i not in pool.asked]
     return sorted(left[: config.candidates])
-
-
-def _part(pool: Pool, rows: Sequence[int]) -> Pool:
-    """The pool of some rows alone, in this order, none of them asked."""
-    return dataclasses.replace(
-        pool,
-        size=len(rows),
-        domains=[pool.domains[i] for i in rows] if len(pool.domains) else (),
-        evidence=[pool.evidence[i] for i in rows] if len(pool.evidence) else (),
-        costs=[pool.costs[i] for i in rows] if len(pool.costs) else (),
-        vectors=(),
-        asked=frozenset(),
-    )
-
-
-def _diverse(
-    rows: Sequence[int], positions: Sequence[int], n: int, *, pool: Pool, config: SelectionConfig
-) -> list[int]:
-    """Choose n of the positions; `rows` are their rows, both by rank."""
-    if config.diversity == "none" or n == 0:
-        return list(positions[:n])
-    among = min(len(rows), int(np.ceil(config.diverse_among * n)))
-    vectors = np.asarray([pool.vectors[i] for i in rows[:among]], dtype=float)  # (among, d)
-    if config.diversity == "k_center":
-        return [positions[i] for i in k_center(vectors, n)]
-    return [positions[i] for i in by_cluster(vectors, n, clusters=config.clusters)]
 
 
 def _check(pool: Pool, config: SelectionConfig) -> None:
@@ -224,14 +217,9 @@ def _check(pool: Pool, config: SelectionConfig) -> None:
             f"selection.diversity is {config.diversity!r}, and nobody said where the rows lie. It works in "
             "rounds, where a student embeds them; set it to 'none' elsewhere."
         )
-    _check_numbers(pool, config)
-
-
-def _check_numbers(pool: Pool, config: SelectionConfig) -> None:
-    if config.per_dollar:
-        for i, cost in enumerate(pool.costs):
-            if not (cost > 0 and np.isfinite(cost)):
-                raise DataError(f"asking about row {i} costs {cost!r} dollars; a cost is finite and above 0")
+    for i, cost in enumerate(pool.costs if config.per_dollar else ()):
+        if not (cost > 0 and np.isfinite(cost)):
+            raise DataError(f"asking about row {i} costs {cost!r} dollars; a cost is finite and above 0")
     if config.diversity != "none" and len(pool.vectors):
         length = len(pool.vectors[0])
         for i, vector in enumerate(pool.vectors):

@@ -119,11 +119,7 @@ def _score(config: SelectionConfig) -> Score:
 
 
 def entropy(votes: Sequence[int]) -> float:
-    """Score how evenly sampled answers are spread: their entropy, -Σ s ln s over the shares s of the votes.
-
-    Returns:
-        In nats, from 0 to ln k for k votes.
-    """
+    """Score how evenly sampled answers are spread: -Σ s ln s over the shares s of the votes, in nats."""
     shares = np.asarray(votes) / np.sum(votes)
     return float(-np.sum(shares * np.log(shares))) + 0.0  # no minus zero
 
@@ -134,11 +130,7 @@ def least_confidence(votes: Sequence[int]) -> float:
 
 
 def margin(votes: Sequence[int]) -> float:
-    """Score by one minus the lead of the most frequent answer over the second, both as shares.
-
-    Returns:
-        In [0, 1]; 0 where all samples agree.
-    """
+    """Score by one minus the lead of the most frequent answer over the second, both as shares."""
     first, second, *_ = [*sorted(votes, reverse=True), 0]
     return 1.0 - (first - second) / sum(votes)
 
@@ -165,20 +157,12 @@ def self_confidence(row: Evidence) -> float:
 
 
 def mean_token_entropy(row: Evidence) -> float:
-    """Score by how unsure the student is of a token on average.
-
-    Returns:
-        In nats, 0 or more.
-    """
+    """Score by how unsure the student is of a token on average, in nats."""
     return float(np.mean(row.values["entropies"]))
 
 
 def max_token_entropy(row: Evidence) -> float:
-    """Score by how unsure the student is of its least certain token.
-
-    Returns:
-        In nats, 0 or more.
-    """
+    """Score by how unsure the student is of its least certain token, in nats."""
     return float(np.max(row.values["entropies"]))
 
 

@@ -68,7 +68,13 @@ def verify_store(path: Path, *, repair: bool = False) -> Verdict:
             connection.execute("BEGIN")
             try:
                 faults = list(_faults(connection))
-                wrong_sums = _fault(_SUMS, _wrong_sums(connection), _REPAIR_SUMS)
+                noted = {row["scope"]: [*row][1:] for row in connection.execute("SELECT * FROM sums")}
+                true, none = _true_sums(connection), [0, 0, 0]
+                pairs = {scope: (noted.get(scope, none), true.get(scope, none)) for scope in noted | true}
+                wrong = (
+                    f"{scope}: {a} noted, {b} counted" for scope, (a, b) in sorted(pairs.items()) if a != b
+                )
+                wrong_sums = _fault(_SUMS, wrong, _REPAIR_SUMS)
                 attempts, bought_twice = connection.execute(_COUNTS).fetchone()
             except sqlite3.DatabaseError as error:
                 faults, wrong_sums = _fault("damage to the file", [str(error)], _RESTORE), []
@@ -167,13 +173,6 @@ def _true_sums(connection: sqlite3.Connection) -> dict[str, list[int]]:
             for i, name in enumerate(("nano", "tokens", "calls")):
                 so_far[i] += row[name]
     return sums
-
-
-def _wrong_sums(connection: sqlite3.Connection) -> list[str]:
-    noted = {row["scope"]: [*row][1:] for row in connection.execute("SELECT * FROM sums")}
-    true, none = _true_sums(connection), [0, 0, 0]
-    pairs = {scope: (noted.get(scope, none), true.get(scope, none)) for scope in noted.keys() | true.keys()}
-    return [f"{scope}: {a} noted, {b} counted" for scope, (a, b) in sorted(pairs.items()) if a != b]
 
 
 def _recompute_sums(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from tuition.core.errors import DataError
 from tuition.core.records import Evidence, Prediction
 from tuition.experiment.rounds.ask import Taught
 from tuition.experiment.rounds.learn import rehearsed, student_of, train_round
-from tuition.experiment.rounds.uncertainty.rank import Ranked
+from tuition.experiment.rounds.rank import Ranked
 from tuition.experiment.targets import RATIONALE_PREFIX, questions
 from tuition.operate.execute import execute
 

@@ -10,7 +10,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tuition.annotation import Account, solve
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TeacherError, some_of
@@ -70,35 +69,28 @@ def check_labellers(config: Experiment, splits: Splits, train: Sequence[Example]
     by_people = [split for split in ("test", "valid", "train") if config.labels.source(split) == "file"]
     if not by_people:
         return
-    human = HumanLabels(config.labels)
+    human, file = HumanLabels(config.labels), config.labels.file
     asked: dict[str, str] = {}
     for split in by_people:
-        for example_id in _asked_ids(config, splits, train, split=split):
+        look = _looker(config, splits, train, split=split)
+        for example_id in look(lambda examples: [example.id for example in examples]):
             if asked.setdefault(example_id, split) != split and human.covers(example_id):
                 raise DataError(
-                    f"{config.labels.file!r} labels {example_id!r}, which stands in {asked[example_id]} and "
+                    f"{file!r} labels {example_id!r}, which stands in {asked[example_id]} and "
                     f"in {split}; add a column 'split' to the file."
                 )
-        _check_file(config, split, human, look=_looker(config, splits, train, split=split), task=task)
-
-
-def _asked_ids(config: Experiment, splits: Splits, train: Sequence[Example], *, split: str) -> list[str]:
-    return _looker(config, splits, train, split=split)(lambda examples: [example.id for example in examples])
-
-
-def _check_file(config: Experiment, split: str, human: HumanLabels, *, look: Callable, task: Task) -> None:
-    misfits = look(lambda examples: human.misfits(split, examples, task))
-    if misfits:
-        raise DataError(
-            f"{config.labels.file!r} has {len(misfits)} labels that the task kind {task.name!r} cannot read: "
-            f"{some_of(misfits)}. Mend them, or set task.kind to what they are."
-        )
-    missing = look(lambda examples: human.missing(split, examples))
-    if missing and split != "train":
-        raise DataError(
-            f"{config.labels.file!r} has no label for {len(missing)} examples of {split}: "
-            f"{some_of(missing)}. Nothing there can be graded: label them, or take them out."
-        )
+        misfits = look(lambda examples, split=split: human.misfits(split, examples, task))
+        if misfits:
+            raise DataError(
+                f"{file!r} has {len(misfits)} labels that the task kind {task.name!r} cannot read: "
+                f"{some_of(misfits)}. Mend them, or set task.kind to what they are."
+            )
+        missing = look(lambda examples, split=split: human.missing(split, examples))
+        if missing and split != "train":
+            raise DataError(
+                f"{file!r} has no label for {len(missing)} examples of {split}: "
+                f"{some_of(missing)}. Nothing there can be graded: label them, or take them out."
+            )
 
 
 Look = Callable[[Callable[[Sequence[Example]], list[str]]], list[str]]
@@ -118,10 +110,8 @@ def _looker(config: Experiment, splits: Splits, train: Sequence[Example], *, spl
 
 
 def demonstrated(config: Experiment, splits: Splits) -> tuple[Example, ...]:
-    """Give the training examples from which the panel's demonstrations are drawn.
-
-    Those with a label of the task's own: what teachers say is not shown to teachers as if it were right.
-    """
+    """Give the training examples from which the panel's demonstrations are drawn."""
+    # What teachers say is not shown to teachers as if it were right.
     is_gold = config.labels.train == "gold" or not config.labels.replace
     return splits.train if is_gold else tuple(bare(example) for example in splits.train)
 
@@ -139,7 +129,11 @@ def label_splits(
     named = [split for split in ("test", "valid", "train") if config.labels.source(split) != "gold"]
     if not named:
         return Labelled(splits=splits, train=train)
-    event = _labelled_before(run)
+    events = list(run.events())
+    last = max((i for i, event in enumerate(events) if event["event"] == "labelled"), default=None)
+    event = None if last is None else events[last]
+    if event and event["facts"]["is_spent"] and not any(one["event"] in _BUILT for one in events[last:]):
+        event = None  # The budget ended it, and nothing stands on it: there may be more now.
     labeller = Labeller(config, run, task=task, account=account, shown=demonstrated(config, splits))
     if event is None:
         check_labellers(config, splits, train, task=task)
@@ -153,16 +147,6 @@ def label_splits(
     run.event("labelled", facts=facts)
     run.table("how far the panel is believed, by split", labeller.table())
     return dataclasses.replace(found, facts=facts)
-
-
-def _labelled_before(run: Run) -> Mapping[str, Any] | None:
-    """The event to go by; none where the budget ended it and nothing stands on it: there may be more now."""
-    events = list(run.events())
-    last = max((i for i, event in enumerate(events) if event["event"] == "labelled"), default=None)
-    if last is None:
-        return None
-    is_built_on = any(event["event"] in _BUILT for event in events[last:])
-    return None if events[last]["facts"]["is_spent"] and not is_built_on else events[last]
 
 
 def _through(
@@ -249,36 +233,29 @@ class Labeller:
         def label(examples: Sequence[Example]) -> list[Example | None]:
             if self._before is not None:
                 found = [self._before[split, example.id] for example in examples]
+                return [tally.on(example) for tally, example in zip(found, examples, strict=True)]
+            labels = self.config.labels
+            if labels.source(split) == "file":
+                judged = HumanLabels(labels).tallies(split, examples)
             else:
-                self._found[split] = self._judge(split, examples)
-                found = list(self._found[split].tallies)
-                self.tallies += found
-            return [tally.on(example) for tally, example in zip(found, examples, strict=True)]
+                judged = tallies(labels, split, examples, answers=self._answers(split, examples))
+            if not any(tally.label for tally in judged.tallies):
+                self._refuse(split, judged)
+            self._found[split] = judged
+            self.tallies += judged.tallies
+            return [tally.on(example) for tally, example in zip(judged.tallies, examples, strict=True)]
 
         return label
 
-    def _judge(self, split: str, examples: Sequence[Example]) -> Tallies:
-        labels = self.config.labels
-        if labels.source(split) == "file":
-            found = HumanLabels(labels).tallies(split, examples)
-        else:
-            found = tallies(labels, split, examples, answers=self._answers(split, examples))
-        if not any(tally.label for tally in found.tallies):
-            self._refuse(split, found)
-        return found
-
     def _answers(self, split: str, examples: Sequence[Example]) -> list[dict[str, str | None]]:
         """Ask everyone who votes on this split."""
-        by_one = self.config.labels.source(split) == "teacher"
-        voters = [
-            table
-            for table in self.config.labels.panel or self.config.teacher
-            if not by_one or table.name == self.config.labels.teacher
-        ]
-        tables = {table.name: table for table in voters}
-        asked = {name: self._ask(tables[name], split, examples) for name in out_of_reach_first(voters)}
-        said = {name: asked[name] for name in tables}
-        rows = [dict(zip(said, column, strict=True)) for column in zip(*said.values(), strict=True)]
+        labels = self.config.labels
+        by_one = labels.source(split) == "teacher"
+        panel = labels.panel or self.config.teacher
+        voters = {table.name: table for table in panel if not by_one or table.name == labels.teacher}
+        order = out_of_reach_first(list(voters.values()))
+        asked = {name: self._ask(voters[name], split, examples) for name in order}
+        rows = [{name: asked[name][i] for name in voters} for i in range(len(examples))]
         return [in_one_form(row, item, self._task) for row, item in zip(rows, examples, strict=True)]
 
     def _ask(self, table: TeacherConfig, split: str, examples: Sequence[Example]) -> list[str | None]:

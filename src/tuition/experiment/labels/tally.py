@@ -73,8 +73,7 @@ def in_one_form(said: Mapping[str, str | None], example: Example, task: Task) ->
     """Write answers that mean the same alike, so that votes can be counted.
 
     Answers are the same where the task would grade one right by the other; the form that most votes are right
-    by stands for all of them. An answer that could not be a label counts as none: no option, or one that its
-    own label would not fit.
+    by stands for all. An answer that could not be a label counts as none.
     """
 
     def is_same(answer: str, label: str) -> bool:
@@ -103,22 +102,26 @@ def tallies(
     *,
     answers: Sequence[Mapping[str, str | None]],
 ) -> Tallies:
-    """Count the answers of teachers on the examples of one split.
-
-    Reliability is estimated from the answers on this split alone: what its labels are depends on nothing
-    else, so that two runs with the same panel are graded alike whatever they train on.
-    """
+    """Count the answers of teachers on the examples of one split."""
     by = config.source(split)
     reliability: Mapping[str, float] = {}
     shares: list[float | None] = [None] * len(examples)
+    said = [[answer for answer in given.values() if answer is not None] for given in answers]
     if by == "weighted":
-        options = [_possible(example, given) for example, given in zip(examples, answers, strict=True)]
+        # From this split alone, so that runs with the same panel are graded alike whatever they train on.
+        options = [
+            len(example.choices) or (2 if votes and {*map(str.casefold, votes)} <= {"yes", "no"} else None)
+            for example, votes in zip(examples, said, strict=True)
+        ]
         panel = weighted_majority(answers, options=options)
         labels, reliability = list(panel.labels), panel.reliability
         shares[:] = panel.confidence
     elif by == "majority":
         labels = majority(answers)
-        shares = [_share(label, given) for label, given in zip(labels, answers, strict=True)]
+        shares[:] = [
+            None if label is None else votes.count(label) / len(votes)
+            for label, votes in zip(labels, said, strict=True)
+        ]
     else:
         labels = [given[config.teacher] for given in answers]
     least = config.least_confidence if split == "train" else 0.0
@@ -138,19 +141,6 @@ def tallies(
             )
         )
     return Tallies(tallies=tuple(found), reliability=reliability)
-
-
-def _possible(example: Example, given: Mapping[str, str | None]) -> int | None:
-    """How many answers there could be; None: open."""
-    if example.choices:
-        return len(example.choices)
-    said = {answer.casefold() for answer in given.values() if answer is not None}
-    return 2 if said and said <= {"yes", "no"} else None
-
-
-def _share(label: str | None, given: Mapping[str, str | None]) -> float | None:
-    votes = [answer for answer in given.values() if answer is not None]
-    return votes.count(label) / len(votes) if label is not None else None
 
 
 class HumanLabels:
@@ -191,11 +181,17 @@ class HumanLabels:
 
     def tallies(self, split: str, examples: Sequence[Example]) -> Tallies:
         """Look the labels up."""
-        found: list[Tally] = []
-        for example in examples:
-            label = self._label(split, example)
-            why = "unanswered" if label is None else ""
-            found.append(Tally(split=split, example_id=example.id, label=label, source="human", why=why))
+        labels = {example.id: self._label(split, example) for example in examples}
+        found = (
+            Tally(
+                split=split,
+                example_id=id_,
+                label=label,
+                source="human",
+                why="unanswered" if label is None else "",
+            )
+            for id_, label in labels.items()
+        )
         return Tallies(tallies=tuple(found), reliability={})
 
     def _label(self, split: str, example: Example) -> str | None:

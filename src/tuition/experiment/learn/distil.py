@@ -9,7 +9,7 @@ from typing import Literal
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Learner
-from tuition.core.records import Annotation, Example, Json, Target
+from tuition.core.records import Annotation, Json, Target
 from tuition.experiment.bench import Bench, finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import RationaleAs
@@ -17,7 +17,6 @@ from tuition.experiment.evaluate import evaluate, student_answers, try_on_valid
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import (
     RATIONALE_PREFIX,
-    AnswerForm,
     answer_targets,
     chain_targets,
     rationale_targets,
@@ -95,7 +94,7 @@ def learn(
     """
     run = bench.run
     targets = loss(1.0)
-    objectives: dict[str, Json] = dict(_counts(targets))
+    objectives: dict[str, Json] = {**Counter(target.objective for target in targets)}
     run.event("targets", **objectives)
     if not alpha_grid:
         return Trained(student=train_student(bench, targets), objectives=objectives)
@@ -109,23 +108,12 @@ def learn(
     if not (run.path / "student").exists():
         keep_student(bench, student)
     rows: tuple[dict[str, Json], ...] = tuple({"alpha": alpha, **tried[alpha]} for alpha in sorted(tried))
-    run.table("α on validation", [_shown(row, best=best) for row in rows])
+    run.table("α on validation", [{**row, "chosen": row["alpha"] == best} for row in rows])
     return Trained(student=student, objectives=objectives, alpha=best, alphas=rows)
-
-
-def _counts(targets: Sequence[Target]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for target in targets:
-        counts[target.objective] = counts.get(target.objective, 0) + 1
-    return counts
 
 
 def _folder(alpha: float) -> str:
     return f"student-alpha-{alpha!r}"
-
-
-def _shown(row: Mapping[str, Json], *, best: float) -> dict[str, Json]:
-    return {**row, "chosen": row["alpha"] == best}
 
 
 def objectives(
@@ -142,7 +130,6 @@ def objectives(
 
     `task`: answer and rationale are two outputs of two instructions. `chain`: one output, the rationale and
     behind it the answer. `both`: the answer by its own instruction, and the chain by the rationale's.
-    Chains are one objective whoever wrote them: they have one instruction.
     """
     if not rationales:
         raise DataError(
@@ -154,6 +141,7 @@ def objectives(
         0.0 if rationale_as == "chain" else gamma,
         {name: alphas[name] for name in alphas if counts[name]},
         combine=combine,
+        # Chains are one objective for all teachers: they have one instruction.
         counts=counts if one_objective or rationale_as != "task" else None,
     )
     examples, form = bench.by_id, bench.config.student.answer_form
@@ -163,25 +151,14 @@ def objectives(
             examples, rationales, prefixes=prefixes, weights=weights, one_objective=one_objective
         )
     else:
-        taught = _chains(examples, rationales, weights=weights, form=form)
-    answers = [] if rationale_as == "chain" else answer_targets(bench.train, weight=gamma, form=form)
-    return answers + taught
-
-
-def _chains(
-    examples: Mapping[str, Example],
-    rationales: Sequence[Annotation],
-    *,
-    weights: Mapping[str, float],
-    form: AnswerForm,
-) -> list[Target]:
-    chains = chain_targets(examples, rationales, weights=weights, form=form)
-    if not chains:
+        taught = chain_targets(examples, rationales, weights=weights, form=form)
+    if not taught:
         raise DataError(
             f"none of {len(rationales)} rationales can become a chain: their examples have no label, and "
             "no answer can be read from them. Label some examples, or set rationale_as = 'task'."
         )
-    return chains
+    answers = [] if rationale_as == "chain" else answer_targets(bench.train, weight=gamma, form=form)
+    return answers + taught
 
 
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:

@@ -7,11 +7,10 @@ is gone on with.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from tuition.annotation import Annotated, filtered, health_table, without_closing
-from tuition.core.protocols import Generation, Learner
+from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import read_own_rows
 from tuition.experiment.bench import Bench
@@ -56,7 +55,12 @@ def own_chains(
     """
     run, name = bench.run, f"own_chains/{teacher}/annotations.jsonl"
     if (run.path / name).exists():
-        return _read_back(list(read_own_rows(run.path / name)))
+        rows = list(read_own_rows(run.path / name))
+        kept, dropped = (
+            tuple(Annotation.from_json(row) for row in rows if row["is_kept"] is is_kept)
+            for is_kept in (True, False)
+        )
+        return Annotated(annotations=kept, dropped=dropped, failures=(), spent=False)
     asked = [example for example in examples if example.answer is not None]
     run.progress(f"{teacher} explains", 0, len(asked))
     written = model.explain(
@@ -67,8 +71,17 @@ def own_chains(
         seed=bench.config.seed,
     )
     run.progress(f"{teacher} explains", len(asked), len(asked))
+    form = bench.config.student.answer_form
     chains = tuple(
-        _annotation(bench, example, text, teacher=teacher, sample=i, is_cut=text.tokens >= max_tokens)
+        Annotation(
+            example_id=example.id,
+            teacher=teacher,
+            kind="own",
+            rationale=without_closing(text.text),
+            answer=read_answer(text.text, example, task=bench.task, form=form),
+            sample=i,
+            finish="length" if text.tokens >= max_tokens else "stop",
+        )
         for example, texts in zip(asked, written, strict=True)
         for i, text in enumerate(texts)
     )
@@ -106,25 +119,3 @@ def chain_figures(bench: Bench, found: Annotated, *, teacher: str) -> dict[str, 
         "explained_tokens": last["tokens"],
         "health": [row.to_json() for row in health],
     }
-
-
-def _annotation(
-    bench: Bench, example: Example, text: Generation, *, teacher: str, sample: int, is_cut: bool
-) -> Annotation:
-    return Annotation(
-        example_id=example.id,
-        teacher=teacher,
-        kind="own",
-        rationale=without_closing(text.text),
-        answer=read_answer(text.text, example, task=bench.task, form=bench.config.student.answer_form),
-        sample=sample,
-        finish="length" if is_cut else "stop",
-    )
-
-
-def _read_back(rows: Sequence[dict[str, Any]]) -> Annotated:
-    kept, dropped = (
-        tuple(Annotation.from_json(row) for row in rows if row["is_kept"] is is_kept)
-        for is_kept in (True, False)
-    )
-    return Annotated(annotations=kept, dropped=dropped, failures=(), spent=False)

@@ -79,11 +79,8 @@ class Asking:
 
 def asking_of(state: ActiveRun) -> Asking:
     """Say who is asked in the round that is due, and how, and refuse what could not be done."""
-    config = state.config
-    by = config.annotator
-    if by not in BLIND and (state.is_cold or state.is_blind):
-        by = "chain"
-    return Asking(state, by=by)
+    by = state.config.annotator
+    return Asking(state, by="chain" if by not in BLIND and (state.is_cold or state.is_blind) else by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +103,18 @@ class Taught:
     is_spent: bool = False
     """Whether `[budget]` ended first."""
 
+    def __add__(self, more: Taught) -> Taught:
+        return Taught(
+            kept=self.kept + more.kept,
+            dropped=self.dropped + more.dropped,
+            asked=self.asked + more.asked,
+            gone=self.gone + more.gone,
+            unanswered=self.unanswered + more.unanswered,
+            endings=Counter(self.endings) + Counter(more.endings),
+            looks=self.looks + more.looks,
+            is_spent=self.is_spent or more.is_spent,
+        )
+
     @property
     def failures(self) -> dict[str, int]:
         """The unanswered, counted as `teacher: kind`."""
@@ -114,10 +123,9 @@ class Taught:
     @property
     def revision(self) -> RevisionFigures:
         """What came of the drafts that were looked at."""
+        failures, spent = self.unanswered, self.is_spent
         return revision_figures(
-            Annotated(
-                annotations=self.kept, dropped=self.dropped, failures=self.unanswered, spent=self.is_spent
-            )
+            Annotated(annotations=self.kept, dropped=self.dropped, failures=failures, spent=spent)
         )
 
 
@@ -129,37 +137,51 @@ def ask_round(state: ActiveRun, asking: Asking, order: Sequence[Example], *, dra
     Differs: the allowance may be in items, calls, tokens or dollars; which teacher is asked is chosen item by
     item.
     """
-    before = _read_back(state)
-    if before is not None:
-        return before
+    facts = state.read_json("asked.json")  # written last
+    if facts is not None:
+        kept, dropped = state.replies_of(state.number)
+        return Taught(
+            kept=tuple(kept),
+            dropped=tuple(dropped),
+            asked=facts["asked"],
+            gone=tuple(facts["gone"]),
+            unanswered=tuple(Unanswered.from_json(row) for row in facts["unanswered"]),
+            endings=facts["endings"],
+            looks=tuple(Look.from_json(row) for row in facts["looks"]),
+            is_spent=facts["is_spent"],
+        )
     begun, queue, taught = state.parts(), list(order), Taught()
-    start = state.used_before.items
+    start, allocation = state.used_before.items, state.config.allocation
+    student_checks = allocation.is_checked and allocation.check == "student" and not state.is_cold
     while queue and not taught.is_spent:
-        n = begun.pop(0) if begun else _size(state, start + taught.asked, len(queue))
-        if n == 0:
-            break
+        if begun:
+            n = begun.pop(0)
+        else:
+            most = state.next_part(state.used(start + taught.asked))
+            n = len(queue) if most is None else min(most, len(queue))
+            if n == 0:
+                break
+            state.bench.run.event("asks", round=state.number, n=n)
         part, queue = queue[:n], queue[n:]
-        drafts = draft(part) if asking.revises or _is_checked_by_student(state) else {}
+        drafts = draft(part) if asking.revises or student_checks else {}
         history = asking.history.plus(taught.looks)
-        came = _ask_part(state, asking, part, drafts=drafts, history=history)
-        taught = _together(taught, came, asked=n)
+        taught += _ask_part(state, asking, part, drafts=drafts, history=history)
     if taught.gone:
         # Where nobody answered at all, the same parts are asked again when the run is gone on with.
-        _write_down(state, taught)
+        used = ((True, taught.kept), (False, taught.dropped))
+        config = state.bench.config
+        rows = [annotation_row(config, item, is_used=is_used) for is_used, items in used for item in items]
+        state.write_rows("annotations.jsonl", rows)
+        facts = {
+            "asked": taught.asked,
+            "gone": list(taught.gone),
+            "unanswered": [one.to_json() for one in taught.unanswered],
+            "endings": dict(taught.endings),
+            "looks": [look.to_json() for look in taught.looks],
+            "is_spent": taught.is_spent,
+        }
+        state.write_json("asked.json", facts)
     return taught
-
-
-def _is_checked_by_student(state: ActiveRun) -> bool:
-    allocation = state.config.allocation
-    return allocation.is_checked and allocation.check == "student" and not state.is_cold
-
-
-def _size(state: ActiveRun, items: int, left: int) -> int:
-    n = state.next_part(state.used(items))
-    n = left if n is None else min(n, left)
-    if n:
-        state.bench.run.event("asks", round=state.number, n=n)
-    return n
 
 
 def _ask_part(
@@ -176,7 +198,14 @@ def _ask_part(
 
     def ask(items: Sequence[Example], name: str) -> dict[str, Annotation]:
         nonlocal is_spent
-        came = _annotate(state, asking, items, drafts=drafts, name=name)
+        came = revise(
+            [drafts.get(item.id) or Prediction(example_id=item.id, text="", answer=None) for item in items],
+            state.pool,
+            by=asking.by,
+            asker=asking.panel.writers[name],
+            panel=asking.panel.everyone,
+            revision=state.config.revision,
+        )
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
         if allocation.has_history or (allocation.escalate and name != names[-1]):
@@ -199,56 +228,18 @@ def _ask_part(
         endings.update(taken.endings.values())
     else:
         kept = []
-        for name, items in _allocated(state, asking, part, history=history).items():
-            kept += ask(items, name).values()
-    looks = _looks(part, holds)
-    return _taught(part, found, kept=kept, looks=looks, endings=endings, is_spent=is_spent)
-
-
-def _allocated(
-    state: ActiveRun, asking: Asking, part: Sequence[Example], *, history: History
-) -> dict[str, list[Example]]:
-    chosen = allocate(
-        part,
-        history,
-        [asking.costs_of(item) for item in part],
-        seed=state.config.seed,
-        config=state.config.allocation,
-    )
-    return {
-        name: [item for item in part if chosen[item.id] == name]
-        for name in asking.panel.writers
-        if name in chosen.values()
-    }
-
-
-def _annotate(
-    state: ActiveRun,
-    asking: Asking,
-    items: Sequence[Example],
-    *,
-    drafts: Mapping[str, Prediction],
-    name: str,
-) -> Annotated:
-    blank = {item.id: Prediction(example_id=item.id, text="", answer=None) for item in items}
-    return revise(
-        [drafts.get(item.id, blank[item.id]) for item in items],
-        state.pool,
-        by=asking.by,
-        asker=asking.panel.writers[name],
-        panel=asking.panel.everyone,
-        revision=state.config.revision,
-    )
-
-
-def _looks(part: Sequence[Example], holds: Mapping[tuple[str, str], bool | None]) -> tuple[Look, ...]:
-    """Replies that a check could look at, as the history of their teachers has them."""
-    domains = {item.id: item.domain for item in part}
-    return tuple(
-        Look(teacher=name, domain=domains[id_], is_adequate=is_adequate)
+        costs = [asking.costs_of(item) for item in part]
+        chosen = allocate(part, history, costs, seed=state.config.seed, config=allocation)
+        for name in names:
+            if items := [item for item in part if chosen[item.id] == name]:
+                kept += ask(items, name).values()
+    # Replies that a check could look at, as the history of their teachers has them.
+    looks = tuple(
+        Look(teacher=name, domain=state.pool[id_].domain, is_adequate=is_adequate)
         for (name, id_), is_adequate in holds.items()
         if is_adequate is not None
     )
+    return _taught(part, found, kept=kept, looks=looks, endings=endings, is_spent=is_spent)
 
 
 def _taught(
@@ -268,60 +259,12 @@ def _taught(
     return Taught(
         kept=tuple(kept),
         dropped=(*(item for came in found for item in came.dropped), *given_up),
+        asked=len(part),
         gone=tuple(item.id for item in part if item.id not in may_come),
         unanswered=tuple(failures),
         endings=endings,
         looks=looks,
         is_spent=is_spent or any(came.spent for came in found),
-    )
-
-
-def _together(first: Taught, second: Taught, *, asked: int) -> Taught:
-    return Taught(
-        kept=first.kept + second.kept,
-        dropped=first.dropped + second.dropped,
-        asked=first.asked + asked,
-        gone=first.gone + second.gone,
-        unanswered=first.unanswered + second.unanswered,
-        endings=Counter(first.endings) + Counter(second.endings),
-        looks=first.looks + second.looks,
-        is_spent=first.is_spent or second.is_spent,
-    )
-
-
-def _write_down(state: ActiveRun, taught: Taught) -> None:
-    config = state.bench.config
-    rows = [annotation_row(config, item, is_used=True) for item in taught.kept]
-    rows += [annotation_row(config, item, is_used=False) for item in taught.dropped]
-    state.write_rows("annotations.jsonl", rows)
-    state.write_json(
-        "asked.json",
-        {
-            "asked": taught.asked,
-            "gone": list(taught.gone),
-            "unanswered": [one.to_json() for one in taught.unanswered],
-            "endings": dict(taught.endings),
-            "looks": [look.to_json() for look in taught.looks],
-            "is_spent": taught.is_spent,
-        },
-    )
-
-
-def _read_back(state: ActiveRun) -> Taught | None:
-    """Read what was asked; `asked.json` is written last."""
-    facts = state.read_json("asked.json")
-    if facts is None:
-        return None
-    kept, dropped = state.replies_of(state.number)
-    return Taught(
-        kept=tuple(kept),
-        dropped=tuple(dropped),
-        asked=facts["asked"],
-        gone=tuple(facts["gone"]),
-        unanswered=tuple(Unanswered.from_json(row) for row in facts["unanswered"]),
-        endings=facts["endings"],
-        looks=tuple(Look.from_json(row) for row in facts["looks"]),
-        is_spent=facts["is_spent"],
     )
 
 

@@ -29,8 +29,9 @@ def open_panel(config: Elad, *, has_valid: bool) -> Panel:
 def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bool) -> None:
     """Refuse rounds that would end in an error after their first calls were paid."""
     faults: list[str] = []
+    needs: frozenset[str] = frozenset()
     try:
-        needs_of(config.selection)
+        needs = needs_of(config.selection)
     except ConfigError as error:
         faults.append(str(error))
     try:
@@ -43,12 +44,30 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
             f"selection.per_dollar divides by what asking costs, and {some_of(free)} costs nothing; leave it "
             "out."
         )
-    faults += [
-        *_unread(config),
-        *_bad_allocation(config, teachers),
-        *_unpriced(config, teachers),
-        *_told(config, teachers),
-    ]
+    settings = {
+        "annotation.verify": (bool(config.annotation.verify), "annotator = 'clear_panel' verifies revisions"),
+        "annotation.redraws": (config.annotation.redraws > 0, "a dropped reply is not asked for again"),
+        "samples in a [[teacher]] table": (
+            any(table.samples > 1 for table in config.teacher),
+            "one reply an example is learnt from",
+        ),
+    }
+    unread = {name: why for name, (is_set, why) in settings.items() if is_set}
+    faults += [f"elad does not read {name}: {why}; leave it out." for name, why in unread.items()]
+    for kind, name in (("samples", "samples"), ("prefixes", "prefix_samples")):
+        if kind in needs and (n := getattr(config.explanation, name)) < 2:
+            faults.append(
+                f"explanation.{name} = {n} leaves nothing to disagree, so that selection.strategy = "
+                f"{config.selection.strategy!r} would score all examples alike; set it to 2 or more."
+            )
+    faults += [*_bad_allocation(config, teachers), *_unpriced(config, teachers)]
+    saw = [table.name for table in config.teacher if table.saw_answers and table.name in teachers]
+    recorded = [name for name in saw if not teachers[name].abilities.reads_prompt]
+    if recorded and not config.uses_labels:
+        faults.append(
+            f"the replies of {some_of(recorded)} were recorded with the pool's labels in view (saw_answers = "
+            "true), and the loop sees none of them; take other replies, or set uses_labels = true."
+        )
     if config.rounds.keep == "best" and not has_valid:
         faults.append(
             "rounds.keep = 'best' chooses among the rounds' students on validation, and there is none; name "
@@ -86,36 +105,6 @@ def notes_of(config: Elad, has_valid: bool) -> list[str]:
     return notes
 
 
-def _unread(config: Elad) -> list[str]:
-    """Settings of other recipes that rounds do not read, and numbers that would make a score say nothing."""
-    settings = {
-        "annotation.verify": (bool(config.annotation.verify), "annotator = 'clear_panel' verifies revisions"),
-        "annotation.redraws": (config.annotation.redraws > 0, "a dropped reply is not asked for again"),
-        "samples in a [[teacher]] table": (
-            any(table.samples > 1 for table in config.teacher),
-            "one reply an example is learnt from",
-        ),
-    }
-    faults = [
-        f"elad does not read {name}: {why}; leave it out."
-        for name, (is_set, why) in settings.items()
-        if is_set
-    ]
-    try:
-        needs = needs_of(config.selection)
-    except ConfigError:
-        return faults
-    votes = {"samples": config.explanation.samples, "prefixes": config.explanation.prefix_samples}
-    names = {"samples": "explanation.samples", "prefixes": "explanation.prefix_samples"}
-    for kind, n in votes.items():
-        if kind in needs and n < 2:
-            faults.append(
-                f"{names[kind]} = {n} leaves nothing to disagree, so that selection.strategy = "
-                f"{config.selection.strategy!r} would score all examples alike; set it to 2 or more."
-            )
-    return faults
-
-
 def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
     allocation, writers = config.allocation, {table.name: table for table in config.writers}
     faults: list[str] = []
@@ -144,17 +133,6 @@ def _bad_allocation(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
             "the second answer is a copy and every reply would hold; set its temperature, or another check."
         )
     return faults
-
-
-def _told(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:
-    saw = [table.name for table in config.teacher if table.saw_answers and table.name in teachers]
-    recorded = [name for name in saw if not teachers[name].abilities.reads_prompt]
-    if config.uses_labels or not recorded:
-        return []
-    return [
-        f"the replies of {some_of(recorded)} were recorded with the pool's labels in view (saw_answers = "
-        "true), and the loop sees none of them; take other replies, or set uses_labels = true."
-    ]
 
 
 def _unpriced(config: Elad, teachers: Mapping[str, Teacher]) -> list[str]:

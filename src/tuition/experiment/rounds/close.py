@@ -15,8 +15,8 @@ from tuition.experiment.evaluate import evaluate, hits_on_valid, student_answers
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
+from tuition.experiment.rounds.rank import Ranked, calibrate
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.rank import Ranked, calibrate
 
 __all__ = ["close_round", "evaluate_last", "stop_if_certain"]
 
@@ -44,7 +44,11 @@ def close_round(
     """Examine the round's student on validation, decide whether to go on, and write the round down."""
     rounds, config = state.config.rounds, state.config
     used = state.used(state.used_before.items + taught.asked)
-    figures, hits = _on_valid(state, student)
+    figures: dict[str, Json] = {}
+    hits: list[int] = []
+    if state.bench.splits.valid:
+        answer = student_answers(state.bench, student, prefix=answer_prefix(config))
+        figures, hits = hits_on_valid(state.bench, answer)
     revision = taught.revision if asking.revises else None
     share = None if revision is None else revision.first_step_share
     # Fewer than a first part say nothing of the next rounds.
@@ -80,15 +84,9 @@ def close_round(
         "used_before": state.used_before.to_json(),
     }
     row["stop"] = _why_stop(state, taught, row)
-    state.bench.run.table(f"round {state.number}", [_shown(row)])
+    wanted = ("asked", "annotated", "strategy", "annotator", "usd", "valid_accuracy", "first_step_wrong")
+    state.bench.run.table(f"round {state.number}", [{name: row[name] for name in wanted}])
     state.close(row)
-
-
-def _on_valid(state: ActiveRun, student: Learner) -> tuple[dict[str, Json], list[int]]:
-    if not state.bench.splits.valid:
-        return {}, []
-    answer = student_answers(state.bench, student, prefix=answer_prefix(state.config))
-    return hits_on_valid(state.bench, answer)
 
 
 def _why_stop(state: ActiveRun, taught: Taught, row: dict[str, Any]) -> dict[str, Json] | None:
@@ -104,28 +102,26 @@ def _why_stop(state: ActiveRun, taught: Taught, row: dict[str, Any]) -> dict[str
             seed=state.config.seed,
         )
         rule, findings = stop.rule, [finding.to_json() for finding in stop.findings]
-    by = "budget" if taught.is_spent else rule or _what_is_used_up(state, taught, row)
+    if taught.is_spent:
+        by = "budget"
+    elif rule:
+        by = rule
+    elif len(state.left) <= len(taught.gone):
+        by = "pool"
+    elif taught.asked == 0 or state.is_used_up(Used.from_json(row["used"])):
+        by = "allowance"
+    else:
+        by = "rounds" if len(done) == state.config.rounds.most else ""
     return {"by": by, "findings": findings} if by else None
-
-
-def _what_is_used_up(state: ActiveRun, taught: Taught, row: dict[str, Any]) -> str:
-    """The pool, the allowance or the rounds; empty: none of them."""
-    if len(state.left) <= len(taught.gone):
-        return "pool"
-    if taught.asked == 0 or state.is_used_up(Used.from_json(row["used"])):
-        return "allowance"
-    return "rounds" if len(state.rounds) + 1 == state.config.rounds.most else ""
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Json]:
-    wanted = ("asked", "annotated", "strategy", "annotator", "usd", "valid_accuracy", "first_step_wrong")
-    return {name: row[name] for name in wanted}
 
 
 def evaluate_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
     """Examine the student that the rounds end with, and write the metrics of the run."""
     bench, config = state.bench, state.config
-    kept = _kept_round(state)
+    kept = state.number - 1
+    if config.rounds.keep == "best" and state.rounds[0]["hits"]:
+        # Best on validation; of equals the cheaper.
+        kept = max(range(state.number), key=lambda i: (sum(state.rounds[i]["hits"]), -i))
     if kept != state.number - 1:
         student = train_student(bench, (), name=f"{state.place_of(kept)}/student")
     if not (bench.run.path / "student").exists():
@@ -149,14 +145,6 @@ def evaluate_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
         answer_by=answer_way(config),
         teachers=[teacher.name for teacher in config.teacher],
     )
-
-
-def _kept_round(state: ActiveRun) -> int:
-    """The last round; or the one whose student was best on validation, of equals the cheaper."""
-    last = state.number - 1
-    if state.config.rounds.keep == "last" or not state.rounds[0]["hits"]:
-        return last
-    return max(range(state.number), key=lambda i: (sum(state.rounds[i]["hits"]), -i))
 
 
 def _health(state: ActiveRun) -> list[dict[str, Json]]:

@@ -12,8 +12,8 @@ from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Target
 from tuition.experiment.bench import train_student, untrained_student
 from tuition.experiment.rounds.ask import Taught
+from tuition.experiment.rounds.rank import Ranked
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.rank import Ranked
 from tuition.experiment.targets import answer_targets_of, chain_targets
 
 __all__ = ["rehearsed", "student_of", "train_round"]
@@ -35,16 +35,20 @@ def train_round(state: ActiveRun, taught: Taught, *, ranked: Ranked) -> Learner:
     goes_on = rounds.begin == "last" and state.number > 0
     earlier = state.annotations
     if goes_on:
-        earlier = _replayed(earlier, rounds.replay, seed=state.bench.config.seed + state.number)
+        random = Random(f"{state.bench.config.seed + state.number}/replay")
+        chosen = set(random.sample(range(len(earlier)), round(rounds.replay * len(earlier))))
+        earlier = [item for i, item in enumerate(earlier) if i in chosen]
     trained = [*earlier, *taught.kept]
     targets = _targets(state, trained)
     if not targets and taught.is_spent:
         raise BudgetSpent("the budget was spent before a single annotation; raise [budget].")
     if not targets:
+        failed = ", ".join(f"{n} {kind}" for kind, n in taught.failures.items())
         raise DataError(
             f"round {state.number} asked about {taught.asked} examples, and nothing is left to learn from "
-            f"({_counted(taught)}). {state.place_of(state.number)}/annotations.jsonl in the run folder has "
-            "what came, with the faults it was dropped for."
+            f"({len(taught.dropped)} replies were dropped{failed and f'; {failed}'}). "
+            f"{state.place_of(state.number)}/annotations.jsonl in the run folder has what came, with the "
+            "faults it was dropped for."
         )
     targets += _targets(state, rehearsed(ranked, taught, n=round(rounds.rehearse * len(trained))))
     start = state.bench.run.path / state.place_of(state.number - 1) / "student" if goes_on else None
@@ -92,13 +96,3 @@ def _targets(state: ActiveRun, annotations: Sequence[Annotation]) -> list[Target
     if state.config.rationale_as == "chain":
         return chain_targets(state.pool, annotations, weights=weights, form=form)
     return answer_targets_of(state.pool, annotations, form=form)
-
-
-def _replayed(annotations: Sequence[Annotation], share: float, *, seed: int) -> list[Annotation]:
-    chosen = set(Random(f"{seed}/replay").sample(range(len(annotations)), round(share * len(annotations))))
-    return [item for i, item in enumerate(annotations) if i in chosen]
-
-
-def _counted(taught: Taught) -> str:
-    failed = ", ".join(f"{n} {kind}" for kind, n in taught.failures.items())
-    return f"{len(taught.dropped)} replies were dropped" + (f"; {failed}" if failed else "")

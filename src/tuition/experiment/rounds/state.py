@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -135,15 +135,9 @@ class ActiveRun:
         return Used.from_json(begun["used"])
 
     def next_part(self, now: Used) -> int | None:
-        """Say about how many more examples the round that is due may ask at once.
-
-        None: nothing is limited.
-        """
+        """Say about how many more examples the round may ask at once; None: nothing is limited."""
         this_round, all_rounds = now.since(self.used_before), now.since(self._used_first)
-        limits: Sequence[tuple[Allowance, Used]] = (
-            (self.allowance, this_round),
-            (self.config.rounds.total, all_rounds),
-        )
+        limits = [(self.allowance, this_round), (self.config.rounds.total, all_rounds)]
         return affordable(limits, so_far=all_rounds)
 
     def is_used_up(self, now: Used) -> bool:

@@ -64,8 +64,11 @@ class Writer:
         self._annotate(examples, samples=samples, first_sample=0)
         again = list(examples)
         for turn in range(self._asker.config.redraws):
-            again = self._short_of(again, samples=samples, last=samples + turn - 1)
-            if not again or self.result.spent:
+            result, last = self.result, samples + turn - 1
+            kept = Counter(item.example_id for item in result.annotations)
+            failed = {failure.example_id for failure in result.failures if failure.sample == last}
+            again = [item for item in again if kept[item.id] < samples and item.id not in failed]
+            if not again or result.spent:
                 return
             self.redrawn += len(again)
             self._annotate(again, samples=1, first_sample=samples + turn)
@@ -100,10 +103,3 @@ class Writer:
             found = verify(part.annotations, self._examples, self._verifier)
             self._is_spent = self._is_spent or found.is_spent
             self.verifications += found.checks
-
-    def _short_of(self, examples: Sequence[Example], *, samples: int, last: int) -> list[Example]:
-        """The examples that a filter left with too few rationales, and whose last call was answered."""
-        result = self.result
-        kept = Counter(item.example_id for item in result.annotations)
-        failed = {failure.example_id for failure in result.failures if failure.sample == last}
-        return [example for example in examples if kept[example.id] < samples and example.id not in failed]

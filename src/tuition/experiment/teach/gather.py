@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,13 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     check_terms(config.writers)
     before = next((event for event in run.events() if event["event"] == "annotated"), None)
     if before is not None:
-        return _read_back(run, before)
+        rows = list(read_own_rows(run.path / "annotations.jsonl"))
+        facts = ("is_spent", "failures", "is_simulated", "routed")
+        return Gathered(
+            annotations=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),
+            health=json.loads((run.path / "health.json").read_text(encoding="utf-8"))["teachers"],
+            **{name: before[name] for name in facts},
+        )
     panel = assemble(config, route=route, routing=routing).paid_by(bench.account, train=bench.splits.train)
     for asker in panel.everyone:
         # A price that is unknown under a limit is refused now, and not after the others are paid.
@@ -69,14 +75,6 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     found = {name: writer.result for name, writer in writers.items()}
     _refuse_silence(found)
     routed = choose_used(bench, found, panel, route=route, orders=orders)
-    figures = _figures(writers, found, routed, route=route, n=len(bench.train))
-    return _write_down(bench, writers, found, routed=routed, figures=figures, is_simulated=panel.is_simulated)
-
-
-def _figures(
-    writers: Mapping[str, Writer], found: Mapping[str, Annotated], routed: Routed, *, route: Route, n: int
-) -> dict[str, Json]:
-    """Counts of the route: for each teacher the calls for rationales, those kept, those learnt from."""
     used = Counter(item.teacher for item in routed.used)
     outcomes = Counter(check.outcome for writer in writers.values() for check in writer.verifications)
     teachers: dict[str, Json] = {
@@ -88,13 +86,14 @@ def _figures(
         }
         for name, result in found.items()
     }
-    return {
+    figures: dict[str, Json] = {
         "route": route,
         "teachers": teachers,
-        "without": n - len({item.example_id for item in routed.used}),
+        "without": len(bench.train) - len({item.example_id for item in routed.used}),
         "verified": {outcome: outcomes[outcome] for outcome in sorted(outcomes)},
         **routed.figures,
     }
+    return _write_down(bench, writers, found, routed=routed, figures=figures, is_simulated=panel.is_simulated)
 
 
 def _write_down(
@@ -143,8 +142,7 @@ def _write_down(
         is_simulated=is_simulated,
         routed=figures,
     )
-    run.table("rationale health before training, % of replies", _health_shown(health))
-    run.table(f"route {figures['route']!r}: calls for rationales", _route_shown(gathered))
+    _show(run, gathered)
     return gathered
 
 
@@ -180,54 +178,27 @@ def _counted(failures: Counter[str]) -> str:
     return ", ".join(f"{n} {kind}" for kind, n in failures.items())
 
 
-def _read_back(run: Run, event: Mapping[str, Any]) -> Gathered:
-    rows = list(read_own_rows(run.path / "annotations.jsonl"))
-    health = json.loads((run.path / "health.json").read_text(encoding="utf-8"))["teachers"]
-    return Gathered(
-        annotations=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),
-        health=health,
-        is_spent=event["is_spent"],
-        failures=event["failures"],
-        is_simulated=event["is_simulated"],
-        routed=event["routed"],
-    )
-
-
-def _health_shown(health: Sequence[Mapping[str, Any]]) -> list[dict[str, Json]]:
-    """The health table for people: a row a check, a column a teacher."""
-    counts: dict[str, Json] = {row["teacher"]: str(row["asked"]) for row in health}
-    shares: list[dict[str, Json]] = [
-        {
-            "check": check,
-            **{row["teacher"]: _share(row, check) for row in health},
-            "means": meaning,
-        }
-        for check, meaning in CHECKS.items()
-    ]
-    return [
-        {"check": "(replies)", **counts, "means": "replies and absent ones; the whole of the shares"},
-        *shares,
-    ]
-
-
-def _share(row: Mapping[str, Any], check: str) -> str:
-    # Where nobody took a second opinion, nothing was found unverified and nothing was verified.
-    is_looked_for = check != "unverified" or row["unverified_of_verified"] is not None
-    return f"{100 * row['shares'][check]:.1f}" if is_looked_for else "-"
-
-
-def _route_shown(gathered: Gathered) -> list[dict[str, Json]]:
-    """The route's table for people: a row a teacher."""
+def _show(run: Run, gathered: Gathered) -> None:
+    """Show people the health, a row a check and a column a teacher; and the route, a row a teacher."""
+    health: Any = gathered.health
+    replies = {row["teacher"]: str(row["asked"]) for row in health}
+    whole = "replies and absent ones; the whole of the shares"
+    rows: list[dict[str, Json]] = [{"check": "(replies)", **replies, "means": whole}]
+    for check, meaning in CHECKS.items():
+        shares: dict[str, Json] = {row["teacher"]: _percent(row["shares"][check]) for row in health}
+        if check == "unverified":
+            # Where nobody took a second opinion, nothing was found unverified and nothing was verified.
+            shares |= {row["teacher"]: "-" for row in health if row["unverified_of_verified"] is None}
+        rows.append({"check": check, **shares, "means": meaning})
+    run.table("rationale health before training, % of replies", rows)
     teachers: Any = gathered.routed["teachers"]
-    looked_at = {row["teacher"]: row["unverified_of_verified"] for row in gathered.health}
-    rows: list[dict[str, Json]] = []
-    for name, counts in teachers.items():
-        share: Any = looked_at.get(name)
-        rows.append(
-            {
-                "teacher": name,
-                **counts,
-                "% unverified of verified": "-" if share is None else f"{100 * share:.1f}",
-            }
-        )
-    return rows
+    verified = {row["teacher"]: _percent(row["unverified_of_verified"]) for row in health}
+    rows = [
+        {"teacher": name, **counts, "% unverified of verified": verified.get(name, "-")}
+        for name, counts in teachers.items()
+    ]
+    run.table(f"route {gathered.routed['route']!r}: calls for rationales", rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

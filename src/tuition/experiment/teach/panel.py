@@ -114,8 +114,12 @@ def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Pan
             if judge
             else ["route = 'judge' needs routing.judge, the name of the teacher that judges"]
         )
-    if route == "vote":
-        faults += _forced(writers)
+    shown = [name for name, asker in writers.items() if asker.config.forced]
+    if route == "vote" and shown:
+        faults.append(
+            f"route = 'vote' counts the teachers' own answers, and {', '.join(shown)} would be shown the "
+            "right one; set annotation.forced = false, and leave out replies recorded with saw_answers = true"
+        )
     if config.annotation.redraws:
         faults += [
             f"annotation.redraws asks teacher {name!r} again, which answers at temperature 0, so that it "
@@ -149,16 +153,6 @@ def _readers(panel: Mapping[str, Asker], name: str, where: str, *, known: Iterab
     return []
 
 
-def _forced(writers: Mapping[str, Asker]) -> list[str]:
-    shown = [name for name, asker in writers.items() if asker.config.forced]
-    if not shown:
-        return []
-    return [
-        f"route = 'vote' counts the teachers' own answers, and {', '.join(shown)} would be shown the right "
-        "one; set annotation.forced = false, and leave out replies recorded with saw_answers = true"
-    ]
-
-
 def price_rank(teacher: Teacher) -> float:
     """Say how dear a teacher is beside others, by the sum of its two prices; infinity: unknown."""
     if not teacher.abilities.is_paid:
@@ -183,7 +177,12 @@ def ask_by_route(
         probe = probe_of(bench.train, routing.probe, seed=seed)
         for writer in in_turn.values():
             writer.ask(probe)
-        orders = _similar_orders(bench, probe, writers, panel=panel, routing=routing)
+        success = {name: _success(probe, writer.result) for name, writer in writers.items()}
+        expected = similar_success(
+            bench.train, probe, success, neighbours=routing.neighbours, prior=routing.prior
+        )
+        ranked = similar_order(expected, {name: price_rank(panel.writers[name].teacher) for name in writers})
+        orders = {example.id: order for example, order in zip(bench.train, ranked, strict=True)}
         asked = {example.id for example in probe}
         rest = [example for example in bench.train if example.id not in asked]
         _ask_in_turn(in_turn, rest, orders, tries=routing.tries)
@@ -191,23 +190,6 @@ def ask_by_route(
     for writer in in_turn.values():
         writer.ask(bench.train)
     return {}
-
-
-def _similar_orders(
-    bench: Bench,
-    probe: Sequence[Example],
-    writers: Mapping[str, Writer],
-    *,
-    panel: Panel,
-    routing: RoutingConfig,
-) -> dict[str, tuple[str, ...]]:
-    success = {name: _success(probe, writer.result) for name, writer in writers.items()}
-    expected = similar_success(
-        bench.train, probe, success, neighbours=routing.neighbours, prior=routing.prior
-    )
-    prices = {name: price_rank(panel.writers[name].teacher) for name in writers}
-    ranked = similar_order(expected, prices)
-    return {example.id: order for example, order in zip(bench.train, ranked, strict=True)}
 
 
 def _success(probe: Sequence[Example], result: Annotated) -> list[float | None]:
@@ -254,11 +236,15 @@ def choose_used(
     if route in ("random", "similarity"):
         return Routed(used=_in_order(kept, first_kept(kept, orders)))
     if route == "familiar":
-        return Routed(used=_in_order(kept, least_surprising(kept, _logprobs(bench, kept))))
+        # How the untrained student finds each rationale, in the form in which it would learn it.
+        examples = bench.by_id
+        targets = [_target(bench, item, examples) for item in kept]
+        scores = iter(untrained_student(bench).score([target for target in targets if target is not None]))
+        logprobs = [() if target is None else next(scores) for target in targets]
+        return Routed(used=_in_order(kept, least_surprising(kept, logprobs)))
     if route == "vote":
         answered = [item for result in found.values() for item in (*result.annotations, *result.dropped)]
-        examples = bench.by_id
-        picked = vote(kept, answered, examples, task=bench.task, teachers=list(found))
+        picked = vote(kept, answered, bench.by_id, task=bench.task, teachers=list(found))
         return Routed(used=_in_order(kept, picked))
     assert panel.judge is not None, "`assemble` refuses the route without a judge"
     return _judged(bench, kept, panel.judge, teachers=list(found))
@@ -282,15 +268,6 @@ def _judged(bench: Bench, kept: Sequence[Annotation], judge: Asker, *, teachers:
         verdicts=tuple(given),
         is_spent=asked.refused is not None,
     )
-
-
-def _logprobs(bench: Bench, kept: Sequence[Annotation]) -> list[tuple[float, ...]]:
-    """How the untrained student finds each rationale, in the form in which it would learn it."""
-    examples = bench.by_id
-    targets = [_target(bench, item, examples) for item in kept]
-    student = untrained_student(bench)
-    scores = iter(student.score([target for target in targets if target is not None]))
-    return [() if target is None else next(scores) for target in targets]
 
 
 def _target(bench: Bench, item: Annotation, examples: Mapping[str, Example]) -> Target | None:

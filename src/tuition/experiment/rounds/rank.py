@@ -16,8 +16,8 @@ from tuition.core.texts.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.ask import Asking
+from tuition.experiment.rounds.evidence import evidence_of
 from tuition.experiment.rounds.state import ActiveRun
-from tuition.experiment.rounds.uncertainty.evidence import evidence_of
 from tuition.experiment.targets import questions
 from tuition.selection import STRATEGIES, SelectionConfig, candidates_of, needs_of, rank, scores_of
 from tuition.tasks.load import source_type
@@ -79,7 +79,18 @@ def rank_pool(state: ActiveRun, student: Learner, asking: Asking) -> Ranked:
         highest=max(scores) if scores else None,
         student_tokens=sum(sum(item.student_tokens.values()) for item in evidence),
     )
-    _write_down(state, found, scores=scores)
+    rows: list[dict[str, Json]] = [
+        {
+            "score": scores[i] if scores else None,
+            "prediction": draft.to_json(),
+            "evidence": found.evidence[draft.example_id].to_json(),
+        }
+        for i, draft in enumerate(drafts)
+    ]
+    state.write_rows("looked.jsonl", rows)
+    ids = [example.id for example in found.order]
+    facts = {"order": ids, "highest": found.highest, "student_tokens": found.student_tokens}
+    state.write_json("chosen.json", facts)
     return found
 
 
@@ -131,10 +142,8 @@ def explained(
 
 
 def _wanted(state: ActiveRun, asking: Asking, examples: Sequence[Example]) -> int:
-    """How long the order must be: as many examples as the round may ask, as far as that is known.
-
-    It matters where examples are spread: whoever is far from the chosen depends on how many are chosen.
-    """
+    """How long the order must be: as many examples as the round may ask, as far as that is known."""
+    # It matters where examples are spread: which one is far from the chosen depends on how many are chosen.
     allowance = state.allowance
     if allowance.items is not None:
         return min(len(examples), allowance.items)
@@ -145,22 +154,6 @@ def _wanted(state: ActiveRun, asking: Asking, examples: Sequence[Example]) -> in
     if done is not None and done["asked"] and done["usd_of_round"]:
         usd = done["usd_of_round"] / done["asked"]
     return min(len(examples), math.ceil(_ROOM * allowance.usd / usd)) if usd else len(examples)
-
-
-def _write_down(state: ActiveRun, found: Ranked, *, scores: Sequence[float]) -> None:
-    rows: list[dict[str, Json]] = [
-        {
-            "score": scores[i] if scores else None,
-            "prediction": draft.to_json(),
-            "evidence": found.evidence[draft.example_id].to_json(),
-        }
-        for i, draft in enumerate(found.drafts.values())
-    ]
-    state.write_rows("looked.jsonl", rows)
-    order = [example.id for example in found.order]
-    state.write_json(
-        "chosen.json", {"order": order, "highest": found.highest, "student_tokens": found.student_tokens}
-    )
 
 
 def _read_back(state: ActiveRun) -> Ranked | None:
@@ -198,29 +191,22 @@ def calibrate(state: ActiveRun, student: Learner) -> list[dict[str, Json]]:
     )
     pool = Pool(size=len(examples), evidence=evidence)
     scores = {name: [float(score) for score in scores_of(pool, one)] for name, one in wanted.items()}
-    tokens = {name: _tokens(evidence, needs_of(one)) for name, one in wanted.items()}
-    kinds = {"answers": _wrong_answers(state, examples, drafts)}
+    written: list[Mapping[str, int]] = [item.student_tokens for item in evidence]
+    tokens = {
+        # The greedy explanation is written first for every score.
+        name: float(sum(counts.get(kind, 0) for counts in written for kind in needs_of(one) | {"greedy"}))
+        for name, one in wanted.items()
+    }
+    pairs = zip(examples, drafts, strict=True)
+    wrong = [int(state.bench.task.grade(draft.answer, item) is not Grade.RIGHT) for item, draft in pairs]
+    kinds = {"answers": wrong}
     steps = _wrong_steps(state, examples, drafts)
     if steps is not None:
         kinds["steps"] = steps
     return [
         {"of": of, **row}
-        for of, wrong in kinds.items()
-        for row in calibration_rows(scores, wrong, student_tokens=tokens, seed=config.seed)
-    ]
-
-
-def _tokens(evidence: Sequence[Evidence], kinds: frozenset[str]) -> float:
-    counted: Sequence[Mapping[str, int]] = [item.student_tokens for item in evidence]
-    # Whatever else is looked at, the greedy explanation is written first.
-    return float(sum(tokens.get(kind, 0) for tokens in counted for kind in kinds | {"greedy"}))
-
-
-def _wrong_answers(state: ActiveRun, examples: Sequence[Example], drafts: Sequence[Prediction]) -> list[int]:
-    grade = state.bench.task.grade
-    return [
-        int(grade(draft.answer, example) is not Grade.RIGHT)
-        for example, draft in zip(examples, drafts, strict=True)
+        for of, is_wrong in kinds.items()
+        for row in calibration_rows(scores, is_wrong, student_tokens=tokens, seed=config.seed)
     ]
 
 

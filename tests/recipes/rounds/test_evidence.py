@@ -8,7 +8,7 @@ from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Evidence, Example
 from tuition.experiment.checks import make_student
 from tuition.experiment.rounds.config import ExplanationConfig
-from tuition.experiment.rounds.uncertainty.evidence import (
+from tuition.experiment.rounds.evidence import (
     EVIDENCE,
     Look,
     evidence_of,

@@ -1,1 +1,0 @@
-"""What the student is unsure of: its reasoning as numbers, the pool ranked by them, the scores calibrated."""
