@@ -20,11 +20,11 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
 from tuition.student.look import most_positions
-from tuition.student.optimizer import with_additions
-from tuition.student.passes import plan_steps
 from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
 from tuition.student.template import FORM, saved_template
-from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
+from tuition.student.training.optimizer import with_additions
+from tuition.student.training.passes import plan_steps
+from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 from tuition.version import __version__
 
 __all__ = ["Student"]
