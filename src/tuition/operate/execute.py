@@ -15,12 +15,11 @@ from typing import Any
 
 from tuition.core.config import parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, MissingExtra, TuitionError
-from tuition.core.machine import share_with
 from tuition.core.plugins import admit
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
 from tuition.core.rows import read_metrics
-from tuition.core.run import Run, run_id
+from tuition.core.run import Run, run_id, share_with
 from tuition.experiment.config import Experiment, beside, code_named, dump, folder_name, resolve
 from tuition.experiment.defaults import completed, kind_of
 from tuition.experiment.recipe import Variant

@@ -16,7 +16,7 @@ from torch import nn
 from transformers.utils import logging
 
 from tuition.core.errors import ConfigError, TrainingError
-from tuition.core.machine import threads_here
+from tuition.core.run import threads_here
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import (
     END,

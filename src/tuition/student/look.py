@@ -10,18 +10,16 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from tuition.core.errors import ConfigError, MissingExtra, TrainingError, near_name
 from tuition.student.config import StudentConfig
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from tuition.student.template import writer_in
 
 __all__ = [
     "END",
@@ -349,7 +347,7 @@ def look_at(
 
     family = checked_family(config.family, family, config.model)
     if not config.model.startswith("fresh:"):
-        write = _writer_in(folder, config, family=family)
+        write = writer_in(folder, config, family=family)
     elif config.template == "chat":
         raise ConfigError(
             f"student.template = 'chat', and {config.model!r} brings no chat template; set it to 'auto' or "
@@ -372,26 +370,6 @@ def checked_family(wanted: str, found: str, name: str) -> str:
     if "seq2seq" in (wanted, found):
         raise ConfigError(f"student.family is {wanted!r}, but {name!r} is a model of family {found!r}")
     return wanted
-
-
-def _writer_in(folder: Path, config: StudentConfig, *, family: str) -> Callable[[str], str] | None:
-    """Give what writes a question in the chat template of a model. None: its student reads the plain form."""
-    from tuition.student.template import ask_in, is_chat, own_template, read_form
-
-    form = read_form(folder)
-    settings = folder / "tokenizer_config.json"
-    brings = form is None and (
-        any(folder.glob("*chat_template*")) or (settings.is_file() and "chat_template" in _json_of(settings))
-    )
-    brings |= form is not None and form.get("own_template") is not None
-    if config.template == "plain" or (config.template == "auto" and not brings):
-        return None
-    from transformers import AutoTokenizer
-
-    tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(folder))
-    own = own_template(tokenizer.chat_template, form)
-    chats = is_chat(config, family=family, own=own, form=form)
-    return partial(ask_in, tokenizer, own) if own and chats else None
 
 
 def _tokenizer_in(folder: Path) -> Tokenizer:

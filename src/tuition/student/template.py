@@ -8,9 +8,10 @@ is sent, with transformers, with a server, with llama.cpp.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.student.config import StudentConfig
@@ -18,7 +19,16 @@ from tuition.student.config import StudentConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["FORM", "ask_in", "end_of_turn", "is_chat", "own_template", "read_form", "saved_template"]
+__all__ = [
+    "FORM",
+    "ask_in",
+    "end_of_turn",
+    "is_chat",
+    "own_template",
+    "read_form",
+    "saved_template",
+    "writer_in",
+]
 
 FORM = "tuition.json"
 """The file of a saved student that says how it is asked; beside weights and tokenizer."""
@@ -66,6 +76,8 @@ def is_chat(config: StudentConfig, *, family: str, own: str | None, form: Mappin
 
 def ask_in(tokenizer: PreTrainedTokenizerBase, template: str, text: str) -> str:
     """Write a question in a chat template, up to where the student goes on."""
+    from jinja2 import TemplateError
+
     turns = [{"role": "user", "content": text}]
     try:
         return str(
@@ -73,11 +85,31 @@ def ask_in(tokenizer: PreTrainedTokenizerBase, template: str, text: str) -> str:
                 turns, chat_template=template, tokenize=False, add_generation_prompt=True
             )
         )
-    except Exception as error:  # a template is a program, and its faults are of any kind
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TrainingError(
             f"the student's chat template cannot write a question: {error}. Mend it in the model's folder, "
             "or set student.template = 'plain'."
         ) from None
+
+
+def writer_in(folder: Path, config: StudentConfig, *, family: str) -> Callable[[str], str] | None:
+    """Give what writes a question in the chat template of a model. None: its student reads the plain form."""
+    form = read_form(folder)
+    if form is None:
+        settings = folder / "tokenizer_config.json"
+        brings = any(folder.glob("*chat_template*")) or (
+            settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8", errors="replace")
+        )
+    else:
+        brings = form.get("own_template") is not None
+    if config.template == "plain" or (config.template == "auto" and not brings):
+        return None
+    from transformers import AutoTokenizer
+
+    tokenizer = cast("PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(folder))
+    own = own_template(tokenizer.chat_template, form)
+    chats = is_chat(config, family=family, own=own, form=form)
+    return partial(ask_in, tokenizer, own) if own and chats else None
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerBase, template: str) -> str | None:
