@@ -13,7 +13,7 @@ from tuition.core.errors import near_name, nearest
 from tuition.serving.guard import Refusal
 from tuition.serving.writer import Limits, Prompt, Writer
 
-__all__ = ["Call", "prompt_of", "read_call"]
+__all__ = ["Call", "check_model", "prompt_of", "read_call"]
 
 _IGNORED = frozenset(
     {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"}
@@ -43,7 +43,7 @@ def _text_of(content: object) -> object:
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
-        if kind != "text" or not isinstance(part["text"] if "text" in part else None, str):
+        if kind != "text" or not isinstance(part.get("text"), str):
             raise ValueError(f"a part of type {kind!r}; this student reads text alone")
         texts.append(part["text"])
     return "".join(texts)
@@ -86,7 +86,7 @@ class Call(_Strict):
         list[Annotated[str, Field(min_length=1, max_length=256)]],
         BeforeValidator(_listed),
         Field(max_length=4),
-    ] = []  # noqa: RUF012 - the model is frozen
+    ] = []
     logprobs: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stream: bool = False
@@ -148,7 +148,9 @@ def prompt_of(call: Call, ids: list[int], *, writer: Writer, limits: Limits) -> 
         limit = f"at most {writer.reads}" + (
             "" if room is None else f", and {writer.positions} with what is written"
         )
-        message = f"the messages have {len(ids)} tokens and {wanted or 1} are wanted; the student reads {limit}"
+        message = (
+            f"the messages have {len(ids)} tokens and {wanted or 1} are wanted; the student reads {limit}"
+        )
         raise Refusal(400, message, code="context_length_exceeded", param="messages")
     if wanted is None:
         wanted = min(writer.writes, most, writer.writes if room is None else room)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -13,8 +13,8 @@ from tuition.core.config import Section
 __all__ = ["Limits", "Prompt", "Told", "Writer"]
 
 Told = Callable[[int, int, Mapping[int, float]], bool]
-"""Told of each token: the prompt's place, the token, and log-probabilities where the prompt asks for them, the
-token's own first. False ends the text."""
+"""Told of each token: the prompt's place, the token, and log-probabilities where the prompt asks for them:
+its own and those of the likeliest. False ends the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Writer(Protocol):
 
     name: str
     """What clients call it."""
-    marks: Collection[int]
+    marks: list[int]
     """Tokens that end a text."""
     reads: int
     """Most tokens of a prompt."""

@@ -1,4 +1,4 @@
-"""Write several texts at once and tell each token as it comes; every text has bounds and chance of its own."""
+"""Write several texts at once and tell each token as it comes; each has bounds and chance of its own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tuition.student.families import pad
 __all__ = ["Told", "Wish", "stream"]
 
 Told = Callable[[int, int, Mapping[int, float]], bool]
-"""Told of each token: the wish's place, the token, and the log-probabilities where they are asked for: the
-token's own first, then those of the likeliest. False ends the text."""
+"""Told of each token: the wish's place, the token, and the log-probabilities where they are asked for: its
+own and those of the likeliest. False ends the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def stream(
 
 
 def _fitting(wishes: Sequence[Wish], positions: int | None) -> Iterator[list[int]]:
-    """Put into batches what can be written side by side: the longest prompt and the longest text have room."""
+    """Put into batches what fits side by side: the longest prompt and the longest text have room."""
     batch: list[int] = []
     longest = most = 0
     for i, wish in enumerate(wishes):

@@ -1,0 +1,148 @@
+"""A saved student behind the server, which asks its tokenizer and model."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError
+
+from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
+from tuition.serving import Limits, Prompt, app, is_loopback
+from tuition.serving.writer import Told
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.look import describe, family_of, find_model
+
+__all__ = ["StudentWriter", "read_token", "serve", "student_folder"]
+
+_LEAST = 16
+"""Letters of a token; a shorter one can be guessed."""
+
+
+class StudentWriter:
+    """A student that writes, as the server knows it."""
+
+    def __init__(self, place: Path, *, name: str) -> None:
+        """Load the student in a folder; one that scores options is refused before that."""
+        if family_of(describe(find_model(str(place), None))) == "options":
+            raise TrainingError(
+                f"the student in {str(place)!r} scores options and writes no text, so it cannot be served; "
+                "ask it in Python, or train an encoder-decoder or decoder-only student"
+            )
+        from tuition.student.load import load_student
+        from tuition.student.look import most_positions
+        from tuition.student.predict import end_marks
+
+        form = _form_of(place)
+        config = StudentConfig(model=str(place), max_input_tokens=form.get("max_input_tokens", 1024))
+        student = load_student(config, TrainingConfig())
+        self._model, self._tokenizer = student.model, student.tokenizer
+        if self._tokenizer.chat_template is None:
+            raise TrainingError(
+                f"the tokenizer in {str(place)!r} has no chat template, which says how the student is asked; "
+                "students saved by this version of tuition have one: run 'tuition run' again, or add "
+                "chat_template.jinja to the folder"
+            )
+        self.name = name
+        self.marks = end_marks(self._model, self._tokenizer.eos_token_id)
+        positions = most_positions(self._model.config.to_dict())
+        self.positions = positions if student.family == "causal" else None
+        self.reads = min(config.max_input_tokens, positions or config.max_input_tokens)
+        self.writes = int(form.get("max_tokens") or form.get("max_output_tokens") or 256)
+        # Two threads use the tokenizer, which may be changed by one of them for a moment.
+        self._lock = threading.Lock()
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """Write messages in the template that the student was saved with."""
+        turns = [dict(message) for message in messages]
+        try:
+            with self._lock:
+                text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+                return list(self._tokenizer(str(text), add_special_tokens=False)["input_ids"])
+        except (TemplateError, TypeError, ValueError, KeyError) as error:
+            raise DataError(f"the student's chat template refuses these messages: {error}") from None
+
+    def decode(self, ids: Sequence[int], *, with_marks: bool = False) -> str:
+        """Read token ids."""
+        with self._lock:
+            return str(self._tokenizer.decode(list(ids), skip_special_tokens=not with_marks))
+
+    def stream(self, prompts: Sequence[Prompt], told: Told) -> None:
+        """Write the texts, and tell each token."""
+        from tuition.student.stream import Wish, stream
+
+        wishes = [
+            Wish(
+                ids=prompt.ids,
+                max_tokens=prompt.max_tokens,
+                temperature=prompt.temperature,
+                seed=prompt.seed,
+                top=prompt.top,
+            )
+            for prompt in prompts
+        ]
+        pad_id = self._tokenizer.pad_token_id
+        stream(self._model, wishes, marks=self.marks, pad_id=pad_id, positions=self.positions, told=told)
+
+
+def student_folder(given: Path) -> Path:
+    """Find the student that a folder is, or that a run folder holds."""
+    for place in (given, given / "student"):
+        if (place / "config.json").is_file():
+            return place
+    raise DataError(f"{str(given)!r} holds no saved student; name a run folder, or the `student` in it.")
+
+
+def _form_of(place: Path) -> dict[str, Any]:
+    path = place / "tuition.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def read_token(name: str | None, *, host: str) -> str | None:
+    """Read the token that clients must show; an address that others can reach needs one."""
+    if name is None:
+        if is_loopback(host):
+            return None
+        raise ConfigError(
+            f"--host {host} lets other machines ask the student; name the environment variable of a token "
+            "that they must show, with --token-env NAME, or leave --host out"
+        )
+    token = os.environ.get(name, "")
+    if len(token) < _LEAST or not token.isascii() or not token.isprintable() or " " in token:
+        # The name is not repeated: it may be the token itself in the wrong place.
+        raise ConfigError(
+            "the environment variable that --token-env names must hold a token of at least "
+            f"{_LEAST} letters, digits or signs, without blanks; there are {len(token)} in it. Make one "
+            "with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+        )
+    return token
+
+
+def serve(
+    given: Path, *, host: str = "127.0.0.1", port: int = 8000, token: str | None = None, limits: Limits
+) -> None:
+    """Serve a student until interrupted."""
+    place = student_folder(given)
+    folder = given if place == given and given.name != "student" else place.parent
+    writer = StudentWriter(place, name=folder.resolve().name)
+    application = app(writer, limits, hosts=[host], token=token)
+    try:
+        import uvicorn
+    except ImportError:
+        raise MissingExtra("uvicorn", "serve") from None
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        # connections, most of which may wait for their next request
+        limit_concurrency=8 * (limits.batch + limits.queue),
+    )
