@@ -17,7 +17,7 @@ from tuition.serving.writer import Told
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import describe, family_of, find_model
 
-__all__ = ["StudentWriter", "read_token", "serve", "student_folder"]
+__all__ = ["Limits", "StudentWriter", "read_token", "serve", "student_folder"]
 
 _LEAST = 16
 """Letters of a token; a shorter one can be guessed."""
