@@ -15,6 +15,7 @@ from asked import save_student
 from tuition.operate.serve import StudentWriter
 from tuition.serving import Limits, app
 
+
 @pytest.fixture(scope="session", autouse=True)
 def _frozen_imports():
     """Keep the modules out of the collector's way."""

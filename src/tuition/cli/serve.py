@@ -30,4 +30,7 @@ def serve(
 
     limits = parse(serving.Limits, override({}, tuple(setting or ())), where="--set")
     token = serving.read_token(token_env, host=host)
-    serving.serve(student, host=host, port=port, token=token, limits=limits)
+    writer = serving.load_writer(student)
+    where = "" if port == 0 else f" at http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    typer.echo(f"Serving the model {writer.name!r}{where}; end with Ctrl-C.")
+    serving.serve(writer, host=host, port=port, token=token, limits=limits)

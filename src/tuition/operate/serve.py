@@ -12,12 +12,12 @@ from typing import Any
 from jinja2 import TemplateError
 
 from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
-from tuition.serving import Limits, Prompt, app, is_loopback
+from tuition.serving import Limits, Prompt, Writer, app, is_loopback
 from tuition.serving.writer import Told
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import describe, family_of, find_model
 
-__all__ = ["Limits", "StudentWriter", "read_token", "serve", "student_folder"]
+__all__ = ["Limits", "StudentWriter", "load_writer", "read_token", "serve"]
 
 _LEAST = 16
 """Letters of a token; a shorter one can be guessed."""
@@ -89,17 +89,25 @@ class StudentWriter:
         stream(self._model, wishes, marks=self.marks, pad_id=pad_id, positions=self.positions, told=told)
 
 
-def student_folder(given: Path) -> Path:
-    """Find the student that a folder is, or that a run folder holds."""
+def load_writer(given: Path) -> StudentWriter:
+    """Load the student that a folder is, or that a run folder holds; it is called as the run."""
     for place in (given, given / "student"):
         if (place / "config.json").is_file():
-            return place
+            resolved = place.resolve()
+            return StudentWriter(
+                place, name=(resolved.parent if resolved.name == "student" else resolved).name
+            )
     raise DataError(f"{str(given)!r} holds no saved student; name a run folder, or the `student` in it.")
 
 
 def _form_of(place: Path) -> dict[str, Any]:
     path = place / "tuition.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise TrainingError(f"{str(path)!r} is broken; save the student again.") from None
 
 
 def read_token(name: str | None, *, host: str) -> str | None:
@@ -122,13 +130,8 @@ def read_token(name: str | None, *, host: str) -> str | None:
     return token
 
 
-def serve(
-    given: Path, *, host: str = "127.0.0.1", port: int = 8000, token: str | None = None, limits: Limits
-) -> None:
-    """Serve a student until interrupted."""
-    place = student_folder(given)
-    folder = given if place == given and given.name != "student" else place.parent
-    writer = StudentWriter(place, name=folder.resolve().name)
+def serve(writer: Writer, *, host: str, port: int, token: str | None, limits: Limits) -> None:
+    """Serve until interrupted."""
     application = app(writer, limits, hosts=[host], token=token)
     try:
         import uvicorn
