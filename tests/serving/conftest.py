@@ -2,10 +2,12 @@
 
 import gc
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
+
 from loopback import served
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,18 +33,27 @@ def writer(request, tmp_path_factory):
     return StudentWriter(folder, name="pupil")
 
 
+@contextmanager
+def serving():
+    """Serve writers, with limits; a client of httpx2 comes back."""
+    with ExitStack() as opened:
+
+        def start(writer, *, token=None, **limits):
+            address = opened.enter_context(served(app(writer, Limits(**limits), token=token), path=""))
+            return opened.enter_context(httpx2.Client(base_url=address, timeout=60))
+
+        yield start
+
+
 @pytest.fixture
 def serve():
-    """Serves a writer, with limits; a client of httpx2 comes back."""
-    opened = []
+    """Serves writers as long as a test runs."""
+    with serving() as start:
+        yield start
 
-    def start(writer, *, token=None, **limits):
-        running = served(app(writer, Limits(**limits), token=token), path="")
-        opened.append(running)
-        client = httpx2.Client(base_url=running.__enter__(), timeout=60)
-        opened.append(client)
-        return client
 
-    yield start
-    for one in reversed(opened):
-        one.__exit__(None, None, None)
+@pytest.fixture(scope="module")
+def serve_module():
+    """Serves writers to all tests of a file."""
+    with serving() as start:
+        yield start

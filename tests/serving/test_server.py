@@ -204,9 +204,8 @@ def test_a_request_that_takes_too_long_is_told_so(serve):
 def test_a_body_that_does_not_come_ends_by_the_same_time(serve):
     client = serve(Parrot(), timeout_s=0.3)
     raw = socket.create_connection(("127.0.0.1", client.base_url.port))
-    raw.sendall(
-        f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{".encode()
-    )
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    raw.sendall(f"{head}Content-Length: 9\r\n\r\n{{".encode())
     raw.settimeout(20)
     assert b"503" in raw.recv(100)
     raw.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Guard", "Refusal", "is_loopback"]
 
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 500: "server_error"}
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/]+))(?::\d*)?", re.I)
+"""An IPv6 address in brackets, or a name or another address; a port."""
 OPEN = "/health"
 """The path that needs no token."""
 
@@ -94,7 +97,10 @@ class Guard:
         )
 
     def _is_ours(self, host: str) -> bool:
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found[1] or found[2]
         try:
             # An address was looked up in no DNS, so nobody can have pointed it elsewhere.
             ipaddress.ip_address(name)
