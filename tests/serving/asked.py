@@ -16,7 +16,7 @@ REFUSED = "this student reads one question: send one message, with the role user
 PLAIN = (
     "{%- if messages | length != 1 or messages[0]['role'] != 'user' -%}"
     f"{{{{- raise_exception('{REFUSED}') -}}}}"
-    "{%- endif -%}{{- 'predict: ' ~ messages[0]['content'] ~ '\\n' -}}"
+    "{%- endif -%}{{- 'predict: ' ~ messages[0]['content'] ~ 'BEHIND' -}}"
 )
 TEXTS = [f"predict: how much is {i} + {j}? It is {i + j}, é and 漢字." for i in range(12) for j in range(12)]
 
@@ -35,7 +35,9 @@ def save_student(folder, name="llama-nano", template=PLAIN):
     """Its folder, with a chat template."""
     make_student(name).save(folder)
     if template is not None:
-        (folder / "chat_template.jinja").write_text(template)
+        # a decoder goes on in the next line, an encoder reads an end mark
+        behind = "</s>" if name.startswith("t5") else "\\n"
+        (folder / "chat_template.jinja").write_text(template.replace("BEHIND", behind))
     return folder
 
 
@@ -75,7 +77,7 @@ class Parrot:
 
 def body(text="how much is 3 + 4?", **more):
     """What a client sends."""
-    return {"model": "pupil", "messages": [{"role": "user", "content": text}], **more}
+    return {"model": "pupil", "messages": [{"role": "user", "content": text}]} | more
 
 
 def content(answer):

@@ -29,8 +29,8 @@ def _frozen_imports():
 @pytest.fixture(scope="session", params=["llama-nano", "t5-nano"])
 def writer(request, tmp_path_factory):
     """The tiny student as the server knows it."""
-    folder = save_student(tmp_path_factory.mktemp("served") / "pupil", request.param)
-    return StudentWriter(folder, name="pupil")
+    folder = save_student(tmp_path_factory.mktemp(request.param), request.param)
+    return StudentWriter(folder, name=request.param)
 
 
 @contextmanager
