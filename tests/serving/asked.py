@@ -13,11 +13,6 @@ from tuition.student.load import load_student
 
 CHAT = "/v1/chat/completions"
 REFUSED = "this student reads one question: send one message, with the role user"
-PLAIN = (
-    "{%- if messages | length != 1 or messages[0]['role'] != 'user' -%}"
-    f"{{{{- raise_exception('{REFUSED}') -}}}}"
-    "{%- endif -%}{{- 'predict: ' ~ messages[0]['content'] ~ 'BEHIND' -}}"
-)
 TEXTS = [f"predict: how much is {i} + {j}? It is {i + j}, é and 漢字." for i in range(12) for j in range(12)]
 
 
@@ -31,13 +26,9 @@ def make_student(name="llama-nano"):
     return student
 
 
-def save_student(folder, name="llama-nano", template=PLAIN):
-    """Its folder, with a chat template."""
-    make_student(name).save(folder)
-    if template is not None:
-        # a decoder goes on in the next line, an encoder reads an end mark
-        behind = "</s>" if name.startswith("t5") else "\\n"
-        (folder / "chat_template.jinja").write_text(template.replace("BEHIND", behind))
+def save_student(folder, name="llama-nano", **form):
+    """Its folder, as a run leaves it."""
+    make_student(name).save(folder, form={"prefix": "predict: ", **form})
     return folder
 
 

@@ -85,14 +85,10 @@ def refused(monkeypatch, capsys, *words):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "my-machine", "127.0.0.1.evil.example"])
 def test_an_address_that_others_reach_needs_a_token(folder, host, monkeypatch, capsys):
     said = refused(monkeypatch, capsys, str(folder), "--host", host)
-    assert (
-        f"--host {host} lets other machines ask the student; name the environment variable of a token" in said
-    )
+    assert f"--host {host} lets other machines ask the student; name the environment variable" in said
 
 
-@pytest.mark.parametrize(
-    "value", ["", "short", "with blanks in all of it", "größer-als-sechzehn", "line\nline-line-line"]
-)
+@pytest.mark.parametrize("value", ["", "short", "with blanks within", "größer-als-sechzehn", "a\n" * 20])
 def test_a_token_that_is_none_is_refused_and_never_shown(value, monkeypatch):
     monkeypatch.setenv("PUPIL_TOKEN", value)
     with pytest.raises(ConfigError, match="must hold a token of at least 16 letters") as error:

@@ -1,6 +1,5 @@
 """A saved student behind the server writes what the same student writes in memory."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -74,9 +73,7 @@ def test_several_turns_are_refused_in_the_words_of_the_template(serve, writer):
 
 
 def test_without_a_bound_the_students_own_is_taken(tmp_path, serve):
-    folder = save_student(tmp_path / "pupil")
-    form = {"format": 1, "template": "plain", "family": "causal"}
-    (folder / "tuition.json").write_text(json.dumps({**form, "max_tokens": 3, "max_input_tokens": 40}))
+    folder = save_student(tmp_path / "pupil", max_tokens=3, max_input_tokens=40)
     writer = load_writer(folder)
     client = serve(writer)
     answered = ask(client, writer, "a").json()
@@ -101,21 +98,22 @@ def test_a_run_folder_gives_its_name(tmp_path):
 def test_a_student_that_scores_options_is_refused_before_it_is_loaded(tmp_path, monkeypatch):
     import tuition.student.load
 
-    folder = save_student(tmp_path / "pupil", "bert-nano", template=None)
+    folder = save_student(tmp_path / "pupil", "bert-nano")
     monkeypatch.setattr(tuition.student.load, "load_student", None)
     with pytest.raises(TrainingError, match="scores options and writes no text, so it cannot be served"):
         load_writer(folder)
 
 
 def test_one_without_a_template_is_refused(tmp_path):
-    folder = save_student(tmp_path / "pupil", template=None)
-    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    folder = save_student(tmp_path / "pupil")
+    (folder / "chat_template.jinja").unlink()
     with pytest.raises(TrainingError, match="has no chat template, which says how the student is asked"):
         load_writer(folder)
 
 
 def test_a_template_that_fails_is_a_sentence(tmp_path):
-    folder = save_student(tmp_path / "p", template="{{ messages[0]['content'] + 5 }}")
+    folder = save_student(tmp_path / "p")
+    (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] + 5 }}")
     writer = StudentWriter(folder, name="p")
     with pytest.raises(DataError, match="chat template refuses these messages"):
         writer.render([{"role": "user", "content": "a"}])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import TemplateError
 
 from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
+from tuition.operate.student import student_folder
 from tuition.serving import Limits, Prompt, Writer, app, is_loopback
 from tuition.serving.writer import Told
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import describe, family_of, find_model
+from tuition.student.template import read_form
 
 __all__ = ["Limits", "StudentWriter", "load_writer", "read_token", "serve"]
 
@@ -37,7 +37,7 @@ class StudentWriter:
         from tuition.student.look import most_positions
         from tuition.student.predict import end_marks
 
-        form = _form_of(place)
+        form = read_form(place) or {}
         config = StudentConfig(model=str(place), max_input_tokens=form.get("max_input_tokens", 1024))
         student = load_student(config, TrainingConfig())
         self._model, self._tokenizer = student.model, student.tokenizer
@@ -91,23 +91,9 @@ class StudentWriter:
 
 def load_writer(given: Path) -> StudentWriter:
     """Load the student that a folder is, or that a run folder holds; it is called as the run."""
-    for place in (given, given / "student"):
-        if (place / "config.json").is_file():
-            resolved = place.resolve()
-            return StudentWriter(
-                place, name=(resolved.parent if resolved.name == "student" else resolved).name
-            )
-    raise DataError(f"{str(given)!r} holds no saved student; name a run folder, or the `student` in it.")
-
-
-def _form_of(place: Path) -> dict[str, Any]:
-    path = place / "tuition.json"
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        raise TrainingError(f"{str(path)!r} is broken; save the student again.") from None
+    place = student_folder(given)
+    resolved = place.resolve()
+    return StudentWriter(place, name=(resolved.parent if resolved.name == "student" else resolved).name)
 
 
 def read_token(name: str | None, *, host: str) -> str | None:

@@ -59,12 +59,13 @@ def stream(
             decoder_start_token_id=None if is_decoder else model.config.decoder_start_token_id,
         )
         draw = _Draw([wishes[i] for i in batch])
+        tell = _Tell(draw, batch, marks=set(marks), told=told)
         generate(
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             generation_config=settings,
             logits_processor=transformers.LogitsProcessorList([draw]),
-            stopping_criteria=transformers.StoppingCriteriaList([_Tell(draw, batch, set(marks), told)]),
+            stopping_criteria=transformers.StoppingCriteriaList([tell]),
         )
 
 
@@ -107,7 +108,7 @@ class _Draw(transformers.LogitsProcessor):
 class _Tell(transformers.StoppingCriteria):
     """Tell the new token of each row, and say which rows have ended."""
 
-    def __init__(self, draw: _Draw, batch: Sequence[int], marks: set[int], told: Told) -> None:
+    def __init__(self, draw: _Draw, batch: Sequence[int], *, marks: set[int], told: Told) -> None:
         self._draw, self._batch, self._marks, self._told = draw, batch, marks, told
         self._written = 0
 
