@@ -1,6 +1,8 @@
 """The client of OpenAI before the server; skipped where the package is absent."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from asked import Parrot, until
@@ -103,3 +105,13 @@ def test_what_it_cannot_do_is_told(client):
 def test_a_wrong_token_is_told(client):
     with pytest.raises(openai.AuthenticationError, match="the token is missing or wrong"):
         client(Parrot(), api_key="wrong").models.list()
+
+
+def test_the_block_of_the_page_runs(serve, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "use-the-student.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```python\n(from openai.*?)```", page, re.DOTALL)
+    address = str(serve(Parrot()).base_url).rstrip("/")
+    names = {}
+    exec(block.replace("http://127.0.0.1:8000", address), names)
+    names["client"].close()
+    assert capsys.readouterr().out == "Which animal barks?\nAnswer Choices:\n(a) the cat\n(b) the dog\n"
