@@ -34,6 +34,9 @@ CANNOT = [
     ({"top_p": 0.5}, "top_p", "top_p is 0.5, and this server takes only 1: it draws from all tokens"),
     ({"frequency_penalty": 1.0}, "frequency_penalty", "takes only 0"),
     ({"logit_bias": {"5": 10}}, "logit_bias", "takes only {}"),
+    ({"x" * 900_000: 5}, "x" * 60, f"unknown parameter '{'x' * 60}'"),
+    ({"model": "x" * 900_000}, "model", "at most 256 characters"),
+    ({"messages": turns("a") * 1001}, "messages", "at most 1000 items"),
     ({"max_token": 5}, "max_token", "unknown parameter 'max_token'; did you mean 'max_tokens'?"),
     ({"best_of": 5}, "best_of", "unknown parameter 'best_of'"),
     (
@@ -74,7 +77,7 @@ CANNOT = [
 ]
 
 
-@pytest.mark.parametrize(("more", "param", "words"), CANNOT)
+@pytest.mark.parametrize(("more", "param", "words"), CANNOT, ids=range(len(CANNOT)))
 def test_what_a_student_cannot_do_is_a_400_that_says_so(client, more, param, words):
     refused = client.post(CHAT, json={**body(), **more})
     said = refused.json()["error"]

@@ -1,11 +1,15 @@
 """The server before a writer without a model: answers, streams, and who is in whose way."""
 
+import asyncio
 import json
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from asked import CHAT, Parrot, body, content, streaming, until
+
+from tuition.serving import Limits, app
 
 
 def test_an_answer_has_openais_form(serve):
@@ -175,7 +179,7 @@ def test_more_than_the_line_holds_are_refused(serve):
     assert len(kept) == 3
     assert len(refused) == 5
     assert refused[0].json()["error"] == {
-        "message": "3 requests are waiting, and no more may; try again later",
+        "message": "as many requests are waiting as may; try again later",
         "type": "overloaded_error",
         "param": None,
         "code": "queue_full",
@@ -219,3 +223,25 @@ def test_a_writer_that_fails_costs_its_batch_and_no_more(serve, is_streamed, cap
     assert failed.json()["error"]["message"] == "the student failed; the server's log says why"
     assert "out of memory" in caplog.text
     assert content(client.post(CHAT, json=body("next"))) == "next"
+
+
+def test_a_client_that_reads_nothing_is_left_when_its_time_is_over(monkeypatch):
+    monkeypatch.setattr(sys.modules[app.__module__], "_TO_READ_S", 0.1)
+    writer = Parrot(delay_s=0.02)
+    sent = [{"type": "http.request", "body": json.dumps(body("y" * 90, stream=True)).encode()}]
+    scope = {"type": "http", "method": "POST", "path": CHAT, "query_string": b"", "root_path": ""}
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+
+    async def receive():
+        return sent.pop() if sent else await asyncio.Event().wait()
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def ask():
+        await app(writer, Limits(timeout_s=0.3))({**scope, "headers": headers}, receive, send)
+
+    asyncio.run(asyncio.wait_for(ask(), timeout=20))
+    until(lambda: writer.written["y" * 90] > 0)
+    assert writer.written["y" * 90] < 80

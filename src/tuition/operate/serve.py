@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,9 @@ class StudentWriter:
         config = StudentConfig(model=str(place), max_input_tokens=form.get("max_input_tokens", 1024))
         student = load_student(config, TrainingConfig())
         self._model, self._tokenizer = student.model, student.tokenizer
+        # A tokenizer may be changed for a moment while it reads; another thread decodes texts meanwhile.
+        self._decoder = copy.deepcopy(student.tokenizer)
+        self._reading = threading.Lock()
         if self._tokenizer.chat_template is None:
             raise TrainingError(
                 f"the tokenizer in {str(place)!r} has no chat template, which says how the student is asked; "
@@ -53,14 +57,12 @@ class StudentWriter:
         self.positions = positions if student.family == "causal" else None
         self.reads = min(config.max_input_tokens, positions or config.max_input_tokens)
         self.writes = int(form.get("max_tokens") or form.get("max_output_tokens") or 256)
-        # Two threads use the tokenizer, which may be changed by one of them for a moment.
-        self._lock = threading.Lock()
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """Write messages in the template that the student was saved with."""
         turns = [dict(message) for message in messages]
         try:
-            with self._lock:
+            with self._reading:
                 text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
                 return list(self._tokenizer(str(text), add_special_tokens=False)["input_ids"])
         except (TemplateError, TypeError, ValueError, KeyError) as error:
@@ -68,8 +70,7 @@ class StudentWriter:
 
     def decode(self, ids: Sequence[int], *, with_marks: bool = False) -> str:
         """Read token ids."""
-        with self._lock:
-            return str(self._tokenizer.decode(list(ids), skip_special_tokens=not with_marks))
+        return str(self._decoder.decode(list(ids), skip_special_tokens=not with_marks))
 
     def stream(self, prompts: Sequence[Prompt], told: Told) -> None:
         """Write the texts, and tell each token."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuition.core.errors import DataError, MissingExtra
-from tuition.serving.batcher import Batcher, Job, Piece, Text
+from tuition.serving.batcher import Batcher, Job, Piece, Text, full
 from tuition.serving.calls import Call, check_model, prompt_of, read_call
 from tuition.serving.guard import OPEN, Guard, Refusal
 from tuition.serving.writer import Limits, Writer
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _CHAT, _MODELS = "/v1/chat/completions", "/v1/models"
+_TO_READ_S = 10
+"""Seconds behind a request's time in which a stream must have been read."""
 _GONE = 499
 """The status of an answer to a client that has hung up; nobody sees it."""
 
@@ -121,7 +123,7 @@ class _Host:
 
         deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
         if self._inside >= 2 * (self._limits.batch + self._limits.queue):
-            raise Refusal(503, "too many requests at once; try again later", code="busy")
+            raise full()
         self._inside += 1
         job = stream = None
         try:
@@ -235,10 +237,15 @@ class _Stream:
         kind = (b"content-type", b"text/event-stream; charset=utf-8")
         headers = [kind, (b"cache-control", b"no-store")]
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            async for part in self._parts(receive):
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            # A client that reads nothing would keep its connection for ever.
+            async with asyncio.timeout_at(self._deadline + _TO_READ_S):
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                async for part in self._parts(receive):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            # what is not complete is closed
+            return
         finally:
             self._batcher.cancel(self._answer.job)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tuition.serving.guard import Refusal
 from tuition.serving.writer import Limits, Prompt, Writer
 
-__all__ = ["Batcher", "Job", "Piece", "Text"]
+__all__ = ["Batcher", "Job", "Piece", "Text", "full"]
 
 _LOG = logging.getLogger(__name__)
 _HALF = "\ufffd"
@@ -107,6 +107,12 @@ class Job:
     """Of tokens not yet in a piece."""
 
 
+def full() -> Refusal:
+    """Write the refusal of a request for which there is no place."""
+    message = "as many requests are waiting as may; try again later"
+    return Refusal(503, message, code="queue_full", headers={"Retry-After": "1"})
+
+
 class Batcher:
     """The line of one writer."""
 
@@ -120,12 +126,7 @@ class Batcher:
     def put(self, job: Job) -> None:
         """Take a job; its pieces come into its queue."""
         if len(self._waiting) >= self._limits.queue + self._limits.batch:
-            raise Refusal(
-                503,
-                f"{len(self._waiting)} requests are waiting, and no more may; try again later",
-                code="queue_full",
-                headers={"Retry-After": "1"},
-            )
+            raise full()
         self._waiting.append(job)
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._decode_all())

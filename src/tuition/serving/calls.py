@@ -76,8 +76,8 @@ def _listed(stop: object) -> object:
 class Call(_Strict):
     """The body of one request; what it leaves open is as if it were not there."""
 
-    model: str
-    messages: Annotated[list[_Turn], Field(min_length=1)]
+    model: Annotated[str, Field(max_length=256)]
+    messages: Annotated[list[_Turn], Field(min_length=1, max_length=1000)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
@@ -114,6 +114,7 @@ def read_call(body: bytes) -> Call:
             raise Refusal(400, message, code="unsupported_value", param=name)
     unknown = next((name for name in given if name not in Call.model_fields), None)
     if unknown is not None:
+        unknown = unknown[:60]
         message = f"unknown parameter {unknown!r}{nearest(unknown, Call.model_fields) or '.'}"
         raise Refusal(400, message, code="unknown_parameter", param=unknown)
     try:
