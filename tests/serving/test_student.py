@@ -130,3 +130,15 @@ def test_texts_are_read_by_two_threads_at_once(writer):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(40)))
+
+
+def test_a_model_with_a_chat_template_of_its_own_reads_several_turns(tmp_path, serve):
+    folder = save_student(tmp_path / "pupil")
+    (folder / "tuition.json").unlink()
+    turn = "{% for m in messages %}{{ m['role'] ~ ': ' ~ m['content'] ~ '\n' }}{% endfor %}"
+    (folder / "chat_template.jinja").write_text(turn + "{% if add_generation_prompt %}assistant: {% endif %}")
+    writer = load_writer(folder)
+    turns = [{"role": role, "content": "a"} for role in ("system", "user", "assistant", "user")]
+    assert writer.decode(writer.render(turns)) == "system: a\nuser: a\nassistant: a\nuser: a\nassistant: "
+    answer = serve(writer).post(CHAT, json=body(messages=turns, max_tokens=3))
+    assert content(answer) is not None
