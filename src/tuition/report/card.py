@@ -8,7 +8,7 @@ from typing import Any
 from tuition.core.config import read_toml
 from tuition.core.rows import read_metrics
 from tuition.core.texts.visible import visible
-from tuition.report.columns import RESULTS, lay_out, money
+from tuition.report.columns import RESULTS, lay_out, money, per_cent
 from tuition.report.rows import graded_by
 
 __all__ = ["write_card"]
@@ -92,10 +92,18 @@ def _result_lines(metrics: dict[str, Any]) -> list[str]:
         "",
         "Intervals are 95 % over items.",
         *(f"The task has no {split} split." for split, figures in found.items() if not figures),
+        *(line for split, figures in found.items() if figures for line in _classical_lines(split, figures)),
         "",
         f"- cost of the answers used: {used}; newly paid: {paid}{simulated}",
         "",
     ]
+
+
+def _classical_lines(split: str, figures: dict[str, Any]) -> list[str]:
+    """What the cheapest students come to, from the same examples."""
+    kinds = {name: row for name, row in figures.get("classical", {}).items() if row}
+    told = ", ".join(f"{name} {per_cent(row['accuracy'], row['ci95'])}" for name, row in kinds.items())
+    return [f"Without a network on {split}, right %: {told}; from the same examples."] if told else []
 
 
 def _teacher_lines(config: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from tuition.experiment.targets import (
     RATIONALE_PREFIX,
     AnswerForm,
     answer_targets,
+    answered,
     chain_targets,
     rationale_targets,
 )
@@ -192,7 +193,10 @@ def answer_prefix(config: Experiment) -> str:
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
     """Examine the student and write the metrics of the run."""
     config = bench.config
-    figures = evaluate(bench, student_answers(bench, trained.student, prefix=answer_prefix(config)))
+    unlabelled = {example.id: example for example in bench.train if example.answer is None}
+    solved = [item for item in gathered.annotations if item.example_id in unlabelled]
+    answer = student_answers(bench, trained.student, prefix=answer_prefix(config))
+    figures = evaluate(bench, answer, learnt=[*bench.train, *answered(unlabelled, solved)])
     chosen: dict[str, Json] = (
         {"alpha": trained.alpha, "alphas": list(trained.alphas)} if trained.alphas else {}
     )
