@@ -12,7 +12,7 @@ from tuition.tasks.classical import LEFT_OUT, Classical
 
 needs_sklearn = pytest.mark.skipif(
     importlib.util.find_spec("sklearn") is None,
-    reason="scikit-learn is not installed; it is in the extra train",
+    reason="scikit-learn, of the extra train, is not installed",
 )
 
 
@@ -180,7 +180,7 @@ def test_without_scikit_learn_linear_is_left_out_and_nearest_is_not(monkeypatch)
 
 def test_scikit_learn_is_loaded_by_the_first_linear_answer_alone():
     code = (
-        "import sys; from tuition.tasks.classical import Classical; from tuition.core.records import Example; "
+        "import sys; from tuition.tasks.classical import Classical, Example; "
         "Classical([Example(id='a', question='a', answer='a')]); print('sklearn' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
+from math import log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,8 @@ class Classical:
         learnt = [example for example in self._learnt if example.choices and example.answer_index is not None]
         counts = Counter(example.answer for example in learnt)
         known = [count for _, count in counts.most_common(_MOST_LABELS) if count > 1]
-        return self._classes(learnt) if sum(known) >= _CLOSED * len(learnt) else self._pairs(learnt)
+        is_closed = learnt and sum(known) >= _CLOSED * len(learnt)
+        return self._classes(learnt) if is_closed else self._pairs(learnt)
 
     def _classes(self, learnt: Sequence[Example]) -> _Answer:
         """Learn to tell labels apart; a label that stands once is never given as an answer."""
@@ -134,24 +136,25 @@ class Classical:
         """Learn which option is right by its words, what it shares with the question, and its length."""
         if not learnt:
             return lambda _: None
-        asked, offered = _tfidf(pairs=False), _tfidf()
-        asked.fit([text for example in learnt for text in (_asked(example), *example.choices)])
-        offered.fit([choice for example in learnt for choice in example.choices])
+        offered = _tfidf().fit([choice for example in learnt for choice in example.choices])
+        seen = Counter(word for example in learnt for word in {*words(_asked(example))})
+
+        def beside(example: Example) -> list[list[float]]:
+            """Say how much of an option stands in the question, a rare word counting more; and its length."""
+            asked, longest = {*words(_asked(example))}, max(map(len, example.choices)) or 1
+            found = []
+            for choice in example.choices:
+                weights = {word: log((1 + len(learnt)) / (1 + seen[word])) + 1 for word in words(choice)}
+                shared = sum(weight for word, weight in weights.items() if word in asked)
+                found.append([shared / (sum(weights.values()) or 1), len(choice) / longest])
+            return found
 
         def rows(examples: Sequence[Example]) -> csr_matrix:
             from scipy.sparse import csr_matrix, hstack
 
-            choices = [choice for example in examples for choice in example.choices]
-            sizes = [len(example.choices) for example in examples]
-            question = asked.transform([_asked(example) for example in examples])[
-                np.repeat(np.arange(len(examples)), sizes)
-            ]
-            option = asked.transform(choices)
-            alike = np.asarray(question.multiply(option).sum(axis=1)).ravel()
-            length = np.array([len(choice) for choice in choices], dtype=float)
-            longest = np.repeat([max(map(len, example.choices)) for example in examples], sizes)
-            beside = csr_matrix(np.column_stack([alike, length / np.maximum(longest, 1)]))
-            return hstack([offered.transform(choices), beside], format="csr")
+            option = offered.transform([choice for example in examples for choice in example.choices])
+            more = csr_matrix(np.array([row for example in examples for row in beside(example)]))
+            return hstack([option, more], format="csr")
 
         right = [i == example.answer_index for example in learnt for i in range(len(example.choices))]
         if all(right):
@@ -169,16 +172,16 @@ def _best(example: Example, shares: dict[str, float]) -> str | None:
     return max(example.choices or shares, key=lambda label: shares.get(label, -1.0), default=None)
 
 
-def _tfidf(*, pairs: bool = True) -> Any:
+def _terms(text: str) -> list[str]:
+    found = words(text)
+    # A text without a word has one term of its own, so that no vocabulary is empty.
+    return [*found, *(f"{first} {second}" for first, second in pairwise(found))] or [""]
+
+
+def _tfidf() -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    def terms(text: str) -> list[str]:
-        found = words(text)
-        more = (f"{first} {second}" for first, second in pairwise(found)) if pairs else ()
-        # A text without a word has one term of its own, so that no vocabulary is empty.
-        return [*found, *more] or [""]
-
-    return TfidfVectorizer(analyzer=terms, max_features=_FEATURES, sublinear_tf=True)
+    return TfidfVectorizer(analyzer=_terms, max_features=_FEATURES, sublinear_tf=True)
 
 
 def _fitted(rows: csr_matrix, classes: Sequence[int], *, seed: int) -> Any:
