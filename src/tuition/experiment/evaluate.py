@@ -46,6 +46,8 @@ def evaluate(bench: Bench, answer: Answerer, *, learnt: Sequence[Example] | None
     learnt = bench.train if learnt is None else learnt
     # A dry run looks at no figure.
     classical = Classical(() if isinstance(bench.run, DryRun) else learnt, seed=bench.config.seed)
+    if not classical.has_linear:
+        _LOG.warning(LEFT_OUT)
 
     def examine(split: str, examples: Sequence[Example]) -> dict[str, Json] | None:
         found = _evaluate(bench, split, examples, answer=answer, rows=rows)
@@ -210,8 +212,6 @@ def _without_student(bench: Bench, classical: Classical, examples: Sequence[Exam
         return _shares(accuracy([bench.task.grade(answer, example) for answer, example in pairs]))
 
     rules, students = blind_answers(bench.splits.train, examples), classical.answers(examples)
-    if None in students.values():
-        _LOG.warning(LEFT_OUT)
     return {
         "blind": {rule: graded(column) for rule, column in rules.items()},
         "classical": {name: column and graded(column) for name, column in students.items()},

@@ -45,6 +45,8 @@ class Classical:
         """Take what is learnt from; examples without a label teach nothing."""
         self._learnt = [example for example in learnt if example.answer is not None]
         self._seed = seed
+        self.has_linear = importlib.util.find_spec("sklearn") is not None
+        """Whether there is a linear model."""
 
     def answers(self, examples: Sequence[Example]) -> dict[str, list[str | None] | None]:
         """Answer examples by each of the two; their own labels are not looked at.
@@ -53,10 +55,9 @@ class Classical:
             By name, one answer an example, None where there is none; None in place of all: scikit-learn,
             which `linear` needs, is not installed.
         """
-        has_linear = importlib.util.find_spec("sklearn") is not None
         return {
             "nearest": [self._nearest(example) for example in examples],
-            "linear": self._linear(examples) if has_linear else None,
+            "linear": self._linear(examples) if self.has_linear else None,
         }
 
     def _nearest(self, example: Example) -> str | None:
