@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.experiment.bench import Bench, reader_of
+from tuition.experiment.bench import Bench, DryRun, reader_of
 from tuition.experiment.config import Experiment
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.check import blind_answers
+from tuition.tasks.classical import LEFT_OUT, Classical
 
 __all__ = [
     "Answerer",
@@ -27,6 +29,8 @@ __all__ = [
     "try_on_valid",
 ]
 
+_LOG = logging.getLogger(__name__)
+
 Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
 """Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
 
@@ -34,17 +38,30 @@ Figures = dict[str, dict[str, Json] | None]
 """The figures of `valid` and `test`; None where there is no such split, or nobody answered on it."""
 
 
-def evaluate(bench: Bench, answer: Answerer) -> Figures:
-    """Examine on validation, then open the test split, once, as the last thing."""
+def evaluate(bench: Bench, answer: Answerer, *, learnt: Sequence[Example] | None = None) -> Figures:
+    """Examine on validation, then open the test split, once, as the last thing.
+
+    The classical students learn from `learnt`; by default, from the training examples as they are labelled.
+    """
     rows: list[dict[str, Json]] = []
     figures: Figures = {"valid": None, "test": None}
+    learnt = bench.train if learnt is None else learnt
+    # A dry run looks at no figure.
+    classical = Classical(() if isinstance(bench.run, DryRun) else learnt, seed=bench.config.seed)
+    if not classical.has_linear:
+        _LOG.warning(LEFT_OUT)
+
+    def examine(split: str, examples: Sequence[Example]) -> dict[str, Json] | None:
+        found = _evaluate(bench, split, examples, answer=answer, rows=rows)
+        return found and found | _without_student(bench, classical, examples[: bench.config.evaluation.limit])
+
     if bench.splits.valid:
-        figures["valid"] = _evaluate(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
+        figures["valid"] = examine("valid", bench.splits.valid)
     if bench.splits.test is not None:
         bench.run.event("test_opened", test=bench.splits.test.id[:16])
         bench.account.store.note_opening(bench.splits.test.content, run=bench.run.id).result()
         examples = bench.splits.test.open(bench.run.id)
-        figures["test"] = _evaluate(bench, "test", examples, answer=answer, rows=rows)
+        figures["test"] = examine("test", examples)
     bench.run.write_rows("predictions.jsonl", rows)
     bench.run.event("examined", answers=len(rows))
     return figures
@@ -184,8 +201,7 @@ def _evaluate(
             "label_source": example.label_source,
         }
         rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
-    found = {"reader": reader_of(bench.task), "blind": _blind(bench, examples)}
-    return _figures(grades, examples) | found
+    return _figures(grades, examples) | {"reader": reader_of(bench.task)}
 
 
 def _figures(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:
@@ -210,14 +226,15 @@ def _shares(found: Accuracy) -> dict[str, Json]:
     }
 
 
-def _blind(bench: Bench, examples: Sequence[Example]) -> dict[str, Json]:
-    """How far one comes without the question: the rules learn from train alone."""
-    answers = blind_answers(bench.splits.train, examples)
+def _without_student(bench: Bench, classical: Classical, examples: Sequence[Example]) -> dict[str, Json]:
+    """What the rules that need no question come to, and the classical students."""
+
+    def graded(column: Sequence[str | None]) -> dict[str, Json]:
+        pairs = zip(column, examples, strict=True)
+        return _shares(accuracy([bench.task.grade(answer, example) for answer, example in pairs]))
+
+    rules, students = blind_answers(bench.splits.train, examples), classical.answers(examples)
     return {
-        rule: _shares(
-            accuracy(
-                [bench.task.grade(answer, example) for answer, example in zip(column, examples, strict=True)]
-            )
-        )
-        for rule, column in answers.items()
+        "blind": {rule: graded(column) for rule, column in rules.items()},
+        "classical": {name: column and graded(column) for name, column in students.items()},
     }

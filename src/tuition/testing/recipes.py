@@ -49,7 +49,10 @@ _METRICS = (
     *("recipe", "task", "seed", "student", "valid", "test"),
     *("spend", "rounds", "stopped_by", "wall_s", "versions"),
 )
-_FIGURES = {"n", "right", "accuracy", "ci95", "unreadable", "label_source", "reader", "by_domain", "blind"}
+_FIGURES = {
+    *("n", "right", "accuracy", "ci95", "unreadable"),
+    *("label_source", "reader", "by_domain", "blind", "classical"),
+}
 _SPEND = {
     *("calls", "reused_calls", "prompt_tokens", "completion_tokens", "usd", "paid_usd", "failed_usd"),
     *("estimated", "unknown", "by_teacher", "by_role"),

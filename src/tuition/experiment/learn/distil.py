@@ -18,6 +18,7 @@ from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import (
     RATIONALE_PREFIX,
     answer_targets,
+    answered,
     chain_targets,
     rationale_targets,
 )
@@ -164,7 +165,10 @@ def objectives(
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
     """Examine the student and write the metrics of the run."""
     config = bench.config
-    figures = evaluate(bench, student_answers(bench, trained.student, prefix=answer_prefix(config)))
+    unlabelled = {example.id: example for example in bench.train if example.answer is None}
+    solved = [item for item in gathered.annotations if item.example_id in unlabelled]
+    answer = student_answers(bench, trained.student, prefix=answer_prefix(config))
+    figures = evaluate(bench, answer, learnt=[*bench.train, *answered(unlabelled, solved)])
     chosen: dict[str, Json] = (
         {"alpha": trained.alpha, "alphas": list(trained.alphas)} if trained.alphas else {}
     )

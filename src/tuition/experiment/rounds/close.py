@@ -17,6 +17,7 @@ from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.rank import Ranked, calibrate
 from tuition.experiment.rounds.state import ActiveRun
+from tuition.experiment.targets import answered
 
 __all__ = ["close_round", "evaluate_last", "stop_if_certain"]
 
@@ -127,7 +128,9 @@ def evaluate_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
     if not (bench.run.path / "student").exists():
         keep_student(bench, student)
     calibration = calibrate(state, student)
-    figures = evaluate(bench, student_answers(bench, student, prefix=answer_prefix(config)))
+    taught = [item for number in range(kept + 1) for item in state.replies_of(number)[0]]
+    answer = student_answers(bench, student, prefix=answer_prefix(config))
+    figures = evaluate(bench, answer, learnt=answered(state.pool, taught))
     stop = state.stop or {}
     rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in state.rounds]
     return finish(
