@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from tuition.annotation.revise.read import (
     Revision,
+    Said,
     read_location,
     read_revision,
     read_suffix,
     read_verdict,
+    what_is_said,
 )
 
 
@@ -118,3 +120,37 @@ def test_no_text_breaks_a_reader(text):
     assert read_location(text, 3) in (0, 1, 2, 3, None)
     found = read_revision("{" + text, 3)
     assert found is None or found.first_wrong in (None, 0, 1, 2, 3)
+
+
+ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
+CARDINALS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "cardinal", "number"), [*zip(ORDINALS, CARDINALS, range(1, 11), strict=True)]
+)
+def test_numbers_in_words_are_numbers(ordinal, cardinal, number):
+    assert what_is_said(f"The {ordinal} step is wrong.").wrong == {number}
+    assert what_is_said(f"Step {cardinal} is right.").right == {number}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Step 2 is accurate.", Said(right={2})),
+        ("Step 2 is inaccurate.", Said(wrong={2})),
+        ("Step 2: not right.", Said(wrong={2})),
+        ("It's wrong.", Said(unnamed={False})),
+        ("It is not short but step 2 is wrong.", Said(wrong={2})),
+        ("If so, the sum is right\nStep 2 is wrong", Said(wrong={2})),
+        ("Is step 2 right? No.", Said(wrong={2})),
+        ("Is step 2 right? Let me see. No.", Said(bare={False})),
+        ("Is step 2 right? I looked and it is fine. No.", Said(unnamed={True}, bare={False})),
+        ("If step 2 is wrong, the sum falls.", Said(has_fault=True)),
+        ("I doubt that step 2 is wrong.", Said(has_fault=True)),
+        ("All numbers other than zero have an inverse.", Said()),
+        ("I do not think that step 2 is wrong" + ", as the sum is 12" * 12, Said(has_fault=True)),
+    ],
+)
+def test_statements_are_collected_by_what_they_are_of(text, expected):
+    assert what_is_said(text) == expected
