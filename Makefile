@@ -1,5 +1,6 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 # The others: check (linters, types, docstrings), bench, docs, base (pre-trains the embedded student), wheel, clean;
+# real-student (fetches 93 MB and makes SmolLM2-135M-Instruct in data/students);
 # pin (writes constraints.txt anew), newest (runs the tests with the newest releases, whatever the bounds).
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ TORCH := torch==2.13.0
 PINNED := --constraint constraints.txt
 INSTALL := $(BIN)/pip install --quiet $(PINNED) --build-constraint constraints.txt
 
-.PHONY: demo test slow check bench figures reference docs base wheel wheel-venv pin newest clean format
+.PHONY: demo test slow check bench figures reference docs base real-student wheel wheel-venv pin newest clean format
 
 demo: $(VENV)/.train
 	$(BIN)/tuition demo
@@ -54,6 +55,11 @@ docs: $(VENV)/.docs
 
 base: $(VENV)/.train
 	PYTHONPATH=tools $(BIN)/python -m base_student.pretrain src/tuition/playground/base
+
+# gguf reads the file that is fetched, and nothing else here needs it; what it imports is installed already.
+real-student: $(VENV)/.train
+	$(INSTALL) --no-deps gguf==0.19.0
+	$(BIN)/python tools/real_student.py
 
 wheel: $(VENV)/.check
 	$(BIN)/pip wheel --quiet --no-deps --build-constraint constraints.txt --wheel-dir dist .

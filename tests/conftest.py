@@ -10,6 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Tests run side by side: a student with threads = 0 takes one core.
+os.environ.setdefault("TUITION_RUNS_AT_ONCE", str(os.cpu_count()))
+
 MARKERS = ("slow", "gpu", "network")
 ROOT = Path(__file__).parents[1]
 _PLACES = (ROOT.parent / "shared" / "data", ROOT / "data")
@@ -87,3 +90,14 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no recorded data at {DATA}; set TUITION_DATA to its folder")
     return DATA
+
+
+@pytest.fixture
+def real_student() -> Path:
+    """The folder of a real pretrained student; the test is skipped where none is named."""
+    folder = os.environ.get("TUITION_STUDENT")
+    if not folder:
+        pytest.skip("no real student is named; run `make real-student` and set TUITION_STUDENT to its folder")
+    if not (Path(folder) / "config.json").is_file():
+        pytest.fail(f"TUITION_STUDENT names {folder!r}, which holds no student; run `make real-student`")
+    return Path(folder)

@@ -1,6 +1,8 @@
-"""The Python face: what `import tuition` offers, and what is loaded by it."""
+"""The Python face: what `import dataclasses
+import tuition` offers, and what is loaded by it."""
 
 import asyncio
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -135,11 +137,9 @@ def done_splits(done):
 
 def test_a_student_that_scores_options_wants_some(done):
     student = tuition.Student.load(done.path)
-    student.config = student.config.model_copy(
-        update={"evaluation": student.config.evaluation.model_copy(update={"scoring": "options"})}
-    )
+    student.way = dataclasses.replace(student.way, scoring="options")
     with pytest.raises(
-        DataError, match="scores options and writes no answer; 1 choices were given, give two"
+        DataError, match="scores options and writes no answer; 1 choices were given with 'asked', give two"
     ):
         student.answer("Which?", ["this"])
 
@@ -148,9 +148,7 @@ def test_a_folder_without_a_student_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no saved student; name a run folder"):
         tuition.Student.load(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(
-        DataError, match=r"does not lie in its run folder, whose config.toml says in which form"
-    ):
+    with pytest.raises(DataError, match=r"has no tuition.json, and does not lie in its run folder"):
         tuition.Student.load(tmp_path)
 
 

@@ -23,7 +23,7 @@ ROOT = Path(tuition.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 CRAFTS = {
     *("tasks", "teachers", "annotation", "selection", "student", "evaluation"),
-    *("playground", "exchange", "upkeep"),
+    *("playground", "exchange", "upkeep", "serving"),
 }
 BELOW = {
     "core": {"core"},

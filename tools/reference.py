@@ -32,7 +32,7 @@ FLOORS = {
     "experiment": ("experiment",),
     "crafts": (
         *("tasks", "teachers", "annotation", "selection", "student", "evaluation"),
-        *("exchange", "upkeep", "report", "playground"),
+        *("exchange", "upkeep", "report", "playground", "serving"),
     ),
     "core": ("core",),
 }

@@ -15,17 +15,15 @@ from tuition.annotation import Account, ask_all
 from tuition.core.budget import Budget
 from tuition.core.config import parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError
-from tuition.core.protocols import Learner, Progress, Task, Teacher
-from tuition.core.records import Example, Json, Message, Prediction, Reply, Request
+from tuition.core.protocols import Progress, Teacher
+from tuition.core.records import Json, Message, Reply, Request
 from tuition.core.rows import read_metrics
 from tuition.core.store import Place, Store
-from tuition.experiment.checks import make_student
-from tuition.experiment.config import Experiment, resolve, task_of
-from tuition.experiment.evaluate import ask_student
-from tuition.experiment.learn.distil import answer_prefix
+from tuition.experiment.config import Experiment, resolve
 from tuition.operate.compare import ablation_table, ablations, compare_runs, compare_with, new_calls
 from tuition.operate.dry_run.plan import Plan, is_over, objection, plan_of
-from tuition.operate.execute import Finished, baselines, execute_all, reread
+from tuition.operate.execute import Finished, baselines, execute_all
+from tuition.operate.student import Student
 from tuition.recipes import RECIPES
 from tuition.report import write_card, write_page
 from tuition.teachers import TeacherConfig, make_teacher
@@ -201,42 +199,3 @@ def ask(
     with Store(Path(store)) as opened:
         account = Account(store=opened, place=Place(run=name), budget=limits, progress=progress)
         return list(ask_all(requests, teacher, account=account).replies)
-
-
-class Student:
-    """A student that a run has trained and saved; it answers in the form it was taught."""
-
-    def __init__(self, learner: Learner, config: Experiment, task: Task) -> None:
-        """Take a student; `load` does it from a folder."""
-        self.learner = learner
-        self.config = config
-        self._answer = ask_student(learner, config, task, prefix=answer_prefix(config))
-
-    @classmethod
-    def load(cls, folder: str | Path, *, trust: bool = False) -> Student:
-        """Load the student of a run."""
-        place = Path(folder)
-        place = place if (place / "config.json").exists() else place / "student"
-        if not (place / "config.json").exists():
-            raise DataError(
-                f"{str(folder)!r} holds no saved student; name a run folder, or the `student` in it."
-            )
-        if not (place.parent / "config.toml").exists():
-            raise DataError(
-                f"{str(place)!r} does not lie in its run folder, whose config.toml says in which form it was "
-                "taught to answer. Load it where the run left it."
-            )
-        config = reread(place.parent, trust=trust)
-        saved = config.student.model_copy(update={"model": str(place), "update": "full"})
-        return cls(make_student(saved, config.training), config, task_of(config))
-
-    def answer(self, question: str, choices: Sequence[str] = (), *, context: str = "") -> Prediction:
-        """Answer one question."""
-        scores = self.config.evaluation.scoring == "options" or not self.learner.abilities.generates
-        if scores and len(choices) < 2:
-            raise DataError(
-                f"this student scores options and writes no answer; {len(choices)} choices were given, give "
-                "two or more."
-            )
-        example = Example(id="asked", question=question, choices=tuple(choices), context=context)
-        return self._answer([example])[0]

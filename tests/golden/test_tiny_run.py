@@ -26,6 +26,7 @@ def figures_of(folder, metrics):
         "stopped_by": metrics["stopped_by"],
         "task_version": metrics["task_version"],
         "blind": {split: metrics[split]["blind"] for split in ("valid", "test")},
+        "nearest": {split: metrics[split]["classical"]["nearest"] for split in ("valid", "test")},
         "n": {split: metrics[split]["n"] for split in ("valid", "test")},
         "labels": dict(sorted(Counter(row["label"] for row in predictions).items())),
         "domains": dict(sorted(Counter(row["domain"] for row in predictions).items())),

@@ -19,8 +19,8 @@ from tuition.experiment.learn.distil import Combine, loss_weights, objectives
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
 from tuition.student.load import load_student
-from tuition.student.passes import Item, plan_steps, shares
-from tuition.student.train import Steps, item_of
+from tuition.student.training.passes import Item, plan_steps, shares
+from tuition.student.training.train import Steps, item_of
 from tuition.tasks import make_task
 
 

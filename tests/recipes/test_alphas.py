@@ -38,8 +38,9 @@ def tried(monkeypatch):
     return answer
 
 
-def test_every_alpha_has_its_student_and_validation_alone_chooses(tmp_path, tried):
+def test_every_alpha_has_its_student_and_validation_alone_chooses(tmp_path, tried, monkeypatch):
     asked = tried([1, 4, 3])
+    monkeypatch.setattr(common, "_clear", lambda folder: None)
     metrics = execute(experiment(tmp_path, GRID)).metrics
     assert [row["alpha"] for row in metrics["alphas"]] == [0.5, 1.0, 2.0]
     assert [row["right"] for row in metrics["alphas"]] == [1, 4, 3]
@@ -56,9 +57,12 @@ def test_every_alpha_has_its_student_and_validation_alone_chooses(tmp_path, trie
     assert kept.read_bytes() != (tmp_path / "run" / "student-alpha-2.0" / "model.safetensors").read_bytes()
 
 
-def test_of_equally_good_ones_the_smaller_is_taken(tmp_path, tried):
+def test_of_equally_good_ones_the_smaller_is_taken_and_it_alone_is_left(tmp_path, tried):
     tried([2, 5, 5])
     assert execute(experiment(tmp_path, GRID)).metrics["alpha"] == 1.0
+    weights = [path.parent.name for path in (tmp_path / "run").rglob("*.safetensors")]
+    assert weights == ["student"]
+    assert not list((tmp_path / "run").rglob("checkpoints*"))
 
 
 def test_alpha_multiplies_every_teachers_weight(tmp_path, monkeypatch):

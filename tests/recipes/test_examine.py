@@ -5,11 +5,12 @@ from tiny import attempts, experiment, lines, teachers
 
 from tuition.core.errors import ConfigError, DataError, TrainingError
 from tuition.core.protocols import Generation, StudentAbilities
-from tuition.core.records import Example, Grade
+from tuition.core.records import Annotation, Example, Grade
 from tuition.core.splits import Splits
 from tuition.experiment.bench import Bench
 from tuition.experiment.checks import answer_way, blind_notes, check_evaluation
 from tuition.experiment.evaluate import student_answers, try_on_valid
+from tuition.experiment.targets import answered
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
 from tuition.tasks import make_task
@@ -46,7 +47,7 @@ def bench(folder, *settings):
     return Bench(config=config, task=make_task("mixed"), **parts)
 
 
-def answered(folder, text, *settings):
+def one_answer(folder, text, *settings):
     writer = Writer(text)
     [prediction] = student_answers(bench(folder, *settings), writer, prefix="predict: ")([CLOSED])
     return prediction, writer.asked[0]
@@ -64,13 +65,13 @@ def answered(folder, text, *settings):
     ],
 )
 def test_exact_scoring_wants_the_labels_very_text(tmp_path, text, grade):
-    prediction, (_, limit) = answered(tmp_path, text, "evaluation.scoring=exact", "evaluation.max_tokens=5")
+    prediction, (_, limit) = one_answer(tmp_path, text, "evaluation.scoring=exact", "evaluation.max_tokens=5")
     assert (prediction.grade, prediction.text, limit) == (grade, text, 5)
     assert prediction.answer == (text or None)
 
 
 def test_generate_reads_what_exact_does_not(tmp_path):
-    prediction, (_, limit) = answered(tmp_path, "The answer is red blood.")
+    prediction, (_, limit) = one_answer(tmp_path, "The answer is red blood.")
     assert (prediction.answer, prediction.grade, limit) == ("Red blood", None, 6)
 
 
@@ -86,11 +87,11 @@ def test_generate_reads_what_exact_does_not(tmp_path):
     ],
 )
 def test_a_letter_is_mapped_back_to_its_option(tmp_path, text, answer):
-    assert answered(tmp_path, text, "student.answer_form=letter")[0].answer == answer
+    assert one_answer(tmp_path, text, "student.answer_form=letter")[0].answer == answer
 
 
 def test_letters_are_what_is_scored_and_the_options_stay_in_the_question(tmp_path):
-    prediction, (question, _) = answered(
+    prediction, (question, _) = one_answer(
         tmp_path, "", "student.answer_form=letter", "evaluation.scoring=options"
     )
     assert question.example.choices == ("(a)", "(b)", "(c)")
@@ -100,8 +101,8 @@ def test_letters_are_what_is_scored_and_the_options_stay_in_the_question(tmp_pat
 
 def test_exact_scoring_of_letters_wants_the_letter(tmp_path):
     how = ("student.answer_form=letter", "evaluation.scoring=exact")
-    assert answered(tmp_path, "(b)", *how)[0].grade == Grade.RIGHT
-    assert answered(tmp_path, "Red blood", *how)[0].grade == Grade.WRONG
+    assert one_answer(tmp_path, "(b)", *how)[0].grade == Grade.RIGHT
+    assert one_answer(tmp_path, "Red blood", *how)[0].grade == Grade.WRONG
 
 
 def test_grades_that_were_given_are_kept_in_the_figures(tmp_path):
@@ -205,6 +206,36 @@ def test_nothing_is_trained_where_that_is_wanted_and_the_metrics_say_so(tmp_path
 
 def test_no_teacher_is_paid_for_a_student_that_learns_nothing(tmp_path):
     refused(tmp_path, ConfigError, "so tinyllm would pay teachers for nothing", "student.update=none")
+
+
+def classical_of(metrics):
+    return {split: metrics[split]["classical"] for split in ("valid", "test")}
+
+
+def test_the_classical_students_stand_beside_the_blind_rules(tmp_path):
+    metrics = execute(experiment(tmp_path, recipe="label_only", teacher=[])).metrics
+    for found in (metrics["valid"], metrics["test"]):
+        assert list(found["classical"]) == ["nearest", "linear"]
+        assert set(found["classical"]["nearest"]) == set(found["blind"]["longest_option"])
+        assert found["classical"]["nearest"]["n"] == found["n"]
+    one = execute(experiment(tmp_path, f"out={tmp_path / 'b'}", recipe="zero_shot", teacher=[])).metrics
+    assert classical_of(one) == classical_of(metrics)
+
+
+def test_a_linear_model_that_is_left_out_is_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("tuition.tasks.classical.importlib.util.find_spec", lambda _: None)
+    metrics = execute(experiment(tmp_path, recipe="zero_shot", teacher=[])).metrics
+    assert [found["linear"] for found in classical_of(metrics).values()] == [None, None]
+    assert caplog.text.count("linear is left out: it needs scikit-learn, which is not installed") == 1
+
+
+def test_they_learn_the_answers_that_the_run_learnt(tmp_path):
+    pool = {"p": Example(id="p", question="p"), "q": Example(id="q", question="q", answer="1")}
+    told = [("p", "2"), ("q", "3"), ("p", None)]
+    items = [
+        Annotation(example_id=i, teacher="a", kind="chain", rationale="", answer=said) for i, said in told
+    ]
+    assert [(item.id, item.answer) for item in answered(pool, items)] == [("p", "2"), ("q", "1"), ("p", None)]
 
 
 def test_validation_alone_is_tried_and_nothing_is_written(tmp_path):

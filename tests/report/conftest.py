@@ -16,7 +16,7 @@ SPEND = {
 }
 
 
-def figures(accuracy, *, blind=None):
+def figures(accuracy, *, blind=None, classical=None):
     return {
         "n": 10,
         "right": round(10 * accuracy),
@@ -26,6 +26,7 @@ def figures(accuracy, *, blind=None):
         "label_source": "gold",
         "by_domain": {"coins": {"accuracy": accuracy}, "dates": {"accuracy": 1.0}},
         "blind": blind or {},
+        **({} if classical is None else {"classical": classical}),
     }
 
 
@@ -33,7 +34,18 @@ def figures(accuracy, *, blind=None):
 def run(tmp_path):
     """Writes the folder of a finished run, with the files that a report reads."""
 
-    def make(name, recipe="tinyllm", *, test=0.5, valid=0.5, answers=(), teachers=(), spend=None, **more):
+    def make(
+        name,
+        recipe="tinyllm",
+        *,
+        test=0.5,
+        valid=0.5,
+        answers=(),
+        teachers=(),
+        spend=None,
+        classical=None,
+        **more,
+    ):
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         blind = {"longest_option": figures(0.3)}
@@ -43,8 +55,8 @@ def run(tmp_path):
             "seed": 7,
             "student": None if recipe == "ask_teacher" else {"parameters": 12345, "model": "base"},
             "train": {"n": 20},
-            "valid": None if valid is None else figures(valid, blind=blind),
-            "test": None if test is None else figures(test, blind=blind),
+            "valid": None if valid is None else figures(valid, blind=blind, classical=classical),
+            "test": None if test is None else figures(test, blind=blind, classical=classical),
             "spend": SPEND | (spend or {}),
             "rounds": [],
             "stopped_by": "done",

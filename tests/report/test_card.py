@@ -15,6 +15,18 @@ def test_the_card_names_recipe_seed_student_and_configuration(run):
     assert "safetensors" in text
 
 
+def test_the_card_has_the_classical_students(run):
+    found = {
+        name: {"accuracy": share, "ci95": [0.1, 0.9]} for name, share in (("nearest", 0.4), ("linear", 0.7))
+    }
+    text = card(run("one", valid=None, classical=found))
+    told = "nearest 40.0 [10.0, 90.0], linear 70.0 [10.0, 90.0]; from the same examples."
+    assert f"Without a network on test, right %: {told}" in text
+    text = card(run("two", classical={"nearest": found["nearest"], "linear": None}))
+    assert "nearest 40.0 [10.0, 90.0]; from the same examples." in text
+    assert "Without a network" not in card(run("old"))
+
+
 def test_the_card_has_the_interval_and_the_unreadable_share(run):
     text = card(run("one", test=0.6))
     assert "| split | items | labels | reader | right % | unreadable % |" in text

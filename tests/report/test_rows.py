@@ -39,6 +39,55 @@ def test_a_row_has_the_figures_of_the_test(run):
     )
 
 
+def figures(accuracy):
+    return {"n": 10, "accuracy": accuracy, "ci95": [accuracy - 0.1, accuracy + 0.1], "unreadable": 0.0}
+
+
+NEAREST, LINEAR = figures(0.4), figures(0.7)
+
+
+def classical_rows(folder):
+    return [row for row in rows_of(folder, RECIPES) if row.recipe == "classical"]
+
+
+def test_classical_students_stand_behind_the_rules_with_their_interval(run):
+    folder = run("a", "label_only", classical={"nearest": NEAREST, "linear": LINEAR})
+    assert names(folder.parent) == ["longest option", "nearest", "linear", "a"]
+    nearest, linear = classical_rows(folder.parent)
+    assert (nearest.accuracy, nearest.low, nearest.high, nearest.split) == (0.4, *NEAREST["ci95"], "test")
+    assert (nearest.usd, nearest.paid_usd) == (0.0, 0.0)
+    assert {row.reader for row in rows_of(folder.parent, RECIPES)} == {nearest.reader}
+    assert nearest.remark == "the label of the nearest training question (BM25), from the examples of a"
+    assert linear.remark == "logistic regression on TF-IDF of words, from the examples of a"
+
+
+def test_they_are_those_of_the_first_run_whose_student_learns(run):
+    run("zero", "zero_shot", classical={"nearest": figures(0.1), "linear": figures(0.1)})
+    run("old", "label_only")
+    run("whole", "tinyllm", classical={"nearest": NEAREST, "linear": LINEAR})
+    folder = run("teacher", "ask_teacher", classical={"nearest": figures(0.2), "linear": figures(0.2)})
+    assert [row.accuracy for row in classical_rows(folder.parent)] == [0.4, 0.7]
+    assert all(row.remark.endswith("from the examples of whole") for row in classical_rows(folder.parent))
+
+
+def test_where_nothing_learns_they_stand_all_the_same(run):
+    folder = run("teacher", "ask_teacher", classical={"nearest": NEAREST, "linear": LINEAR})
+    assert len(classical_rows(folder)) == 2
+
+
+def test_the_teachers_answers_they_learnt_from_cost_what_they_did(run):
+    how = {
+        "train": {"n": 20, "label_source": {"none": 20}},
+        "classical": {"nearest": NEAREST, "linear": LINEAR},
+    }
+    assert [row.usd for row in classical_rows(run("e", "elad", **how))] == [0.5, 0.5]
+
+
+def test_a_linear_model_that_was_left_out_is_told(run):
+    [nearest] = classical_rows(run("a", classical={"nearest": NEAREST, "linear": None}))
+    assert nearest.remark.endswith("; linear is left out: scikit-learn was not installed where this ran")
+
+
 def test_without_a_test_the_rows_are_those_of_validation(run):
     run("a", test=None, valid=0.2)
     folder = run("b", test=0.9, valid=0.4)

@@ -5,7 +5,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 
 from tuition.core.errors import TrainingError
-from tuition.student.optimizer import muon_with_adamw
+from tuition.student.training.optimizer import muon_with_adamw
 
 RATES = {"lr": 1e-3, "matrix_lr": 0.02, "weight_decay": 0.1}
 

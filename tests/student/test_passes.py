@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuition.student.config import TrainingConfig
-from tuition.student.passes import Item, plan_steps, rate_at, shares, split_step
+from tuition.student.training.passes import Item, plan_steps, rate_at, shares, split_step
 
 
 def items_of(lengths):

@@ -9,8 +9,8 @@ from tuition.core.errors import TrainingError
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Encoder
 from tuition.student.families import FAMILIES
-from tuition.student.passes import plan_steps
-from tuition.student.train import Steps, StepTrainer, item_of, last_checkpoint
+from tuition.student.training.passes import plan_steps
+from tuition.student.training.train import Steps, StepTrainer, item_of, last_checkpoint
 
 SPLITS = [1, 90, 10**6]
 """Token budgets: every target alone, a few together, all in one pass."""

@@ -148,7 +148,7 @@ def _trainer(
     from torch.optim.lr_scheduler import LambdaLR
     from transformers import Trainer, TrainingArguments
 
-    from tuition.student.optimizer import muon_with_adamw
+    from tuition.student.training.optimizer import muon_with_adamw
 
     def rate(step: int) -> float:
         past = max(0.0, step / len(batches) - config.decay_from) / (1 - config.decay_from)

@@ -20,6 +20,7 @@ import typer
 from tuition.cli import exchange, look, run
 from tuition.cli.check import pilot
 from tuition.cli.exchange import batch
+from tuition.cli.serve import serve
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
@@ -38,8 +39,8 @@ def _group() -> None:
     """Keep `serve` a command of a group."""
 
 
-@playground.command()
-def serve(
+@playground.command("serve")
+def serve_teachers(
     *,
     port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8765,
     host: Annotated[
@@ -86,6 +87,7 @@ COMMANDS = {
     "report": look.report,
     "import": exchange.import_replies,
     "export": exchange.export_replies,
+    "serve": serve,
     "probe": look.probe,
     "list": look.list_runs,
     "keys": look.list_keys,

@@ -363,6 +363,9 @@ class Learner(Protocol):
         """
         ...
 
-    def save(self, folder: Path) -> None:
-        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them."""
+    def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
+        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
+
+        `form` is what else `tuition.json` says: the instruction (`prefix`), the task, how it is examined.
+        """
         ...

@@ -29,13 +29,25 @@ from tuition.core.records import Json, content_id
 from tuition.core.rows import FORMATS, check_format, write_rows
 from tuition.version import __version__
 
-__all__ = ["Run", "code_revision", "essentials", "held_config", "run_id", "versions"]
+__all__ = [
+    "Run",
+    "code_revision",
+    "essentials",
+    "held_config",
+    "run_id",
+    "share_with",
+    "threads_here",
+    "versions",
+]
 
 _FREE = ("budget.", "evaluation.jobs", "evaluation.baselines", "out ", "store ", "config_version ")
 """What may differ when a run is gone on with: how much may be spent, and where things lie."""
 
 _BEGINNINGS = ("lock", "events.jsonl", "run_id", ".run_id.draft", ".config.toml.draft")
 """What a run folder may hold before its configuration."""
+
+_RUNS_AT_ONCE = "TUITION_RUNS_AT_ONCE"
+"""Set for processes that run beside others, which inherit it."""
 
 _PACKAGES = ("torch", "transformers", "peft", "numpy", "httpx2", "pydantic")
 
@@ -265,3 +277,14 @@ def versions() -> dict[str, Json]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def share_with(runs: int) -> None:
+    """Say how many runs share the cores, for this process and those it starts."""
+    os.environ[_RUNS_AT_ONCE] = str(runs)
+
+
+def threads_here() -> int:
+    """Count the threads that one run may take: all cores it is allowed, shared among the runs at once."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get(_RUNS_AT_ONCE, "1")))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +27,7 @@ from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
 from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
+from tuition.experiment.form import form_of
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import question_text
@@ -40,6 +43,7 @@ __all__ = [
     "choose_train",
     "estimates_of",
     "finish",
+    "keep_student",
     "open_bench",
     "reader_of",
     "train_student",
@@ -252,12 +256,27 @@ def train_student(
         trained = config.student.model_copy(update={"model": str(folder), "update": "full"})
         return bench.load(trained, training)
     student = untrained_student(bench, start=start)
-    if targets and config.student.update != "none":
-        place = folder.with_name("checkpoints" if folder.name == "student" else f"checkpoints-{folder.name}")
-        report = student.fit(targets, place, progress=run.progress)
-        run.event("trained", student=name, **dict(report))
-    run.write_folder(name, student.save)
+    if not targets or config.student.update == "none":
+        # It is had again from where it came; a copy would only take room.
+        return student
+    place = folder.with_name("checkpoints" if folder.name == "student" else f"checkpoints-{folder.name}")
+    report = student.fit(targets, place, progress=run.progress)
+    run.event("trained", student=name, **dict(report))
+    keep_student(bench, student, name=name)
     return student
+
+
+def keep_student(bench: Bench, student: Learner, *, name: str = "student") -> None:
+    """Save a student in the run folder, with what whoever uses it must know."""
+    form = form_of(bench.config, bench.task, bench.train)
+    bench.run.write_folder(name, partial(student.save, form=form))
+
+
+def _clear(folder: Path) -> None:
+    """Remove what only going on with the run needed: checkpoints, and the students that were not chosen."""
+    for pattern in ("checkpoints*", "student-alpha-*", "rounds/*/checkpoints*", "rounds/*/student"):
+        for path in folder.glob(pattern):
+            shutil.rmtree(path)
 
 
 def finish(
@@ -298,6 +317,7 @@ def finish(
         "versions": versions(),
         **more,
     }
+    _clear(run.path)
     run.finish(metrics)
     return metrics
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.experiment.bench import Bench, reader_of
+from tuition.experiment.bench import Bench, DryRun, reader_of
 from tuition.experiment.config import Experiment
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.check import blind_answers
+from tuition.tasks.classical import LEFT_OUT, Classical
 
 __all__ = [
     "Answerer",
     "Figures",
+    "Way",
     "ask_student",
     "evaluate",
     "hits_on_valid",
     "student_answers",
     "try_on_valid",
 ]
+
+_LOG = logging.getLogger(__name__)
 
 Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
 """Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
@@ -32,17 +38,30 @@ Figures = dict[str, dict[str, Json] | None]
 """The figures of `valid` and `test`; None where there is no such split, or nobody answered on it."""
 
 
-def evaluate(bench: Bench, answer: Answerer) -> Figures:
-    """Examine on validation, then open the test split, once, as the last thing."""
+def evaluate(bench: Bench, answer: Answerer, *, learnt: Sequence[Example] | None = None) -> Figures:
+    """Examine on validation, then open the test split, once, as the last thing.
+
+    The classical students learn from `learnt`; by default, from the training examples as they are labelled.
+    """
     rows: list[dict[str, Json]] = []
     figures: Figures = {"valid": None, "test": None}
+    learnt = bench.train if learnt is None else learnt
+    # A dry run looks at no figure.
+    classical = Classical(() if isinstance(bench.run, DryRun) else learnt, seed=bench.config.seed)
+    if not classical.has_linear:
+        _LOG.warning(LEFT_OUT)
+
+    def examine(split: str, examples: Sequence[Example]) -> dict[str, Json] | None:
+        found = _evaluate(bench, split, examples, answer=answer, rows=rows)
+        return found and found | _without_student(bench, classical, examples[: bench.config.evaluation.limit])
+
     if bench.splits.valid:
-        figures["valid"] = _evaluate(bench, "valid", bench.splits.valid, answer=answer, rows=rows)
+        figures["valid"] = examine("valid", bench.splits.valid)
     if bench.splits.test is not None:
         bench.run.event("test_opened", test=bench.splits.test.id[:16])
         bench.account.store.note_opening(bench.splits.test.content, run=bench.run.id).result()
         examples = bench.splits.test.open(bench.run.id)
-        figures["test"] = _evaluate(bench, "test", examples, answer=answer, rows=rows)
+        figures["test"] = examine("test", examples)
     bench.run.write_rows("predictions.jsonl", rows)
     bench.run.event("examined", answers=len(rows))
     return figures
@@ -69,7 +88,7 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
 
 def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
     """Let the student of a run answer what it can read, as `ask_student` does."""
-    answer = ask_student(student, bench.config, bench.task, prefix=prefix)
+    answer = ask_student(student, bench.task, Way.of(bench.config, prefix=prefix))
 
     def answered(examples: Sequence[Example]) -> list[Prediction]:
         # what the student cannot read stays in the examination, unasked: accuracy is over all
@@ -84,22 +103,42 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
     return answered
 
 
-def ask_student(
-    student: Learner, config: Experiment, task: Task, *, prefix: str
-) -> Callable[[Sequence[Example]], list[Prediction]]:
-    """Let a student answer, in the configured way.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a student is asked for its answer, and how that is read."""
+
+    prefix: str
+    """The instruction."""
+    answer_form: AnswerForm
+    scoring: str
+    """generate, exact or options."""
+    max_tokens: int
+    """Bound of what it writes."""
+
+    @classmethod
+    def of(cls, config: Experiment, *, prefix: str) -> Way:
+        """Read it from the configuration of a run."""
+        return cls(
+            prefix=prefix,
+            answer_form=config.student.answer_form,
+            scoring=config.evaluation.scoring,
+            max_tokens=config.evaluation.max_tokens or config.student.max_output_tokens,
+        )
+
+
+def ask_student(student: Learner, task: Task, way: Way) -> Callable[[Sequence[Example]], list[Prediction]]:
+    """Let a student answer in a way.
 
     Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
     Differs: a student that writes nothing is unreadable there, not wrong.
     """
-    form, scoring = config.student.answer_form, config.evaluation.scoring
+    form, scoring, prefix = way.answer_form, way.scoring, way.prefix
 
     def is_exact(example: Example) -> bool:
         return scoring == "exact" and example.answer is not None
 
     def generated(examples: Sequence[Example]) -> list[Prediction]:
-        limit = config.evaluation.max_tokens or config.student.max_output_tokens
-        texts = student.generate(questions(examples, prefix), max_tokens=limit)
+        texts = student.generate(questions(examples, prefix), max_tokens=way.max_tokens)
         return [
             Prediction(
                 example_id=example.id,
@@ -162,8 +201,7 @@ def _evaluate(
             "label_source": example.label_source,
         }
         rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
-    found = {"reader": reader_of(bench.task), "blind": _blind(bench, examples)}
-    return _figures(grades, examples) | found
+    return _figures(grades, examples) | {"reader": reader_of(bench.task)}
 
 
 def _figures(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:
@@ -188,14 +226,15 @@ def _shares(found: Accuracy) -> dict[str, Json]:
     }
 
 
-def _blind(bench: Bench, examples: Sequence[Example]) -> dict[str, Json]:
-    """How far one comes without the question: the rules learn from train alone."""
-    answers = blind_answers(bench.splits.train, examples)
+def _without_student(bench: Bench, classical: Classical, examples: Sequence[Example]) -> dict[str, Json]:
+    """What the rules that need no question come to, and the classical students."""
+
+    def graded(column: Sequence[str | None]) -> dict[str, Json]:
+        pairs = zip(column, examples, strict=True)
+        return _shares(accuracy([bench.task.grade(answer, example) for answer, example in pairs]))
+
+    rules, students = blind_answers(bench.splits.train, examples), classical.answers(examples)
     return {
-        rule: _shares(
-            accuracy(
-                [bench.task.grade(answer, example) for answer, example in zip(column, examples, strict=True)]
-            )
-        )
-        for rule, column in answers.items()
+        "blind": {rule: graded(column) for rule, column in rules.items()},
+        "classical": {name: column and graded(column) for name, column in students.items()},
     }

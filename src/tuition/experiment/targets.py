@@ -22,6 +22,7 @@ __all__ = [
     "answer_targets",
     "answer_targets_of",
     "answer_text",
+    "answered",
     "chain_targets",
     "choice_of_letter",
     "question_text",
@@ -140,6 +141,18 @@ def rationale_targets(
             objective="rationale" if one_objective else f"rationale:{annotation.teacher}",
         )
         for annotation in annotations
+    ]
+
+
+def answered(examples: Mapping[str, Example], annotations: Iterable[Annotation]) -> list[Example]:
+    """Give the examples that annotations are about, with the answers that are learnt from them.
+
+    That is the label, or the teacher's own answer where an example has none.
+    """
+    asked = ((examples[annotation.example_id], annotation.answer) for annotation in annotations)
+    return [
+        example if example.answer is not None else dataclasses.replace(example, answer=answer)
+        for example, answer in asked
     ]
 
 

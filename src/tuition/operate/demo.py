@@ -30,7 +30,8 @@ def demo_configs(out: Path) -> dict[str, Experiment]:
     """Make the configurations of the demo's rows."""
     tables = {**tomllib.loads(STARTERS["playground"]), "out": str(out), "store": str(out / "tuition.db")}
     main = resolve(tables, where="the demo")
-    main = main.model_copy(update={"training": _with_steps(main, _STEPS)})
+    student = main.student.model_copy(update={"threads": 1, "saved_dtype": "float32"})
+    main = main.model_copy(update={"training": _with_steps(main, _STEPS), "student": student})
     # What takes longest goes first, so that no process is left with it alone at the end.
     rows = {
         "tinyllm": beside(main, "tinyllm", rationale_as="task", route="all"),

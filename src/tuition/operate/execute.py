@@ -19,7 +19,7 @@ from tuition.core.plugins import admit
 from tuition.core.protocols import Listener
 from tuition.core.records import Json
 from tuition.core.rows import read_metrics
-from tuition.core.run import Run, run_id
+from tuition.core.run import Run, run_id, share_with
 from tuition.experiment.config import Experiment, beside, code_named, dump, folder_name, resolve
 from tuition.experiment.defaults import completed, kind_of
 from tuition.experiment.recipe import Variant
@@ -149,7 +149,7 @@ def _side_by_side(
         told = manager.Queue()
         first = next(iter(configs))
         work = {
-            name: pool.submit(_work, name, dump(config), told, shows_tables=name == first)
+            name: pool.submit(_work, name, dump(config), told, jobs=jobs, shows_tables=name == first)
             for name, config in configs.items()
         }
         if listener is not None:
@@ -187,8 +187,11 @@ class _Sender:
         self.told.put(("table", (title, rows)))
 
 
-def _work(name: str, config_text: str, told: Queue[Any], *, shows_tables: bool) -> Finished | TuitionError:
-    """Run one configuration in a process of its own."""
+def _work(
+    name: str, config_text: str, told: Queue[Any], *, jobs: int, shows_tables: bool
+) -> Finished | TuitionError:
+    """Run one configuration in a process of its own, beside `jobs - 1` others."""
+    share_with(jobs)
     # The first process would not have it without the user's trust.
     config = resolve(tomllib.loads(config_text), where=name, trust=True)
     return _outcome(name, config, _Named(name, _Sender(told), shows_tables))

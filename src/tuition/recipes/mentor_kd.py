@@ -15,7 +15,8 @@ from tuition.core.records import Annotation, Json, Target
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.learn.distil import answer_prefix, evaluate_trained, learn, objectives
+from tuition.experiment.form import answer_prefix
+from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
 from tuition.experiment.learn.second_model import chain_figures, cost_of, own_chains, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
 from tuition.experiment.teach.gather import gather

@@ -14,7 +14,8 @@ from tuition.core.records import Json, Target
 from tuition.core.run import Run
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs
-from tuition.experiment.learn.distil import answer_prefix, evaluate_trained, learn, objectives
+from tuition.experiment.form import answer_prefix
+from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
 

@@ -17,7 +17,8 @@ from tuition.core.run import Run
 from tuition.core.splits import Splits
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs, folder_name
-from tuition.experiment.learn.distil import Combine, answer_prefix, evaluate_trained, learn, objectives
+from tuition.experiment.form import answer_prefix
+from tuition.experiment.learn.distil import Combine, evaluate_trained, learn, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
 from tuition.teachers import make_teacher

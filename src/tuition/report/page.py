@@ -16,7 +16,7 @@ from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_metrics, read_rows
 from tuition.core.texts.visible import visible
 from tuition.report.chart import folder_chart
-from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, RESULTS, ROUNDS, lay_out, money
+from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, RESULTS, ROUNDS, lay_out, money, per_cent
 from tuition.report.rows import Standing, graded_by, read_json, rows_of, run_folders
 
 __all__ = ["write_card", "write_page"]
@@ -164,8 +164,16 @@ def _results(metrics: dict[str, Any]) -> list[str]:
         "",
         "Intervals are 95 % over items.",
         *(f"The task has no {split} split." for split, figures in found.items() if not figures),
+        *(line for split, figures in found.items() if figures for line in _classical_lines(split, figures)),
         "",
         f"- cost of the answers used: {money(spend['usd'])}; newly paid: {money(spend['paid_usd'])}"
         + simulated,
         "",
     ]
+
+
+def _classical_lines(split: str, figures: dict[str, Any]) -> list[str]:
+    """What the cheapest students come to, from the same examples."""
+    kinds = {name: row for name, row in figures.get("classical", {}).items() if row}
+    told = ", ".join(f"{name} {per_cent(row['accuracy'], row['ci95'])}" for name, row in kinds.items())
+    return [f"Without a network on {split}, right %: {told}; from the same examples."] if told else []

@@ -23,6 +23,12 @@ _RULES = {
     "frequent_position": "; no answer where there are no options",
 }
 """What a reader must know of a rule."""
+_CLASSICAL = {
+    "nearest": "the label of the nearest training question (BM25)",
+    "linear": "logistic regression on TF-IDF of words",
+}
+"""The cheapest students: they stand in every table that has trained ones or teachers."""
+_NO_LINEAR = "; linear is left out: scikit-learn was not installed where this ran"
 
 
 class Standing(Protocol):
@@ -59,7 +65,7 @@ class Row(Record):
 
     name: str
     recipe: str
-    """The recipe, or `rule` for a rule that needs no question."""
+    """The recipe; `rule` for a rule that needs no question, `classical` for a student that is no network."""
     split: str
     """test, or valid where the task has no test."""
     n: int
@@ -177,7 +183,32 @@ def rows_of(folder: Path, recipes: Mapping[str, Standing]) -> list[Row]:
         )
         for rule, figures in first.get("blind", {}).items()
     ]
-    return [*rules, *rows]
+    return [*rules, *_classical_rows(runs, known, split), *rows]
+
+
+def _classical_rows(runs: Mapping[str, Any], known: Mapping[str, Standing], split: str) -> Iterator[Row]:
+    """The classical students of the first run whose student learns; they learnt from the same examples."""
+    names = sorted(runs, key=lambda name: (known[runs[name]["recipe"]].order, name))
+    # One that was made before there were any has none.
+    names = [name for name in names if runs[name][split].get("classical")]
+    trained = [name for name in names if known[runs[name]["recipe"]].learns and runs[name]["student"]]
+    for name in (trained or names)[:1]:
+        metrics = runs[name]
+        figures = metrics[split]["classical"]
+        is_free = set(metrics["train"].get("label_source", ())) <= {"gold", "human"}
+        for kind, found in figures.items():
+            if found is not None:
+                yield _row(
+                    found | {key: metrics[split][key] for key in ("label_source", "reader")},
+                    name=kind,
+                    recipe="classical",
+                    split=split,
+                    # Its labels cost what the run's own did, as far as teachers gave them.
+                    usd=0.0 if is_free else metrics["spend"]["usd"],
+                    paid_usd=0.0,
+                    remark=f"{_CLASSICAL[kind]}, from the examples of {name}"
+                    + (_NO_LINEAR if figures.get("linear") is None else ""),
+                )
 
 
 def _row(figures: Mapping[str, Any], **more: Any) -> Row:

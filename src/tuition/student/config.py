@@ -29,6 +29,9 @@ class StudentConfig(Section):
     question's, as published."""
     max_output_tokens: int = Field(default=256, ge=2)
     """Longer targets are cut, and counted."""
+    template: Literal["auto", "chat", "plain"] = "auto"
+    """Ask in the chat template that the tokenizer brings, or in the plain form; `auto`: the template where
+    there is one."""
     instruction: Literal["before", "behind"] = "before"
     """Where the prefix stands: before the question, as published, or behind it."""
     answer_form: Literal["text", "letter"] = "text"
@@ -39,10 +42,14 @@ class StudentConfig(Section):
     """Questions answered at once."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a GPU where there is one."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads; one is fastest for small models and lets several runs share a machine."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads; 0: all cores, shared among the runs at once (`evaluation.jobs`). One is fastest for the
+    smallest models; another number changes the last digits of what is computed."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights in memory."""
+    saved_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the saved weights; `auto`: that of the model's file, where it is narrower than `dtype`. Weights are
+    rounded to it after training, so that the student in memory is the one in the folder."""
 
 
 class TrainingConfig(Section):

@@ -11,6 +11,7 @@ from tuition.core.errors import TrainingError, some_of
 from tuition.core.records import Target
 from tuition.student.config import StudentConfig
 from tuition.student.look import room_for_input
+from tuition.student.template import ask_in
 
 __all__ = ["Cuts", "Encoder", "OptionRow", "Row", "TextRow", "input_text"]
 
@@ -88,8 +89,10 @@ class Encoder:
         *,
         family: str,
         positions: int | None = None,
+        template: str | None = None,
     ) -> None:
-        """Set the limits."""
+        """Set the limits, and the chat template that questions are asked in."""
+        self._template = template
         self._tokenizer = tokenizer
         self._config = config
         self._family = family
@@ -176,13 +179,17 @@ class Encoder:
 
     def _text(self, target: Target, context: str) -> str:
         text = input_text(target, context, instruction=self._config.instruction)
+        if self._template is not None:
+            return ask_in(self._tokenizer, self._template, text)
         # A decoder-only student writes its output on a line of its own.
         return f"{text}\n" if self._family == "causal" else text
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         if not texts:
             return []
-        encoded = [list(ids) for ids in self._tokenizer(texts)["input_ids"]]
+        # A chat template writes the marks of its tokenizer itself.
+        written = self._tokenizer(texts, add_special_tokens=self._template is None)
+        encoded = [list(ids) for ids in written["input_ids"]]
         end = self._tokenizer.eos_token_id
         if self._family == "causal":
             # Some tokenizers close every text; here the text goes on.

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers.utils import logging
 
 from tuition.core.errors import ConfigError, TrainingError
+from tuition.core.run import threads_here
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import (
     END,
@@ -31,7 +32,9 @@ from tuition.student.look import (
     learn_tokens,
     shape_of,
 )
+from tuition.student.predict import end_marks
 from tuition.student.student import Student
+from tuition.student.template import end_of_turn, is_chat, own_template, read_form
 
 __all__ = ["load_student", "make_model", "train_tokenizer"]
 
@@ -116,12 +119,13 @@ def load_student(
     What is named and cannot be a student (no folder, no tokenizer, no safetensors, not on the hub) is a
     TrainingError.
     """
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads or threads_here())
     # Fresh weights give gradients so small that the CPU slows down several times over them.
     torch.set_flush_denormal(True)
     # Load reports and bars would run through our own progress; what matters comes back as an error.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    form, stored = None, getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype)
     if config.model.startswith("fresh:"):
         if texts is None:
             raise ConfigError(
@@ -134,14 +138,52 @@ def load_student(
         folder = find_model(config.model, base_folder)
         family = checked_family(config.family, family_of(describe(folder)), config.model)
         source = str(folder) if has_weights(folder) else config.model
+        form = read_form(folder)
         model, tokenizer = _loaded(source, config, family=family, seed=training.seed)
+        if config.saved_dtype == "auto":
+            stored = _narrower(stored, folder)
     _check_tokenizer(model, tokenizer, config.model)
+    own = own_template(tokenizer.chat_template, form)
+    chats = is_chat(config, family=family, own=own, form=form)
+    if own is not None and chats:
+        _end_turns(model, tokenizer, own)
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("student.device is 'cuda', but there is no GPU here; take 'cpu' or 'auto'")
-    return Student(model.to(device).eval(), tokenizer, family=family, config=config, training=training)
+    return Student(
+        model.to(device).eval(),
+        tokenizer,
+        family=family,
+        config=config,
+        training=training,
+        own_template=own,
+        is_chat=chats,
+        stored=stored,
+    )
+
+
+def _end_turns(
+    model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, template: str
+) -> None:
+    """Let an answer end as its chat template ends it, here and in what is saved."""
+    mark = end_of_turn(tokenizer, template)
+    if mark is not None and mark != tokenizer.eos_token:
+        tokenizer.eos_token = mark
+    if model.generation_config is not None:
+        marks = end_marks(model, tokenizer.eos_token_id)
+        model.generation_config.eos_token_id = marks if len(marks) > 1 else marks[0]
+
+
+def _narrower(dtype: torch.dtype, folder: Path) -> torch.dtype:
+    """The precision a student is saved in: its file's, where this is narrower than the one in memory."""
+    path = next(iter(sorted(folder.glob("*.safetensors"))), None)
+    if path is None:
+        return dtype
+    with safe_open(path, framework="pt") as weights:
+        kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118
+    return torch.bfloat16 if kinds == {"BF16"} else dtype
 
 
 def _loaded(

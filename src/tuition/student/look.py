@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 
 from tuition.core.errors import ConfigError, MissingExtra, TrainingError, near_name
 from tuition.student.config import StudentConfig
+from tuition.student.template import writer_in
 
 __all__ = [
     "END",
@@ -303,9 +304,13 @@ class LookedAt:
     """Tokens of the longest question that it can read whole; None: any number."""
     tokenizer: Callable[[], Tokenizer]
     """Loads or learns it."""
+    write: Callable[[str], str] | None = None
+    """Writes a text in the student's chat template, with the marks of its tokenizer; None: the plain form."""
 
     def longer(self, texts: Sequence[str], limit: int) -> list[int]:
         """Find the texts of more than so many tokens."""
+        if self.write is not None:
+            texts = [self.write(text.rstrip("\n")) for text in texts]
         # a letter is at most one token, but for those that normalising spreads: none of ASCII
         unsure = [i for i, text in enumerate(texts) if len(text) + _MARKS > limit or not text.isascii()]
         if not unsure:
@@ -314,7 +319,9 @@ class LookedAt:
         found: list[int] = []
         for start in range(0, len(unsure), _AT_ONCE):
             part = unsure[start : start + _AT_ONCE]
-            encoded = tokenizer.encode_batch_fast([texts[i] for i in part])
+            encoded = tokenizer.encode_batch_fast(
+                [texts[i] for i in part], add_special_tokens=self.write is None
+            )
             found += [i for i, one in zip(part, encoded, strict=True) if len(one) > limit]
         return found
 
@@ -323,6 +330,7 @@ def look_at(
     config: StudentConfig, *, base_folder: Path | None, texts: Callable[[], Iterable[str]]
 ) -> LookedAt:
     """Look at the student a configuration names, not loaded; what cannot be one is a TrainingError."""
+    write = None
     if config.model.startswith("fresh:"):
         shape = shape_of(config.model.removeprefix("fresh:"))
         family, positions = shape.family, None if shape.family == "seq2seq" else POSITIONS
@@ -338,9 +346,16 @@ def look_at(
             return _tokenizer_in(folder)
 
     family = checked_family(config.family, family, config.model)
+    if not config.model.startswith("fresh:"):
+        write = writer_in(folder, config, family=family)
+    elif config.template == "chat":
+        raise ConfigError(
+            f"student.template = 'chat', and {config.model!r} brings no chat template; set it to 'auto' or "
+            "'plain'."
+        )
     reads = room_for_input(config, family=family, positions=positions)
     cut_at = config.max_input_tokens if reads is None else min(config.max_input_tokens, reads)
-    return LookedAt(family=family, cut_at=cut_at, reads=reads, tokenizer=cache(tokenizer))
+    return LookedAt(family=family, cut_at=cut_at, reads=reads, tokenizer=cache(tokenizer), write=write)
 
 
 def room_for_input(config: StudentConfig, *, family: str, positions: int | None) -> int | None:

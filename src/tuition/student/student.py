@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import peft
+import torch
 import transformers
 
 from tuition.core.errors import DataError, TrainingError
@@ -18,12 +20,25 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
 from tuition.student.look import most_positions
-from tuition.student.optimizer import with_additions
-from tuition.student.passes import plan_steps
 from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
-from tuition.student.train import Steps, claim_folder, item_of, last_checkpoint, train_model
+from tuition.student.template import FORM, saved_template
+from tuition.student.training.optimizer import with_additions
+from tuition.student.training.passes import plan_steps
+from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
+from tuition.version import __version__
 
 __all__ = ["Student"]
+
+_ASKED_BY = (
+    "instruction",
+    "answer_form",
+    "option_score",
+    "max_input_tokens",
+    "max_output_tokens",
+)
+"""Settings that a saved student is asked by, too."""
+_NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved_dtype"}
+"""Settings of a training that may differ when it is gone on with."""
 
 
 class Student:
@@ -37,6 +52,9 @@ class Student:
         family: str,
         config: StudentConfig,
         training: TrainingConfig,
+        own_template: str | None = None,
+        is_chat: bool = False,
+        stored: torch.dtype = torch.float32,
     ) -> None:
         """Join the parts; `tuition.student.load.load_student` makes them."""
         self.model = model
@@ -50,7 +68,13 @@ class Student:
         self._config = config
         self._training = training
         self._positions = most_positions(model.config.to_dict())
-        self._encoder = Encoder(tokenizer, config, family=family, positions=self._positions)
+        template = own_template if is_chat else None
+        self._encoder = Encoder(
+            tokenizer, config, family=family, positions=self._positions, template=template
+        )
+        self._own_template = own_template
+        self._template = template
+        self._stored = stored
 
     @property
     def parameters(self) -> int:
@@ -185,10 +209,12 @@ class Student:
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
         settings = {
-            "student": self._config.model_dump(mode="json", exclude={"threads", "device", "batch_questions"}),
+            "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
             "training": self._training.model_dump(mode="json", exclude={"save_every"}),
             "targets": [target.to_json() for target in targets],
         }
+        if self._template is not None:
+            settings["template"] = self._template
         claim_folder(folder, content_id(settings))
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
@@ -217,6 +243,11 @@ class Student:
         losses = train_model(model, steps, folder=folder, progress=progress)
         if isinstance(model, peft.PeftModel):
             self.model = model.merge_and_unload()
+        if self._stored != self.model.dtype:
+            # What is in memory is what will lie in the folder.
+            with torch.no_grad():
+                for weight in self.model.parameters():
+                    weight.copy_(weight.to(self._stored))
         return {
             "steps": len(plan),
             "examples": len({target.example.id for target in targets}),
@@ -232,11 +263,55 @@ class Student:
             "wall_s": round(time.perf_counter() - started, 3),
         }
 
-    def save(self, folder: Path) -> None:
-        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them."""
+    def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
+        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
+
+        They are in the precision that the student was loaded in. The tokenizer's chat template writes the
+        question as the student reads it, with the `prefix` in `form`; `tuition.json` says the rest.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
+        weights = self.model.state_dict()
+        if self._stored != self.model.dtype:
+            # Weights of two names, as of tied embeddings, stay one tensor, which is saved once.
+            cast = {
+                weight.data_ptr(): weight.to(self._stored)
+                for weight in weights.values()
+                if weight.is_floating_point()
+            }
+            weights = {name: cast.get(weight.data_ptr(), weight) for name, weight in weights.items()}
+        before = self.model.config.dtype
+        self.model.config.dtype = self._stored
+        self.model.save_pretrained(folder, state_dict=weights)
+        self.model.config.dtype = before
         self.tokenizer.save_pretrained(folder)
+        about = self._form(form or {})
+        if self.abilities.generates:
+            (folder / "chat_template.jinja").write_text(str(about.pop("chat_template")), encoding="utf-8")
+        (folder / FORM).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _form(self, more: Mapping[str, Json]) -> dict[str, Json]:
+        """Say how this student is asked; `chat_template` writes it."""
+        config, prefix = self._config, str(more.get("prefix", ""))
+        about: dict[str, Json] = {
+            "format": 1,
+            "tuition": __version__,
+            "family": self.family,
+            "template": "plain" if self._template is None else "chat",
+            "prefix": prefix,
+            **{name: getattr(config, name) for name in _ASKED_BY},
+            **more,
+        }
+        if self.abilities.generates:
+            about["chat_template"] = saved_template(
+                self.tokenizer,
+                self._template,
+                prefix=prefix,
+                instruction=config.instruction,
+                family=self.family,
+            )
+        if self._own_template is not None:
+            about["own_template"] = self._own_template
+        return about
 
     def _branches(self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]]) -> Branches:
         self._refuse_silent(", so it cannot explain; choose by a score that reads no explanation, or")

@@ -211,15 +211,16 @@ def test_the_run_ends_with_the_last_student_or_the_best(keep, hits, kept, tmp_pa
             train_round(state, Taught(kept=chains(part)), ranked=UNSEEN)
             written(state, chains(part), hits=hits[number])
         state.stop = {"by": "rounds", "findings": []}
+        trained = hashes(tmp_path / "run" / "rounds" / f"{kept:02d}" / "student")
         metrics = evaluate_last(state, student_of(state))
     assert metrics["kept_round"] == kept
     assert metrics["stop"] == {"by": "rounds", "findings": []}
-    run = tmp_path / "run"
     weights = [
-        next(hash_ for path, hash_ in hashes(folder).items() if path.endswith("model.safetensors"))
-        for folder in (run / "student", run / "rounds" / f"{kept:02d}" / "student")
+        next(hash_ for path, hash_ in found.items() if path.endswith("model.safetensors"))
+        for found in (hashes(tmp_path / "run" / "student"), trained)
     ]
     assert weights[0] == weights[1]
+    assert not list((tmp_path / "run").glob("rounds/*/student"))
 
 
 def test_health_counts_every_round_and_every_failure(tmp_path):

@@ -13,11 +13,11 @@ from random import Random
 
 import numpy as np
 
-from tuition.annotation.demonstrations import Nearest
 from tuition.annotation.votes import majority
 from tuition.core.errors import DataError
 from tuition.core.protocols import Task
 from tuition.core.records import Annotation, Example, Grade
+from tuition.core.texts.nearest import Nearest
 
 __all__ = [
     "drawn_order",

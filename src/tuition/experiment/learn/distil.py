@@ -10,20 +10,21 @@ from typing import Literal
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Json, Target
-from tuition.experiment.bench import Bench, finish, train_student
+from tuition.experiment.bench import Bench, finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
-from tuition.experiment.config import Experiment, RationaleAs
+from tuition.experiment.config import RationaleAs
 from tuition.experiment.evaluate import evaluate, student_answers, try_on_valid
+from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import (
-    ANSWER_PREFIX,
     RATIONALE_PREFIX,
     answer_targets,
+    answered,
     chain_targets,
     rationale_targets,
 )
 from tuition.experiment.teach.gather import Gathered
 
-__all__ = ["Combine", "Trained", "answer_prefix", "evaluate_trained", "learn", "loss_weights", "objectives"]
+__all__ = ["Combine", "Trained", "evaluate_trained", "learn", "loss_weights", "objectives"]
 
 Combine = Literal["summed", "convex", "normalised"]
 """How the answer's loss and the teachers' losses become one."""
@@ -106,7 +107,7 @@ def learn(
     best = max(tried, key=lambda alpha: (tried[alpha]["right"], -alpha))
     student = train_student(bench, loss(best), name=_folder(best))
     if not (run.path / "student").exists():
-        run.write_folder("student", student.save)
+        keep_student(bench, student)
     rows: tuple[dict[str, Json], ...] = tuple({"alpha": alpha, **tried[alpha]} for alpha in sorted(tried))
     run.table("α on validation", [{**row, "chosen": row["alpha"] == best} for row in rows])
     return Trained(student=student, objectives=objectives, alpha=best, alphas=rows)
@@ -161,15 +162,13 @@ def objectives(
     return answers + taught
 
 
-def answer_prefix(config: Experiment) -> str:
-    """Give the instruction by which a student of this configuration is asked for its answer."""
-    return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
-
-
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
     """Examine the student and write the metrics of the run."""
     config = bench.config
-    figures = evaluate(bench, student_answers(bench, trained.student, prefix=answer_prefix(config)))
+    unlabelled = {example.id: example for example in bench.train if example.answer is None}
+    solved = [item for item in gathered.annotations if item.example_id in unlabelled]
+    answer = student_answers(bench, trained.student, prefix=answer_prefix(config))
+    figures = evaluate(bench, answer, learnt=[*bench.train, *answered(unlabelled, solved)])
     chosen: dict[str, Json] = (
         {"alpha": trained.alpha, "alphas": list(trained.alphas)} if trained.alphas else {}
     )

@@ -9,14 +9,15 @@ from tuition.annotation import CHECKS, health_table
 from tuition.core.protocols import Learner
 from tuition.core.records import Json
 from tuition.evaluation.stop import certain, should_stop
-from tuition.experiment.bench import finish, train_student
+from tuition.experiment.bench import finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.evaluate import evaluate, hits_on_valid, student_answers
-from tuition.experiment.learn.distil import answer_prefix
+from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.rank import Ranked, calibrate
 from tuition.experiment.rounds.state import ActiveRun
+from tuition.experiment.targets import answered
 
 __all__ = ["close_round", "evaluate_last", "stop_if_certain"]
 
@@ -125,9 +126,11 @@ def evaluate_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
     if kept != state.number - 1:
         student = train_student(bench, (), name=f"{state.place_of(kept)}/student")
     if not (bench.run.path / "student").exists():
-        bench.run.write_folder("student", student.save)
+        keep_student(bench, student)
     calibration = calibrate(state, student)
-    figures = evaluate(bench, student_answers(bench, student, prefix=answer_prefix(config)))
+    taught = [item for number in range(kept + 1) for item in state.replies_of(number)[0]]
+    answer = student_answers(bench, student, prefix=answer_prefix(config))
+    figures = evaluate(bench, answer, learnt=answered(state.pool, taught))
     stop = state.stop or {}
     rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in state.rounds]
     return finish(

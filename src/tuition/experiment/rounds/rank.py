@@ -14,7 +14,7 @@ from tuition.core.records import Evidence, Example, Grade, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.core.texts.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
-from tuition.experiment.learn.distil import answer_prefix
+from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.ask import Asking
 from tuition.experiment.rounds.evidence import evidence_of
 from tuition.experiment.rounds.state import ActiveRun

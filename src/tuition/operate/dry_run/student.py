@@ -162,7 +162,7 @@ class StandInStudent:
         self._script.trained()
         return {"steps": 0, "tokens": 0, "wall_s": 0.0}
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
         """Leave the folder empty."""
 
 

@@ -29,8 +29,8 @@ from tuition.core.records import Target
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Family, Pass
-from tuition.student.optimizer import muon_with_adamw
-from tuition.student.passes import Item, rate_at, shares, split_step
+from tuition.student.training.optimizer import muon_with_adamw
+from tuition.student.training.passes import Item, rate_at, shares, split_step
 
 __all__ = [
     "StepTrainer",

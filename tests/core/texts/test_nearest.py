@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.annotation.demonstrations import Nearest
+from tuition.core.texts.nearest import Nearest
 
 TEXTS = ["the cat sat on the mat", "a dog ran", "the dog and the cat", "Straße in Köln", ""]
 
@@ -76,7 +76,7 @@ def test_any_texts(texts, asked, n):
 
 
 PROGRAM = """
-from tuition.annotation.demonstrations import Nearest
+from tuition.core.texts.nearest import Nearest
 print(Nearest({!r}).find("the cat, a dog", 5))
 """
 

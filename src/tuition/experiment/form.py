@@ -1,0 +1,42 @@
+"""What a saved student says of itself: how it is asked, what it answers, and one question with its input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuition.core.protocols import Task
+from tuition.core.records import Example, Json
+from tuition.experiment.checks import answer_way
+from tuition.experiment.config import Experiment
+from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
+
+__all__ = ["answer_prefix", "asked_text", "form_of"]
+
+
+def answer_prefix(config: Experiment) -> str:
+    """Give the instruction by which a student of this configuration is asked for its answer."""
+    return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
+
+
+def asked_text(example: Example) -> str:
+    """Write what is sent to a saved student: context, question and choices, without the instruction."""
+    text = question_text(example)
+    return f"{example.context}\n{text}" if example.context else text
+
+
+def form_of(config: Experiment, task: Task, train: Sequence[Example]) -> dict[str, Json]:
+    """Say what `tuition.json` in a student's folder says beside what the student knows itself."""
+    shown = min(train, key=lambda example: (len(asked_text(example)), example.id), default=None)
+    choices = {example.choices for example in train}
+    return {
+        "recipe": config.recipe,
+        "prefix": answer_prefix(config),
+        "scoring": config.evaluation.scoring,
+        "max_tokens": config.evaluation.max_tokens or config.student.max_output_tokens,
+        "kind": getattr(config.task, "kind", None) or getattr(task, "name", ""),
+        "reader": f"{getattr(task, 'name', '')} {task.version}".strip(),
+        "choices": list(choices.pop()) if len(choices) == 1 else [],
+        "example": None
+        if shown is None
+        else {"question": shown.question, "choices": list(shown.choices), "context": shown.context},
+    }

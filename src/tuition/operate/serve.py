@@ -1,0 +1,138 @@
+"""A saved student behind the server, which asks its tokenizer and model."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import TemplateError
+
+from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
+from tuition.operate.student import student_folder
+from tuition.serving import Limits, Prompt, Writer, app, is_loopback
+from tuition.serving.writer import Told
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.look import describe, family_of, find_model
+from tuition.student.template import read_form
+
+__all__ = ["Limits", "StudentWriter", "load_writer", "read_token", "serve"]
+
+_LEAST = 16
+"""Letters of a token; a shorter one can be guessed."""
+
+
+class StudentWriter:
+    """A student that writes, as the server knows it."""
+
+    def __init__(self, place: Path, *, name: str) -> None:
+        """Load the student in a folder; one that scores options is refused before that."""
+        if family_of(describe(find_model(str(place), None))) == "options":
+            raise TrainingError(
+                f"the student in {str(place)!r} scores options and writes no text, so it cannot be served; "
+                "ask it in Python, or train an encoder-decoder or decoder-only student"
+            )
+        from tuition.student.load import load_student
+        from tuition.student.look import most_positions
+        from tuition.student.predict import end_marks
+
+        form = read_form(place) or {}
+        config = StudentConfig(model=str(place), max_input_tokens=form.get("max_input_tokens", 1024))
+        student = load_student(config, TrainingConfig())
+        self._model, self._tokenizer = student.model, student.tokenizer
+        # A tokenizer may be changed for a moment while it reads; another thread decodes texts meanwhile.
+        self._decoder = copy.deepcopy(student.tokenizer)
+        self._reading = threading.Lock()
+        if self._tokenizer.chat_template is None:
+            raise TrainingError(
+                f"the tokenizer in {str(place)!r} has no chat template, which says how the student is asked; "
+                "students saved by this version of tuition have one: run 'tuition run' again, or add "
+                "chat_template.jinja to the folder"
+            )
+        self.name = name
+        self.marks = end_marks(self._model, self._tokenizer.eos_token_id)
+        positions = most_positions(self._model.config.to_dict())
+        self.positions = positions if student.family == "causal" else None
+        self.reads = min(config.max_input_tokens, positions or config.max_input_tokens)
+        self.writes = int(form.get("max_tokens") or form.get("max_output_tokens") or 256)
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """Write messages in the template that the student was saved with."""
+        turns = [dict(message) for message in messages]
+        try:
+            with self._reading:
+                text = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+                return list(self._tokenizer(str(text), add_special_tokens=False)["input_ids"])
+        except (TemplateError, TypeError, ValueError, KeyError) as error:
+            raise DataError(f"the student's chat template refuses these messages: {error}") from None
+
+    def decode(self, ids: Sequence[int], *, with_marks: bool = False) -> str:
+        """Read token ids."""
+        return str(self._decoder.decode(list(ids), skip_special_tokens=not with_marks))
+
+    def stream(self, prompts: Sequence[Prompt], told: Told) -> None:
+        """Write the texts, and tell each token."""
+        from tuition.student.stream import Wish, stream
+
+        wishes = [
+            Wish(
+                ids=prompt.ids,
+                max_tokens=prompt.max_tokens,
+                temperature=prompt.temperature,
+                seed=prompt.seed,
+                top=prompt.top,
+            )
+            for prompt in prompts
+        ]
+        pad_id = self._tokenizer.pad_token_id
+        stream(self._model, wishes, marks=self.marks, pad_id=pad_id, positions=self.positions, told=told)
+
+
+def load_writer(given: Path) -> StudentWriter:
+    """Load the student that a folder is, or that a run folder holds; it is called as the run."""
+    place = student_folder(given)
+    resolved = place.resolve()
+    return StudentWriter(place, name=(resolved.parent if resolved.name == "student" else resolved).name)
+
+
+def read_token(name: str | None, *, host: str) -> str | None:
+    """Read the token that clients must show; an address that others can reach needs one."""
+    if name is None:
+        if is_loopback(host):
+            return None
+        raise ConfigError(
+            f"--host {host} lets other machines ask the student; name the environment variable of a token "
+            "that they must show, with --token-env NAME, or leave --host out"
+        )
+    token = os.environ.get(name, "")
+    if len(token) < _LEAST or not token.isascii() or not token.isprintable() or " " in token:
+        # The name is not repeated: it may be the token itself in the wrong place.
+        raise ConfigError(
+            "the environment variable that --token-env names must hold a token of at least "
+            f"{_LEAST} letters, digits or signs, without blanks; there are {len(token)} in it. Make one "
+            "with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+        )
+    return token
+
+
+def serve(writer: Writer, *, host: str, port: int, token: str | None, limits: Limits) -> None:
+    """Serve until interrupted."""
+    application = app(writer, limits, hosts=[host], token=token)
+    try:
+        import uvicorn
+    except ImportError:
+        raise MissingExtra("uvicorn", "serve") from None
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        # connections, most of which may wait for their next request
+        limit_concurrency=8 * (limits.batch + limits.queue),
+    )

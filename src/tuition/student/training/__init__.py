@@ -1,0 +1,1 @@
+"""Training a student: its passes over the examples, its optimizer, its steps."""
