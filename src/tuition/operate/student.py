@@ -11,9 +11,9 @@ from tuition.core.errors import DataError, TrainingError
 from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Prediction
+from tuition.experiment.answer import Way, ask_student
 from tuition.experiment.checks import make_student
 from tuition.experiment.config import task_of
-from tuition.experiment.evaluate import Way, ask_student
 from tuition.experiment.form import answer_prefix
 from tuition.operate.execute import reread
 from tuition.student.config import StudentConfig, TrainingConfig
