@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Prediction
+from tuition.evaluation.accuracy import accuracy
 from tuition.experiment.config import Experiment
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 
-__all__ = ["Way", "ask_student"]
+__all__ = ["Way", "ask_student", "share_right"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,15 @@ def ask_student(student: Learner, task: Task, way: Way) -> Callable[[Sequence[Ex
         ]
 
     return scored if scoring == "options" or not student.abilities.generates else generated
+
+
+def share_right(student: Learner, task: Task, way: Way, *, examples: Sequence[Example]) -> float:
+    """Say which share of the examples a student answers rightly now."""
+    grades = [
+        task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
+        for prediction, example in zip(ask_student(student, task, way)(examples), examples, strict=True)
+    ]
+    return accuracy(grades).share
 
 
 def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:

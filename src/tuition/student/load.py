@@ -5,6 +5,7 @@ Loads safetensors only and never code that comes with a model. Knows no task and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +36,7 @@ from tuition.student.look import (
 from tuition.student.predict import end_marks
 from tuition.student.student import Student
 from tuition.student.template import end_of_turn, is_chat, own_template, read_form
+from tuition.student.training.optimizer import ADDITIONS, with_saved
 
 __all__ = ["load_student", "make_model", "train_tokenizer"]
 
@@ -125,7 +127,11 @@ def load_student(
     # Load reports and bars would run through our own progress; what matters comes back as an error.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    form, stored = None, getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype)
+    form, base, stored = (
+        None,
+        None,
+        getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype),
+    )
     if config.model.startswith("fresh:"):
         if texts is None:
             raise ConfigError(
@@ -137,11 +143,14 @@ def load_student(
     else:
         folder = find_model(config.model, base_folder)
         family = checked_family(config.family, family_of(describe(folder)), config.model)
-        source = str(folder) if has_weights(folder) else config.model
+        whole, name = _base_of(folder, config.model)
+        source = str(whole) if has_weights(whole) else name
+        base = None if name == "base" or family == "options" else name
         form = read_form(folder)
-        model, tokenizer = _loaded(source, config, family=family, seed=training.seed)
+        additions = None if whole == folder else folder
+        model, tokenizer = _loaded(source, config, family=family, seed=training.seed, additions=additions)
         if config.saved_dtype == "auto":
-            stored = _narrower(stored, folder)
+            stored = _narrower(stored, whole)
     _check_tokenizer(model, tokenizer, config.model)
     own = own_template(tokenizer.chat_template, form)
     chats = is_chat(config, family=family, own=own, form=form)
@@ -161,7 +170,21 @@ def load_student(
         own_template=own,
         is_chat=chats,
         stored=stored,
+        base=base,
     )
+
+
+def _base_of(folder: Path, name: str) -> tuple[Path, str]:
+    """Find the folder with the whole weights of a model and their name: of low-rank additions another's."""
+    if not (folder / ADDITIONS).is_file():
+        return folder, str(folder.resolve()) if Path(name).expanduser().exists() else name
+    try:
+        base = json.loads((folder / ADDITIONS).read_text(encoding="utf-8"))["base_model_name_or_path"]
+        return find_model(base, None), base
+    except (TrainingError, ValueError, KeyError) as error:
+        raise TrainingError(
+            f"{str(folder)!r} holds low-rank additions alone, and their model cannot be had: {error}"
+        ) from None
 
 
 def _end_turns(
@@ -187,11 +210,11 @@ def _narrower(dtype: torch.dtype, folder: Path) -> torch.dtype:
 
 
 def _loaded(
-    source: str, config: StudentConfig, *, family: str, seed: int
+    source: str, config: StudentConfig, *, family: str, seed: int, additions: Path | None
 ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
     part = "tokenizer"
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(additions or source, trust_remote_code=False)
         part = "model"
         with torch.random.fork_rng(devices=[]):
             # A head that the model does not bring is made here.
@@ -202,6 +225,9 @@ def _loaded(
                 use_safetensors=True,
                 dtype=getattr(torch, config.dtype),
             )
+        if additions is not None:
+            part = "additions"
+            model = with_saved(model, additions)
     except _UNLOADABLE as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise TrainingError(f"the {part} in {source!r} cannot be loaded: {reason}.") from None
