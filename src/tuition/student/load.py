@@ -19,20 +19,8 @@ from transformers.utils import logging
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.core.run import threads_here
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.student.look import (
-    END,
-    PAD,
-    POSITIONS,
-    START,
-    Shape,
-    checked_family,
-    describe,
-    family_of,
-    find_model,
-    has_weights,
-    learn_tokens,
-    shape_of,
-)
+from tuition.student.fresh import END, PAD, POSITIONS, START, Shape, learn_tokens, shape_of
+from tuition.student.look import checked_family, describe, family_of, find_model, has_weights
 from tuition.student.predict import end_marks
 from tuition.student.student import Student
 from tuition.student.template import end_of_turn, is_chat, own_template, read_form
