@@ -5,7 +5,6 @@ Loads safetensors only and never code that comes with a model. Knows no task and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +19,11 @@ from tuition.core.errors import ConfigError, TrainingError
 from tuition.core.run import threads_here
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.fresh import END, PAD, POSITIONS, START, Shape, learn_tokens, shape_of
-from tuition.student.look import checked_family, describe, family_of, find_model, has_weights
+from tuition.student.look import base_of, checked_family, describe, family_of, find_model, has_weights
 from tuition.student.predict import end_marks
 from tuition.student.student import Student
 from tuition.student.template import end_of_turn, is_chat, own_template, read_form
-from tuition.student.training.optimizer import ADDITIONS, with_saved
+from tuition.student.training.optimizer import with_saved
 
 __all__ = ["load_student", "make_model", "train_tokenizer"]
 
@@ -131,7 +130,7 @@ def load_student(
     else:
         folder = find_model(config.model, base_folder)
         family = checked_family(config.family, family_of(describe(folder)), config.model)
-        whole, name = _base_of(folder, config.model)
+        whole, name = base_of(folder, config.model)
         source = str(whole) if has_weights(whole) else name
         base = None if name == "base" or family == "options" else name
         form = read_form(folder)
@@ -160,19 +159,6 @@ def load_student(
         stored=stored,
         base=base,
     )
-
-
-def _base_of(folder: Path, name: str) -> tuple[Path, str]:
-    """Find the folder with the whole weights of a model and their name: of low-rank additions another's."""
-    if not (folder / ADDITIONS).is_file():
-        return folder, str(folder.resolve()) if Path(name).expanduser().exists() else name
-    try:
-        base = json.loads((folder / ADDITIONS).read_text(encoding="utf-8"))["base_model_name_or_path"]
-        return find_model(base, None), base
-    except (TrainingError, ValueError, KeyError) as error:
-        raise TrainingError(
-            f"{str(folder)!r} holds low-rank additions alone, and their model cannot be had: {error}"
-        ) from None
 
 
 def _end_turns(

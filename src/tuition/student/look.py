@@ -22,8 +22,10 @@ from tuition.student.fresh import POSITIONS, learn_tokens, shape_of
 from tuition.student.template import writer_in
 
 __all__ = [
+    "ADDITIONS",
     "TOKENIZER",
     "LookedAt",
+    "base_of",
     "checked_family",
     "describe",
     "family_of",
@@ -34,6 +36,8 @@ __all__ = [
     "room_for_input",
 ]
 
+ADDITIONS = "adapter_config.json"
+"""The file that says a folder holds low-rank additions alone, and to which model."""
 TOKENIZER = "tokenizer.json"
 """The file that says all of a tokenizer; without it there are others to put together."""
 _TOKENIZER_FILES = (
@@ -105,7 +109,7 @@ def _checked(folder: Path) -> Path:
             f"there is no model folder {str(folder)!r}; student.model is a folder that from_pretrained "
             "reads, a hub name, 'base' or 'fresh:NAME'"
         )
-    if not (folder / "config.json").is_file():
+    if not any((folder / name).is_file() for name in ("config.json", ADDITIONS)):
         raise TrainingError(f"{str(folder)!r} holds no config.json, so it is no model folder")
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise TrainingError(
@@ -155,8 +159,22 @@ def _json_of(path: Path) -> dict[str, Any]:
     return found
 
 
+def base_of(folder: Path, name: str) -> tuple[Path, str]:
+    """Find where the whole weights of a model are, and under which name: of low-rank additions, another's."""
+    if not (folder / ADDITIONS).is_file():
+        return folder, str(folder.resolve()) if Path(name).expanduser().exists() else name
+    base = str(_json_of(folder / ADDITIONS).get("base_model_name_or_path"))
+    try:
+        return find_model(base, None), base
+    except TrainingError as error:
+        raise TrainingError(
+            f"{str(folder)!r} holds low-rank additions alone, and their model cannot be had: {error}"
+        ) from None
+
+
 def describe(folder: Path) -> dict[str, Any]:
     """Read the configuration of a model."""
+    folder, _ = base_of(folder, "")
     described = _json_of(folder / "config.json")
     kind = described.get("model_type")
     found = importlib.util.find_spec("transformers")

@@ -306,9 +306,6 @@ class Student:
             self.model.save_pretrained(folder, state_dict=self._stored_weights())
         else:
             self._additions.save(folder)
-            self.model.config.save_pretrained(folder)
-            if self.model.generation_config is not None:
-                self.model.generation_config.save_pretrained(folder)
         self.model.config.dtype = before
         self.tokenizer.save_pretrained(folder)
         about = self._form(form or {})

@@ -23,10 +23,7 @@ from torch.optim import AdamW, Muon, Optimizer
 from tuition.core.errors import TrainingError
 from tuition.student.config import StudentConfig
 
-__all__ = ["ADDITIONS", "Additions", "MuonWithAdamW", "muon_with_adamw", "with_additions", "with_saved"]
-
-ADDITIONS = "adapter_config.json"
-"""The file that says a folder holds low-rank additions, and to which model."""
+__all__ = ["Additions", "MuonWithAdamW", "muon_with_adamw", "with_additions", "with_saved"]
 
 
 class MuonWithAdamW(Optimizer):

@@ -110,6 +110,8 @@ class StepTrainer(transformers.Trainer):
         self.remove_callback(PrinterCallback)
         if progress is not None:
             self.add_callback(_Told(progress))
+        if validate is not None:
+            self.add_callback(_Best)
 
     def training_step(
         self,
@@ -144,17 +146,6 @@ class StepTrainer(transformers.Trainer):
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
-
-    def _load_best_model(self) -> None:
-        # The state has the path of the checkpoint; the run folder may have been moved since.
-        best = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.best_global_step}"
-        if not best.is_dir():
-            raise TrainingError(
-                f"the checkpoint of the best validation, {str(best)!r}, is gone; remove {str(best.parent)!r} "
-                "to train again"
-            )
-        self.state.best_model_checkpoint = str(best)
-        super()._load_best_model()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Make the optimizer the configuration names."""
@@ -207,6 +198,26 @@ class _Told(transformers.TrainerCallback):
         self._progress("training", state.global_step, state.max_steps)
 
 
+class _Best(transformers.TrainerCallback):
+    """Finds the checkpoint of the best validation where it lies now; the state has an old path."""
+
+    def on_train_begin(
+        self,
+        args: transformers.TrainingArguments,
+        state: transformers.TrainerState,
+        control: transformers.TrainerControl,
+        **_: object,
+    ) -> None:
+        if state.best_global_step:
+            best = Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}"
+            if not best.is_dir():
+                raise TrainingError(
+                    f"the checkpoint of the best validation, {str(best)!r}, is gone; remove "
+                    f"{str(best.parent)!r} to train again"
+                )
+            state.best_model_checkpoint = str(best)
+
+
 def last_checkpoint(folder: Path) -> Path | None:
     """Find the newest whole checkpoint, not one that was being written as the process died. None: no such."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
@@ -254,7 +265,7 @@ def _as_loaded(model: Any) -> Generator[None]:
 
 
 def train_model(
-    model: nn.Module,
+    model: Any,
     steps: Steps,
     *,
     folder: Path,
@@ -297,6 +308,7 @@ def train_model(
         load_best_model_at_end=every is not None,
         metric_for_best_model=None if every is None else "accuracy",
     )
+    caches = getattr(model.config, "use_cache", None)
     trainer = StepTrainer(model, steps, arguments=arguments, progress=progress, validate=validate)
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, TensorBoardCallback) and logs is not None and callback.logging_dir is None:
@@ -308,6 +320,9 @@ def train_model(
     # model's class, among them the one that renames arguments.
     for name in _LAID:
         vars(model).pop(name, None)
+    # The Trainer switches it off, and what is saved would write slowly in other hands.
+    if caches is not None:
+        model.config.use_cache = caches
     return trainer.state
 
 
