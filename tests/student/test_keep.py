@@ -76,8 +76,7 @@ def test_a_pass_over_the_examples_is_what_is_validated_after(student, answers, t
     assert [step for step, _ in report["validated"]] == [3, 6, 8], "12 examples, 5 a step; and the last step"
 
 
-@pytest.mark.parametrize("best", [2, 6])
-@pytest.mark.parametrize("is_moved", [False, True])
+@pytest.mark.parametrize(("best", "is_moved"), [(2, True), (6, False)])
 def test_a_killed_training_remembers_the_best(best, is_moved, student, answers, tmp_path):
     values = dict.fromkeys(range(1, 7), 0.5) | {best: 1.0}
     training = BEST | {"save_every": 3}
