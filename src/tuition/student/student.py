@@ -301,12 +301,10 @@ class Student:
         `tuition.json` says the rest.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        before, self.model.config.dtype = self.model.config.dtype, self._stored
         if self._additions is None:
             self.model.save_pretrained(folder, state_dict=self._stored_weights())
         else:
             self._additions.save(folder)
-        self.model.config.dtype = before
         self.tokenizer.save_pretrained(folder)
         about = self._form(form or {})
         if self.abilities.generates:
