@@ -156,7 +156,9 @@ class Additions:
     @classmethod
     def of(cls, model: peft.PeftModel, *, base: str, family: str) -> Additions:
         """Take the additions of a model, not merged yet; `base` is where the model without them is."""
-        config = copied(model.peft_config["default"])
+        config = copied(cast("peft.LoraConfig", model.peft_config["default"]))
+        # peft holds a set, which would be written in another order each time
+        config.target_modules = sorted(config.target_modules or ())
         config.base_model_name_or_path, config.inference_mode = base, True
         config.task_type = peft.TaskType.CAUSAL_LM if family == "causal" else peft.TaskType.SEQ_2_SEQ_LM
         weights = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
