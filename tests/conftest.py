@@ -92,7 +92,7 @@ def data() -> Path:
     return DATA
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_student() -> Path:
     """The folder of a real pretrained student; the test is skipped where none is named."""
     folder = os.environ.get("TUITION_STUDENT")

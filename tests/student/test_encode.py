@@ -6,8 +6,8 @@ from tuition.core.records import Example, Target
 from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig
 from tuition.student.encode import Cuts, Encoder, input_text
+from tuition.student.fresh import SHAPES
 from tuition.student.load import train_tokenizer
-from tuition.student.look import SHAPES
 
 QUESTION = "Does the treatment help?\n(a) yes\n(b) no"
 CONTEXT = "It was given to nineteen mice. " * 20

@@ -1,8 +1,8 @@
 import pytest
 import transformers
 
+from tuition.student.fresh import SHAPES
 from tuition.student.load import make_model, train_tokenizer
-from tuition.student.look import SHAPES
 
 TEXTS = ["12 apples and 3 pears", "15 fruits in all"] * 5
 

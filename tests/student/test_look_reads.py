@@ -8,8 +8,9 @@ import pytest
 from tuition.core.records import Example, Target
 from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.fresh import SHAPES, learn_tokens
 from tuition.student.load import load_student
-from tuition.student.look import SHAPES, learn_tokens, look_at
+from tuition.student.look import look_at
 
 TEXTS = ["predict: how many hens has the farmer", "twelve hens, 3 more", "Ωμέγα 42 🙂"]
 

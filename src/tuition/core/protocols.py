@@ -355,11 +355,19 @@ class Learner(Protocol):
         ...
 
     def fit(
-        self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
+        self,
+        targets: Sequence[Target],
+        folder: Path,
+        *,
+        progress: Progress | None = None,
+        validate: Callable[[], float] | None = None,
+        logs: Path | None = None,
     ) -> Mapping[str, Json]:
         """Train on targets of all objectives, in any order, from the last checkpoint in the folder if any.
 
-        Gives what happened: steps, tokens, last loss, inputs that had to be cut.
+        With `validate`, which says how good the student is now, it ends as the best that was seen. `logs` is
+        where trackers leave their files. Gives what happened: steps, tokens, last loss, inputs that had to be
+        cut.
         """
         ...
 

@@ -40,8 +40,11 @@ __all__ = [
     "versions",
 ]
 
-_FREE = ("budget.", "evaluation.jobs", "evaluation.baselines", "out ", "store ", "config_version ")
-"""What may differ when a run is gone on with: how much may be spent, and where things lie."""
+_FREE = (
+    *("budget.", "evaluation.jobs", "evaluation.baselines", "training.report_to"),
+    *("out ", "store ", "config_version "),
+)
+"""What may differ when a run is gone on with: how much may be spent, where things lie, who is told."""
 
 _BEGINNINGS = ("lock", "events.jsonl", "run_id", ".run_id.draft", ".config.toml.draft")
 """What a run folder may hold before its configuration."""
@@ -190,11 +193,12 @@ def run_id(path: Path) -> str:
 
 def essentials(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a configuration what its result does not follow from: where it lies, what it may spend."""
-    beside = ("jobs", "baselines")
-    evaluation = {key: value for key, value in tables.get("evaluation", {}).items() if key not in beside}
+    beside = {"evaluation": ("jobs", "baselines"), "training": ("report_to",)}
     outside = ("config_version", "out", "store", "budget")
-    kept = {key: value for key, value in tables.items() if key not in outside}
-    return {**kept, "evaluation": evaluation} if "evaluation" in tables else kept
+    kept = {name: table for name, table in tables.items() if name not in outside}
+    for name in beside.keys() & kept.keys():
+        kept[name] = {key: value for key, value in kept[name].items() if key not in beside[name]}
+    return kept
 
 
 def held_config(path: Path) -> dict[str, Any] | None:

@@ -25,9 +25,10 @@ from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
 from tuition.core.store import Place, Store
+from tuition.experiment.answer import Way, share_right
 from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
-from tuition.experiment.form import form_of
+from tuition.experiment.form import answer_prefix, form_of
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import question_text
@@ -241,7 +242,10 @@ def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
     # Questions and labels alone: students of one table must have one tokenizer, whatever they learn from.
     texts = [question_text(example) for example in bench.train]
     texts += [example.answer for example in bench.train if example.answer]
-    student = config.student if start is None else config.student.model_copy(update={"model": str(start)})
+    student = config.student
+    if start is not None:
+        # Where it starts does not outlive the run, so additions to it would be lost.
+        student = student.model_copy(update={"model": str(start), "saved": "merged"})
     return bench.load(student, training, texts=texts)
 
 
@@ -260,7 +264,14 @@ def train_student(
         # It is had again from where it came; a copy would only take room.
         return student
     place = folder.with_name("checkpoints" if folder.name == "student" else f"checkpoints-{folder.name}")
-    report = student.fit(targets, place, progress=run.progress)
+    validate = None
+    if training.keep == "best":
+        readable = [example for example in bench.splits.valid if bench.reads(example)]
+        most = min(training.validate_questions, config.evaluation.limit or training.validate_questions)
+        way = Way.of(config, prefix=answer_prefix(config))
+        validate = partial(share_right, student, bench.task, way, examples=readable[:most])
+    logs = run.path / "logs" / name
+    report = student.fit(targets, place, progress=run.progress, validate=validate, logs=logs)
     run.event("trained", student=name, **dict(report))
     keep_student(bench, student, name=name)
     return student

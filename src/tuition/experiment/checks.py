@@ -6,6 +6,7 @@ Asks no teacher and loads no student, but for `make_student`.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,7 +94,34 @@ def check_evaluation(config: Experiment, splits: Splits, findings: Iterable[Mapp
             f"student.update = 'none' trains nothing, so {config.recipe} would pay teachers for nothing; set "
             "it to 'full' or 'lora', or recipe = 'zero_shot' for the student as it is."
         )
+    _check_training(config, splits)
     RECIPES[config.recipe].check(config, splits)
+
+
+_PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX")}
+"""Of trackers, where they are not called alike."""
+
+
+def _check_training(config: Experiment, splits: Splits) -> None:
+    """Refuse a training that could not be validated or reported as configured."""
+    recipe = RECIPES[config.recipe]
+    if not recipe.has_student or config.student.update == "none":
+        return
+    models = {f"{name}.training": table.training for name, table in recipe.models(config).items()}
+    for name, training in {"training": config.training, **models}.items():
+        if training.keep == "best" and not splits.valid:
+            raise ConfigError(
+                f"{name}.keep = 'best' chooses on validation, and there is none. Nothing was asked: name a "
+                "validation split, or set it to 'last'."
+            )
+        for tracker in training.report_to:
+            specs = [importlib.util.find_spec(package) for package in _PACKAGES.get(tracker, (tracker,))]
+            # a folder of that name in the working directory is found too, and has no origin
+            if not any(spec is not None and spec.origin for spec in specs):
+                raise ConfigError(
+                    f"{name}.report_to names {tracker!r}, and that package is not installed. Nothing was "
+                    f"asked: pip install {tracker}, or leave it out."
+                )
 
 
 def answer_way(config: Experiment) -> str:

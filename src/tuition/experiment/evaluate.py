@@ -5,24 +5,20 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tuition.core.errors import TrainingError
-from tuition.core.protocols import Learner, Task
+from tuition.core.protocols import Learner
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
+from tuition.experiment.answer import Way, ask_student
 from tuition.experiment.bench import Bench, DryRun, reader_of
-from tuition.experiment.config import Experiment
-from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 from tuition.tasks.check import blind_answers
 from tuition.tasks.classical import LEFT_OUT, Classical
 
 __all__ = [
     "Answerer",
     "Figures",
-    "Way",
-    "ask_student",
     "evaluate",
     "hits_on_valid",
     "student_answers",
@@ -101,82 +97,6 @@ def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
         ]
 
     return answered
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How a student is asked for its answer, and how that is read."""
-
-    prefix: str
-    """The instruction."""
-    answer_form: AnswerForm
-    scoring: str
-    """generate, exact or options."""
-    max_tokens: int
-    """Bound of what it writes."""
-
-    @classmethod
-    def of(cls, config: Experiment, *, prefix: str) -> Way:
-        """Read it from the configuration of a run."""
-        return cls(
-            prefix=prefix,
-            answer_form=config.student.answer_form,
-            scoring=config.evaluation.scoring,
-            max_tokens=config.evaluation.max_tokens or config.student.max_output_tokens,
-        )
-
-
-def ask_student(student: Learner, task: Task, way: Way) -> Callable[[Sequence[Example]], list[Prediction]]:
-    """Let a student answer in a way.
-
-    Source: TinyLLM's published code for `evaluation.scoring = "exact"`, which wants the label's very text.
-    Differs: a student that writes nothing is unreadable there, not wrong.
-    """
-    form, scoring, prefix = way.answer_form, way.scoring, way.prefix
-
-    def is_exact(example: Example) -> bool:
-        return scoring == "exact" and example.answer is not None
-
-    def generated(examples: Sequence[Example]) -> list[Prediction]:
-        texts = student.generate(questions(examples, prefix), max_tokens=way.max_tokens)
-        return [
-            Prediction(
-                example_id=example.id,
-                text=text.text,
-                answer=(text.text or None)
-                if scoring == "exact"
-                else read_answer(text.text, example, task=task, form=form),
-                grade=_exact(text.text, example, form=form) if is_exact(example) else None,
-                output_tokens=text.tokens,
-            )
-            for example, text in zip(examples, texts, strict=True)
-        ]
-
-    def scored(examples: Sequence[Example]) -> list[Prediction]:
-        scores = student.score_options(questions(examples, prefix, form=form))
-        return [
-            Prediction(example_id=example.id, text="", answer=_best(example, row), option_scores=row)
-            for example, row in zip(examples, scores, strict=True)
-        ]
-
-    return scored if scoring == "options" or not student.abilities.generates else generated
-
-
-def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:
-    """Grade as the published code does: the label's very text, or wrong."""
-    if not text:
-        return Grade.UNREADABLE
-    label = answer_text(example, example.answer or "", form=form)
-    # Tokenizers write blanks their own way; the published code compares with the label as decoded.
-    return Grade.RIGHT if text.split() == label.split() else Grade.WRONG
-
-
-def _best(example: Example, scores: Sequence[float]) -> str:
-    if any(score != score for score in scores):
-        raise TrainingError(
-            f"the student's scores for {example.id!r} are no numbers: its training came apart. Lower lr."
-        )
-    return example.choices[max(range(len(scores)), key=scores.__getitem__)]
 
 
 def _evaluate(

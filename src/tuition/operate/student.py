@@ -11,12 +11,13 @@ from tuition.core.errors import DataError, TrainingError
 from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Prediction
+from tuition.experiment.answer import Way, ask_student
 from tuition.experiment.checks import make_student
 from tuition.experiment.config import task_of
-from tuition.experiment.evaluate import Way, ask_student
 from tuition.experiment.form import answer_prefix
 from tuition.operate.execute import reread
 from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.look import ADDITIONS
 from tuition.tasks import make_task
 
 __all__ = ["Student", "student_folder"]
@@ -27,9 +28,9 @@ _SETTINGS = ("instruction", "answer_form", "option_score", "max_input_tokens", "
 def student_folder(folder: str | Path) -> Path:
     """Find the student in a run folder, or take its own folder."""
     place = Path(folder)
-    found = place if (place / "config.json").exists() else place / "student"
-    if (found / "config.json").exists():
-        return found
+    for found in (place, place / "student"):
+        if (found / "config.json").exists() or (found / ADDITIONS).exists():
+            return found
     if (place / "done").exists():
         raise DataError(
             f"the run in {str(folder)!r} trained no student, so none is saved there; its config.toml names "

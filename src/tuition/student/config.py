@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tuition.core.config import Section
 
-__all__ = ["StudentConfig", "TrainingConfig"]
+__all__ = ["StudentConfig", "Tracker", "TrainingConfig"]
+
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
+"""What can be told of a training while it runs."""
 
 
 class StudentConfig(Section):
@@ -19,7 +22,7 @@ class StudentConfig(Section):
     family: Literal["auto", "seq2seq", "causal", "options"] = "auto"
     """Encoder-decoder, decoder-only, or an encoder that scores options; `auto` reads it from the model."""
     update: Literal["full", "lora", "none"] = "full"
-    """Train all weights, or low-rank additions that are merged at the end, or nothing at all."""
+    """Train all weights, or low-rank additions, or nothing at all."""
     lora_rank: int = Field(default=8, ge=1)
     """Rank of the additions."""
     lora_alpha: int = Field(default=16, ge=1)
@@ -47,6 +50,9 @@ class StudentConfig(Section):
     smallest models; another number changes the last digits of what is computed."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights in memory."""
+    saved: Literal["adapter", "merged"] = "adapter"
+    """After `update = "lora"`: the additions alone, which need the model that they were trained on where it
+    was, or a whole model. Whole are always those of `base`, of `fresh:NAME`, and of encoders."""
     saved_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the saved weights; `auto`: that of the model's file, where it is narrower than `dtype`. Weights are
     rounded to it after training, so that the student in memory is the one in the folder."""
@@ -81,10 +87,26 @@ class TrainingConfig(Section):
     """Mean over the tokens of the step (published code), or over the items' own token means (paper)."""
     save_every: int = Field(default=200, ge=1)
     """Steps between checkpoints."""
+    keep: Literal["best", "last"] = "last"
+    """Which weights are the student: the last, or those that answer most questions of validation rightly, the
+    earliest of equals."""
+    validate_every: int | None = Field(default=None, ge=1)
+    """With `keep = "best"`: steps between validations, and the last step too; left out: once a pass over the
+    examples."""
+    validate_questions: int = Field(default=200, ge=1)
+    """With `keep = "best"`: the first questions of validation, at most so many."""
+    report_to: tuple[Tracker, ...] = ()
+    """Trackers that are told loss, learning rate and validation, by one name or a list. TensorBoard's files
+    lie in `logs` in the run folder; the others have places of their own."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the arithmetic; the weights keep theirs."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Of the order of examples, of dropout and of new weights; a run adds its own seed."""
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

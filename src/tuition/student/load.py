@@ -18,23 +18,12 @@ from transformers.utils import logging
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.core.run import threads_here
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.student.look import (
-    END,
-    PAD,
-    POSITIONS,
-    START,
-    Shape,
-    checked_family,
-    describe,
-    family_of,
-    find_model,
-    has_weights,
-    learn_tokens,
-    shape_of,
-)
+from tuition.student.fresh import END, PAD, POSITIONS, START, Shape, learn_tokens, shape_of
+from tuition.student.look import base_of, checked_family, describe, family_of, find_model, has_weights
 from tuition.student.predict import end_marks
 from tuition.student.student import Student
 from tuition.student.template import end_of_turn, is_chat, own_template, read_form
+from tuition.student.training.optimizer import with_saved
 
 __all__ = ["load_student", "make_model", "train_tokenizer"]
 
@@ -125,7 +114,11 @@ def load_student(
     # Load reports and bars would run through our own progress; what matters comes back as an error.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    form, stored = None, getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype)
+    form, base, stored = (
+        None,
+        None,
+        getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype),
+    )
     if config.model.startswith("fresh:"):
         if texts is None:
             raise ConfigError(
@@ -137,11 +130,14 @@ def load_student(
     else:
         folder = find_model(config.model, base_folder)
         family = checked_family(config.family, family_of(describe(folder)), config.model)
-        source = str(folder) if has_weights(folder) else config.model
+        whole, name = base_of(folder, config.model)
+        source = str(whole) if has_weights(whole) else name
+        base = None if name == "base" or family == "options" else name
         form = read_form(folder)
-        model, tokenizer = _loaded(source, config, family=family, seed=training.seed)
+        additions = None if whole == folder else folder
+        model, tokenizer = _loaded(source, config, family=family, seed=training.seed, additions=additions)
         if config.saved_dtype == "auto":
-            stored = _narrower(stored, folder)
+            stored = _narrower(stored, whole)
     _check_tokenizer(model, tokenizer, config.model)
     own = own_template(tokenizer.chat_template, form)
     chats = is_chat(config, family=family, own=own, form=form)
@@ -161,6 +157,7 @@ def load_student(
         own_template=own,
         is_chat=chats,
         stored=stored,
+        base=base,
     )
 
 
@@ -187,11 +184,11 @@ def _narrower(dtype: torch.dtype, folder: Path) -> torch.dtype:
 
 
 def _loaded(
-    source: str, config: StudentConfig, *, family: str, seed: int
+    source: str, config: StudentConfig, *, family: str, seed: int, additions: Path | None
 ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
     part = "tokenizer"
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(additions or source, trust_remote_code=False)
         part = "model"
         with torch.random.fork_rng(devices=[]):
             # A head that the model does not bring is made here.
@@ -202,6 +199,9 @@ def _loaded(
                 use_safetensors=True,
                 dtype=getattr(torch, config.dtype),
             )
+        if additions is not None:
+            part = "additions"
+            model = with_saved(model, additions)
     except _UNLOADABLE as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise TrainingError(f"the {part} in {source!r} cannot be loaded: {reason}.") from None

@@ -1,4 +1,4 @@
-"""See whether a model can be a student and how much of a question it reads; the shapes of fresh students.
+"""See whether a model can be a student and how much of a question it reads.
 
 Loads no weights, and torch only where a configuration does not say what kind of model it is.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,107 +14,30 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer
 
-from tuition.core.errors import ConfigError, MissingExtra, TrainingError, near_name
+from tuition.core.errors import ConfigError, MissingExtra, TrainingError
 from tuition.student.config import StudentConfig
+from tuition.student.fresh import POSITIONS, learn_tokens, shape_of
 from tuition.student.template import writer_in
 
 __all__ = [
-    "END",
-    "PAD",
-    "POSITIONS",
-    "SHAPES",
-    "START",
+    "ADDITIONS",
     "TOKENIZER",
     "LookedAt",
-    "Shape",
+    "base_of",
     "checked_family",
     "describe",
     "family_of",
     "find_model",
     "has_weights",
-    "learn_tokens",
     "look_at",
     "most_positions",
     "room_for_input",
-    "shape_of",
 ]
 
-PAD, END, START = "<pad>", "</s>", "<s>"
-POSITIONS = 2048
-"""Most tokens a fresh student reads at once, where its positions are no distances."""
-_LONGEST = 1000
-_LONG_RUN = re.compile(rf"(\S{{{_LONGEST}}})\S+|(\s{{{_LONGEST}}})\s+")
-"""Of a word without end, such as an encoded picture, the beginning is enough: time grows with its square."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """A family and its size."""
-
-    family: str
-    """seq2seq, causal or options."""
-    width: int
-    layers: int
-    """In each stack."""
-    heads: int
-    vocabulary: int
-    """Upper bound; the texts may give fewer tokens."""
-
-
-SHAPES: dict[str, Shape] = {
-    "t5-nano": Shape(family="seq2seq", width=32, layers=1, heads=2, vocabulary=400),
-    "t5-mini": Shape(family="seq2seq", width=128, layers=2, heads=4, vocabulary=1024),
-    "t5-midi": Shape(family="seq2seq", width=256, layers=4, heads=4, vocabulary=4096),
-    "llama-nano": Shape(family="causal", width=32, layers=1, heads=2, vocabulary=400),
-    "llama-mini": Shape(family="causal", width=128, layers=3, heads=4, vocabulary=1024),
-    "llama-midi": Shape(family="causal", width=256, layers=4, heads=4, vocabulary=4096),
-    "bert-nano": Shape(family="options", width=32, layers=1, heads=2, vocabulary=400),
-    "bert-mini": Shape(family="options", width=128, layers=3, heads=4, vocabulary=1024),
-    "bert-midi": Shape(family="options", width=256, layers=4, heads=4, vocabulary=4096),
-}
-
-
-def shape_of(name: str) -> Shape:
-    """Find a shape by its name."""
-    if name not in SHAPES:
-        raise ConfigError(near_name(name, SHAPES, kind="fresh student"))
-    return SHAPES[name]
-
-
-def learn_tokens(shape: Shape, texts: Iterable[str]) -> Tokenizer:
-    """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it."""
-    texts = [_LONG_RUN.sub(r"\1\2", text) for text in texts if text.strip()]
-    if not texts:
-        raise TrainingError(
-            "a fresh student learns its tokenizer from the training texts, but there are none"
-        )
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=shape.vocabulary,
-        special_tokens=[PAD, END, START],
-        initial_alphabet=alphabet,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    marks = [(mark, tokenizer.token_to_id(mark)) for mark in (START, END)]
-    if shape.family == "seq2seq":
-        tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=marks)
-    if shape.family == "options":
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{START} $A {END}",
-            pair=f"{START} $A {END} $B:1 {END}:1",
-            special_tokens=marks,
-        )
-    return tokenizer
-
-
+ADDITIONS = "adapter_config.json"
+"""The file that says a folder holds low-rank additions alone, and to which model."""
 TOKENIZER = "tokenizer.json"
 """The file that says all of a tokenizer; without it there are others to put together."""
 _TOKENIZER_FILES = (
@@ -187,7 +109,7 @@ def _checked(folder: Path) -> Path:
             f"there is no model folder {str(folder)!r}; student.model is a folder that from_pretrained "
             "reads, a hub name, 'base' or 'fresh:NAME'"
         )
-    if not (folder / "config.json").is_file():
+    if not any((folder / name).is_file() for name in ("config.json", ADDITIONS)):
         raise TrainingError(f"{str(folder)!r} holds no config.json, so it is no model folder")
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise TrainingError(
@@ -237,8 +159,22 @@ def _json_of(path: Path) -> dict[str, Any]:
     return found
 
 
+def base_of(folder: Path, name: str) -> tuple[Path, str]:
+    """Find where the whole weights of a model are, and under which name: of low-rank additions, another's."""
+    if not (folder / ADDITIONS).is_file():
+        return folder, str(folder.resolve()) if Path(name).expanduser().exists() else name
+    base = str(_json_of(folder / ADDITIONS).get("base_model_name_or_path"))
+    try:
+        return find_model(base, None), base
+    except TrainingError as error:
+        raise TrainingError(
+            f"{str(folder)!r} holds low-rank additions alone, and their model cannot be had: {error}"
+        ) from None
+
+
 def describe(folder: Path) -> dict[str, Any]:
     """Read the configuration of a model."""
+    folder, _ = base_of(folder, "")
     described = _json_of(folder / "config.json")
     kind = described.get("model_type")
     found = importlib.util.find_spec("transformers")

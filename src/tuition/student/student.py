@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import peft
@@ -22,7 +22,7 @@ from tuition.student.families import FAMILIES
 from tuition.student.look import most_positions
 from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
 from tuition.student.template import FORM, saved_template
-from tuition.student.training.optimizer import with_additions
+from tuition.student.training.optimizer import Additions, with_additions
 from tuition.student.training.passes import plan_steps
 from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 from tuition.version import __version__
@@ -37,8 +37,10 @@ _ASKED_BY = (
     "max_output_tokens",
 )
 """Settings that a saved student is asked by, too."""
-_NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved_dtype"}
+_NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved", "saved_dtype"}
 """Settings of a training that may differ when it is gone on with."""
+_OF_VALIDATION = {"keep", "validate_every", "validate_questions"}
+"""Settings of a training that matter where the best student is kept."""
 
 
 class Student:
@@ -55,9 +57,13 @@ class Student:
         own_template: str | None = None,
         is_chat: bool = False,
         stored: torch.dtype = torch.float32,
+        base: str | None = None,
     ) -> None:
-        """Join the parts; `tuition.student.load.load_student` makes them."""
-        self.model = model
+        """Join the parts; `tuition.student.load.load_student` makes them.
+
+        With `base`, where the model lies that additions are trained on, they can be saved apart from it.
+        """
+        self.model: transformers.PreTrainedModel
         """The `transformers` model."""
         self.tokenizer = tokenizer
         """Its tokenizer."""
@@ -75,6 +81,9 @@ class Student:
         self._own_template = own_template
         self._template = template
         self._stored = stored
+        self._base = base if config.saved == "adapter" else None
+        self._additions: Additions | None = None
+        self._settle(model)
 
     @property
     def parameters(self) -> int:
@@ -200,7 +209,13 @@ class Student:
         )
 
     def fit(
-        self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
+        self,
+        targets: Sequence[Target],
+        folder: Path,
+        *,
+        progress: Progress | None = None,
+        validate: Callable[[], float] | None = None,
+        logs: Path | None = None,
     ) -> Mapping[str, Json]:
         """Train on the targets; go on from the last whole checkpoint in the folder if there is one."""
         if not targets:
@@ -210,7 +225,10 @@ class Student:
         started = time.perf_counter()
         settings = {
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
-            "training": self._training.model_dump(mode="json", exclude={"save_every"}),
+            "training": self._training.model_dump(
+                mode="json",
+                exclude={"save_every", "report_to", *(_OF_VALIDATION if validate is None else ())},
+            ),
             "targets": [target.to_json() for target in targets],
         }
         if self._template is not None:
@@ -223,9 +241,7 @@ class Student:
         plan = plan_steps(
             items,
             batch_examples=training.batch_examples,
-            steps=training.steps,
-            epochs=training.epochs,
-            seed=training.seed,
+            **{name: getattr(training, name) for name in ("steps", "epochs", "seed")},
         )
         before = last_checkpoint(folder)
         self._prepare(is_training=True)
@@ -238,16 +254,14 @@ class Student:
             pad_id=self.tokenizer.pad_token_id,
             device=self.model.device.type,
         )
-        is_lora = self._config.update == "lora"
-        model = with_additions(self.model, self._config, seed=training.seed) if is_lora else self.model
-        losses = train_model(model, steps, folder=folder, progress=progress)
-        if isinstance(model, peft.PeftModel):
-            self.model = model.merge_and_unload()
-        if self._stored != self.model.dtype:
-            # What is in memory is what will lie in the folder.
-            with torch.no_grad():
-                for weight in self.model.parameters():
-                    weight.copy_(weight.to(self._stored))
+        model: transformers.PreTrainedModel | peft.PeftModel = self.model
+        if self._config.update == "lora":
+            model = with_additions(self.model, self._config, seed=training.seed)
+        cuts = self.cuts
+        state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
+        losses = [[int(row["step"]), row["loss"]] for row in state.log_history if "loss" in row]
+        found = [[row["step"], row["eval_accuracy"]] for row in state.log_history if "eval_accuracy" in row]
+        self._settle(model, is_new=True)
         return {
             "steps": len(plan),
             "examples": len({target.example.id for target in targets}),
@@ -255,21 +269,50 @@ class Student:
             "tokens": sum(items[i].length for step in plan for i in step),
             "first_loss": losses[0][1],
             "last_loss": losses[-1][1],
-            "losses": [[step, loss] for step, loss in losses],
-            "cut_contexts": self.cuts.contexts,
-            "cut_outputs": self.cuts.outputs,
-            "long_questions": self.cuts.questions,
+            "losses": losses,
+            **({"validated": found, "best_step": state.best_global_step} if found else {}),
+            "cut_contexts": cuts.contexts,
+            "cut_outputs": cuts.outputs,
+            "long_questions": cuts.questions,
             "resumed_from": int(before.name.rpartition("-")[2]) if before else None,
             "wall_s": round(time.perf_counter() - started, 3),
         }
 
+    def _settle(self, model: transformers.PreTrainedModel | peft.PeftModel, *, is_new: bool = False) -> None:
+        """Take a model, its additions merged; what is in memory then is what will lie in the folder."""
+        if is_new and self._additions is not None:
+            # What was added before is in the model, and not where the base is.
+            self._base = None
+        self._additions = None
+        is_low_rank = isinstance(model, peft.PeftModel)
+        if is_low_rank and self._base is not None:
+            self._additions = Additions.of(model, base=self._base, family=self.family)
+        self.model = model.merge_and_unload() if is_low_rank else model
+        if (is_new or is_low_rank) and self._additions is None and self._stored != self.model.dtype:
+            with torch.no_grad():
+                for weight in self.model.parameters():
+                    weight.copy_(weight.to(self._stored))
+
     def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
         """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
 
-        They are in the precision that the student was loaded in. The tokenizer's chat template writes the
-        question as the student reads it, with the `prefix` in `form`; `tuition.json` says the rest.
+        They are in the precision that the student was loaded in; or they are low-rank additions alone. The
+        tokenizer's chat template writes the question as the student reads it, with the `prefix` in `form`;
+        `tuition.json` says the rest.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        if self._additions is None:
+            self.model.save_pretrained(folder, state_dict=self._stored_weights())
+        else:
+            self._additions.save(folder)
+        self.tokenizer.save_pretrained(folder)
+        about = self._form(form or {})
+        if self.abilities.generates:
+            (folder / "chat_template.jinja").write_text(str(about.pop("chat_template")), encoding="utf-8")
+        (folder / FORM).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _stored_weights(self) -> dict[str, torch.Tensor]:
+        """Give the weights in the precision in which they are saved."""
         weights = self.model.state_dict()
         if self._stored != self.model.dtype:
             # Weights of two names, as of tied embeddings, stay one tensor, which is saved once.
@@ -279,15 +322,7 @@ class Student:
                 if weight.is_floating_point()
             }
             weights = {name: cast.get(weight.data_ptr(), weight) for name, weight in weights.items()}
-        before = self.model.config.dtype
-        self.model.config.dtype = self._stored
-        self.model.save_pretrained(folder, state_dict=weights)
-        self.model.config.dtype = before
-        self.tokenizer.save_pretrained(folder)
-        about = self._form(form or {})
-        if self.abilities.generates:
-            (folder / "chat_template.jinja").write_text(str(about.pop("chat_template")), encoding="utf-8")
-        (folder / FORM).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return weights
 
     def _form(self, more: Mapping[str, Json]) -> dict[str, Json]:
         """Say how this student is asked; `chat_template` writes it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -156,7 +156,13 @@ class StandInStudent:
         return [tuple(float(byte) for byte in hash_of(one.example.id).to_bytes(6)) for one in questions]
 
     def fit(
-        self, targets: Sequence[Target], folder: Path, *, progress: Progress | None = None
+        self,
+        targets: Sequence[Target],
+        folder: Path,
+        *,
+        progress: Progress | None = None,
+        validate: Callable[[], float] | None = None,
+        logs: Path | None = None,
     ) -> Mapping[str, Json]:
         """Learn nothing, and be called trained."""
         self._script.trained()

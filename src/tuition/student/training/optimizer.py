@@ -6,19 +6,24 @@ Knows parameters, and neither data nor losses.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any, overload
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from copy import copy as copied
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, overload
 
 import peft
 import torch
 import transformers
+from safetensors.torch import save_file
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from tuition.core.errors import TrainingError
 from tuition.student.config import StudentConfig
 
-__all__ = ["MuonWithAdamW", "muon_with_adamw", "with_additions"]
+__all__ = ["Additions", "MuonWithAdamW", "muon_with_adamw", "with_additions", "with_saved"]
 
 
 class MuonWithAdamW(Optimizer):
@@ -124,12 +129,48 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
 def with_additions(
     model: transformers.PreTrainedModel, config: StudentConfig, *, seed: int
 ) -> peft.PeftModel:
-    """Put low-rank additions on every linear layer; they are merged when the training ends."""
+    """Put low-rank additions on every linear layer."""
     additions = peft.LoraConfig(
         r=config.lora_rank, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules="all-linear"
     )
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        # peft asks models for an attribute that transformers has renamed.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+    with torch.random.fork_rng(), _old_attribute():
         torch.manual_seed(seed)
         return peft.get_peft_model(model, additions)
+
+
+@contextmanager
+def _old_attribute() -> Generator[None]:
+    """Let peft ask models for an attribute that transformers has renamed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        yield
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Additions:
+    """Low-rank additions in the form of peft, to be saved apart from the model that they were trained on."""
+
+    config: peft.PeftConfig
+    weights: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, model: peft.PeftModel, *, base: str, family: str) -> Additions:
+        """Take the additions of a model, not merged yet; `base` is where the model without them is."""
+        config = copied(cast("peft.LoraConfig", model.peft_config["default"]))
+        # peft holds a set, which would be written in another order each time
+        config.target_modules = sorted(config.target_modules or ())
+        config.base_model_name_or_path, config.inference_mode = base, True
+        config.task_type = peft.TaskType.CAUSAL_LM if family == "causal" else peft.TaskType.SEQ_2_SEQ_LM
+        weights = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
+        return cls(config, {name: weight.detach().clone() for name, weight in weights.items()})
+
+    def save(self, folder: Path) -> None:
+        """Write them."""
+        self.config.save_pretrained(str(folder))
+        save_file(self.weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def with_saved(model: transformers.PreTrainedModel, folder: Path) -> transformers.PreTrainedModel:
+    """Put the additions in a folder on the model that they were trained on; what comes back is peft's."""
+    with _old_attribute():
+        return cast("transformers.PreTrainedModel", peft.PeftModel.from_pretrained(model, folder))

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import transformers
 from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
+from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
 from tuition.core.errors import TrainingError
@@ -45,6 +47,8 @@ _PASS_TOKENS = 256
 """What a forward pass costs beside its tokens, in tokens: on a CPU, measured with the embedded student."""
 _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
+_LAID = ("forward", "_original_forward")
+"""What accelerate sets on a model."""
 
 
 @dataclass(eq=False)
@@ -90,16 +94,24 @@ class StepTrainer(transformers.Trainer):
         *,
         arguments: transformers.TrainingArguments,
         progress: Progress | None = None,
+        validate: Callable[[], float] | None = None,
     ) -> None:
         """Set the loop up."""
         self._steps = steps
         self._config = steps.config
-        super().__init__(model=model, args=arguments, train_dataset=steps, data_collator=_only)
+        self._validate = validate
+        # A Trainer that evaluates wants a data set; `evaluate` reads none.
+        examined = None if validate is None else steps
+        super().__init__(
+            model=model, args=arguments, train_dataset=steps, eval_dataset=examined, data_collator=_only
+        )
         # A Trainer that believes the model averages by itself would divide, or not divide, behind our back.
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
         if progress is not None:
             self.add_callback(_Told(progress))
+        if validate is not None:
+            self.add_callback(_Best)
 
     def training_step(
         self,
@@ -123,6 +135,17 @@ class StepTrainer(transformers.Trainer):
                 "matrix_lr), or take precision fp32"
             )
         return total
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Have the student answer validation; where it is better than ever before, it is saved at once."""
+        with _as_loaded(self.model):
+            metrics = {"eval_accuracy": cast("Callable[[], float]", self._validate)()}
+        best = self.state.best_metric
+        if best is None or metrics["eval_accuracy"] > best:
+            self.control.should_save = True
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Make the optimizer the configuration names."""
@@ -175,6 +198,26 @@ class _Told(transformers.TrainerCallback):
         self._progress("training", state.global_step, state.max_steps)
 
 
+class _Best(transformers.TrainerCallback):
+    """Finds the checkpoint of the best validation where it lies now; the state has an old path."""
+
+    def on_train_begin(
+        self,
+        args: transformers.TrainingArguments,
+        state: transformers.TrainerState,
+        control: transformers.TrainerControl,
+        **_: object,
+    ) -> None:
+        if state.best_global_step:
+            best = Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}"
+            if not best.is_dir():
+                raise TrainingError(
+                    f"the checkpoint of the best validation, {str(best)!r}, is gone; remove "
+                    f"{str(best.parent)!r} to train again"
+                )
+            state.best_model_checkpoint = str(best)
+
+
 def last_checkpoint(folder: Path) -> Path | None:
     """Find the newest whole checkpoint, not one that was being written as the process died. None: no such."""
     found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
@@ -210,11 +253,34 @@ def item_of(target: Target, row: Row) -> Item:
     )
 
 
+@contextlib.contextmanager
+def _as_loaded(model: Any) -> Generator[None]:
+    """Let a model in training compute as a loaded one: without accelerate's autocast around `forward`."""
+    laid = {name: vars(model).pop(name) for name in _LAID if name in vars(model)}
+    attention = model.config._attn_implementation
+    yield
+    vars(model).update(laid)
+    if model.config._attn_implementation != attention:
+        model.set_attn_implementation(attention)
+
+
 def train_model(
-    model: nn.Module, steps: Steps, *, folder: Path, progress: Progress | None
-) -> list[tuple[int, float]]:
-    """Train, going on from the last whole checkpoint in the folder."""
+    model: Any,
+    steps: Steps,
+    *,
+    folder: Path,
+    progress: Progress | None,
+    validate: Callable[[], float] | None = None,
+    logs: Path | None = None,
+) -> transformers.TrainerState:
+    """Train, going on from the last whole checkpoint in the folder; with `validate`, end with the best."""
     config = steps.config
+    save_every, every = min(config.save_every, len(steps)), None
+    if validate is not None:
+        examples = len({item.example_id for item in steps.items})
+        every = min(config.validate_every or math.ceil(examples / config.batch_examples), len(steps))
+        # the Trainer finds the best only where it validates wherever it saves
+        save_every = every * max(1, save_every // every)
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
         max_steps=len(steps),
@@ -227,24 +293,37 @@ def train_model(
         use_cpu=steps.device == "cpu",
         seed=config.seed,
         save_strategy="steps",
-        save_steps=min(config.save_every, len(steps)),
+        save_steps=save_every,
         save_total_limit=_KEPT,
         logging_strategy="steps",
         logging_steps=max(1, len(steps) // 50),
         disable_tqdm=True,
-        report_to="none",
+        report_to=list(config.report_to) or "none",
+        run_name=None if logs is None else f"{logs.parent.parent.name}/{logs.name}",
+        project="tuition",
         dataloader_pin_memory=False,
         remove_unused_columns=False,
+        eval_strategy="no" if every is None else "steps",
+        eval_steps=every,
+        load_best_model_at_end=every is not None,
+        metric_for_best_model=None if every is None else "accuracy",
     )
-    trainer = StepTrainer(model, steps, arguments=arguments, progress=progress)
+    caches = getattr(model.config, "use_cache", None)
+    trainer = StepTrainer(model, steps, arguments=arguments, progress=progress, validate=validate)
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback) and logs is not None and callback.logging_dir is None:
+            callback.logging_dir = str(logs)
     checkpoint = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     # accelerate laid autocast around `forward`: the model would compute in bf16 here, and in fp32 once it is
     # loaded from its folder. Its own `unwrap_model(keep_fp32_wrapper=False)` also takes off decorators of the
     # model's class, among them the one that renames arguments.
-    vars(model).pop("_original_forward", None)
-    vars(model).pop("forward", None)
-    return [(int(row["step"]), row["loss"]) for row in trainer.state.log_history if "loss" in row]
+    for name in _LAID:
+        vars(model).pop(name, None)
+    # The Trainer switches it off, and what is saved would write slowly in other hands.
+    if caches is not None:
+        model.config.use_cache = caches
+    return trainer.state
 
 
 def _only(features: list[dict[str, list[Pass]]]) -> dict[str, list[Pass]]:
