@@ -18,7 +18,7 @@ from tuition.operate.out.gguf import OUTTYPES, write_gguf
 from tuition.operate.out.harness import write_task
 from tuition.student.template import FORM
 
-__all__ = ["STUDENT_FORMS", "Carried", "carry_out"]
+__all__ = ["STUDENT_FORMS", "Carried", "carry_out", "write_hf"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

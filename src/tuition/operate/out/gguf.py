@@ -8,15 +8,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuition.core.errors import ConfigError, TrainingError
 from tuition.operate.out.about import About
 from tuition.operate.out.card import write_card
 from tuition.operate.student import Student
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["OUTTYPES", "frame", "modelfile", "write_gguf"]
 
@@ -75,7 +72,7 @@ def _unmarked(place: Path, scratch: Path) -> Path:
     return scratch
 
 
-def frame(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
+def frame(tokenizer: Any) -> tuple[str, str]:
     """Find what the template of a saved student writes before a question and behind it."""
     asked = [{"role": "user", "content": _MARK}]
     text = str(tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False))
