@@ -7,6 +7,7 @@ from pathlib import Path
 import datasets
 import pytest
 from forms import read, texts
+from huggingface_hub import DatasetCard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runs import annotation, make
@@ -15,6 +16,7 @@ from tuition.cli.exchange import export_replies
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example, content_id
 from tuition.exchange import EXPORTS, TRAINING, export_run, import_files
+from tuition.exchange.exports import Tally, write_card
 from tuition.operate.export import word
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.load import read_examples
@@ -318,6 +320,40 @@ class TestCard:
             'data_files="taught.jsonl"',
         ):
             assert words in card, words
+
+    @pytest.mark.parametrize(("form", "out"), [("trl", "taught.jsonl"), ("datasets", "taught.parquet")])
+    def test_its_head_is_what_the_hub_reads(self, run, form, out):
+        exported(run, form, out)
+        head = DatasetCard.load("README.md").data.to_dict()
+        assert head == {
+            "license": "unknown",
+            "tags": ["tuition", "distillation"],
+            "size_categories": ["n<1K"],
+            "configs": [{"config_name": "default", "data_files": out}],
+        }
+        assert "License of the whole: unknown." in Path("README.md").read_text()
+
+    @pytest.mark.parametrize(
+        ("said", "fields"),
+        [("CC-BY-4.0", ("cc-by-4.0", None)), ("My own terms", ("other", "my-own-terms"))],
+    )
+    def test_the_licence_of_the_whole_is_said(self, run, said, fields):
+        export_replies(run, form="datasets", out=Path("taught"), license=said)
+        head = DatasetCard.load("taught/README.md").data.to_dict()
+        assert (head["license"], head.get("license_name")) == fields
+        assert "configs" not in head, "a saved data set is no file that the hub loads"
+
+    @pytest.mark.parametrize(("n", "size"), [(1, 0), (999, 0), (1000, 1), (9999, 1), (10_000, 2), (10**9, 5)])
+    def test_the_size_is_one_that_the_hub_knows(self, tmp_path, n, size):
+        (tmp_path / "rows.jsonl").touch()
+        tally = Tally()
+        tally.rows = n
+        terms = {"terms": {}, "tally": tally, "uses_all": False}
+        run = make(tmp_path, EXAMPLES, USED)
+        out = tmp_path / "rows.jsonl"
+        data = DatasetCard.load(write_card(run, out, [out], form="trl", **terms)).data
+        known = ["n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M"]
+        assert data.size_categories == [known[size]]
 
     def test_a_card_that_is_there_stays(self, run):
         Path("README.md").write_text("mine")

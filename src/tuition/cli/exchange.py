@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime
 import json as json_form
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuition.cli.show import Config, Database, Json, Trust, answer, print_table, resolved, say, typed
-from tuition.core.errors import DataError
+from tuition.cli.show import Config, Database, Json, Trust, Yes, answer, print_table, resolved, say, typed
+from tuition.core.errors import ConfigError, DataError, near_name
+
+if TYPE_CHECKING:
+    from tuition.operate.out.carry import Carried
 
 __all__ = ["batch", "export_replies", "import_replies"]
 
@@ -47,25 +50,92 @@ def import_replies(
 
 
 def export_replies(
-    folder: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="The folder of a finished run; for a form of its student also the student's."),
+    ],
     *,
-    form: Annotated[str, typer.Option(help="How it is to be written; docs/exchange.md has all forms.")],
-    out: Annotated[Path, typer.Option(help="The file to write, or the folder of a data set.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            help="How it is to be written. The student: hf, gguf, ct2, lm-eval. What the teachers wrote: "
+            "docs/exchange.md has all forms."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file or folder to write; of a student, by default NAME-FORM here."),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Take along what the student did not learn from.")
     ] = False,
+    license: Annotated[str, typer.Option(help="The licence, for the card, such as apache-2.0.")] = "",
+    base_model: Annotated[
+        str, typer.Option(help="The hub's name of the model that the student began from, for the card.")
+    ] = "",
+    outtype: Annotated[str, typer.Option(help="Of gguf: f16, bf16, q8_0 or f32.")] = "f16",
+    push: Annotated[
+        str, typer.Option(help="Say what would be uploaded to this repository of the hub; --yes uploads it.")
+    ] = "",
+    public: Annotated[bool, typer.Option("--public", help="The repository may be seen by all.")] = False,
+    yes: Yes = False,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Write what the teachers of a run wrote as other trainers read it, with a data card."""
+    """Write the student, or what its teachers wrote, in a form that other tools load, with a card."""
+    from tuition.exchange import EXPORTS
     from tuition.operate.export import export
+    from tuition.operate.out.carry import STUDENT_FORMS, carry_out
 
-    made = export(folder, out, form=form, uses_all=everything)
+    if form in STUDENT_FORMS:
+        carried = carry_out(
+            folder,
+            out,
+            form=form,
+            licence=license,
+            base_model=base_model,
+            outtype=outtype,
+            is_kept=bool(push),
+        )
+        _say_carried(carried, repo=push, is_private=not public, is_meant=yes)
+        return
+    if form not in EXPORTS:
+        raise ConfigError(near_name(form, [*STUDENT_FORMS, *EXPORTS], kind="form"))
+    if out is None or push:
+        raise ConfigError(
+            f"--form {form} writes what the teachers wrote: name its file with --out"
+            + (", and leave --push out; `hf upload` publishes a data set." if push else ".")
+        )
+    made = export(folder, out, form=form, uses_all=everything, licence=license)
     answer(made.to_json())
     *files, card = made.files
     say(f"Wrote {', '.join(files)}: {made.rows:,} replies. {card} says whose they are, and under what terms.")
     if made.without_text:
         say(f"Left out, for there was nothing to learn from: {made.without_text:,}.")
+
+
+def _say_carried(made: Carried, *, repo: str, is_private: bool, is_meant: bool) -> None:
+    """Say what was written of a student; show what would be uploaded, and upload it where that is meant."""
+    from tuition.operate.out.hub import plan_upload, upload
+
+    found = made.to_json()
+    if repo:
+        place = Path(made.folder)
+        planned = plan_upload(place, repo, is_private=is_private, why_not=made.objections)
+        sent = upload(place, planned) if is_meant else planned
+        found = {**found, "upload": sent.to_json()}
+    answer(found)
+    written = "Wrote" if made.is_new else "Left as it is:"
+    say(f"{written} {made.folder}: {', '.join(made.files)}.")
+    if not made.licence:
+        say("License: unknown; the card says so. Name it with --license.")
+    if not repo:
+        return
+    seen = "private" if is_private else "public"
+    say(f"{sent.repo}, {seen}: {len(sent.files)} files, {sent.size:,} bytes")
+    for name, size in sent.files:
+        say(f"  {name}: {size:,}")
+    say(f"Uploaded: {sent.url}" if sent.url else "A dry run: nothing was sent. Add --yes to upload it.")
 
 
 batch = typer.Typer(

@@ -22,7 +22,7 @@ from tuition.exchange.by_question import RepliesByQuestion
 from tuition.exchange.files import provenance_path
 from tuition.exchange.forms import WRITES, written
 from tuition.exchange.rows import CARRIED, NO_ROUND, Row, carried_row
-from tuition.exchange.training_rows import Terms, Wording, read_terms, training_rows
+from tuition.exchange.training_rows import Terms, Wording, licence_fields, read_terms, training_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -83,6 +83,7 @@ def write_card(
     terms: Mapping[str, Terms],
     tally: Tally,
     uses_all: bool,
+    licence: str = "",
 ) -> Path:
     """Write the card of an export, and give its path: `README.md` beside it, or in its folder.
 
@@ -92,12 +93,13 @@ def write_card(
     stem = out.name.partition(".")[0]
     card = out.with_name(f"{stem}.README.md") if inside.exists() else inside
     lines = [
+        *_head(wrote, licence=licence, n=tally.rows),
         f"# {stem}",
         "",
         f"Replies of teachers, written in the form `{form}` from the run `{folder.resolve().name}`.",
         "",
         *_what(folder, tally, wrote=wrote, uses_all=uses_all),
-        *_teachers(tally, terms),
+        *_teachers(tally, terms, licence=licence),
         "## How to load it",
         "",
         _LOADS[form].format(name=out.name, stem=stem),
@@ -105,6 +107,19 @@ def write_card(
     ]
     card.write_text(visible("\n".join(lines)), encoding="utf-8")
     return card
+
+
+def _head(wrote: Sequence[Path], *, licence: str, n: int) -> list[str]:
+    """The block that the hub reads; JSON is YAML too."""
+    sizes = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M")
+    fields: dict[str, Any] = {
+        **licence_fields(licence),
+        "tags": ["tuition", "distillation"],
+        "size_categories": [sizes[min(5, max(0, len(str(n)) - 3))]],
+    }
+    if wrote[0].is_file():
+        fields["configs"] = [{"config_name": "default", "data_files": wrote[0].name}]
+    return ["---", *(f"{name}: {json.dumps(value)}" for name, value in fields.items()), "---", ""]
 
 
 def _what(folder: Path, tally: Tally, *, wrote: Sequence[Path], uses_all: bool) -> list[str]:
@@ -128,18 +143,16 @@ def _what(folder: Path, tally: Tally, *, wrote: Sequence[Path], uses_all: bool) 
     ]
 
 
-def _teachers(tally: Tally, terms: Mapping[str, Terms]) -> list[str]:
+def _teachers(tally: Tally, terms: Mapping[str, Terms], *, licence: str) -> list[str]:
     lines = []
     for name, n in tally.by_teacher.items():
         of = terms[name]
-        stated = "; ".join(filter(None, (of.licence, of.terms))) or "licence and terms not stated"
-        training = "" if of.train_on_outputs else "; **may not be trained on**"
         faults = ", ".join(
             f"{fault} {count:,}" for (whose, fault), count in tally.faults.items() if whose == name
         )
         unused = f", {tally.unused[name]:,} of them not learnt from" if tally.unused[name] else ""
         lines.append(
-            f"- `{name}` ({of.kind}, model `{of.model}`): {n:,} replies{unused}; {stated}{training}; health "
+            f"- `{name}` ({of.kind}, model `{of.model}`): {n:,} replies{unused}; {of.said}; health "
             f"checks failed: {faults or 'none'}"
         )
     return [
@@ -147,7 +160,7 @@ def _teachers(tally: Tally, terms: Mapping[str, Terms]) -> list[str]:
         "",
         *lines,
         "",
-        "The questions keep the terms of their source.",
+        f"License of the whole: {licence or 'unknown'}. The questions keep the terms of their source.",
         "",
     ]
 
@@ -317,6 +330,7 @@ def export_run(
     form: str,
     wording: Wording,
     uses_all: bool = False,
+    licence: str = "",
 ) -> Exported:
     """Write the replies of a finished run.
 
@@ -327,6 +341,7 @@ def export_run(
         form: One of `EXPORTS`.
         wording: Writes prompts and completions.
         uses_all: Whether replies come along that the student did not learn from.
+        licence: Of the whole, for the card; empty: not known.
 
     Returns:
         What was written.
@@ -359,7 +374,8 @@ def export_run(
         )
     try:
         wrote = EXPORTS[form](out, itertools.chain([first], rows))
-        card = write_card(folder, out, wrote, form=form, terms=terms, tally=tally, uses_all=uses_all)
+        told: dict[str, Any] = {"tally": tally, "uses_all": uses_all, "licence": licence}
+        card = write_card(folder, out, wrote, form=form, terms=terms, **told)
     except OSError as fault:
         # a disk that is full does not say which file it has no room for
         fault.filename = fault.filename or str(out)

@@ -5,6 +5,7 @@ Knows the files of a run folder; the caller says how a prompt and a completion a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,21 @@ from tuition.core.records import Annotation, Example, Record, content_id
 from tuition.core.rows import read_own_rows
 from tuition.exchange.rows import TERMS, Row
 
-__all__ = ["Terms", "Wording", "read_terms", "training_rows"]
+__all__ = ["Terms", "Wording", "licence_fields", "read_terms", "training_rows"]
 
 Wording = Callable[[Example, Annotation], tuple[str, str]]
 """Gives the prompt and the completion of an annotation; an empty completion: there is nothing to learn."""
 
+_HUB_LICENCES = (
+    *("afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bigscience-openrail-m", "bsd-2-clause"),
+    *("bsd-3-clause", "bsl-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0"),
+    *("cc-by-nc-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0"),
+    *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "cdla-permissive-2.0", "creativeml-openrail-m"),
+    *("epl-2.0", "eupl-1.2", "gemma", "gpl-2.0", "gpl-3.0", "lgpl-2.1", "lgpl-3.0", "llama2", "llama3"),
+    *("llama3.1", "llama3.2", "llama3.3", "llama4", "mit", "mpl-2.0", "odbl", "odc-by", "openrail"),
+    *("pddl", "unlicense", "zlib"),
+)
+"""Licences that the hub has a name for; any other is `other` there, with a name of its own."""
 _OF_EXAMPLE = ("id", "question", "context", "answer", "label_source")
 _OF_ANNOTATION = ("teacher", "kind", "rationale", "sample")
 
@@ -37,6 +48,21 @@ class Terms(Record):
     terms: str = ""
     """Empty: not stated."""
     train_on_outputs: bool = True
+
+    @property
+    def said(self) -> str:
+        """Write them for a card."""
+        stated = "; ".join(filter(None, (self.licence, self.terms))) or "licence and terms not stated"
+        return stated if self.train_on_outputs else f"{stated}; **may not be trained on**"
+
+
+def licence_fields(licence: str) -> dict[str, str]:
+    """Write a licence as the head of a card on the hub has it; empty: not known."""
+    if not licence:
+        return {"license": "unknown"}
+    if licence.lower() in _HUB_LICENCES:
+        return {"license": licence.lower()}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", licence.lower()).strip("-")}
 
 
 def read_terms(folder: Path) -> dict[str, Terms]:

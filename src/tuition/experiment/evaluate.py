@@ -20,6 +20,7 @@ __all__ = [
     "Answerer",
     "Figures",
     "evaluate",
+    "figures_of",
     "hits_on_valid",
     "student_answers",
     "try_on_valid",
@@ -121,10 +122,11 @@ def _evaluate(
             "label_source": example.label_source,
         }
         rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
-    return _figures(grades, examples) | {"reader": reader_of(bench.task)}
+    return figures_of(grades, examples) | {"reader": reader_of(bench.task)}
 
 
-def _figures(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:
+def figures_of(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:
+    """Give the figures of graded answers as `metrics.json` has them, but for who read them."""
     whole = accuracy(grades)
     sources = sorted({example.label_source for example in examples})
     parts = by_domain(grades, [example.domain for example in examples])

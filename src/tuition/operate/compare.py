@@ -26,6 +26,7 @@ __all__ = [
     "compare_runs",
     "compare_with",
     "graded",
+    "graded_rows",
     "left_out",
     "new_calls",
 ]
@@ -36,7 +37,7 @@ _Rows = Sequence[dict[str, Any]]
 
 def graded(folder: Path) -> tuple[str, dict[str, Grade]]:
     """Read how a run's answers were graded: the split, test where there is one, and the grades by item."""
-    split, rows = _read(folder)
+    split, rows = graded_rows(folder)
     return split, _grades(rows)
 
 
@@ -46,7 +47,7 @@ def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
     Where two readers graded, there is a `warning`. Raises a DataError where the items are not the same ones,
     or have other labels: an answer may be right by one label and wrong by the other.
     """
-    (left_split, left_rows), (right_split, right_rows) = _read(left), _read(right)
+    (left_split, left_rows), (right_split, right_rows) = graded_rows(left), graded_rows(right)
     if left_split != right_split:
         raise DataError(
             f"{str(left)!r} has answers on {left_split}, {str(right)!r} on {right_split}; nothing to compare"
@@ -91,18 +92,19 @@ def compare_with(folders: dict[str, Path], *, reference: str, seed: int = 0) -> 
         return found
     base = folders[reference]
     for name, folder in folders.items():
-        if name == reference or _read(folder)[0] != _read(base)[0]:
+        if name == reference or graded_rows(folder)[0] != graded_rows(base)[0]:
             continue
         try:
             found[name] = compare_runs(folder, base, seed=seed)
         except DataError as error:
-            if {_sources(_read(one)[1]) for one in (folder, base)} <= {"gold", ""}:
+            if {_sources(graded_rows(one)[1]) for one in (folder, base)} <= {"gold", ""}:
                 raise
             found[name] = {"refused": f"not compared: {error}"}
     return found
 
 
-def _read(folder: Path) -> tuple[str, _Rows]:
+def graded_rows(folder: Path) -> tuple[str, _Rows]:
+    """Read the graded answers of a run on the split that was examined last."""
     path = folder / "predictions.jsonl"
     if not path.exists():
         raise DataError(f"{str(folder)!r} has no predictions.jsonl; name the folder of a finished run.")

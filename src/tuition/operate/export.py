@@ -23,13 +23,13 @@ from tuition.recipes import RECIPES
 __all__ = ["export", "taught_examples", "word"]
 
 
-def export(folder: Path, out: Path, *, form: str, uses_all: bool = False) -> Exported:
+def export(folder: Path, out: Path, *, form: str, uses_all: bool = False, licence: str = "") -> Exported:
     """Write what the teachers of a finished run wrote."""
     read_terms(folder)
     config = reread(folder)
     examples = {example.id: example for example in taught_examples(config, folder)}
     wording = partial(word, form=config.student.answer_form)
-    return export_run(folder, out, examples, form=form, wording=wording, uses_all=uses_all)
+    return export_run(folder, out, examples, form=form, wording=wording, uses_all=uses_all, licence=licence)
 
 
 def taught_examples(config: Experiment, folder: Path) -> list[Example]:

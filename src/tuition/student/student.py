@@ -95,6 +95,10 @@ class Student:
         """What had to be cut in the last call of `generate`, `score_options` or `fit`."""
         return self._encoder.cuts
 
+    def prompts(self, questions: Sequence[Target]) -> list[list[int]]:
+        """Give what the student reads, as tokens."""
+        return self._encoder.prompts(questions)
+
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
         """Write one greedy continuation for each question."""
         self._refuse_silent("; answer with score_options, or")
