@@ -258,12 +258,19 @@ def part_of(
     if ending_of(path) != ".csv":
         _write(raw, rows, is_csv=False, is_packed=is_packed)
         return raw.getvalue()
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([map(_cell, columns)] if is_first else [])
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    raw.write(text.getvalue().encode())
-    return gzip.compress(raw.getvalue(), mtime=0) if is_packed else raw.getvalue()
+    table = [[_cell(row.get(column)) for column in columns] for row in rows]
+    lines = _csv_lines([[_cell(column) for column in columns], *table] if is_first else table)
+    whole = "".join(lines).encode()
+    return gzip.compress(whole, mtime=0) if is_packed else whole
+
+
+def _csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Write rows of cells as lines."""
+    for row in rows:
+        line = io.StringIO(newline="")
+        # Asked for lines that end in \n alone, it leaves a lone \r in a cell without quotes.
+        csv.writer(line).writerow(row)
+        yield line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Json) -> str:
@@ -289,10 +296,8 @@ def _write(
     if is_csv:
         table = list(rows)
         columns, n = list(dict.fromkeys(key for row in table for key in row)), len(table)
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        if columns:
-            writer.writeheader()
-        writer.writerows(table)
+        cells = ([row.get(column) for column in columns] for row in table)
+        text.writelines(_csv_lines([columns, *cells] if columns else []))
     else:
         for row in rows:
             n += 1

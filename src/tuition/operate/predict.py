@@ -33,6 +33,8 @@ _GIVEN = "given_"
 _DIGITS = 6
 """Of a confidence; the others depend on what is computed at once."""
 _SHOWN = 3
+_PARTS = (".safetensors", ".json", ".jinja", ".model", ".txt")
+"""Endings of the files that a student is made of."""
 
 
 class Speed(Section):
@@ -234,6 +236,6 @@ def _digest(file: Path) -> str:
 
 
 def _digest_of(folder: Path) -> str:
-    """Digest what a student is made of; pages that tell of it change nothing."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
+    """Digest what a student is made of; its card, or a file of questions beside it, is no part of it."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _PARTS)
     return content_id([[path.name, _digest(path)] for path in files])
