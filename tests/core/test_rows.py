@@ -1,4 +1,6 @@
+import csv
 import gzip
+import io
 import json
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuition.core.errors import DataError
 from tuition.core.records import Annotation
-from tuition.core.rows import read_own_rows, read_rows, resolve_data, write_rows
+from tuition.core.rows import numbered_rows, part_of, read_own_rows, read_rows, resolve_data, write_rows
 
 ROWS = [{"id": "a", "question": 'über "x", y\nz', "n": 3}, {"id": "b", "question": "q"}]
 
@@ -22,6 +24,8 @@ def test_json_rows_come_back(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
 def test_csv_rows_come_back_as_strings(tmp_path, name):
+    write_rows(tmp_path / name, [{"a": "x\ry", "b": None}, {}])
+    assert list(read_rows(tmp_path / name)) == [{"a": "x\ry", "b": ""}, {"a": "", "b": ""}]
     write_rows(tmp_path / name, ROWS)
     assert list(read_rows(tmp_path / name)) == [
         {"id": "a", "question": 'über "x", y\nz', "n": "3"},
@@ -161,3 +165,41 @@ def test_a_row_of_format_1_has_its_outcome_in_sentences(tmp_path, name, said, ou
         outcome,
         is_repaired,
     )
+
+
+def test_rows_come_with_the_line_they_begin_at(tmp_path):
+    (tmp_path / "x.jsonl").write_text('\n{"a": 1}\n\n\n{"a": 2}\n')
+    assert [*numbered_rows(tmp_path / "x.jsonl")] == [(2, {"a": 1}), (5, {"a": 2})]
+    (tmp_path / "x.csv").write_text('a,b\n1,"2\n3"\n\n4,"5\n\n"\n6,7\n')
+    lines = [(number, row["a"]) for number, row in numbered_rows(tmp_path / "x.csv")]
+    assert lines == [(2, "1"), (5, "4"), (8, "6")]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.jsonl.gz", "x.csv.gz"])
+def test_parts_behind_one_another_are_a_file(tmp_path, name):
+    path, columns = tmp_path / name, ("id", "question", "n")
+    parts = [part_of(path, [row], columns=columns, is_first=i == 0) for i, row in enumerate(ROWS)]
+    path.write_bytes(b"".join(parts))
+    wanted = ROWS
+    if ".csv" in name:
+        wanted = [{column: str(row.get(column, "")) for column in columns} for row in ROWS]
+    assert list(read_rows(path)) == wanted
+    assert parts == [part_of(path, [row], columns=columns, is_first=i == 0) for i, row in enumerate(ROWS)]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        *((f"{sign}SUM(A1)", f"'{sign}SUM(A1)") for sign in "=+-@\t\r\n"),
+        *((number, number) for number in ("-5", "+3.25", "-.5", "-1e-9", "+7.", "5-3", "a=b", "", "'=1")),
+        *((text, f"'{text}") for text in ("-5+3", "-inf", "-1,5", "--5", "-", "+1 2", "-5\n", "=-5")),
+        *((-5, "-5"), (-0.5, "-0.5"), (True, "true"), (None, ""), (["a", "b c"], "a | b c"), ([], "")),
+        *((["a|b"], '["a|b"]'), ([1, None], "[1, null]"), ({"ü": 1}, '{"ü": 1}'), (["=1", "2"], "'=1 | 2")),
+    ],
+)
+def test_no_cell_is_a_formula_and_numbers_stay(value, cell):
+    text = part_of(Path("x.csv"), [{"a": value, "b": "x"}], columns=("a", "b"), is_first=False)
+    [[found, other]] = csv.reader(io.StringIO(text.decode(), newline=""))
+    assert (found, other) == (cell, "x")
+    head = part_of(Path("x.csv"), [], columns=("=a", "b"), is_first=True)
+    assert head == b"'=a,b\n"

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 
 from tuition.core.errors import DataError
+from tuition.core.records import Example
+from tuition.experiment.targets import answer_targets
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.load import load_student
 
@@ -32,6 +34,39 @@ def save_student(folder, name="llama-nano", **form):
     return folder
 
 
+COLOURS = ("red", "green", "blue", "white", "pale grey")
+ASKED = [
+    Example(
+        id=f"q{i}",
+        question=f"which colour has {i} + {i * i}?",
+        choices=(*COLOURS[i % 3 :], *COLOURS[: i % 3])[: 3 + i % 3],
+        context="It is a cube." if i % 4 == 0 else "",
+        answer=COLOURS[i % 3],
+    )
+    for i in range(10)
+]
+
+
+def teach(folder, name="llama-nano", *, steps=60, **form):
+    """The folder of a student that learnt ten answers by heart."""
+    how = {"prefix": "predict: ", "kind": "multiple_choice", "scoring": "generate", "max_tokens": 12, **form}
+    answer_form = how.get("answer_form", "text")
+    config = StudentConfig(model=f"fresh:{name}", device="cpu", answer_form=answer_form)
+    training = TrainingConfig(steps=steps, lr=1e-2, batch_examples=10)
+    student = load_student(config, training, texts=[*TEXTS, *COLOURS, *(one.question for one in ASKED)])
+    if steps > 1:
+        student.fit(answer_targets(ASKED, weight=1.0, form=answer_form), folder.parent / f"{name}-steps")
+    student.save(folder, form=how)
+    return folder
+
+
+def ask_as(folder, **form):
+    """Say in a student's form that it is asked in another way."""
+    path = folder / "tuition.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | form))
+    return folder
+
+
 class Parrot:
     """Writes what it reads, one letter a token, and notes which letters it wrote side by side."""
 
@@ -46,6 +81,9 @@ class Parrot:
         if len(messages) != 1:
             raise DataError(REFUSED)
         return [ord(letter) for letter in messages[0]["content"]]
+
+    def options(self, messages):
+        return []
 
     def decode(self, ids, *, with_marks=False):
         return "".join(chr(id) for id in ids if id or with_marks)

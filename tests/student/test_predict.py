@@ -20,9 +20,41 @@ def test_a_text_ends_at_any_mark_and_after_the_most_tokens(name, student):
     prompts = [learner.tokenizer(text).input_ids for text in ("1 + 2", "choices: red, green, blue")]
     rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
     free = write(learner.model, prompts, max_tokens=6, marks=[2], **rest)
-    assert all(len(tokens) <= 6 for tokens in free)
-    stopped = write(learner.model, prompts, max_tokens=6, marks=[2, free[0][0]], **rest)
-    assert stopped[0] == free[0][:1]
+    assert all(len(tokens) <= 6 for tokens, _ in free)
+    tokens, logprobs = free[0]
+    [stopped, _] = write(learner.model, prompts, max_tokens=6, marks=[2, tokens[0]], **rest)
+    assert stopped == (tokens[:1], pytest.approx(logprobs[:1]))
+
+
+@pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
+def test_a_text_comes_with_the_probabilities_that_scoring_it_gives(name, student):
+    learner = student(name)
+    prompts = [learner.tokenizer(text).input_ids for text in ("1 + 2", "choices: red, green, blue")]
+    rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
+    written = write(learner.model, prompts, max_tokens=6, marks=[2], **rest)
+    scored = score_outputs(learner.model, prompts, [[tokens] for tokens, _ in written], **rest)
+    for (tokens, logprobs), [expected] in zip(written, scored, strict=True):
+        assert len(logprobs) == len(tokens)
+        assert logprobs == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
+def test_many_and_long_outputs_are_scored_in_passes_that_have_room(name, student, monkeypatch):
+    learner = student(name)
+    prompts = [[5, 6, 7], [8, 9], [10] * 9]
+    outputs = [[[i % 20 + 5] * (1 + i % 4) for i in range(n)] for n in (12, 0, 5)]
+    rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
+    whole = score_outputs(learner.model, prompts, outputs, **rest)
+    passes, forward = [], learner.model.forward
+    monkeypatch.setattr("tuition.student.predict._ROOM", 100)
+    monkeypatch.setattr(
+        learner.model, "forward", lambda *words, **named: passes.append(named) or forward(*words, **named)
+    )
+    parts = score_outputs(learner.model, prompts, outputs, **rest)
+    assert len(passes) > 5
+    for one, other in zip(whole, parts, strict=True):
+        assert [len(row) for row in one] == [len(row) for row in other]
+        assert [x for row in one for x in row] == pytest.approx([x for row in other for x in row], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])

@@ -20,6 +20,7 @@ import typer
 from tuition.cli import exchange, look, run
 from tuition.cli.check import pilot
 from tuition.cli.exchange import batch
+from tuition.cli.predict import predict
 from tuition.cli.serve import serve
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
@@ -87,6 +88,7 @@ COMMANDS = {
     "report": look.report,
     "import": exchange.import_replies,
     "export": exchange.export_replies,
+    "predict": predict,
     "serve": serve,
     "probe": look.probe,
     "list": look.list_runs,

@@ -298,7 +298,7 @@ class Learner(Protocol):
         ...
 
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
-        """Write one greedy continuation for each question."""
+        """Write one greedy continuation for each question, with log-probabilities where they are known."""
         ...
 
     def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:

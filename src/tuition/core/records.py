@@ -307,11 +307,15 @@ class Prediction(Record):
     option_scores: tuple[float, ...] = ()
     """Log-likelihood of each option, natural log; empty where the answer was generated."""
     output_tokens: int = 0
+    confidence: float | None = None
+    """The student's probability of its answer, from 0 to 1. Of options that were scored: the best one's share
+    (softmax of the scores); of a text: the geometric mean of its tokens' probabilities, the end mark's
+    included. None: there is no answer, or its probability is not known."""
 
     @property
     def id(self) -> str:
-        """First 16 digits of the content's SHA-256."""
-        return content_id(self.to_json())[:16]
+        """First 16 digits of the content's SHA-256; how sure it is makes no other prediction."""
+        return content_id({k: value for k, value in self.to_json().items() if k != "confidence"})[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

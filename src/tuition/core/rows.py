@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import os
+import re
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ __all__ = [
     "FORMATS",
     "JSON_ENDINGS",
     "check_format",
+    "ending_of",
+    "numbered_rows",
+    "part_of",
     "read_metrics",
     "read_own_rows",
     "read_rows",
@@ -53,6 +57,10 @@ _TEXT_ENDINGS = (*JSON_ENDINGS, ".csv")
 _PARQUET = ".parquet"
 _DATA = "data:"
 _DEFAULT_FOLDER = "data"
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+"""How a cell begins that spreadsheets may run."""
+_SIGNED = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""A number, which they show."""
 _LINE_ENDS = {0x85: r"\u0085", 0x2028: r"\u2028", 0x2029: r"\u2029"}
 """Characters that JSON leaves bare and at which some tools end a line."""
 
@@ -109,13 +117,18 @@ def read_own_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def read_rows(path: Path) -> Iterator[dict[str, Json]]:
     """Read the rows of a file, one at a time. Blank lines are passed over."""
+    return (row for _, row in numbered_rows(path))
+
+
+def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
+    """Read the rows of a file, each with the line it begins at; without lines, with its number."""
     if str(path).startswith(HUB):
-        yield from read_dataset(str(path))
+        yield from enumerate(read_dataset(str(path)), start=1)
         return
-    ending = _ending(path, known=(*_TEXT_ENDINGS, _PARQUET))
+    ending = ending_of(path, known=(*_TEXT_ENDINGS, _PARQUET))
     with readable(path):
         if ending == _PARQUET:
-            yield from read_parquet(path)
+            yield from enumerate(read_parquet(path), start=1)
             return
         # newline="" leaves line ends in quoted CSV cells alone; utf-8-sig forgives the mark of spreadsheets
         opened = gzip.open if path.name.endswith(".gz") else open
@@ -149,7 +162,8 @@ def readable(path: Path) -> Generator[None]:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
 
 
-def _ending(path: Path, *, known: Sequence[str] = _TEXT_ENDINGS) -> str:
+def ending_of(path: Path, *, known: Sequence[str] = _TEXT_ENDINGS) -> str:
+    """Find out from its name how a file is written, packed or not."""
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
     if ending not in known or path.name.endswith(f"{_PARQUET}.gz"):
         raise DataError(
@@ -159,7 +173,7 @@ def _ending(path: Path, *, known: Sequence[str] = _TEXT_ENDINGS) -> str:
     return ending
 
 
-def _json_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
+def _json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -181,14 +195,14 @@ def _json_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
                     f"{str(path)!r} line {number} holds half of a two-part Unicode escape (\\ud…); "
                     "mend or remove it"
                 ) from None
-        yield row
+        yield number, row
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _csv_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
+def _csv_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
@@ -198,7 +212,9 @@ def _csv_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
                 f"{str(path)!r} line 1 is no CSV header: {header!r}; "
                 "expected the names of the columns, each once and none empty, such as: id,question,answer"
             )
+        end = reader.line_num
         for cells in reader:
+            start, end = end + 1, reader.line_num
             if not cells:
                 continue
             if len(cells) != len(header):
@@ -206,7 +222,7 @@ def _csv_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
                     f"{str(path)!r} line {reader.line_num} has {len(cells)} cells, its header {len(header)}; "
                     "put quotes around cells that hold commas"
                 )
-            yield dict(zip(header, cells, strict=True))
+            yield start, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise DataError(
             f"{str(path)!r} line {reader.line_num} is no CSV: {error}; mend or remove it"
@@ -215,7 +231,7 @@ def _csv_rows(lines: IO[str], path: Path) -> Iterator[dict[str, Json]]:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
     """Write rows to a file so that it is there whole or not at all."""
-    ending = _ending(path)
+    ending = ending_of(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +247,43 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:
     return n
 
 
+def part_of(
+    path: Path, rows: Iterable[Mapping[str, Json]], *, columns: Sequence[str], is_first: bool
+) -> bytes:
+    """Write rows as the next bytes of a file, packed or not, so that it can grow part by part.
+
+    In CSV, the first part has the header, and no cell is a formula to a spreadsheet.
+    """
+    raw, is_packed = io.BytesIO(), path.name.endswith(".gz")
+    if ending_of(path) != ".csv":
+        _write(raw, rows, is_csv=False, is_packed=is_packed)
+        return raw.getvalue()
+    table = [[_cell(row.get(column)) for column in columns] for row in rows]
+    lines = _csv_lines([[_cell(column) for column in columns], *table] if is_first else table)
+    whole = "".join(lines).encode()
+    return gzip.compress(whole, mtime=0) if is_packed else whole
+
+
+def _csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Write rows of cells as lines."""
+    for row in rows:
+        line = io.StringIO(newline="")
+        # Asked for lines that end in \n alone, it leaves a lone \r in a cell without quotes.
+        csv.writer(line).writerow(row)
+        yield line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _cell(value: Json) -> str:
+    """Put a value into a cell: a list of texts as it is read again, any other value but a text as JSON."""
+    if isinstance(value, list) and all(isinstance(part, str) and "|" not in part for part in value):
+        text = " | ".join(map(str, value))
+    elif value is None or isinstance(value, str):
+        text = value or ""
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if _FORMULA.match(text) and not _SIGNED.fullmatch(text) else text
+
+
 def _write(
     raw: IO[bytes] | gzip.GzipFile, rows: Iterable[Mapping[str, Json]], *, is_csv: bool, is_packed: bool
 ) -> int:
@@ -243,10 +296,8 @@ def _write(
     if is_csv:
         table = list(rows)
         columns, n = list(dict.fromkeys(key for row in table for key in row)), len(table)
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        if columns:
-            writer.writeheader()
-        writer.writerows(table)
+        cells = ([row.get(column) for column in columns] for row in table)
+        text.writelines(_csv_lines([columns, *cells] if columns else []))
     else:
         for row in rows:
             n += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -51,23 +52,36 @@ def ask_student(student: Learner, task: Task, way: Way) -> Callable[[Sequence[Ex
 
     def generated(examples: Sequence[Example]) -> list[Prediction]:
         texts = student.generate(questions(examples, prefix), max_tokens=way.max_tokens)
+        answers = [
+            (text.text or None)
+            if scoring == "exact"
+            else read_answer(text.text, example, task=task, form=form)
+            for example, text in zip(examples, texts, strict=True)
+        ]
         return [
             Prediction(
                 example_id=example.id,
                 text=text.text,
-                answer=(text.text or None)
-                if scoring == "exact"
-                else read_answer(text.text, example, task=task, form=form),
+                answer=answer,
                 grade=_exact(text.text, example, form=form) if is_exact(example) else None,
                 output_tokens=text.tokens,
+                confidence=None
+                if answer is None or not text.logprobs
+                else math.exp(sum(text.logprobs) / len(text.logprobs)),
             )
-            for example, text in zip(examples, texts, strict=True)
+            for example, text, answer in zip(examples, texts, answers, strict=True)
         ]
 
     def scored(examples: Sequence[Example]) -> list[Prediction]:
         scores = student.score_options(questions(examples, prefix, form=form))
         return [
-            Prediction(example_id=example.id, text="", answer=_best(example, row), option_scores=row)
+            Prediction(
+                example_id=example.id,
+                text="",
+                answer=_best(example, row),
+                option_scores=row,
+                confidence=1 / sum(math.exp(score - max(row)) for score in row),
+            )
             for example, row in zip(examples, scores, strict=True)
         ]
 

@@ -8,7 +8,7 @@ from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import Experiment
-from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
+from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, answer_text, question_text
 
 __all__ = ["answer_prefix", "asked_text", "form_of"]
 
@@ -36,7 +36,20 @@ def form_of(config: Experiment, task: Task, train: Sequence[Example]) -> dict[st
         "kind": getattr(config.task, "kind", None) or getattr(task, "name", ""),
         "reader": f"{getattr(task, 'name', '')} {task.version}".strip(),
         "choices": list(choices.pop()) if len(choices) == 1 else [],
-        "example": None
-        if shown is None
-        else {"question": shown.question, "choices": list(shown.choices), "context": shown.context},
+        "example": None if shown is None else _shown(config, shown),
+    }
+
+
+def _shown(config: Experiment, example: Example) -> dict[str, Json]:
+    """A question, what is sent for it, and what the student is to write; None where nobody says that."""
+    form, answer, writes = config.student.answer_form, example.answer, None
+    if answer is not None and (form == "text" or answer in example.choices):
+        writes = answer_text(example, answer, form=form)
+        writes = writes if answer_prefix(config) == ANSWER_PREFIX else f"…\nThe answer is {writes}."
+    return {
+        "question": example.question,
+        "choices": list(example.choices),
+        "context": example.context,
+        "sent": asked_text(example),
+        "writes": writes,
     }

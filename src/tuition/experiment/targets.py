@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from tuition.annotation import without_closing
@@ -25,6 +25,8 @@ __all__ = [
     "answered",
     "chain_targets",
     "choice_of_letter",
+    "choices_in",
+    "option_texts",
     "question_text",
     "questions",
     "rationale_targets",
@@ -39,6 +41,7 @@ RATIONALE_PREFIX = "explain: "
 AnswerForm = Literal["text", "letter"]
 """How an answer is written: the option's text, as published, or its letter, as `(b)`."""
 
+_CHOICES = "Answer Choices:"
 _UNASKED = "?"
 """Stands where a question has no target; nothing reads it."""
 _LETTER = re.compile(r"(?:^|.*\bThe answer is\s+)\(([a-z]{1,2})\)[\s.]*$", re.DOTALL)
@@ -54,7 +57,19 @@ def question_text(example: Example) -> str:
         return example.question
     choices = [f"({option_letter(i)}) {choice}" for i, choice in enumerate(example.choices)]
     asked = [example.question] if example.question else []
-    return "\n".join([*asked, "Answer Choices:", *choices])
+    return "\n".join([*asked, _CHOICES, *choices])
+
+
+def choices_in(text: str) -> tuple[str, ...]:
+    """Read the choices back out of a question that `question_text` wrote. Empty: it has none."""
+    before, mark, left = text.rpartition(f"{_CHOICES}\n(a) ")
+    if not mark or (before and not before.endswith("\n")):
+        return ()
+    choices, sign = [], mark
+    while sign:
+        choice, sign, left = left.partition(f"\n({option_letter(len(choices) + 1)}) ")
+        choices.append(choice)
+    return tuple(choices)
 
 
 def answer_text(example: Example, answer: str, *, form: AnswerForm = "text") -> str:
@@ -67,6 +82,11 @@ def answer_text(example: Example, answer: str, *, form: AnswerForm = "text") -> 
             f"({some_of(example.choices)}), so it has no letter; set student.answer_form = 'text'."
         )
     return f"({option_letter(example.choices.index(answer))})"
+
+
+def option_texts(choices: Sequence[str], *, form: AnswerForm) -> tuple[str, ...]:
+    """Write every choice as it is answered, in order."""
+    return tuple(choices) if form == "text" else tuple(f"({option_letter(i)})" for i in range(len(choices)))
 
 
 def choice_of_letter(text: str, example: Example) -> str | None:
@@ -84,12 +104,15 @@ def read_answer(text: str, example: Example, *, task: Task, form: AnswerForm) ->
 
 def questions(examples: Iterable[Example], prefix: str, *, form: AnswerForm = "text") -> list[Target]:
     """Ask the student."""
-    asked: list[Target] = []
-    for example in examples:
-        letters = tuple(f"({option_letter(i)})" for i in range(len(example.choices)))
-        about = example if form == "text" else dataclasses.replace(example, choices=letters)
-        asked.append(Target(example=about, prefix=prefix, input=question_text(example), output=_UNASKED))
-    return asked
+    return [
+        Target(
+            example=dataclasses.replace(example, choices=option_texts(example.choices, form=form)),
+            prefix=prefix,
+            input=question_text(example),
+            output=_UNASKED,
+        )
+        for example in examples
+    ]
 
 
 def answer_targets(examples: Iterable[Example], *, weight: float, form: AnswerForm = "text") -> list[Target]:

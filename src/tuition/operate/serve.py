@@ -11,10 +11,11 @@ from pathlib import Path
 from jinja2 import TemplateError
 
 from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
-from tuition.operate.student import student_folder
+from tuition.experiment.targets import choices_in, option_texts
+from tuition.operate.student import saved_config, student_folder
 from tuition.serving import Limits, Prompt, Writer, app, is_loopback
 from tuition.serving.writer import Told
-from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.config import TrainingConfig
 from tuition.student.look import describe, family_of, find_model
 from tuition.student.template import read_form
 
@@ -39,9 +40,10 @@ class StudentWriter:
         from tuition.student.predict import end_marks
 
         form = read_form(place) or {}
-        config = StudentConfig(model=str(place), max_input_tokens=form.get("max_input_tokens", 1024))
-        student = load_student(config, TrainingConfig())
+        self._config = config = saved_config(place, form)
+        self._student = student = load_student(config, TrainingConfig())
         self._model, self._tokenizer = student.model, student.tokenizer
+        self._scores_options = form.get("scoring") == "options"
         # A tokenizer may be changed for a moment while it reads; another thread decodes texts meanwhile.
         self._decoder = copy.deepcopy(student.tokenizer)
         self._reading = threading.Lock()
@@ -68,26 +70,64 @@ class StudentWriter:
         except (TemplateError, TypeError, ValueError, KeyError) as error:
             raise DataError(f"the student's chat template refuses these messages: {error}") from None
 
+    def options(self, messages: Sequence[Mapping[str, str]]) -> list[list[int]]:
+        """Encode the options of a question, where the student was examined by scoring them."""
+        [asked, *others] = messages
+        choices = () if others or asked["role"] != "user" else choices_in(asked["content"])
+        if not self._scores_options or len(choices) < 2:
+            return []
+        with self._reading:
+            ids = self._student.outputs(option_texts(choices, form=self._config.answer_form))
+        if any(option[-1] not in self.marks for option in ids):
+            raise DataError(
+                f"an option has more tokens than the student learnt to write, "
+                f"{self._config.max_output_tokens} with the end mark; shorten it"
+            )
+        return ids
+
     def decode(self, ids: Sequence[int], *, with_marks: bool = False) -> str:
         """Read token ids."""
         return str(self._decoder.decode(list(ids), skip_special_tokens=not with_marks))
 
     def stream(self, prompts: Sequence[Prompt], told: Told) -> None:
-        """Write the texts, and tell each token."""
+        """Write the texts, and tell each token; an option that is the likeliest is told at once."""
+        from tuition.student.predict import option_score, score_outputs
         from tuition.student.stream import Wish, stream
 
+        pad_id = self._tokenizer.pad_token_id
+        scored = [i for i, prompt in enumerate(prompts) if prompt.options]
+        rows = score_outputs(
+            self._model,
+            [list(prompts[i].ids) for i in scored],
+            [[list(option) for option in prompts[i].options] for i in scored],
+            pad_id=pad_id,
+            batch_questions=self._config.batch_questions,
+        )
+        for i, options in zip(scored, rows, strict=True):
+            scores = [option_score(logprobs, by=self._config.option_score) for logprobs in options]
+            best = scores.index(max(scores))
+            for token, logprob in zip(prompts[i].options[best], options[best], strict=True):
+                if not told(i, token, {} if prompts[i].top is None else {token: logprob}):
+                    break
+        free = [i for i, prompt in enumerate(prompts) if not prompt.options]
         wishes = [
             Wish(
-                ids=prompt.ids,
-                max_tokens=prompt.max_tokens,
-                temperature=prompt.temperature,
-                seed=prompt.seed,
-                top=prompt.top,
+                ids=prompts[i].ids,
+                max_tokens=prompts[i].max_tokens,
+                temperature=prompts[i].temperature,
+                seed=prompts[i].seed,
+                top=prompts[i].top,
             )
-            for prompt in prompts
+            for i in free
         ]
-        pad_id = self._tokenizer.pad_token_id
-        stream(self._model, wishes, marks=self.marks, pad_id=pad_id, positions=self.positions, told=told)
+        stream(
+            self._model,
+            wishes,
+            marks=self.marks,
+            pad_id=pad_id,
+            positions=self.positions,
+            told=lambda place, *more: told(free[place], *more),
+        )
 
 
 def load_writer(given: Path) -> StudentWriter:

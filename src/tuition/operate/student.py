@@ -15,12 +15,13 @@ from tuition.experiment.answer import Way, ask_student
 from tuition.experiment.checks import make_student
 from tuition.experiment.config import task_of
 from tuition.experiment.form import answer_prefix
+from tuition.experiment.targets import option_texts
 from tuition.operate.execute import reread
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import ADDITIONS
 from tuition.tasks import make_task
 
-__all__ = ["Student", "student_folder"]
+__all__ = ["Student", "saved_config", "student_folder"]
 
 _SETTINGS = ("instruction", "answer_form", "option_score", "max_input_tokens", "max_output_tokens")
 
@@ -37,6 +38,12 @@ def student_folder(folder: str | Path) -> Path:
             "the model it examined. Name a run that trains."
         )
     raise DataError(f"{str(folder)!r} holds no saved student; name a run folder, or the `student` in it.")
+
+
+def saved_config(place: Path, form: Mapping[str, Any], **settings: Any) -> StudentConfig:
+    """Configure a saved student as its form says, and as settings do."""
+    told = {name: form[name] for name in _SETTINGS if name in form}
+    return parse(StudentConfig, {**told, **settings, "model": str(place)}, where=str(place))
 
 
 class Student:
@@ -74,8 +81,7 @@ class Student:
         if form is None:
             return cls._of_run(place, trust=trust, settings=settings)
         admit({"kind": form["kind"]} if is_place(form["kind"]) else {}, where=str(place), trust=trust)
-        told = {name: form[name] for name in _SETTINGS if name in form}
-        config = parse(StudentConfig, {**told, **settings, "model": str(place)}, where=str(place))
+        config = saved_config(place, form, **settings)
         way = Way(
             prefix=form["prefix"],
             answer_form=config.answer_form,
@@ -96,6 +102,13 @@ class Student:
         saved = config.student.model_copy(update={"update": "full", **settings, "model": str(place)})
         way = Way.of(config, prefix=answer_prefix(config))
         return cls(make_student(saved, config.training), task_of(config), way)
+
+    def written(self, example: Example, prediction: Prediction) -> str:
+        """Give what it wrote; where it scored options, the best one as it learnt to write it."""
+        if not prediction.option_scores or prediction.answer is None:
+            return prediction.text
+        place = example.choices.index(prediction.answer)
+        return option_texts(example.choices, form=self.way.answer_form)[place]
 
     @property
     def wants_choices(self) -> bool:

@@ -18,6 +18,7 @@ from tuition.core.texts.visible import visible
 from tuition.report.chart import folder_chart
 from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, RESULTS, ROUNDS, lay_out, money, per_cent
 from tuition.report.rows import Standing, graded_by, read_json, rows_of, run_folders
+from tuition.report.use import how_to_use
 
 __all__ = ["write_card", "write_page"]
 
@@ -91,14 +92,24 @@ def _run(name: str, path: Path) -> dict[str, Any]:
 
 
 def write_card(folder: Path) -> Path:
-    """Write `MODEL_CARD.md` into a finished run's folder.
+    """Write `MODEL_CARD.md` into a finished run's folder, and into its student's.
 
     Args:
         folder: The run folder.
 
     Returns:
-        The card's path.
+        The card's path in the run folder.
     """
+    student = folder / "student"
+    if student.is_dir():
+        (student / "MODEL_CARD.md").write_text(_card(folder, place="."), encoding="utf-8")
+    path = folder / "MODEL_CARD.md"
+    path.write_text(_card(folder, place="student"), encoding="utf-8")
+    return path
+
+
+def _card(folder: Path, *, place: str) -> str:
+    """The card, to be read where the student lies at a place."""
     metrics, config = read_metrics(folder), read_toml(folder / "config.toml")
     lines = [
         f"# {folder.resolve().name}",
@@ -127,18 +138,18 @@ def write_card(folder: Path) -> Path:
             for one in teachers
         ]
         lines.append("")
+    form = read_json(folder / "student" / "tuition.json")
+    lines += how_to_use(form, place=place, name=folder.resolve().name)
     lines += [
-        "## How to load it",
+        f'`transformers.AutoModel…from_pretrained("{place}")` loads it too; weights are safetensors.'
+        if (folder / "student").is_dir()
+        else "This run trained no student, so none is saved here; `config.toml` names the model it examined.",
         "",
-        '`transformers.AutoModel…from_pretrained("student")`, from this folder; weights are safetensors.',
-        "",
-        f"`config.toml` beside this card repeats the run: `tuition run config.toml out=NEW` "
+        f"`config.toml` in the run's folder repeats the run: `tuition run config.toml out=NEW` "
         f"(configuration {metrics['config_hash']}).",
         "",
     ]
-    path = folder / "MODEL_CARD.md"
-    path.write_text(visible("\n".join(lines)), encoding="utf-8")
-    return path
+    return visible("\n".join(lines))
 
 
 def _results(metrics: dict[str, Any]) -> list[str]:

@@ -172,10 +172,11 @@ class _Host:
         messages = [{"role": turn.role, "content": turn.content} for turn in call.messages]
         try:
             ids = await asyncio.to_thread(self._writer.render, messages)
+            options = await asyncio.to_thread(self._writer.options, messages)
         except DataError as error:
             raise Refusal(400, str(error), code="invalid_value", param="messages") from None
         job = Job(
-            prompt=prompt_of(call, ids, writer=self._writer, limits=self._limits),
+            prompt=prompt_of(call, ids, options, writer=self._writer, limits=self._limits),
             text=Text(self._writer.decode, call.stop),
             is_streamed=call.stream,
             has_stops=bool(call.stop),

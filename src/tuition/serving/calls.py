@@ -133,10 +133,19 @@ def read_call(body: bytes) -> Call:
     return call
 
 
-def prompt_of(call: Call, ids: list[int], *, writer: Writer, limits: Limits) -> Prompt:
+def prompt_of(
+    call: Call, ids: list[int], options: list[list[int]], *, writer: Writer, limits: Limits
+) -> Prompt:
     """Bound what is written by the request, the server and the room that the prompt leaves."""
     if not ids:
         raise Refusal(400, "the messages are empty", code="invalid_value", param="messages")
+    for name in ("temperature", "top_logprobs") if options else ():
+        if value := getattr(call, name):
+            message = (
+                f"{name} is {value}, and this student scores the options of a question and writes the "
+                f"likeliest one, so no other text or token can be drawn or told; leave {name} out"
+            )
+            raise Refusal(400, message, code="unsupported_value", param=name)
     most = min(limits.max_tokens, writer.positions or limits.max_tokens)
     name = "max_tokens" if call.max_completion_tokens is None else "max_completion_tokens"
     wanted = call.max_tokens if call.max_completion_tokens is None else call.max_completion_tokens
@@ -144,23 +153,25 @@ def prompt_of(call: Call, ids: list[int], *, writer: Writer, limits: Limits) -> 
         message = f"{name} is {wanted}; this server writes at most {most} tokens a request"
         raise Refusal(400, message, code="invalid_value", param=name)
     room = None if writer.positions is None else writer.positions - len(ids)
+    longest = max(map(len, options), default=1)
     # a prompt that leaves no room for one token is as long as one that is too long by itself
-    if len(ids) > writer.reads or (room is not None and room < (wanted or 1)):
+    if len(ids) > writer.reads or (room is not None and room < max(wanted or 1, longest)):
         limit = f"at most {writer.reads}" + (
             "" if room is None else f", and {writer.positions} with what is written"
         )
-        message = (
-            f"the messages have {len(ids)} tokens and {wanted or 1} are wanted; the student reads {limit}"
-        )
+        more = max(wanted or 1, longest)
+        message = f"the messages have {len(ids)} tokens and {more} are wanted; the student reads {limit}"
         raise Refusal(400, message, code="context_length_exceeded", param="messages")
     if wanted is None:
-        wanted = min(writer.writes, most, writer.writes if room is None else room)
+        usual = longest if options else writer.writes
+        wanted = min(usual, most, usual if room is None else room)
     return Prompt(
         ids=ids,
         max_tokens=wanted,
         temperature=call.temperature,
         seed=secrets.randbits(63) if call.seed is None else call.seed,
         top=(call.top_logprobs or 0) if call.logprobs else None,
+        options=options,
     )
 
 

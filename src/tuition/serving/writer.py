@@ -28,6 +28,8 @@ class Prompt:
     seed: int
     top: int | None
     """So many of the likeliest tokens are told with each token. None: no probabilities are told."""
+    options: Sequence[Sequence[int]] = ()
+    """Whole texts, end mark included, of which the likeliest is written. Empty: the text is free."""
 
 
 class Writer(Protocol):
@@ -46,6 +48,13 @@ class Writer(Protocol):
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """Put messages into token ids; what it cannot read is a DataError, whose text the client gets."""
+        ...
+
+    def options(self, messages: Sequence[Mapping[str, str]]) -> list[list[int]]:
+        """Give the texts, as token ids, of which messages ask for the likeliest. Empty: the text is free.
+
+        One that cannot be written is a DataError, whose text the client gets.
+        """
         ...
 
     def decode(self, ids: Sequence[int], *, with_marks: bool = False) -> str:

@@ -14,7 +14,18 @@ from transformers.modeling_outputs import BaseModelOutput
 from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
-__all__ = ["by_length", "end_marks", "mean_states", "score_encodings", "score_outputs", "write"]
+__all__ = [
+    "by_length",
+    "end_marks",
+    "mean_states",
+    "option_score",
+    "score_encodings",
+    "score_outputs",
+    "write",
+]
+
+_ROOM, _VOCABULARY = 65_536, 8
+"""Tokens in one pass that scores outputs; one of an output, with the memory of a vocabulary, counts more."""
 
 
 def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
@@ -33,8 +44,8 @@ def write(
     marks: Sequence[int],
     pad_id: int,
     batch_questions: int,
-) -> list[list[int]]:
-    """Continue each prompt greedily until an end mark."""
+) -> list[tuple[list[int], list[float]]]:
+    """Continue each prompt greedily until an end mark; give tokens and their natural log-probabilities."""
     is_decoder = not model.config.is_encoder_decoder
     settings = transformers.GenerationConfig(
         max_new_tokens=max_tokens,
@@ -45,19 +56,36 @@ def write(
         decoder_start_token_id=None if is_decoder else model.config.decoder_start_token_id,
     )
     generate = cast("Callable[..., Tensor]", model.generate)
-    written: list[list[int]] = [[] for _ in prompts]
+    written: list[tuple[list[int], list[float]]] = [([], []) for _ in prompts]
     for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
         ids = pad([prompts[i] for i in batch], pad_id, left=is_decoder)
         mask = pad([[1] * len(prompts[i]) for i in batch], 0, left=is_decoder)
+        sureness = _Sureness()
         out = generate(
-            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            generation_config=settings,
+            logits_processor=transformers.LogitsProcessorList([sureness]),
         )
         # An encoder-decoder begins with its start mark, a decoder with the prompt.
         new = out[:, ids.shape[1] :] if is_decoder else out[:, 1:]
-        for i, tokens in zip(batch, new.tolist(), strict=True):
+        logprobs = torch.stack(sureness.steps, dim=1).tolist()
+        for i, tokens, likely in zip(batch, new.tolist(), logprobs, strict=True):
             end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
-            written[i] = tokens[: end + 1]
+            written[i] = tokens[: end + 1], likely[: end + 1]
     return written
+
+
+class _Sureness(transformers.LogitsProcessor):
+    """Notes the log-probability of each row's likeliest token, which is the one that is written."""
+
+    def __init__(self) -> None:
+        self.steps: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores are (B, V)."""
+        self.steps.append(scores.amax(-1) - scores.logsumexp(-1))
+        return scores
 
 
 @torch.inference_mode()
@@ -71,17 +99,43 @@ def score_outputs(
 ) -> list[list[list[float]]]:
     """Give each token's natural log-probability in several outputs of each prompt, which is computed once."""
     score = _score_decoded if model.config.is_encoder_decoder else _score_continued
-    scored: list[list[list[float]]] = [[] for _ in prompts]
-    for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
-        # Row j of the outputs belongs to prompt owner[j] of the batch.
-        owner = torch.tensor([place for place, i in enumerate(batch) for _ in outputs[i]])
-        flat = [output for i in batch for output in outputs[i]]
-        logprobs = score(model, [prompts[i] for i in batch], flat, owner=owner, pad_id=pad_id)
-        rows = iter(zip(flat, logprobs.tolist(), strict=True))
-        for i in batch:
-            pairs = [next(rows) for _ in outputs[i]]
-            scored[i] = [row[: len(output)] for output, row in pairs]
+    scored: list[list[list[float]]] = [[[] for _ in texts] for texts in outputs]
+    for batch in _passes(prompts, outputs, batch_questions):
+        places = {i: place for place, i in enumerate(dict.fromkeys(i for i, _ in batch))}
+        # Row k of the outputs belongs to prompt owner[k] of the pass.
+        owner = torch.tensor([places[i] for i, _ in batch])
+        flat = [outputs[i][j] for i, j in batch]
+        logprobs = score(model, [prompts[i] for i in places], flat, owner=owner, pad_id=pad_id)
+        for (i, j), output, row in zip(batch, flat, logprobs.tolist(), strict=True):
+            scored[i][j] = row[: len(output)]
     return scored
+
+
+def _passes(
+    prompts: Sequence[list[int]], outputs: Sequence[Sequence[list[int]]], size: int
+) -> Iterator[list[tuple[int, int]]]:
+    """Give pairs of prompt and output to be read at once: of so many prompts, and as many as have room."""
+    batch: list[tuple[int, int]] = []
+    asked: set[int] = set()
+    read = longest = 0
+    for i in sorted(range(len(prompts)), key=lambda i: -len(prompts[i])):
+        for j, output in enumerate(outputs[i]):
+            tokens = read + _VOCABULARY * max(longest, len(output))
+            if batch and ((len(batch) + 1) * tokens > _ROOM or len(asked | {i}) > size):
+                yield batch
+                batch, asked, longest = [], set(), 0
+            # prompts come longest first
+            read = read if batch else len(prompts[i])
+            longest = max(longest, len(output))
+            batch.append((i, j))
+            asked.add(i)
+    if batch:
+        yield batch
+
+
+def option_score(logprobs: Sequence[float], *, by: str) -> float:
+    """Put an option's token log-probabilities into one number: their sum, or their mean."""
+    return sum(logprobs) / (len(logprobs) if by == "mean" else 1)
 
 
 def _score_decoded(

@@ -20,8 +20,15 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
 from tuition.student.look import most_positions
-from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
-from tuition.student.template import FORM, saved_template
+from tuition.student.predict import (
+    end_marks,
+    mean_states,
+    option_score,
+    score_encodings,
+    score_outputs,
+    write,
+)
+from tuition.student.template import FORM, ask_in, saved_template
 from tuition.student.training.optimizer import Additions, with_additions
 from tuition.student.training.passes import plan_steps
 from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
@@ -111,10 +118,11 @@ class Student:
             pad_id=self.tokenizer.pad_token_id,
             batch_questions=self._config.batch_questions,
         )
-        texts = self.tokenizer.batch_decode(written, skip_special_tokens=True) if written else []
+        ids = [tokens for tokens, _ in written]
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else []
         return [
-            Generation(text=text.strip(), tokens=len(tokens))
-            for text, tokens in zip(texts, written, strict=True)
+            Generation(text=text.strip(), tokens=len(tokens), logprobs=tuple(logprobs))
+            for text, (tokens, logprobs) in zip(texts, written, strict=True)
         ]
 
     def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
@@ -134,11 +142,12 @@ class Student:
             [self._encoder.output(choice) for choice in target.example.choices] for target in questions
         ]
         scored = score_outputs(self.model, self._encoder.prompts(questions), outputs, **sizes)
-        is_mean = self._config.option_score == "mean"
-        return [
-            tuple(sum(logprobs) / (len(logprobs) if is_mean else 1) for logprobs in options)
-            for options in scored
-        ]
+        by = self._config.option_score
+        return [tuple(option_score(logprobs, by=by) for logprobs in options) for options in scored]
+
+    def outputs(self, texts: Sequence[str]) -> list[list[int]]:
+        """Encode texts as it would write them, each with its end mark unless it had to be cut."""
+        return [self._encoder.output(text) for text in texts]
 
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
         """Say how familiar each target's output is to the student behind its question.
@@ -348,6 +357,9 @@ class Student:
                 instruction=config.instruction,
                 family=self.family,
             )
+            if isinstance(example := more.get("example"), Mapping):
+                reads = ask_in(self.tokenizer, str(about["chat_template"]), str(example.get("sent", "")))
+                about["example"] = {**example, "reads": reads}
         if self._own_template is not None:
             about["own_template"] = self._own_template
         return about

@@ -24,6 +24,7 @@ __all__ = [
     "nested_names",
     "nested_value",
     "read_examples",
+    "read_question",
     "source_type",
     "source_types",
 ]
@@ -260,6 +261,19 @@ def _example(
     split: str,
     readings: Mapping[str, Sequence[str]],
 ) -> Example:
+    asked = read_question(row, config, id=id)
+    choices = asked.choices
+    value = nested_value(row, config.answer_column)
+    marks = _marks(row, config.choices_column)
+    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
+        answer = choices[marks.index(str(value))]
+    else:
+        answer = read_label(value, choices, how=config.label, readings=readings)
+    return dataclasses.replace(asked, answer=answer, domain=_text(row, config.domain_column), split=split)
+
+
+def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Example:
+    """Read question, choices and context of a row, and no label; a row without a question is a BadRow."""
     question = _text(row, config.question_column)
     if not question.strip():
         raise BadRow("has an empty question")
@@ -273,21 +287,7 @@ def _example(
         context = "\n".join(map(str, context))
     else:
         context = _text(row, config.context_column)
-    value = nested_value(row, config.answer_column)
-    marks = _marks(row, config.choices_column)
-    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
-        answer = choices[marks.index(str(value))]
-    else:
-        answer = read_label(value, choices, how=config.label, readings=readings)
-    return Example(
-        id=id,
-        question=question,
-        choices=choices,
-        context=context,
-        answer=answer,
-        domain=_text(row, config.domain_column),
-        split=split,
-    )
+    return Example(id=id, question=question, choices=choices, context=context)
 
 
 def _text(row: Mapping[str, Json], column: str) -> str:

@@ -128,7 +128,8 @@ def check_run(folder: Path) -> None:
         expect(found == wanted, f"the saved student has {found} weights, and metrics.json says {wanted}")
         kinds = {path.suffix for path in (folder / "student").iterdir()}
         expect(
-            kinds <= {".json", ".safetensors", ".jinja"}, f"the student's folder has files of {sorted(kinds)}"
+            kinds <= {".json", ".safetensors", ".jinja", ".md"},
+            f"the student's folder has files of {sorted(kinds)}",
         )
 
 

@@ -12,7 +12,8 @@ from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingEr
 from tuition.core.protocols import Generation, Learner, StudentAbilities
 from tuition.core.records import Grade, Json, Target
 from tuition.evaluation import Comparison, compare
-from tuition.experiment.evaluate import ask_student, figures_of
+from tuition.experiment.answer import ask_student
+from tuition.experiment.evaluate import figures_of
 from tuition.operate.out.about import About, Exam, exam_of
 from tuition.operate.out.card import write_card
 from tuition.operate.student import Student
