@@ -20,7 +20,7 @@ import typer
 from tuition.cli import exchange, look, run
 from tuition.cli.check import pilot
 from tuition.cli.exchange import batch
-from tuition.cli.serve import serve
+from tuition.cli.serve import capture, serve
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
@@ -88,6 +88,7 @@ COMMANDS = {
     "import": exchange.import_replies,
     "export": exchange.export_replies,
     "serve": serve,
+    "capture": capture,
     "probe": look.probe,
     "list": look.list_runs,
     "keys": look.list_keys,

@@ -16,7 +16,7 @@ from tuition.core.records import Failure, Json, Reply, Request
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.texts.thoughts import thought_apart
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.usage import estimate_usage
+from tuition.teachers.usage import estimate_usage, read_usage
 
 __all__ = ["RecordedTeacher", "barred_reply"]
 
@@ -71,7 +71,7 @@ class RecordedTeacher:
             text=text,
             reasoning="\n\n".join(filter(None, (apart, within))),
             answer=None if answer is None else str(answer),
-            usage=estimate_usage(request, written),
+            usage=read_usage(entry.get("usage")) or estimate_usage(request, written),
             model=self.model,
         )
 
