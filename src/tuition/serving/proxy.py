@@ -25,6 +25,8 @@ __all__ = ["check_upstream", "proxy"]
 _BELOW = b"/v1/"
 _CHAT = "/v1/chat/completions"
 _CONNECT_S = 10.0
+_LONG = 50_000
+"""Bytes of question and answer, from which on it is worth a thread to read them."""
 _OF_ONE_CONNECTION = {
     *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
     *(b"te", b"trailer", b"transfer-encoding", b"upgrade"),
@@ -170,11 +172,19 @@ async def _forward(response: httpx2.Response, copy: _Copy | None, send: Send) ->
     with contextlib.suppress(httpx2.HTTPError):
         async for part in response.aiter_raw():
             if copy is not None and copy.add(part):
-                await asyncio.to_thread(copy.store)
+                await _store(copy)
             await send({"type": "http.response.body", "body": part, "more_body": True})
         if copy is not None:
-            await asyncio.to_thread(copy.store)
+            await _store(copy)
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _store(copy: _Copy) -> None:
+    """Store an answer; a long one must not hold the others up."""
+    if copy.size < _LONG:
+        copy.store()
+    else:
+        await asyncio.to_thread(copy.store)
 
 
 class _Copy:
@@ -204,6 +214,11 @@ class _Copy:
         # An upstream may repeat a key in what it says.
         values = [value.decode("latin-1") for name, value in given if name.endswith(_SECRETS)]
         self._secrets = {piece for value in values for piece in _SECRET.findall(value)}
+
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return len(self._asked) + len(self._said)
 
     def add(self, part: bytes) -> bool:
         """Take a part; True where the answer is whole with it."""
