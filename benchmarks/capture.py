@@ -1,8 +1,8 @@
 """What `tuition capture` adds to a call: the same requests straight to an endpoint and through it, in turns.
 
 Endpoint, capture and client are processes of one machine, the endpoint answers at once, and each request goes
-over a connection that is kept. Of a stream of 42 parts, sent at once, the first part is timed, and the whole. Other
-work on the machine counts in: the committed result was made with `chrt -r 5` before the command.
+over a connection that is kept. Of a stream of 42 parts, sent at once, the first part is timed, and the whole.
+Other work on the machine counts in: the committed result was made with `chrt -r 5` before the command.
 """
 
 import contextlib

@@ -411,6 +411,11 @@ def test_half_a_line_is_cut_off_and_the_file_is_only_added_to(tmp_path):
     assert path.read_bytes() == b'{"id": 1}\n'
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     captured.close()
+    # A file that another program wrote may lack its last line end.
+    path.write_bytes(b'{"id": 1}\n{"id": 2}')
+    captured = Captured(path)
+    captured.close()
+    assert (captured.cut, path.read_bytes()) == (0, b'{"id": 1}\n{"id": 2}\n')
     with pytest.raises(DataError, match=r"is to hold JSON Lines; end its name in \.jsonl"):
         Captured(tmp_path / "captured.csv")
 

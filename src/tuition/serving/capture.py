@@ -29,8 +29,8 @@ __all__ = ["CaptureConfig", "Captured", "NotKept", "read_exchange"]
 
 _SYSTEM = ("system", "developer")
 _DONE = b"[DONE]"
-_HALF = 1 << 16
-"""Bytes read at once in search of the last whole line."""
+_PART = 1 << 16
+"""Bytes read at once in search of the last line."""
 
 
 class CaptureConfig(Section):
@@ -56,7 +56,7 @@ class Captured:
     """A file of answers, a line each: readable by its owner alone, and only ever added to."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it; half a line that a crash left at its end is cut off."""
+        """Open the file, or make it; a line that a crash broke off at its end is cut off."""
         if path.suffix.lower() not in JSON_ENDINGS:
             raise DataError(f"{str(path)!r} is to hold JSON Lines; end its name in .jsonl")
         self.path = path
@@ -68,7 +68,7 @@ class Captured:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         os.chmod(path, 0o600)
-        self.cut = _cut_half_line(self._file)
+        self.cut = _end_last_line(self._file)
         """Bytes of half a line that were cut off; the answer was never passed on whole."""
 
     def close(self) -> None:
@@ -102,17 +102,23 @@ class Captured:
                 raise NotKept(f"{str(self.path)!r} cannot be written: {error.strerror or error}") from None
 
 
-def _cut_half_line(file: int) -> int:
+def _end_last_line(file: int) -> int:
+    """End the last line, or cut it off where it is no JSON; give the bytes that were cut."""
     size = end = os.fstat(file).st_size
-    while end > 0:
-        start = max(0, end - _HALF)
-        found = os.pread(file, end - start, start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    os.ftruncate(file, end)
-    return size - end
+    last = b""
+    while end > 0 and b"\n" not in last:
+        start = max(0, end - _PART)
+        last, end = os.pread(file, end - start, start) + last, start
+    last = last.rpartition(b"\n")[2]
+    if not last:
+        return 0
+    try:
+        json.loads(last)
+    except ValueError:
+        os.ftruncate(file, size - len(last))
+        return len(last)
+    os.write(file, b"\n")
+    return 0
 
 
 def read_exchange(

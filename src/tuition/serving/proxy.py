@@ -250,7 +250,7 @@ class _Copy:
             self._captured.note(self._asked, said, is_streamed=self._is_streamed, clean=self._clean)
 
     def _clean(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "[key]")
         return mask(text, self._config.mask)
 

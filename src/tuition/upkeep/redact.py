@@ -104,18 +104,15 @@ def _said(row: sqlite3.Row) -> list[Any]:
     return [*turns, request["parameters"], *answer, failure.get("message"), row["raw"], row["headers"]]
 
 
-def _texts(values: Iterable[Any]) -> Iterator[str]:
-    """Every text within JSON; what is no JSON is one text."""
-    for value in values:
-        if isinstance(value, dict):
-            yield from _texts(value.values())
-        elif isinstance(value, list):
-            yield from _texts(value)
-        elif isinstance(value, str):
-            yield value
-            if value[:1] in ("{", "["):
-                with contextlib.suppress(ValueError, RecursionError):
-                    yield from _texts([json.loads(value)])
+def _texts(value: Any) -> Iterator[str]:
+    """Every text within a value, and within the JSON that a text is."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+        with contextlib.suppress(ValueError, RecursionError):
+            yield from _texts(json.loads(value) if value[:1] in ("{", "[") else None)
 
 
 def redact_store(path: Path, keys: Iterable[str]) -> str:
