@@ -21,7 +21,7 @@ from tuition.cli import exchange, look, run
 from tuition.cli.check import pilot
 from tuition.cli.exchange import batch
 from tuition.cli.predict import predict
-from tuition.cli.serve import serve
+from tuition.cli.serve import capture, serve
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
@@ -90,6 +90,7 @@ COMMANDS = {
     "export": exchange.export_replies,
     "predict": predict,
     "serve": serve,
+    "capture": capture,
     "probe": look.probe,
     "list": look.list_runs,
     "keys": look.list_keys,

@@ -137,6 +137,8 @@ class TeacherAbilities:
     is_spaced: bool = False
     """Whether short calls in great number set off evenly; False where calls that come together are answered
     together."""
+    most_tokens: int = 0
+    """Tokens that a call of an unpaid teacher can count at most, where the request does not bound them."""
     in_batches: bool = False
     """Whether it is asked in batches, which take hours and cost less; it is then a `BatchTeacher`."""
 

@@ -26,6 +26,7 @@ __all__ = [
     "JSON_ENDINGS",
     "check_format",
     "ending_of",
+    "json_line",
     "numbered_rows",
     "part_of",
     "read_metrics",
@@ -301,7 +302,12 @@ def _write(
     else:
         for row in rows:
             n += 1
-            line = json.dumps(dict(row), ensure_ascii=False, allow_nan=False)
-            text.write((line if line.isascii() else line.translate(_LINE_ENDS)) + "\n")
+            text.write(json_line(row) + "\n")
     text.detach()
     return n
+
+
+def json_line(row: Mapping[str, Json]) -> str:
+    """Write a row as one line of JSON, without the end of the line."""
+    line = json.dumps(dict(row), ensure_ascii=False, allow_nan=False)
+    return line if line.isascii() else line.translate(_LINE_ENDS)

@@ -239,7 +239,9 @@ class StandIns:
         extra = Cost.of(Usage(prompt_tokens=longer), price)
         bound = _added(worst, extra)
         if not is_paid:
-            cost, worst, bound = (Cost(nano=0, tokens=one.tokens) for one in (cost, worst, bound))
+            most = teacher.abilities.most_tokens
+            cost = Cost(nano=0, tokens=cost.tokens)
+            worst, bound = (Cost(nano=0, tokens=max(one.tokens, most)) for one in (worst, bound))
         self._calls.append(
             DryCall(
                 request=request,
