@@ -24,7 +24,10 @@ CONFIG_VERSION = 2
 """What `config_version` is in a configuration of today: 1 is that of 0.1.0, whose files do not say it."""
 
 CHANGED: dict[int, dict[str, Any]] = {
-    1: {"student.threads": 1, "student.template": "plain", "student.saved_dtype": "float32"}
+    1: {
+        **{"student.threads": 1, "student.template": "plain", "student.saved_dtype": "float32"},
+        "task.draw": "shuffled",
+    }
 }
 """By version, then by dotted place such as `training.lr`: the default up to this version, where it is another
 one since."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import random
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +15,12 @@ from tuition.core.plugins import Kind, check_whole, find, plugged
 from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
-from tuition.tasks.check import Finding, finding, without_overlap
+from tuition.core.texts.personal import personal_in
+from tuition.tasks.check import Finding, check_near, finding, without_overlap
 from tuition.tasks.config import TaskConfig
-from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label
+from tuition.tasks.draw import limited, set_aside
+from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
+from tuition.tasks.personal import check_personal, mask_example
 
 __all__ = [
     "SOURCE",
@@ -29,6 +33,9 @@ __all__ = [
 ]
 
 _SHOWN = 3
+_COMMA = re.compile(r"[-+]?\d+,(?:\d{1,2}|\d{4,})|[-+]?\d{1,3}(?:\.\d{3})+,\d+")
+_AS_TEXT = "have a label with a decimal comma, which is read as a text; set decimal = ',' in [task.file]"
+_PYTHON = re.compile(r"(?s)\[\s*['\"].*['\"]\s*\]")
 _FROM_1 = (
     "whole-number labels are read as counted from 0, and none is 0: counted from 1? Set label = 'index1' in "
     "[task] if so, 'index' if not"
@@ -48,7 +55,7 @@ class FileSource:
         """What `load` left out, and why."""
 
     def load(self) -> Splits:
-        """Read the files, take out overlaps, draw the validation share and the limits."""
+        """Read the files, draw the shares and the limits, take out overlaps."""
         config = self.config
         if config.train is None and config.valid is None and config.test is None:
             raise ConfigError(
@@ -56,9 +63,15 @@ class FileSource:
             )
         self.findings = []
         examples = self._read({"train": config.train, "valid": config.valid, "test": config.test})
-        test = examples["test"]
-        valid = _limited(examples["valid"], config.limit_valid, seed=config.seed)
-        sealed = SealedTest(_limited(test, config.limit_test, seed=config.seed)) if config.test else None
+        test, seed, by_label = examples["test"], config.seed, config.draw == "by_label"
+        if config.test_share:
+            parts = set_aside(
+                examples["train"], config.test_share, seed=seed, split="test", by_label=by_label
+            )
+            examples["train"], test = parts
+        valid = limited(examples["valid"], config.limit_valid, seed=seed)
+        asked = limited(test, config.limit_test, seed=seed)
+        sealed = SealedTest(asked) if config.test or config.test_share else None
         # overlap is judged against the whole test: what a limit leaves out today may be read by the next run
         whole = Splits(train=examples["train"], valid=valid, test=SealedTest(test))
         if config.drop_duplicates:
@@ -74,9 +87,10 @@ class FileSource:
             self.findings += gone
         train = whole.train
         if config.valid is None:
-            train, drawn = _divided(train, config.valid_share, seed=config.seed)
-            valid = _limited(drawn, config.limit_valid, seed=config.seed)
-        train = _limited(train, config.limit_train, seed=config.seed)
+            train, drawn = set_aside(train, config.valid_share, seed=seed, by_label=by_label)
+            valid = limited(drawn, config.limit_valid, seed=seed)
+        train = limited(train, config.limit_train, seed=seed)
+        self.findings += check_near({"train": train, "valid": valid, "test": asked})
         return Splits(train=train, valid=valid, test=sealed)
 
     def _read(self, files: Mapping[str, str | None]) -> dict[str, tuple[Example, ...]]:
@@ -98,11 +112,19 @@ class FileSource:
             self.findings += finding("counted_from_1", split, ids, words=_FROM_1)
             try:
                 examples[split], faults = _examples(table, self.config, readings=readings)
+                self.findings += check_personal(examples[split], split, mask=self.config.mask)
+                examples[split] = tuple(
+                    mask_example(example, self.config.mask) for example in examples[split]
+                )
             except DataError as error:
                 wrong.append(str(error))
                 continue
             words = f"rows were left out ({_told(faults)})"
             self.findings += finding("bad_row", split, tuple(faults), words=words)
+            commas = [
+                one.id for one in examples[split] if not one.choices and _COMMA.fullmatch(one.answer or "")
+            ]
+            self.findings += finding("decimal_comma", split, commas, words=_AS_TEXT)
         if wrong:
             raise DataError("\n".join(wrong))
         return examples
@@ -125,32 +147,6 @@ def source_type(name: str) -> Any:
     return found
 
 
-def _limited(examples: Sequence[Example], limit: int | None, *, seed: int) -> tuple[Example, ...]:
-    if limit is None or limit >= len(examples):
-        return tuple(examples)
-    chosen = set(random.Random(f"limit {seed}").sample(range(len(examples)), limit))
-    return tuple(example for i, example in enumerate(examples) if i in chosen)
-
-
-def _divided(
-    examples: Sequence[Example], share: float, *, seed: int
-) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Set a share of the examples aside; repeats of a question stay together."""
-    groups: dict[str, list[int]] = {}
-    for i, example in enumerate(examples):
-        groups.setdefault(fingerprint(example), []).append(i)
-    order = list(groups.values())
-    random.Random(f"valid {seed}").shuffle(order)
-    wanted = round(share * len(examples))
-    aside: set[int] = set()
-    for group in order:
-        if len(aside) + len(group) <= wanted:
-            aside.update(group)
-    train = tuple(example for i, example in enumerate(examples) if i not in aside)
-    valid = tuple(dataclasses.replace(examples[i], split="valid") for i in sorted(aside))
-    return train, valid
-
-
 def read_examples(
     path: Path, config: TaskConfig, *, split: str
 ) -> tuple[tuple[Example, ...], dict[str, str]]:
@@ -170,7 +166,8 @@ class _Table(NamedTuple):
 
 def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     """Read a file that must have the columns that are named."""
-    rows = list(read_rows(path))
+    form = config.file
+    rows = list(read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
     wanted = [("question_column", config.question_column)]
@@ -180,7 +177,7 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     for field in ("id_column", "context_column", "domain_column", "choices_column"):
         names = getattr(config, field)
         is_named = names != TaskConfig.model_fields[field].default or (
-            field == "choices_column" and config.kind == "multiple_choice"
+            field == "choices_column" and config.kind == "multiple_choice" and not config.choices
         )
         if is_named:
             wanted += [(field, name) for name in ((names,) if isinstance(names, str) else names) if name]
@@ -214,9 +211,9 @@ def _readings(
         value = nested_value(row, config.answer_column)
         is_plain = value is not None and value != "" and not isinstance(value, list | dict)
         with contextlib.suppress(BadRow):
-            choices = _choices(row, config.choices_column)
+            choices = _choices(row, config)
             # what the file itself calls its options needs no reading
-            if choices and is_plain and str(value) not in _marks(row, config.choices_column):
+            if choices and is_plain and str(value) not in _marks(row, config):
                 labels.append(Labelled(str(path), split, id, value, choices))
     return label_readings(labels)
 
@@ -263,7 +260,11 @@ def _example(
     question = _text(row, config.question_column)
     if not question.strip():
         raise BadRow("has an empty question")
-    choices = _choices(row, config.choices_column)
+    if set(personal_in(id) if config.mask else ()).intersection(config.mask):
+        raise BadRow(
+            "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
+        )
+    choices = _choices(row, config)
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if any(not choice.strip() for choice in choices):
@@ -274,7 +275,9 @@ def _example(
     else:
         context = _text(row, config.context_column)
     value = nested_value(row, config.answer_column)
-    marks = _marks(row, config.choices_column)
+    marks = _marks(row, config)
+    if config.file.decimal == "," and isinstance(value, str) and not choices:
+        value = with_point(value)
     if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
         answer = choices[marks.index(str(value))]
     else:
@@ -305,12 +308,23 @@ def _inside(value: Json, column: str) -> str:
     return f", such as {names[0]!r}" if names != [column] else ""
 
 
-def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[str, ...]:
+def _choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]:
+    if config.choices:
+        return config.choices
+    columns = config.choices_column
     if isinstance(columns, tuple):
         texts = (_text(row, column) for column in columns)
         # questions with fewer options leave the last columns empty
         return tuple(text for text in texts if text.strip())
     value = nested_value(row, columns) if columns else None
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, str) and _PYTHON.fullmatch(value.strip()):
+        raise BadRow(
+            f"has its options in column {columns!r} as Python writes a list; write them as JSON, such as "
+            '["one", "two"], or as a text split at \'|\''
+        )
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
         return tuple("" if item is None else str(item) for item in value)
     if isinstance(value, str):
@@ -324,9 +338,10 @@ def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[s
     return ()
 
 
-def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]:
+def _marks(row: Mapping[str, Json], config: TaskConfig) -> list[str]:
     """What the file itself calls the options, where it keeps that beside their texts."""
-    if isinstance(columns, tuple) or "." not in columns or columns in row:
+    columns = config.choices_column
+    if config.choices or isinstance(columns, tuple) or "." not in columns or columns in row:
         return []
     value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
     marks = [str(mark) for mark in value] if isinstance(value, list) else []
