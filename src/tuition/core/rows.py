@@ -21,6 +21,7 @@ from tuition.core.records import Json, RevisionOutcome
 from tuition.core.tables import HUB, read_dataset, read_parquet, read_workbook
 
 __all__ = [
+    "ENDINGS",
     "FORMATS",
     "JSON_ENDINGS",
     "check_format",
@@ -51,7 +52,8 @@ JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
 """Of files that hold one JSON value a line."""
 _TEXT_ENDINGS = (*JSON_ENDINGS, ".csv")
 _TABLES = {".parquet": "Parquet", ".xlsx": "a workbook"}
-_READ = (*_TEXT_ENDINGS, ".tsv", ".json", *_TABLES)
+ENDINGS = (*_TEXT_ENDINGS, ".tsv", ".json", *_TABLES)
+"""Of files that can be read; those with text in them also with .gz behind it."""
 _DELIMITERS = (",", ";", "\t")
 _HEAD, _SHOWING = 1 << 16, 20
 """Letters at the beginning of a CSV, and records among them, that show what parts its cells."""
@@ -119,7 +121,7 @@ def read_rows(path: Path, *, delimiter: str = "", sheet: str = "") -> Iterator[d
     if str(path).startswith(HUB):
         yield from read_dataset(str(path))
         return
-    ending = _ending(path, known=_READ)
+    ending = _ending(path, known=ENDINGS)
     with readable(path):
         if ending in _TABLES:
             yield from read_parquet(path) if ending == ".parquet" else read_workbook(path, sheet=sheet)

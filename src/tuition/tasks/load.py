@@ -27,6 +27,7 @@ __all__ = [
     "FileSource",
     "nested_names",
     "nested_value",
+    "read_choices",
     "read_examples",
     "source_type",
     "source_types",
@@ -211,7 +212,7 @@ def _readings(
         value = nested_value(row, config.answer_column)
         is_plain = value is not None and value != "" and not isinstance(value, list | dict)
         with contextlib.suppress(BadRow):
-            choices = _choices(row, config)
+            choices = read_choices(row, config)
             # what the file itself calls its options needs no reading
             if choices and is_plain and str(value) not in _marks(row, config):
                 labels.append(Labelled(str(path), split, id, value, choices))
@@ -264,7 +265,7 @@ def _example(
         raise BadRow(
             "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
         )
-    choices = _choices(row, config)
+    choices = read_choices(row, config)
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if any(not choice.strip() for choice in choices):
@@ -308,7 +309,8 @@ def _inside(value: Json, column: str) -> str:
     return f", such as {names[0]!r}" if names != [column] else ""
 
 
-def _choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]:
+def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]:
+    """Read the options of a row, wherever its table says that they are."""
     if config.choices:
         return config.choices
     columns = config.choices_column
