@@ -90,6 +90,7 @@ def init(
     from tuition.operate.starters import STARTERS
 
     is_data = path.name.removesuffix(".gz").endswith(ENDINGS) or str(path).startswith("hub:")
+    is_data |= path.suffix != ".toml" and path.exists()
     target = out if is_data else path
     if kind not in STARTERS:
         raise ConfigError(near_name(kind, STARTERS, kind="starter"))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tuition.core.config import Section
-from tuition.core.texts.personal import Personal
+from tuition.core.texts.personal import Kind
 
 __all__ = ["FileForm", "TaskConfig"]
 
@@ -74,9 +74,9 @@ class TaskConfig(Section):
     added later move few others; `shuffled`: over all rows, anew whenever one is added."""
     seed: int = 0
     """Draws the shares and the limits."""
-    mask: tuple[Personal, ...] = ()
-    """Personal data that is replaced by a placeholder such as [EMAIL] before anything is sent or stored:
-    `email`, `iban`, `card`, `phone`."""
+    mask: tuple[Kind, ...] = ()
+    """Personal data that is replaced by a placeholder such as [email] before anything is sent or stored:
+    `email`, `phone`, `card`, `iban`."""
     drop_overlap: bool = True
     """Training examples that also stand in validation or test leave training."""
     drop_duplicates: bool = False

@@ -15,7 +15,7 @@ from tuition.core.plugins import Kind, check_whole, find, plugged
 from tuition.core.records import Example, Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
-from tuition.core.texts.personal import personal_in
+from tuition.core.texts.personal import count
 from tuition.tasks.check import Finding, check_near, finding, without_overlap
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.draw import limited, set_aside
@@ -113,7 +113,7 @@ class FileSource:
             self.findings += finding("counted_from_1", split, ids, words=_FROM_1)
             try:
                 examples[split], faults = _examples(table, self.config, readings=readings)
-                self.findings += check_personal(examples[split], split, mask=self.config.mask)
+                self.findings += check_personal(examples[split], split, masks=self.config.mask)
                 examples[split] = tuple(
                     mask_example(example, self.config.mask) for example in examples[split]
                 )
@@ -261,7 +261,7 @@ def _example(
     question = _text(row, config.question_column)
     if not question.strip():
         raise BadRow("has an empty question")
-    if set(personal_in(id) if config.mask else ()).intersection(config.mask):
+    if count(id, config.mask):
         raise BadRow(
             "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
         )

@@ -227,7 +227,12 @@ def _question_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> 
     if found := _named(columns, _QUESTION):
         return found, "by its name"
     lengths = {
-        name: fmean(len(value) if isinstance(value := nested_value(row, name), str) else 0 for row in rows)
+        name: fmean(
+            len(value) * any(map(str.isalpha, value))
+            if isinstance(value := nested_value(row, name), str)
+            else 0
+            for row in rows
+        )
         for name in columns
     }
     if not any(lengths.values()):
