@@ -17,6 +17,7 @@ from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.core.texts.personal import count
 from tuition.tasks.check import Finding, check_near, finding, without_overlap
+from tuition.tasks.columns import nested_names, nested_value
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.draw import limited, set_aside
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
@@ -25,8 +26,6 @@ from tuition.tasks.personal import check_personal, mask_example
 __all__ = [
     "SOURCE",
     "FileSource",
-    "nested_names",
-    "nested_value",
     "read_choices",
     "read_examples",
     "source_type",
@@ -348,31 +347,3 @@ def _marks(row: Mapping[str, Json], config: TaskConfig) -> list[str]:
     value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
     marks = [str(mark) for mark in value] if isinstance(value, list) else []
     return marks if len(set(marks)) == len(marks) else []
-
-
-def nested_value(row: Mapping[str, Json], column: str) -> Json:
-    """Look a column up, by its name or by a dotted name of what lies inside another."""
-    if column in row:
-        return row[column]
-    value: Json = row
-    for part in column.split("."):
-        value = _inner(value, part)
-    return value
-
-
-def _inner(value: Json, part: str) -> Json:
-    if isinstance(value, Mapping):
-        return value.get(part)
-    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        return [_inner(item, part) for item in value]
-    return None
-
-
-def nested_names(row: Mapping[str, Json]) -> list[str]:
-    """List the columns of a row, those inside others by their dotted names."""
-    names: list[str] = []
-    for name, value in row.items():
-        first = value[0] if isinstance(value, list) and value else value
-        inner = nested_names(first) if isinstance(first, Mapping) else []
-        names += [f"{name}.{part}" for part in inner] or [name]
-    return names
