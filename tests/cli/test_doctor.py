@@ -67,7 +67,7 @@ def test_versions_and_missing_extras(tuition, monkeypatch):
 
 
 def test_without_torch_it_says_so(tuition, monkeypatch):
-    monkeypatch.delitem(sys.modules, "tuition.student.devices", raising=False)
+    monkeypatch.delitem(sys.modules, "tuition.student.load", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert by_what(tuition("doctor", "--json"))["torch"]["found"].startswith("cannot be loaded: ")
 

@@ -96,7 +96,7 @@ def _version(name: str) -> str:
 
 def _torch() -> Iterator[Fact]:
     try:
-        from tuition.student.devices import devices
+        from tuition.student.load import devices
     except (ImportError, OSError) as error:
         # a library of the wrong platform is an OSError
         is_absent = isinstance(error, ModuleNotFoundError)
