@@ -19,6 +19,7 @@ import typer
 
 from tuition.cli import exchange, look, run
 from tuition.cli.check import pilot
+from tuition.cli.doctor import doctor
 from tuition.cli.exchange import batch
 from tuition.cli.predict import predict
 from tuition.cli.serve import capture, serve
@@ -78,6 +79,7 @@ app = typer.Typer(
 COMMANDS = {
     "demo": run.demo,
     "init": run.init,
+    "doctor": doctor,
     "check": run.check,
     "pilot": pilot,
     "run": run.run,

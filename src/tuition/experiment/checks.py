@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,14 +47,15 @@ __all__ = [
 ]
 
 
-def check_evaluation(config: Experiment, splits: Splits, findings: Iterable[Mapping[str, Json]]) -> None:
+def check_evaluation(config: Experiment, splits: Splits, findings: Sequence[Mapping[str, Json]]) -> None:
     """Refuse an examination that could not be held."""
+    commas = [one["sentence"] for one in findings if one["kind"] == "decimal_comma"]
     for one in findings:
         if one["kind"] == "unreadable_label":
             raise DataError(
                 f"{one['sentence']}. Such a label could never be answered rightly: mend it, or set "
                 "task.kind to what the labels are. Of a worked solution the column must hold the answer "
-                "alone, or #### before it."
+                f"alone, or #### before it.{f' Decimal commas: {commas[0]}.' if commas else ''}"
             )
         is_graded = one["split"] in ("valid", "test")
         is_labelled = config.labels.source(str(one["split"])) != "gold"
