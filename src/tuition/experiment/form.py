@@ -38,5 +38,6 @@ def form_of(config: Experiment, task: Task, train: Sequence[Example]) -> dict[st
         "choices": list(choices.pop()) if len(choices) == 1 else [],
         "example": None
         if shown is None
-        else {"question": shown.question, "choices": list(shown.choices), "context": shown.context},
+        else {"question": shown.question, "choices": list(shown.choices), "context": shown.context}
+        | ({"messages": [turn.to_json() for turn in shown.messages]} if shown.messages else {}),
     }

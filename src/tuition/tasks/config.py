@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuition.core.config import Section
+from tuition.core.config import TaskSection
 
 __all__ = ["TaskConfig"]
 
@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Limit = Annotated[int, Field(ge=1)] | None
 
 
-class TaskConfig(Section):
+class TaskConfig(TaskSection):
     """The examples of a task, from files."""
 
     source: Literal["files"] = "files"
@@ -33,6 +33,9 @@ class TaskConfig(Section):
     """Column of ids, unique in a file; where no row has it, ids are file name and row number."""
     question_column: str = "question"
     """Column of questions; in any column's name a dot reaches inside, as in `question.stem`."""
+    messages_column: str = "messages"
+    """Column of conversations, read where a row has no question: a list of `{role, content}`, or its JSON,
+    that ends with the user's turn."""
     choices_column: str | tuple[str, ...] = "choices"
     """Column of options (a list, such as `choices.text`, or one text split at `|`), or the names of several
     columns, an option each."""
