@@ -132,10 +132,13 @@ def template_of(role: str, text: str) -> Template:
     environment = _environment()
     try:
         tree = environment.parse(text)
+        _refuse_odd(tree, role)
         compiled = environment.from_string(text)
     except jinja2.TemplateSyntaxError as error:
-        raise ConfigError(f"prompts.{role}, line {error.lineno}: {error.message}.") from None
-    _refuse_odd(tree, role)
+        said = str(error.message).rstrip(".")
+        raise ConfigError(f"prompts.{role}, line {error.lineno}: {said}.") from None
+    except (RecursionError, SyntaxError, MemoryError):
+        raise ConfigError(f"prompts.{role} is nested too deeply; write it flat.") from None
     needed, more, _ = BLANKS[role]
     found, known = meta.find_undeclared_variables(tree), {*_EVERYWHERE, *needed, *more}
     for name in sorted(found - known):
@@ -198,6 +201,8 @@ def _refuse_odd(tree: Any, role: str) -> None:
         match node:
             case _ if type(node).__name__ not in _NODES:
                 why = f"{type(node).__name__.lower()} is not allowed; blanks, for, if and ~ are"
+            case nodes.Name(name="self"):
+                why = "there is no blank 'self'"
             case nodes.Getattr() if node.attr not in _PARTS | _LOOP:
                 why = f"there is no part {node.attr!r}; a demonstration has {', '.join(sorted(_PARTS))}"
             case nodes.For() if not is_list(node.iter) or deep(node) or node.recursive:
