@@ -7,6 +7,7 @@ import tomllib
 import pytest
 import tomli_w
 from tiny import attempts, experiment, rows, tables, teachers
+from tiny_rounds import active
 
 import tuition
 from tuition.core.errors import ConfigError
@@ -160,22 +161,26 @@ REVIEW = {
 }
 
 
-@pytest.mark.parametrize("annotator", ["clear", "clear_panel", "clear_one_call", "repair", "answer_only"])
+ROLES = {
+    "clear": {"judge_step", "revise", "confirm"},
+    "clear_panel": {"judge_step", "revise", "confirm", "verify"},
+    "clear_one_call": {"revise"},
+    "repair": {"revise"},
+    "answer_only": {"solve"},
+}
+
+
+@pytest.mark.parametrize("annotator", ROLES)
 def test_a_plan_with_own_prompts_asks_what_a_plan_without_does(annotator, tmp_path):
-    common = {
-        "recipe": "elad",
-        "annotator": annotator,
-        "evaluation": {"jobs": 1},
-        "revision": {},
-        "annotation": {"examples": 1},
-        "training": tables(tmp_path)["training"],
-    }
-    plans = [plan_of(experiment(tmp_path, **common, **own)) for own in ({}, {"prompts": REVIEW})]
+    names = {"annotator": annotator, "teacher": teachers("ada", "bela")}
     bare, own = (
-        [(row.teacher, row.role, row.low_calls, row.calls, row.high_calls) for row in plan.teachers]
-        for plan in plans
+        [
+            (row.teacher, row.role, row.low_calls, row.calls, row.high_calls)
+            for row in plan_of(active(tmp_path, **names, prompts=prompts)).teachers
+        ]
+        for prompts in ({}, REVIEW)
     )
-    assert own == bare
+    assert own == bare and ROLES[annotator] <= {role for _, role, *_ in own}
 
 
 def talks(n):
