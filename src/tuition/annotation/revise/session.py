@@ -118,7 +118,7 @@ class Session:
             role=role,
             prompt=prompt,
             example_id=case.example.id,
-            blanks=blanks_of(case.example) | dict(blanks or {}),
+            blanks=None if blanks is None else blanks_of(case.example) | dict(blanks),
             **own,
         )
 
