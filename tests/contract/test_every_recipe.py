@@ -7,13 +7,14 @@ import sys
 
 import pytest
 import tomli_w
-from tiny import TINY, attempts, hashes, tables, teachers
+from tiny import TINY, attempts, hashes, rows, tables, teachers
 
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError
 from tuition.core.run import Run
 from tuition.experiment.config import resolve
 from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import execute
 from tuition.recipes import RECIPES
 from tuition.testing import check_run
 
@@ -62,6 +63,22 @@ def test_a_recipe_runs_from_its_file_and_a_second_start_spends_nothing(name, tmp
     assert json.loads(second.stdout) == {"metrics": "run/metrics.json", "is_new": False}
     assert hashes(tmp_path / "run") == before
     assert attempts(tmp_path / "tuition.db") == asked
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_call_of_a_recipe_is_in_the_users_words(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tables = smallest(tmp_path, name)
+    tables["task"] = {**tables["task"], "instruction": "These are riddles.\n\nThink of the circus."}
+    tables["teacher"] = [{**table, "system": "You are kind."} for table in tables["teacher"]]
+    metrics = execute(resolve(tables, where=name)).metrics
+    calls = [json.loads(text) for (text,) in rows("tuition.db", "SELECT request FROM attempts")]
+    for call in calls:
+        [system, user] = call["messages"]
+        assert (system["role"], system["content"]) == ("system", "You are kind.")
+        assert user["content"].startswith("These are riddles.\n\nThink of the circus.\n\n")
+    # The programs read the question behind the instruction: most of what they write can be learnt from.
+    assert metrics["spend"]["calls"] == len(calls) and bool(calls) == bool(attempts("tuition.db"))
 
 
 @pytest.mark.parametrize("name", RECIPES)

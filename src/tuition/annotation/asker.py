@@ -19,6 +19,7 @@ from tuition.annotation.ask.account import Account, check_price, unpaid
 from tuition.annotation.ask.caller import Caller
 from tuition.annotation.batches import BatchCaller, refuse_batched
 from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.own_words import OwnWords
 from tuition.core.budget import EXPECTED_SHARE, Cost, guess_cost
 from tuition.core.errors import TeacherError
 from tuition.core.protocols import BatchTeacher, Sampler, Task, Teacher
@@ -28,6 +29,7 @@ from tuition.core.store import Refused
 __all__ = ["Asked", "Asker", "ask", "ask_all", "longer_of"]
 
 _CONFIG = AnnotationConfig()
+_NO_WORDS = OwnWords()
 _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
 
 
@@ -62,6 +64,8 @@ class Asker:
     """Rationales that are wanted of it for one example."""
     seed: int = 0
     """Of the demonstrations."""
+    words: OwnWords = _NO_WORDS
+    """What the user adds to every prompt."""
 
     @property
     def name(self) -> str:
@@ -79,9 +83,14 @@ class Asker:
         role: str = "",
         prompt: str = "",
         example_id: str = "",
+        blanks: Mapping[str, object] | None = None,
         **parameters: Json,
     ) -> Request:
-        """Make the request that puts messages to the teacher; it may have parameters of its own."""
+        """Make the request that puts messages to the teacher; it may have parameters of its own.
+
+        `blanks` are what a user's own prompt is filled with (`blanks_of`); None: it cannot take the place.
+        """
+        messages, prompt = self.words.around(messages, prompt=prompt, blanks=blanks)
         sent = {**self.parameters, **parameters}
         if not self.teacher.abilities.has_temperature:
             sent.pop("temperature", None)

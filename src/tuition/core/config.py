@@ -10,16 +10,31 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
 from tuition.core.errors import ConfigError, nearest
 
-__all__ = ["Section", "complete", "override", "parse", "read_toml", "unspoken"]
+__all__ = [
+    "Section",
+    "TaskSection",
+    "Words",
+    "complete",
+    "override",
+    "parse",
+    "read_toml",
+    "read_words",
+    "unspoken",
+]
 
 _UNSPOKEN = "unspoken"
+_MOST_LETTERS = 20_000
+_MOST_BYTES = 4 * _MOST_LETTERS
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=_MOST_LETTERS)]
+"""A user's own words for a prompt."""
 
 
 class Section(BaseModel):
@@ -32,6 +47,38 @@ class Section(BaseModel):
         protected_namespaces=(),
         hide_input_in_errors=True,
     )
+
+
+class TaskSection(Section):
+    """What every table `[task]` has, whichever its source."""
+
+    instruction: Words = ""
+    """What the task is, in your own words: the beginning of every prompt to a teacher."""
+    instruction_file: str = ""
+    """The same from a text file, in the place of `instruction`; read once, relative to the configuration."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_file(cls, tables: Any) -> Any:
+        if not isinstance(tables, Mapping) or not tables.get("instruction_file"):
+            return tables
+        if tables.get("instruction"):
+            raise ValueError("instruction and instruction_file are both set; name one of the two")
+        return {**tables, "instruction": read_words(tables["instruction_file"]), "instruction_file": ""}
+
+
+def read_words(path: object) -> str:
+    """Read a user's own words from a small text file."""
+    try:
+        with Path(str(path)).open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n").strip() if len(raw) <= _MOST_BYTES else ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8"
+        raise ConfigError(f"{str(path)!r} cannot be read: {reason}; name a text file.") from None
+    if not text or len(text) > _MOST_LETTERS:
+        raise ConfigError(f"{str(path)!r} has no letter or too many; 1 to {_MOST_LETTERS:,} are taken.")
+    return text
 
 
 def unspoken(message: str) -> PydanticCustomError:

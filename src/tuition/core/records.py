@@ -35,6 +35,7 @@ __all__ = [
     "canonical_json",
     "content_id",
     "option_letter",
+    "written_turns",
 ]
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
@@ -117,11 +118,33 @@ class Example(Record):
     """Who says so: gold, teacher:NAME, majority, weighted, human; empty: the label was taken away."""
     domain: str = ""
     split: str = ""
+    messages: tuple[Message, ...] = ()
+    """Turns of a conversation, whose last one is asked; `question` is `written_turns` of them. Empty: it is
+    the question alone."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Give the example as plain JSON values; without `messages` where it has none, as ever."""
+        row = Record.to_json(
+            self
+        )  # no super(): a class with slots is made anew, and super() wants the old one
+        return row if self.messages else {key: value for key, value in row.items() if key != "messages"}
+
+    @property
+    def last_turn(self) -> Example:
+        """The same with its last turn alone as the question."""
+        if not self.messages:
+            return self
+        return dataclasses.replace(self, question=self.messages[-1].content, messages=())
 
     @property
     def answer_index(self) -> int | None:
         """Position of the answer among the choices; None where it is not among them."""
         return self.choices.index(self.answer) if self.answer in self.choices else None
+
+
+def written_turns(messages: Sequence[Message]) -> str:
+    """Write a conversation as one text, a turn behind the name of its role: `User: …`, `Assistant: …`."""
+    return "\n".join(f"{message.role.capitalize()}: {message.content.strip()}" for message in messages)
 
 
 def option_letter(i: int) -> str:

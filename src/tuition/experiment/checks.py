@@ -324,12 +324,14 @@ def _too_long(
 
     def longer(examples: Sequence[Example], limit: int, *, whole: bool) -> list[str]:
         inputs = []
-        for example in examples:
+        # a chat template has the earlier turns of a conversation apart
+        earlier = [example.messages[:-1] for example in examples] if student.write else ()
+        for example in (item.last_turn if student.write else item for item in examples):
             context = f"{example.context}\n" if whole and example.context else ""
             # One that scores options reads the longest of them once more.
             behind = max(example.choices, key=len, default="") if student.family == "options" else ""
             inputs.append(f"{prefix}{context}{question_text(example)}\n{behind}")
-        return [examples[i].id for i in student.longer(inputs, limit)]
+        return [examples[i].id for i in student.longer(inputs, limit, earlier=earlier)]
 
     def cannot_read(examples: Sequence[Example]) -> list[str]:
         # a question that the user's own limit cuts to what can be read is cut, as published

@@ -52,4 +52,4 @@ def _shown(config: Experiment, example: Example) -> dict[str, Json]:
         "context": example.context,
         "sent": asked_text(example),
         "writes": writes,
-    }
+    } | ({"messages": [turn.to_json() for turn in example.messages]} if example.messages else {})

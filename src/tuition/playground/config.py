@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuition.core.config import Section
+from tuition.core.config import TaskSection
 
 __all__ = ["PlaygroundConfig"]
 
 
-class PlaygroundConfig(Section):
+class PlaygroundConfig(TaskSection):
     """Which questions the playground makes, and how many."""
 
     source: Literal["playground"] = "playground"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tuition.core.config import Section
+from tuition.core.config import Section, TaskSection
 from tuition.core.texts.personal import Kind
 
 __all__ = ["FileForm", "TaskConfig"]
@@ -27,7 +27,7 @@ class FileForm(Section):
     """Sheet of a workbook (.xlsx); empty: the only one that holds rows."""
 
 
-class TaskConfig(Section):
+class TaskConfig(TaskSection):
     """The examples of a task, from files."""
 
     source: Literal["files"] = "files"
@@ -49,6 +49,9 @@ class TaskConfig(Section):
     """Column of ids, unique in a file; where no row has it, ids are file name and row number."""
     question_column: str = "question"
     """Column of questions; in any column's name a dot reaches inside, as in `question.stem`."""
+    messages_column: str = "messages"
+    """Column of conversations, read where a row has no question: a list of `{role, content}`, or its JSON,
+    that ends with the user's turn."""
     choices_column: str | tuple[str, ...] = "choices"
     """Column of options (a list, such as `choices.text`, or one text that is a JSON list or is split at `|`),
     or the names of several columns, an option each."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tuition.core.errors import ConfigError, DataError, nearest
 from tuition.core.plugins import Kind, check_whole, find, plugged
-from tuition.core.records import Example, Json
+from tuition.core.records import Example, Json, Message, written_turns
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.core.texts.personal import count
@@ -171,11 +171,12 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     rows = list(read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
-    wanted = [("question_column", config.question_column)]
+    has_turns = any(nested_value(row, config.messages_column) is not None for row in rows)
+    wanted = [] if has_turns else [("question_column", config.question_column)]
     if config.answer_column:
         wanted.append(("answer_column", config.answer_column))
     # beside question and answer, what the user named
-    for field in ("id_column", "context_column", "domain_column", "choices_column"):
+    for field in ("id_column", "messages_column", "context_column", "domain_column", "choices_column"):
         names = getattr(config, field)
         is_named = names != TaskConfig.model_fields[field].default or (
             field == "choices_column" and config.kind == "multiple_choice" and not config.choices
@@ -273,7 +274,12 @@ def _example(
 
 def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Example:
     """Read question, choices and context of a row, and no label; a row without a question is a BadRow."""
-    question = _text(row, config.question_column)
+    question, messages = _text(row, config.question_column), ()
+    if not question.strip():
+        messages = _turns(nested_value(row, config.messages_column), config.messages_column)
+        question = (
+            written_turns(messages) if len(messages) > 1 else "".join(turn.content for turn in messages)
+        )
     if not question.strip():
         raise BadRow("has an empty question")
     if count(id, config.mask):
@@ -290,7 +296,39 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
         context = "\n".join(map(str, context))
     else:
         context = _text(row, config.context_column)
-    return Example(id=id, question=question, choices=choices, context=context)
+    return Example(
+        id=id,
+        question=question,
+        choices=choices,
+        context=context,
+        messages=messages if len(messages) > 1 else (),
+    )
+
+
+def _turns(value: Json, column: str) -> tuple[Message, ...]:
+    """Read a conversation that ends with the user's turn."""
+    if isinstance(value, str) and value.strip():
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    turns = value if isinstance(value, list) else [value] if value else []
+    found: list[Message] = []
+    for turn in turns:
+        match turn:
+            case {"role": "system" | "user" | "assistant" as role, "content": str(content)} if (
+                content.strip()
+            ):
+                found.append(Message(role=str(role), content=content))
+            case _:
+                raise BadRow(
+                    f"has {str(turn)[:60]!r} in column {column!r}; expected a list of "
+                    '{"role": "user", "content": "…"}, with the roles system, user and assistant'
+                )
+    if any(turn.role == "system" for turn in found[1:]) or (found and found[-1].role != "user"):
+        raise BadRow(
+            f"has a conversation of {', '.join(turn.role for turn in found)} in column {column!r}; a system "
+            "turn comes first, and the user's last: what is answered to it has a column of its own"
+        )
+    return tuple(found)
 
 
 def _text(row: Mapping[str, Json], column: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tuition.annotation import Route
+from tuition.annotation.own_words import unmarked
 from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE, Budget
 from tuition.core.errors import ConfigError, some_of
 from tuition.core.records import Example, Json, Record, Request, option_letter
@@ -269,6 +270,8 @@ def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -
 def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:
     recipe = RECIPES[config.recipe]
     notes = [*recipe.notes(config, bool(plan.valid)), *_about_the_plan(config, plan)]
+    instruction = getattr(config.task, "instruction", "")
+    notes += filter(None, (unmarked(role, text + instruction) for role, text in config.prompts.items()))
     expected = plan.known_usd
     if config.budget.usd is not None and expected > config.budget.usd:
         last, way_out = ("teachers hardly asked", "take fewer examples (selection.share)")
