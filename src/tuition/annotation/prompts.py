@@ -67,7 +67,7 @@ def question_block(example: Example) -> str:
     """Write how a block begins: the question, and its options where it has any."""
     text = one_block("\n".join(part for part in (example.context, example.question) if part.strip()))
     options = "".join(
-        f"\n({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.choices)
+        f"\n({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.listed)
     )
     return f"Question: {text}" + (f"\nOptions:{options}" if options else "")
 

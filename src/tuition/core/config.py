@@ -6,18 +6,19 @@ Precedence: default, then file, then `key=value`. No class paths, no interpolati
 from __future__ import annotations
 
 import copy
+import json
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
 from tuition.core.errors import ConfigError, nearest
 
-__all__ = ["Section", "complete", "override", "parse", "read_toml", "unspoken"]
+__all__ = ["Section", "TaskSection", "complete", "override", "parse", "read_toml", "unspoken"]
 
 _UNSPOKEN = "unspoken"
 
@@ -32,6 +33,41 @@ class Section(BaseModel):
         protected_namespaces=(),
         hide_input_in_errors=True,
     )
+
+
+class TaskSection(Section):
+    """What every table `[task]` has, whichever its source."""
+
+    labels: Mapping[str, str] | None = None
+    """Of `kind = "label"`: the labels, a list of names or a table of names with what each means; left out:
+    those of the training examples, written into the run's own configuration."""
+    json_schema: Mapping[str, Any] | None = None
+    """Of `kind = "fields"`: the JSON Schema of an answer, an object of texts, numbers, booleans and lists of
+    texts; or the name of a JSON file that holds it, which is read once."""
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _name_each(cls, value: object) -> object:
+        """Take a list of names for a table without meanings."""
+        if not isinstance(value, list | tuple | Mapping):
+            return value
+        # names that differ by case alone could not be told apart in a reply
+        names = [" ".join(str(name).casefold().split()) for name in value]
+        if len(names) < 2 or len(set(names)) < len(names) or "" in names:
+            raise ValueError(f"{list(value)!r} are no labels: give two or more, none empty and none twice")
+        return value if isinstance(value, Mapping) else dict.fromkeys(value, "")
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _read_schema(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(Path(value).read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{value!r} cannot be read: {error}; name a JSON file, or write a table"
+            ) from None
 
 
 def unspoken(message: str) -> PydanticCustomError:

@@ -117,6 +117,21 @@ class Example(Record):
     """Who says so: gold, teacher:NAME, majority, weighted, human; empty: the label was taken away."""
     domain: str = ""
     split: str = ""
+    lists_choices: bool = True
+    """Whether the choices stand in the question; False: all questions have the same, of which a teacher is
+    told once and which a student knows."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Give the example as plain JSON values; what came later is left out where it says nothing."""
+        row = Record.to_json(self)
+        if self.lists_choices:
+            del row["lists_choices"]
+        return row
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The choices that stand in the question."""
+        return self.choices if self.lists_choices else ()
 
     @property
     def answer_index(self) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tuition.core.errors import TrainingError
-from tuition.core.protocols import Learner, Task
+from tuition.core.protocols import FixedForm, Learner, Task
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
@@ -201,7 +201,9 @@ def _evaluate(
             "label_source": example.label_source,
         }
         rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
-    return _figures(grades, examples) | {"reader": reader_of(bench.task)}
+    answers = [prediction.answer for prediction in predictions]
+    more = bench.task.figures(answers, examples) if isinstance(bench.task, FixedForm) else {}
+    return _figures(grades, examples) | {"reader": reader_of(bench.task)} | more
 
 
 def _figures(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:

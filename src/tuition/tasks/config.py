@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuition.core.config import Section
+from tuition.core.config import TaskSection
 
 __all__ = ["TaskConfig"]
 
@@ -14,14 +14,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Limit = Annotated[int, Field(ge=1)] | None
 
 
-class TaskConfig(Section):
+class TaskConfig(TaskSection):
     """The examples of a task, from files."""
 
     source: Literal["files"] = "files"
     """Says that the examples are read from files."""
     kind: str = "mixed"
-    """`multiple_choice`, `number`, `free_text`, `yes_no`, `mixed`, `math` (extra `math`), or
-    `package.module:Name`."""
+    """`multiple_choice`, `label`, `fields`, `number`, `free_text`, `yes_no`, `mixed`, `math` (extra `math`),
+    or `package.module:Name`."""
     train: str | None = None
     """Training examples: a file (.jsonl, .csv, also .gz; .parquet), where `data:` stands for the folder in
     TUITION_DATA, or a data set, `hub:NAME:SPLIT` or `hub:NAME:CONFIGURATION:SPLIT`."""

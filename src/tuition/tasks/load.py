@@ -16,6 +16,7 @@ from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.tasks.check import Finding, finding, without_overlap
 from tuition.tasks.config import TaskConfig
+from tuition.tasks.fields import Field, fields_of, record_of_row
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 _SHOWN = 3
+_ONE_FORM = ("label", "fields")
+"""Kinds whose answers have one form in all questions."""
 _FROM_1 = (
     "whole-number labels are read as counted from 0, and none is 0: counted from 1? Set label = 'index1' in "
     "[task] if so, 'index' if not"
@@ -174,7 +177,8 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
     wanted = [("question_column", config.question_column)]
-    if config.answer_column:
+    is_spread = config.kind == "fields" and any(name in row for name in _fields(config) for row in rows)
+    if config.answer_column and not is_spread:
         wanted.append(("answer_column", config.answer_column))
     # beside question and answer, what the user named
     for field in ("id_column", "context_column", "domain_column", "choices_column"):
@@ -207,7 +211,7 @@ def _readings(
     tables: Iterable[_Table], config: TaskConfig
 ) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
     """Find out how the labels of all files are meant, where the configuration does not say it."""
-    if config.label != "auto":
+    if config.label != "auto" or config.kind in _ONE_FORM:
         return {}, []
     labels: list[Labelled] = []
     for path, split, id, row in ((t.path, t.split, *row) for t in tables for row in t.rows):
@@ -264,6 +268,9 @@ def _example(
     if not question.strip():
         raise BadRow("has an empty question")
     choices = _choices(row, config.choices_column)
+    if config.kind in _ONE_FORM:
+        # positions count within the labels; names are compared once the set is known
+        choices = tuple(config.labels or ()) if config.label in ("index", "index1") else ()
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if any(not choice.strip() for choice in choices):
@@ -275,7 +282,9 @@ def _example(
         context = _text(row, config.context_column)
     value = nested_value(row, config.answer_column)
     marks = _marks(row, config.choices_column)
-    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
+    if config.kind == "fields":
+        answer = record_of_row(value, row, tuple(_fields(config).values()))
+    elif config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
         answer = choices[marks.index(str(value))]
     else:
         answer = read_label(value, choices, how=config.label, readings=readings)
@@ -288,6 +297,10 @@ def _example(
         domain=_text(row, config.domain_column),
         split=split,
     )
+
+
+def _fields(config: TaskConfig) -> dict[str, Field]:
+    return {field.name: field for field in fields_of(config.json_schema)} if config.json_schema else {}
 
 
 def _text(row: Mapping[str, Json], column: str) -> str:
