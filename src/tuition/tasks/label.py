@@ -158,9 +158,11 @@ def _announced(body: str, mark: Mark, names: tuple[str, ...]) -> int | None:
 
 def label_set(splits: Splits, *, kind: str, key: str) -> dict[str, str]:
     """Find the labels of the examples that a student may learn from; the sealed test is not looked at."""
-    found = {example.answer.strip() for example in (*splits.train, *splits.valid) if example.answer}
-    # of spellings that differ by case and outer marks alone, one stands for all
-    names = {normalise(label) or label: label for label in sorted(found, reverse=True)}
+    found = Counter(one.answer.strip() for one in (*splits.train, *splits.valid) if one.answer)
+    names: dict[str, str] = {}
+    # of spellings that differ by case and outer marks alone, the commonest stands for all
+    for label in sorted(found, key=lambda label: (-found[label], label)):
+        names.setdefault(normalise(label) or label, label)
     if key != Label.made_of or not 2 <= len(names) <= _MOST:
         raise ConfigError(
             f"task.kind = {kind!r} needs task.{key}"
