@@ -85,11 +85,11 @@ _SCHEMA: Mapping[str, Json] = {
 }
 _OLD = "Last year it was another matter ({aside}), and that is settled."
 _WORDINGS = (
-    "Hello, I write about the {product} I ordered: {wanted}. {old}{urgency}",
-    "Dear team, {wanted}. It is about my {product}. {old}{urgency}",
-    "{old}Now I have a {product} and this: {wanted}. {urgency}",
-    "{name} here, with a {product} of yours. {urgency} To be short: {wanted}. {old}",
-    "Good morning. {old}Today about the {product}: {wanted}. {urgency}",
+    "Hello, I write about the {product} of order {order}: {wanted}. {old}{urgency}",
+    "Dear team, {wanted}. It is about my {product} of order {order}. {old}{urgency}",
+    "{old}Now I have a {product} of order {order}, and this: {wanted}. {urgency}",
+    "{name} here, with a {product} of order {order}. {urgency} To be short: {wanted}. {old}",
+    "Good morning. {old}Today about the {product} of order {order}: {wanted}. {urgency}",
 )
 _CATEGORY = {text: name for name, texts in _WANTED.items() for text in texts}
 _URGENCY_OF = {text: name for name, texts in _URGENCY.items() for text in texts}
@@ -102,7 +102,7 @@ def _any(texts: Mapping[str, str]) -> str:
 _ASIDE = re.compile(rf"Last year it was another matter \(({_any(_CATEGORY)})\), and that is settled\.")
 _CUE = re.compile(rf"(?:: |, |\. |\A)({_any(_CATEGORY)})\.")
 _HURRY = re.compile(_any(_URGENCY_OF))
-_PRODUCT = re.compile(rf"\b(?:the|my|a) ({'|'.join(_PRODUCTS)})\b")
+_PRODUCT = re.compile(rf"\b(?:the|my|a) ({'|'.join(_PRODUCTS)})(?: of order (\d+))?\b")
 _LINE = re.compile(r"(?m)^- ([^:(\n]+?)(?: \(([^)\n]*)\))?(?:: (.*))?$")
 _IDLE = frozenset(
     words("a an and as before do does for in is it not of on or the they to what when where with")
@@ -118,6 +118,8 @@ class TicketPuzzle:
     aside: str
     """The old matter; empty: there is none."""
     product: str
+    order: str
+    """Its number; empty: it is not told."""
     hurry: str
     """The sentence that says how urgent it is."""
     labels: Mapping[str, str] | None = None
@@ -137,8 +139,11 @@ class TicketPuzzle:
             aside = _CATEGORY.get(self.aside, category)
             category = aside if aside != category and slip.random() < 0.5 else slip.choice(others)
         label = self._label(category)
+        about = SolutionStep("", f"Order {self.order} is the {self.product}")
         old = [SolutionStep("", "The old matter is settled")] if self.aside else []
-        return Solution((*old, SolutionStep(f"The customer says {self.wanted}", f"a case of {label}")), label)
+        return Solution(
+            (about, *old, SolutionStep(f"The customer says {self.wanted}", f"a case of {label}")), label
+        )
 
     def _label(self, category: str) -> str:
         """Find the label of a category by its name, else by the words it shares with what each means."""
@@ -159,7 +164,7 @@ class TicketPuzzle:
         found = {name: _value(name, of, said, product, urgency) for name, of, said in self.fields}
         answer = json.dumps(found, ensure_ascii=False)
         steps = (
-            SolutionStep(f"The ticket names the {self.product}", f"it is about the {product}"),
+            SolutionStep(f"Order {self.order} is the {self.product}", f"it is about the {product}"),
             SolutionStep(f"The ticket says {self.hurry.rstrip('.')}", f"the urgency is {urgency}"),
             SolutionStep("", f"Together {answer}"),
         )
@@ -194,6 +199,7 @@ def _draw(rng: Random) -> Problem:
     text = rng.choice(_WORDINGS).format(
         name=rng.choice(PEOPLE),
         product=product,
+        order=rng.randint(1000, 9999),
         wanted=rng.choice(_WANTED[category]),
         old=old,
         urgency=rng.choice(_URGENCY[urgency]),
@@ -208,7 +214,7 @@ def _recognise(question: str) -> TicketPuzzle | None:
     if not all(found):
         return None
     cue, product, hurry = (match for match in found if match)
-    return TicketPuzzle(cue[1], aside[1] if aside else "", product[1], hurry[0])
+    return TicketPuzzle(cue[1], aside[1] if aside else "", product[1], product[2] or "", hurry[0])
 
 
 TICKETS = Domain(
