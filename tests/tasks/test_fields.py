@@ -147,6 +147,8 @@ def test_it_is_counted_by_field():
         ({"properties": {"a": {"type": "array", "items": {"type": "integer"}}}}, r"\(of texts\)"),
         ({"properties": {"a": {"type": "string", "enum": [1]}}}, "'a' has an enum of something else"),
         ({"properties": {"a": {"type": "number", "enum": ["x"]}}}, "'a' has an enum of something else"),
+        ({"properties": {"a": {"type": "number", "tolerance": "x"}}}, "'a' has the tolerance 'x'; give a n"),
+        ({"properties": {"a": 1, "b": {"type": ["string", "number"]}}}, "'a' is of type None.*; 'b' is of t"),
         ({"properties": {"a": {"type": "string"}}, "required": ["b"]}, "required names 'b', which is no pr"),
     ],
 )
@@ -186,6 +188,23 @@ def test_a_file_has_its_labels_in_columns_named_as_the_fields(tmp_path):
     table.write_text('question,product,price,count,urgent,tags,note\nq,phone,3.5,2,no,"[""new""]",x\n')
     changed = {"price": 3.5, "urgent": False, "tags": ["new"], "note": "x"}
     assert labels(table) == [RIGHT | changed]
+
+
+def test_a_list_that_is_broken_is_told_and_does_not_end_the_reading(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("question,product,price,count,urgent,tags,note\nq,phone,3,2,maybe,[new,x\n")
+    [example] = source(table).load().train
+    with pytest.raises(DataError, match=r"look at urgent, tags\)"):
+        TASK.grade("{}", TASK.prepared(example))
+
+
+def test_null_beside_a_type_makes_a_field_optional():
+    [field] = fields_of({"properties": {"a": {"type": ["string", "null"]}}})
+    assert (field.type, field.is_required) == ("string", False)
+    schema = {"properties": {"a": {"type": "string", "default": None}}}
+    assert parse(TaskConfig, {"json_schema": schema}, where="x").json_schema == {
+        "properties": {"a": {"type": "string"}}
+    }
 
 
 def test_without_a_column_of_labels_the_file_is_refused(tmp_path):

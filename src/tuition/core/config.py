@@ -61,13 +61,20 @@ class TaskSection(Section):
     @classmethod
     def _read_schema(cls, value: object) -> object:
         if not isinstance(value, str):
-            return value
+            return _without_null(value)
         try:
-            return json.loads(Path(value).read_text(encoding="utf-8-sig"))
+            return _without_null(json.loads(Path(value).read_text(encoding="utf-8-sig")))
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"{value!r} cannot be read: {error}; name a JSON file, or write a table"
             ) from None
+
+
+def _without_null(value: object) -> object:
+    """Leave out entries that are null, which TOML cannot hold."""
+    if isinstance(value, Mapping):
+        return {key: _without_null(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def unspoken(message: str) -> PydanticCustomError:

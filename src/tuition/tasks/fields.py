@@ -5,6 +5,7 @@ A field whose value has the wrong type is left out of what was read, and counts 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -29,6 +30,7 @@ _TYPES = {
     "boolean": "true or false",
     "array": "a list of texts",
 }
+_WORDY = ("string", "array")
 _NEAR = 1e-6
 _BEFORE = re.compile(r"[\s`*_:(\[\"'=]*(?:json)?[\s`]*")
 _ABSENT = object()
@@ -82,7 +84,8 @@ class Field:
             case "array" if not text.lstrip().startswith("["):
                 return [part.strip() for part in text.split("|") if part.strip()]
             case "array":
-                return json.loads(text)
+                with contextlib.suppress(ValueError):
+                    return json.loads(text)
         return text
 
     def is_same(self, left: Any, right: Any) -> bool:
@@ -113,41 +116,44 @@ class Field:
 
 def fields_of(schema: Mapping[str, Any]) -> tuple[Field, ...]:
     """Read the fields of a JSON Schema; one of another form is a ConfigError."""
-    properties = schema.get("properties")
-    faults: list[str] = []
+    properties, required = schema.get("properties"), schema.get("required")
     if schema.get("type", "object") != "object" or not isinstance(properties, Mapping) or not properties:
         raise ConfigError("json_schema is no object with properties; give type = 'object' and properties.")
-    required = schema.get("required", list(properties))
-    unknown = [name for name in required if name not in properties]
-    faults += [f"required names {name!r}, which is no property" for name in unknown]
+    required = list(properties) if required is None else required
+    faults = [f"required names {name!r}, which is no property" for name in required if name not in properties]
     fields: list[Field] = []
     for name, about in properties.items():
-        about = about if isinstance(about, Mapping) else {}
-        items = about.get("items", {}) if about.get("type") == "array" else about
-        kind = about.get("type", "string" if "enum" in about else None)
-        options = items.get("enum", ())
-        if kind not in _TYPES or (kind == "array" and items.get("type", "string") != "string"):
-            faults.append(f"{name!r} is of type {kind!r}; there are {', '.join(_TYPES)} (of texts)")
-            continue
-        if not all(isinstance(option, str) for option in options) or (options and kind not in _WORDY):
-            faults.append(f"{name!r} has an enum of something else than texts")
-            continue
-        fields.append(
-            Field(
-                name=name,
-                type=kind,
-                options=tuple(options),
-                told=str(about.get("description", "")),
-                is_required=name in required,
-                tolerance=about.get("tolerance"),
-            )
-        )
+        try:
+            fields.append(_field(name, about, is_required=name in required))
+        except ValueError as fault:
+            faults.append(f"{name!r} {fault}")
     if faults:
         raise ConfigError(f"json_schema: {'; '.join(faults)}.")
     return tuple(fields)
 
 
-_WORDY = ("string", "array")
+def _field(name: str, about: Any, *, is_required: bool) -> Field:
+    about = about if isinstance(about, Mapping) else {}
+    kind = about.get("type", "string" if "enum" in about else None)
+    if isinstance(kind, list) and len(kind) == 2 and "null" in kind:
+        [kind], is_required = [one for one in kind if one != "null"], False
+    items = about.get("items", {}) if kind == "array" else about
+    options, tolerance = items.get("enum", ()), about.get("tolerance")
+    if kind not in tuple(_TYPES) or (kind == "array" and items.get("type", "string") != "string"):
+        raise ValueError(f"is of type {kind!r}; there are {', '.join(_TYPES)} (of texts)")
+    if not all(isinstance(option, str) for option in options) or (options and kind not in _WORDY):
+        raise ValueError("has an enum of something else than texts")
+    if tolerance is not None and not (isinstance(tolerance, int | float) and tolerance >= 0):
+        raise ValueError(f"has the tolerance {tolerance!r}; give a number from 0 on")
+    told = str(about.get("description", ""))
+    return Field(
+        name=name,
+        type=kind,
+        options=tuple(options),
+        told=told,
+        is_required=is_required,
+        tolerance=tolerance,
+    )
 
 
 def record_of_row(value: Json, row: Mapping[str, Json], fields: Sequence[Field]) -> str | None:

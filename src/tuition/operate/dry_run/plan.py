@@ -95,7 +95,7 @@ def preview_of(example: Example, request: Request | None, *, reads_prompt: bool)
         id=example.id,
         question=example.question,
         context=example.context,
-        choices=example.choices,
+        choices=example.listed,
         label=example.answer,
         teacher="" if request is None else request.teacher,
         prompt=tuple({"role": one.role, "content": one.content} for one in messages),
