@@ -90,7 +90,7 @@ class Asker:
             *earlier, asked = messages
             messages = (*earlier, dataclasses.replace(asked, content=f"{self.task.told}\n\n{asked.content}"))
             if self.task.schema and self.teacher.abilities.has_json and prompt.startswith(_ANSWERS):
-                sent["response_format"] = response_format(self.task.schema)
+                sent["response_format"] = _response_format(self.task.schema)
         if not self.teacher.abilities.has_temperature:
             sent.pop("temperature", None)
         return Request(
@@ -134,7 +134,7 @@ class Asker:
         return reply.answer if reply.answer is not None else self.task.read(reply.text, example)
 
 
-def response_format(schema: Mapping[str, Json]) -> Json:
+def _response_format(schema: Mapping[str, Json]) -> Json:
     """Ask for reasoning and an answer of this schema in one object."""
     properties: Json = {"reasoning": {"type": "string"}, "answer": schema}
     whole = {"type": "object", "properties": properties, "required": ["reasoning", "answer"]}

@@ -161,7 +161,10 @@ class TicketPuzzle:
             product = slip.choice([one for one in _PRODUCTS if one != product])
         elif slip:
             urgency = slip.choice([one for one in _URGENCY if one != urgency])
-        found = {name: _value(name, of, said, product, urgency) for name, of, said in self.fields}
+        found = {
+            name: _value(of, f"{name} {said}".casefold(), product=product, urgency=urgency)
+            for name, of, said in self.fields
+        }
         answer = json.dumps(found, ensure_ascii=False)
         steps = (
             SolutionStep(f"Order {self.order} is the {self.product}", f"it is about the {product}"),
@@ -175,8 +178,7 @@ def _terms(text: str) -> set[str]:
     return {*re.findall(r"[a-z]+", text.casefold())} - _IDLE
 
 
-def _value(name: str, of: str, said: str, product: str, urgency: str) -> Json:
-    about = f"{name} {said}".casefold()
+def _value(of: str, about: str, *, product: str, urgency: str) -> Json:
     if re.search(r"urgen|hurry|soon|priority", about):
         return urgency == "high" if of == "true or false" else urgency
     return product if set(_PRODUCTS) & _terms(of) or "product" in about else None
