@@ -18,6 +18,7 @@ from tuition.core.splits import Splits
 __all__ = [
     "BatchState",
     "BatchTeacher",
+    "FixedForm",
     "Generation",
     "Learner",
     "Listener",
@@ -77,6 +78,31 @@ class Task(Protocol):
         Returns:
             UNREADABLE for None, else RIGHT or WRONG.
         """
+        ...
+
+
+@runtime_checkable
+class FixedForm(Protocol):
+    """A task whose answers all have one form, which a teacher is told once and a student learns."""
+
+    made_of: str
+    """The key of `[task]` that says the form."""
+    schema: Mapping[str, Json]
+    """JSON Schema of an answer, to which a teacher that can do so is held; empty: it writes a text."""
+    stand_ins: Sequence[str]
+    """Two answers in this form, for a dry run; empty: the choices do."""
+
+    @property
+    def told(self) -> str:
+        """What a teacher is told of the answers, before each question."""
+        ...
+
+    def prepared(self, example: Example) -> Example:
+        """Give an example the form: its choices, and its label as the task writes it."""
+        ...
+
+    def figures(self, answers: Sequence[str | None], examples: Sequence[Example]) -> dict[str, Json]:
+        """Say more of answers than how many are right, for metrics; the examples are labelled."""
         ...
 
 

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 
 from tuition.core.errors import ConfigError, DataError, nearest
 from tuition.core.plugins import Kind, check_whole, find, plugged
-from tuition.core.records import Example, Json, Message, written_turns
+from tuition.core.records import Example, Json, written_turns
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.core.texts.personal import count
 from tuition.tasks.check import Finding, check_near, finding, without_overlap
-from tuition.tasks.columns import nested_names, nested_value
+from tuition.tasks.columns import nested_names, nested_value, read_turns
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.draw import limited, set_aside
+from tuition.tasks.fields import Field, fields_of, record_of_row
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
 from tuition.tasks.personal import check_personal, mask_example
 
@@ -37,6 +38,8 @@ _SHOWN = 3
 _COMMA = re.compile(r"[-+]?\d+,(?:\d{1,2}|\d{4,})|[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _AS_TEXT = "have a label with a decimal comma, which is read as a text; set decimal = ',' in [task.file]"
 _PYTHON = re.compile(r"(?s)\[\s*['\"].*['\"]\s*\]")
+_ONE_FORM = ("label", "fields")
+"""Kinds whose answers have one form in all questions."""
 _FROM_1 = (
     "whole-number labels are read as counted from 0, and none is 0: counted from 1? Set label = 'index1' in "
     "[task] if so, 'index' if not"
@@ -173,7 +176,8 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
     has_turns = any(nested_value(row, config.messages_column) is not None for row in rows)
     wanted = [] if has_turns else [("question_column", config.question_column)]
-    if config.answer_column:
+    is_spread = config.kind == "fields" and any(name in row for name in _fields(config) for row in rows)
+    if config.answer_column and not is_spread:
         wanted.append(("answer_column", config.answer_column))
     # beside question and answer, what the user named
     for field in ("id_column", "messages_column", "context_column", "domain_column", "choices_column"):
@@ -206,7 +210,7 @@ def _readings(
     tables: Iterable[_Table], config: TaskConfig
 ) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
     """Find out how the labels of all files are meant, where the configuration does not say it."""
-    if config.label != "auto":
+    if config.label != "auto" or config.kind in _ONE_FORM:
         return {}, []
     labels: list[Labelled] = []
     for path, split, id, row in ((t.path, t.split, *row) for t in tables for row in t.rows):
@@ -265,7 +269,9 @@ def _example(
     marks = _marks(row, config)
     if config.file.decimal == "," and isinstance(value, str) and not choices:
         value = with_point(value)
-    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
+    if config.kind == "fields":
+        answer = record_of_row(value, row, tuple(_fields(config).values()))
+    elif config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
         answer = choices[marks.index(str(value))]
     else:
         answer = read_label(value, choices, how=config.label, readings=readings)
@@ -276,7 +282,7 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
     """Read question, choices and context of a row, and no label; a row without a question is a BadRow."""
     question, messages = _text(row, config.question_column), ()
     if not question.strip():
-        messages = _turns(nested_value(row, config.messages_column), config.messages_column)
+        messages = read_turns(nested_value(row, config.messages_column), config.messages_column)
         question = (
             written_turns(messages) if len(messages) > 1 else "".join(turn.content for turn in messages)
         )
@@ -287,6 +293,9 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
             "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
         )
     choices = read_choices(row, config)
+    if config.kind in _ONE_FORM:
+        # positions count within the labels; names are compared once the set is known
+        choices = tuple(config.labels or ()) if config.label in ("index", "index1") else ()
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if any(not choice.strip() for choice in choices):
@@ -305,30 +314,8 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
     )
 
 
-def _turns(value: Json, column: str) -> tuple[Message, ...]:
-    """Read a conversation that ends with the user's turn."""
-    if isinstance(value, str) and value.strip():
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(value)
-    turns = value if isinstance(value, list) else [value] if value else []
-    found: list[Message] = []
-    for turn in turns:
-        match turn:
-            case {"role": "system" | "user" | "assistant" as role, "content": str(content)} if (
-                content.strip()
-            ):
-                found.append(Message(role=str(role), content=content))
-            case _:
-                raise BadRow(
-                    f"has {str(turn)[:60]!r} in column {column!r}; expected a list of "
-                    '{"role": "user", "content": "…"}, with the roles system, user and assistant'
-                )
-    if any(turn.role == "system" for turn in found[1:]) or (found and found[-1].role != "user"):
-        raise BadRow(
-            f"has a conversation of {', '.join(turn.role for turn in found)} in column {column!r}; a system "
-            "turn comes first, and the user's last: what is answered to it has a column of its own"
-        )
-    return tuple(found)
+def _fields(config: TaskConfig) -> dict[str, Field]:
+    return {field.name: field for field in fields_of(config.json_schema)} if config.json_schema else {}
 
 
 def _text(row: Mapping[str, Json], column: str) -> str:
