@@ -43,7 +43,10 @@ def test_it_says_what_it_wrote_and_that_nothing_is_left(tuition, student, asked,
 
 def test_refusals_are_one_sentence_and_exit_2(tuition, student, asked, tmp_path):
     for words, error in (
-        ((student, asked, "--set", "batch_question=3"), "unknown key 'batch_question'; did you mean 'batch_questions'?"),
+        (
+            (student, asked, "--set", "batch_question=3"),
+            "unknown key 'batch_question'; did you mean 'batch_questions'?",
+        ),
         ((tmp_path, asked), "holds no saved student; name a run folder"),
         ((student, "none.jsonl"), "no file 'none.jsonl' in"),
         ((student, "none.txt"), "'none.txt' is of no known form; expected a name ending in .jsonl"),
