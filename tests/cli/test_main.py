@@ -35,9 +35,9 @@ def process(*arguments, folder):
 
 def test_the_commands_are_these():
     known = (
-        "batch check compare curve demo export import init keys list pilot playground probe report resume run"
+        "batch check compare curve demo export import init keys list pilot playground predict probe report"
     )
-    assert " ".join(COMMANDS) == f"{known} serve show store"
+    assert " ".join(COMMANDS) == f"{known} resume run serve show store"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["playground", "serve"]])

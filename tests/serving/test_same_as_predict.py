@@ -15,6 +15,8 @@ from tuition.experiment.targets import choices_in, question_text, read_answer
 from tuition.operate.predict import Speed, predict
 from tuition.operate.serve import load_writer
 from tuition.operate.student import Student
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.load import load_student
 
 
 def ask(client, writer, text, **more):
@@ -194,3 +196,17 @@ def test_several_turns_are_written_and_not_scored(scoring):
     assert scoring.options([{"role": "assistant", "content": asked_text(ASKED[0])}]) == []
     with pytest.raises(DataError, match="learnt to write"):
         scoring.options([{"role": "user", "content": "Answer Choices:\n(a) x\n(b) " + "long " * 400}])
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", ["generate", "options"])
+def test_a_real_student(real_student, how, tmp_path, serve):
+    student = load_student(StudentConfig(model=str(real_student)), TrainingConfig())
+    form = {"prefix": "predict: ", "kind": "multiple_choice", "scoring": how, "max_tokens": 12}
+    student.save(tmp_path / "real", form=form)
+    writer = load_writer(tmp_path / "real")
+    rows = predicted(tmp_path / "real", tmp_path)
+    texts, answers = served(serve(writer), writer, Student.load(tmp_path / "real"))
+    assert texts == [row["answer_text"] for row in rows]
+    assert answers == [row["answer"] for row in rows]
+    assert all(0 < row["confidence"] <= 1 for row in rows if row["answer"])
