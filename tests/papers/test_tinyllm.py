@@ -20,6 +20,7 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
 from tuition.student.load import load_student
 from tuition.student.training.passes import Item, plan_steps, shares
+from tuition.student.training.share import share_rows
 from tuition.student.training.train import Steps, item_of
 from tuition.tasks import make_task
 
@@ -139,8 +140,9 @@ def program_loss(learner, targets, normaliser):
     items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
     plan = plan_steps(items, batch_examples=len(EXAMPLES), steps=1, epochs=None, seed=0)
     config = TrainingConfig(token_budget=150, normaliser=normaliser)
-    family = FAMILIES[learner.family]
-    steps = Steps(family, rows, items, plan=plan, config=config, pad_id=learner.tokenizer.pad_token_id)
+    family, pad_id = FAMILIES[learner.family], learner.tokenizer.pad_token_id
+    groups = share_rows(learner.model, family, rows, items, token_budget=150, pad_id=pad_id)
+    steps = Steps(family, rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
     passes = steps[0]["passes"]
     assert len(passes) > 1
     return sum(family.loss(learner.model, batch).item() for batch in passes)

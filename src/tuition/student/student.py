@@ -24,6 +24,7 @@ from tuition.student.predict import end_marks, mean_states, score_encodings, sco
 from tuition.student.template import FORM, saved_template
 from tuition.student.training.optimizer import with_additions
 from tuition.student.training.passes import plan_steps
+from tuition.student.training.share import share_rows
 from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 from tuition.version import __version__
 
@@ -37,6 +38,8 @@ _ASKED_BY = (
     "max_output_tokens",
 )
 """Settings that a saved student is asked by, too."""
+_ARITHMETIC = 2
+"""How a training computes; a checkpoint of another number is not gone on from."""
 _NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved_dtype"}
 """Settings of a training that may differ when it is gone on with."""
 
@@ -209,6 +212,7 @@ class Student:
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
         settings = {
+            "arithmetic": _ARITHMETIC,
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
             "training": self._training.model_dump(mode="json", exclude={"save_every"}),
             "targets": [target.to_json() for target in targets],
@@ -229,13 +233,17 @@ class Student:
         )
         before = last_checkpoint(folder)
         self._prepare(is_training=True)
+        family, pad_id = FAMILIES[self.family], self.tokenizer.pad_token_id
         steps = Steps(
-            FAMILIES[self.family],
+            family,
             rows,
             items,
             plan=plan,
+            groups=share_rows(
+                self.model, family, rows, items, token_budget=training.token_budget, pad_id=pad_id
+            ),
             config=training,
-            pad_id=self.tokenizer.pad_token_id,
+            pad_id=pad_id,
             device=self.model.device.type,
         )
         is_lora = self._config.update == "lora"

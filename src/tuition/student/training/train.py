@@ -56,9 +56,15 @@ class Steps(Dataset[dict[str, list[Pass]]]):
     items: Sequence[Item]
     _: KW_ONLY
     plan: Sequence[Sequence[int]]
+    groups: Sequence[Sequence[int]]
+    """The targets that share a row."""
     config: TrainingConfig
     pad_id: int
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Find each group by its first target."""
+        self._by_first = {group[0]: group for group in self.groups}
 
     def __len__(self) -> int:
         """Count the steps."""
@@ -67,13 +73,18 @@ class Steps(Dataset[dict[str, list[Pass]]]):
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
         """Make the passes of one step."""
         step, budget = self.plan[index], self.config.token_budget
-        factors = shares(self.items, step, normaliser=self.config.normaliser)
+        factors = dict(zip(step, shares(self.items, step, normaliser=self.config.normaliser), strict=True))
+        # An example brings all its targets, so a row is in a step whole or not at all.
+        groups = [self._by_first[i] for i in step if i in self._by_first]
+        sizes = [cast("tuple[int, int]", self.family.lengths([self.rows[i] for i in g])) for g in groups]
         cost = _PASS_TOKENS if self.device == "cpu" else budget
-        passes = split_step(self.items, step, token_budget=budget, pass_tokens=cost)
+        passes = split_step(sizes, token_budget=budget, pass_tokens=cost)
         return {
             "passes": [
                 self.family.collate(
-                    [self.rows[step[i]] for i in part], [factors[i] for i in part], pad_id=self.pad_id
+                    [[self.rows[i] for i in groups[j]] for j in part],
+                    [[factors[i] for i in groups[j]] for j in part],
+                    pad_id=self.pad_id,
                 )
                 for part in passes
             ]
@@ -192,8 +203,8 @@ def claim_folder(folder: Path, identity: str) -> None:
     mark = folder / "training.id"
     if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
         raise TrainingError(
-            f"{str(folder)!r} holds checkpoints of a training with other targets or settings; give this "
-            "one a folder of its own, or remove that one"
+            f"{str(folder)!r} holds checkpoints of a training with other targets or settings, or by another "
+            "version of tuition; give this one a folder of its own, or remove that one"
         )
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(identity, encoding="utf-8")
