@@ -154,14 +154,17 @@ def token_losses(learner, instruction, prefix, example, output):
     body = f"{example.question}\nAnswer Choices:\n{choices}"
     body = f"{example.context}\n{body}" if example.context else body
     text = prefix + body if instruction == "before" else f"{body}\n{prefix.strip()}"
+    is_apart = instruction == "decoder" and learner.family == "seq2seq"
+    text = body if is_apart else text
     tokenizer = learner.tokenizer
     written = [*tokenizer(output, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     if learner.family == "seq2seq":
         start = [learner.model.config.decoder_start_token_id]
+        start += tokenizer(prefix.strip(), add_special_tokens=False).input_ids if is_apart else []
         logits = learner.model(
             input_ids=torch.tensor([tokenizer(text).input_ids]),
             decoder_input_ids=torch.tensor([start + written[:-1]]),
-        ).logits[0]
+        ).logits[0, len(start) - 1 :]
     else:
         asked = tokenizer(f"{text}\n").input_ids
         asked = asked[:-1] if asked[-1] == tokenizer.eos_token_id else asked
@@ -229,8 +232,11 @@ def paper_loss(one, notes, *, gamma, combine, normaliser, form, is_one_objective
     return combined(gamma, answer, [average], [part], combine)
 
 
-@pytest.mark.parametrize("instruction", ["before", "behind"])
-@pytest.mark.parametrize("shape", ["t5-nano", "llama-nano"])
+@pytest.mark.parametrize(
+    ("shape", "instruction"),
+    [(shape, where) for shape in ("t5-nano", "llama-nano") for where in ("before", "behind")]
+    + [("t5-nano", "decoder")],
+)
 @pytest.mark.parametrize("n_teachers", [1, 2, 3])
 @pytest.mark.parametrize("form", ["task", "chain", "both", "routed"])
 def test_the_loss_equals_a_slow_plain_loop(form, n_teachers, shape, instruction, tmp_path):

@@ -39,7 +39,8 @@ class StudentWriter:
         from tuition.student.predict import end_marks
 
         form = read_form(place) or {}
-        config = StudentConfig(model=str(place), max_input_tokens=form.get("max_input_tokens", 1024))
+        told = {name: form[name] for name in ("max_input_tokens", "instruction") if name in form}
+        config = StudentConfig(model=str(place), **told)
         student = load_student(config, TrainingConfig())
         self._model, self._tokenizer = student.model, student.tokenizer
         # A tokenizer may be changed for a moment while it reads; another thread decodes texts meanwhile.
@@ -52,6 +53,7 @@ class StudentWriter:
                 "chat_template.jinja to the folder"
             )
         self.name = name
+        self._head = student.head(form.get("prefix", ""))
         self.marks = end_marks(self._model, self._tokenizer.eos_token_id)
         positions = most_positions(self._model.config.to_dict())
         self.positions = positions if student.family == "causal" else None
@@ -87,7 +89,15 @@ class StudentWriter:
             for prompt in prompts
         ]
         pad_id = self._tokenizer.pad_token_id
-        stream(self._model, wishes, marks=self.marks, pad_id=pad_id, positions=self.positions, told=told)
+        stream(
+            self._model,
+            wishes,
+            marks=self.marks,
+            pad_id=pad_id,
+            positions=self.positions,
+            told=told,
+            head=self._head,
+        )
 
 
 def load_writer(given: Path) -> StudentWriter:

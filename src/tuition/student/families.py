@@ -46,14 +46,17 @@ class EncoderDecoder:
         texts = cast("Sequence[TextRow]", rows)
         if any(row.prompt != texts[0].prompt for row in texts):
             return None
-        return len(texts[0].prompt), sum(len(row.output) for row in texts)
+        return len(texts[0].prompt), sum(len(row.head) + len(row.output) for row in texts)
 
     def collate(
         self, groups: Sequence[Sequence[Row]], factors: Sequence[Sequence[float]], *, pad_id: int
     ) -> Pass:
         """Lay questions and the outputs of each into tensors."""
         texts = cast("Sequence[Sequence[TextRow]]", groups)
-        trees = [_tree([], [([_START, *row.output[:-1]], row.output) for row in group]) for group in texts]
+        trees = [
+            _tree([], [([_START, *row.head, *row.output[:-1]], row.output) for row in group])
+            for group in texts
+        ]
         batch = _laid(trees, factors, pad_id=pad_id)
         prompts = [group[0].prompt for group in texts]
         return {

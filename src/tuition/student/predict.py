@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
-__all__ = ["by_length", "end_marks", "mean_states", "score_encodings", "score_outputs", "write"]
+__all__ = ["begun_by", "by_length", "end_marks", "mean_states", "score_encodings", "score_outputs", "write"]
 
 
 def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
@@ -29,12 +29,13 @@ def write(
     model: transformers.PreTrainedModel,
     prompts: Sequence[list[int]],
     *,
+    heads: Sequence[list[int]] | None = None,
     max_tokens: int,
     marks: Sequence[int],
     pad_id: int,
     batch_questions: int,
 ) -> list[list[int]]:
-    """Continue each prompt greedily until an end mark."""
+    """Continue each prompt greedily until an end mark, an encoder-decoder behind what its decoder reads."""
     is_decoder = not model.config.is_encoder_decoder
     settings = transformers.GenerationConfig(
         max_new_tokens=max_tokens,
@@ -42,22 +43,37 @@ def write(
         num_beams=1,
         eos_token_id=list(marks),
         pad_token_id=pad_id,
-        decoder_start_token_id=None if is_decoder else model.config.decoder_start_token_id,
     )
     generate = cast("Callable[..., Tensor]", model.generate)
     written: list[list[int]] = [[] for _ in prompts]
-    for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
+    heads = heads or [[]] * len(prompts)
+    # Instructions of several lengths are not read together: each row would need padding within its text.
+    batches = [
+        [places[j] for j in batch]
+        for head in dict.fromkeys(map(tuple, heads))
+        for places in [[i for i, other in enumerate(heads) if tuple(other) == head]]
+        for batch in by_length([len(prompts[i]) for i in places], batch_questions)
+    ]
+    for batch in batches:
         ids = pad([prompts[i] for i in batch], pad_id, left=is_decoder)
         mask = pad([[1] * len(prompts[i]) for i in batch], 0, left=is_decoder)
+        begun = ids if is_decoder else begun_by(model, heads[batch[0]], len(batch))
         out = generate(
-            input_ids=ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            generation_config=settings,
+            **({} if is_decoder else {"decoder_input_ids": begun}),
         )
-        # An encoder-decoder begins with its start mark, a decoder with the prompt.
-        new = out[:, ids.shape[1] :] if is_decoder else out[:, 1:]
+        new = out[:, begun.shape[1] :]
         for i, tokens in zip(batch, new.tolist(), strict=True):
             end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
             written[i] = tokens[: end + 1]
     return written
+
+
+def begun_by(model: transformers.PreTrainedModel, head: Sequence[int], n: int) -> Tensor:
+    """Give what the decoder of an encoder-decoder has read before it writes: its start mark, and a head."""
+    return torch.tensor([[model.config.decoder_start_token_id, *head]] * n, device=model.device)
 
 
 @torch.inference_mode()

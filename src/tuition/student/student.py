@@ -96,6 +96,7 @@ class Student:
         written = write(
             self.model,
             self._encoder.prompts(questions),
+            heads=self._heads(questions),
             max_tokens=max_tokens,
             marks=end_marks(self.model, self.tokenizer.eos_token_id),
             pad_id=self.tokenizer.pad_token_id,
@@ -116,14 +117,11 @@ class Student:
                 " options can only be scored where there are options. Answer by generation."
             )
         self._begin()
-        sizes = {"pad_id": self.tokenizer.pad_token_id, "batch_questions": self._config.batch_questions}
         if not self.abilities.generates:
             rows = self._encoder.questions(questions)
+            sizes = {"pad_id": self.tokenizer.pad_token_id, "batch_questions": self._config.batch_questions}
             return [tuple(scores) for scores in score_encodings(self.model, rows, **sizes)]
-        outputs = [
-            [self._encoder.output(choice) for choice in target.example.choices] for target in questions
-        ]
-        scored = score_outputs(self.model, self._encoder.prompts(questions), outputs, **sizes)
+        scored = self._scored(questions, [target.example.choices for target in questions])
         is_mean = self._config.option_score == "mean"
         return [
             tuple(sum(logprobs) / (len(logprobs) if is_mean else 1) for logprobs in options)
@@ -139,20 +137,37 @@ class Student:
         """
         self._refuse_silent(", so no text is familiar to it;")
         self._begin()
-        outputs = [self._encoder.output(target.output) for target in targets]
-        prompts = self._encoder.prompts(targets)
         # Whole rationales have many tokens, and each costs the memory of a vocabulary: fewer at once.
-        longest = max(
-            (len(row) + len(prompt) for row, prompt in zip(outputs, prompts, strict=True)), default=1
-        )
+        budget = self._training.token_budget
+        scored = self._scored(targets, [[target.output] for target in targets], token_budget=budget)
+        return [tuple(logprobs) for [logprobs] in scored]
+
+    def _scored(
+        self, questions: Sequence[Target], texts: Sequence[Sequence[str]], *, token_budget: int | None = None
+    ) -> list[list[list[float]]]:
+        """Score several texts behind each question: one log-probability a token."""
+        outputs = [[self._encoder.output(text) for text in several] for several in texts]
+        prompts, heads = self._encoder.prompts(questions), self._heads(questions)
+        size = self._config.batch_questions
+        if token_budget is not None:
+            pairs = zip(prompts, outputs, strict=True)
+            longest = max((len(prompt) + max(map(len, several)) for prompt, several in pairs), default=1)
+            size = max(1, min(size, token_budget // longest))
         scored = score_outputs(
             self.model,
             prompts,
-            [[output] for output in outputs],
+            [[[*head, *output] for output in several] for head, several in zip(heads, outputs, strict=True)],
             pad_id=self.tokenizer.pad_token_id,
-            batch_questions=max(1, min(self._config.batch_questions, self._training.token_budget // longest)),
+            batch_questions=size,
         )
-        return [tuple(logprobs) for [logprobs] in scored]
+        return [[row[len(head) :] for row in several] for head, several in zip(heads, scored, strict=True)]
+
+    def head(self, prefix: str) -> list[int]:
+        """Give the instruction as a decoder reads it before it writes; empty where the question has it."""
+        return self._encoder.heads([prefix])[0]
+
+    def _heads(self, questions: Sequence[Target]) -> list[list[int]]:
+        return self._encoder.heads([target.prefix for target in questions])
 
     def explain(
         self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
