@@ -141,7 +141,7 @@ def program_loss(learner, targets, normaliser):
     plan = plan_steps(items, batch_examples=len(EXAMPLES), steps=1, epochs=None, seed=0)
     config = TrainingConfig(token_budget=150, normaliser=normaliser)
     family, pad_id = FAMILIES[learner.family], learner.tokenizer.pad_token_id
-    groups = share_rows(learner.model, family, rows, items, token_budget=150, pad_id=pad_id)
+    groups = share_rows(learner.model, rows, items, family=family, token_budget=150, pad_id=pad_id)
     steps = Steps(family, rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
     passes = steps[0]["passes"]
     assert len(passes) > 1

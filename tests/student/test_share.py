@@ -147,7 +147,7 @@ def test_a_model_that_would_compute_something_else_keeps_targets_apart(make):
     family = family_of(model)
     assert not is_exact(model, family, group, pad_id=0)
     items = [item("q", row) for row in group]
-    assert share_rows(model, family, group, items, token_budget=500, pad_id=0) == [[0], [1], [2], [3]]
+    assert share_rows(model, group, items, family=family, token_budget=500, pad_id=0) == [[0], [1], [2], [3]]
 
 
 def test_a_model_that_looks_back_far_enough_shares():
@@ -160,10 +160,10 @@ def item(name, row):
     return Item(example_id=name, objective="why", weight=1.0, length=row.length, terms=row.terms)
 
 
-def shared(family, prompts, *, names=None, width=100, budget=10**6):
-    rows = [TextRow(prompt=prompt, output=[7] * 10) for prompt in prompts]
+def shared(family, prompts, *, names=None, budget=10**6, output=10):
+    rows = [TextRow(prompt=prompt, output=[7] * output) for prompt in prompts]
     items = [item(name, row) for name, row in zip(names or ["q"] * len(rows), rows, strict=True)]
-    return share(FAMILIES[family], rows, items, width=width, token_budget=budget)
+    return share(FAMILIES[family], rows, items, token_budget=budget)
 
 
 LONG, SHORT = list(range(100)), [1, 2]
@@ -188,7 +188,7 @@ def test_a_row_that_would_be_too_long_is_begun_anew():
 
 def test_targets_share_only_where_that_saves_work():
     assert shared("causal", [SHORT] * 3) == [[0, 1, 2]]
-    assert shared("causal", [SHORT] * 3, width=8) == [[0], [1], [2]], "attention over the row costs more"
+    assert shared("causal", [SHORT] * 3, output=60) == [[0], [1], [2]], "attention over the row costs more"
 
 
 def test_options_are_never_shared():
@@ -196,4 +196,4 @@ def test_options_are_never_shared():
     rows = [OptionRow(options=[pair, pair], gold=0)] * 2
     items = [item("q", row) for row in rows]
     model = transformers.BertForMultipleChoice(transformers.BertConfig(**SIZES, **DEEP))
-    assert share_rows(model, FAMILIES["options"], rows, items, token_budget=99, pad_id=0) == [[0], [1]]
+    assert share_rows(model, rows, items, family=FAMILIES["options"], token_budget=99, pad_id=0) == [[0], [1]]

@@ -60,7 +60,7 @@ def steps_of(student, targets, config, *, is_shared):
     groups = [[i] for i in range(len(rows))]
     if is_shared:
         groups = share_rows(
-            student.model, family, rows, items, token_budget=config.token_budget, pad_id=pad_id
+            student.model, rows, items, family=family, token_budget=config.token_budget, pad_id=pad_id
         )
     return Steps(family, rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
 

@@ -17,13 +17,13 @@ from tuition.core.protocols import Generation, Progress
 from tuition.core.records import Json, Target, content_id
 from tuition.student.branches.branches import Branches
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.student.encode import Cuts, Encoder
+from tuition.student.encode import Cuts, Encoder, Row
 from tuition.student.families import FAMILIES
 from tuition.student.look import most_positions
 from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
 from tuition.student.template import FORM, saved_template
 from tuition.student.training.optimizer import with_additions
-from tuition.student.training.passes import plan_steps
+from tuition.student.training.passes import Item, plan_steps
 from tuition.student.training.share import share_rows
 from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 from tuition.version import __version__
@@ -238,31 +238,11 @@ class Student:
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
         items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
-        training = self._training
-        plan = plan_steps(
-            items,
-            batch_examples=training.batch_examples,
-            steps=training.steps,
-            epochs=training.epochs,
-            seed=training.seed,
-        )
         before = last_checkpoint(folder)
         self._prepare(is_training=True)
-        family, pad_id = FAMILIES[self.family], self.tokenizer.pad_token_id
-        steps = Steps(
-            family,
-            rows,
-            items,
-            plan=plan,
-            groups=share_rows(
-                self.model, family, rows, items, token_budget=training.token_budget, pad_id=pad_id
-            ),
-            config=training,
-            pad_id=pad_id,
-            device=self.model.device.type,
-        )
+        steps = self._steps(rows, items)
         is_lora = self._config.update == "lora"
-        model = with_additions(self.model, self._config, seed=training.seed) if is_lora else self.model
+        model = with_additions(self.model, self._config, seed=self._training.seed) if is_lora else self.model
         losses = train_model(model, steps, folder=folder, progress=progress)
         if isinstance(model, peft.PeftModel):
             self.model = model.merge_and_unload()
@@ -272,10 +252,10 @@ class Student:
                 for weight in self.model.parameters():
                     weight.copy_(weight.to(self._stored))
         return {
-            "steps": len(plan),
+            "steps": len(steps),
             "examples": len({target.example.id for target in targets}),
             "targets": dict(Counter(target.objective for target in targets)),
-            "tokens": sum(items[i].length for step in plan for i in step),
+            "tokens": sum(items[i].length for step in steps.plan for i in step),
             "first_loss": losses[0][1],
             "last_loss": losses[-1][1],
             "losses": [[step, loss] for step, loss in losses],
@@ -285,6 +265,24 @@ class Student:
             "resumed_from": int(before.name.rpartition("-")[2]) if before else None,
             "wall_s": round(time.perf_counter() - started, 3),
         }
+
+    def _steps(self, rows: Sequence[Row], items: Sequence[Item]) -> Steps:
+        """Plan the optimizer steps, and which targets share a row."""
+        family, training, pad_id = FAMILIES[self.family], self._training, self.tokenizer.pad_token_id
+        plan = plan_steps(
+            items,
+            batch_examples=training.batch_examples,
+            steps=training.steps,
+            epochs=training.epochs,
+            seed=training.seed,
+        )
+        groups = share_rows(
+            self.model, rows, items, family=family, token_budget=training.token_budget, pad_id=pad_id
+        )
+        device = self.model.device.type
+        return Steps(
+            family, rows, items, plan=plan, groups=groups, config=training, pad_id=pad_id, device=device
+        )
 
     def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
         """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.

@@ -18,19 +18,19 @@ from tuition.student.training.passes import Item
 
 __all__ = ["is_exact", "share", "share_rows"]
 
-_LINEAR = 4
-"""A row of this many times the model's width in tokens costs twice its share, for attention is quadratic:
-on a CPU, measured with students of 128 and 512."""
+_EVEN = 600
+"""Tokens of a row at which attention costs as much as all else, for it is quadratic: measured on a CPU, 500
+to 600 with the embedded student, 700 to 1,000 with layers of SmolLM2-135M."""
 _ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-4}
 """By how much logits may differ, relative to their spread; more where weights are rounded more."""
 
 
 def share_rows(
     model: transformers.PreTrainedModel,
-    family: Family,
     rows: Sequence[Row],
     items: Sequence[Item],
     *,
+    family: Family,
     token_budget: int,
     pad_id: int,
 ) -> list[list[int]]:
@@ -38,8 +38,7 @@ def share_rows(
     alone = [[i] for i in range(len(rows))]
     if isinstance(family, OptionScorer):
         return alone
-    width = getattr(model.config.get_text_config(), "hidden_size", 512)
-    groups = share(family, rows, items, width=width, token_budget=token_budget)
+    groups = share(family, rows, items, token_budget=token_budget)
     shared = [[rows[i] for i in group] for group in groups if len(group) > 1]
     # A model that sees only so far back does so in the longest, if anywhere.
     longest = max(shared, key=lambda group: max(row.length for row in group), default=[])
@@ -47,7 +46,7 @@ def share_rows(
 
 
 def share(
-    family: Family, rows: Sequence[Row], items: Sequence[Item], *, width: int, token_budget: int
+    family: Family, rows: Sequence[Row], items: Sequence[Item], *, token_budget: int
 ) -> list[list[int]]:
     """Group the targets of each example into rows, where that saves work.
 
@@ -55,7 +54,6 @@ def share(
         family: Of the student.
         rows: One a target.
         items: One a target.
-        width: Of the model.
         token_budget: Most tokens of a row of several targets.
     """
     groups: dict[str, list[list[int]]] = {}
@@ -66,7 +64,7 @@ def share(
             joined = family.lengths([rows[j] for j in [*group, i]])
             if joined is not None and sum(joined) <= token_budget:
                 apart = (family.lengths([rows[j] for j in group]), family.lengths([rows[i]]))
-                saving = sum(_cost(lengths, width) for lengths in apart if lengths) - _cost(joined, width)
+                saving = sum(_cost(lengths) for lengths in apart if lengths) - _cost(joined)
                 savings.append((saving, group))
         saving, group = max(savings, key=lambda found: found[0], default=(0.0, []))
         if saving > 0:
@@ -76,9 +74,9 @@ def share(
     return [group for of_example in groups.values() for group in of_example]
 
 
-def _cost(lengths: tuple[int, int], width: int) -> float:
+def _cost(lengths: tuple[int, int]) -> float:
     """Say what reading rows of these lengths costs, in tokens of a short row."""
-    return sum(n * (1 + n / (_LINEAR * width)) for n in lengths)
+    return sum(n * (1 + n / _EVEN) for n in lengths)
 
 
 @torch.no_grad()
