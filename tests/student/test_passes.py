@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuition.student.config import TrainingConfig
-from tuition.student.training.passes import Item, plan_steps, rate_at, shares, split_step
+from tuition.student.training.passes import Item, pass_tokens_of, plan_steps, rate_at, shares, split_step
 
 
 def items_of(lengths):
@@ -140,6 +140,11 @@ def test_no_other_split_of_rows_in_order_is_cheaper(sizes, budget):
             if all(len(part) == 1 or padded(sizes, part) <= budget for part in other):
                 # Rows that tie in one length may stand the other way round here.
                 assert found <= cost(other) or len({key(i) for i in order}) < len(order)
+
+
+def test_a_pass_of_a_larger_student_costs_fewer_tokens():
+    costs = [pass_tokens_of(weights) for weights in (29_280, 1_000_000, 60_000_000, 10**9)]
+    assert costs == [256, 256, 36, 32]
 
 
 def test_both_lengths_decide_which_rows_share_a_pass():

@@ -23,7 +23,7 @@ from tuition.student.look import most_positions
 from tuition.student.predict import end_marks, mean_states, score_encodings, score_outputs, write
 from tuition.student.template import FORM, saved_template
 from tuition.student.training.optimizer import with_additions
-from tuition.student.training.passes import Item, plan_steps
+from tuition.student.training.passes import Item, pass_tokens_of, plan_steps
 from tuition.student.training.share import share_rows
 from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
 from tuition.version import __version__
@@ -281,7 +281,16 @@ class Student:
         )
         device = self.model.device.type
         return Steps(
-            family, rows, items, plan=plan, groups=groups, config=training, pad_id=pad_id, device=device
+            family,
+            rows,
+            items,
+            plan=plan,
+            groups=groups,
+            config=training,
+            pad_id=pad_id,
+            device=device,
+            # A GPU is idle between small passes, so each costs it a whole one.
+            pass_tokens=pass_tokens_of(self.parameters) if device == "cpu" else training.token_budget,
         )
 
     def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:

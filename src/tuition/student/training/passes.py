@@ -18,7 +18,11 @@ from dataclasses import dataclass
 
 from tuition.student.config import TrainingConfig
 
-__all__ = ["Item", "plan_steps", "rate_at", "shares", "split_step"]
+__all__ = ["PASS_TOKENS", "Item", "pass_tokens_of", "plan_steps", "rate_at", "shares", "split_step"]
+
+PASS_TOKENS = 256
+"""What a forward pass of a small student costs beside its tokens, in tokens: on a CPU, measured with the
+embedded student."""
 
 _WINDOW = 8
 """Steps whose examples are sorted by length together: saves most padding, keeps the order random."""
@@ -71,6 +75,15 @@ def plan_steps(
         if full < len(order):
             plan.append(order[full:])
     return [[i for name in step for i in targets[name]] for step in plan[:steps]]
+
+
+def pass_tokens_of(parameters: int) -> int:
+    """Say what a forward pass on a CPU costs beside its tokens, in tokens.
+
+    Calls cost the same in every model, and are worth the fewer tokens the larger it is; what is left is to
+    add the gradients up. Measured with 1 and with 61 million weights (17 % faster than with 256).
+    """
+    return min(PASS_TOKENS, 32 + 240_000_000 // parameters)
 
 
 def split_step(sizes: Sequence[tuple[int, int]], *, token_budget: int, pass_tokens: int) -> list[list[int]]:

@@ -30,7 +30,7 @@ from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Family, Pass
 from tuition.student.training.optimizer import muon_with_adamw
-from tuition.student.training.passes import Item, rate_at, shares, split_step
+from tuition.student.training.passes import PASS_TOKENS, Item, rate_at, shares, split_step
 
 __all__ = [
     "StepTrainer",
@@ -41,8 +41,6 @@ __all__ = [
     "train_model",
 ]
 
-_PASS_TOKENS = 256
-"""What a forward pass costs beside its tokens, in tokens: on a CPU, measured with the embedded student."""
 _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
 
@@ -61,6 +59,7 @@ class Steps(Dataset[dict[str, list[Pass]]]):
     config: TrainingConfig
     pad_id: int
     device: str = "cpu"
+    pass_tokens: int = PASS_TOKENS
 
     def __post_init__(self) -> None:
         """Find each group by its first target."""
@@ -77,8 +76,7 @@ class Steps(Dataset[dict[str, list[Pass]]]):
         # An example brings all its targets, so a row is in a step whole or not at all.
         groups = [self._by_first[i] for i in step if i in self._by_first]
         sizes = [cast("tuple[int, int]", self.family.lengths([self.rows[i] for i in g])) for g in groups]
-        cost = _PASS_TOKENS if self.device == "cpu" else budget
-        passes = split_step(sizes, token_budget=budget, pass_tokens=cost)
+        passes = split_step(sizes, token_budget=budget, pass_tokens=self.pass_tokens)
         return {
             "passes": [
                 self.family.collate(
