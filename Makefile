@@ -41,6 +41,7 @@ format: $(VENV)/.check
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py --quick
 	$(BIN)/python benchmarks/store.py --quick
+	$(BIN)/python benchmarks/training.py --quick
 
 # Every figure in README and docs against benchmarks/results; `--fix` writes what they say.
 figures: $(VENV)/.test

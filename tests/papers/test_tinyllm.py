@@ -20,6 +20,7 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
 from tuition.student.load import load_student
 from tuition.student.training.passes import Item, plan_steps, shares
+from tuition.student.training.share import share_rows
 from tuition.student.training.train import Steps, item_of
 from tuition.tasks import make_task
 
@@ -139,8 +140,9 @@ def program_loss(learner, targets, normaliser):
     items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
     plan = plan_steps(items, batch_examples=len(EXAMPLES), steps=1, epochs=None, seed=0)
     config = TrainingConfig(token_budget=150, normaliser=normaliser)
-    family = FAMILIES[learner.family]
-    steps = Steps(family, rows, items, plan=plan, config=config, pad_id=learner.tokenizer.pad_token_id)
+    family, pad_id = FAMILIES[learner.family], learner.tokenizer.pad_token_id
+    groups = share_rows(learner.model, rows, items, family=family, token_budget=150, pad_id=pad_id)
+    steps = Steps(family, rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
     passes = steps[0]["passes"]
     assert len(passes) > 1
     return sum(family.loss(learner.model, batch).item() for batch in passes)
@@ -152,14 +154,17 @@ def token_losses(learner, instruction, prefix, example, output):
     body = f"{example.question}\nAnswer Choices:\n{choices}"
     body = f"{example.context}\n{body}" if example.context else body
     text = prefix + body if instruction == "before" else f"{body}\n{prefix.strip()}"
+    is_apart = instruction == "decoder" and learner.family == "seq2seq"
+    text = body if is_apart else text
     tokenizer = learner.tokenizer
     written = [*tokenizer(output, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     if learner.family == "seq2seq":
         start = [learner.model.config.decoder_start_token_id]
+        start += tokenizer(prefix.strip(), add_special_tokens=False).input_ids if is_apart else []
         logits = learner.model(
             input_ids=torch.tensor([tokenizer(text).input_ids]),
             decoder_input_ids=torch.tensor([start + written[:-1]]),
-        ).logits[0]
+        ).logits[0, len(start) - 1 :]
     else:
         asked = tokenizer(f"{text}\n").input_ids
         asked = asked[:-1] if asked[-1] == tokenizer.eos_token_id else asked
@@ -227,8 +232,11 @@ def paper_loss(one, notes, *, gamma, combine, normaliser, form, is_one_objective
     return combined(gamma, answer, [average], [part], combine)
 
 
-@pytest.mark.parametrize("instruction", ["before", "behind"])
-@pytest.mark.parametrize("shape", ["t5-nano", "llama-nano"])
+@pytest.mark.parametrize(
+    ("shape", "instruction"),
+    [(shape, where) for shape in ("t5-nano", "llama-nano") for where in ("before", "behind")]
+    + [("t5-nano", "decoder")],
+)
 @pytest.mark.parametrize("n_teachers", [1, 2, 3])
 @pytest.mark.parametrize("form", ["task", "chain", "both", "routed"])
 def test_the_loss_equals_a_slow_plain_loop(form, n_teachers, shape, instruction, tmp_path):

@@ -30,6 +30,25 @@ def test_the_instruction_stands_before_or_behind():
     assert input_text(asked, "Mice.", instruction="before") == f"predict: Mice.\n{QUESTION}"
     assert input_text(asked, "Mice.", instruction="behind") == f"Mice.\n{QUESTION}\npredict:"
     assert input_text(asked, "", instruction="before") == f"predict: {QUESTION}"
+    assert input_text(asked, "Mice.", instruction="decoder") == f"Mice.\n{QUESTION}"
+
+
+def test_an_instruction_for_the_decoder_leaves_the_question_alone():
+    reader, tokenizer = encoder("t5-nano", instruction="decoder")
+    [row] = reader.rows([target("Mice.")])
+    assert tokenizer.decode(row.prompt) == f"Mice.\n{QUESTION}</s>"
+    assert tokenizer.decode(row.head) == "predict:"
+    assert tokenizer.decode(row.output) == "yes</s>"
+    assert row.length == len(row.prompt) + len(row.head) + len(row.output)
+    [behind] = encoder("t5-nano", instruction="behind")[0].rows([target("Mice.")])
+    assert behind.head == []
+
+
+def test_a_decoder_alone_reads_an_instruction_for_the_decoder_behind_the_question():
+    rows = [
+        encoder("llama-nano", instruction=way)[0].rows([target("Mice.")]) for way in ("decoder", "behind")
+    ]
+    assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize("instruction", ["before", "behind"])

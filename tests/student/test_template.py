@@ -58,7 +58,7 @@ def rendered(folder, example=EXAMPLE):
 
 
 @pytest.mark.parametrize("prefix", ["predict: ", "explain: ", 'say "é": ', ""])
-@pytest.mark.parametrize("instruction", ["before", "behind"])
+@pytest.mark.parametrize("instruction", ["before", "behind", "decoder"])
 @pytest.mark.parametrize("model", ["base", "fresh:llama-nano", "fresh:t5-nano"])
 def test_a_plain_student_is_saved_with_a_template_that_writes_what_it_reads(
     model, instruction, prefix, tmp_path

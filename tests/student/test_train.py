@@ -10,6 +10,7 @@ from tuition.student.config import TrainingConfig
 from tuition.student.encode import Encoder
 from tuition.student.families import FAMILIES
 from tuition.student.training.passes import plan_steps
+from tuition.student.training.share import share_rows
 from tuition.student.training.train import Steps, StepTrainer, item_of, last_checkpoint
 
 SPLITS = [1, 90, 10**6]
@@ -19,7 +20,7 @@ SPLITS = [1, 90, 10**6]
 def uneven(learner, targets):
     """Teach one rationale by heart, so that tokens have unlike losses and the normalisers disagree."""
     one = next(target for target in targets if target.objective == "long")
-    batch = FAMILIES[learner.family].collate(learner._encoder.rows([one]), [1.0], pad_id=0)
+    batch = FAMILIES[learner.family].collate([learner._encoder.rows([one])], [[1.0]], pad_id=0)
     optimizer = torch.optim.AdamW(learner.model.parameters(), lr=0.01)
     for _ in range(6):
         FAMILIES[learner.family].loss(learner.model, batch).backward()
@@ -49,17 +50,27 @@ def plain_loss(student, targets, normaliser):
     return sum(weights[name] * sums[name] / counts[name] for name in sums)
 
 
+def steps_of(student, targets, config, *, is_shared):
+    """All targets as one optimizer step."""
+    family, pad_id = FAMILIES[student.family], student.tokenizer.pad_token_id
+    rows = student._encoder.rows(targets)
+    items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
+    plan = plan_steps(items, batch_examples=100, steps=1, epochs=None, seed=0)
+    assert sorted(plan[0]) == list(range(len(targets)))
+    groups = [[i] for i in range(len(rows))]
+    if is_shared:
+        groups = share_rows(
+            student.model, rows, items, family=family, token_budget=config.token_budget, pad_id=pad_id
+        )
+    return Steps(family, rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
+
+
 def one_step(student, targets, *, normaliser, token_budget, tmp_path):
     """Run one optimizer step of the real trainer; give its loss and the length of its gradient."""
     config = TrainingConfig(
         steps=1, batch_examples=100, token_budget=token_budget, normaliser=normaliser, max_grad_norm=0
     )
-    family = FAMILIES[student.family]
-    rows = student._encoder.rows(targets)
-    items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
-    plan = plan_steps(items, batch_examples=100, steps=1, epochs=None, seed=0)
-    assert sorted(plan[0]) == list(range(len(targets)))
-    steps = Steps(family, rows, items, plan=plan, config=config, pad_id=student.tokenizer.pad_token_id)
+    steps = steps_of(student, targets, config, is_shared=False)
     arguments = transformers.TrainingArguments(
         output_dir=str(tmp_path),
         max_steps=1,
@@ -102,17 +113,16 @@ def test_the_trainer_computes_the_loss_of_the_paper(
 
 @pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
 @pytest.mark.parametrize("normaliser", ["item", "batch"])
-def test_every_gradient_equals_the_plain_loop(name, normaliser, student, targets):
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_every_gradient_equals_the_plain_loop(name, normaliser, is_shared, student, targets):
     learner = uneven(student(name), targets)
     plain_loss(learner, targets, normaliser).backward()
     expected = {key: weight.grad.clone() for key, weight in learner.model.named_parameters()}
     learner.model.zero_grad()
-    rows = learner._encoder.rows(targets)
-    items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
-    config = TrainingConfig(token_budget=90, normaliser=normaliser)
+    config = TrainingConfig(token_budget=190, normaliser=normaliser)
+    steps = steps_of(learner, targets, config, is_shared=is_shared)
+    assert (max(map(len, steps.groups)) > 1) == is_shared
     family = FAMILIES[learner.family]
-    plan = [list(range(len(rows)))]
-    steps = Steps(family, rows, items, plan=plan, config=config, pad_id=0)
     for batch in steps[0]["passes"]:
         family.loss(learner.model, batch).backward()
     for key, weight in learner.model.named_parameters():

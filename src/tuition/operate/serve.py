@@ -54,6 +54,7 @@ class StudentWriter:
                 "chat_template.jinja to the folder"
             )
         self.name = name
+        [self._head] = student.heads([form.get("prefix", "")])
         self.marks = end_marks(self._model, self._tokenizer.eos_token_id)
         positions = most_positions(self._model.config.to_dict())
         self.positions = positions if student.family == "causal" else None
@@ -100,6 +101,7 @@ class StudentWriter:
             self._model,
             [list(prompts[i].ids) for i in scored],
             [[list(option) for option in prompts[i].options] for i in scored],
+            heads=[self._head] * len(scored),
             pad_id=pad_id,
             batch_questions=self._config.batch_questions,
         )
@@ -127,6 +129,7 @@ class StudentWriter:
             pad_id=pad_id,
             positions=self.positions,
             told=lambda place, *more: told(free[place], *more),
+            head=self._head,
         )
 
 

@@ -35,8 +35,10 @@ class StudentConfig(Section):
     template: Literal["auto", "chat", "plain"] = "auto"
     """Ask in the chat template that the tokenizer brings, or in the plain form; `auto`: the template where
     there is one."""
-    instruction: Literal["before", "behind"] = "before"
-    """Where the prefix stands: before the question, as published, or behind it."""
+    instruction: Literal["before", "behind", "decoder"] = "before"
+    """Where the prefix stands: before the question, as published, or behind it. `decoder`: the decoder of an
+    encoder-decoder reads it before it writes; all targets of a question then have one input, which is read
+    once in training (other students read it behind the question)."""
     answer_form: Literal["text", "letter"] = "text"
     """How an answer is learnt and given: the option's text, as published, or its letter, as `(b)`."""
     option_score: Literal["sum", "mean"] = "sum"

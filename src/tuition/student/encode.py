@@ -35,11 +35,13 @@ class TextRow:
     prompt: list[int]
     output: list[int]
     """Ends with the end mark unless it was cut; empty for a question that only asks."""
+    head: Sequence[int] = ()
+    """What the decoder of an encoder-decoder reads before it writes; not learnt."""
 
     @property
     def length(self) -> int:
         """Tokens the model reads."""
-        return len(self.prompt) + len(self.output)
+        return len(self.prompt) + len(self.head) + len(self.output)
 
     @property
     def terms(self) -> int:
@@ -74,6 +76,8 @@ Row = TextRow | OptionRow
 def input_text(target: Target, context: str, *, instruction: str) -> str:
     """Write what the student reads."""
     body = f"{context}\n{target.input}" if context else target.input
+    if instruction == "decoder":
+        return body
     if instruction == "before":
         return target.prefix + body
     return "\n".join(part for part in (body, target.prefix.strip()) if part)
@@ -96,6 +100,10 @@ class Encoder:
         self._tokenizer = tokenizer
         self._config = config
         self._family = family
+        is_apart = config.instruction == "decoder" and family == "seq2seq"
+        self._instruction = (
+            "behind" if config.instruction == "decoder" and not is_apart else config.instruction
+        )
         self._positions = positions
         self.cuts = Cuts()
         """Of everything encoded since the last `forget_cuts`."""
@@ -109,10 +117,9 @@ class Encoder:
         if self._family == "options":
             return [self._option_row(target, _gold(target)) for target in targets]
         outputs = [self.output(target.output) for target in targets]
-        prompts = self.prompts(targets)
-        return [
-            TextRow(prompt=prompt, output=output) for prompt, output in zip(prompts, outputs, strict=True)
-        ]
+        heads = self.heads([target.prefix for target in targets])
+        rows = zip(self.prompts(targets), heads, outputs, strict=True)
+        return [TextRow(prompt=prompt, head=head, output=output) for prompt, head, output in rows]
 
     def questions(self, targets: Sequence[Target]) -> list[OptionRow]:
         """Encode the options of questions without looking at the outputs."""
@@ -127,6 +134,11 @@ class Encoder:
             ids if len(ids) <= limit else self._encode([self._fit(target, "", limit)])[0]
             for target, ids in zip(targets, encoded, strict=True)
         ]
+
+    def heads(self, prefixes: Sequence[str]) -> list[list[int]]:
+        """Encode the instructions a decoder reads before it writes; empty where the prompt has them."""
+        is_apart = self._instruction == "decoder"
+        return self._written([prefix.strip() if is_apart else "" for prefix in prefixes])
 
     def output(self, text: str) -> list[int]:
         """Encode what the student shall write."""
@@ -180,9 +192,9 @@ class Encoder:
     def _text(self, target: Target, context: str) -> str:
         if self._template is not None:
             earlier, last = _turns(target)
-            text = input_text(last, context, instruction=self._config.instruction)
+            text = input_text(last, context, instruction=self._instruction)
             return ask_in(self._tokenizer, self._template, text, earlier=earlier)
-        text = input_text(target, context, instruction=self._config.instruction)
+        text = input_text(target, context, instruction=self._instruction)
         # A decoder-only student writes its output on a line of its own.
         return f"{text}\n" if self._family == "causal" else text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import transformers
@@ -30,69 +30,100 @@ __all__ = [
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
 """What models call the key/value cache, as argument and in their output; transformers 5.24 renamed it."""
 Pass = dict[str, Tensor]
-"""The tensors of one forward pass; `labels` are -100 and `factors` 0 where there is nothing to learn."""
+"""The tensors of one forward pass; `labels` and `factors` are lists of what is to be learnt."""
+_START = -1
+"""Stands for the decoder's start mark until the model that knows it is there."""
 
 
 class EncoderDecoder:
-    """T5 and its kind: the encoder reads the question, the decoder writes."""
+    """T5 and its kind: the encoder reads the question, the decoder writes its outputs beside each other."""
 
     name = "seq2seq"
     abilities = StudentAbilities(generates=True)
 
-    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
-        """Lay questions and outputs into tensors."""
+    def lengths(self, rows: Sequence[Row]) -> tuple[int, int] | None:
+        """Count what encoder and decoder read where targets share a row. None: their inputs are not equal."""
         texts = cast("Sequence[TextRow]", rows)
-        outputs = [row.output for row in texts]
+        if any(row.prompt != texts[0].prompt for row in texts):
+            return None
+        return len(texts[0].prompt), sum(len(row.head) + len(row.output) for row in texts)
+
+    def collate(
+        self, groups: Sequence[Sequence[Row]], factors: Sequence[Sequence[float]], *, pad_id: int
+    ) -> Pass:
+        """Lay questions and the outputs of each into tensors."""
+        texts = cast("Sequence[Sequence[TextRow]]", groups)
+        trees = [
+            _tree([], [([_START, *row.head, *row.output[:-1]], row.output) for row in group])
+            for group in texts
+        ]
+        batch = _laid(trees, factors, pad_id=pad_id)
+        prompts = [group[0].prompt for group in texts]
         return {
-            "input_ids": pad([row.prompt for row in texts], pad_id),
-            "attention_mask": pad([[1] * len(row.prompt) for row in texts], 0),
-            "labels": pad(outputs, -100),
-            "factors": _spread(factors, outputs),
+            **batch,
+            "decoder_input_ids": batch["input_ids"],
+            "input_ids": pad(prompts, pad_id),
+            "attention_mask": pad([[1] * len(prompt) for prompt in prompts], 0),
         }
+
+    def logits(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Give the logits of every label, (labels, V)."""
+        read = batch["decoder_input_ids"]
+        return _at_labels(
+            model,
+            batch,
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            decoder_input_ids=read.masked_fill(read == _START, _inner(model).config.decoder_start_token_id),
+            decoder_attention_mask=_branched(model, batch),
+        )
 
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
         """Sum the cross-entropies times their factors."""
-        logits = model(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            decoder_input_ids=decoder_inputs(model, batch["labels"]),
-            use_cache=False,
-        ).logits
-        return _weighted(logits, batch)
+        return _weighted(self.logits(model, batch), batch)
 
 
 class DecoderOnly:
-    """Llama, Qwen and their kind: question, line break, output in one text; the loss is on the output."""
+    """Llama, Qwen and their kind: question, line break, output in one text; the loss is on the output.
+
+    Behind what the inputs of a question have in common stand its targets, which do not see each other.
+    """
 
     name = "causal"
     abilities = StudentAbilities(generates=True)
 
-    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
-        """Lay sequences into tensors, padded at the left, so that only the last columns need logits."""
+    def lengths(self, rows: Sequence[Row]) -> tuple[int, int] | None:
+        """Count what the model reads where targets share a row."""
         texts = cast("Sequence[TextRow]", rows)
-        # The last token is only ever predicted, never read.
-        read = [(row.prompt + row.output)[:-1] for row in texts]
-        outputs = [row.output for row in texts]
-        mask = pad([[1] * len(ids) for ids in read], 0, left=True)
-        return {
-            "input_ids": pad(read, pad_id, left=True),
-            "attention_mask": mask,
-            "position_ids": positions_of(mask),
-            "labels": pad(outputs, -100, left=True),
-            "factors": _spread(factors, outputs, left=True),
-        }
+        n = _shared([row.prompt for row in texts])
+        return 0, n + sum(len(row.prompt) - n + len(row.output) - 1 for row in texts)
+
+    def collate(
+        self, groups: Sequence[Sequence[Row]], factors: Sequence[Sequence[float]], *, pad_id: int
+    ) -> Pass:
+        """Lay what is read into tensors."""
+        trees = []
+        for group in cast("Sequence[Sequence[TextRow]]", groups):
+            n = _shared([row.prompt for row in group])
+            # The last token is only ever predicted, never read.
+            branches = [([*row.prompt[n:], *row.output[:-1]], row.output) for row in group]
+            trees.append(_tree(group[0].prompt[:n], branches))
+        return _laid(trees, factors, pad_id=pad_id)
+
+    def logits(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Give the logits of every label, (labels, V)."""
+        mask = _branched(model, batch)
+        return _at_labels(
+            model,
+            batch,
+            input_ids=batch["input_ids"],
+            attention_mask=(batch["blocks"] >= 0).long() if mask is None else mask,
+            position_ids=batch["position_ids"],
+        )
 
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
         """Sum the cross-entropies times their factors."""
-        width = batch["labels"].shape[1]
-        logits = model(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            position_ids=batch["position_ids"],
-            use_cache=False,
-            logits_to_keep=width,
-        ).logits
-        return _weighted(logits[:, -width:], batch)  # (B, width, V)
+        return _weighted(self.logits(model, batch), batch)
 
 
 class OptionScorer:
@@ -101,9 +132,15 @@ class OptionScorer:
     name = "options"
     abilities = StudentAbilities(generates=False)
 
-    def collate(self, rows: Sequence[Row], factors: Sequence[float], *, pad_id: int) -> Pass:
+    def lengths(self, rows: Sequence[Row]) -> tuple[int, int] | None:
+        """Count what the model reads. None: questions never share a row."""
+        return (0, rows[0].length) if len(rows) == 1 else None
+
+    def collate(
+        self, groups: Sequence[Sequence[Row]], factors: Sequence[Sequence[float]], *, pad_id: int
+    ) -> Pass:
         """Lay the options of all questions into one list of rows."""
-        questions = cast("Sequence[OptionRow]", rows)
+        questions = cast("Sequence[OptionRow]", [row for group in groups for row in group])
         options = [option for row in questions for option in row.options]
         batch = {
             name: pad([option[name] for option in options], pad_id if name == "input_ids" else 0)[None]
@@ -117,7 +154,7 @@ class OptionScorer:
             **batch,
             "owners": pad(places, -1),
             "labels": torch.tensor([row.gold for row in questions]),
-            "factors": torch.tensor(list(factors), dtype=torch.float32),
+            "factors": torch.tensor([factor for part in factors for factor in part], dtype=torch.float32),
         }
 
     def scores(self, model: nn.Module, batch: Pass) -> Tensor:
@@ -164,15 +201,96 @@ def decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
     return shifted.masked_fill(shifted == -100, int(config.pad_token_id or 0))
 
 
-def _spread(factors: Sequence[float], outputs: Sequence[Sequence[int]], *, left: bool = False) -> Tensor:
-    """Repeat each row's factor for each token of its output, 0 elsewhere."""
-    mask = pad([[1] * len(ids) for ids in outputs], 0, left=left)
-    return mask * torch.tensor(list(factors), dtype=torch.float32)[:, None]  # (B, T)
+class _Tree(NamedTuple):
+    """One row: a trunk, and branches that see the trunk and themselves alone."""
+
+    ids: list[int]
+    blocks: list[int]
+    """0 on the trunk, then the number of the branch."""
+    positions: list[int]
+    """Each branch goes on from the trunk's."""
+    places: list[list[int]]
+    """Where the labels of each branch are predicted."""
+    labels: list[list[int]]
+
+
+def _tree(trunk: list[int], branches: Sequence[tuple[list[int], list[int]]]) -> _Tree:
+    """Lay branches behind a trunk: of each what is read, and the labels that its end predicts."""
+    n = len(trunk)
+    tree = _Tree(ids=list(trunk), blocks=[0] * n, positions=list(range(n)), places=[], labels=[])
+    for number, (read, labels) in enumerate(branches, start=1):
+        start = len(tree.ids)
+        columns = [*range(n), *range(start, start + len(read))]
+        tree.places.append(columns[len(columns) - len(labels) :])
+        tree.labels.append(labels)
+        tree.ids.extend(read)
+        tree.blocks.extend([number] * len(read))
+        tree.positions.extend(range(n, n + len(read)))
+    return tree
+
+
+def _laid(trees: Sequence[_Tree], factors: Sequence[Sequence[float]], *, pad_id: int) -> Pass:
+    """Lay rows into tensors, (B, T); places, labels and factors of all of them into lists, (labels, )."""
+    ids = pad([tree.ids for tree in trees], pad_id)
+    width = ids.shape[1]
+    places, labels, shares = [], [], []
+    for row, (tree, parts) in enumerate(zip(trees, factors, strict=True)):
+        for where, said, factor in zip(tree.places, tree.labels, parts, strict=True):
+            places += [row * width + place for place in where]
+            labels += said
+            shares += [factor] * len(said)
+    return {
+        "input_ids": ids,
+        "blocks": pad([tree.blocks for tree in trees], -1),
+        "position_ids": pad([tree.positions for tree in trees], 0),
+        "places": torch.tensor(places),
+        "labels": torch.tensor(labels),
+        "factors": torch.tensor(shares, dtype=torch.float32),
+    }
+
+
+def _shared(prompts: Sequence[list[int]]) -> int:
+    """Count the tokens that all prompts begin with."""
+    first, *others = prompts
+    n = len(first)
+    for other in others:
+        n = next((i for i in range(min(n, len(other))) if first[i] != other[i]), min(n, len(other)))
+    return n
+
+
+def _inner(model: nn.Module) -> transformers.PreTrainedModel:
+    """Take off what wraps a model for several processes."""
+    return cast("transformers.PreTrainedModel", getattr(model, "module", model))
+
+
+def _branched(model: nn.Module, batch: Pass) -> Tensor | None:
+    """Let tokens see the trunk and their own branch: to be added to scores, (B, 1, T, T).
+
+    None: no row has two branches, and a mask over columns is enough.
+    """
+    blocks = batch["blocks"]
+    if int(blocks.max()) < 2:
+        return None
+    to = blocks[:, None, :]
+    # Padding sees padding: a row of scores that is hidden whole would be no number.
+    seen = ((blocks[:, :, None] == to) | (to == 0)).tril()[:, None]  # (B, 1, T, T)
+    dtype = _inner(model).dtype
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
+
+
+def _at_labels(model: nn.Module, batch: Pass, **inputs: Tensor | None) -> Tensor:
+    """Run a model whose head sees no state but those that predict a label; (labels, V)."""
+    head = cast("nn.Module", _inner(model).get_output_embeddings())
+    hook = head.register_forward_pre_hook(
+        lambda _, states: (states[0].flatten(0, 1).index_select(0, batch["places"])[None],)
+    )
+    try:
+        return model(**inputs, use_cache=False).logits[0]
+    finally:
+        hook.remove()
 
 
 def _weighted(logits: Tensor, batch: Pass) -> Tensor:
-    """Sum each token's cross-entropy times its factor; logits (B, T, V)."""
-    losses = nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), batch["labels"].flatten(), ignore_index=-100, reduction="none"
-    )
-    return (losses * batch["factors"].flatten()).sum()
+    """Sum each label's cross-entropy times its factor; logits (labels, V)."""
+    losses = nn.functional.cross_entropy(logits.float(), batch["labels"], reduction="none")
+    return (losses * batch["factors"]).sum()

@@ -15,6 +15,7 @@ from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
 __all__ = [
+    "begun_by",
     "by_length",
     "end_marks",
     "mean_states",
@@ -40,12 +41,16 @@ def write(
     model: transformers.PreTrainedModel,
     prompts: Sequence[list[int]],
     *,
+    heads: Sequence[list[int]] | None = None,
     max_tokens: int,
     marks: Sequence[int],
     pad_id: int,
     batch_questions: int,
 ) -> list[tuple[list[int], list[float]]]:
-    """Continue each prompt greedily until an end mark; give tokens and their natural log-probabilities."""
+    """Continue each prompt greedily until an end mark; give tokens and their natural log-probabilities.
+
+    `heads` are what an encoder-decoder's decoder reads in front; no token of theirs is given.
+    """
     is_decoder = not model.config.is_encoder_decoder
     settings = transformers.GenerationConfig(
         max_new_tokens=max_tokens,
@@ -53,22 +58,30 @@ def write(
         num_beams=1,
         eos_token_id=list(marks),
         pad_token_id=pad_id,
-        decoder_start_token_id=None if is_decoder else model.config.decoder_start_token_id,
     )
     generate = cast("Callable[..., Tensor]", model.generate)
     written: list[tuple[list[int], list[float]]] = [([], []) for _ in prompts]
-    for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
+    heads = heads or [[]] * len(prompts)
+    # Instructions of several lengths are not read together: each row would need padding within its text.
+    batches = [
+        [places[j] for j in batch]
+        for head in dict.fromkeys(map(tuple, heads))
+        for places in [[i for i, other in enumerate(heads) if tuple(other) == head]]
+        for batch in by_length([len(prompts[i]) for i in places], batch_questions)
+    ]
+    for batch in batches:
         ids = pad([prompts[i] for i in batch], pad_id, left=is_decoder)
         mask = pad([[1] * len(prompts[i]) for i in batch], 0, left=is_decoder)
+        begun = ids if is_decoder else begun_by(model, heads[batch[0]], len(batch))
         sureness = _Sureness()
         out = generate(
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             generation_config=settings,
             logits_processor=transformers.LogitsProcessorList([sureness]),
+            **({} if is_decoder else {"decoder_input_ids": begun}),
         )
-        # An encoder-decoder begins with its start mark, a decoder with the prompt.
-        new = out[:, ids.shape[1] :] if is_decoder else out[:, 1:]
+        new = out[:, begun.shape[1] :]
         logprobs = torch.stack(sureness.steps, dim=1).tolist()
         for i, tokens, likely in zip(batch, new.tolist(), logprobs, strict=True):
             end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
@@ -88,18 +101,29 @@ class _Sureness(transformers.LogitsProcessor):
         return scores
 
 
+def begun_by(model: transformers.PreTrainedModel, head: Sequence[int], n: int) -> Tensor:
+    """Give what the decoder of an encoder-decoder has read before it writes: its start mark, and a head."""
+    return torch.tensor([[model.config.decoder_start_token_id, *head]] * n, device=model.device)
+
+
 @torch.inference_mode()
 def score_outputs(
     model: transformers.PreTrainedModel,
     prompts: Sequence[list[int]],
     outputs: Sequence[Sequence[list[int]]],
     *,
+    heads: Sequence[list[int]] | None = None,
     pad_id: int,
     batch_questions: int,
 ) -> list[list[list[float]]]:
-    """Give each token's natural log-probability in several outputs of each prompt, which is computed once."""
+    """Give each token's natural log-probability in several outputs of each prompt, which is computed once.
+
+    `heads` are what an encoder-decoder's decoder reads in front; no token of theirs is given.
+    """
     score = _score_decoded if model.config.is_encoder_decoder else _score_continued
     scored: list[list[list[float]]] = [[[] for _ in texts] for texts in outputs]
+    heads = heads or [[]] * len(prompts)
+    outputs = [[[*head, *output] for output in texts] for head, texts in zip(heads, outputs, strict=True)]
     for batch in _passes(prompts, outputs, batch_questions):
         places = {i: place for place, i in enumerate(dict.fromkeys(i for i, _ in batch))}
         # Row k of the outputs belongs to prompt owner[k] of the pass.
@@ -107,7 +131,7 @@ def score_outputs(
         flat = [outputs[i][j] for i, j in batch]
         logprobs = score(model, [prompts[i] for i in places], flat, owner=owner, pad_id=pad_id)
         for (i, j), output, row in zip(batch, flat, logprobs.tolist(), strict=True):
-            scored[i][j] = row[: len(output)]
+            scored[i][j] = row[len(heads[i]) : len(output)]
     return scored
 
 
@@ -206,7 +230,7 @@ def score_encodings(
     family = OptionScorer()
     scored: list[list[float]] = [[] for _ in rows]
     for batch in by_length([row.length for row in rows], batch_questions):
-        tensors = family.collate([rows[i] for i in batch], [0.0] * len(batch), pad_id=pad_id)
+        tensors = family.collate([[rows[i]] for i in batch], [[0.0]] * len(batch), pad_id=pad_id)
         scores = family.scores(model, {name: tensor.to(model.device) for name, tensor in tensors.items()})
         for i, row in zip(batch, scores.tolist(), strict=True):
             scored[i] = row[: len(rows[i].options)]

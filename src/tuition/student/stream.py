@@ -11,6 +11,7 @@ import transformers
 from torch import Tensor
 
 from tuition.student.families import pad
+from tuition.student.predict import begun_by
 
 __all__ = ["Told", "Wish", "stream"]
 
@@ -42,8 +43,12 @@ def stream(
     pad_id: int,
     positions: int | None,
     told: Told,
+    head: Sequence[int] = (),
 ) -> None:
-    """Continue each prompt until an end mark, its bound, or until `told` ends it."""
+    """Continue each prompt until an end mark, its bound, or until `told` ends it.
+
+    `head` is what the decoder of an encoder-decoder reads before it writes.
+    """
     is_decoder = not model.config.is_encoder_decoder
     generate = cast("Callable[..., Tensor]", model.generate)
     for batch in _fitting(wishes, positions if is_decoder else None):
@@ -56,7 +61,6 @@ def stream(
             num_beams=1,
             eos_token_id=list(marks),
             pad_token_id=pad_id,
-            decoder_start_token_id=None if is_decoder else model.config.decoder_start_token_id,
         )
         draw = _Draw([wishes[i] for i in batch])
         tell = _Tell(draw, batch, marks=set(marks), told=told)
@@ -66,6 +70,7 @@ def stream(
             generation_config=settings,
             logits_processor=transformers.LogitsProcessorList([draw]),
             stopping_criteria=transformers.StoppingCriteriaList([tell]),
+            **({} if is_decoder else {"decoder_input_ids": begun_by(model, head, len(batch))}),
         )
 
 

@@ -30,8 +30,7 @@ from tuition.student.predict import (
 )
 from tuition.student.template import FORM, ask_in, saved_template
 from tuition.student.training.optimizer import Additions, with_additions
-from tuition.student.training.passes import plan_steps
-from tuition.student.training.train import Steps, claim_folder, item_of, last_checkpoint, train_model
+from tuition.student.training.train import claim_folder, item_of, last_checkpoint, make_steps, train_model
 from tuition.version import __version__
 
 __all__ = ["Student"]
@@ -44,6 +43,8 @@ _ASKED_BY = (
     "max_output_tokens",
 )
 """Settings that a saved student is asked by, too."""
+_ARITHMETIC = 2
+"""How a training computes; a checkpoint of another number is not gone on from."""
 _NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved", "saved_dtype"}
 """Settings of a training that may differ when it is gone on with."""
 _OF_VALIDATION = {"keep", "validate_every", "validate_questions"}
@@ -106,6 +107,10 @@ class Student:
         """Give what the student reads, as tokens."""
         return self._encoder.prompts(questions)
 
+    def heads(self, prefixes: Sequence[str]) -> list[list[int]]:
+        """Give instructions as a decoder reads them before it writes; empty where the question has them."""
+        return self._encoder.heads(prefixes)
+
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
         """Write one greedy continuation for each question."""
         self._refuse_silent("; answer with score_options, or")
@@ -113,6 +118,7 @@ class Student:
         written = write(
             self.model,
             self._encoder.prompts(questions),
+            heads=self.heads([target.prefix for target in questions]),
             max_tokens=max_tokens,
             marks=end_marks(self.model, self.tokenizer.eos_token_id),
             pad_id=self.tokenizer.pad_token_id,
@@ -134,14 +140,11 @@ class Student:
                 " options can only be scored where there are options. Answer by generation."
             )
         self._begin()
-        sizes = {"pad_id": self.tokenizer.pad_token_id, "batch_questions": self._config.batch_questions}
         if not self.abilities.generates:
             rows = self._encoder.questions(questions)
+            sizes = {"pad_id": self.tokenizer.pad_token_id, "batch_questions": self._config.batch_questions}
             return [tuple(scores) for scores in score_encodings(self.model, rows, **sizes)]
-        outputs = [
-            [self._encoder.output(choice) for choice in target.example.choices] for target in questions
-        ]
-        scored = score_outputs(self.model, self._encoder.prompts(questions), outputs, **sizes)
+        scored = self._scored(questions, [target.example.choices for target in questions])
         by = self._config.option_score
         return [tuple(option_score(logprobs, by=by) for logprobs in options) for options in scored]
 
@@ -158,20 +161,29 @@ class Student:
         """
         self._refuse_silent(", so no text is familiar to it;")
         self._begin()
-        outputs = [self._encoder.output(target.output) for target in targets]
-        prompts = self._encoder.prompts(targets)
         # Whole rationales have many tokens, and each costs the memory of a vocabulary: fewer at once.
-        longest = max(
-            (len(row) + len(prompt) for row, prompt in zip(outputs, prompts, strict=True)), default=1
-        )
-        scored = score_outputs(
+        budget = self._training.token_budget
+        scored = self._scored(targets, [[target.output] for target in targets], token_budget=budget)
+        return [tuple(logprobs) for [logprobs] in scored]
+
+    def _scored(
+        self, questions: Sequence[Target], texts: Sequence[Sequence[str]], *, token_budget: int | None = None
+    ) -> list[list[list[float]]]:
+        """Score several texts behind each question: one log-probability a token."""
+        outputs, prompts = [self.outputs(several) for several in texts], self._encoder.prompts(questions)
+        size = self._config.batch_questions
+        if token_budget is not None:
+            pairs = zip(prompts, outputs, strict=True)
+            longest = max((len(prompt) + max(map(len, several)) for prompt, several in pairs), default=1)
+            size = max(1, min(size, token_budget // longest))
+        return score_outputs(
             self.model,
             prompts,
-            [[output] for output in outputs],
+            outputs,
+            heads=self.heads([target.prefix for target in questions]),
             pad_id=self.tokenizer.pad_token_id,
-            batch_questions=max(1, min(self._config.batch_questions, self._training.token_budget // longest)),
+            batch_questions=size,
         )
-        return [tuple(logprobs) for [logprobs] in scored]
 
     def explain(
         self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
@@ -237,6 +249,7 @@ class Student:
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
         settings = {
+            "arithmetic": _ARITHMETIC,
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
             "training": self._training.model_dump(
                 mode="json",
@@ -250,36 +263,25 @@ class Student:
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
         items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
-        training = self._training
-        plan = plan_steps(
-            items,
-            batch_examples=training.batch_examples,
-            **{name: getattr(training, name) for name in ("steps", "epochs", "seed")},
-        )
         before = last_checkpoint(folder)
         self._prepare(is_training=True)
-        steps = Steps(
-            FAMILIES[self.family],
-            rows,
-            items,
-            plan=plan,
-            config=training,
-            pad_id=self.tokenizer.pad_token_id,
-            device=self.model.device.type,
+        pad_id = self.tokenizer.pad_token_id
+        steps = make_steps(
+            self.model, rows, items, family=FAMILIES[self.family], config=self._training, pad_id=pad_id
         )
         model: transformers.PreTrainedModel | peft.PeftModel = self.model
         if self._config.update == "lora":
-            model = with_additions(self.model, self._config, seed=training.seed)
+            model = with_additions(self.model, self._config, seed=self._training.seed)
         cuts = self.cuts
         state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
         losses = [[int(row["step"]), row["loss"]] for row in state.log_history if "loss" in row]
         found = [[row["step"], row["eval_accuracy"]] for row in state.log_history if "eval_accuracy" in row]
         self._settle(model, is_new=True)
         return {
-            "steps": len(plan),
+            "steps": len(steps),
             "examples": len({target.example.id for target in targets}),
             "targets": dict(Counter(target.objective for target in targets)),
-            "tokens": sum(items[i].length for step in plan for i in step),
+            "tokens": sum(items[i].length for step in steps.plan for i in step),
             "first_loss": losses[0][1],
             "last_loss": losses[-1][1],
             "losses": losses,

@@ -141,9 +141,11 @@ def saved_template(
         tokenizer: The student's.
         own: The chat template it is asked in; None: the plain form.
         prefix: The instruction that it is asked by.
-        instruction: Whether that stands before the question or behind it.
+        instruction: Whether that stands before the question or behind it, or is the decoder's.
         family: seq2seq or causal.
     """
+    if instruction == "decoder" and family == "seq2seq":
+        prefix = ""
     behind = prefix.strip()
     content = (
         f"{json.dumps(prefix)} ~ m['content']"

@@ -51,8 +51,11 @@ class Converted:
             written = [row.sequences_ids[0] for row in rows]
         else:
             settings |= {"max_decoding_length": max_tokens, "max_input_length": 0}
-            rows = self._model.translate_batch(prompts, **settings)
-            written = [self._tokenizer.convert_tokens_to_ids(row.hypotheses[0]) for row in rows]
+            ids = self._student.heads([target.prefix for target in questions])
+            heads = [self._tokenizer.convert_ids_to_tokens(head) for head in ids]
+            rows = self._model.translate_batch(prompts, target_prefix=heads, **settings)
+            tails = [row.hypotheses[0][len(head) :] for row, head in zip(rows, heads, strict=True)]
+            written = [self._tokenizer.convert_tokens_to_ids(tail) for tail in tails]
         texts = self._tokenizer.batch_decode(written, skip_special_tokens=True)
         return [
             Generation(text=text.strip(), tokens=len(ids)) for text, ids in zip(texts, written, strict=True)

@@ -83,8 +83,13 @@ class Branches:
         _refuse_uneven(self.questions, self.prefixes, what="lists of prefixes")
         encoded = iter(self.encoder.beginnings([text for texts in self.prefixes for text in texts]))
         self._asked = [
-            Asked(prompt=prompt, prefixes=[next(encoded) for _ in texts])
-            for prompt, texts in zip(self.encoder.prompts(self.questions), self.prefixes, strict=True)
+            Asked(prompt=prompt, prefixes=[next(encoded) for _ in texts], head=head)
+            for prompt, head, texts in zip(
+                self.encoder.prompts(self.questions),
+                self.encoder.heads([target.prefix for target in self.questions]),
+                self.prefixes,
+                strict=True,
+            )
         ]
 
     def write(

@@ -96,6 +96,8 @@ class Asked:
 
     prompt: list[int]
     prefixes: list[list[int]]
+    head: Sequence[int] = ()
+    """What an encoder-decoder's decoder reads in front of each."""
 
 
 def read_branches(
@@ -113,7 +115,8 @@ def read_branches(
     config = model.config
     trunks, owners, shared, rests, last = [], [], [], [], []
     for i, question in enumerate(asked):
-        front = [config.decoder_start_token_id] if config.is_encoder_decoder else question.prompt
+        is_apart = config.is_encoder_decoder
+        front = [config.decoder_start_token_id, *question.head] if is_apart else question.prompt
         branches = [[*front, *prefix] for prefix in question.prefixes]
         common = [[n_common(a, b) for b in question.prefixes] for a in question.prefixes]
         totals = [sum(row) for row in common]

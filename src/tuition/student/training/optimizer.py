@@ -5,8 +5,9 @@ Knows parameters, and neither data nor losses.
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from copy import copy as copied
 from dataclasses import dataclass
@@ -17,13 +18,61 @@ import peft
 import torch
 import transformers
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from tuition.core.errors import TrainingError
 from tuition.student.config import StudentConfig
 
-__all__ = ["Additions", "MuonWithAdamW", "muon_with_adamw", "with_additions", "with_saved"]
+__all__ = ["Additions", "MuonWithAdamW", "StackedMuon", "muon_with_adamw", "with_additions", "with_saved"]
+
+_STACK = 2**22
+"""Numbers orthogonalised at once; on a CPU, larger stacks leave its caches and are slower."""
+
+
+class StackedMuon(Muon):
+    """`torch.optim.Muon` with the matrices of one shape orthogonalised together: the same numbers, sooner."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # ty: ignore[incompatible-method-override]
+        """Change every matrix that has a gradient, once."""
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    by_shape.setdefault(weight.shape, []).append(weight)
+            for shape, weights in by_shape.items():
+                size = max(1, _STACK // shape.numel())
+                for start in range(0, len(weights), size):
+                    self._step_alike(weights[start : start + size], group)
+
+    def _step_alike(self, weights: Sequence[Tensor], group: dict[str, Any]) -> None:
+        """Step matrices of one shape."""
+        updates = []
+        for weight in weights:
+            grad = cast("Tensor", weight.grad)
+            if "momentum_buffer" not in self.state[weight]:
+                self.state[weight]["momentum_buffer"] = torch.zeros_like(grad)
+            moment = self.state[weight]["momentum_buffer"]
+            moment.lerp_(grad, 1 - group["momentum"])
+            updates.append(grad.lerp(moment, group["momentum"]))
+        rows, columns = weights[0].shape
+        rate = group["lr"] * math.sqrt(max(1, rows / columns))
+        for weight, update in zip(weights, _orthogonal(torch.stack(updates), group), strict=True):
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
+            weight.add_(update, alpha=-rate)
+
+
+def _orthogonal(matrices: Tensor, group: dict[str, Any]) -> Tensor:
+    """Bring the singular values of each matrix near 1 by Newton-Schulz steps; (matrices, rows, columns)."""
+    a, b, c = group["ns_coefficients"]
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    stack = (matrices.mT if is_tall else matrices).bfloat16()
+    stack = stack / stack.flatten(1).norm(dim=1).clamp(min=group["eps"])[:, None, None]
+    for _ in range(group["ns_steps"]):
+        gram = stack @ stack.mT
+        stack = torch.baddbmm(stack, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), stack, beta=a)
+    return stack.mT if is_tall else stack
 
 
 class MuonWithAdamW(Optimizer):
@@ -32,7 +81,9 @@ class MuonWithAdamW(Optimizer):
     Weights in half precision are stepped through float32 copies, or small steps would be rounded away.
     """
 
-    def __init__(self, muon: Muon | None, adamw: AdamW, copies: dict[nn.Parameter, nn.Parameter]) -> None:
+    def __init__(
+        self, muon: StackedMuon | None, adamw: AdamW, copies: dict[nn.Parameter, nn.Parameter]
+    ) -> None:
         """Join two optimisers over different parameters."""
         self._copies = copies
         self._parts: list[Optimizer] = [part for part in (muon, adamw) if part is not None]
@@ -96,7 +147,8 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
     Parameters that do not require a gradient are left out; vectors (norms, biases) are never decayed. A model
     in bfloat16 learns in about half the time of one in float32, on a CPU with matrix units.
 
-    Source: Muon, Jordan et al. 2024 (kellerjordan.github.io/posts/muon), as `torch.optim.Muon` has it.
+    Source: Muon, Jordan et al. 2024 (kellerjordan.github.io/posts/muon), as `torch.optim.Muon` has it; a test
+    compares the two.
     """
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     matrices: list[nn.Parameter] = []
@@ -120,7 +172,7 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
         raise TrainingError(
             "the model has no parameter that requires a gradient; unfreeze some of them to train it."
         )
-    muon = Muon(matrices, lr=matrix_lr, weight_decay=weight_decay) if matrices else None
+    muon = StackedMuon(matrices, lr=matrix_lr, weight_decay=weight_decay) if matrices else None
     decayed = {"params": others, "weight_decay": weight_decay}
     kept = {"params": vectors, "weight_decay": 0.0}
     return MuonWithAdamW(muon, AdamW([decayed, kept], lr=lr, betas=(0.9, 0.95), fused=True), copies)

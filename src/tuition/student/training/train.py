@@ -32,7 +32,16 @@ from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Family, Pass
 from tuition.student.training.optimizer import muon_with_adamw
-from tuition.student.training.passes import Item, rate_at, shares, split_step
+from tuition.student.training.passes import (
+    PASS_TOKENS,
+    Item,
+    pass_tokens_of,
+    plan_steps,
+    rate_at,
+    shares,
+    split_step,
+)
+from tuition.student.training.share import share_rows
 
 __all__ = [
     "StepTrainer",
@@ -40,11 +49,10 @@ __all__ = [
     "claim_folder",
     "item_of",
     "last_checkpoint",
+    "make_steps",
     "train_model",
 ]
 
-_PASS_TOKENS = 256
-"""What a forward pass costs beside its tokens, in tokens: on a CPU, measured with the embedded student."""
 _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
 _LAID = ("forward", "_original_forward")
@@ -60,9 +68,16 @@ class Steps(Dataset[dict[str, list[Pass]]]):
     items: Sequence[Item]
     _: KW_ONLY
     plan: Sequence[Sequence[int]]
+    groups: Sequence[Sequence[int]]
+    """The targets that share a row."""
     config: TrainingConfig
     pad_id: int
     device: str = "cpu"
+    pass_tokens: int = PASS_TOKENS
+
+    def __post_init__(self) -> None:
+        """Find each group by its first target."""
+        self._by_first = {group[0]: group for group in self.groups}
 
     def __len__(self) -> int:
         """Count the steps."""
@@ -71,13 +86,17 @@ class Steps(Dataset[dict[str, list[Pass]]]):
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
         """Make the passes of one step."""
         step, budget = self.plan[index], self.config.token_budget
-        factors = shares(self.items, step, normaliser=self.config.normaliser)
-        cost = _PASS_TOKENS if self.device == "cpu" else budget
-        passes = split_step(self.items, step, token_budget=budget, pass_tokens=cost)
+        factors = dict(zip(step, shares(self.items, step, normaliser=self.config.normaliser), strict=True))
+        # An example brings all its targets, so a row is in a step whole or not at all.
+        groups = [self._by_first[i] for i in step if i in self._by_first]
+        sizes = [cast("tuple[int, int]", self.family.lengths([self.rows[i] for i in g])) for g in groups]
+        passes = split_step(sizes, token_budget=budget, pass_tokens=self.pass_tokens)
         return {
             "passes": [
                 self.family.collate(
-                    [self.rows[step[i]] for i in part], [factors[i] for i in part], pad_id=self.pad_id
+                    [[self.rows[i] for i in groups[j]] for j in part],
+                    [[factors[i] for i in groups[j]] for j in part],
+                    pad_id=self.pad_id,
                 )
                 for part in passes
             ]
@@ -235,8 +254,8 @@ def claim_folder(folder: Path, identity: str) -> None:
     mark = folder / "training.id"
     if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
         raise TrainingError(
-            f"{str(folder)!r} holds checkpoints of a training with other targets or settings; give this "
-            "one a folder of its own, or remove that one"
+            f"{str(folder)!r} holds checkpoints of a training with other targets or settings, or by another "
+            "version of tuition; give this one a folder of its own, or remove that one"
         )
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(identity, encoding="utf-8")
@@ -250,6 +269,37 @@ def item_of(target: Target, row: Row) -> Item:
         weight=target.weight,
         length=row.length,
         terms=row.terms,
+    )
+
+
+def make_steps(
+    model: transformers.PreTrainedModel,
+    rows: Sequence[Row],
+    items: Sequence[Item],
+    *,
+    family: Family,
+    config: TrainingConfig,
+    pad_id: int,
+) -> Steps:
+    """Plan the optimizer steps, and which targets share a row."""
+    plan = plan_steps(
+        items,
+        batch_examples=config.batch_examples,
+        **{name: getattr(config, name) for name in ("steps", "epochs", "seed")},
+    )
+    budget, device = config.token_budget, model.device.type
+    parameters = sum(weight.numel() for weight in model.parameters())
+    return Steps(
+        family,
+        rows,
+        items,
+        plan=plan,
+        groups=share_rows(model, rows, items, family=family, token_budget=budget, pad_id=pad_id),
+        config=config,
+        pad_id=pad_id,
+        device=device,
+        # A GPU is idle between small passes, so each costs it a whole one.
+        pass_tokens=pass_tokens_of(parameters) if device == "cpu" else budget,
     )
 
 
