@@ -47,11 +47,13 @@ ASKED = [
 ]
 
 
-def teach(folder, name="llama-nano", *, steps=60, **form):
+def teach(folder, name="llama-nano", *, steps=60, instruction="before", **form):
     """The folder of a student that learnt ten answers by heart."""
     how = {"prefix": "predict: ", "kind": "multiple_choice", "scoring": "generate", "max_tokens": 12, **form}
     answer_form = how.get("answer_form", "text")
-    config = StudentConfig(model=f"fresh:{name}", device="cpu", answer_form=answer_form)
+    config = StudentConfig(
+        model=f"fresh:{name}", device="cpu", answer_form=answer_form, instruction=instruction
+    )
     training = TrainingConfig(steps=steps, lr=1e-2, batch_examples=10)
     student = load_student(config, training, texts=[*TEXTS, *COLOURS, *(one.question for one in ASKED)])
     if steps > 1:

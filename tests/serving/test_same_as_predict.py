@@ -46,12 +46,16 @@ def served(client, writer, student, examples=ASKED):
 
 @pytest.fixture(
     scope="module",
-    params=[("llama-nano", "text"), ("t5-nano", "text"), ("llama-nano", "letter")],
+    params=[
+        *(("llama-nano", "text"), ("t5-nano", "text"), ("llama-nano", "letter")),
+        *(("llama-nano", "text", "decoder"), ("t5-nano", "text", "decoder")),
+    ],
     ids=lambda case: "-".join(case),
 )
 def taught(request, tmp_path_factory):
-    name, form = request.param
-    return teach(tmp_path_factory.mktemp(name) / "pupil", name, answer_form=form)
+    name, form, *where = request.param
+    folder = tmp_path_factory.mktemp(name) / "pupil"
+    return teach(folder, name, answer_form=form, instruction=(*where, "before")[0])
 
 
 def test_a_student_that_writes(taught, tmp_path, serve):

@@ -140,3 +140,14 @@ def test_without_their_model_additions_are_refused(trained):
         TrainingError, match=r"adapter_config.json' is broken: .*; fetch or save the model again"
     ):
         load(kept)
+
+
+def test_additions_answer_alike_where_the_decoder_reads_the_instruction(student, targets, tmp_path):
+    student("t5-nano").save(tmp_path / "base")
+    learner = load(tmp_path / "base", update="lora", instruction="decoder")
+    learner.fit(targets, tmp_path / "checkpoints")
+    learner.save(tmp_path / "kept", form={"prefix": "predict: "})
+    assert (tmp_path / "kept" / "adapter_model.safetensors").exists()
+    again = load(tmp_path / "kept", instruction="decoder")
+    assert said(again, targets) == said(learner, targets)
+    assert said(load(tmp_path / "kept"), targets) != said(learner, targets)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tuition.core.errors import TrainingError
+from tuition.student.training import train
 
 NAMES = ["t5-nano", "llama-nano", "bert-nano"]
 BEST = {"keep": "best", "validate_every": 1, "steps": 6, "batch_examples": 5, "lr": 1e-2}
@@ -45,6 +46,32 @@ def test_the_best_is_the_student_and_of_equals_the_earlier(name, more, student, 
     until_then = student(name, training=BEST | {"keep": "last", "steps": 3}, **more)
     until_then.fit(answers, tmp_path / "three")
     assert same(learner, until_then)
+
+
+@pytest.mark.parametrize("more", [{}, {"update": "lora", "lora_rank": 2}], ids=["full", "lora"])
+@pytest.mark.parametrize(("name", "instruction"), [("t5-nano", "decoder"), ("llama-nano", "behind")])
+def test_the_best_is_kept_where_targets_share_rows(
+    name, instruction, more, student, targets, tmp_path, monkeypatch
+):
+    shared, found = [], train.share_rows
+
+    def share_rows(*words, **named):
+        shared.append(found(*words, **named))
+        return shared[-1]
+
+    monkeypatch.setattr(train, "share_rows", share_rows)
+    more = {**more, "instruction": instruction}
+    learner = student(name, training=BEST, **more)
+    report = learner.fit(targets, tmp_path / "best", validate=told([0.25, 0.5, 0.75, 0.75, 0.5, 0.75]))
+    assert report["best_step"] == 3
+    assert len(shared[0]) < len(targets), "some targets share a row"
+    until_then = student(name, training=BEST | {"keep": "last", "steps": 3}, **more)
+    until_then.fit(targets, tmp_path / "three")
+    assert same(learner, until_then)
+    # the same losses as those of a row for each target
+    monkeypatch.setattr(train, "share_rows", lambda model, rows, *_, **__: [[i] for i in range(len(rows))])
+    apart = student(name, training=BEST, **more).fit(targets, tmp_path / "apart", validate=told([0.5] * 6))
+    assert report["first_loss"] == pytest.approx(apart["first_loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

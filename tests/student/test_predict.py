@@ -38,6 +38,31 @@ def test_a_text_comes_with_the_probabilities_that_scoring_it_gives(name, student
         assert logprobs == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("room", [65_536, 40])
+def test_behind_heads_of_several_lengths_texts_and_probabilities_are_those_of_one_question(
+    room, student, monkeypatch
+):
+    monkeypatch.setattr("tuition.student.predict._ROOM", room)
+    learner = student("t5-nano")
+    prompts, heads = [[5, 6, 7], [8, 9], [10] * 9, [5, 6]], [[11, 12], [], [13], [11, 12]]
+    rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
+    written = write(learner.model, prompts, heads=heads, max_tokens=5, marks=[2], **rest)
+    outputs = [[tokens, [7, 2], [9] * 6] for tokens, _ in written]
+    scored = score_outputs(learner.model, prompts, outputs, heads=heads, **rest)
+    for i, (tokens, logprobs) in enumerate(written):
+        assert 0 < len(tokens) <= 5
+        [alone] = write(learner.model, [prompts[i]], heads=[heads[i]], max_tokens=5, marks=[2], **rest)
+        assert alone == (tokens, pytest.approx(logprobs, rel=1e-4))
+        # the plain way: the head as the beginning of each output
+        behind = [[*heads[i], *output] for output in outputs[i]]
+        [rows] = score_outputs(learner.model, [prompts[i]], [behind], **rest)
+        expected = [row[len(heads[i]) :] for row in rows]
+        assert [len(row) for row in scored[i]] == [len(output) for output in outputs[i]]
+        for found, known in zip(scored[i], expected, strict=True):
+            assert found == pytest.approx(known, rel=1e-4)
+        assert logprobs == pytest.approx(expected[0], rel=1e-4)
+
+
 @pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
 def test_many_and_long_outputs_are_scored_in_passes_that_have_room(name, student, monkeypatch):
     learner = student(name)

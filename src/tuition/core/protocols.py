@@ -110,11 +110,7 @@ class Source(Protocol):
     """Where the examples come from: a user's files, recorded data, a generator."""
 
     def load(self) -> Splits:
-        """Read or make the splits.
-
-        Returns:
-            Train, valid and a sealed test; the test may be absent.
-        """
+        """Read or make the splits: train, valid and a sealed test, which may be absent."""
         ...
 
 
@@ -337,10 +333,7 @@ class Learner(Protocol):
         ...
 
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Give the log-probabilities of each target's output behind its question.
-
-        An output beyond `max_output_tokens` is scored up to there.
-        """
+        """Give the log-probabilities of each target's output behind its question, to `max_output_tokens`."""
         ...
 
     def explain(
@@ -372,10 +365,7 @@ class Learner(Protocol):
         prefixes: Sequence[Sequence[str]],
         outputs: Sequence[Sequence[str]],
     ) -> list[list[list[tuple[float, ...]]]]:
-        """Score several endings behind each of several beginnings, all of them read once.
-
-        For each question, prefix and ending the log-probabilities of the ending.
-        """
+        """Give the log-probabilities of each ending behind each prefix of each question, all read once."""
         ...
 
     def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:

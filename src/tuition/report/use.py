@@ -22,6 +22,7 @@ def how_to_use(form: Mapping[str, Any], *, place: str, name: str) -> list[str]:
         A section, headed "How to use it".
     """
     lines, shown = ["## How to use it", ""], form.get("example") or {}
+    is_apart = form.get("instruction") == "decoder" and form["family"] == "seq2seq"
     if "sent" not in shown:
         return lines
     # A line of JSON has no line break, so it ends no block, no document in the shell and no string in Python.
@@ -60,6 +61,7 @@ def how_to_use(form: Mapping[str, Any], *, place: str, name: str) -> list[str]:
         *_block("text", shown["sent"]),
         "What the student reads then:",
         *_block("text", shown["reads"]),
+        *(["What its decoder reads then:", *_block("text", form["prefix"].strip())] if is_apart else []),
         *(["What it learnt to write:", *_block("text", shown["writes"])] if shown["writes"] else []),
     ]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORM",
     "ask_in",
+    "decoder_reads",
     "end_of_turn",
     "is_chat",
     "own_template",
@@ -51,6 +52,12 @@ def read_form(folder: Path) -> dict[str, Any] | None:
     raise TrainingError(
         f"{str(path)!r} is broken, or of a newer version of tuition; restore it, or take that version."
     )
+
+
+def decoder_reads(form: Mapping[str, Any]) -> str:
+    """Give the instruction that the decoder of a saved student reads; empty where its template writes it."""
+    is_apart = form.get("instruction") == "decoder" and form["family"] == "seq2seq"
+    return str(form["prefix"]).strip() if is_apart else ""
 
 
 def own_template(brought: Any, form: Mapping[str, Any] | None) -> str | None:

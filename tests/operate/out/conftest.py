@@ -34,8 +34,8 @@ def here(tmp_path, monkeypatch):
 def run_of():
     """Makes finished runs of so small a student that it has learnt hardly anything."""
 
-    def make(folder, model, **changed):
-        student = {"model": model, "max_output_tokens": 8}
+    def make(folder, model, *, instruction="before", **changed):
+        student = {"model": model, "max_output_tokens": 8, "instruction": instruction}
         return execute(experiment(folder, student=student, **changed)).path
 
     return make
@@ -51,3 +51,9 @@ def run(run_of, tmp_path_factory):
 def t5_run(run_of, tmp_path_factory):
     """Of an encoder-decoder with new weights."""
     return run_of(tmp_path_factory.mktemp("t5"), "fresh:t5-nano")
+
+
+@pytest.fixture(scope="session")
+def apart_run(run_of, tmp_path_factory):
+    """Of an encoder-decoder whose decoder reads the instruction."""
+    return run_of(tmp_path_factory.mktemp("apart"), "fresh:t5-nano", instruction="decoder")

@@ -18,21 +18,21 @@ from tuition.operate.student import Student
 
 
 @pytest.fixture(scope="module")
-def converted_at(run, t5_run, tmp_path_factory):
-    """Both students, converted."""
+def converted_at(run, t5_run, apart_run, tmp_path_factory):
+    """The students, converted."""
     pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed; it comes with tuition[cpu]")
     outs = {}
-    for given in (run, t5_run):
+    for given in (run, t5_run, apart_run):
         out = tmp_path_factory.mktemp("ct2") / "out"
         export(given, form="ct2", out=out)
         outs[given] = out
     return outs
 
 
-@pytest.fixture(params=["decoder", "encoder_decoder"])
-def pair(request, run, t5_run, converted_at):
+@pytest.fixture(params=["run", "t5_run", "apart_run"])
+def pair(request, converted_at):
     """A run, and its converted student."""
-    given = run if request.param == "decoder" else t5_run
+    given = request.getfixturevalue(request.param)
     return given, converted_at[given]
 
 

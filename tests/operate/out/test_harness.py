@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tuition.cli.exchange import export_replies as export
-from tuition.core.errors import DataError
+from tuition.core.errors import ConfigError, DataError
 from tuition.core.rows import read_rows
 from tuition.operate.out.about import exam_of
 from tuition.operate.student import Student
@@ -114,3 +114,9 @@ def test_without_the_run_there_are_no_questions(run):
     with pytest.raises(DataError, match="is another one now, or gone; bring back the files"):
         export(Path("other"), form="lm-eval")
     assert json.loads(Path("alone/tuition.json").read_text())["format"] == 1
+
+
+def test_an_instruction_that_the_decoder_reads_is_refused(apart_run, tmp_path):
+    with pytest.raises(ConfigError, match=r"reads its instruction with its decoder .* take --form hf or ct2"):
+        export(apart_run, form="lm-eval", out=Path("out"))
+    assert list(tmp_path.iterdir()) == []

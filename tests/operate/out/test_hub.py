@@ -71,9 +71,13 @@ class TestFolder:
         assert "The teachers are programs, not language models." in text
         assert str(Path.cwd()) not in text
 
-    def test_its_code_runs(self, out, capsys):
+    @pytest.mark.parametrize("given", ["run", "t5_run", "apart_run"])
+    def test_its_code_runs(self, given, request, capsys):
+        out = Path("out")
+        export(request.getfixturevalue(given), form="hf", out=out)
         [code] = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
         shown = json.loads((out / "tuition.json").read_text())["example"]
+        capsys.readouterr()
         exec(code.replace('folder = "."', f'folder = "{out}"'), {})
         said = Student.load(out).answer(shown["question"], shown["choices"], context=shown["context"]).text
         assert capsys.readouterr().out.strip() == said.strip()

@@ -13,6 +13,7 @@ from tuition.core.texts.visible import visible
 from tuition.exchange.training_rows import licence_fields
 from tuition.experiment.form import asked_text
 from tuition.operate.out.about import About
+from tuition.student.template import decoder_reads
 
 __all__ = ["write_card"]
 
@@ -65,6 +66,7 @@ def write_card(
         is_decoder=family == "causal",
         auto="AutoModelForCausalLM" if family == "causal" else "AutoModelForSeq2SeqLM",
         most=found.max_tokens,
+        head=repr(decoder_reads(found.form)) if decoder_reads(found.form) else "",
         **more,
     )
     ModelCard(f"---\n{ModelCardData(**head).to_yaml()}\n---\n\n{visible(text)}").save(out / "README.md")

@@ -16,6 +16,7 @@ from tuition.experiment.targets import RATIONALE_PREFIX, answer_text
 from tuition.operate.out.about import About, exam_of
 from tuition.operate.out.card import write_card
 from tuition.operate.student import Student
+from tuition.student.template import decoder_reads
 
 __all__ = ["write_task"]
 
@@ -31,6 +32,11 @@ def write_task(found: About, out: Path, *, outtype: str) -> None:
         )
     if found.form["family"] == "options":
         raise ConfigError("a student that scores options reads pairs, which lm-eval has no model for.")
+    if decoder_reads(found.form):
+        raise ConfigError(
+            f"{str(found.place)!r} reads its instruction with its decoder (student.instruction = 'decoder'), "
+            "which lm-eval cannot say to a model; take --form hf or ct2."
+        )
     student, exam = Student.load(found.place, device="cpu"), exam_of(found.run)
     tokenizer: Any = getattr(student.learner, "tokenizer")  # noqa: B009
     rows = []
