@@ -50,11 +50,15 @@ class Converted:
             rows = self._model.generate_batch(prompts, **settings)
             written = [row.sequences_ids[0] for row in rows]
         else:
-            settings |= {"max_decoding_length": max_tokens, "max_input_length": 0}
             ids = self._student.heads([target.prefix for target in questions])
             heads = [self._tokenizer.convert_ids_to_tokens(head) for head in ids]
+            # What the decoder reads counts as written.
+            most = max_tokens + max(map(len, heads), default=0)
+            settings |= {"max_decoding_length": most, "max_input_length": 0}
             rows = self._model.translate_batch(prompts, target_prefix=heads, **settings)
-            tails = [row.hypotheses[0][len(head) :] for row, head in zip(rows, heads, strict=True)]
+            tails = [
+                row.hypotheses[0][len(head) :][:max_tokens] for row, head in zip(rows, heads, strict=True)
+            ]
             written = [self._tokenizer.convert_tokens_to_ids(tail) for tail in tails]
         texts = self._tokenizer.batch_decode(written, skip_special_tokens=True)
         return [
