@@ -171,7 +171,9 @@ def test_every_guesser_knows_one_of_these_files(tmp_path):
 
 def test_of_several_columns_that_repeat_one_can_be_named(tuition, tmp_path):
     said = tuition("init", spread(tmp_path))
-    assert "product, is urgent repeat a few texts each: a field each; --answer NAME takes one alone" in said.out
+    assert (
+        "product, is urgent repeat a few texts each: a field each; --answer NAME takes one alone" in said.out
+    )
     assert tuition("init", "spread.csv", "--answer", "product", "--out", "one.toml").code == 0
     task = tomllib.loads((tmp_path / "one.toml").read_text())["task"]
     assert (task["kind"], task["labels"]) == ("label", {"lamp": "", "phone": ""})

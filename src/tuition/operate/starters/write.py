@@ -124,7 +124,9 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
     lines += ["", "[annotation]", *_lines({"examples": 2, "forced": True}, _TOP)]
     lines += ["", "[budget]", *_lines(budget, _TOP), _STUDENT]
     if guess.kind in ("label", "multiple_choice"):
-        lines[-1] += 'scoring = "options"  # the likeliest of the labels; "generate" lets the student write one\n'
+        lines[-1] += (
+            'scoring = "options"  # the likeliest of the labels; "generate" lets the student write one\n'
+        )
     return "\n".join(lines)
 
 
@@ -138,7 +140,7 @@ def _labels(labels: Mapping[str, str], why: Mapping[str, str]) -> list[str]:
 
 
 def _schema(schema: Mapping[str, Any]) -> list[str]:
-    said = "# Each field as it was found; a description = \"…\" says to the teachers what it means."
+    said = '# Each field as it was found; a description = "…" says to the teachers what it means.'
     lines = ["", "[task.json_schema]", said, *_lines({"type": "object", "required": schema["required"]}, {})]
     for name, about in schema["properties"].items():
         lines += ["", f"[task.json_schema.properties.{_key(name)}]", *_lines(about, {})]
