@@ -195,8 +195,8 @@ def _look_over(file: Path, config: TaskConfig) -> tuple[int, list[str]]:
         more = f"; and {bad - _SHOWN} more" if bad > _SHOWN else ""
         raise DataError(
             f"{str(file)!r}: {bad} of {n} rows cannot be answered: {'; '.join(faults)}{more}. Nothing was "
-            f"computed. Expected the column {config.question_column}, and choices and context where a question "
-            f"has them; found: {', '.join(columns)}"
+            f"computed. Expected the column {config.question_column}, and choices and context where a "
+            f"question has them; found: {', '.join(columns)}"
         )
     return n, list(columns)
 
