@@ -9,11 +9,11 @@ import uvicorn
 
 
 @contextmanager
-def served(application, path="/v1"):
+def served(application, path="/v1", lifespan="off"):
     """Serve in a thread; give the address, with the path behind it."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan=lifespan))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -1,10 +1,11 @@
-"""The Python face: what `import dataclasses
-import tuition` offers, and what is loaded by it."""
+"""The Python face: what `import tuition` offers, and what is loaded by it."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,15 @@ def test_what_is_asked_is_paid_once_also_within_a_running_loop(tmp_path):
     again = tuition.ask([[tuition.Message(role="user", content=QUESTION)]], teacher=teacher, store=str(store))
     assert [reply.text for reply in first] == [again[0].text] * 2
     assert (first[0].failure, Counting.asked) == (None, 1)
+
+
+def test_a_teacher_s_system_message_is_sent_in_front(tmp_path):
+    store = tmp_path / "tuition.db"
+    for asked in (QUESTION, [tuition.Message(role="user", content=QUESTION)]):
+        tuition.ask([asked], teacher={**ADA, "system": "Be kind."}, store=store)
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        [(request,)] = connection.execute("SELECT request FROM attempts").fetchall()
+    assert [turn["content"] for turn in json.loads(request)["messages"]] == ["Be kind.", QUESTION]
 
 
 def test_a_budget_refuses_what_is_beyond_it(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuition.annotation import Account, ask_all
+from tuition.annotation.own_words import OwnWords
 from tuition.core.budget import Budget
 from tuition.core.config import parse, read_toml
 from tuition.core.errors import BudgetSpent, ConfigError, DataError
@@ -35,7 +36,9 @@ def load_config(source: str | Path | Mapping[str, object], *settings: str, trust
     """Read a configuration, fill in its defaults and check it whole; nothing is asked and nothing written."""
     if isinstance(source, Mapping):
         return resolve(source, settings, where="the tables", trust=trust)
-    return resolve(read_toml(Path(source)), settings, where=str(source), trust=trust)
+    return resolve(
+        read_toml(Path(source)), settings, where=str(source), folder=Path(source).parent, trust=trust
+    )
 
 
 def plan(config: Experiment) -> Plan:
@@ -179,7 +182,9 @@ def ask(
     if isinstance(teacher, Mapping):
         teacher = parse(TeacherConfig, teacher, where="the teacher's table")
     parameters: dict[str, Json] = {"max_tokens": 512}
+    words = OwnWords()
     if isinstance(teacher, TeacherConfig):
+        words = OwnWords(system=teacher.system)
         parameters, teacher = teacher.parameters(), make_teacher(teacher)
     limits = {"usd": budget} if isinstance(budget, int | float) else budget or {}
     if not isinstance(limits, Budget):
@@ -188,7 +193,7 @@ def ask(
         Request(
             endpoint=teacher.endpoint,
             model=teacher.model,
-            messages=(Message(role="user", content=one),) if isinstance(one, str) else tuple(one),
+            messages=words.around([Message(role="user", content=one)] if isinstance(one, str) else one)[0],
             parameters=parameters,
             teacher=teacher.name,
             role="ask",

@@ -186,3 +186,24 @@ def test_a_list_that_cannot_be_read(tuition, filled):
     said = tuition("store", "reconcile", filled, "sums.csv")
     assert said.code == 2
     assert "row 1 says no tokens" in said.error
+
+
+def test_redact(tuition, filled, monkeypatch):
+    said = tuition("store", "redact", filled, "--where", "because")
+    assert said.code == 2
+    assert "tuition.db: 2 calls hold that, 2 of them with an answer." in words(said)
+    assert "nothing was redacted; add --yes to take the texts out for good" in said.error
+    assert b"because" in filled.read_bytes()
+    said = tuition("store", "redact", filled, "--where", "because", "--yes", "--json").json
+    assert (said["calls"], said["answers"], said["runs"], said["folders"]) == (2, 2, ["r1"], [])
+    assert b"because" not in filled.read_bytes()
+    said = tuition("store", "redact", filled, "--where", "because", "--yes")
+    assert said.code == 0
+    assert "Nothing in tuition.db holds that; nothing was changed." in words(said)
+    assert tuition("store", "verify", filled).code == 0
+    Path("runs/mine").mkdir(parents=True)
+    Path("runs/mine/run_id").write_text("r1")
+    said = tuition("store", "redact", filled, "--where", "no answer", "--yes")
+    assert "1 calls hold that, 0 of them with an answer." in words(said)
+    assert "May hold the text too: runs/mine" in words(said)
+    assert "Next: tuition store verify tuition.db" in words(said)

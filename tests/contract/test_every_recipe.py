@@ -7,15 +7,18 @@ import sys
 
 import pytest
 import tomli_w
-from tiny import TINY, attempts, hashes, tables, teachers
+from tiny import TINY, attempts, hashes, rows, tables, teachers
 
 from tuition.core.config import read_toml
-from tuition.core.errors import ConfigError
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.protocols import FixedForm
 from tuition.core.run import Run
 from tuition.experiment.config import resolve
 from tuition.operate.dry_run.plan import plan_of
+from tuition.operate.execute import execute
 from tuition.recipes import RECIPES
-from tuition.testing import check_run
+from tuition.tasks import TASKS
+from tuition.testing import check_recipe, check_run
 
 DOMAINS = ["knowledge", "tracking"]
 """Questions with options, which every recipe can work with."""
@@ -26,9 +29,13 @@ def start(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
 
 
-def smallest(folder, name):
+FORMS = [kind for kind, task in TASKS.items() if isinstance(task(), FixedForm)]
+"""Kinds of task whose answers have one form, which the playground has questions of."""
+
+
+def smallest(folder, name, **changed):
     """The tiny run of a recipe, with two teachers where it takes two."""
-    task = {**read_toml(TINY)["task"], "domains": DOMAINS}
+    task = {**read_toml(TINY)["task"], "domains": DOMAINS, **changed}
     for names in (("ada", "bela"), ("ada",)):
         found = tables(
             folder, recipe=name, teacher=teachers(*names), task=task, out="run", store="tuition.db"
@@ -62,6 +69,34 @@ def test_a_recipe_runs_from_its_file_and_a_second_start_spends_nothing(name, tmp
     assert json.loads(second.stdout) == {"metrics": "run/metrics.json", "is_new": False}
     assert hashes(tmp_path / "run") == before
     assert attempts(tmp_path / "tuition.db") == asked
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_takes_every_form_of_answers(name, kind, tmp_path):
+    found = smallest(tmp_path, name, kind=kind, domains=[])
+    own = {key: value for key, value in found.items() if key not in ("recipe", "out", "store")}
+    # what needs a choice says so before anything is asked
+    try:
+        check_recipe(name, **own)
+    except DataError as error:
+        assert "have fewer than two" in str(error)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_call_of_a_recipe_is_in_the_users_words(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tables = smallest(tmp_path, name)
+    tables["task"] = {**tables["task"], "instruction": "These are riddles.\n\nThink of the circus."}
+    tables["teacher"] = [{**table, "system": "You are kind."} for table in tables["teacher"]]
+    metrics = execute(resolve(tables, where=name)).metrics
+    calls = [json.loads(text) for (text,) in rows("tuition.db", "SELECT request FROM attempts")]
+    for call in calls:
+        [system, user] = call["messages"]
+        assert (system["role"], system["content"]) == ("system", "You are kind.")
+        assert user["content"].startswith("These are riddles.\n\nThink of the circus.\n\n")
+    # The programs read the question behind the instruction: most of what they write can be learnt from.
+    assert metrics["spend"]["calls"] == len(calls) and bool(calls) == bool(attempts("tuition.db"))
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -110,6 +110,14 @@ def test_an_empty_target_is_refused():
         )
 
 
+def test_turns_are_part_of_an_example_where_there_are_any():
+    plain = Example(id="a", question="q")
+    assert "messages" not in plain.to_json()
+    turns = (Message(role="user", content="a"), Message(role="assistant", content="b"))
+    talk = dataclasses.replace(plain, messages=turns)
+    assert Example.from_json(json.loads(json.dumps(talk.to_json()))) == talk
+
+
 def test_answer_index():
     assert RECORDS[0].answer_index == 1
     assert dataclasses.replace(RECORDS[0], answer="5").answer_index is None

@@ -178,3 +178,14 @@ def test_labels_alone_cannot_be_learnt_where_there_are_none(tmp_path):
     task = {"train": questions(tmp_path / "train.jsonl", rows), "valid_share": 0}
     text = "none of the 10 training examples has a label, and label_only needs some"
     refused(DataError, text, tmp_path, recipe="label_only", task=task)
+
+
+def test_labels_with_decimal_commas_are_refused_with_the_way_to_declare_them(tmp_path):
+    rows = [{"question": f"How wide is {i}?", "answer": f"{i},5"} for i in range(9)]
+    task = {"train": questions(tmp_path / "own.jsonl", rows), "kind": "number"}
+    told = (
+        r"cannot read \(the first is '\d,5'\).* Decimal commas: train: \d have a label .* set decimal = ','"
+    )
+    refused(DataError, told, tmp_path, task=task)
+    plan = plan_of(experiment(tmp_path, task={**task, "file": {"decimal": ","}}))
+    assert plan.preview.label.endswith(".5")

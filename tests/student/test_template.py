@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tuition.core.errors import ConfigError, TrainingError
-from tuition.core.records import Example, Target
+from tuition.core.records import Example, Message, Target, written_turns
 from tuition.experiment.form import asked_text
 from tuition.experiment.targets import question_text
 from tuition.playground import BASE_FOLDER
@@ -154,6 +154,63 @@ def test_a_cut_question_keeps_its_template_whole(instruct):
     text = student.tokenizer.decode(read)
     assert len(read) <= 100 and student.cuts.contexts == 1
     assert text.startswith("<s><turn>user\nexplain: so so") and text.endswith("</turn>\n<turn>assistant\n")
+
+
+TURNS = tuple(
+    Message(role=role, content=content)
+    for role, content in (("system", "Sell."), ("user", "Torn."), ("assistant", "When?"), ("user", "Today."))
+)
+TALK = dataclasses.replace(EXAMPLE, question=written_turns(TURNS), messages=TURNS)
+SENT = [
+    *({"role": turn.role, "content": turn.content} for turn in TURNS[:-1]),
+    {"role": "user", "content": asked_text(TALK.last_turn)},
+]
+
+
+@pytest.mark.parametrize("instruction", ["before", "behind"])
+def test_a_student_with_a_chat_template_reads_a_conversation_turn_by_turn(instruct, instruction, tmp_path):
+    student = load(instruct, instruction=instruction)
+    [read] = student._encoder.prompts([asked(example=TALK)])
+    body = 'Sums.\nToday.\nAnswer Choices:\n(a) four\n(b) a "five"'
+    body = f"explain: {body}" if instruction == "before" else f"{body}\nexplain:"
+    earlier = "<turn>system\nSell.</turn>\n<turn>user\nTorn.</turn>\n<turn>assistant\nWhen?</turn>\n"
+    assert student.tokenizer.decode(read) == f"<s>{earlier}<turn>user\n{body}</turn>\n<turn>assistant\n"
+    student.save(tmp_path, form={"prefix": "explain: "})
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    text = tokenizer.apply_chat_template(SENT, add_generation_prompt=True, tokenize=False)
+    assert tokenizer(text, add_special_tokens=False)["input_ids"] == read
+
+
+def test_a_plain_student_reads_a_conversation_written_out(instruct):
+    for model, end in (("fresh:llama-nano", "\n"), ("fresh:t5-nano", "</s>"), (instruct, "\n")):
+        student = load(model, template="plain")
+        [read] = student._encoder.prompts([asked(example=TALK)])
+        text = "explain: Sums.\nSystem: Sell.\nUser: Torn.\nAssistant: When?\nUser: Today.\nAnswer Choices:\n"
+        assert student.tokenizer.decode(read) == f'{text}(a) four\n(b) a "five"{end}'
+
+
+def test_a_look_counts_the_earlier_turns(instruct):
+    [read] = load(instruct)._encoder.prompts([asked(example=TALK)])
+    text = f"explain: {asked_text(TALK.last_turn)}\n"
+    seen = look_at(
+        StudentConfig(model=str(instruct), max_output_tokens=12), base_folder=None, texts=lambda: TEXTS
+    )
+    earlier = [TURNS[:-1]]
+    assert seen.longer([text], len(read) - 1, earlier=earlier) == [0]
+    assert seen.longer([text], len(read), earlier=earlier) == []
+
+
+def test_a_conversation_that_is_too_long_is_cut_as_a_question_is(instruct):
+    student = load(instruct, max_input_tokens=60)
+    long = dataclasses.replace(TURNS[1], content="so " * 200)
+    turns = (TURNS[0], long, *TURNS[2:])
+    [read] = student._encoder.prompts(
+        [asked(example=dataclasses.replace(TALK, question=written_turns(turns), messages=turns))]
+    )
+    text = student.tokenizer.decode(read)
+    assert len(read) <= 60 and student.cuts.questions == 1
+    assert text.startswith("<s><turn>user\nexplain: System: Sell.\nUser: so so")
+    assert text.endswith("</turn>\n<turn>assistant\n")
 
 
 def test_a_plain_template_refuses_several_turns(tmp_path):

@@ -4,8 +4,9 @@ import pytest
 
 from tuition.core.errors import DataError
 from tuition.core.rows import write_rows
+from tuition.tasks.columns import nested_names, nested_value
 from tuition.tasks.config import TaskConfig
-from tuition.tasks.load import nested_names, nested_value, read_examples
+from tuition.tasks.load import read_examples
 
 ROW = {
     "id": 7,

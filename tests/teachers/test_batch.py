@@ -1,6 +1,7 @@
 """The batch form over HTTP: what is sent, how every kind of line is read, which faults may pass."""
 
 import asyncio
+import dataclasses
 import json
 
 import pytest
@@ -128,6 +129,14 @@ def test_a_single_call_is_refused(teacher):
     failure = asyncio.run(teacher.complete(requests(teacher)[0])).failure
     assert (failure.kind, failure.is_paid) == ("unusable", False)
     assert "asked in batches alone" in failure.message
+
+
+def test_a_line_has_the_system_message_and_the_turns(teacher):
+    turns = [("system", "Be brief."), ("user", "Why?"), ("assistant", "So."), ("user", "How?")]
+    [request] = requests(teacher, 1)
+    messages = tuple(Message(role=role, content=content) for role, content in turns)
+    line = teacher.line(dataclasses.replace(request, messages=messages))
+    assert [(turn["role"], turn["content"]) for turn in line["body"]["messages"]] == turns
 
 
 def test_what_is_sent(provider, teacher):

@@ -1,6 +1,7 @@
 """The teacher that runs its model itself, on tiny random models written and read as real ones are."""
 
 import asyncio
+import dataclasses
 import gc
 import json
 import os
@@ -121,6 +122,22 @@ def test_the_chat_template_is_used_where_there_is_one(folders):
     teacher = teacher_of(folders["chat"])
     [reply] = complete(teacher, request(teacher, "How many is 3 and 4?"))
     wanted, prompt_tokens, _ = by_hand(folders["chat"], "[user] How many is 3 and 4?\n[assistant]")
+    assert (reply.text, reply.usage.prompt_tokens) == (wanted, prompt_tokens)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("chat", "[system] Be brief.\n[user] 3 and 4?\n[assistant] Of?\n[user] Hens.\n[assistant]"),
+        ("plain", "Be brief.\n\n3 and 4?\n\nOf?\n\nHens."),
+    ],
+)
+def test_a_system_message_and_earlier_turns_are_read(folders, kind, text):
+    teacher = teacher_of(folders[kind])
+    turns = [("system", "Be brief."), ("user", "3 and 4?"), ("assistant", "Of?"), ("user", "Hens.")]
+    messages = tuple(Message(role=role, content=content) for role, content in turns)
+    [reply] = complete(teacher, dataclasses.replace(request(teacher, ""), messages=messages))
+    wanted, prompt_tokens, _ = by_hand(folders[kind], text)
     assert (reply.text, reply.usage.prompt_tokens) == (wanted, prompt_tokens)
 
 

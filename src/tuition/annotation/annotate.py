@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tuition.annotation.asker import Asker
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import Annotated, Unanswered, filtered, without_closing
-from tuition.annotation.prompts import PROMPTS
+from tuition.annotation.prompts import PROMPTS, blanks_of
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Annotation, Example, Json, Prediction, Reply, Request
 
@@ -149,7 +149,12 @@ def _calls(
         # Equal prompts of two examples are two calls to a teacher that answers by the example.
         own: dict[str, Json] = {} if asker.teacher.abilities.reads_prompt else {"example": example.id}
         first = asker.request(
-            prompt.render(example, shown), role=role, prompt=prompt.name, example_id=example.id, **own
+            prompt.render(example, shown),
+            role=role,
+            prompt=prompt.name,
+            example_id=example.id,
+            blanks=blanks_of(example.last_turn, shown),
+            **own,
         )
         numbers = range(first_sample, first_sample + samples)
         calls += [_Call(example, shown, dataclasses.replace(first, sample=i)) for i in numbers]

@@ -6,13 +6,15 @@ and `Explanation:`. The last block is the question asked, ending with `Explanati
 demonstrations. Where a teacher looks at what was written, there is one block alone: with the text behind
 `Explanation:` and ending with `Conclusion:`, or with several behind `Explanation 1:`, `Explanation 2:` and so
 on and ending with `Best:`; or with a student's steps, as `annotation.revise.prompts` has it.
+Of a conversation the earlier turns are messages of their own and the last one is the question asked; where it
+stands in a block with other texts, and among demonstrations, it is written out whole.
 Text of examples is joined in as data and never read as a template.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,9 +27,13 @@ __all__ = [
     "VERIFY",
     "Prompt",
     "answer_line",
+    "asked_messages",
+    "blanks_of",
     "judge_messages",
     "one_block",
+    "options_of",
     "question_block",
+    "role_of",
     "verify_messages",
 ]
 
@@ -53,23 +59,31 @@ class Prompt:
             demonstrations: Labelled examples to show first.
 
         Returns:
-            One user message.
+            One user message, behind the earlier turns of a conversation.
         """
         shown: list[str] = []
         for item in demonstrations:
             told = f"\nExplanation: The answer is {one_block(item.answer or '').rstrip('.')}."
             shown.append(question_block(item) + (answer_line(item) if self.is_forced else told))
-        asked = question_block(example) + (answer_line(example) if self.is_forced else "") + "\nExplanation:"
-        return (Message(role="user", content="\n\n".join([self.instruction, *shown, asked])),)
+        asked = question_block(example.last_turn) + (answer_line(example) if self.is_forced else "")
+        return asked_messages(example, "\n\n".join([self.instruction, *shown, f"{asked}\nExplanation:"]))
+
+
+def asked_messages(example: Example, text: str) -> tuple[Message, ...]:
+    """Put a text about the last turn of a conversation behind the earlier turns."""
+    return (*example.messages[:-1], Message(role="user", content=text))
 
 
 def question_block(example: Example) -> str:
     """Write how a block begins: the question, and its options where it has any."""
     text = one_block("\n".join(part for part in (example.context, example.question) if part.strip()))
-    options = "".join(
-        f"\n({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.choices)
-    )
-    return f"Question: {text}" + (f"\nOptions:{options}" if options else "")
+    options = options_of(example)
+    return f"Question: {text}" + (f"\nOptions:\n{options}" if options else "")
+
+
+def options_of(example: Example) -> str:
+    """Write the choices, one a line behind its letter."""
+    return "\n".join(f"({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.listed))
 
 
 def answer_line(example: Example) -> str:
@@ -80,6 +94,25 @@ def answer_line(example: Example) -> str:
 def one_block(text: str) -> str:
     """Leave out blank lines: they part blocks, so that none may stand inside one."""
     return _BLANK_LINES.sub("\n", text.strip())
+
+
+def role_of(prompt: str) -> str:
+    """Give what a prompt is for, by which a user's own one is named: `solve` of `solve/1`."""
+    return prompt.partition("/")[0]
+
+
+def blanks_of(
+    example: Example, demonstrations: Iterable[Example] = (), /, **more: object
+) -> dict[str, object]:
+    """Give what a user's own prompt may fill in about an example; `BLANKS` says which prompt has which."""
+    filled: dict[str, object] = {
+        "question": example.question,
+        "context": example.context,
+        "choices": example.choices,
+        "options": options_of(example),
+        "label": example.answer or "",
+    }
+    return {**filled, "examples": [blanks_of(item) for item in demonstrations], **more}
 
 
 _RATIONALE = Prompt(

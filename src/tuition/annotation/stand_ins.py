@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from tuition.annotation.prompts import JUDGE
+from tuition.annotation.prompts import JUDGE, role_of
 from tuition.annotation.revise.prompts import CLEAR, JUDGE_STEP, LOCATE
 
 __all__ = ["StandIn", "filler", "hidden_letters", "is_verdict", "stand_in_text"]
@@ -71,21 +71,24 @@ def hidden_letters(text: str) -> int:
 
 def is_verdict(prompt: str) -> bool:
     """Say whether a prompt asks for a verdict alone, and for no answer to the question."""
-    return prompt in (JUDGE, JUDGE_STEP, LOCATE)
+    return role_of(prompt) in map(role_of, (JUDGE, JUDGE_STEP, LOCATE))
 
 
 def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:
     """Write a reply to a prompt."""
-    k = min(wanted.wrong_step, len(_STEP.findall(asked)))
-    if prompt == JUDGE:
+    # A user's own prompt may write steps in another way: those of a stand-in student have a mark each.
+    steps = len(_STEP.findall(asked)) or len(_HIDDEN.findall(asked))
+    k = min(wanted.wrong_step, steps)
+    role = role_of(prompt)
+    if role == role_of(JUDGE):
         return f"{filler(wanted.letters - 30, wanted.seed)} The best explanation is 1.".strip()
-    if prompt == JUDGE_STEP:
+    if role == role_of(JUDGE_STEP):
         found = _ASKED.search(asked)
-        step = int(found[1]) if found else 1
+        step = int(found[1]) if found else max(1, steps)
         return f"Step {step} is {'wrong' if step == wanted.wrong_step else 'right'}."
-    if prompt == LOCATE:
+    if role == role_of(LOCATE):
         return f"The first wrong step is {k}." if k else "No step is wrong."
-    if prompt == CLEAR:
-        steps = filler(wanted.letters, wanted.seed, steps=1).splitlines() if k else []
-        return json.dumps({"first_wrong_step": k or None, "corrected_steps": steps, "answer": wanted.answer})
+    if role == role_of(CLEAR):
+        own = filler(wanted.letters, wanted.seed, steps=1).splitlines() if k else []
+        return json.dumps({"first_wrong_step": k or None, "corrected_steps": own, "answer": wanted.answer})
     return f"{filler(wanted.letters - len(wanted.closing), wanted.seed)}\n{wanted.closing}"

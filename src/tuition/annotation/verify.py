@@ -15,9 +15,10 @@ from typing import Literal
 
 from tuition.annotation.asker import Asked, Asker
 from tuition.annotation.health import without_closing
-from tuition.annotation.prompts import JUDGE, VERIFY, judge_messages, verify_messages
+from tuition.annotation.prompts import JUDGE, VERIFY, blanks_of, judge_messages, verify_messages
 from tuition.core.errors import DataError
 from tuition.core.records import Annotation, Example, Grade, Record, Reply, Request
+from tuition.core.texts.steps import before_spill
 
 __all__ = [
     "Outcome",
@@ -134,6 +135,9 @@ def verify_requests(
             role="verify",
             prompt=VERIFY,
             example_id=item.example_id,
+            blanks=blanks_of(
+                examples[item.example_id], explanation=before_spill(without_closing(item.rationale))
+            ),
         )
         for item in annotations
     ]
@@ -165,6 +169,9 @@ def judge_requests(
             role="judge",
             prompt=JUDGE,
             example_id=example_id,
+            blanks=blanks_of(
+                examples[example_id], explanations=[before_spill(item.rationale) for item in found]
+            ),
         )
         for example_id, found in candidates.items()
     ]

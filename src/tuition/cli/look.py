@@ -49,9 +49,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the result table of a run and what stands beside it."""
-    from tuition.core.rows import read_rows
+    from tuition.core.rows import read_metrics, read_rows
     from tuition.recipes import RECIPES
     from tuition.report import openings, rows_of, run_folders
+    from tuition.report.columns import PARTS, lay_out, parts_of
 
     if unreadable:
         found = [
@@ -65,6 +66,10 @@ def show(
         return
     answer([row.to_json() for row in rows_of(folder, RECIPES)])
     show_table(folder)
+    for name, path in run_folders(folder).items():
+        metrics = read_metrics(path)
+        if parts := parts_of(metrics["test"] or metrics["valid"] or {}):
+            print_table(f"{name}: by label or field", lay_out(parts, PARTS).shown)
     for sentence in openings(folder):
         say(sentence)
     say(f"Next: {typed('report', folder)}")

@@ -19,9 +19,10 @@ import typer
 
 from tuition.cli import exchange, look, run
 from tuition.cli.check import pilot
+from tuition.cli.doctor import doctor
 from tuition.cli.exchange import batch
 from tuition.cli.predict import predict
-from tuition.cli.serve import serve
+from tuition.cli.serve import capture, serve
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
@@ -78,6 +79,7 @@ app = typer.Typer(
 COMMANDS = {
     "demo": run.demo,
     "init": run.init,
+    "doctor": doctor,
     "check": run.check,
     "pilot": pilot,
     "run": run.run,
@@ -90,6 +92,7 @@ COMMANDS = {
     "export": exchange.export_replies,
     "predict": predict,
     "serve": serve,
+    "capture": capture,
     "probe": look.probe,
     "list": look.list_runs,
     "keys": look.list_keys,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.prompt import Confirm
+from rich.prompt import Confirm, FloatPrompt, Prompt
 
 from tuition.cli import look
 from tuition.cli.show import (
@@ -28,6 +28,7 @@ from tuition.cli.show import (
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name
 
 if TYPE_CHECKING:
+    from tuition.core.records import Json as JsonValue
     from tuition.experiment.config import Experiment
     from tuition.operate.dry_run.plan import Plan
     from tuition.operate.execute import Finished
@@ -55,22 +56,104 @@ def demo(
 
 
 def init(
-    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("tuition.toml"),
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[DATA]", help="Your file of examples; or a .toml file to write a starter to."
+        ),
+    ] = Path("tuition.toml"),
+    *,
+    out: Annotated[Path, typer.Option(help="The configuration to write for a file of examples.")] = Path(
+        "tuition.toml"
+    ),
     kind: Annotated[
-        str, typer.Option(help="playground or elad (both work offline), or files (your data, your teachers).")
+        str,
+        typer.Option(
+            help="Of a starter: playground or elad (both work offline), or files (your data, your teachers)."
+        ),
     ] = "playground",
+    question: Annotated[str, typer.Option(help="Column of what is asked; else guessed.")] = "",
+    label: Annotated[
+        str | None, typer.Option("--answer", help="Column of labels, '' for none; else guessed.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="Kind of task, such as number; else guessed.")] = "",
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as openai, anthropic, local, playground; else by the keys found."),
+    ] = None,
+    usd: Annotated[float, typer.Option(min=0, help="What the run may pay, in dollars.")] = 5.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Take every guess; ask nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Write a commented configuration."""
+    """Write a commented configuration: for your file of examples, or a starter."""
+    from tuition.core.rows import ENDINGS
     from tuition.operate.starters import STARTERS
 
+    is_data = path.name.removesuffix(".gz").endswith(ENDINGS) or str(path).startswith("hub:")
+    is_data |= path.suffix != ".toml" and path.exists()
+    target = out if is_data else path
     if kind not in STARTERS:
         raise ConfigError(near_name(kind, STARTERS, kind="starter"))
-    if path.exists():
-        raise ConfigError(f"{str(path)!r} exists; name another file: tuition init other.toml")
-    path.write_text(STARTERS[kind], encoding="utf-8")
-    answer({"config": str(path)})
-    say(f"Wrote {path}. Next: {typed('check', path)}")
+    if target.exists():
+        way_out = f"{path} --out other.toml" if is_data else "other.toml"
+        raise ConfigError(f"{str(target)!r} exists; name another file: tuition init {way_out}")
+    if is_data:
+        said = _Said(question, label, task, tuple(teacher or ()), usd)
+        text, guesses = _for_file(str(path), said, asks=not (yes or json) and sys.stdin.isatty())
+    else:
+        text, guesses = STARTERS[kind], {}
+    target.write_text(text, encoding="utf-8")
+    answer({"config": str(target), **guesses})
+    say(f"Wrote {target}. Next: {typed('check', target)}")
+
+
+class _Said(NamedTuple):
+    """What was said on the command line, and is not guessed."""
+
+    question: str
+    answer: str | None
+    task: str
+    teachers: tuple[str, ...]
+    usd: float
+
+
+def _for_file(path: str, said: _Said, *, asks: bool) -> tuple[str, dict[str, JsonValue]]:
+    """Guess how a file is meant, say why, ask five questions where somebody can answer, write it down."""
+    from tuition.operate.starters.guess import guess
+    from tuition.operate.starters.write import keys_present, own_config
+    from tuition.tasks import TASKS, make_task
+
+    if said.task:
+        make_task(said.task)
+    found = guess(path, question=said.question, answer=said.answer, kind=said.task)
+    say(f"{path}: {found.rows} rows; columns {', '.join(found.columns)}")
+    if asks:
+        column = Prompt.ask("1/5 Which column is asked?", choices=list(found.columns), default=found.question)
+        label = Prompt.ask("2/5 Which column holds the label? (- for none)", default=found.answer or "-")
+        label = "" if label == "-" else label
+        if (column, label) != (found.question, found.answer):
+            found = guess(path, question=column, answer=label, kind=said.task)
+        kind = Prompt.ask("3/5 Which kind of task?", choices=list(TASKS), default=found.kind)
+        if kind != found.kind:
+            found = guess(path, question=column, answer=label, kind=kind)
+    for key, reason in found.why.items():
+        say(f"  {key} = {found.task.get(key)!r}: {reason}")
+    keys = keys_present()
+    teachers = said.teachers or tuple(keys)[:3] or ("local",)
+    usd = said.usd
+    named = ", ".join(keys.values())
+    say(
+        f"  keys in the environment: {named}"
+        if keys
+        else "  no key in the environment: a server of your own is named"
+    )
+    if asks:
+        teachers = tuple(
+            Prompt.ask("4/5 Which teachers?", default=" ".join(teachers)).replace(",", " ").split()
+        )
+        usd = FloatPrompt.ask("5/5 How many dollars may the run pay?", default=usd)
+    text = own_config(found, teachers=teachers, usd=usd)
+    return text, {"task": dict(found.task), "why": dict(found.why), "teachers": list(teachers)}
 
 
 def check(

@@ -95,7 +95,7 @@ def resolved(config: Path, settings: list[str] | None) -> Experiment:
     from tuition.core.config import read_toml
     from tuition.experiment.config import resolve
 
-    return resolve(read_toml(config), tuple(settings or ()), where=str(config))
+    return resolve(read_toml(config), tuple(settings or ()), where=str(config), folder=config.parent)
 
 
 def say(text: str, *, is_error: bool = False) -> None:

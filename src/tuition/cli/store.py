@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.prompt import Confirm
 
-from tuition.cli.show import Database, Json, answer, print_table, say, typed
+from tuition.cli.show import Database, Json, Yes, answer, print_table, say, typed
 
 __all__ = ["store"]
 
@@ -182,6 +184,40 @@ def compact(
     if drop_raw:
         say(f"  {found.emptied} raw bodies dropped.")
     say(f"{path}: {_size(found.bytes_before)} before, {_size(found.bytes_after)} now.")
+
+
+@store.command()
+def redact(
+    path: Database = Path("tuition.db"),
+    *,
+    where: Annotated[
+        str,
+        typer.Option(help="A text that a prompt or an answer holds; or a call's key, or an example's id."),
+    ],
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Take the texts of calls out of a store for good; keys, money and counts stay."""
+    from tuition.core.errors import ConfigError
+    from tuition.upkeep import holding, redact_store
+
+    found = holding(path, where)
+    beside = {name: list(getattr(found, name)) for name in ("runs", "folders", "copies")}
+    counts = {"path": str(path), "calls": found.calls, "answers": found.answers, **beside}
+    if not found.calls:
+        answer({**counts, "at": None})
+        say(f"Nothing in {path} holds that; nothing was changed.")
+        return
+    say(f"{path}: {found.calls} calls hold that, {found.answers} of them with an answer.")
+    is_agreed = yes or (sys.stdin.isatty() and Confirm.ask("Take their texts out for good?"))
+    if not is_agreed:
+        raise ConfigError("nothing was redacted; add --yes to take the texts out for good")
+    answer({**counts, "at": redact_store(path, found.keys)})
+    say("  Redacted: prompts, answers and what came over the wire. Keys, money and tokens stay.")
+    for where_else in (*found.folders, *found.copies):
+        say(f"  May hold the text too: {where_else}")
+    say("  Data files, exports, backups, and students that learnt from it are not touched; docs/store.md.")
+    say(f"Next: {typed('store', 'verify', path)}")
 
 
 def _show_carried(path: Path, carried: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "canonical_json",
     "content_id",
     "option_letter",
+    "written_turns",
 ]
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
@@ -117,11 +118,44 @@ class Example(Record):
     """Who says so: gold, teacher:NAME, majority, weighted, human; empty: the label was taken away."""
     domain: str = ""
     split: str = ""
+    messages: tuple[Message, ...] = ()
+    """Turns of a conversation, whose last one is asked; `question` is `written_turns` of them. Empty: it is
+    the question alone."""
+    lists_choices: bool = True
+    """Whether the choices stand in the question; False: all questions have the same, of which a teacher is
+    told once and which a student knows."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Give the example as plain JSON values; what came later is left out where it says nothing."""
+        # no super(): a class with slots is made anew, and super() wants the old one
+        row = Record.to_json(self)
+        if not self.messages:
+            del row["messages"]
+        if self.lists_choices:
+            del row["lists_choices"]
+        return row
+
+    @property
+    def last_turn(self) -> Example:
+        """The same with its last turn alone as the question."""
+        if not self.messages:
+            return self
+        return dataclasses.replace(self, question=self.messages[-1].content, messages=())
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The choices that stand in the question."""
+        return self.choices if self.lists_choices else ()
 
     @property
     def answer_index(self) -> int | None:
         """Position of the answer among the choices; None where it is not among them."""
         return self.choices.index(self.answer) if self.answer in self.choices else None
+
+
+def written_turns(messages: Sequence[Message]) -> str:
+    """Write a conversation as one text, a turn behind the name of its role: `User: …`, `Assistant: …`."""
+    return "\n".join(f"{message.role.capitalize()}: {message.content.strip()}" for message in messages)
 
 
 def option_letter(i: int) -> str:

@@ -1,4 +1,4 @@
-"""Read and write rows: JSON Lines and CSV, plain or gzip; read Parquet and data sets too.
+"""Read and write rows: JSON Lines and CSV, plain or gzip; read JSON arrays, tables and data sets too.
 
 Knows no noun: a row is a dictionary. Of the files of a run it knows the numbers of their formats.
 """
@@ -19,13 +19,15 @@ from typing import IO, Any, NoReturn
 
 from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json, RevisionOutcome
-from tuition.core.tables import HUB, read_dataset, read_parquet
+from tuition.core.tables import HUB, read_dataset, read_parquet, read_workbook
 
 __all__ = [
+    "ENDINGS",
     "FORMATS",
     "JSON_ENDINGS",
     "check_format",
     "ending_of",
+    "json_line",
     "numbered_rows",
     "part_of",
     "read_metrics",
@@ -54,7 +56,12 @@ _SAID: Mapping[str, RevisionOutcome] = {
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines")
 """Of files that hold one JSON value a line."""
 _TEXT_ENDINGS = (*JSON_ENDINGS, ".csv")
-_PARQUET = ".parquet"
+_TABLES = {".parquet": "Parquet", ".xlsx": "a workbook"}
+ENDINGS = (*_TEXT_ENDINGS, ".tsv", ".json", *_TABLES)
+"""Of files that can be read; those with text in them also with .gz behind it."""
+_DELIMITERS = (",", ";", "\t")
+_HEAD, _SHOWING = 1 << 16, 20
+"""Letters at the beginning of a CSV, and records among them, that show what parts its cells."""
 _DATA = "data:"
 _DEFAULT_FOLDER = "data"
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
@@ -115,25 +122,34 @@ def read_own_rows(path: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Json]]:
-    """Read the rows of a file, one at a time. Blank lines are passed over."""
-    return (row for _, row in numbered_rows(path))
+def read_rows(path: Path, *, delimiter: str = "", sheet: str = "") -> Iterator[dict[str, Json]]:
+    """Read the rows of a file, one at a time. Blank lines are passed over.
+
+    `delimiter` parts the cells of a CSV, whose first lines show it else; `sheet` is one of a workbook.
+    """
+    return (row for _, row in numbered_rows(path, delimiter=delimiter, sheet=sheet))
 
 
-def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
+def numbered_rows(
+    path: Path, *, delimiter: str = "", sheet: str = ""
+) -> Iterator[tuple[int, dict[str, Json]]]:
     """Read the rows of a file, each with the line it begins at; without lines, with its number."""
     if str(path).startswith(HUB):
         yield from enumerate(read_dataset(str(path)), start=1)
         return
-    ending = ending_of(path, known=(*_TEXT_ENDINGS, _PARQUET))
+    ending = ending_of(path, known=ENDINGS)
     with readable(path):
-        if ending == _PARQUET:
-            yield from enumerate(read_parquet(path), start=1)
+        if ending in _TABLES:
+            table = read_parquet(path) if ending == ".parquet" else read_workbook(path, sheet=sheet)
+            yield from enumerate(table, start=1)
             return
         # newline="" leaves line ends in quoted CSV cells alone; utf-8-sig forgives the mark of spreadsheets
         opened = gzip.open if path.name.endswith(".gz") else open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
-            yield from (_csv_rows if ending == ".csv" else _json_rows)(lines, path)
+            if ending in (".csv", ".tsv"):
+                yield from _csv_rows(lines, path, "\t" if ending == ".tsv" else delimiter)
+            else:
+                yield from (_array_rows if ending == ".json" else _json_rows)(lines, path)
 
 
 @contextlib.contextmanager
@@ -165,10 +181,12 @@ def readable(path: Path) -> Generator[None]:
 def ending_of(path: Path, *, known: Sequence[str] = _TEXT_ENDINGS) -> str:
     """Find out from its name how a file is written, packed or not."""
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if ending not in known or path.name.endswith(f"{_PARQUET}.gz"):
+    if ending not in known or (ending in _TABLES and path.name.endswith(".gz")):
+        texts, tables = ([one for one in known if (one in _TABLES) == which] for which in (False, True))
+        more = f", or in {' or '.join(tables)}" if tables else ""
         raise DataError(
             f"{str(path)!r} is of no known form; expected a name ending in "
-            f"{', '.join(_TEXT_ENDINGS)}, with or without .gz{', or in .parquet' * (_PARQUET in known)}"
+            f"{', '.join(texts)}, with or without .gz{more}"
         )
     return ending
 
@@ -187,23 +205,80 @@ def _json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json
                 'expected one line a row, such as {"question": "…", "answer": "…"}'
             )
         if "\\ud" in line.lower():
-            # half of a surrogate pair parses, and fails much later, when something is to be written or hashed
-            try:
-                json.dumps(row, ensure_ascii=False).encode()
-            except UnicodeEncodeError:
-                raise DataError(
-                    f"{str(path)!r} line {number} holds half of a two-part Unicode escape (\\ud…); "
-                    "mend or remove it"
-                ) from None
+            _refuse_half(row, f"{str(path)!r} line {number}")
         yield number, row
+
+
+def _refuse_half(row: Json, place: str) -> None:
+    """Refuse half of a surrogate pair: it parses, and fails much later, when it is written or hashed."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{place} holds half of a two-part Unicode escape (\\ud…); mend or remove it"
+        ) from None
+
+
+def _array_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
+    text = lines.read()
+    try:
+        rows = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{str(path)!r} is no JSON: {error}; mend it, or name it .jsonl where each "
+            "line is a value of its own"
+        ) from None
+    odd = next((row for row in rows if not isinstance(row, dict)), None) if isinstance(rows, list) else rows
+    if odd is not None or not isinstance(rows, list):
+        found = (
+            f"holds a JSON {type(odd).__name__}"
+            if isinstance(rows, list)
+            else f"is a JSON {type(rows).__name__}"
+        )
+        raise DataError(
+            f"{str(path)!r} {found}, not an array of objects; expected a row an entry, such as "
+            '[{"question": "…", "answer": "…"}, …]'
+        )
+    if "\\ud" in text.lower():
+        _refuse_half(rows, str(path))
+    yield from enumerate(rows, start=1)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _csv_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    reader = csv.reader(lines, strict=True)
+def _delimiter_of(head: str, path: Path) -> str:
+    """Find what parts the cells of a CSV: it stands in the header, and divides the first records alike."""
+    found: dict[str, list[int]] = {}
+    for mark in _DELIMITERS:
+        try:
+            rows = list(csv.reader(io.StringIO(head, newline=""), delimiter=mark))
+        except csv.Error:
+            continue
+        # the last record may be cut
+        found[mark] = [
+            len(row) for row in rows[: _SHOWING if len(head) < _HEAD else max(1, len(rows) - 1)] if row
+        ]
+    fits = [mark for mark, cells in found.items() if len(set(cells)) == 1 and cells[0] > 1]
+    if len(fits) > 1:
+        raise DataError(
+            f"{str(path)!r} can be read with {' or '.join(map(repr, fits))} between its cells; set "
+            f"delimiter = {fits[0]!r} in [task.file]"
+        )
+    return fits[0] if fits else max(found, key=lambda mark: found[mark][:1], default=",")
+
+
+def _csv_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Json]]]:
+    if not delimiter:
+        head = lines.read(_HEAD)
+        lines.seek(0)
+        if head.startswith("sep=") and len(head.splitlines()[0]) == 5:
+            # Excel writes so what parts the cells
+            delimiter = lines.readline()[4]
+        else:
+            delimiter = _delimiter_of(head, path)
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
     try:
         header = next(reader, [])
         is_header = all(name.strip() for name in header) and 0 < len(header) == len(set(header))
@@ -220,7 +295,7 @@ def _csv_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]
             if len(cells) != len(header):
                 raise DataError(
                     f"{str(path)!r} line {reader.line_num} has {len(cells)} cells, its header {len(header)}; "
-                    "put quotes around cells that hold commas"
+                    f"put quotes around cells that hold {'commas' if delimiter == ',' else repr(delimiter)}"
                 )
             yield start, dict(zip(header, cells, strict=True))
     except csv.Error as error:
@@ -301,7 +376,12 @@ def _write(
     else:
         for row in rows:
             n += 1
-            line = json.dumps(dict(row), ensure_ascii=False, allow_nan=False)
-            text.write((line if line.isascii() else line.translate(_LINE_ENDS)) + "\n")
+            text.write(json_line(row) + "\n")
     text.detach()
     return n
+
+
+def json_line(row: Mapping[str, Json]) -> str:
+    """Write a row as one line of JSON, without the end of the line."""
+    line = json.dumps(dict(row), ensure_ascii=False, allow_nan=False)
+    return line if line.isascii() else line.translate(_LINE_ENDS)

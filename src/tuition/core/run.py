@@ -248,7 +248,8 @@ def _differences(there: Mapping[str, object], here: Mapping[str, object], place:
         if isinstance(left, dict) and isinstance(right, dict):
             faults += _differences(left, right, f"{place}{key}.")
         elif left != right:
-            faults.append(f"{place}{key} is {left!r} there and {right!r} here")
+            # a text of the user's own may be long
+            faults.append(f"{place}{key} is {left!r:.200} there and {right!r:.200} here")
     return faults
 
 

@@ -1,4 +1,4 @@
-"""Read rows from tables with types: Parquet files, and data sets of the Hugging Face hub or its forms.
+"""Read rows from tables with types: Parquet, workbooks, data sets of the Hugging Face hub or its forms.
 
 No code that comes with a data set is run; the library reads data files alone. Knows no noun: a row is a
 dictionary. The network is used where a name is asked for that is no folder here, and nowhere else.
@@ -6,7 +6,10 @@ dictionary. The network is used where a name is asked for that is no folder here
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,7 @@ from tuition.core.records import Json
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["HUB", "read_dataset", "read_parquet"]
+__all__ = ["HUB", "read_dataset", "read_parquet", "read_workbook"]
 
 HUB = "hub:"
 """How a path begins that names a data set."""
@@ -54,6 +57,55 @@ def read_parquet(path: Path) -> Iterator[dict[str, Json]]:
         raise DataError(
             f"{str(path)!r} is no whole Parquet file: {_said(error)} Fetch or write it again."
         ) from None
+
+
+def read_workbook(path: Path, *, sheet: str = "") -> Iterator[dict[str, Json]]:
+    """Read the rows of a workbook, from the sheet of that name, or from the only one that holds any."""
+    try:
+        import openpyxl
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError:
+        raise MissingExtra("openpyxl", "data") from None
+    try:
+        # it warns of what it does not read, such as drop-down lists
+        with warnings.catch_warnings(action="ignore"):
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            with contextlib.closing(book):
+                sheets = {one.title: list(one.iter_rows(values_only=True)) for one in book.worksheets}
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise DataError(
+            f"{str(path)!r} is no whole workbook: {_said(error)} Save it again as .xlsx, or as CSV."
+        ) from None
+    filled = [name for name, rows in sheets.items() if any(cell is not None for row in rows for cell in row)]
+    if (sheet and sheet not in sheets) or (not sheet and len(filled) > 1):
+        fault = f"has no sheet {sheet!r}{nearest(sheet, sheets) or '.'}" if sheet else "has several sheets."
+        raise DataError(
+            f"{str(path)!r} {fault} Found: {', '.join(filled)}. Name one as sheet in [task.file]."
+        )
+    rows = (
+        [row for row in sheets[sheet or "".join(filled)] if any(cell is not None for cell in row)]
+        if filled
+        else []
+    )
+    if not rows:
+        return
+    header = ["" if name is None else str(name).strip() for name in rows[0]]
+    while not header[-1]:
+        header.pop()
+    if (
+        "" in header
+        or len(set(header)) < len(header)
+        or any(any(map(_is_filled, row[len(header) :])) for row in rows)
+    ):
+        raise DataError(
+            f"{str(path)!r} has no header in its first row: {header!r}; expected the names of all "
+            "columns, each once"
+        )
+    yield from _rows(dict(zip(header, row, strict=False)) for row in rows[1:])
+
+
+def _is_filled(cell: object) -> bool:
+    return cell is not None
 
 
 def read_dataset(path: str) -> Iterator[dict[str, Json]]:

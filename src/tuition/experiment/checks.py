@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuition.core.errors import ConfigError, DataError, TeacherError, TrainingError, some_of
-from tuition.core.protocols import Learner
+from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
 from tuition.evaluation.accuracy import accuracy
@@ -47,14 +47,15 @@ __all__ = [
 ]
 
 
-def check_evaluation(config: Experiment, splits: Splits, findings: Iterable[Mapping[str, Json]]) -> None:
+def check_evaluation(config: Experiment, splits: Splits, findings: Sequence[Mapping[str, Json]]) -> None:
     """Refuse an examination that could not be held."""
+    commas = [one["sentence"] for one in findings if one["kind"] == "decimal_comma"]
     for one in findings:
         if one["kind"] == "unreadable_label":
             raise DataError(
                 f"{one['sentence']}. Such a label could never be answered rightly: mend it, or set "
                 "task.kind to what the labels are. Of a worked solution the column must hold the answer "
-                "alone, or #### before it."
+                f"alone, or #### before it.{f' Decimal commas: {commas[0]}.' if commas else ''}"
             )
         is_graded = one["split"] in ("valid", "test")
         is_labelled = config.labels.source(str(one["split"])) != "gold"
@@ -75,7 +76,8 @@ def check_evaluation(config: Experiment, splits: Splits, findings: Iterable[Mapp
         graded = dataclasses.replace(splits, train=())
         _refuse_open(open_questions(graded), "evaluation.scoring is 'options'", "Set it to 'generate'.")
     if config.student.answer_form == "letter":
-        _refuse_open(open_questions(splits), "student.answer_form is 'letter'", "Set it to 'text'.")
+        bare = _ids(splits, lambda example: len(example.listed) < 2)
+        _refuse_open(bare, "student.answer_form is 'letter'", "Set it to 'text'.")
         # Found now, and not after the teachers are paid.
         found = _ids(splits, lambda example: bool(example.answer) and example.answer_index is None)
         if found:
@@ -268,8 +270,13 @@ class Ready:
 def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     """Load the examples and look them over before anything else."""
     source = source_type(getattr(config.task, "source", "files"))(config.task)
-    splits = source.load()
-    task = task_of(config)
+    splits, task = source.load(), task_of(config)
+    if isinstance(task, FixedForm):
+        splits = Splits(
+            train=tuple(map(task.prepared, splits.train)),
+            valid=tuple(map(task.prepared, splits.valid)),
+            test=splits.test and splits.test.in_form(task.prepared),
+        )
     findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]
     return splits, [finding.to_json() for finding in findings]
 
@@ -323,12 +330,14 @@ def _too_long(
 
     def longer(examples: Sequence[Example], limit: int, *, whole: bool) -> list[str]:
         inputs = []
-        for example in examples:
+        # a chat template has the earlier turns of a conversation apart
+        earlier = [example.messages[:-1] for example in examples] if student.write else ()
+        for example in (item.last_turn if student.write else item for item in examples):
             context = f"{example.context}\n" if whole and example.context else ""
             # One that scores options reads the longest of them once more.
             behind = max(example.choices, key=len, default="") if student.family == "options" else ""
             inputs.append(f"{prefix}{context}{question_text(example)}\n{behind}")
-        return [examples[i].id for i in student.longer(inputs, limit)]
+        return [examples[i].id for i in student.longer(inputs, limit, earlier=earlier)]
 
     def cannot_read(examples: Sequence[Example]) -> list[str]:
         # a question that the user's own limit cuts to what can be read is cut, as published

@@ -14,9 +14,10 @@ import tomli_w
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from tuition.annotation.config import AnnotationConfig
+from tuition.annotation.own_words import template_of
 from tuition.annotation.routing import Route, RoutingConfig
 from tuition.core.budget import Budget
-from tuition.core.config import Section, override, parse
+from tuition.core.config import Section, override, parse, read_words
 from tuition.core.errors import near_name, some_of
 from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import Task
@@ -25,7 +26,8 @@ from tuition.experiment.defaults import CONFIG_VERSION, completed, kind_of, with
 from tuition.experiment.recipe import RECIPES, RationaleAs
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.tasks import make_task
+from tuition.tasks import TASKS, make_task
+from tuition.tasks.label import label_set
 from tuition.tasks.load import source_type
 from tuition.teachers.config import TeacherConfig
 
@@ -155,6 +157,10 @@ class Experiment(Section):
     """Which examples are asked about."""
     annotation: AnnotationConfig = AnnotationConfig()
     """How teachers are asked, and which answers are kept."""
+    prompts: Mapping[str, str] = {}
+    """Prompts of your own, by what they are for: `solve = "solve.jinja"`, a file that is read once, relative
+    to the configuration, or the template itself. For `rationale`, `solve`, `answer`, `verify`, `judge`,
+    `judge_step`, `revise`, `confirm`, `locate`, `clear`, `repair`."""
     labels: LabelsConfig = LabelsConfig()
     """Who labels the examples."""
     budget: Budget = Budget()
@@ -183,6 +189,17 @@ class Experiment(Section):
         if not isinstance(value, Mapping):
             return value
         return parse(source_type(str(value.get("source", "files"))).config_type, value, where="[task]")
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _read_prompts(cls, value: object) -> object:
+        """Read the files of templates, and every template; a run keeps what they hold."""
+        if not isinstance(value, Mapping):
+            return value
+        texts = {str(role): text if "{{" in str(text) else read_words(text) for role, text in value.items()}
+        for role, text in texts.items():
+            template_of(role, text)
+        return texts
 
     @model_validator(mode="after")
     def _check_names(self) -> Experiment:
@@ -225,14 +242,19 @@ class Experiment(Section):
 
 
 def resolve(
-    tables: Mapping[str, object], settings: tuple[str, ...] = (), *, where: str, trust: bool = False
+    tables: Mapping[str, object],
+    settings: tuple[str, ...] = (),
+    *,
+    where: str,
+    folder: Path | None = None,
+    trust: bool = False,
 ) -> Experiment:
     """Make the configuration of a recipe from a file's tables and the command line's settings.
 
-    Raises a ConfigError with every fault found; `where` names the file in it. With `trust` the code that it
-    names runs also where no installed package has it.
+    Raises a ConfigError with every fault found; `where` names the file in it. Files of the user's own words
+    lie in `folder`. With `trust` the code that it names runs also where no installed package has it.
     """
-    tables = with_preset(override(tables, settings))
+    tables = _anchored(with_preset(override(tables, settings)), folder or Path())
     admit(code_named(tables), where=where, trust=trust)
     kind, out, source = kind_of(tables, where=where), tables.get("out"), where
     if "config_version" not in tables and isinstance(out, str):
@@ -241,7 +263,32 @@ def resolve(
         tables["config_version"] = CONFIG_VERSION if held is None else held.get("config_version", 1)
     if tables.get("config_version", CONFIG_VERSION) != CONFIG_VERSION:
         tables = completed(tables, where=source)
-    return parse(kind, tables, where=where)
+    return _with_form(parse(kind, tables, where=where))
+
+
+def _with_form(config: Experiment) -> Experiment:
+    """Write down the form of the answers where the source has it, or the training examples show it."""
+    kind = getattr(config.task, "kind", "mixed")
+    key = getattr(TASKS.get(kind), "made_of", "")
+    if key and not getattr(config.task, key, None):
+        source = source_type(getattr(config.task, "source", "files"))(config.task)
+        form = getattr(source, key, None) or label_set(source.load(), kind=kind, key=key)
+        config = config.model_copy(update={"task": config.task.model_copy(update={key: form})})
+    if key:
+        task_of(config)
+    return config
+
+
+def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Say of the files of a user's own words where they lie: beside the configuration."""
+    task, prompts = tables.get("task"), tables.get("prompts")
+    if isinstance(task, Mapping) and task.get("instruction_file"):
+        tables["task"] = {**task, "instruction_file": str(folder / str(task["instruction_file"]))}
+    if isinstance(prompts, Mapping):
+        tables["prompts"] = {
+            role: text if "{{" in str(text) else str(folder / str(text)) for role, text in prompts.items()
+        }
+    return tables
 
 
 def code_named(tables: Mapping[str, Any]) -> dict[str, str]:
@@ -298,7 +345,7 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
 
 def task_of(config: Experiment) -> Task:
     """Make the task of an experiment; a source whose table names no kind has questions of all kinds."""
-    return make_task(getattr(config.task, "kind", "mixed"))
+    return make_task(getattr(config.task, "kind", "mixed"), dict(config.task))
 
 
 def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:

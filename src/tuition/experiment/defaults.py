@@ -29,6 +29,7 @@ CHANGED: dict[int, dict[str, Any]] = {
         "student.template": "plain",
         "student.saved": "merged",
         "student.saved_dtype": "float32",
+        "task.draw": "shuffled",
     }
 }
 """By version, then by dotted place such as `training.lr`: the default up to this version, where it is another

@@ -36,6 +36,7 @@ def form_of(config: Experiment, task: Task, train: Sequence[Example]) -> dict[st
         "kind": getattr(config.task, "kind", None) or getattr(task, "name", ""),
         "reader": f"{getattr(task, 'name', '')} {task.version}".strip(),
         "choices": list(choices.pop()) if len(choices) == 1 else [],
+        **({key: getattr(config.task, key)} if (key := getattr(task, "made_of", "")) else {}),
         "example": None if shown is None else _shown(config, shown),
     }
 
@@ -52,4 +53,4 @@ def _shown(config: Experiment, example: Example) -> dict[str, Json]:
         "context": example.context,
         "sent": asked_text(example),
         "writes": writes,
-    }
+    } | ({"messages": [turn.to_json() for turn in example.messages]} if example.messages else {})

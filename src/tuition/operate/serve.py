@@ -10,10 +10,10 @@ from pathlib import Path
 
 from jinja2 import TemplateError
 
-from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
+from tuition.core.errors import ConfigError, DataError, TrainingError
 from tuition.experiment.targets import choices_in, option_texts
 from tuition.operate.student import saved_config, student_folder
-from tuition.serving import Limits, Prompt, Writer, app, is_loopback
+from tuition.serving import Limits, Prompt, Writer, app, is_loopback, listen
 from tuition.serving.writer import Told
 from tuition.student.config import TrainingConfig
 from tuition.student.look import describe, family_of, find_model
@@ -160,19 +160,4 @@ def read_token(name: str | None, *, host: str) -> str | None:
 def serve(writer: Writer, *, host: str, port: int, token: str | None, limits: Limits) -> None:
     """Serve until interrupted."""
     application = app(writer, limits, hosts=[host], token=token)
-    try:
-        import uvicorn
-    except ImportError:
-        raise MissingExtra("uvicorn", "serve") from None
-    uvicorn.run(
-        application,
-        host=host,
-        port=port,
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        # connections, most of which may wait for their next request
-        limit_concurrency=8 * (limits.batch + limits.queue),
-    )
+    listen(application, host=host, port=port, connections=8 * (limits.batch + limits.queue))

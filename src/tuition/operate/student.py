@@ -9,7 +9,7 @@ from typing import Any
 from tuition.core.config import parse
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.plugins import admit, is_place
-from tuition.core.protocols import Learner, Task
+from tuition.core.protocols import FixedForm, Learner, Task
 from tuition.core.records import Example, Prediction
 from tuition.experiment.answer import Way, ask_student
 from tuition.experiment.checks import make_student
@@ -88,7 +88,7 @@ class Student:
             scoring=form["scoring"],
             max_tokens=form["max_tokens"],
         )
-        return cls(make_student(config, TrainingConfig()), make_task(form["kind"]), way)
+        return cls(make_student(config, TrainingConfig()), make_task(form["kind"], form), way)
 
     @classmethod
     def _of_run(cls, place: Path, *, trust: bool, settings: Mapping[str, Any]) -> Student:
@@ -123,6 +123,8 @@ class Student:
 
     def answer_all(self, examples: Sequence[Example]) -> list[Prediction]:
         """Answer examples, many at once, in order; their labels are not looked at."""
+        if isinstance(self.task, FixedForm):
+            examples = [self.task.prepared(example) for example in examples]
         for example in examples:
             if self.wants_choices and len(example.choices) < 2:
                 raise DataError(

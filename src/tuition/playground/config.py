@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuition.core.config import Section
+from tuition.core.config import TaskSection
 
 __all__ = ["PlaygroundConfig"]
 
 
-class PlaygroundConfig(Section):
+class PlaygroundConfig(TaskSection):
     """Which questions the playground makes, and how many."""
 
     source: Literal["playground"] = "playground"
@@ -25,7 +25,7 @@ class PlaygroundConfig(Section):
     test: Annotated[int, Field(ge=0)] = 300
     """Test questions; 0: no test split."""
     domains: tuple[str, ...] = ()
-    """Names of domains; empty: all."""
+    """Names of domains; empty: all, of which `tickets` is for the kinds `label` and `fields` alone."""
     seed: int = 0
     """Equal seeds make equal questions."""
     hide_answers: bool = False

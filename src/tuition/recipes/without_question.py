@@ -51,7 +51,7 @@ def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
 
 
 def _bare(examples: Sequence[Example]) -> list[Example]:
-    return [dataclasses.replace(example, question="", context="") for example in examples]
+    return [dataclasses.replace(example, question="", context="", messages=()) for example in examples]
 
 
 RECIPE = Recipe(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedTokenizerBase
 
 from tuition.core.errors import TrainingError, some_of
-from tuition.core.records import Target
+from tuition.core.records import Message, Target, written_turns
 from tuition.student.config import StudentConfig
 from tuition.student.look import room_for_input
 from tuition.student.template import ask_in
@@ -178,9 +178,11 @@ class Encoder:
         return most if room is None else min(most, room)
 
     def _text(self, target: Target, context: str) -> str:
-        text = input_text(target, context, instruction=self._config.instruction)
         if self._template is not None:
-            return ask_in(self._tokenizer, self._template, text)
+            earlier, last = _turns(target)
+            text = input_text(last, context, instruction=self._config.instruction)
+            return ask_in(self._tokenizer, self._template, text, earlier=earlier)
+        text = input_text(target, context, instruction=self._config.instruction)
         # A decoder-only student writes its output on a line of its own.
         return f"{text}\n" if self._family == "causal" else text
 
@@ -244,6 +246,15 @@ class Encoder:
             text = text_with(part[: ends[keep - 1]].rstrip() if keep else "")
             width = self._width(text, option)
         return text
+
+
+def _turns(target: Target) -> tuple[tuple[Message, ...], Target]:
+    """Part a conversation into its earlier turns and the last one; cut down to less, it is one text."""
+    earlier = target.example.messages[:-1]
+    head = f"{written_turns(earlier)}\nUser: "
+    if not earlier or not target.input.startswith(head):
+        return (), target
+    return earlier, replace(target, input=target.input.removeprefix(head))
 
 
 def _gold(target: Target) -> int:

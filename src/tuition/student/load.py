@@ -25,7 +25,7 @@ from tuition.student.student import Student
 from tuition.student.template import end_of_turn, is_chat, own_template, read_form
 from tuition.student.training.optimizer import with_saved
 
-__all__ = ["load_student", "make_model", "train_tokenizer"]
+__all__ = ["devices", "load_student", "make_model", "train_tokenizer"]
 
 _UNLOADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What `from_pretrained` raises over broken files."""
@@ -34,6 +34,15 @@ _AUTO_CLASSES = {
     "causal": transformers.AutoModelForCausalLM,
     "options": transformers.AutoModelForMultipleChoice,
 }
+
+
+def devices() -> list[str]:
+    """List what torch computes on here: what `student.device` takes, and Apple's beside it."""
+    found = [f"CPU, {torch.get_num_threads()} threads"]
+    for i in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(i)
+        found.append(f"CUDA {i}: {card.name}, {card.total_memory / 2**30:.0f} GiB")
+    return found + ["MPS, which no student uses yet"] * torch.backends.mps.is_available()
 
 
 def train_tokenizer(shape: Shape, texts: Iterable[str]) -> transformers.PreTrainedTokenizerBase:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from tuition.core.errors import ConfigError, MissingExtra, TrainingError
+from tuition.core.records import Message
 from tuition.student.config import StudentConfig
 from tuition.student.fresh import POSITIONS, learn_tokens, shape_of
 from tuition.student.template import writer_in
@@ -240,13 +242,17 @@ class LookedAt:
     """Tokens of the longest question that it can read whole; None: any number."""
     tokenizer: Callable[[], Tokenizer]
     """Loads or learns it."""
-    write: Callable[[str], str] | None = None
-    """Writes a text in the student's chat template, with the marks of its tokenizer; None: the plain form."""
+    write: Callable[..., str] | None = None
+    """Writes a text in the student's chat template, behind earlier turns, with the marks of its tokenizer.
+    None: the plain form."""
 
-    def longer(self, texts: Sequence[str], limit: int) -> list[int]:
-        """Find the texts of more than so many tokens."""
+    def longer(
+        self, texts: Sequence[str], limit: int, *, earlier: Sequence[Sequence[Message]] = ()
+    ) -> list[int]:
+        """Find the texts of more than so many tokens, each with the turns before it."""
         if self.write is not None:
-            texts = [self.write(text.rstrip("\n")) for text in texts]
+            told = zip_longest(texts, earlier, fillvalue=())
+            texts = [self.write(str(text).rstrip("\n"), earlier=turns) for text, turns in told]
         # a letter is at most one token, but for those that normalising spreads: none of ASCII
         unsure = [i for i, text in enumerate(texts) if len(text) + _MARKS > limit or not text.isascii()]
         if not unsure:

@@ -8,12 +8,13 @@ is sent, with transformers, with a server, with llama.cpp.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tuition.core.errors import ConfigError, TrainingError
+from tuition.core.records import Message
 from tuition.student.config import StudentConfig
 
 if TYPE_CHECKING:
@@ -74,11 +75,14 @@ def is_chat(config: StudentConfig, *, family: str, own: str | None, form: Mappin
     return config.template == "chat"
 
 
-def ask_in(tokenizer: PreTrainedTokenizerBase, template: str, text: str) -> str:
-    """Write a question in a chat template, up to where the student goes on."""
+def ask_in(
+    tokenizer: PreTrainedTokenizerBase, template: str, text: str, *, earlier: Sequence[Message] = ()
+) -> str:
+    """Write a question in a chat template, behind earlier turns, up to where the student goes on."""
     from jinja2 import TemplateError
 
-    turns = [{"role": "user", "content": text}]
+    turns = [{"role": turn.role, "content": turn.content} for turn in earlier]
+    turns.append({"role": "user", "content": text})
     try:
         return str(
             tokenizer.apply_chat_template(
@@ -92,7 +96,7 @@ def ask_in(tokenizer: PreTrainedTokenizerBase, template: str, text: str) -> str:
         ) from None
 
 
-def writer_in(folder: Path, config: StudentConfig, *, family: str) -> Callable[[str], str] | None:
+def writer_in(folder: Path, config: StudentConfig, *, family: str) -> Callable[..., str] | None:
     """Give what writes a question in the chat template of a model. None: its student reads the plain form."""
     form = read_form(folder)
     if form is None:

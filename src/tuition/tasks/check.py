@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
@@ -16,6 +16,7 @@ from tuition.core.errors import TuitionError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Grade, Record, canonical_json
 from tuition.core.splits import Splits, fingerprint
+from tuition.core.texts.nearest import near_repeats
 from tuition.tasks.conclusion import marks
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "blind_answers",
     "check_examples",
     "check_labels",
+    "check_near",
     "check_splits",
     "finding",
     "fits",
@@ -38,7 +40,8 @@ class Finding(Record):
 
     kind: str
     """duplicate, empty_question, answer_outside_choices, equal_choices, no_answer, overlap, overlap_removed,
-    bad_row, duplicate_removed, unreadable_label, counted_from_1, too_long, cut."""
+    near_duplicate, personal, masked, decimal_comma, bad_row, duplicate_removed, unreadable_label,
+    counted_from_1, too_long, cut."""
     split: str
     """train, valid or test."""
     count: int
@@ -99,6 +102,26 @@ def check_splits(splits: Splits) -> list[Finding]:
         findings += _overlap("valid", splits.valid, others=splits.test.fingerprints, name="test")
         findings += _overlap("train", splits.train, others=splits.test.fingerprints, name="test")
     return findings + _overlap("train", splits.train, others=_fingerprints(splits.valid), name="valid")
+
+
+def check_near(splits: Mapping[str, Sequence[Example]]) -> list[Finding]:
+    """Find questions that nearly repeat one of another split: the student has seen what it is asked.
+
+    Options count only where they differ from question to question.
+    """
+    closed = len({example.choices for examples in splits.values() for example in examples}) > 1
+    texts = {
+        split: ["\n".join((one.context, one.question, *one.choices * closed)) for one in examples]
+        for split, examples in splits.items()
+    }
+    found: list[Finding] = []
+    for split, other in (("train", "test"), ("train", "valid"), ("valid", "test")):
+        marks_of = _fingerprints(splits[other])
+        ids = [splits[split][i].id for i in near_repeats(texts[split], texts[other])]
+        equal = {example.id for example in splits[split] if fingerprint(example) in marks_of}
+        words = f"nearly repeat a question of {other} (70 % of their pairs of words are the same)"
+        found += finding("near_duplicate", split, [id for id in ids if id not in equal], words=words)
+    return found
 
 
 def check_labels(splits: Splits, task: Task) -> list[Finding]:
@@ -179,14 +202,14 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
     The longest option; the option at the position that is most often right in training; the answer that is
     most often right in training, among the example's options where it has any. The first wins a tie.
     """
-    places = Counter(i for example in train if (i := example.answer_index) is not None)
+    places = Counter(i for example in train if example.listed and (i := example.answer_index) is not None)
     counts = Counter(example.answer for example in train if example.answer is not None)
     place = max(places, key=places.__getitem__, default=None)
     usual = max(counts, key=counts.__getitem__, default=None)
     longest: list[str | None] = []
     at_place: list[str | None] = []
     frequent: list[str | None] = []
-    for choices in (example.choices for example in examples):
+    for choices in (example.listed for example in examples):
         longest.append(max(choices, key=len, default=None))
         at_place.append(choices[place] if place is not None and place < len(choices) else None)
         known = [choice for choice in choices if counts[choice]]

@@ -14,13 +14,15 @@ from tuition.core.errors import DataError
 from tuition.core.records import Json, option_letter
 from tuition.tasks.answers import normalise
 
-__all__ = ["BadLabel", "BadRow", "Labelled", "label_readings", "read_label"]
+__all__ = ["BadLabel", "BadRow", "Labelled", "label_readings", "read_label", "with_point"]
 
 _FEW = 20
 """So few whole-number labels may lack a 0 by chance: they count from 0, and a finding says so."""
 _LETTERED = re.compile(r"\W*[A-Za-z]{1,2}\W*")
 _WORKED = "####"
 """Stands before the answer where a label is a whole worked solution, as in GSM8K."""
+_WITH_COMMA = re.compile(r"\s*([-+]?)(\d{1,3}(?:\.\d{3})+|\d+)(?:,(\d+))?\s*")
+_WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+\s*")
 _WAYS = "text, letter, index (counted from 0) or index1 (counted from 1)"
 
 
@@ -153,3 +155,15 @@ def _refuse(found: Sequence[tuple[Labelled, Mapping[str, int]]], what: str) -> N
         f"{first.path!r}: {what}. The first, {first.value!r} of {first.id!r}, "
         f"{_meanings(each, first.choices)}. Set label in [task] to what the labels are: {_WAYS}."
     )
+
+
+def with_point(label: str) -> str:
+    """Write a label that has a decimal comma with a point; one that is no number stays."""
+    if found := _WITH_COMMA.fullmatch(label):
+        sign, whole, decimals = found.groups()
+        return f"{sign}{whole.replace('.', '')}{(decimals and f'.{decimals}') or ''}"
+    if _WITH_POINT.fullmatch(label):
+        raise BadLabel(
+            f"has the label {label!r}, which has a decimal point; decimal = ',' says that none has"
+        )
+    return label

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import random
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tuition.core.errors import ConfigError, DataError, nearest
 from tuition.core.plugins import Kind, check_whole, find, plugged
-from tuition.core.records import Example, Json
+from tuition.core.records import Example, Json, written_turns
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
-from tuition.tasks.check import Finding, finding, without_overlap
+from tuition.core.texts.personal import count
+from tuition.tasks.check import Finding, check_near, finding, without_overlap
+from tuition.tasks.columns import nested_names, nested_value, read_turns
 from tuition.tasks.config import TaskConfig
-from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label
+from tuition.tasks.draw import limited, set_aside
+from tuition.tasks.fields import Field, fields_of, record_of_row
+from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
+from tuition.tasks.personal import check_personal, mask_example
 
 __all__ = [
     "SOURCE",
     "FileSource",
-    "nested_names",
-    "nested_value",
+    "read_choices",
     "read_examples",
     "read_question",
     "source_type",
@@ -30,6 +35,11 @@ __all__ = [
 ]
 
 _SHOWN = 3
+_COMMA = re.compile(r"[-+]?\d+,(?:\d{1,2}|\d{4,})|[-+]?\d{1,3}(?:\.\d{3})+,\d+")
+_AS_TEXT = "have a label with a decimal comma, which is read as a text; set decimal = ',' in [task.file]"
+_PYTHON = re.compile(r"(?s)\[\s*['\"].*['\"]\s*\]")
+_ONE_FORM = ("label", "fields")
+"""Kinds whose answers have one form in all questions."""
 _FROM_1 = (
     "whole-number labels are read as counted from 0, and none is 0: counted from 1? Set label = 'index1' in "
     "[task] if so, 'index' if not"
@@ -49,7 +59,7 @@ class FileSource:
         """What `load` left out, and why."""
 
     def load(self) -> Splits:
-        """Read the files, take out overlaps, draw the validation share and the limits."""
+        """Read the files, draw the shares and the limits, take out overlaps."""
         config = self.config
         if config.train is None and config.valid is None and config.test is None:
             raise ConfigError(
@@ -57,9 +67,15 @@ class FileSource:
             )
         self.findings = []
         examples = self._read({"train": config.train, "valid": config.valid, "test": config.test})
-        test = examples["test"]
-        valid = _limited(examples["valid"], config.limit_valid, seed=config.seed)
-        sealed = SealedTest(_limited(test, config.limit_test, seed=config.seed)) if config.test else None
+        test, seed, by_label = examples["test"], config.seed, config.draw == "by_label"
+        if config.test_share:
+            parts = set_aside(
+                examples["train"], config.test_share, seed=seed, split="test", by_label=by_label
+            )
+            examples["train"], test = parts
+        valid = limited(examples["valid"], config.limit_valid, seed=seed)
+        asked = limited(test, config.limit_test, seed=seed)
+        sealed = SealedTest(asked) if config.test or config.test_share else None
         # overlap is judged against the whole test: what a limit leaves out today may be read by the next run
         whole = Splits(train=examples["train"], valid=valid, test=SealedTest(test))
         if config.drop_duplicates:
@@ -75,9 +91,10 @@ class FileSource:
             self.findings += gone
         train = whole.train
         if config.valid is None:
-            train, drawn = _divided(train, config.valid_share, seed=config.seed)
-            valid = _limited(drawn, config.limit_valid, seed=config.seed)
-        train = _limited(train, config.limit_train, seed=config.seed)
+            train, drawn = set_aside(train, config.valid_share, seed=seed, by_label=by_label)
+            valid = limited(drawn, config.limit_valid, seed=seed)
+        train = limited(train, config.limit_train, seed=seed)
+        self.findings += check_near({"train": train, "valid": valid, "test": asked})
         return Splits(train=train, valid=valid, test=sealed)
 
     def _read(self, files: Mapping[str, str | None]) -> dict[str, tuple[Example, ...]]:
@@ -99,11 +116,19 @@ class FileSource:
             self.findings += finding("counted_from_1", split, ids, words=_FROM_1)
             try:
                 examples[split], faults = _examples(table, self.config, readings=readings)
+                self.findings += check_personal(examples[split], split, masks=self.config.mask)
+                examples[split] = tuple(
+                    mask_example(example, self.config.mask) for example in examples[split]
+                )
             except DataError as error:
                 wrong.append(str(error))
                 continue
             words = f"rows were left out ({_told(faults)})"
             self.findings += finding("bad_row", split, tuple(faults), words=words)
+            commas = [
+                one.id for one in examples[split] if not one.choices and _COMMA.fullmatch(one.answer or "")
+            ]
+            self.findings += finding("decimal_comma", split, commas, words=_AS_TEXT)
         if wrong:
             raise DataError("\n".join(wrong))
         return examples
@@ -126,32 +151,6 @@ def source_type(name: str) -> Any:
     return found
 
 
-def _limited(examples: Sequence[Example], limit: int | None, *, seed: int) -> tuple[Example, ...]:
-    if limit is None or limit >= len(examples):
-        return tuple(examples)
-    chosen = set(random.Random(f"limit {seed}").sample(range(len(examples)), limit))
-    return tuple(example for i, example in enumerate(examples) if i in chosen)
-
-
-def _divided(
-    examples: Sequence[Example], share: float, *, seed: int
-) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Set a share of the examples aside; repeats of a question stay together."""
-    groups: dict[str, list[int]] = {}
-    for i, example in enumerate(examples):
-        groups.setdefault(fingerprint(example), []).append(i)
-    order = list(groups.values())
-    random.Random(f"valid {seed}").shuffle(order)
-    wanted = round(share * len(examples))
-    aside: set[int] = set()
-    for group in order:
-        if len(aside) + len(group) <= wanted:
-            aside.update(group)
-    train = tuple(example for i, example in enumerate(examples) if i not in aside)
-    valid = tuple(dataclasses.replace(examples[i], split="valid") for i in sorted(aside))
-    return train, valid
-
-
 def read_examples(
     path: Path, config: TaskConfig, *, split: str
 ) -> tuple[tuple[Example, ...], dict[str, str]]:
@@ -171,17 +170,20 @@ class _Table(NamedTuple):
 
 def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     """Read a file that must have the columns that are named."""
-    rows = list(read_rows(path))
+    form = config.file
+    rows = list(read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
-    wanted = [("question_column", config.question_column)]
-    if config.answer_column:
+    has_turns = any(nested_value(row, config.messages_column) is not None for row in rows)
+    wanted = [] if has_turns else [("question_column", config.question_column)]
+    is_spread = config.kind == "fields" and any(name in row for name in _fields(config) for row in rows)
+    if config.answer_column and not is_spread:
         wanted.append(("answer_column", config.answer_column))
     # beside question and answer, what the user named
-    for field in ("id_column", "context_column", "domain_column", "choices_column"):
+    for field in ("id_column", "messages_column", "context_column", "domain_column", "choices_column"):
         names = getattr(config, field)
         is_named = names != TaskConfig.model_fields[field].default or (
-            field == "choices_column" and config.kind == "multiple_choice"
+            field == "choices_column" and config.kind == "multiple_choice" and not config.choices
         )
         if is_named:
             wanted += [(field, name) for name in ((names,) if isinstance(names, str) else names) if name]
@@ -208,16 +210,16 @@ def _readings(
     tables: Iterable[_Table], config: TaskConfig
 ) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
     """Find out how the labels of all files are meant, where the configuration does not say it."""
-    if config.label != "auto":
+    if config.label != "auto" or config.kind in _ONE_FORM:
         return {}, []
     labels: list[Labelled] = []
     for path, split, id, row in ((t.path, t.split, *row) for t in tables for row in t.rows):
         value = nested_value(row, config.answer_column)
         is_plain = value is not None and value != "" and not isinstance(value, list | dict)
         with contextlib.suppress(BadRow):
-            choices = _choices(row, config.choices_column)
+            choices = read_choices(row, config)
             # what the file itself calls its options needs no reading
-            if choices and is_plain and str(value) not in _marks(row, config.choices_column):
+            if choices and is_plain and str(value) not in _marks(row, config):
                 labels.append(Labelled(str(path), split, id, value, choices))
     return label_readings(labels)
 
@@ -264,8 +266,12 @@ def _example(
     asked = read_question(row, config, id=id)
     choices = asked.choices
     value = nested_value(row, config.answer_column)
-    marks = _marks(row, config.choices_column)
-    if config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
+    marks = _marks(row, config)
+    if config.file.decimal == "," and isinstance(value, str) and not choices:
+        value = with_point(value)
+    if config.kind == "fields":
+        answer = record_of_row(value, row, tuple(_fields(config).values()))
+    elif config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
         answer = choices[marks.index(str(value))]
     else:
         answer = read_label(value, choices, how=config.label, readings=readings)
@@ -274,10 +280,22 @@ def _example(
 
 def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Example:
     """Read question, choices and context of a row, and no label; a row without a question is a BadRow."""
-    question = _text(row, config.question_column)
+    question, messages = _text(row, config.question_column), ()
+    if not question.strip():
+        messages = read_turns(nested_value(row, config.messages_column), config.messages_column)
+        question = (
+            written_turns(messages) if len(messages) > 1 else "".join(turn.content for turn in messages)
+        )
     if not question.strip():
         raise BadRow("has an empty question")
-    choices = _choices(row, config.choices_column)
+    if count(id, config.mask):
+        raise BadRow(
+            "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
+        )
+    choices = read_choices(row, config)
+    if config.kind in _ONE_FORM:
+        # positions count within the labels; names are compared once the set is known
+        choices = tuple(config.labels or ()) if config.label in ("index", "index1") else ()
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if any(not choice.strip() for choice in choices):
@@ -287,7 +305,17 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
         context = "\n".join(map(str, context))
     else:
         context = _text(row, config.context_column)
-    return Example(id=id, question=question, choices=choices, context=context)
+    return Example(
+        id=id,
+        question=question,
+        choices=choices,
+        context=context,
+        messages=messages if len(messages) > 1 else (),
+    )
+
+
+def _fields(config: TaskConfig) -> dict[str, Field]:
+    return {field.name: field for field in fields_of(config.json_schema)} if config.json_schema else {}
 
 
 def _text(row: Mapping[str, Json], column: str) -> str:
@@ -305,12 +333,24 @@ def _inside(value: Json, column: str) -> str:
     return f", such as {names[0]!r}" if names != [column] else ""
 
 
-def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[str, ...]:
+def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]:
+    """Read the options of a row, wherever its table says that they are."""
+    if config.choices:
+        return config.choices
+    columns = config.choices_column
     if isinstance(columns, tuple):
         texts = (_text(row, column) for column in columns)
         # questions with fewer options leave the last columns empty
         return tuple(text for text in texts if text.strip())
     value = nested_value(row, columns) if columns else None
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, str) and _PYTHON.fullmatch(value.strip()):
+        raise BadRow(
+            f"has its options in column {columns!r} as Python writes a list; write them as JSON, such as "
+            '["one", "two"], or as a text split at \'|\''
+        )
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
         return tuple("" if item is None else str(item) for item in value)
     if isinstance(value, str):
@@ -324,38 +364,11 @@ def _choices(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> tuple[s
     return ()
 
 
-def _marks(row: Mapping[str, Json], columns: str | tuple[str, ...]) -> list[str]:
+def _marks(row: Mapping[str, Json], config: TaskConfig) -> list[str]:
     """What the file itself calls the options, where it keeps that beside their texts."""
-    if isinstance(columns, tuple) or "." not in columns or columns in row:
+    columns = config.choices_column
+    if config.choices or isinstance(columns, tuple) or "." not in columns or columns in row:
         return []
     value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
     marks = [str(mark) for mark in value] if isinstance(value, list) else []
     return marks if len(set(marks)) == len(marks) else []
-
-
-def nested_value(row: Mapping[str, Json], column: str) -> Json:
-    """Look a column up, by its name or by a dotted name of what lies inside another."""
-    if column in row:
-        return row[column]
-    value: Json = row
-    for part in column.split("."):
-        value = _inner(value, part)
-    return value
-
-
-def _inner(value: Json, part: str) -> Json:
-    if isinstance(value, Mapping):
-        return value.get(part)
-    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        return [_inner(item, part) for item in value]
-    return None
-
-
-def nested_names(row: Mapping[str, Json]) -> list[str]:
-    """List the columns of a row, those inside others by their dotted names."""
-    names: list[str] = []
-    for name, value in row.items():
-        first = value[0] if isinstance(value, list) and value else value
-        inner = nested_names(first) if isinstance(first, Mapping) else []
-        names += [f"{name}.{part}" for part in inner] or [name]
-    return names

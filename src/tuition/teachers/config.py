@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from tuition.core.budget import Price, price_of
-from tuition.core.config import Section, unspoken
+from tuition.core.config import Section, Words, unspoken
 from tuition.core.records import Json
 from tuition.teachers.http.config import WireConfig
 from tuition.teachers.http.forms import FORMS
@@ -36,6 +36,8 @@ class TeacherConfig(Section):
     does; empty: the endpoint needs none."""
     file: str | tuple[str, ...] = ()
     """Recorded replies: one file or several, JSONL; `data:` begins a path in the data folder."""
+    system: Words = ""
+    """System message of every prompt to it; empty: none is sent."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Sampling temperature; None: not sent, the endpoint decides, and a local teacher takes the likeliest."""
     max_tokens: Annotated[int, Field(ge=1)] = 512

@@ -12,11 +12,11 @@ from typing import Any
 
 from tuition.core.errors import DataError, TeacherError, some_of
 from tuition.core.protocols import TeacherAbilities
-from tuition.core.records import Failure, Json, Reply, Request
+from tuition.core.records import Failure, Json, Reply, Request, Usage
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.texts.thoughts import thought_apart
 from tuition.teachers.config import TeacherConfig
-from tuition.teachers.usage import estimate_usage
+from tuition.teachers.usage import estimate_usage, read_usage
 
 __all__ = ["RecordedTeacher", "barred_reply"]
 
@@ -29,9 +29,6 @@ class RecordedTeacher:
         self.name = config.name
         self.model = config.model or config.name
         self.price = config.price
-        self.abilities = TeacherAbilities(
-            reads_prompt=False, is_paid=False, has_temperature=False, concurrency=max(config.concurrency, 256)
-        )
         if not config.files:
             raise TeacherError(
                 f"teacher {self.name!r} is of kind 'recorded' and names no file; set its `file`."
@@ -53,6 +50,14 @@ class RecordedTeacher:
             )
         self.samples = max(len(samples) for samples in self._entries.values())
         """Most replies there are to one example."""
+        counted = [read_usage(one.get("usage")) or Usage() for each in self._entries.values() for one in each]
+        self.abilities = TeacherAbilities(
+            reads_prompt=False,
+            is_paid=False,
+            has_temperature=False,
+            concurrency=max(config.concurrency, 256),
+            most_tokens=max(usage.prompt_tokens + usage.completion_tokens for usage in counted),
+        )
         hashes = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)
         self.endpoint = f"recorded:{hashlib.sha256(hashes).hexdigest()[:16]}/{self.model}"
 
@@ -71,7 +76,7 @@ class RecordedTeacher:
             text=text,
             reasoning="\n\n".join(filter(None, (apart, within))),
             answer=None if answer is None else str(answer),
-            usage=estimate_usage(request, written),
+            usage=read_usage(entry.get("usage")) or estimate_usage(request, written),
             model=self.model,
         )
 

@@ -24,6 +24,7 @@ __all__ = [
     "open_store",
     "size_of",
     "store_info",
+    "write_anew",
 ]
 
 
@@ -208,13 +209,19 @@ def compact_store(path: Path, *, drop_raw: bool = False) -> Compacted:
         for start in range(0, last if drop_raw else 0, _AT_ONCE):
             part = (start, start + _AT_ONCE)
             emptied += store.write(lambda to, part=part: to.execute(_EMPTY, part).rowcount).result()
+    write_anew(path)
+    return Compacted(bytes_before=before, bytes_after=size_of(path), emptied=emptied)
+
+
+def write_anew(path: Path) -> bool:
+    """Write a store without its gaps and empty its journal; False: another process still reads that."""
     try:
         with contextlib.closing(connect(path)) as connection:
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            is_held = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     except sqlite3.Error as error:
         raise StoreError(
             f"the store {str(path)!r} cannot be written anew: {error}. Nothing in it is lost; end the other "
-            "process or make room for a second copy, then start again."
+            "process or make room for a second copy, then run 'tuition store compact'."
         ) from None
-    return Compacted(bytes_before=before, bytes_after=size_of(path), emptied=emptied)
+    return not is_held

@@ -21,6 +21,7 @@ from tuition.core.store import Store
 from tuition.core.store.leases import is_alive
 from tuition.core.store.sums import add_to_sums, held_by, recount_sums, scopes_of
 from tuition.upkeep.info import open_store
+from tuition.upkeep.redact import REDACTED
 
 __all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "merge_stores", "stored_rows"]
 
@@ -159,8 +160,9 @@ def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -
 
 
 def _adopt(connection: sqlite3.Connection, row: Mapping[str, Any], added: dict[str, int]) -> None:
-    request = Request.from_json(json.loads(row["request"]))
-    if request.key != row["key"]:
+    asked = json.loads(row["request"])
+    request = Request.from_json(asked)
+    if request.key != row["key"] and REDACTED not in asked:
         raise ValueError(f"key {row['key']!r} is not its request's")
     query, values = "key = ? AND tag = '' AND started_at = ?", (row["key"], row["started_at"])
     if row.get("tag"):

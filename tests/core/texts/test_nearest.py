@@ -1,13 +1,15 @@
 import math
 import os
+import random
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.core.texts.nearest import Nearest
+from tuition.core.texts.nearest import Nearest, near_repeats
 
 TEXTS = ["the cat sat on the mat", "a dog ran", "the dog and the cat", "Straße in Köln", ""]
 
@@ -76,7 +78,7 @@ def test_any_texts(texts, asked, n):
 
 
 PROGRAM = """
-from tuition.core.texts.nearest import Nearest
+from tuition.core.texts.nearest import Nearest, near_repeats
 print(Nearest({!r}).find("the cat, a dog", 5))
 """
 
@@ -94,3 +96,29 @@ def test_equal_in_every_process_and_silent():
         assert done.stderr == ""
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1] and outputs[0].count("\n") == 1
+
+
+def _texts(n, *, words=40, seed=0):
+    drawn = random.Random(seed)
+    return [" ".join(f"w{drawn.randrange(3000)}" for _ in range(words)) for _ in range(n)]
+
+
+def test_near_repeats_are_found_and_others_are_not():
+    others, strangers = _texts(300), _texts(300, seed=1)
+    near = [text.replace(" ", "  ", 1).upper() + " and one word more" for text in others]
+    far = [
+        f"{text} {' '.join(stranger.split()[:20])}" for text, stranger in zip(others, strangers, strict=True)
+    ]
+    assert near_repeats(near, others) == list(range(300))
+    assert near_repeats(far, others) == near_repeats(strangers, others) == []
+    assert near_repeats(["one two three"], ["one two three"]) == near_repeats([], others) == []
+
+
+def test_texts_of_one_pattern_take_no_long():
+    pattern = (
+        "How many of the {} apples and {} pears are left, after she has sold ten of them to her old friends?"
+    )
+    texts = [pattern.format(i % 97, i % 89) for i in range(3000)]
+    began = time.monotonic()
+    assert len(near_repeats(texts[:2000], texts[2000:])) > 1000
+    assert time.monotonic() - began < 20

@@ -89,7 +89,8 @@ def check_price(teacher: Teacher, account: Account) -> None:
 def worst_of(request: Request, teacher: Teacher) -> Cost:
     """Bound what a call to a teacher can cost; one that is not paid takes tokens alone."""
     worst = worst_cost(request, teacher.price)
-    return worst if teacher.abilities.is_paid else Cost(nano=0, tokens=worst.tokens)
+    able = teacher.abilities
+    return worst if able.is_paid else Cost(nano=0, tokens=max(worst.tokens, able.most_tokens))
 
 
 def unknown_outcome(left: Left) -> Reply:

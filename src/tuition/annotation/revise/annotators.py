@@ -16,6 +16,7 @@ from tuition.annotation.annotate import annotate
 from tuition.annotation.asker import Asker
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import Annotated, filtered
+from tuition.annotation.prompts import blanks_of
 from tuition.annotation.revise.clear import clear, clear_one_call, clear_panel
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.prompts import ANSWER, REPAIR, answer_messages, repair_messages
@@ -45,14 +46,16 @@ def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
     """Ask for the answer and no explanation; the draft's text is not looked at."""
     asker, config = session.asker, session.asker.config
     shown = Demonstrations(asker.train, k=config.examples, seed=asker.seed, by=config.examples_by)
+    drawn = [shown.draw(case.example) for case in cases]
     requests = [
         session.request(
             case,
-            answer_messages(case.example, shown.draw(case.example)),
+            answer_messages(case.example, items),
             role="solve",
             prompt=ANSWER,
+            blanks=blanks_of(case.example.last_turn, items),
         )
-        for case in cases
+        for case, items in zip(cases, drawn, strict=True)
     ]
     for case, reply in session.ask(cases, requests, what="answer"):
         session.close(case, "", session.asker.read(reply, case.example), kind="answer", finish=reply.finish)
@@ -86,7 +89,11 @@ def repair(cases: Sequence[Case], session: Session) -> None:
     waiting = [case for case in cases if case.is_open]
     requests = [
         session.request(
-            case, repair_messages(hints[case.example.id], case.steps), role="revise", prompt=REPAIR
+            case,
+            repair_messages(hints[case.example.id], case.steps),
+            role="revise",
+            prompt=REPAIR,
+            blanks={"steps": case.steps, "label": hints[case.example.id].answer},
         )
         for case in waiting
     ]

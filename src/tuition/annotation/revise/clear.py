@@ -54,6 +54,7 @@ def clear(cases: Sequence[Case], session: Session) -> None:
                 judge_step_messages(case.example, case.steps[: i + 1]),
                 role="judge_step",
                 prompt=JUDGE_STEP,
+                blanks={"steps": case.steps[: i + 1], "k": i + 1},
             )
             for case in wave
         ]
@@ -82,6 +83,7 @@ def _mend(cases: Sequence[Case], session: Session) -> None:
             revise_messages(case.example, case.steps[: _place(case) + 1]),
             role="revise",
             prompt=REVISE,
+            blanks={"steps": case.steps[: _place(case) + 1], "k": _place(case) + 1},
         )
         for case in cases
     ]
@@ -103,6 +105,7 @@ def _confirm(cases: Sequence[Case], session: Session) -> None:
             confirm_messages(case.example, case.steps, case.draft.answer),
             role="confirm",
             prompt=CONFIRM,
+            blanks={"steps": case.steps, "stated": case.draft.answer or "none"},
         )
         for case in cases
     ]
@@ -146,7 +149,13 @@ def clear_one_call(cases: Sequence[Case], session: Session) -> None:
     session.write_where_bare(cases)
     waiting = [case for case in cases if case.is_open]
     requests = [
-        session.request(case, clear_messages(case.example, case.steps), role="revise", prompt=CLEAR)
+        session.request(
+            case,
+            clear_messages(case.example, case.steps),
+            role="revise",
+            prompt=CLEAR,
+            blanks={"steps": case.steps},
+        )
         for case in waiting
     ]
     right: list[tuple[Case, str]] = []
@@ -222,6 +231,7 @@ def _vote(cases: Sequence[Case], session: Session) -> None:
                 role="judge_step",
                 prompt=LOCATE,
                 asker=asker,
+                blanks={"steps": case.steps},
             )
             for case in waiting
         ]

@@ -12,7 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tuition.annotation.prompts import VERIFY, answer_line, one_block, question_block
+from tuition.annotation.prompts import (
+    VERIFY,
+    answer_line,
+    asked_messages,
+    one_block,
+    question_block,
+    role_of,
+)
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.core.records import Example, Json, Message
 
@@ -117,7 +124,8 @@ def _steps(steps: Sequence[str]) -> str:
 def answer_messages(example: Example, demonstrations: Sequence[Example] = ()) -> tuple[Message, ...]:
     """Ask for the answer and nothing else."""
     shown = [question_block(item) + answer_line(item) for item in demonstrations]
-    return _message(ANSWER, "\n\n".join([*shown, f"{question_block(example)}\nAnswer:"]))
+    [asked] = _message(ANSWER, "\n\n".join([*shown, f"{question_block(example.last_turn)}\nAnswer:"]))
+    return asked_messages(example, asked.content)
 
 
 def judge_step_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
@@ -169,4 +177,4 @@ def parameters_of(
 
 def is_short(prompt: str) -> bool:
     """Say whether the reply to a prompt is short by design, so that one cut off is not asked for longer."""
-    return prompt in _SHORT or prompt == VERIFY
+    return role_of(prompt) in {role_of(name) for name in (*_SHORT, VERIFY)}

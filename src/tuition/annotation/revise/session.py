@@ -6,12 +6,13 @@ A draft that a teacher cannot finish with becomes a record and never a half-made
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuition.annotation.annotate import annotation_requests
 from tuition.annotation.asker import Asked, Asker
 from tuition.annotation.health import Unanswered, without_closing
+from tuition.annotation.prompts import blanks_of
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.annotation.revise.prompts import is_short, parameters_of
 from tuition.annotation.revise.read import read_suffix
@@ -102,13 +103,24 @@ class Session:
         role: str,
         prompt: str,
         asker: Asker | None = None,
+        blanks: Mapping[str, object] | None = None,
     ) -> Request:
-        """Make one call about a draft, to the one that mends or to another asker."""
+        """Make one call about a draft, to the one that mends or to another asker.
+
+        `blanks` are what a user's own prompt is filled with, beside the question.
+        """
         asked = asker or self.asker
         own = parameters_of(
             prompt, asked.parameters, self.revision, has_json=asked.teacher.abilities.has_json
         )
-        return asked.request(messages, role=role, prompt=prompt, example_id=case.example.id, **own)
+        return asked.request(
+            messages,
+            role=role,
+            prompt=prompt,
+            example_id=case.example.id,
+            blanks=None if blanks is None else blanks_of(case.example) | dict(blanks),
+            **own,
+        )
 
     def ask(
         self,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tuition.annotation import Account, Annotated, Asker, Verification, annotate, filtered
+from tuition.annotation.own_words import OwnWords
 from tuition.annotation.verify import verify
 from tuition.core.records import Annotation, Example, Json
 from tuition.core.rows import FORMATS
@@ -33,6 +34,11 @@ def asker_of(
         parameters=table.parameters(),
         samples=table.samples,
         seed=config.seed,
+        words=OwnWords(
+            system=table.system,
+            instruction=getattr(config.task, "instruction", ""),
+            prompts=config.prompts,
+        ),
     )
 
 

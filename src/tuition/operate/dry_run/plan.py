@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tuition.annotation import Route
+from tuition.annotation.own_words import unmarked
 from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE, Budget
 from tuition.core.errors import ConfigError, some_of
 from tuition.core.records import Example, Json, Record, Request, option_letter
@@ -95,7 +96,7 @@ def preview_of(example: Example, request: Request | None, *, reads_prompt: bool)
         id=example.id,
         question=example.question,
         context=example.context,
-        choices=example.choices,
+        choices=example.listed,
         label=example.answer,
         teacher="" if request is None else request.teacher,
         prompt=tuple({"role": one.role, "content": one.content} for one in messages),
@@ -104,10 +105,8 @@ def preview_of(example: Example, request: Request | None, *, reads_prompt: bool)
 
 def spread_of(split: str, examples: Sequence[Example]) -> Spread:
     """Count the labels of a split."""
-    places = Counter(example.answer_index for example in examples if example.answer_index is not None)
-    answers = Counter(
-        example.answer for example in examples if example.answer is not None and not example.choices
-    )
+    places = Counter(item.answer_index for item in examples if item.listed and item.answer_index is not None)
+    answers = Counter(item.answer for item in examples if item.answer is not None and not item.listed)
     common = dict(answers.most_common(_SHOWN))
     return Spread(
         split=split,
@@ -269,6 +268,8 @@ def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -
 def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:
     recipe = RECIPES[config.recipe]
     notes = [*recipe.notes(config, bool(plan.valid)), *_about_the_plan(config, plan)]
+    instruction = getattr(config.task, "instruction", "")
+    notes += filter(None, (unmarked(role, text + instruction) for role, text in config.prompts.items()))
     expected = plan.known_usd
     if config.budget.usd is not None and expected > config.budget.usd:
         last, way_out = ("teachers hardly asked", "take fewer examples (selection.share)")

@@ -17,7 +17,7 @@ from typing import Final
 from tuition.annotation.prompts import question_block
 from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, stand_in_text
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
-from tuition.core.protocols import Learner, Teacher
+from tuition.core.protocols import FixedForm, Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import Splits
 from tuition.core.store import Place, kept_of, reading
@@ -157,7 +157,8 @@ class StandIns:
         place = (example.split, example.id)
         found = self._answers.get(place)
         if found is None:
-            listed = [example.answer or "", *example.choices, *_OPEN]
+            more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
+            listed = [example.answer or "", *example.choices, *more, *_OPEN]
             read = [one for one in dict.fromkeys(listed) if one and self._reads(one, example)]
             found = self._answers[place] = (*read, *_OPEN)[:2]
         return found
@@ -239,7 +240,9 @@ class StandIns:
         extra = Cost.of(Usage(prompt_tokens=longer), price)
         bound = _added(worst, extra)
         if not is_paid:
-            cost, worst, bound = (Cost(nano=0, tokens=one.tokens) for one in (cost, worst, bound))
+            most = teacher.abilities.most_tokens
+            cost = Cost(nano=0, tokens=cost.tokens)
+            worst, bound = (Cost(nano=0, tokens=max(one.tokens, most)) for one in (worst, bound))
         self._calls.append(
             DryCall(
                 request=request,

@@ -15,7 +15,7 @@ from tuition.teachers.http.connections import Answer, Connections, cut_off
 from tuition.teachers.http.faults import json_of, refusal
 from tuition.teachers.http.forms import FORMS, read_replies
 
-__all__ = ["probe"]
+__all__ = ["models_of", "probe"]
 
 _REASONING = ("reasoning", "reasoning_content", "thinking", "thought")
 _ASKED = "Reply with the one word yes."
@@ -41,6 +41,17 @@ async def probe(config: TeacherConfig) -> dict[str, Json]:
         if asking.found["max_tokens_name"] is not None:
             await asking.abilities()
     return asking.report()
+
+
+async def models_of(config: TeacherConfig, *, timeout_s: float = 5.0) -> tuple[int, str]:
+    """Ask an endpoint what it serves, which costs nothing: how many models, and why it did not say."""
+    asking = _Probe(config.model_copy(update={"timeout_s": min(timeout_s, config.timeout_s)}))
+    async with asking.connections:
+        await asking.models()
+    report: Any = asking.report()
+    listed = report["models"]
+    fault = "" if listed is not None else report["faults"].get("models", "it lists no models")
+    return len(listed or ()), fault
 
 
 class _Probe:

@@ -1,0 +1,301 @@
+"""Guess how a file of examples is meant: its columns, its labels, the kind of its task, each with the reason.
+
+A guess is what `[task]` will say; whoever wrote the file corrects it. Asks nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+from tuition.core.errors import DataError, nearest
+from tuition.core.records import Json
+from tuition.core.rows import read_rows, resolve_data
+from tuition.tasks.answers import normalise
+from tuition.tasks.columns import nested_names, nested_value
+from tuition.tasks.config import TaskConfig
+from tuition.tasks.labels import BadRow, read_label, with_point
+from tuition.tasks.load import read_choices
+from tuition.tasks.numbers import parse_bare_number
+
+__all__ = ["GUESSERS", "Guess", "Labels", "Reading", "guess", "siblings"]
+
+_QUESTION = (
+    *(
+        "question",
+        "question_stem",
+        "question.stem",
+        "query",
+        "prompt",
+        "instruction",
+        "input",
+        "text",
+        "ticket",
+    ),
+    *("message", "body", "sentence", "review", "comment", "request", "utterance", "description", "content"),
+    *("frage", "anfrage", "nachricht", "beschreibung", "title", "subject"),
+)
+_ANSWER = (
+    *("answer", "answerkey", "label", "labels", "category", "class", "gold", "target", "intent", "sentiment"),
+    *("output", "response", "solution", "completion", "antwort", "kategorie", "klasse", "loesung", "lösung"),
+    *("ergebnis", "topic", "queue", "department", "rating", "score", "priority"),
+)
+_CHOICES = ("choices", "options", "choices.text", "options.text", "question.choices.text", "optionen")
+_CONTEXT = ("context", "passage", "paragraph", "document", "background", "kontext")
+_IDS = ("id", "uid", "uuid", "key", "nr", "no", "number", "ticket_id", "row_id", "question_id", "index")
+_OPTION = re.compile(r"(?i)(option|choice|answer|opt|sol|ending)?[ _-]?([a-h]|[0-8])")
+_MOST_LABELS, _LEAST_EACH, _LABEL_LENGTH = 50, 3, 60
+"""Of a fixed set: different labels, rows a label on average, letters of one."""
+_LONGEST = 80
+"""Letters of a free text that can be graded, as the middle label has."""
+_FEWEST = 20
+"""Rows that can be divided into training, validation and test at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The labels of a file, as those who guess a kind see them."""
+
+    texts: tuple[str, ...]
+    """As texts, those that are there; of a worked solution its answer."""
+    options: tuple[tuple[str, ...], ...]
+    """The options of the row of each."""
+    has_options: bool
+    """Whether the file has a column of options, or several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One way to read a file's labels: a kind of task, what `[task]` must say for it, and why."""
+
+    kind: str
+    why: str
+    keys: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """What `[task]` would say of a file, with a reason for each key."""
+
+    path: str
+    rows: int
+    columns: tuple[str, ...]
+    """All columns, those inside others by their dotted names."""
+    question: str
+    answer: str
+    """Column of labels; empty: there is none."""
+    kind: str
+    task: dict[str, Json]
+    """Every key but the shares, with its value."""
+    why: dict[str, str]
+    """By key, those inside the table `file` by `file.decimal`."""
+    unlabelled: int
+    """Rows without a label."""
+
+
+def _by_options(labels: Labels) -> Reading | None:
+    if not labels.has_options:
+        return None
+    texts = [text.strip() for text in labels.texts]
+    is_text = all(text in options for text, options in zip(texts, labels.options, strict=True))
+    keys: dict[str, Json] = {}
+    if texts and not is_text and all(text.isascii() and text.isdigit() for text in texts):
+        keys["label"] = "index" if "0" in texts else "index1"
+        from_ = 0 if "0" in texts else 1
+        return Reading(
+            kind="multiple_choice", why=f"each row has its options; labels count them from {from_}", keys=keys
+        )
+    return Reading(kind="multiple_choice", why="each row has its options", keys=keys)
+
+
+def _by_words(labels: Labels) -> Reading | None:
+    if not labels.texts or not {normalise(text) for text in labels.texts} <= {"yes", "no"}:
+        return None
+    return Reading(kind="yes_no", why="every label is yes or no", keys={})
+
+
+def _by_numbers(labels: Labels) -> Reading | None:
+    if not labels.texts:
+        return None
+    if all(parse_bare_number(text) is not None for text in labels.texts):
+        return Reading(kind="number", why="every label is a number", keys={})
+    try:
+        numbers = [parse_bare_number(with_point(text)) for text in labels.texts]
+    except BadRow:
+        return None
+    if None in numbers:
+        return None
+    keys: dict[str, Json] = {"file": {"decimal": ","}}
+    return Reading(kind="number", why="every label is a number with a decimal comma", keys=keys)
+
+
+def _by_a_fixed_set(labels: Labels) -> Reading | None:
+    counts = Counter(text.strip() for text in labels.texts)
+    is_few = 2 <= len(counts) <= _MOST_LABELS and len(labels.texts) >= _LEAST_EACH * len(counts)
+    if not is_few or max(map(len, counts)) > _LABEL_LENGTH:
+        return None
+    [(first, n)] = counts.most_common(1)
+    why = f"{len(counts)} labels stand in {len(labels.texts)} rows, {first!r} in {n}"
+    return Reading(kind="multiple_choice", why=why, keys={"choices": sorted(counts), "label": "text"})
+
+
+def _by_length(labels: Labels) -> Reading | None:
+    lengths = [len(text) for text in labels.texts] or [0]
+    if median(lengths) > _LONGEST or any("\n" in text.strip() for text in labels.texts):
+        return None
+    return Reading(
+        kind="free_text", why="labels are short texts" if labels.texts else "there are no labels", keys={}
+    )
+
+
+GUESSERS: list[Callable[[Labels], Reading | None]] = [
+    _by_options,
+    _by_words,
+    _by_numbers,
+    _by_a_fixed_set,
+    _by_length,
+]
+"""Asked in this order; the first that knows the labels says their kind."""
+
+
+def guess(path: str, *, question: str = "", answer: str | None = None, kind: str = "") -> Guess:
+    """Guess how a file is meant; what is given is no guess. An empty answer: nothing is labelled."""
+    rows = list(read_rows(resolve_data(path)))
+    columns = tuple(dict.fromkeys(name for row in rows for name in nested_names(row)))
+    if len(rows) < _FEWEST:
+        raise DataError(
+            f"{path!r} holds {len(rows)} rows; training, validation and test want {_FEWEST} at the least"
+        )
+    for column in filter(None, (question, answer)):
+        if column not in columns:
+            raise DataError(
+                f"{path!r} has no column {column!r}{nearest(column, columns) or '.'} Found: "
+                f"{', '.join(columns)}"
+            )
+    task: dict[str, Json] = {}
+    why: dict[str, str] = {}
+    options = _option_columns(columns)
+    free = [name for name in columns if name not in (*options, question, answer)]
+    if answer is None:
+        answer, why["answer_column"] = _answer_of(rows, free)
+    free = [name for name in free if name != answer]
+    if not question:
+        question, why["question_column"] = _question_of(rows, free)
+    free = [name for name in free if name != question]
+    task |= {"question_column": question, "answer_column": answer}
+    if options:
+        task["choices_column"] = options[0] if len(options) == 1 else options
+        why["choices_column"] = "the options, by name"
+    if (context := _named(free, _CONTEXT)) not in ("", "context"):
+        task["context_column"], why["context_column"] = context, "read before the question"
+    task["id_column"], why["id_column"] = _id_of(rows, free)
+    labels = _labels(rows, answer, options)
+    readings = [found for by in GUESSERS if (found := by(labels)) and kind in ("", found.kind)]
+    if not readings and not kind:
+        raise DataError(
+            f"the labels of {path!r} in column {answer!r} are long texts, which no kind of task grades. "
+            "Name a column of short answers, or none, so that teachers give them: --answer ''."
+        )
+    chosen = {"choices": sorted(set(labels.texts)), "label": "text"} if kind == "multiple_choice" else {}
+    reading = readings[0] if readings else Reading(kind=kind, why="as you said", keys=chosen)
+    if empty := sum(not str(nested_value(row, question) or "").strip() for row in rows):
+        task["drop_bad_rows"], why["drop_bad_rows"] = True, f"{empty} rows have no question"
+    return Guess(
+        path=path,
+        rows=len(rows),
+        columns=columns,
+        question=question,
+        answer=answer,
+        kind=reading.kind,
+        task={"kind": reading.kind, **task, **reading.keys},
+        why={"kind": reading.why, **why},
+        unlabelled=len(rows) - len(labels.texts),
+    )
+
+
+def _named(columns: Sequence[str], names: Sequence[str]) -> str:
+    """The column of the first of these names that a file has; empty: it has none."""
+    by_name = {column.casefold(): column for column in reversed(columns)}
+    return next((by_name[name] for name in names if name in by_name), "")
+
+
+def _question_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> tuple[str, str]:
+    if found := _named(columns, _QUESTION):
+        return found, "by its name"
+    lengths = {
+        name: fmean(
+            len(value) * any(map(str.isalpha, value))
+            if isinstance(value := nested_value(row, name), str)
+            else 0
+            for row in rows
+        )
+        for name in columns
+    }
+    if not any(lengths.values()):
+        raise DataError(
+            f"no column holds texts to ask about; found: {', '.join(columns)}. Name one with --question."
+        )
+    return max(lengths, key=lengths.__getitem__), "the column of the longest texts"
+
+
+def _answer_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> tuple[str, str]:
+    if found := _named(columns, _ANSWER):
+        return found, "by its name"
+    repeats = {}
+    for name in columns:
+        values = [str(value) for row in rows if (value := nested_value(row, name)) not in (None, "")]
+        is_few = 2 <= len(set(values)) <= _MOST_LABELS and max(map(len, values)) <= _LABEL_LENGTH
+        if is_few and len(values) >= _LEAST_EACH * len(set(values)):
+            repeats[name] = len(set(values))
+    if repeats:
+        found = list(repeats)[-1]
+        return found, f"the last column whose texts repeat: {repeats[found]} different ones"
+    return "", "no column looks like labels; teachers give them"
+
+
+def _option_columns(columns: Sequence[str]) -> list[str]:
+    """The column that holds the options, or the columns that hold one each; none: empty."""
+    if found := _named(columns, _CHOICES):
+        return [found]
+    groups: dict[str, list[str]] = {}
+    for column in columns:
+        if found := _OPTION.fullmatch(column):
+            groups.setdefault((found[1] or "").casefold(), []).append(column)
+    return next((group for group in groups.values() if len(group) > 1), [])
+
+
+def _id_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> tuple[str, str]:
+    name = _named(columns, _IDS)
+    values = [nested_value(row, name) for row in rows] if name else []
+    if name and None not in values and "" not in values and len(set(map(str, values))) == len(rows):
+        return name, "unique in every row"
+    return "", f"{name!r} is not unique, so rows are numbered" if name else "rows are numbered"
+
+
+def _labels(rows: Sequence[Mapping[str, Json]], answer: str, columns: Sequence[str]) -> Labels:
+    config = TaskConfig(choices_column=columns[0] if len(columns) == 1 else tuple(columns))
+    texts: list[str] = []
+    options: list[tuple[str, ...]] = []
+    for row in rows:
+        with contextlib.suppress(BadRow):
+            if (text := read_label(nested_value(row, answer) if answer else None, ())) is not None:
+                options.append(read_choices(row, config))
+                texts.append(text)
+    return Labels(texts=tuple(texts), options=tuple(options), has_options=bool(columns))
+
+
+def siblings(path: str) -> dict[str, str]:
+    """Find the files of the other splits beside one that is called train."""
+    file = Path(path)
+    found: dict[str, str] = {}
+    for split, names in {"valid": ("valid", "validation", "val", "dev"), "test": ("test",)}.items():
+        for name in names:
+            other = file.with_name(file.name.replace("train", name))
+            if "train" in file.name and other.is_file():
+                found.setdefault(split, str(other))
+    return found
