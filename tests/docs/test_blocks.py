@@ -31,7 +31,11 @@ def blocks(page, *languages):
 def command_lines(page):
     """Every line a reader may type: in fenced blocks, in indented ones, and within a sentence."""
     text = page.read_text()
-    lines = [line for block in blocks(page, *_SHELLS) for line in block.splitlines()]
+    lines = []
+    for block in blocks(page, *_SHELLS):
+        # where commands have a prompt, the other lines are what they print
+        typed = [line for line in block.splitlines() if line.startswith("$ ")]
+        lines += typed or block.splitlines()
     lines += [line for line in text.splitlines() if line.startswith("    make ")]
     lines += _INLINE.findall(text)
     return [line.strip().removeprefix("$ ").partition(" #")[0].strip() for line in lines if line.strip()]

@@ -6,7 +6,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asked import ASKED, CHAT, ask_as, body, content, save_student, streaming, teach
+from asked import ASKED, CHAT, COLOURS, ask_as, body, content, save_student, streaming, teach
 
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.records import option_letter
@@ -94,6 +94,46 @@ def test_one_that_could_not_write_an_answer_scores_them_all_the_same(name, by, t
             *chunks, _ = events
         assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == text
         assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+LABELS = {"labels": dict.fromkeys(COLOURS, "")}
+SCHEMA = {"type": "object", "properties": {"colour": {"type": "string", "enum": list(COLOURS)}}}
+LABELLED = [dataclasses.replace(one, choices=(), context="") for one in ASKED]
+RECORDED = [dataclasses.replace(one, answer=json.dumps({"colour": one.answer})) for one in LABELLED]
+FORMS = {
+    "label-generate": (LABELLED, {"kind": "label", "scoring": "generate", **LABELS}),
+    "label-options": (LABELLED, {"kind": "label", "scoring": "options", **LABELS}),
+    "fields": (RECORDED, {"kind": "fields", "scoring": "generate", "json_schema": SCHEMA}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_student_of_labels_or_of_fields(form, tmp_path, serve):
+    examples, told = FORMS[form]
+    folder = teach(tmp_path / "pupil", examples=examples, **told, max_tokens=24)
+    # the questions have no options and no labels: the student knows what it may answer
+    rows = predicted(folder, tmp_path, examples)
+    writer = load_writer(folder)
+    client = serve(writer)
+    texts = [content(ask(client, writer, one.question)) for one in examples]
+    student = Student.load(folder)
+    assert texts == [row["answer_text"] for row in rows]
+    assert [row["answer"] for row in rows] == [one.answer for one in student.answer_all(examples)]
+    right = [row["answer"] == one.answer for row, one in zip(rows, examples, strict=True)]
+    assert sum(right) >= 8
+
+
+def test_the_column_of_questions_is_that_of_the_training_file(tmp_path):
+    folder = teach(tmp_path / "pupil", examples=LABELLED, steps=30, **FORMS["label-options"][1])
+    rows = predicted(folder, tmp_path, LABELLED)
+    file, out = tmp_path / "own.csv", tmp_path / "own.answers.jsonl"
+    file.write_text("\n".join(["ticket", *(one.question for one in LABELLED)]))
+    ask_as(folder, question_column="ticket")
+    predict(folder, file, out, speed=Speed(), progress=lambda *_: None)
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["answer"] for row in answers] == [row["answer"] for row in rows]
+    # a file that has the usual column is read as before
+    assert [row["answer"] for row in predicted(folder, tmp_path, LABELLED)] == [row["answer"] for row in rows]
 
 
 def test_one_whose_head_scores_options_predicts_and_is_not_served(tmp_path):

@@ -112,6 +112,8 @@ def report(folder: Folder, json: Json = False) -> None:
     path = write_page(folder, RECIPES)
     answer({"report": str(path)})
     say(f"Wrote {path}. Open it in a browser; it needs no network.")
+    if (folder / "student").is_dir():
+        say(f"Next: {typed('predict', folder, 'FILE')} answers a file of questions")
 
 
 def list_runs(

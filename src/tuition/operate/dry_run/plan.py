@@ -107,7 +107,8 @@ def spread_of(split: str, examples: Sequence[Example]) -> Spread:
     """Count the labels of a split."""
     places = Counter(item.answer_index for item in examples if item.listed and item.answer_index is not None)
     answers = Counter(item.answer for item in examples if item.answer is not None and not item.listed)
-    common = dict(answers.most_common(_SHOWN))
+    # one label alone is told by its name, not as another
+    common = dict(answers.most_common(_SHOWN if len(answers) > _SHOWN + 1 else None))
     return Spread(
         split=split,
         options={option_letter(i): count for i, count in sorted(places.items())},
