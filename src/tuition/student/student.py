@@ -43,8 +43,6 @@ _ASKED_BY = (
     "max_output_tokens",
 )
 """Settings that a saved student is asked by, too."""
-_ARITHMETIC = 2
-"""How a training computes; a checkpoint of another number is not gone on from."""
 _NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved", "saved_dtype"}
 """Settings of a training that may differ when it is gone on with."""
 _OF_VALIDATION = {"keep", "validate_every", "validate_questions"}
@@ -249,7 +247,6 @@ class Student:
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
         settings = {
-            "arithmetic": _ARITHMETIC,
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
             "training": self._training.model_dump(
                 mode="json",
