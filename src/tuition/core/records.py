@@ -102,8 +102,14 @@ class Grade(StrEnum):
     UNREADABLE = "unreadable"
 
 
+class _Named:
+    """Has room for the fingerprint, which is found once (`core.splits`)."""
+
+    __slots__ = ("_fingerprint",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example(Record):
+class Example(Record, _Named):
     """One question of a pool."""
 
     id: str

@@ -128,7 +128,9 @@ def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
     selection = config.selection
     if config.selects_in_rounds:
         selection = SelectionConfig(examples=selection.examples, share=selection.share)
-    train = tuple(splits.train[i] for i in choose(pool, selection, seed=config.seed))
+    chosen = choose(pool, selection, seed=config.seed)
+    # The whole split is the same object: what was found out about it need not be found again.
+    train = splits.train if len(chosen) == pool.size else tuple(splits.train[i] for i in chosen)
     if not train:
         raise DataError(
             "no examples are left in the training split; `tuition check` says what was taken out."
@@ -143,7 +145,9 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     ready = make_ready(config) if dry is None else dry.ready
     splits = ready.splits
     train, task = choose_train(config, splits), task_of(config)
-    readers = _write_data(run, ready, reader=reader_of(task))
+    readers = (reader_of(task),)
+    if dry is None:
+        readers = _write_data(run, ready, reader=reader_of(task))
     if dry is not None:
         whole = config.selects_in_rounds
         splits, train = dry.sampled(splits, train, whole=whole, limit=config.evaluation.limit)

@@ -184,9 +184,9 @@ class Plan(Record):
         return {**super(Plan, self).to_json(), "expected_usd": self.expected_usd}
 
 
-def plan_of(config: Experiment) -> Plan:
+def plan_of(config: Experiment, ready: Ready | None = None) -> Plan:
     """Execute a run and its baselines with stand-ins, and count what they ask."""
-    ready = make_ready(config)
+    ready = make_ready(config) if ready is None else ready
     train = choose_train(config, ready.splits)
     runs = dry_runs(config, ready)
     used = usd_of(runs[0])

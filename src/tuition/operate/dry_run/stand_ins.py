@@ -19,7 +19,7 @@ from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, st
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
 from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
-from tuition.core.splits import Splits
+from tuition.core.splits import Splits, once_a_split
 from tuition.core.store import Place, kept_of, reading
 from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, task_of
@@ -147,7 +147,7 @@ class StandIns:
     def _sample(self, split: str, examples: Sequence[Example], *, most: int | None) -> tuple[Example, ...]:
         drawn = sample_of(examples, most)
         if drawn:
-            self._longest[split] = max(_letters(item) for item in examples)
+            self._longest[split] = _letters(examples[_longest_of(examples)])
         for item in drawn:
             self._sampled[item.id].append(_Sampled(item, len(examples) / len(drawn)))
         return tuple(drawn)
@@ -365,10 +365,15 @@ def sample_of(examples: Sequence[Example], most: int | None) -> list[Example]:
     """Draw the questions that stand for many: the longest, and others, the same ones each time."""
     if most is None or len(examples) <= most:
         return list(examples)
-    longest = max(range(len(examples)), key=lambda i: _letters(examples[i]))
-    others = [i for i in range(len(examples)) if i != longest]
-    drawn = {longest, *Random("dry run").sample(others, most - 1)}
-    return [example for i, example in enumerate(examples) if i in drawn]
+    longest = _longest_of(examples)
+    others = Random("dry run").sample(range(len(examples) - 1), most - 1)
+    return [examples[i] for i in sorted([longest, *(i + (i >= longest) for i in others)])]
+
+
+@once_a_split
+def _longest_of(examples: tuple[Example, ...]) -> int:
+    """Find the place of the longest question, the first of equals."""
+    return max(range(len(examples)), key=lambda i: _letters(examples[i]))
 
 
 def _letters(example: Example) -> int:
