@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
@@ -110,17 +110,17 @@ def check_near(splits: Mapping[str, Sequence[Example]]) -> list[Finding]:
     Options count only where they differ from question to question.
     """
     closed = len({example.choices for examples in splits.values() for example in examples}) > 1
-    texts = {
-        split: ["\n".join((one.context, one.question, *one.choices * closed)) for one in examples]
-        for split, examples in splits.items()
-    }
+
+    def texts(split: str) -> Iterator[str]:
+        return ("\n".join((one.context, one.question, *one.choices * closed)) for one in splits[split])
+
     found: list[Finding] = []
     for split, other in (("train", "test"), ("train", "valid"), ("valid", "test")):
         marks_of = _fingerprints(splits[other])
-        ids = [splits[split][i].id for i in near_repeats(texts[split], texts[other])]
-        equal = {example.id for example in splits[split] if fingerprint(example) in marks_of}
+        near = [splits[split][i] for i in near_repeats(texts(split), list(texts(other)))]
+        ids = [one.id for one in near if fingerprint(one) not in marks_of]
         words = f"nearly repeat a question of {other} (70 % of their pairs of words are the same)"
-        found += finding("near_duplicate", split, [id for id in ids if id not in equal], words=words)
+        found += finding("near_duplicate", split, ids, words=words)
     return found
 
 

@@ -9,7 +9,7 @@ import unicodedata
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -154,7 +154,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
-def near_repeats(texts: Sequence[str], others: Sequence[str], *, least: float = 0.7) -> list[int]:
+def near_repeats(texts: Iterable[str], others: Sequence[str], *, least: float = 0.7) -> list[int]:
     """Find the texts that share so much of their pairs of words with one of the others.
 
     Source: Broder, On the Resemblance and Containment of Documents (1997): MinHash, here in bands, finds
@@ -165,8 +165,13 @@ def near_repeats(texts: Sequence[str], others: Sequence[str], *, least: float = 
         for band in enumerate(_bands(_pairs(other))):
             if len(places[band]) < _MOST:
                 places[band].append(i)
+    known = {pair for other in others for pair in pairwise(words(other))}
     found: list[int] = []
-    for i, text in enumerate(texts):
+    for i, text in enumerate(texts if known else ()):
+        mine = set(pairwise(words(text)))
+        # A text of other pairs is none, whatever it is compared with.
+        if len(mine & known) < least * len(mine):
+            continue
         pairs = _pairs(text)
         near = Counter(j for band in enumerate(_bands(pairs)) for j in places.get(band, ()))
         sets = (_pairs(others[j]) for j, _ in near.most_common(_MOST))

@@ -259,7 +259,8 @@ def _begun(config: Experiment) -> float:
 
 def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -> Preview:
     """An example that is asked about, and the very prompt; labels are asked for before anything else."""
-    known = {example.id: example for example in (*ready.splits.valid, *train)}
+    ids = {call.request.example_id for call in calls}
+    known = {one.id: one for split in (ready.splits.valid, train) for one in split if one.id in ids}
     asked = [call for call in calls if call.request.example_id in known]
     first = next((call for call in asked if call.request.role != "label"), next(iter(asked), None))
     if first is None:
