@@ -176,6 +176,6 @@ def test_replies_of_a_plain_file_are_read_from_the_disk_when_they_are_asked_for(
     for place in [("q1", 0), ("q2", 0), ("q2", 1), ("q3", 0)]:
         assert ask(plain, *place) == ask(packed, *place)
     assert make_teacher(config.model_copy(update={"file": str(path)}))._recordings == plain._recordings
-    path.write_text("\n")
+    path.write_text(json.dumps({"id": "q1"}) + " " * 1000)
     with pytest.raises(TeacherError, match="was changed while its replies were asked for; start again"):
         ask(plain, "q1")

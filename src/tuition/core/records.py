@@ -103,9 +103,9 @@ class Grade(StrEnum):
 
 
 class _Named:
-    """Has room for the fingerprint, which is found once (`core.splits`)."""
+    """Has room for the name that is made of the content, so that it is made once."""
 
-    __slots__ = ("_fingerprint",)
+    __slots__ = ("_name",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ class Message(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request(Record):
+class Request(Record, _Named):
     """One call that could be made: the identity of what is bought, and the columns that stand beside it."""
 
     endpoint: str
@@ -192,15 +192,16 @@ class Request(Record):
     @property
     def key(self) -> str:
         """SHA-256 of endpoint, model, messages, parameters and sample: identical calls are bought once."""
-        return content_id(
-            {
+        if not hasattr(self, "_name"):
+            bought = {
                 "endpoint": self.endpoint,
                 "model": self.model,
                 "messages": [message.to_json() for message in self.messages],
                 "parameters": dict(self.parameters),
                 "sample": self.sample,
             }
-        )
+            object.__setattr__(self, "_name", content_id(bought))
+        return self._name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,17 +24,15 @@ Labelling = Callable[[Sequence[Example]], Sequence[Example | None]]
 
 def fingerprint(example: Example) -> str:
     """Name a question by its content, so that repeats and overlaps can be seen without looking at it."""
-    found = getattr(example, "_fingerprint", None)
-    if found is None:
+    if not hasattr(example, "_name"):
         context, question, *choices = (
             " ".join(part.casefold().split())
             for part in (example.context, example.question, *example.choices)
         )
         # As `content_id` has it, which writes a list of texts in three times as long.
         texts = ",".join(map(encode_basestring, [context, question, *sorted(choices)]))
-        found = hashlib.sha256(f"[{texts}]".encode()).hexdigest()
-        object.__setattr__(example, "_fingerprint", found)
-    return found
+        object.__setattr__(example, "_name", hashlib.sha256(f"[{texts}]".encode()).hexdigest())
+    return example._name
 
 
 def once_a_split(

@@ -15,7 +15,7 @@ from textwrap import shorten
 from tuition.core.errors import TuitionError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Grade, Record, canonical_json
-from tuition.core.splits import Splits, fingerprint
+from tuition.core.splits import Splits, fingerprint, once_a_split
 from tuition.core.texts.nearest import near_repeats
 from tuition.tasks.conclusion import marks
 
@@ -202,8 +202,7 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
     The longest option; the option at the position that is most often right in training; the answer that is
     most often right in training, among the example's options where it has any. The first wins a tie.
     """
-    places = Counter(i for example in train if (i := example.answer_index) is not None)
-    counts = Counter(example.answer for example in train if example.answer is not None)
+    places, counts = _labels_of(train)
     place = max(places, key=places.__getitem__, default=None)
     usual = max(counts, key=counts.__getitem__, default=None)
     longest: list[str | None] = []
@@ -215,3 +214,10 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
         known = [choice for choice in choices if counts[choice]]
         frequent.append(max(known, key=counts.__getitem__, default=None) if choices else usual)
     return {"longest_option": longest, "frequent_position": at_place, "frequent_answer": frequent}
+
+
+@once_a_split
+def _labels_of(train: tuple[Example, ...]) -> tuple[Counter[int], Counter[str]]:
+    """Count the positions of the right options, and the answers."""
+    places = Counter(i for example in train if (i := example.answer_index) is not None)
+    return places, Counter(example.answer for example in train if example.answer is not None)

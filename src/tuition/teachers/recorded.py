@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
+import weakref
 from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -43,7 +45,7 @@ class _Recording:
     """One file, read once; its replies stay on disk where its lines can be found again."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._stamp, self._lines = path, _stamp(path), _line_places(path)
+        self._path, self._lines = str(path), _line_places(path)
         self._kept: dict[int, str] = {}
         self.teachers: defaultdict[str, _Told] = defaultdict(_Told)
         for number, row in numbered_rows(path):
@@ -60,6 +62,9 @@ class _Recording:
                 self._kept[number] = json.dumps({"rationales": said})
         with path.open("rb") as file:
             self.digest = hashlib.file_digest(file, "sha256").digest()
+        if self._lines is not None:
+            self._file = os.open(path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)
 
     def samples(self, teacher: str, example_id: str) -> list[Mapping[str, Any]]:
         """Give the replies of a teacher to an example; none where the file has none."""
@@ -67,17 +72,17 @@ class _Recording:
         if number is None:
             return []
         text = self._kept[number] if self._lines is None else self._line(self._lines, number)
-        entry = json.loads(text)["rationales"][teacher]
+        try:
+            entry = json.loads(text)["rationales"][teacher]
+        except (ValueError, LookupError):
+            raise TeacherError(
+                f"{self._path!r} was changed while its replies were asked for; start again."
+            ) from None
         return entry.get("samples") or [entry]
 
     def _line(self, places: Sequence[int], number: int) -> str:
-        if _stamp(self._path) != self._stamp:
-            raise TeacherError(
-                f"{str(self._path)!r} was changed while its replies were asked for; start again."
-            )
-        with self._path.open("rb") as file:
-            file.seek(places[number - 1])
-            return file.read(places[number] - places[number - 1]).decode("utf-8-sig")
+        start, end = places[number - 1 : number + 1]
+        return os.pread(self._file, end - start, start).decode("utf-8-sig")
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

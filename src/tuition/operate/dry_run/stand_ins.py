@@ -10,6 +10,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -158,8 +159,8 @@ class StandIns:
         found = self._answers.get(place)
         if found is None:
             listed = [example.answer or "", *example.choices, *_OPEN]
-            read = [one for one in dict.fromkeys(listed) if one and self._reads(one, example)]
-            found = self._answers[place] = (*read, *_OPEN)[:2]
+            read = (one for one in dict.fromkeys(listed) if one and self._reads(one, example))
+            found = self._answers[place] = (*islice(read, 2), *_OPEN)[:2]
         return found
 
     def _about(self, request: Request) -> _Sampled | None:
