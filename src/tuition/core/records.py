@@ -7,6 +7,7 @@ altered.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -153,6 +154,7 @@ def written_turns(messages: Sequence[Message]) -> str:
     return "\n".join(f"{message.role.capitalize()}: {message.content.strip()}" for message in messages)
 
 
+@functools.cache
 def option_letter(i: int) -> str:
     """Name an option by its position, as spreadsheets name columns."""
     more, last = divmod(i, 26)

@@ -124,8 +124,10 @@ class Bench:
 
 def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
     """Choose the part of the training split that a run works with; a run in rounds gets a random part."""
-    pool = Pool(size=len(splits.train), domains=[example.domain for example in splits.train])
     selection = config.selection
+    reads_domains = selection.domain_quota or selection.strategy != "random"
+    domains = [example.domain for example in splits.train] if reads_domains else ()
+    pool = Pool(size=len(splits.train), domains=domains)
     if config.selects_in_rounds:
         selection = SelectionConfig(examples=selection.examples, share=selection.share)
     chosen = choose(pool, selection, seed=config.seed)

@@ -11,7 +11,7 @@ import numpy as np
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
 from tuition.selection.config import SelectionConfig
-from tuition.selection.scores import scores_of
+from tuition.selection.scores import needs_of, scores_of
 
 __all__ = ["by_cluster", "by_quota", "candidates_of", "choose", "k_center", "rank"]
 
@@ -131,6 +131,9 @@ def choose(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int]:
     n = pool.size if config.examples is None else config.examples
     if config.share is not None:
         n = max(1, round(config.share * pool.size))
+    if n >= pool.size and not (pool.asked or needs_of(config)):
+        _check(pool, config)
+        return list(range(pool.size))
     return sorted(rank(pool, config, n=n, seed=seed))
 
 

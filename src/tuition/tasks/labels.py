@@ -62,8 +62,10 @@ def read_label(
         _, mark, final = str(value).rpartition(_WORKED)
         is_worked = mark and final.strip() and "\n" not in final.strip()
         return final.strip() if is_worked else str(value)
-    form = _form(value)
-    hows = (how,) if how != "auto" else (readings or {}).get(form, _FORMS[form])
+    hows: Sequence[str] = (how,)
+    if how == "auto":
+        form = _form(value)
+        hows = (readings or {}).get(form, _FORMS[form])
     found = _read(value, choices, hows=hows)
     if len(set(found.values())) > 1:
         raise BadLabel(f"has the answer {value!r}, which {_meanings(found, choices)}")

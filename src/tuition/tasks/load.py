@@ -167,8 +167,6 @@ class _Row(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """The rows of one file, its columns checked."""
-
     path: Path
     split: str
     rows: list[_Row]
@@ -277,7 +275,9 @@ def _example(row: _Row, config: TaskConfig, *, readings: Mapping[str, Sequence[s
         answer = choices[row.marks.index(str(value))]
     else:
         answer = read_label(value, choices, how=config.label, readings=readings)
-    return dataclasses.replace(row.asked, answer=answer)
+    # it was made a moment ago, and nobody has seen it
+    object.__setattr__(row.asked, "answer", answer)
+    return row.asked
 
 
 def read_question(
@@ -299,7 +299,7 @@ def read_question(
     choices = read_choices(row, config)
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
-    if any(not choice.strip() for choice in choices):
+    if not all(map(str.strip, choices)):
         raise BadRow("has an empty choice")
     context = nested_value(row, config.context_column)
     if isinstance(context, list) and all(isinstance(part, str) for part in context):
@@ -376,7 +376,7 @@ def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]
             f"has its options in column {columns!r} as Python writes a list; write them as JSON, such as "
             '["one", "two"], or as a text split at \'|\''
         )
-    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+    if isinstance(value, list) and not {list, dict} & set(map(type, value)):
         return tuple("" if item is None else str(item) for item in value)
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split("|")) if value.strip() else ()

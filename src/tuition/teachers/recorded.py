@@ -33,7 +33,7 @@ class _Told:
     """What one file has of one teacher."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    """Number of the row, from 1, in which the reply to an example stands, by the example's id."""
+    """Where its reply to an example stands, if it is in another row than the first of that id."""
     samples: int = 0
     """Most replies there are to one example."""
     most_tokens: int = 0
@@ -46,18 +46,23 @@ class _Recording:
 
     def __init__(self, path: Path) -> None:
         self._path, self._lines = str(path), _line_places(path)
+        self._rows: dict[str, int] = {}
+        """Number of the first row of an example, from 1, by the example's id."""
         self._kept: dict[int, str] = {}
         self.teachers: defaultdict[str, _Told] = defaultdict(_Told)
         for number, row in numbered_rows(path):
-            said = _rationales(row, path)
+            said, id = _rationales(row, path), str(row.get("id"))
             for name, entry in said.items():
                 told, samples = self.teachers[name], entry.get("samples") or [entry]
-                told.rows[str(row.get("id"))] = number
+                if self._rows.setdefault(id, number) != number:
+                    told.rows[id] = number
                 told.samples = max(told.samples, len(samples))
-                for usage in filter(None, (read_usage(one.get("usage")) for one in samples)):
-                    told.most_tokens = max(told.most_tokens, usage.prompt_tokens + usage.completion_tokens)
-                if any(one.get("train_on_outputs") not in (None, True) for one in (entry, *samples)):
-                    told.barred = told.barred or repr(row.get("id"))
+                for one in (entry, *samples):
+                    if one.get("train_on_outputs", True) not in (None, True):
+                        told.barred = told.barred or repr(row.get("id"))
+                    if usage := read_usage(one.get("usage")):
+                        tokens = usage.prompt_tokens + usage.completion_tokens
+                        told.most_tokens = max(told.most_tokens, tokens)
             if self._lines is None:
                 self._kept[number] = json.dumps({"rationales": said})
         with path.open("rb") as file:
@@ -68,17 +73,18 @@ class _Recording:
 
     def samples(self, teacher: str, example_id: str) -> list[Mapping[str, Any]]:
         """Give the replies of a teacher to an example; none where the file has none."""
-        number = self.teachers[teacher].rows.get(example_id) if teacher in self.teachers else None
+        own = self.teachers[teacher].rows if teacher in self.teachers else {}
+        number = own.get(example_id, self._rows.get(example_id))
         if number is None:
             return []
         text = self._kept[number] if self._lines is None else self._line(self._lines, number)
         try:
-            entry = json.loads(text)["rationales"][teacher]
+            entry = json.loads(text)["rationales"].get(teacher)
         except (ValueError, LookupError):
             raise TeacherError(
                 f"{self._path!r} was changed while its replies were asked for; start again."
             ) from None
-        return entry.get("samples") or [entry]
+        return (entry.get("samples") or [entry]) if entry else []
 
     def _line(self, places: Sequence[int], number: int) -> str:
         start, end = places[number - 1 : number + 1]
