@@ -68,7 +68,7 @@ class Record:
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> Self:
         """Make the record from what `to_json` gave; keys that it does not know are ignored."""
-        known = {item.name for item in dataclasses.fields(cls)}
+        known = cls.__dataclass_fields__
         return cls(**{key: _revive(key, value) for key, value in row.items() if key in known})
 
 

@@ -51,18 +51,9 @@ class _Recording:
         self._kept: dict[int, str] = {}
         self.teachers: defaultdict[str, _Told] = defaultdict(_Told)
         for number, row in numbered_rows(path):
-            said, id = _rationales(row, path), str(row.get("id"))
+            said = _rationales(row, path)
             for name, entry in said.items():
-                told, samples = self.teachers[name], entry.get("samples") or [entry]
-                if self._rows.setdefault(id, number) != number:
-                    told.rows[id] = number
-                told.samples = max(told.samples, len(samples))
-                for one in (entry, *samples):
-                    if one.get("train_on_outputs", True) not in (None, True):
-                        told.barred = told.barred or repr(row.get("id"))
-                    if usage := read_usage(one.get("usage")):
-                        tokens = usage.prompt_tokens + usage.completion_tokens
-                        told.most_tokens = max(told.most_tokens, tokens)
+                self._note(name, entry, id=row.get("id"), number=number)
             if self._lines is None:
                 self._kept[number] = json.dumps({"rationales": said})
         with path.open("rb") as file:
@@ -70,6 +61,17 @@ class _Recording:
         if self._lines is not None:
             self._file = os.open(path, os.O_RDONLY)
             weakref.finalize(self, os.close, self._file)
+
+    def _note(self, teacher: str, entry: Mapping[str, Any], *, id: Json, number: int) -> None:
+        told, samples = self.teachers[teacher], entry.get("samples") or [entry]
+        if self._rows.setdefault(str(id), number) != number:
+            told.rows[str(id)] = number
+        told.samples = max(told.samples, len(samples))
+        for one in (entry, *samples):
+            if one.get("train_on_outputs", True) not in (None, True):
+                told.barred = told.barred or repr(id)
+            if usage := read_usage(one.get("usage")):
+                told.most_tokens = max(told.most_tokens, usage.prompt_tokens + usage.completion_tokens)
 
     def samples(self, teacher: str, example_id: str) -> list[Mapping[str, Any]]:
         """Give the replies of a teacher to an example; none where the file has none."""
