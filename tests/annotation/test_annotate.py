@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 from toys import PLACE, ScriptedTeacher, ToyTask, examples, failed, said
@@ -7,6 +8,7 @@ from tuition.annotation import Account, AnnotationConfig, Asker, annotate, annot
 from tuition.core.budget import Budget
 from tuition.core.errors import DataError
 from tuition.core.records import Example
+from tuition.tasks.fields import Fields
 
 FREE = AnnotationConfig(forced=False, filters=("empty",))
 FAST = AnnotationConfig(backoff_s=0.001)
@@ -240,3 +242,33 @@ def test_examining_a_teacher_buys_no_call_twice(store):
     for config in (FREE, FAST):
         assert len(solve(bare, dataclasses.replace(asker, config=config)).predictions) == 3
     assert set(teacher.calls.values()) == {1}
+
+
+RECORD = Fields({"properties": {"product": {"enum": ["phone", "laptop"]}}})
+
+
+def test_a_teacher_that_can_is_held_to_the_schema_and_read_as_if_it_wrote_it_out(store):
+    def reply(request, attempt):
+        whole = json.dumps({"reasoning": "It rings. So it is.", "answer": {"product": "phone"}})
+        return said(whole if request.example_id == "e0" else whole[:-3])
+
+    pool = [dataclasses.replace(one, answer='{"product": "phone"}') for one in examples(2)]
+
+    def annotated(teacher, *, forced):
+        config = AnnotationConfig(forced=forced, examples=0, filters=())
+        account = Account(store=store, place=PLACE)
+        asker = Asker(teacher=teacher, task=RECORD, account=account, config=config)
+        found = annotate(pool, asker)
+        return [*found.annotations, *found.dropped]
+
+    able = ScriptedTeacher(reply, has_json=True)
+    first, second = annotated(able, forced=False)
+    assert (first.rationale, first.answer) == ("It rings. So it is.", '{"product": "phone"}')
+    assert second.rationale.startswith('{"reasoning"') and second.answer is None
+    form = able.seen[0].parameters["response_format"]["json_schema"]["schema"]
+    assert form["properties"]["answer"] == RECORD.schema and form["required"] == ["reasoning", "answer"]
+    assert able.seen[0].messages[0].content.startswith(f"{RECORD.told}\n\nAnswer the last question.")
+    for teacher, forced in ((able, True), (ScriptedTeacher(reply), False)):
+        teacher.seen.clear()
+        annotated(teacher, forced=forced)
+        assert all("response_format" not in request.parameters for request in teacher.seen)

@@ -163,7 +163,7 @@ def test_run_writes_table_page_and_cards_and_a_second_time_nothing(tuition, writ
     more = {"evaluation": {"baselines": ["label_only", "teachers"], "jobs": 1}, "teacher": teachers("ada")}
     said = tuition("run", write(**more))
     assert said.code == 0, said.err
-    for word in ("label_only", "teacher-ada", "longest option", "simulated: a program"):
+    for word in ("label_only", "teacher-ada", "frequent answer", "simulated: a program"):
         assert word in said.out
     assert "Wrote run/metrics.json and run/report.html. Next: tuition show run" in said.out
     assert "rationale health before training" in said.err

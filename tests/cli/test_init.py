@@ -100,14 +100,41 @@ def questions(folder):
     return "bare.csv"
 
 
+def records(folder):
+    made = []
+    for i in range(60):
+        found = {"product": ("phone", "lamp")[i % 2], "pieces": i}
+        found |= {"tags": ["old"], "price": i / 4} if i % 3 else {}
+        # one half as JSON in a text, as exports have it
+        made.append({"body": f"I have {i} of them.", "output": json.dumps(found) if i % 2 else found})
+    (folder / "records.jsonl").write_text("\n".join(map(json.dumps, made)))
+    return "records.jsonl"
+
+
+RECORD = {
+    "product": {"type": "string", "enum": ["lamp", "phone"]},
+    "pieces": {"type": "integer"},
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "price": {"type": "number"},
+}
+
+
+def spread(folder):
+    lines = ["text,product,is urgent"]
+    lines += [f"Case {i} is about it.,{('phone', 'lamp')[i % 2]},{('yes', 'no')[i % 2]}" for i in range(60)]
+    (folder / "spread.csv").write_text("\n".join(lines))
+    return "spread.csv"
+
+
+SPREAD = {"product": {"type": "string", "enum": ["lamp", "phone"]}, "is urgent": {"type": "boolean"}}
+
 FILES = {
-    tickets: {
-        "kind": "multiple_choice",
-        "question_column": "text",
-        "answer_column": "category",
-        "id_column": "nr",
-    }
-    | {"choices": ["billing", "delivery", "login"], "label": "text", "test_share": 0.2, "valid_share": 0.1},
+    tickets: {"kind": "label", "question_column": "text", "answer_column": "category", "id_column": "nr"}
+    | {"labels": {"billing": "", "delivery": "", "login": ""}, "test_share": 0.2, "valid_share": 0.1},
+    records: {"kind": "fields", "question_column": "body", "answer_column": "output"}
+    | {"json_schema": {"type": "object", "required": ["product", "pieces"], "properties": RECORD}},
+    spread: {"kind": "fields", "question_column": "text", "answer_column": ""}
+    | {"json_schema": {"type": "object", "required": ["product", "is urgent"], "properties": SPREAD}},
     exam: {"kind": "multiple_choice", "choices_column": "options", "id_column": "id"},
     columns: {"kind": "multiple_choice", "choices_column": ["option_a", "option_b"], "label": "index1"}
     | {"question_column": "prompt"},
@@ -140,6 +167,29 @@ def test_what_init_writes_of_a_file_passes_check_at_once(tuition, tmp_path, make
 def test_every_guesser_knows_one_of_these_files(tmp_path):
     readings = {guess(str(tmp_path / make(tmp_path))).why["kind"].partition(" labels")[0] for make in FILES}
     assert len(readings) >= len(GUESSERS)
+
+
+def test_of_several_columns_that_repeat_one_can_be_named(tuition, tmp_path):
+    said = tuition("init", spread(tmp_path))
+    assert (
+        "product, is urgent repeat a few texts each: a field each; --answer NAME takes one alone" in said.out
+    )
+    assert tuition("init", "spread.csv", "--answer", "product", "--out", "one.toml").code == 0
+    task = tomllib.loads((tmp_path / "one.toml").read_text())["task"]
+    assert (task["kind"], task["labels"]) == ("label", {"lamp": "", "phone": ""})
+
+
+def test_spellings_of_a_label_are_one_label(tmp_path):
+    lines = ["text,label", *(f"Case {i}.,{('Paid', 'paid', 'Open', 'paid')[i % 4]}" for i in range(60))]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    assert guess(str(tmp_path / "own.csv")).task["labels"] == {"Open": "", "paid": ""}
+
+
+def test_a_teacher_that_was_named_is_no_server_of_ones_own(tuition, tmp_path):
+    said = tuition("init", tickets(tmp_path), "--teacher", "playground")
+    assert "a server of your own is named" not in said.out
+    said = tuition("init", "tickets.csv", "--out", "other.toml")
+    assert "a server of your own is named; --teacher names another, such as openai" in said.out
 
 
 def test_the_reasons_stand_in_the_file_and_in_json(tuition, tmp_path):
@@ -214,7 +264,7 @@ def test_five_questions_are_asked_on_a_terminal(tuition, tmp_path, monkeypatch):
         assert f"{n}/5 " in said.out
     tables = tomllib.loads((tmp_path / "tuition.toml").read_text())
     assert (tables["task"]["kind"], tables["budget"]["usd"]) == ("free_text", 3.0)
-    assert "choices" not in tables["task"]
+    assert "labels" not in tables["task"]
 
 
 def test_nothing_is_asked_elsewhere_or_with_yes(tuition, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ from tuition.operate import execute as executing
 
 COMMANDS = sorted(typer.main.get_command(app).commands)
 GROUPS = {name: sorted(typer.main.get_command(app).commands[name].commands) for name in ("batch", "store")}
-ENDING = [[name] for name in COMMANDS if name not in ("playground", "serve", *GROUPS)]
+ENDING = [[name] for name in COMMANDS if name not in ("playground", "serve", "capture", *GROUPS)]
 ENDING += [[group, name] for group, names in GROUPS.items() for name in names]
 
 
@@ -34,10 +34,8 @@ def process(*arguments, folder):
 
 
 def test_the_commands_are_these():
-    known = (
-        "batch check compare curve demo export import init keys list pilot playground probe report resume run"
-    )
-    assert " ".join(COMMANDS) == f"{known} serve show store"
+    known = "batch capture check compare curve demo doctor export import init keys list pilot playground"
+    assert " ".join(COMMANDS) == f"{known} predict probe report resume run serve show store"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["playground", "serve"]])

@@ -32,6 +32,7 @@ def test_it_says_what_it_wrote_and_that_nothing_is_left(tuition, student, asked,
         [
             "Wrote asked.answers.jsonl: 10 answers, 0 of them unreadable.",
             "The column 'answer' of asked.jsonl is called 'given_answer' there.",
+            f"Next: tuition serve {student}",
         ],
     )
     again = tuition("predict", student / "student", asked)

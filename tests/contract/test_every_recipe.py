@@ -10,13 +10,15 @@ import tomli_w
 from tiny import TINY, attempts, hashes, rows, tables, teachers
 
 from tuition.core.config import read_toml
-from tuition.core.errors import ConfigError
+from tuition.core.errors import ConfigError, DataError
+from tuition.core.protocols import FixedForm
 from tuition.core.run import Run
 from tuition.experiment.config import resolve
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
 from tuition.recipes import RECIPES
-from tuition.testing import check_run
+from tuition.tasks import TASKS
+from tuition.testing import check_recipe, check_run
 
 DOMAINS = ["knowledge", "tracking"]
 """Questions with options, which every recipe can work with."""
@@ -27,9 +29,13 @@ def start(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
 
 
-def smallest(folder, name):
+FORMS = [kind for kind, task in TASKS.items() if isinstance(task(), FixedForm)]
+"""Kinds of task whose answers have one form, which the playground has questions of."""
+
+
+def smallest(folder, name, **changed):
     """The tiny run of a recipe, with two teachers where it takes two."""
-    task = {**read_toml(TINY)["task"], "domains": DOMAINS}
+    task = {**read_toml(TINY)["task"], "domains": DOMAINS, **changed}
     for names in (("ada", "bela"), ("ada",)):
         found = tables(
             folder, recipe=name, teacher=teachers(*names), task=task, out="run", store="tuition.db"
@@ -63,6 +69,18 @@ def test_a_recipe_runs_from_its_file_and_a_second_start_spends_nothing(name, tmp
     assert json.loads(second.stdout) == {"metrics": "run/metrics.json", "is_new": False}
     assert hashes(tmp_path / "run") == before
     assert attempts(tmp_path / "tuition.db") == asked
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_takes_every_form_of_answers(name, kind, tmp_path):
+    found = smallest(tmp_path, name, kind=kind, domains=[])
+    own = {key: value for key, value in found.items() if key not in ("recipe", "out", "store")}
+    # what needs a choice says so before anything is asked
+    try:
+        check_recipe(name, **own)
+    except DataError as error:
+        assert "have fewer than two" in str(error)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -22,7 +22,8 @@ YES = Example(id="y", question="q", answer="no")
 DATE = Example(id="d", question="q", answer="7 May")
 ROOT = Example(id="r", question="q", answer="\\frac{\\sqrt{3}}{2}")
 STRING = Example(id="s", question="q", answer="05/01/2021")
-EXAMPLES = (OPTIONS, LONG, NUMBER, YES, STRING, DATE, ROOT)
+RECORD = Example(id="f", question="q", answer='{"product": "phone", "model": "X2"}')
+EXAMPLES = (OPTIONS, LONG, NUMBER, YES, STRING, DATE, ROOT, RECORD)
 
 
 def takes(name, example):

@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 
 from tuition.core.records import Example
-from tuition.tasks import make_task
+from tuition.tasks import TASKS, make_task
 
 PAGE = Path(__file__).parents[2] / "docs" / "answers.md"
 KINDS = {"Numbers": "number", "Mathematics": "math", "Yes and no": "yes_no", "Short strings": "free_text"}
+KINDS |= {"Labels": "label", "Fields": "fields"}
+OF = {
+    "multiple_choice": {"choices": ("cat", "dog", "bird", "fish")},
+    "label": {"choices": ("billing", "delivery", "technical issue")},
+    "fields": {"answer": '{"product": "phone", "urgent": true}'},
+}
 ROW = re.compile(r"^\| `(?P<text>.+)` \| (?:`(?P<read>.+)`|nothing) \|$")
 
 
@@ -24,9 +30,9 @@ def rows():
 
 @pytest.mark.parametrize(("kind", "text", "read"), list(rows()))
 def test_a_row_is_read_as_the_page_says(kind, text, read):
-    choices = ("cat", "dog", "bird", "fish") if kind == "multiple_choice" else ()
-    assert make_task(kind).read(text, Example(id="e", question="q", choices=choices)) == read
+    example = Example(id="e", question="q", **OF.get(kind, {}))
+    assert make_task(kind).read(text, example) == read
 
 
 def test_the_page_has_a_table_for_each_kind():
-    assert {kind for kind, _, _ in rows()} == {"multiple_choice", "number", "math", "yes_no", "free_text"}
+    assert {kind for kind, _, _ in rows()} == set(TASKS) - {"mixed"}

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "docs" / "python.md",
     ROOT / "docs" / "how-to" / "own-words.md",
+    ROOT / "docs" / "how-to" / "labels-and-fields.md",
     *sorted((ROOT / "docs" / "extend").glob("*.md")),
 ]
 _BLOCK = re.compile(r"^```(python|toml)\n(?:# ([\w.]+\.(?:py|toml))\n)?(.*?)^```", re.MULTILINE | re.DOTALL)

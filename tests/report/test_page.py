@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tuition.recipes import RECIPES
-from tuition.report import write_page
+from tuition.report import write_card, write_page
 
 HOSTILE = '<script>alert("x")</script> {{ 7 * 7 }} <img src=x onerror=y>'
 
@@ -180,3 +180,46 @@ def test_without_rounds_there_is_no_chart_and_without_the_library_the_page_says_
     text = page(folder)
     assert "<svg" not in text
     assert "There is no chart here: &#39;matplotlib&#39; is not installed; it comes with: pip install" in text
+
+
+BY_LABEL = {
+    "<b>": {
+        **{"n": 4, "said": 3, "right": 2, "precision": 2 / 3, "recall": 0.5, "f1": 4 / 7},
+        "confused": {"other": 1, "": 1},
+    },
+    "other": {
+        **{"n": 0, "said": 0, "right": 0, "precision": None, "recall": None, "f1": None},
+        "confused": {},
+    },
+}
+BY_FIELD = {"price": {"n": 4, "right": 3, "accuracy": 0.75, "unreadable": 0.25, "f1": 6 / 7}}
+
+
+def with_parts(folder, **parts):
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text())
+    path.write_text(json.dumps(metrics | {"test": metrics["test"] | parts}))
+    return folder
+
+
+def test_labels_have_a_row_each_with_what_was_said_instead(run):
+    text = page(with_parts(run("one"), by_label=BY_LABEL, macro_f1=4 / 7))
+    assert "<h2>By label: one</h2>" in text and "Macro-F1 is 0.571" in text
+    assert '<td>&lt;b&gt;<td class="n">4<td class="n">3<td class="n">2' in text
+    assert "<td>other 1, unreadable 1" in text
+    assert '<td class="n">—<td class="n">—<td class="n">—' in text
+
+
+def test_fields_have_a_row_each(run):
+    text = page(with_parts(run("one"), by_field=BY_FIELD))
+    assert "<h2>By field: one</h2>" in text and "Macro-F1" not in text
+    told = ("4", "3", "25.0", "0.75", "0.86")
+    assert "<td>price" + "".join(f'<td class="n">{cell}' for cell in told) in text
+    assert "<h2>By field: two" not in page(run("two").parent)
+
+
+def test_the_card_says_the_f1_of_each(run):
+    folder = with_parts(run("one", valid=None), by_label=BY_LABEL, macro_f1=4 / 7)
+    assert "Macro-F1 0.571, by label on test: <b> 0.57." in write_card(folder).read_text()
+    folder = with_parts(run("two", valid=None), by_field=BY_FIELD)
+    assert "F1 by field on test: price 0.86." in write_card(folder).read_text()

@@ -47,15 +47,15 @@ ASKED = [
 ]
 
 
-def teach(folder, name="llama-nano", *, steps=60, **form):
+def teach(folder, name="llama-nano", *, steps=60, examples=ASKED, **form):
     """The folder of a student that learnt ten answers by heart."""
     how = {"prefix": "predict: ", "kind": "multiple_choice", "scoring": "generate", "max_tokens": 12, **form}
     answer_form = how.get("answer_form", "text")
     config = StudentConfig(model=f"fresh:{name}", device="cpu", answer_form=answer_form)
     training = TrainingConfig(steps=steps, lr=1e-2, batch_examples=10)
-    student = load_student(config, training, texts=[*TEXTS, *COLOURS, *(one.question for one in ASKED)])
+    student = load_student(config, training, texts=[*TEXTS, *COLOURS, *(one.question for one in examples)])
     if steps > 1:
-        student.fit(answer_targets(ASKED, weight=1.0, form=answer_form), folder.parent / f"{name}-steps")
+        student.fit(answer_targets(examples, weight=1.0, form=answer_form), folder.parent / f"{name}-steps")
     student.save(folder, form=how)
     return folder
 

@@ -6,7 +6,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asked import ASKED, CHAT, ask_as, body, content, save_student, streaming, teach
+from asked import ASKED, CHAT, COLOURS, ask_as, body, content, save_student, streaming, teach
 
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.records import option_letter
@@ -15,6 +15,8 @@ from tuition.experiment.targets import choices_in, question_text, read_answer
 from tuition.operate.predict import Speed, predict
 from tuition.operate.serve import load_writer
 from tuition.operate.student import Student
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.load import load_student
 
 
 def ask(client, writer, text, **more):
@@ -88,6 +90,46 @@ def test_one_that_could_not_write_an_answer_scores_them_all_the_same(name, by, t
             *chunks, _ = events
         assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == text
         assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+LABELS = {"labels": dict.fromkeys(COLOURS, "")}
+SCHEMA = {"type": "object", "properties": {"colour": {"type": "string", "enum": list(COLOURS)}}}
+LABELLED = [dataclasses.replace(one, choices=(), context="") for one in ASKED]
+RECORDED = [dataclasses.replace(one, answer=json.dumps({"colour": one.answer})) for one in LABELLED]
+FORMS = {
+    "label-generate": (LABELLED, {"kind": "label", "scoring": "generate", **LABELS}),
+    "label-options": (LABELLED, {"kind": "label", "scoring": "options", **LABELS}),
+    "fields": (RECORDED, {"kind": "fields", "scoring": "generate", "json_schema": SCHEMA}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_student_of_labels_or_of_fields(form, tmp_path, serve):
+    examples, told = FORMS[form]
+    folder = teach(tmp_path / "pupil", examples=examples, **told, max_tokens=24)
+    # the questions have no options and no labels: the student knows what it may answer
+    rows = predicted(folder, tmp_path, examples)
+    writer = load_writer(folder)
+    client = serve(writer)
+    texts = [content(ask(client, writer, one.question)) for one in examples]
+    student = Student.load(folder)
+    assert texts == [row["answer_text"] for row in rows]
+    assert [row["answer"] for row in rows] == [one.answer for one in student.answer_all(examples)]
+    right = [row["answer"] == one.answer for row, one in zip(rows, examples, strict=True)]
+    assert sum(right) >= 8
+
+
+def test_the_column_of_questions_is_that_of_the_training_file(tmp_path):
+    folder = teach(tmp_path / "pupil", examples=LABELLED, steps=30, **FORMS["label-options"][1])
+    rows = predicted(folder, tmp_path, LABELLED)
+    file, out = tmp_path / "own.csv", tmp_path / "own.answers.jsonl"
+    file.write_text("\n".join(["ticket", *(one.question for one in LABELLED)]))
+    ask_as(folder, question_column="ticket")
+    predict(folder, file, out, speed=Speed(), progress=lambda *_: None)
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["answer"] for row in answers] == [row["answer"] for row in rows]
+    # a file that has the usual column is read as before
+    assert [row["answer"] for row in predicted(folder, tmp_path, LABELLED)] == [row["answer"] for row in rows]
 
 
 def test_one_whose_head_scores_options_predicts_and_is_not_served(tmp_path):
@@ -194,3 +236,17 @@ def test_several_turns_are_written_and_not_scored(scoring):
     assert scoring.options([{"role": "assistant", "content": asked_text(ASKED[0])}]) == []
     with pytest.raises(DataError, match="learnt to write"):
         scoring.options([{"role": "user", "content": "Answer Choices:\n(a) x\n(b) " + "long " * 400}])
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", ["generate", "options"])
+def test_a_real_student(real_student, how, tmp_path, serve):
+    student = load_student(StudentConfig(model=str(real_student)), TrainingConfig())
+    form = {"prefix": "predict: ", "kind": "multiple_choice", "scoring": how, "max_tokens": 12}
+    student.save(tmp_path / "real", form=form)
+    writer = load_writer(tmp_path / "real")
+    rows = predicted(tmp_path / "real", tmp_path)
+    texts, answers = served(serve(writer), writer, Student.load(tmp_path / "real"))
+    assert texts == [row["answer_text"] for row in rows]
+    assert answers == [row["answer"] for row in rows]
+    assert all(0 < row["confidence"] <= 1 for row in rows if row["answer"])

@@ -36,7 +36,8 @@ def trained(request, student, answers, tmp_path):
 def said(learner, questions):
     scores = [score for row in learner.score_options(questions) for score in row]
     # weights in other memory may round the last digit otherwise
-    return learner.generate(questions, max_tokens=6), [round(score, 4) for score in scores]
+    texts = [(item.text, item.tokens) for item in learner.generate(questions, max_tokens=6)]
+    return texts, [round(score, 4) for score in scores]
 
 
 def size(folder):

@@ -102,7 +102,11 @@ def test_eight_examples_are_learnt_by_heart(name, student, answers, tmp_path):
 def test_batches_and_padding_change_no_text(name, student, targets, tmp_path):
     learner = learned(student, name, targets, tmp_path)
     alone = [learner.generate([target], max_tokens=12)[0] for target in targets]
-    assert learner.generate(targets, max_tokens=12) == alone
+    together = learner.generate(targets, max_tokens=12)
+    assert [(item.text, item.tokens) for item in together] == [(item.text, item.tokens) for item in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, rel=1e-3, abs=1e-5)
+        assert len(one.logprobs) == one.tokens
     assert len({item.text for item in alone}) > 2 and max(item.tokens for item in alone) <= 12
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
+import json
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.own_words import OwnWords
 from tuition.core.budget import EXPECTED_SHARE, Cost, guess_cost
 from tuition.core.errors import TeacherError
-from tuition.core.protocols import BatchTeacher, Sampler, Task, Teacher
+from tuition.core.protocols import BatchTeacher, FixedForm, Sampler, Task, Teacher
 from tuition.core.records import Example, Json, Message, Reply, Request, canonical_json
 from tuition.core.store import Refused
 
@@ -31,6 +32,8 @@ __all__ = ["Asked", "Asker", "ask", "ask_all", "longer_of"]
 _CONFIG = AnnotationConfig()
 _NO_WORDS = OwnWords()
 _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
+_ANSWERS = ("solve/", "answer/")
+"""Prompts whose reply is reasoning, if any, and an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,11 @@ class Asker:
         """
         messages, prompt = self.words.around(messages, prompt=prompt, blanks=blanks)
         sent = {**self.parameters, **parameters}
+        if isinstance(self.task, FixedForm) and self.task.told:
+            *earlier, asked = messages
+            messages = (*earlier, dataclasses.replace(asked, content=f"{self.task.told}\n\n{asked.content}"))
+            if self.task.schema and self.teacher.abilities.has_json and prompt.startswith(_ANSWERS):
+                sent["response_format"] = _response_format(self.task.schema)
         if not self.teacher.abilities.has_temperature:
             sent.pop("temperature", None)
         return Request(
@@ -109,11 +117,14 @@ class Asker:
         """Ask, and wait for everything; a reply that `is_short` by design is not asked for longer."""
         account = self._account.telling(f"{self.name}, {part}" if part else self.name)
         config = self.config.model_copy(update={"longer": 1.0}) if is_short else self.config
-        return ask_all(requests, self.teacher, account=account, config=config)
+        found = ask_all(requests, self.teacher, account=account, config=config)
+        return dataclasses.replace(found, replies=tuple(map(_opened, requests, found.replies)))
 
     def kept(self, requests: Sequence[Request]) -> Mapping[str, Reply]:
         """Find the replies that the store has to some of these requests, by key."""
-        return self._account.store.kept([request.key for request in requests])
+        found = self._account.store.kept([request.key for request in requests])
+        asked = {request.key: request for request in requests}
+        return {key: _opened(asked[key], reply) for key, reply in found.items()}
 
     @property
     def _account(self) -> Account:
@@ -130,6 +141,24 @@ class Asker:
         if reply.failure is not None:
             return None
         return reply.answer if reply.answer is not None else self.task.read(reply.text, example)
+
+
+def _response_format(schema: Mapping[str, Json]) -> Json:
+    """Ask for reasoning and an answer of this schema in one object."""
+    properties: Json = {"reasoning": {"type": "string"}, "answer": schema}
+    whole = {"type": "object", "properties": properties, "required": ["reasoning", "answer"]}
+    form = {"name": "answer", "strict": True, "schema": {**whole, "additionalProperties": False}}
+    return {"type": "json_schema", "json_schema": form}
+
+
+def _opened(request: Request, reply: Reply) -> Reply:
+    """Write the object of `response_format` as the text that is asked for where there is none."""
+    if request.prompt.startswith(_ANSWERS) and "response_format" in request.parameters:
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            said = json.loads(reply.text)
+            answer = json.dumps(said["answer"], ensure_ascii=False)
+            return dataclasses.replace(reply, text=f"{said['reasoning']}\nThe answer is {answer}.".strip())
+    return reply
 
 
 def ask_all(

@@ -83,7 +83,7 @@ def question_block(example: Example) -> str:
 
 def options_of(example: Example) -> str:
     """Write the choices, one a line behind its letter."""
-    return "\n".join(f"({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.choices))
+    return "\n".join(f"({option_letter(i)}) {one_block(choice)}" for i, choice in enumerate(example.listed))
 
 
 def answer_line(example: Example) -> str:

@@ -76,6 +76,8 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
         print_table("ablations: what each would ask, beside the run", costs)
         say_left_out(config, is_ablated=True)
     ablate = ["--ablate"] if is_ablated else []
+    if any(not row.kept for row in plan.teachers):
+        say(f"To try each teacher on 50 questions first: {typed('pilot', path, *settings)}")
     say(f"Nothing was spent. Next: {typed('run', path, *settings, *ablate)}")
 
 
@@ -205,7 +207,7 @@ def _show(figures: Any) -> None:
     for name, replies in figures["replies"].items():
         for reply in replies:
             faults = f"; faults: {', '.join(reply['faults'])}" if reply["faults"] else ""
-            found = "none read" if reply["answer"] is None else reply["answer"]
+            found = reply["answer"] or ("shown in the prompt" if reply["is_shown"] else "none read")
             say(f"{name} on {reply['example_id']} ({_line(reply['question'])})")
             say(f"  wrote: {_line(reply['text'], most=500)}")
             say(f"  answer: {found}{faults}")

@@ -51,8 +51,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Show the result table of a run and what stands beside it."""
-    from tuition.core.rows import read_rows
+    from tuition.core.rows import read_metrics, read_rows
     from tuition.report import openings, rows_of, run_folders
+    from tuition.report.columns import PARTS, lay_out, parts_of
 
     if unreadable:
         found = [
@@ -66,6 +67,10 @@ def show(
         return
     answer([row.to_json() for row in rows_of(folder, _recipes)])
     show_table(folder)
+    for name, path in run_folders(folder).items():
+        metrics = read_metrics(path)
+        if parts := parts_of(metrics["test"] or metrics["valid"] or {}):
+            print_table(f"{name}: by label or field", lay_out(parts, PARTS).shown)
     for sentence in openings(folder):
         say(sentence)
     say(f"Next: {typed('report', folder)}")
@@ -113,6 +118,8 @@ def report(folder: Folder, json: Json = False) -> None:
     path = write_page(folder, RECIPES)
     answer({"report": str(path)})
     say(f"Wrote {path}. Open it in a browser; it needs no network.")
+    if (folder / "student").is_dir():
+        say(f"Next: {typed('predict', folder, 'FILE')} answers a file of questions")
 
 
 def list_runs(

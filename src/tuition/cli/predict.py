@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tuition.cli.show import Json, Trust, answer, progress_bars, say
+from tuition.cli.show import Json, Trust, answer, progress_bars, say, typed
 from tuition.core.errors import TuitionError
 
 __all__ = ["predict"]
@@ -57,3 +57,4 @@ def predict(
         )
     for name in made.renamed:
         say(f"The column {name!r} of {file} is called 'given_{name}' there.")
+    say(f"Next: {typed('serve', student)}")

@@ -120,7 +120,7 @@ class _Said(NamedTuple):
 def _for_file(path: str, said: _Said, *, asks: bool) -> tuple[str, dict[str, JsonValue]]:
     """Guess how a file is meant, say why, ask five questions where somebody can answer, write it down."""
     from tuition.operate.starters.guess import guess
-    from tuition.operate.starters.write import keys_present, own_config
+    from tuition.operate.starters.write import PROVIDERS, keys_present, own_config
     from tuition.tasks import TASKS, make_task
 
     if said.task:
@@ -142,11 +142,13 @@ def _for_file(path: str, said: _Said, *, asks: bool) -> tuple[str, dict[str, Jso
     teachers = said.teachers or tuple(keys)[:3] or ("local",)
     usd = said.usd
     named = ", ".join(keys.values())
-    say(
-        f"  keys in the environment: {named}"
-        if keys
-        else "  no key in the environment: a server of your own is named"
-    )
+    if keys:
+        say(f"  keys in the environment: {named}")
+    elif not said.teachers:
+        say(
+            "  no key in the environment: a server of your own is named; --teacher names another, "
+            f"such as {next(iter(PROVIDERS))}"
+        )
     if asks:
         teachers = tuple(
             Prompt.ask("4/5 Which teachers?", default=" ".join(teachers)).replace(",", " ").split()

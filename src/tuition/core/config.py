@@ -6,13 +6,21 @@ Precedence: default, then file, then `key=value`. No class paths, no interpolati
 from __future__ import annotations
 
 import copy
+import json
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
 from tuition.core.errors import ConfigError, nearest
@@ -56,6 +64,12 @@ class TaskSection(Section):
     """What the task is, in your own words: the beginning of every prompt to a teacher."""
     instruction_file: str = ""
     """The same from a text file, in the place of `instruction`; read once, relative to the configuration."""
+    labels: Mapping[str, str] | None = None
+    """Of `kind = "label"`: the labels, a list of names or a table of names with what each means; left out:
+    those of the training examples, written into the run's own configuration."""
+    json_schema: Mapping[str, Any] | None = None
+    """Of `kind = "fields"`: the JSON Schema of an answer, an object of texts, numbers, booleans and lists of
+    texts; or the name of a JSON file that holds it, which is read once."""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,6 +79,30 @@ class TaskSection(Section):
         if tables.get("instruction"):
             raise ValueError("instruction and instruction_file are both set; name one of the two")
         return {**tables, "instruction": read_words(tables["instruction_file"]), "instruction_file": ""}
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _name_each(cls, value: object) -> object:
+        """Take a list of names for a table without meanings."""
+        if not isinstance(value, list | tuple | Mapping):
+            return value
+        # names that differ by case alone could not be told apart in a reply
+        names = [" ".join(str(name).casefold().split()) for name in value]
+        if len(names) < 2 or len(set(names)) < len(names) or "" in names:
+            raise ValueError(f"{list(value)!r} are no labels: give two or more, none empty and none twice")
+        return value if isinstance(value, Mapping) else dict.fromkeys(value, "")
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _read_schema(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return _without_null(value)
+        try:
+            return _without_null(json.loads(Path(value).read_text(encoding="utf-8-sig")))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{value!r} cannot be read: {error}; name a JSON file, or write a table"
+            ) from None
 
 
 def read_words(path: object) -> str:
@@ -79,6 +117,13 @@ def read_words(path: object) -> str:
     if not text or len(text) > _MOST_LETTERS:
         raise ConfigError(f"{str(path)!r} has no letter or too many; 1 to {_MOST_LETTERS:,} are taken.")
     return text
+
+
+def _without_null(value: object) -> object:
+    """Leave out entries that are null, which TOML cannot hold."""
+    if isinstance(value, Mapping):
+        return {key: _without_null(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def unspoken(message: str) -> PydanticCustomError:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchState",
     "BatchTeacher",
+    "FixedForm",
     "Generation",
     "Learner",
     "Listener",
@@ -44,11 +45,9 @@ class Listener(Protocol):
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Hear how much of a stage of long work is done."""
-        ...
 
     def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
         """Hear something that a person should see before the run goes on; rows have the same entries."""
-        ...
 
 
 class Task(Protocol):
@@ -68,7 +67,6 @@ class Task(Protocol):
         Returns:
             In the form of labels: an option's text, a plain number, a string. None: unreadable.
         """
-        ...
 
     def grade(self, answer: str | None, example: Example) -> Grade:
         """Say what an answer is worth.
@@ -80,7 +78,28 @@ class Task(Protocol):
         Returns:
             UNREADABLE for None, else RIGHT or WRONG.
         """
-        ...
+
+
+@runtime_checkable
+class FixedForm(Protocol):
+    """A task whose answers all have one form, which a teacher is told once and a student learns."""
+
+    made_of: str
+    """The key of `[task]` that says the form."""
+    schema: Mapping[str, Json]
+    """JSON Schema of an answer, to which a teacher that can do so is held; empty: it writes a text."""
+    stand_ins: Sequence[str]
+    """Two answers in this form, for a dry run; empty: the choices do."""
+
+    @property
+    def told(self) -> str:
+        """What a teacher is told of the answers, before each question."""
+
+    def prepared(self, example: Example) -> Example:
+        """Give an example the form: its choices, and its label as the task writes it."""
+
+    def figures(self, answers: Sequence[str | None], examples: Sequence[Example]) -> dict[str, Json]:
+        """Say more of answers than how many are right, for metrics; the examples are labelled."""
 
 
 class Source(Protocol):
@@ -92,7 +111,6 @@ class Source(Protocol):
         Returns:
             Train, valid and a sealed test; the test may be absent.
         """
-        ...
 
 
 @runtime_checkable
@@ -113,7 +131,6 @@ class StepChecker(Protocol):
         Raises:
             DataError: The question is none it knows.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +183,6 @@ class Teacher(Protocol):
             The answer, or a reply whose `failure` says why there is none. Raises nothing for one call's
             failure.
         """
-        ...
 
 
 @runtime_checkable
@@ -183,7 +199,6 @@ class Sampler(Protocol):
         Returns:
             One a request, in order. Their usages add up to the call's; a failure of the call stands in each.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,15 +237,12 @@ class BatchTeacher(Teacher, Protocol):
             TeacherError: It was not taken; nothing of it will be charged.
             ConnectionError: Nobody saw whether it was taken; `find` tells.
         """
-        ...
 
     async def find(self, name: str) -> str | None:
         """Look for a batch whose handing over nobody saw the end of; None: the provider does not have it."""
-        ...
 
     async def poll(self, remote: str) -> BatchState:
         """Ask how far a batch is, by the provider's id."""
-        ...
 
     async def collect(self, remote: str, requests: Sequence[Request]) -> list[Reply]:
         """Fetch what a batch that is over has brought.
@@ -242,7 +254,6 @@ class BatchTeacher(Teacher, Protocol):
         Returns:
             One a request, in order; what the batch did not get to is a failure of kind `expired`.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,31 +311,26 @@ class Learner(Protocol):
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        ...
 
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
         """Write one greedy continuation for each question, with log-probabilities where they are known."""
-        ...
 
     def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
         """Score every choice of each question, which has at least two.
 
         Higher is better; of a student that generates, it is the log-likelihood of the option's text.
         """
-        ...
 
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
         """Give the log-probabilities of each target's output behind its question.
 
         An output beyond `max_output_tokens` is scored up to there.
         """
-        ...
 
     def explain(
         self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
     ) -> list[list[Generation]]:
         """Write so many explanations of each question, with log-probabilities, entropies and ends."""
-        ...
 
     def answers_from_prefixes(
         self,
@@ -341,7 +347,6 @@ class Learner(Protocol):
         For each question and each of its prefixes, of which one may be empty, so many continuations, the
         prefix left out and not counted.
         """
-        ...
 
     def scores_from_prefixes(
         self,
@@ -353,14 +358,12 @@ class Learner(Protocol):
 
         For each question, prefix and ending the log-probabilities of the ending.
         """
-        ...
 
     def embed(self, questions: Sequence[Target]) -> np.ndarray | Sequence[Sequence[float]]:
         """Give one vector a question, of equal lengths: the mean of the last hidden states of its tokens.
 
         Shape (questions, width).
         """
-        ...
 
     def fit(
         self,
@@ -377,11 +380,9 @@ class Learner(Protocol):
         where trackers leave their files. Gives what happened: steps, tokens, last loss, inputs that had to be
         cut.
         """
-        ...
 
     def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
         """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
 
         `form` is what else `tuition.json` says: the instruction (`prefix`), the task, how it is examined.
         """
-        ...

@@ -128,13 +128,19 @@ class Example(Record, _Named):
     messages: tuple[Message, ...] = ()
     """Turns of a conversation, whose last one is asked; `question` is `written_turns` of them. Empty: it is
     the question alone."""
+    lists_choices: bool = True
+    """Whether the choices stand in the question; False: all questions have the same, of which a teacher is
+    told once and which a student knows."""
 
     def to_json(self) -> dict[str, Json]:
-        """Give the example as plain JSON values; without `messages` where it has none, as ever."""
-        row = Record.to_json(
-            self
-        )  # no super(): a class with slots is made anew, and super() wants the old one
-        return row if self.messages else {key: value for key, value in row.items() if key != "messages"}
+        """Give the example as plain JSON values; what came later is left out where it says nothing."""
+        # no super(): a class with slots is made anew, and super() wants the old one
+        row = Record.to_json(self)
+        if not self.messages:
+            del row["messages"]
+        if self.lists_choices:
+            del row["lists_choices"]
+        return row
 
     @property
     def last_turn(self) -> Example:
@@ -142,6 +148,11 @@ class Example(Record, _Named):
         if not self.messages:
             return self
         return dataclasses.replace(self, question=self.messages[-1].content, messages=())
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The choices that stand in the question."""
+        return self.choices if self.lists_choices else ()
 
     @property
     def answer_index(self) -> int | None:

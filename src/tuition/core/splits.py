@@ -26,8 +26,7 @@ def fingerprint(example: Example) -> str:
     """Name a question by its content, so that repeats and overlaps can be seen without looking at it."""
     if not hasattr(example, "_name"):
         context, question, *choices = (
-            " ".join(part.casefold().split())
-            for part in (example.context, example.question, *example.choices)
+            " ".join(part.casefold().split()) for part in (example.context, example.question, *example.listed)
         )
         # As `content_id` has it, which writes a list of texts in three times as long.
         texts = ",".join(map(encode_basestring, [context, question, *sorted(choices)]))
@@ -113,6 +112,13 @@ class SealedTest:
     def check(self, look: Callable[[Sequence[Example]], list[str]]) -> list[str]:
         """Let a check of the data's form read the sealed examples; only its findings come out."""
         return look(self.__examples)
+
+    def in_form(self, form: Callable[[Example], Example]) -> SealedTest:
+        """Seal the examples in the form that their task has, one by one; this seal opens no more."""
+        self.__refuse_second()
+        made = SealedTest([form(example) for example in self.__examples])
+        self.__opened_by = "the form of its task, under a new seal"
+        return made
 
     def relabelled(self, label: Labelling, *, replace: bool = False, first: int | None = None) -> SealedTest:
         """Have the sealed questions labelled; the old labels never leave, and this seal opens no more."""

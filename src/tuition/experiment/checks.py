@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuition.core.errors import ConfigError, DataError, TeacherError, TrainingError, some_of
-from tuition.core.protocols import Learner
+from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
 from tuition.evaluation.accuracy import accuracy
@@ -76,7 +76,8 @@ def check_evaluation(config: Experiment, splits: Splits, findings: Sequence[Mapp
         graded = dataclasses.replace(splits, train=())
         _refuse_open(open_questions(graded), "evaluation.scoring is 'options'", "Set it to 'generate'.")
     if config.student.answer_form == "letter":
-        _refuse_open(open_questions(splits), "student.answer_form is 'letter'", "Set it to 'text'.")
+        bare = _ids(splits, lambda example: len(example.listed) < 2)
+        _refuse_open(bare, "student.answer_form is 'letter'", "Set it to 'text'.")
         # Found now, and not after the teachers are paid.
         found = _ids(splits, lambda example: bool(example.answer) and example.answer_index is None)
         if found:
@@ -270,8 +271,13 @@ class Ready:
 def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     """Load the examples and look them over before anything else."""
     source = source_type(getattr(config.task, "source", "files"))(config.task)
-    splits = source.load()
-    task = task_of(config)
+    splits, task = source.load(), task_of(config)
+    if isinstance(task, FixedForm):
+        splits = Splits(
+            train=tuple(map(task.prepared, splits.train)),
+            valid=tuple(map(task.prepared, splits.valid)),
+            test=splits.test and splits.test.in_form(task.prepared),
+        )
     findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]
     return splits, [finding.to_json() for finding in findings]
 

@@ -26,7 +26,8 @@ from tuition.experiment.defaults import CONFIG_VERSION, completed, kind_of, with
 from tuition.experiment.recipe import RECIPES, RationaleAs
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
-from tuition.tasks import make_task
+from tuition.tasks import TASKS, make_task
+from tuition.tasks.label import label_set
 from tuition.tasks.load import source_type
 from tuition.teachers.config import TeacherConfig
 
@@ -262,7 +263,20 @@ def resolve(
         tables["config_version"] = CONFIG_VERSION if held is None else held.get("config_version", 1)
     if tables.get("config_version", CONFIG_VERSION) != CONFIG_VERSION:
         tables = completed(tables, where=source)
-    return parse(kind, tables, where=where)
+    return _with_form(parse(kind, tables, where=where))
+
+
+def _with_form(config: Experiment) -> Experiment:
+    """Write down the form of the answers where the source has it, or the training examples show it."""
+    kind = getattr(config.task, "kind", "mixed")
+    key = getattr(TASKS.get(kind), "made_of", "")
+    if key and not getattr(config.task, key, None):
+        source = source_type(getattr(config.task, "source", "files"))(config.task)
+        form = getattr(source, key, None) or label_set(source.load(), kind=kind, key=key)
+        config = config.model_copy(update={"task": config.task.model_copy(update={key: form})})
+    if key:
+        task_of(config)
+    return config
 
 
 def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -331,7 +345,7 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
 
 def task_of(config: Experiment) -> Task:
     """Make the task of an experiment; a source whose table names no kind has questions of all kinds."""
-    return make_task(getattr(config.task, "kind", "mixed"))
+    return make_task(getattr(config.task, "kind", "mixed"), dict(config.task))
 
 
 def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from tuition.core.errors import TrainingError
-from tuition.core.protocols import Learner
+from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
@@ -122,7 +122,9 @@ def _evaluate(
             "label_source": example.label_source,
         }
         rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
-    return figures_of(grades, examples) | {"reader": reader_of(bench.task)}
+    answers = [prediction.answer for prediction in predictions]
+    more = bench.task.figures(answers, examples) if isinstance(bench.task, FixedForm) else {}
+    return figures_of(grades, examples) | {"reader": reader_of(bench.task)} | more
 
 
 def figures_of(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:

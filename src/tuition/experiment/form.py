@@ -36,8 +36,15 @@ def form_of(config: Experiment, task: Task, train: Sequence[Example]) -> dict[st
         "kind": getattr(config.task, "kind", None) or getattr(task, "name", ""),
         "reader": f"{getattr(task, 'name', '')} {task.version}".strip(),
         "choices": list(choices.pop()) if len(choices) == 1 else [],
+        **({"question_column": column} if (column := _column(config)) != "question" else {}),
+        **({key: getattr(config.task, key)} if (key := getattr(task, "made_of", "")) else {}),
         "example": None if shown is None else _shown(config, shown),
     }
+
+
+def _column(config: Experiment) -> str:
+    """The column of questions in the files that the student learnt from; other sources have none."""
+    return str(getattr(config.task, "question_column", "question"))
 
 
 def _shown(config: Experiment, example: Example) -> dict[str, Json]:

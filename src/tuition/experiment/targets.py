@@ -53,9 +53,9 @@ def question_text(example: Example) -> str:
 
     Source: the input form of TinyLLM's published code.
     """
-    if not example.choices:
+    if not example.listed:
         return example.question
-    choices = [f"({option_letter(i)}) {choice}" for i, choice in enumerate(example.choices)]
+    choices = [f"({option_letter(i)}) {choice}" for i, choice in enumerate(example.listed)]
     asked = [example.question] if example.question else []
     return "\n".join([*asked, _CHOICES, *choices])
 

@@ -16,10 +16,11 @@ from pydantic import Field
 
 from tuition.core.config import Section
 from tuition.core.errors import ConfigError, DataError
-from tuition.core.protocols import Progress
+from tuition.core.protocols import FixedForm, Progress
 from tuition.core.records import Json, Prediction, Record, content_id
 from tuition.core.rows import ending_of, numbered_rows, part_of, read_rows, readable, write_rows
 from tuition.operate.student import Student, student_folder
+from tuition.tasks.columns import nested_value
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.labels import BadRow
 from tuition.tasks.load import read_question
@@ -117,8 +118,13 @@ def predict(
 def _answer(
     student: Student, file: Path, out: Path, *, state: Predicted, size: int, progress: Progress
 ) -> Predicted:
+    is_of_one_form = isinstance(student.task, FixedForm)
     wants_choices = student.wants_choices or student.task.name == "multiple_choice"
-    config = TaskConfig(kind="multiple_choice" if wants_choices else "mixed")
+    kind = "multiple_choice" if wants_choices and not is_of_one_form else "mixed"
+    first = next(read_rows(file), {})
+    own = student.question_column
+    column = own if nested_value(first, own) is not None else "question"
+    config = TaskConfig(kind=kind, question_column=column)
     total, found = _look_over(file, config)
     renamed = tuple(name for name in found if name in ADDED)
     state = replace(state, of=total, renamed=renamed)
@@ -189,8 +195,8 @@ def _look_over(file: Path, config: TaskConfig) -> tuple[int, list[str]]:
         more = f"; and {bad - _SHOWN} more" if bad > _SHOWN else ""
         raise DataError(
             f"{str(file)!r}: {bad} of {n} rows cannot be answered: {'; '.join(faults)}{more}. Nothing was "
-            "computed. Expected the column question, and choices and context where a question has them; "
-            f"found: {', '.join(columns)}"
+            f"computed. Expected the column {config.question_column}, and choices and context where a "
+            f"question has them; found: {', '.join(columns)}"
         )
     return n, list(columns)
 

@@ -44,6 +44,7 @@ class StudentWriter:
         self._student = student = load_student(config, TrainingConfig())
         self._model, self._tokenizer = student.model, student.tokenizer
         self._scores_options = form.get("scoring") == "options"
+        self._labels = tuple(form.get("labels") or ())
         # A tokenizer may be changed for a moment while it reads; another thread decodes texts meanwhile.
         self._decoder = copy.deepcopy(student.tokenizer)
         self._reading = threading.Lock()
@@ -73,7 +74,9 @@ class StudentWriter:
     def options(self, messages: Sequence[Mapping[str, str]]) -> list[list[int]]:
         """Encode the options of a question, where the student was examined by scoring them."""
         [asked, *others] = messages
-        choices = () if others or asked["role"] != "user" else choices_in(asked["content"])
+        # a student of labels knows its options; the others are named by each question
+        choices = self._labels or choices_in(asked["content"])
+        choices = () if others or asked["role"] != "user" else choices
         if not self._scores_options or len(choices) < 2:
             return []
         with self._reading:

@@ -9,7 +9,7 @@ from typing import Any
 from tuition.core.config import parse
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.plugins import admit, is_place
-from tuition.core.protocols import Learner, Task
+from tuition.core.protocols import FixedForm, Learner, Task
 from tuition.core.records import Example, Prediction
 from tuition.experiment.answer import Way, ask_student
 from tuition.experiment.checks import make_student
@@ -48,6 +48,9 @@ def saved_config(place: Path, form: Mapping[str, Any], **settings: Any) -> Stude
 
 class Student:
     """A student that a run has trained and saved; it answers in the form it was taught."""
+
+    question_column = "question"
+    """The column of questions in the files that it learnt from."""
 
     def __init__(self, learner: Learner, task: Task, way: Way) -> None:
         """Take a student; `load` does it from a folder."""
@@ -88,7 +91,9 @@ class Student:
             scoring=form["scoring"],
             max_tokens=form["max_tokens"],
         )
-        return cls(make_student(config, TrainingConfig()), make_task(form["kind"]), way)
+        student = cls(make_student(config, TrainingConfig()), make_task(form["kind"], form), way)
+        student.question_column = form.get("question_column", cls.question_column)
+        return student
 
     @classmethod
     def _of_run(cls, place: Path, *, trust: bool, settings: Mapping[str, Any]) -> Student:
@@ -107,8 +112,8 @@ class Student:
         """Give what it wrote; where it scored options, the best one as it learnt to write it."""
         if not prediction.option_scores or prediction.answer is None:
             return prediction.text
-        place = example.choices.index(prediction.answer)
-        return option_texts(example.choices, form=self.way.answer_form)[place]
+        choices = self._prepared([example])[0].choices
+        return option_texts(choices, form=self.way.answer_form)[choices.index(prediction.answer)]
 
     @property
     def wants_choices(self) -> bool:
@@ -123,6 +128,7 @@ class Student:
 
     def answer_all(self, examples: Sequence[Example]) -> list[Prediction]:
         """Answer examples, many at once, in order; their labels are not looked at."""
+        examples = self._prepared(examples)
         for example in examples:
             if self.wants_choices and len(example.choices) < 2:
                 raise DataError(
@@ -130,3 +136,9 @@ class Student:
                     f"given with {example.id!r}, give two or more."
                 )
         return ask_student(self.learner, self.task, self.way)(examples)
+
+    def _prepared(self, examples: Sequence[Example]) -> Sequence[Example]:
+        """Give the examples the labels that the student knows, where these are the same for all."""
+        if not isinstance(self.task, FixedForm):
+            return examples
+        return [self.task.prepared(example) for example in examples]

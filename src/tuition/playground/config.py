@@ -25,7 +25,7 @@ class PlaygroundConfig(TaskSection):
     test: Annotated[int, Field(ge=0)] = 300
     """Test questions; 0: no test split."""
     domains: tuple[str, ...] = ()
-    """Names of domains; empty: all."""
+    """Names of domains; empty: all, of which `tickets` is for the kinds `label` and `fields` alone."""
     seed: int = 0
     """Equal seeds make equal questions."""
     hide_answers: bool = False

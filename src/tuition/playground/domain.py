@@ -5,12 +5,13 @@ Knows no teacher, no split beyond its size, and no single domain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
 from tuition.core.errors import DataError
+from tuition.core.records import Json
 
 __all__ = [
     "PEOPLE",
@@ -49,6 +50,8 @@ class Problem:
     """An option's text, a number, yes or no, or a string."""
     choices: tuple[str, ...] = ()
     """Option texts; empty for an open question."""
+    record: str = ""
+    """The answer as an object of fields, in JSON; empty: there is none."""
     key: str = ""
     """What two wordings of the same problem share; empty: the question's own text."""
 
@@ -101,6 +104,12 @@ class Domain:
     """Makes one list a split, of the sizes given; no problem stands in two of them."""
     recognise: Callable[[str], Puzzle | None]
     """Understands a question from its text alone; None: it is none of this domain's."""
+    told: Callable[[Puzzle, str], Puzzle] | None = None
+    """Takes the labels or fields that a prompt names; None: its answers have a form of their own."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What its answers may be and what each means; empty: they are no labels."""
+    json_schema: Mapping[str, Json] = field(default_factory=dict)
+    """The form of its records; empty: it has none."""
 
 
 def draw_apart(

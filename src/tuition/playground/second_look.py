@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Literal
 
@@ -80,6 +80,8 @@ class Prompted:
     """What the prompt ends with, and so asks for."""
     steps: tuple[str, ...] = ()
     """Steps to look at, without their labels; a revision goes on behind all of them but the last."""
+    form: str = field(default="", compare=False)
+    """What stands before the first question, such as the labels that an answer may be."""
 
 
 def read_prompt(text: str) -> Prompted:
@@ -104,6 +106,7 @@ def read_prompt(text: str) -> Prompted:
         explanations=tuple(part.strip() for part in explanations) if asked else (),
         wanted=_ENDINGS[asked[1]] if asked else "answer" if is_bare else "explanation",
         steps=tuple(match[1].strip() for match in _STEP.finditer(rest)) if asked else (),
+        form=text.partition("Question:")[0] if "Question:" in text else "",
     )
 
 

@@ -86,7 +86,7 @@ class Profile:
 
 
 def _errors(*rates: float) -> dict[str, float]:
-    names = ("coins", "dates", "letters", "knowledge", "phrases", "tracking")
+    names = ("coins", "dates", "letters", "knowledge", "phrases", "tracking", "tickets")
     return dict(zip(names, rates, strict=True))
 
 
@@ -94,7 +94,7 @@ PROGRAMS: dict[str, Profile] = {
     "ada": Profile(
         model="program-ada-1",
         style="plain",
-        errors=_errors(0.03, 0.10, 0.05, 0.05, 0.06, 0.10),
+        errors=_errors(0.03, 0.10, 0.05, 0.05, 0.06, 0.10, 0.06),
         kinds=frozenset(range(0, _KIND_COUNT, 2)),
         price=price_of(prompt="0.50", completion="1.50"),
         breaks=0.03,
@@ -103,7 +103,7 @@ PROGRAMS: dict[str, Profile] = {
     "bela": Profile(
         model="program-bela-1",
         style="full",
-        errors=_errors(0.10, 0.04, 0.08, 0.05, 0.15, 0.06),
+        errors=_errors(0.10, 0.04, 0.08, 0.05, 0.15, 0.06, 0.09),
         kinds=frozenset(range(1, _KIND_COUNT, 2)),
         price=price_of(prompt="0.40", completion="1.60"),
         latency_s=0.8,
@@ -111,21 +111,21 @@ PROGRAMS: dict[str, Profile] = {
     "chen": Profile(
         model="program-chen-1",
         style="numbered",
-        errors=_errors(0.01, 0.01, 0.01, 0.01, 0.01, 0.02),
+        errors=_errors(0.01, 0.01, 0.01, 0.01, 0.01, 0.02, 0.02),
         price=price_of(prompt="3.00", completion="15.00"),
         latency_s=2.0,
     ),
     "dara": Profile(
         model="program-dara-1",
         style="terse",
-        errors={"coins": 0.05, "dates": 0.12, "letters": 0.04, "phrases": 0.10},
+        errors={"coins": 0.05, "dates": 0.12, "letters": 0.04, "phrases": 0.10, "tickets": 0.08},
         price=price_of(prompt="0.15", completion="0.60"),
         latency_s=0.3,
     ),
     "emil": Profile(
         model="program-emil-1",
         style="chatty",
-        errors=_errors(0.20, 0.25, 0.20, 0.20, 0.30, 0.30),
+        errors=_errors(0.20, 0.25, 0.20, 0.20, 0.30, 0.30, 0.25),
         kinds=frozenset(range(0, _KIND_COUNT, 3)),
         price=price_of(prompt="0.05", completion="0.10"),
         cuts=0.05,
@@ -222,7 +222,7 @@ class PlaygroundTeacher:
 
     def _verdict(self, prompted: Prompted, rng: Random) -> str:
         """Whether the last of the steps shown is right, as one sentence."""
-        found, n = recognise(prompted.question), len(prompted.steps)
+        found, n = _understood(prompted), len(prompted.steps)
         rate = None if found is None else self._rate(*found)
         if found is None or rate is None:
             is_right = rng.random() < 0.5
@@ -235,7 +235,7 @@ class PlaygroundTeacher:
 
     def _located(self, prompted: Prompted, rng: Random) -> int | None:
         """The first wrong step, as this program sees it; None: no step is wrong."""
-        found, n = recognise(prompted.question), len(prompted.steps)
+        found, n = _understood(prompted), len(prompted.steps)
         rate = None if found is None else self._rate(*found)
         candidates = [None, *range(n)]
         if found is None or rate is None:
@@ -248,7 +248,7 @@ class PlaygroundTeacher:
 
     def _going_on(self, prompted: Prompted, kept: Sequence[str], rng: Random) -> Solution:
         """Its own solution, which begins as the kept steps do where they are right."""
-        own, found = self._think(prompted, rng), recognise(prompted.question)
+        own, found = self._think(prompted, rng), _understood(prompted)
         if found is None or self._rate(*found) is None or steps_reached(own, kept) is not None:
             return own
         slips = (found[1].solve(rng) for _ in range(20)) if own != found[1].solve() else ()
@@ -260,7 +260,7 @@ class PlaygroundTeacher:
         look = [prompted.wanted, prompted.question, *prompted.explanations]
         # What it reads enters the draw: misreading one explanation says nothing about the next.
         rng = Random(f"{profile.seed}/{profile.model}/{sample}/{look}")
-        found = recognise(prompted.question)
+        found = _understood(prompted)
         is_known = found is not None and self._rate(*found) is not None
         if prompted.wanted == "best":
             numbers = range(1, len(prompted.explanations) + 1)
@@ -286,7 +286,7 @@ class PlaygroundTeacher:
         return self.profile.errors.get(domain.name) if is_known else None
 
     def _think(self, prompted: Prompted, rng: Random) -> Solution:
-        found = recognise(prompted.question)
+        found = _understood(prompted)
         if found is None:
             return _guess(prompted.choices, rng)
         domain, puzzle = found
@@ -311,6 +311,14 @@ class PlaygroundTeacher:
         if draw < profile.cuts + profile.loops + profile.spills:
             return text + _SPILL, "stop"
         return text, "stop"
+
+
+def _understood(prompted: Prompted) -> tuple[Domain, Puzzle] | None:
+    """Find the domain and the puzzle of what is asked, with the labels or fields that the prompt names."""
+    found = recognise(prompted.question)
+    if found is None or found[0].told is None:
+        return found
+    return found[0], found[0].told(found[1], prompted.form)
 
 
 class Named(Protocol):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from random import Random
+from typing import Any
 
 from tuition.core.errors import ConfigError, DataError, near_name
-from tuition.core.records import Example
+from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
 from tuition.playground.config import PlaygroundConfig
 from tuition.playground.domain import Domain, Puzzle
@@ -28,9 +29,14 @@ def playground_splits(
     test: int,
     domains: Sequence[str] | None = None,
     hide_answers: bool = False,
+    kind: str = "mixed",
 ) -> Splits:
-    """Make the splits of a playground task, each shuffled, shared evenly among the domains."""
-    names = tuple(domains or DOMAINS)
+    """Make the splits of a playground task, each shuffled, shared evenly among the domains.
+
+    Where no domain is named these are all that the kind is for: those with labels, with records, or the rest.
+    """
+    own = [name for name, domain in DOMAINS.items() if _is_of(domain, kind)]
+    names = tuple(domains or own)
     unknown = [name for name in names if name not in DOMAINS]
     if unknown:
         raise ConfigError(near_name(unknown[0], DOMAINS, kind="playground domain"))
@@ -50,7 +56,7 @@ def playground_splits(
                     id=f"{name}-{next(number):06d}",
                     question=problem.question,
                     choices=problem.choices,
-                    answer=problem.answer,
+                    answer=problem.record or None if kind == "fields" else problem.answer,
                     domain=name,
                     split=split,
                 )
@@ -62,6 +68,10 @@ def playground_splits(
     return Splits(
         train=tuple(parts[0]), valid=tuple(parts[1]), test=SealedTest(parts[2]) if parts[2] else None
     )
+
+
+def _is_of(domain: Domain, kind: str) -> bool:
+    return bool({"label": domain.labels, "fields": domain.json_schema}.get(kind, not domain.labels))
 
 
 def recognise(question: str) -> tuple[Domain, Puzzle] | None:
@@ -83,6 +93,35 @@ class PlaygroundSource:
         """Take the counts and the seed; None: the defaults."""
         self.config = config or PlaygroundConfig()
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its one domain, where that has some."""
+        return self._domain.labels if self._domain else {}
+
+    @property
+    def json_schema(self) -> Mapping[str, Json]:
+        """The form of the records of its one domain, where that has some."""
+        return self._domain.json_schema if self._domain else {}
+
+    @property
+    def _form(self) -> str:
+        """What a prompt says of the labels or fields, for whoever solves a question."""
+        labels, schema = self.config.labels or self.labels, self.config.json_schema or self.json_schema
+        if self.config.kind == "fields":
+            fields: Mapping[str, Any] = schema.get("properties", {})
+            lines = [
+                f"- {name} ({', '.join(about.get('enum', ()))}): {about.get('description', '')}"
+                for name, about in fields.items()
+            ]
+            return "\n".join(["JSON", *lines])
+        return "\n".join(f"- {name}: {said}" for name, said in labels.items())
+
+    @property
+    def _domain(self) -> Domain | None:
+        found = [name for name, domain in DOMAINS.items() if _is_of(domain, self.config.kind)]
+        names = self.config.domains or found
+        return DOMAINS.get(names[0]) if len(names) == 1 else None
+
     def load(self) -> Splits:
         """Make the splits; there is no test split where the configuration asks for none."""
         config = self.config
@@ -93,6 +132,7 @@ class PlaygroundSource:
             test=config.test,
             domains=config.domains,
             hide_answers=config.hide_answers,
+            kind=config.kind,
         )
 
     def first_wrong_step(self, example: Example, steps: Sequence[str]) -> int | None:
@@ -102,6 +142,8 @@ class PlaygroundSource:
         way to the answer counts as wrong, and so does a wrong step from which the right answer follows.
         """
         found = recognise(example.question)
+        if found and found[0].told:
+            found = found[0], found[0].told(found[1], self._form)
         if found is None:
             raise DataError(
                 f"example {example.id!r} is no question of the playground's: {example.question[:60]!r}. Its "

@@ -16,12 +16,14 @@ __all__ = [
     "CALIBRATION",
     "ESTIMATES",
     "MADE",
+    "PARTS",
     "RESULTS",
     "ROUNDS",
     "Column",
     "Table",
     "lay_out",
     "money",
+    "parts_of",
     "per_cent",
 ]
 
@@ -229,6 +231,19 @@ ESTIMATES = (
     _of_paid("bound_usd", "at most ÷ paid"),
 )
 """Of the entry `estimates`: what calls were guessed to cost, and at most, beside what they did."""
+PARTS = (
+    _words("name", "label or field"),
+    _plain("n", "items"),
+    _plain("said"),
+    _plain("right"),
+    Column("unreadable", "unreadable %", lambda row: f"{100 * row['unreadable']:.1f}"),
+    _number("accuracy", "share right"),
+    _number("precision", "precision"),
+    _number("recall", "recall"),
+    _number("f1", "F1"),
+    _words("instead", "said instead"),
+)
+"""Of the entries `by_label` and `by_field` of a split's figures."""
 MADE = (
     _words("run"),
     _words("recipe"),
@@ -243,3 +258,23 @@ MADE = (
     _words("code", "source"),
 )
 """How a run was made."""
+
+
+def parts_of(figures: _Row) -> list[dict[str, Any]]:
+    """List the labels or the fields of a split's figures, with what was said in the place of a label.
+
+    Args:
+        figures: The entry `valid` or `test` of the metrics.
+
+    Returns:
+        Rows for `PARTS`; none where answers have no such form.
+    """
+    parts = figures.get("by_label") or figures.get("by_field") or {}
+    rows = []
+    for name, part in parts.items():
+        row = {"name": name, **{key: value for key, value in part.items() if key != "confused"}}
+        if "confused" in part:
+            said = (f"{other or 'unreadable'} {count}" for other, count in part["confused"].items())
+            row["instead"] = ", ".join(said)
+        rows.append(row)
+    return rows

@@ -16,7 +16,18 @@ from tuition.core.errors import MissingExtra
 from tuition.core.rows import read_metrics, read_rows
 from tuition.core.texts.visible import visible
 from tuition.report.chart import folder_chart
-from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, RESULTS, ROUNDS, lay_out, money, per_cent
+from tuition.report.columns import (
+    CALIBRATION,
+    ESTIMATES,
+    MADE,
+    PARTS,
+    RESULTS,
+    ROUNDS,
+    lay_out,
+    money,
+    parts_of,
+    per_cent,
+)
 from tuition.report.rows import Standing, graded_by, read_json, rows_of, run_folders
 from tuition.report.use import how_to_use
 
@@ -85,6 +96,8 @@ def _run(name: str, path: Path) -> dict[str, Any]:
             "code": metrics["versions"]["code"],
         },
         "items": shown[:: max(1, len(shown) // _ITEMS_SHOWN)][:_ITEMS_SHOWN],
+        "macro_f1": figures.get("macro_f1"),
+        "parts": lay_out(parts_of(figures), PARTS),
         "estimates": lay_out(metrics.get("estimates") or [], ESTIMATES),
         "rounds": lay_out(metrics.get("rounds") or [], ROUNDS, has_others=True),
         "calibration": lay_out(metrics.get("calibration") or [], CALIBRATION, has_others=True),
@@ -174,6 +187,7 @@ def _results(metrics: dict[str, Any]) -> list[str]:
         *(f"| {' | '.join(cells)} |" for cells in (table.heads, ["---"] * len(table.heads), *table.rows)),
         "",
         "Intervals are 95 % over items.",
+        *(line for split, figures in found.items() if figures for line in _part_lines(split, figures)),
         *(f"The task has no {split} split." for split, figures in found.items() if not figures),
         *(line for split, figures in found.items() if figures for line in _classical_lines(split, figures)),
         "",
@@ -181,6 +195,14 @@ def _results(metrics: dict[str, Any]) -> list[str]:
         + simulated,
         "",
     ]
+
+
+def _part_lines(split: str, figures: dict[str, Any]) -> list[str]:
+    """Say the F1 of every label or field."""
+    told = [f"{row['name']} {row['f1']:.2f}" for row in parts_of(figures) if row["f1"] is not None]
+    macro = figures.get("macro_f1")
+    head = "F1 by field" if macro is None else f"Macro-F1 {macro:.3f}, by label"
+    return [f"{head} on {split}: {', '.join(told)}."] if told else []
 
 
 def _classical_lines(split: str, figures: dict[str, Any]) -> list[str]:

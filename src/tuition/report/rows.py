@@ -208,6 +208,8 @@ def rows_of(folder: Path, recipes: Recipes) -> list[Row]:
             remark="needs no question" + _RULES.get(rule, ""),
         )
         for rule, figures in first.get("blind", {}).items()
+        # a rule about options says nothing where no question has any
+        if figures["unreadable"] < 1
     ]
     return [*rules, *_classical_rows(runs, known, split), *rows]
 

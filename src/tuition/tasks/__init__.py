@@ -5,10 +5,15 @@ Knows no teacher and no student.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tuition.core.errors import ConfigError
 from tuition.core.plugins import Kind, check_whole, find
 from tuition.core.protocols import Task
+from tuition.tasks.fields import Fields
 from tuition.tasks.kinds import FreeText, Math, Mixed, MultipleChoice, Number, YesNo
+from tuition.tasks.label import Label
 
 __all__ = ["TASK", "TASKS", "make_task"]
 
@@ -17,6 +22,8 @@ TASK = Kind(name="task kind", group="tuition.tasks", needs=("name", "version", "
 
 TASKS: dict[str, type[Task]] = {
     "multiple_choice": MultipleChoice,
+    "label": Label,
+    "fields": Fields,
     "number": Number,
     "free_text": FreeText,
     "yes_no": YesNo,
@@ -26,12 +33,13 @@ TASKS: dict[str, type[Task]] = {
 """The kinds of task by name."""
 
 
-def make_task(kind: str) -> Task:
+def make_task(kind: str, settings: Mapping[str, Any] | None = None) -> Task:
     """Make a task of a kind.
 
     Args:
         kind: A name of `TASKS`, of an entry point, or `package.module:Name` for a class of one's own that
             fits `core.protocols.Task`.
+        settings: The table `[task]`, of which a kind with one form of answers takes what it is made of.
 
     Returns:
         The task.
@@ -40,8 +48,9 @@ def make_task(kind: str) -> Task:
         ConfigError: There is no such kind, module or class, or it lacks a method.
     """
     found = find(TASK, kind, TASKS)
+    of = (settings or {}).get(getattr(found, "made_of", ""))
     try:
-        made = found()
+        made = found(of) if of else found()
     except TypeError as error:
         raise ConfigError(
             f"task kind {kind!r} cannot be made: {error}; expected a class without arguments, as {TASK.page} "

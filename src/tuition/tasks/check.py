@@ -208,7 +208,7 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
     longest: list[str | None] = []
     at_place: list[str | None] = []
     frequent: list[str | None] = []
-    for choices in (example.choices for example in examples):
+    for choices in (example.listed for example in examples):
         longest.append(max(choices, key=len, default=None))
         at_place.append(choices[place] if place is not None and place < len(choices) else None)
         known = [choice for choice in choices if counts[choice]]
@@ -219,5 +219,5 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
 @once_a_split
 def _labels_of(train: tuple[Example, ...]) -> tuple[Counter[int], Counter[str]]:
     """Count the positions of the right options, and the answers."""
-    places = Counter(i for example in train if (i := example.answer_index) is not None)
+    places = Counter(i for example in train if example.listed and (i := example.answer_index) is not None)
     return places, Counter(example.answer for example in train if example.answer is not None)

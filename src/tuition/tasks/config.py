@@ -33,8 +33,8 @@ class TaskConfig(TaskSection):
     source: Literal["files"] = "files"
     """Says that the examples are read from files."""
     kind: str = "mixed"
-    """`multiple_choice`, `number`, `free_text`, `yes_no`, `mixed`, `math` (extra `math`), or
-    `package.module:Name`."""
+    """`multiple_choice`, `label`, `fields`, `number`, `free_text`, `yes_no`, `mixed`, `math` (extra `math`),
+    or `package.module:Name`."""
     train: str | None = None
     """Training examples: a file (.jsonl, .json, .csv, .tsv, also .gz; .parquet, .xlsx), where `data:`
     stands for the folder in TUITION_DATA, or a data set, `hub:NAME:SPLIT` or

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 
 from tuition.core.errors import ConfigError, DataError, nearest
 from tuition.core.plugins import Kind, check_whole, find, plugged
-from tuition.core.records import Example, Json, Message, written_turns
+from tuition.core.records import Example, Json, written_turns
 from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.core.texts.personal import count
 from tuition.tasks.check import Finding, check_near, finding, without_overlap
-from tuition.tasks.columns import nested_names, nested_value
+from tuition.tasks.columns import nested_names, nested_value, read_turns
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.draw import limited, set_aside
+from tuition.tasks.fields import Field, fields_of, record_of_row
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
 from tuition.tasks.personal import check_personal, mask_example
 
@@ -37,6 +38,8 @@ _SHOWN = 3
 _COMMA = re.compile(r"[-+]?\d+,(?:\d{1,2}|\d{4,})|[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _AS_TEXT = "have a label with a decimal comma, which is read as a text; set decimal = ',' in [task.file]"
 _PYTHON = re.compile(r"(?s)\[\s*['\"].*['\"]\s*\]")
+_ONE_FORM = ("label", "fields")
+"""Kinds whose answers have one form in all questions."""
 _FROM_1 = (
     "whole-number labels are read as counted from 0, and none is 0: counted from 1? Set label = 'index1' in "
     "[task] if so, 'index' if not"
@@ -176,6 +179,7 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     """Read a file that must have the columns that are named, row by row: no row stays in memory as it is."""
     # The name of a data set may have dots, and behind it stands the split.
     stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
+    fields = _fields(config)
     absent = [(config.question_column, "question_column")]
     if config.answer_column:
         absent.append((config.answer_column, "answer_column"))
@@ -187,21 +191,27 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
         )
         if is_named:
             absent += [(name, field) for name in ((names,) if isinstance(names, str) else names) if name]
-    form, has_turns = config.file, False
+    form, needless = config.file, set()
     rows: list[_Row] = []
     for i, row in enumerate(read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet), start=1):
         absent = [one for one in absent if not (one[0] in row or nested_value(row, one[0]) is not None)]
-        has_turns = has_turns or nested_value(row, config.messages_column) is not None
+        if nested_value(row, config.messages_column) is not None:
+            needless.add("question_column")
+        if not fields.keys().isdisjoint(row):
+            needless.add("answer_column")
         id = nested_value(row, config.id_column)
         id = f"{stem}-{i}" if id in (None, "") else str(id)
+        value = nested_value(row, config.answer_column)
         try:
             asked = read_question(row, config, id=id, domain=_text(row, config.domain_column), split=split)
+            if config.kind == "fields":
+                value = record_of_row(value, row, tuple(fields.values()))
         except BadRow as fault:
             asked = fault
-        rows.append(_Row(id, asked, nested_value(row, config.answer_column), _marks(row, config)))
+        rows.append(_Row(id, asked, value, _marks(row, config)))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
-    if missing := [one for one in absent if not (has_turns and one[1] == "question_column")]:
+    if missing := [one for one in absent if one[1] not in needless]:
         again = read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet)
         found = list(dict.fromkeys(name for row in again for name in nested_names(row)))
         faults = [f"{name!r} ({field}){nearest(name, found)}" for name, field in missing]
@@ -216,7 +226,7 @@ def _readings(
     tables: Iterable[_Table], config: TaskConfig
 ) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
     """Find out how the labels of all files are meant, where the configuration does not say it."""
-    if config.label != "auto":
+    if config.label != "auto" or config.kind in _ONE_FORM:
         return {}, []
     # what the file itself calls its options needs no reading
     return label_readings(
@@ -271,13 +281,13 @@ def _example(row: _Row, config: TaskConfig, *, readings: Mapping[str, Sequence[s
     choices, value = row.asked.choices, row.value
     if config.file.decimal == "," and isinstance(value, str) and not choices:
         value = with_point(value)
-    if config.label in ("auto", "letter") and len(row.marks) == len(choices) and str(value) in row.marks:
+    if config.kind == "fields":
+        answer = value
+    elif config.label in ("auto", "letter") and len(row.marks) == len(choices) and str(value) in row.marks:
         answer = choices[row.marks.index(str(value))]
     else:
         answer = read_label(value, choices, how=config.label, readings=readings)
-    # it was made a moment ago, and nobody has seen it
-    object.__setattr__(row.asked, "answer", answer)
-    return row.asked
+    return dataclasses.replace(row.asked, answer=answer)
 
 
 def read_question(
@@ -286,7 +296,7 @@ def read_question(
     """Read question, choices and context of a row, and no label; a row without a question is a BadRow."""
     question, messages = _text(row, config.question_column), ()
     if not question.strip():
-        messages = _turns(nested_value(row, config.messages_column), config.messages_column)
+        messages = read_turns(nested_value(row, config.messages_column), config.messages_column)
         question = (
             written_turns(messages) if len(messages) > 1 else "".join(turn.content for turn in messages)
         )
@@ -297,6 +307,9 @@ def read_question(
             "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
         )
     choices = read_choices(row, config)
+    if config.kind in _ONE_FORM:
+        # positions count within the labels; names are compared once the set is known
+        choices = tuple(config.labels or ()) if config.label in ("index", "index1") else ()
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
     if not all(map(str.strip, choices)):
@@ -317,30 +330,8 @@ def read_question(
     )
 
 
-def _turns(value: Json, column: str) -> tuple[Message, ...]:
-    """Read a conversation that ends with the user's turn."""
-    if isinstance(value, str) and value.strip():
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(value)
-    turns = value if isinstance(value, list) else [value] if value else []
-    found: list[Message] = []
-    for turn in turns:
-        match turn:
-            case {"role": "system" | "user" | "assistant" as role, "content": str(content)} if (
-                content.strip()
-            ):
-                found.append(Message(role=str(role), content=content))
-            case _:
-                raise BadRow(
-                    f"has {str(turn)[:60]!r} in column {column!r}; expected a list of "
-                    '{"role": "user", "content": "…"}, with the roles system, user and assistant'
-                )
-    if any(turn.role == "system" for turn in found[1:]) or (found and found[-1].role != "user"):
-        raise BadRow(
-            f"has a conversation of {', '.join(turn.role for turn in found)} in column {column!r}; a system "
-            "turn comes first, and the user's last: what is answered to it has a column of its own"
-        )
-    return tuple(found)
+def _fields(config: TaskConfig) -> dict[str, Field]:
+    return {field.name: field for field in fields_of(config.json_schema)} if config.json_schema else {}
 
 
 def _text(row: Mapping[str, Json], column: str) -> str:

@@ -13,7 +13,7 @@ from tuition.tasks.answers import leading_word, normalise, unwrapped
 from tuition.tasks.called import called_right
 from tuition.tasks.conclusion import WRAPPING, is_cut, last_sentence, marks, plain
 
-__all__ = ["read_option"]
+__all__ = ["option_begun", "option_mentioned", "option_named", "read_option"]
 
 _DENIAL = re.compile(
     r"(?i)\b(?:not|none|neither|never|cannot|can't|isn't|aren't|doesn't|don't|won't|wouldn't|unlike|except"
@@ -81,7 +81,7 @@ def read_option(text: str, choices: Sequence[str]) -> str | None:
     body = own_words(text)
     if not body:
         return None
-    i = _named(body, options)
+    i = option_named(body, options)
     announced = [] if i is not None else _marked(body, options)
     if announced:
         # an earlier mark that names another option makes the text ambiguous
@@ -110,7 +110,7 @@ def _marked(body: str, options: tuple[str, ...]) -> list[int | None]:
     longest = max(map(len, options), default=0) + _SLACK
     for mark in marks(body):
         text = mark.tail if mark.is_whole else body[mark.start : mark.start + 2 * longest]
-        begun = _begun(text, options) or _lettered(text, options) if mark.is_claimed else None
+        begun = option_begun(text, options) or _lettered(text, options) if mark.is_claimed else None
         if begun is None:
             read.append((mark.place, _announced(mark.tail, options)))
             continue
@@ -158,7 +158,7 @@ def _explained(body: str, options: tuple[str, ...]) -> int | None:
     return i if names <= {i, None} else None
 
 
-def _begun(text: str, options: tuple[str, ...]) -> tuple[int, int] | None:
+def option_begun(text: str, options: tuple[str, ...]) -> tuple[int, int] | None:
     """Find the longest option that a text begins with and that nothing but a final mark follows on its line.
 
     Where two are equally long the one spelt exactly so counts; where there is none such, no option does.
@@ -192,7 +192,7 @@ def _reach(text: str, name: str) -> int:
     return place
 
 
-def _named(text: str, options: tuple[str, ...]) -> int | None:
+def option_named(text: str, options: tuple[str, ...]) -> int | None:
     """Find the option that a text is: exactly, else the only one but for case, blanks and outer marks."""
     for said in (text.strip(), unwrapped(text)):
         if said in options:
@@ -234,7 +234,7 @@ def _leading_letter(text: str, options: tuple[str, ...]) -> tuple[str, str] | No
 
 def _whole(body: str, options: tuple[str, ...]) -> int | None:
     """Take a text that is an option, a letter, or both; None where letter and text disagree."""
-    named = _named(body, options)
+    named = option_named(body, options)
     if named is not None:
         return named
     parted = _leading_letter(body, options)
@@ -251,7 +251,7 @@ def _whole(body: str, options: tuple[str, ...]) -> int | None:
 
 def _says(text: str, i: int, *, options: tuple[str, ...]) -> bool:
     """Say whether a text is the text of one option, and is not exactly another's."""
-    named = _named(text, options)
+    named = option_named(text, options)
     is_other = named is not None and options[named] != options[i]
     return normalise(text) == _normalised(options)[i] and not is_other
 
@@ -280,7 +280,7 @@ def _announced(tail: str, options: tuple[str, ...]) -> int | None:
     letters = {found.upper() for found in _BRACKETED.findall(tail)}
     if len(letters) == 1:
         return None if _DENIAL.search(tail) else _place(letters.pop(), options)
-    return None if letters else _mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), options)
+    return None if letters else option_mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), options)
 
 
 def _leading_common(text: str, options: tuple[str, ...]) -> int | None:
@@ -303,10 +303,10 @@ def _stated(body: str, options: tuple[str, ...]) -> int | None:
         is_said = len(letters) == 1 and is_claimed(sentence[: bracketed[0].start()])
         return _place(letters.pop(), options) if is_said else None
     concludes = sentence == body or _CONCLUDES.search(sentence)
-    return _mentioned(" ".join(sentence.casefold().split()), options) if concludes else None
+    return option_mentioned(" ".join(sentence.casefold().split()), options) if concludes else None
 
 
-def _mentioned(text: str, options: tuple[str, ...]) -> int | None:
+def option_mentioned(text: str, options: tuple[str, ...]) -> int | None:
     """Find the one option a text mentions; an option inside another's mention does not count."""
     spans = {name: place for name in set(_normalised(options)) if (place := _find_word(text, name)) >= 0}
     outer = [

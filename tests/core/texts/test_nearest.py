@@ -1,17 +1,15 @@
 import math
 import os
 import random
-import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.core.texts.nearest import Nearest, near_repeats, words
+from tuition.core.texts.nearest import Nearest, near_repeats
 
 TEXTS = ["the cat sat on the mat", "a dog ran", "the dog and the cat", "Straße in Köln", ""]
 
@@ -77,50 +75,6 @@ def test_any_texts(texts, asked, n):
     assert all(math.isfinite(score) and score >= 0 for _, score in found)
     assert found == sorted(found, key=lambda pair: (-pair[1], pair[0]))
     assert found == Nearest(texts).find(asked, n) == nearest.find(asked, n)
-
-
-def _zipf(n, *, seed, most=2000):
-    drawn = random.Random(seed)
-    weights = [1 / (i + 1) for i in range(most)]
-    return [" ".join(f"w{i}" for i in drawn.choices(range(most), weights, k=9)) for _ in range(n)]
-
-
-def _all_scored(texts, asked, n):
-    """The plain way: score every text, word by word, and sort all of them."""
-    counts = [Counter(words(text)) for text in texts]
-    mean = sum(counted.total() for counted in counts) / len(texts)
-    scores = [0.0] * len(texts)
-    for word in words(asked):
-        df = sum(word in counted for counted in counts)
-        for i, counted in enumerate(counts):
-            if word in counted:
-                idf, tf = math.log(1 + (len(texts) - df + 0.5) / (df + 0.5)), counted[word]
-                scores[i] += idf * (tf / (1.5 * ((1 - 0.75) + 0.75 * counted.total() / mean) + tf))
-    order = sorted(range(len(texts)), key=lambda i: (-scores[i], i))[:n]
-    return [(i, scores[i]) for i in order]
-
-
-@pytest.mark.parametrize("many", [0, 10**9])
-def test_what_is_left_out_is_never_among_the_nearest(monkeypatch, many):
-    monkeypatch.setattr("tuition.core.texts.nearest._MANY", many)
-    texts = _zipf(600, seed=1)
-    texts += texts[:40]  # ties
-    nearest = Nearest(texts)
-    for asked in [*texts[:30], *_zipf(20, seed=2), "w0 w1", "w0", "w1999 w1999 w0", "nothing known"]:
-        for n in (1, 4, 25, 700):
-            assert nearest.find(asked, n) == _all_scored(texts, asked, n)
-
-
-def test_of_many_texts_most_are_left_out(monkeypatch):
-    monkeypatch.setattr("tuition.core.texts.nearest._MANY", 0)
-    texts = _zipf(4000, seed=3)
-    nearest, looked = Nearest(texts), []
-    whole = nearest._scored
-    monkeypatch.setattr(nearest, "_scored", lambda asked, near: looked.append(near) or whole(asked, near))
-    for text in texts[:50]:
-        nearest.find(text, 4)
-    assert sum(near is None for near in looked) < 10
-    assert statistics.median(len(near) for near in looked if near is not None) < 400
 
 
 PROGRAM = """

@@ -57,7 +57,7 @@ def test_a_slip_is_found_where_it_stands_even_where_it_ends_right_by_luck(domain
             continue
         lucky += slip.answer == right.answer
         assert CHECKER.first_wrong_step(example, steps_of(slip, style, sample)) == at
-    assert lucky or domain in ("dates", "phrases", "letters", "coins")
+    assert lucky or domain in ("dates", "phrases", "letters", "coins", "tickets")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -196,6 +197,8 @@ class HumanLabels:
 
     def _label(self, split: str, example: Example) -> str | None:
         value = self._rows.get((split, example.id), self._rows.get(("", example.id)))
+        if isinstance(value, dict):
+            return json.dumps(value, ensure_ascii=False)
         try:
             return read_label(value, example.choices)
         except ValueError as fault:

@@ -96,7 +96,7 @@ def preview_of(example: Example, request: Request | None, *, reads_prompt: bool)
         id=example.id,
         question=example.question,
         context=example.context,
-        choices=example.choices,
+        choices=example.listed,
         label=example.answer,
         teacher="" if request is None else request.teacher,
         prompt=tuple({"role": one.role, "content": one.content} for one in messages),
@@ -105,11 +105,10 @@ def preview_of(example: Example, request: Request | None, *, reads_prompt: bool)
 
 def spread_of(split: str, examples: Sequence[Example]) -> Spread:
     """Count the labels of a split."""
-    places = Counter(example.answer_index for example in examples if example.answer_index is not None)
-    answers = Counter(
-        example.answer for example in examples if example.answer is not None and not example.choices
-    )
-    common = dict(answers.most_common(_SHOWN))
+    places = Counter(item.answer_index for item in examples if item.listed and item.answer_index is not None)
+    answers = Counter(item.answer for item in examples if item.answer is not None and not item.listed)
+    # one label alone is told by its name, not as another
+    common = dict(answers.most_common(_SHOWN if len(answers) > _SHOWN + 1 else None))
     return Spread(
         split=split,
         options={option_letter(i): count for i, count in sorted(places.items())},

@@ -18,7 +18,7 @@ from typing import Final
 from tuition.annotation.prompts import question_block
 from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, stand_in_text
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
-from tuition.core.protocols import Learner, Teacher
+from tuition.core.protocols import FixedForm, Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import Splits, once_a_split
 from tuition.core.store import Place, kept_of, reading
@@ -158,7 +158,8 @@ class StandIns:
         place = (example.split, example.id)
         found = self._answers.get(place)
         if found is None:
-            listed = [example.answer or "", *example.choices, *_OPEN]
+            more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
+            listed = [example.answer or "", *example.choices, *more, *_OPEN]
             read = (one for one in dict.fromkeys(listed) if one and self._reads(one, example))
             found = self._answers[place] = (*islice(read, 2), *_OPEN)[:2]
         return found

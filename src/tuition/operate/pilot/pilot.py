@@ -286,6 +286,7 @@ def _replies(chosen: Sequence[Example], trial: Trial) -> list[dict[str, Json]]:
             "question": example.question,
             "text": found[example.id].rationale,
             "answer": found[example.id].answer,
+            "is_shown": trial.asker.config.forced,
             "faults": list(found[example.id].faults),
         }
         for example in asked[:_SHOWN]

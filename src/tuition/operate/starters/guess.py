@@ -6,6 +6,7 @@ A guess is what `[task]` will say; whoever wrote the file corrects it. Asks nobo
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -53,6 +54,7 @@ _MOST_LABELS, _LEAST_EACH, _LABEL_LENGTH = 50, 3, 60
 """Of a fixed set: different labels, rows a label on average, letters of one."""
 _LONGEST = 80
 """Letters of a free text that can be graded, as the middle label has."""
+_BOOLEANS = {"true", "false", "yes", "no"}
 _FEWEST = 20
 """Rows that can be divided into training, validation and test at all."""
 
@@ -67,6 +69,8 @@ class Labels:
     """The options of the row of each."""
     has_options: bool
     """Whether the file has a column of options, or several."""
+    records: tuple[Mapping[str, Json], ...] = ()
+    """The objects that are labels, or those made of the columns of a record; empty: a label is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,35 @@ class Guess:
     """By key, those inside the table `file` by `file.decimal`."""
     unlabelled: int
     """Rows without a label."""
+
+
+def _by_records(labels: Labels) -> Reading | None:
+    if len(labels.records) <= len(labels.texts):
+        return None
+    schema: dict[str, Json] = {"type": "object", "properties": _properties(labels.records)}
+    names = list(dict.fromkeys(name for record in labels.records for name in record))
+    schema["required"] = [name for name in names if all(one.get(name) is not None for one in labels.records)]
+    why = f"every label is a record of {', '.join(names)}"
+    return Reading(kind="fields", why=why, keys={"json_schema": schema})
+
+
+def _properties(records: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Guess the type of each field: numbers, yes and no, lists of texts, texts, of a few or of any."""
+    found: dict[str, Json] = {}
+    for name in dict.fromkeys(name for record in records for name in record):
+        values = [value for record in records if (value := record.get(name)) is not None]
+        texts = [str(value).strip() for value in values]
+        if values and all(isinstance(value, list) for value in values):
+            found[name] = {"type": "array", "items": {"type": "string"}}
+        elif all(isinstance(value, bool) for value in values) or {*map(normalise, texts)} <= _BOOLEANS:
+            found[name] = {"type": "boolean"}
+        elif all(parse_bare_number(text) is not None for text in texts):
+            is_whole = all(re.fullmatch(r"[-+]?\d+", text) for text in texts)
+            found[name] = {"type": "integer" if is_whole else "number"}
+        else:
+            few = {"enum": sorted(set(texts))} if _is_a_set(texts) else {}
+            found[name] = {"type": "string", **few}
+    return found
 
 
 def _by_options(labels: Labels) -> Reading | None:
@@ -136,12 +169,23 @@ def _by_numbers(labels: Labels) -> Reading | None:
 
 def _by_a_fixed_set(labels: Labels) -> Reading | None:
     counts = Counter(text.strip() for text in labels.texts)
-    is_few = 2 <= len(counts) <= _MOST_LABELS and len(labels.texts) >= _LEAST_EACH * len(counts)
-    if not is_few or max(map(len, counts)) > _LABEL_LENGTH:
+    if not _is_a_set(labels.texts):
         return None
     [(first, n)] = counts.most_common(1)
     why = f"{len(counts)} labels stand in {len(labels.texts)} rows, {first!r} in {n}"
-    return Reading(kind="multiple_choice", why=why, keys={"choices": sorted(counts), "label": "text"})
+    names: dict[str, str] = {}
+    # of spellings that differ by case and outer marks alone, the commonest stands for all
+    for name, _ in counts.most_common():
+        names.setdefault(normalise(name) or name, name)
+    if len(names) < 2:
+        return None
+    return Reading(kind="label", why=why, keys={"labels": dict.fromkeys(sorted(names.values()), "")})
+
+
+def _is_a_set(texts: Sequence[str]) -> bool:
+    names = {text.strip() for text in texts}
+    is_few = 2 <= len(names) <= _MOST_LABELS and len(texts) >= _LEAST_EACH * len(names)
+    return is_few and max(map(len, names)) <= _LABEL_LENGTH
 
 
 def _by_length(labels: Labels) -> Reading | None:
@@ -154,6 +198,7 @@ def _by_length(labels: Labels) -> Reading | None:
 
 
 GUESSERS: list[Callable[[Labels], Reading | None]] = [
+    _by_records,
     _by_options,
     _by_words,
     _by_numbers,
@@ -181,8 +226,9 @@ def guess(path: str, *, question: str = "", answer: str | None = None, kind: str
     why: dict[str, str] = {}
     options = _option_columns(columns)
     free = [name for name in columns if name not in (*options, question, answer)]
+    record: list[str] = []
     if answer is None:
-        answer, why["answer_column"] = _answer_of(rows, free)
+        answer, why["answer_column"], record = _answer_of(rows, free)
     free = [name for name in free if name != answer]
     if not question:
         question, why["question_column"] = _question_of(rows, free)
@@ -194,7 +240,7 @@ def guess(path: str, *, question: str = "", answer: str | None = None, kind: str
     if (context := _named(free, _CONTEXT)) not in ("", "context"):
         task["context_column"], why["context_column"] = context, "read before the question"
     task["id_column"], why["id_column"] = _id_of(rows, free)
-    labels = _labels(rows, answer, options)
+    labels = _labels(rows, answer or record, options)
     readings = [found for by in GUESSERS if (found := by(labels)) and kind in ("", found.kind)]
     if not readings and not kind:
         raise DataError(
@@ -214,7 +260,7 @@ def guess(path: str, *, question: str = "", answer: str | None = None, kind: str
         kind=reading.kind,
         task={"kind": reading.kind, **task, **reading.keys},
         why={"kind": reading.why, **why},
-        unlabelled=len(rows) - len(labels.texts),
+        unlabelled=len(rows) - len(labels.texts) - len(labels.records),
     )
 
 
@@ -243,19 +289,34 @@ def _question_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> 
     return max(lengths, key=lengths.__getitem__), "the column of the longest texts"
 
 
-def _answer_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> tuple[str, str]:
+def _answer_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> tuple[str, str, list[str]]:
+    """The column of labels, why, and the columns of a record where several look like one."""
     if found := _named(columns, _ANSWER):
-        return found, "by its name"
-    repeats = {}
+        return found, "by its name", []
     for name in columns:
-        values = [str(value) for row in rows if (value := nested_value(row, name)) not in (None, "")]
-        is_few = 2 <= len(set(values)) <= _MOST_LABELS and max(map(len, values)) <= _LABEL_LENGTH
-        if is_few and len(values) >= _LEAST_EACH * len(set(values)):
-            repeats[name] = len(set(values))
+        if any(isinstance(_as_record(row.get(name.partition(".")[0])), Mapping) for row in rows):
+            return name.partition(".")[0], "it holds objects", []
+    texts = {
+        name: [str(value) for row in rows if (value := nested_value(row, name)) not in (None, "")]
+        for name in columns
+    }
+    repeats = [name for name in columns if _is_a_set(texts[name])]
+    if len(repeats) > 1:
+        said = f"{', '.join(repeats)} repeat a few texts each: a field each; --answer NAME takes one alone"
+        return "", said, repeats
     if repeats:
-        found = list(repeats)[-1]
-        return found, f"the last column whose texts repeat: {repeats[found]} different ones"
-    return "", "no column looks like labels; teachers give them"
+        [found] = repeats
+        n = len({text.strip() for text in texts[found]})
+        return found, f"the only column whose texts repeat: {n} different ones", []
+    return "", "no column looks like labels; teachers give them", []
+
+
+def _as_record(value: Json) -> Json:
+    """An object that stands in a cell as JSON, as the object that it is."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def _option_columns(columns: Sequence[str]) -> list[str]:
@@ -277,16 +338,27 @@ def _id_of(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> tuple[
     return "", f"{name!r} is not unique, so rows are numbered" if name else "rows are numbered"
 
 
-def _labels(rows: Sequence[Mapping[str, Json]], answer: str, columns: Sequence[str]) -> Labels:
+def _labels(rows: Sequence[Mapping[str, Json]], answer: str | list[str], columns: Sequence[str]) -> Labels:
+    """The labels of a column, or of the columns of a record."""
     config = TaskConfig(choices_column=columns[0] if len(columns) == 1 else tuple(columns))
     texts: list[str] = []
     options: list[tuple[str, ...]] = []
+    records: list[Mapping[str, Json]] = []
     for row in rows:
+        if isinstance(answer, list):
+            value: Json = {name: row.get(name) or None for name in answer}
+        else:
+            value = _as_record(nested_value(row, answer)) if answer else None
+        if isinstance(value, dict):
+            records += [value] if any(one is not None for one in value.values()) else []
+            continue
         with contextlib.suppress(BadRow):
-            if (text := read_label(nested_value(row, answer) if answer else None, ())) is not None:
+            if (text := read_label(value, ())) is not None:
                 options.append(read_choices(row, config))
                 texts.append(text)
-    return Labels(texts=tuple(texts), options=tuple(options), has_options=bool(columns))
+    return Labels(
+        texts=tuple(texts), options=tuple(options), has_options=bool(columns), records=tuple(records)
+    )
 
 
 def siblings(path: str) -> dict[str, str]:

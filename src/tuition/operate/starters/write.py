@@ -104,9 +104,12 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
         *_lines({"recipe": "tinyllm", "out": f"runs/{stem}", "seed": 0, "store": "tuition.db"}, _TOP),
         "",
         "[task]",
-        *_lines({name: value for name, value in task.items() if name != "file"}, why),
+        *_lines({name: value for name, value in task.items() if name not in _TABLES}, why),
+        'instruction = ""  # what the task is, in your own words; the beginning of every prompt',
         *(f"# {_remark(one.sentence)}" for one in source.findings),
         *(["", "[task.file]", *_lines(task["file"], {})] if "file" in task else []),
+        *(_labels(task["labels"], why) if "labels" in task else []),
+        *(_schema(task["json_schema"]) if "json_schema" in task else []),
     ]
     for name in teachers:
         lines += ["", *_teacher(name)]
@@ -120,7 +123,28 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
     budget = {"usd": usd, "confirm_above_usd": min(1.0, usd)}
     lines += ["", "[annotation]", *_lines({"examples": 2, "forced": True}, _TOP)]
     lines += ["", "[budget]", *_lines(budget, _TOP), _STUDENT]
+    if guess.kind in ("label", "multiple_choice"):
+        lines[-1] += (
+            'scoring = "options"  # the likeliest of the labels; "generate" lets the student write one\n'
+        )
     return "\n".join(lines)
+
+
+_TABLES = ("file", "labels", "json_schema")
+"""What is a table of its own below `[task]`."""
+
+
+def _labels(labels: Mapping[str, str], why: Mapping[str, str]) -> list[str]:
+    head = "[task.labels]  # what each means, for the teachers; they see these lines, the student does not"
+    return ["", head, *_lines(labels, why)]
+
+
+def _schema(schema: Mapping[str, Any]) -> list[str]:
+    said = '# Each field as it was found; a description = "…" says to the teachers what it means.'
+    lines = ["", "[task.json_schema]", said, *_lines({"type": "object", "required": schema["required"]}, {})]
+    for name, about in schema["properties"].items():
+        lines += ["", f"[task.json_schema.properties.{_key(name)}]", *_lines(about, {})]
+    return lines
 
 
 _TOP = {
@@ -152,8 +176,12 @@ baselines = ["label_only", "teachers"]  # also: "zero_shot", "blind", "single_te
 
 
 def _lines(table: Mapping[str, Any], why: Mapping[str, str]) -> list[str]:
-    pairs = ((f"{name} = {_value(value)}", why.get(name, "")) for name, value in table.items())
+    pairs = ((f"{_key(name)} = {_value(value)}", why.get(name, "")) for name, value in table.items())
     return [f"{line}  # {_remark(reason)}" if reason else line for line, reason in pairs]
+
+
+def _key(name: str) -> str:
+    return tomli_w.dumps({name: 0}).partition(" = ")[0]
 
 
 def _remark(text: str) -> str:
