@@ -7,7 +7,6 @@ altered.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -44,11 +43,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def canonical_json(value: object) -> str:
-    """Write a value in the one form that identities are made from.
-
-    Keys sorted, no blanks, no escapes beyond JSON's own, so that equal content has equal text on every
-    machine.
-    """
+    """Write a value in the one form of identities: keys sorted, no blanks, no escapes beyond JSON's own."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -104,9 +99,7 @@ class Grade(StrEnum):
 
 
 class _Named:
-    """Has room for the name that is made of the content, so that it is made once."""
-
-    __slots__ = ("_name",)
+    __slots__ = ("_name",)  # made of the content, once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +158,6 @@ def written_turns(messages: Sequence[Message]) -> str:
     return "\n".join(f"{message.role.capitalize()}: {message.content.strip()}" for message in messages)
 
 
-@functools.cache
 def option_letter(i: int) -> str:
     """Name an option by its position, as spreadsheets name columns."""
     more, last = divmod(i, 26)
