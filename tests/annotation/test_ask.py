@@ -54,6 +54,23 @@ def test_cost_is_counted_once_and_nothing_is_bought_twice(store):
     assert store.spend("r1").usd == pytest.approx(75e-6)
 
 
+def test_what_is_kept_comes_at_once_for_any_run_and_needs_no_turn(store):
+    first = run(store, 1200, ScriptedTeacher())
+    slow, told = ScriptedTeacher(requests_per_minute=1), []
+    began = time.monotonic()
+    again = run(
+        store, 1201, slow, place=Place(run="r2", round=3), progress=lambda *step: told.append(step[1:])
+    )
+    assert again.replies[:1200] == first.replies and again.keys[:1200] == first.keys
+    assert again.replies[1200].text == "Because of e1200." and sum(slow.calls.values()) == 1
+    assert told == [(i + 1, 1201) for i in range(1201)]
+    assert time.monotonic() - began < 30, "turns at one a minute would take 20 hours"
+    with store.read() as connection:
+        uses = connection.execute("SELECT round, teacher, role FROM uses WHERE run = 'r2'").fetchall()
+    assert len(uses) == 1201 and {tuple(use) for use in uses} == {(3, "toy", "rationale")}
+    assert store.spend("r2").usd == pytest.approx(1201 * 15e-6)
+
+
 def test_equal_requests_side_by_side_are_one_call(store):
     teacher = ScriptedTeacher(wait_s=0.02)
     asked = run(store, requests(1) * 6, teacher)
@@ -259,11 +276,17 @@ def test_call_that_was_reserved_and_not_sent_is_given_back(store):
 
     async def interrupted():
         teacher = ScriptedTeacher()
-        # The store is busy until the asking is cut, and then finds the reservation.
-        store.write(lambda connection: is_cut.wait(10))
+        reserve, is_reserved = store.reserve, asyncio.Event()
+
+        def reserve_while_busy(*request, **more):
+            # The store is busy until the asking is cut, and then finds the reservation.
+            store.write(lambda connection: is_cut.wait(10))
+            is_reserved.set()
+            return reserve(*request, **more)
+
+        store.reserve = reserve_while_busy
         task = asyncio.create_task(ask(requests(1), teacher, account=Account(store=store, place=PLACE)))
-        for _ in range(4):
-            await asyncio.sleep(0)
+        await is_reserved.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

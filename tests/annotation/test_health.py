@@ -1,3 +1,6 @@
+import random
+from collections import Counter
+
 import pytest
 from toys import ToyTask, examples
 
@@ -94,6 +97,25 @@ def test_empty_is_fewer_than_three_words_besides_the_answer(text, is_empty):
 
 def test_cut_by_the_provider():
     assert faults(GOOD, finish="length") == {"cut"}
+
+
+def test_looping_is_what_counting_every_run_and_sentence_finds():
+    drawn, found = random.Random(0), Counter()
+    for _ in range(2000):
+        phrase = drawn.choices([f"w{i}" for i in range(9)], k=drawn.randint(3, 10))
+        words = [word for _ in range(drawn.randint(1, 4)) for word in [*phrase, *drawn.choices(phrase, k=2)]]
+        sentences = [[]]
+        for word in words:
+            sentences[-1].append(word)
+            if drawn.random() < 0.1:
+                sentences.append([])
+        runs = Counter(tuple(words[i : i + 8]) for i in range(len(words) - 7))
+        lines = Counter(tuple(sentence) for sentence in sentences if len(sentence) >= 4)
+        is_looping = any(count >= 3 for counts in (runs, lines) for count in counts.values())
+        text = ". ".join(" ".join(sentence) for sentence in sentences)
+        assert ("looping" in faults(text)) == is_looping, text
+        found[is_looping] += 1
+    assert min(found.values()) > 200
 
 
 @pytest.mark.parametrize(
@@ -256,6 +278,37 @@ def test_parts_are_laid_together_in_the_order_of_the_examples_and_sifted():
     assert (len(all_kept.annotations), all_kept.dropped, all_kept.spent) == (2, (), False)
     unverified = filtered([part(good, second)], examples(3), task=ToyTask(), unverified={("e1", 1)})
     assert [item.faults for item in unverified.annotations] == [(), ("unverified",)]
+
+
+def test_what_was_looked_over_needs_no_second_look_but_for_duplicates():
+    texts = ["Because it is a1.", "one two", "Q", "so so so so so so so so so so so so. It is a1", ""]
+    pool = examples(len(texts))
+    parts = [
+        filtered(
+            [
+                Annotated(
+                    annotations=tuple(
+                        annotation(text, one.id, answer=answer, is_forced=is_forced, sample=sample)
+                        for one, text in zip(pool, texts, strict=True)
+                    ),
+                    dropped=(),
+                    failures=(),
+                    spent=False,
+                )
+            ],
+            pool,
+            task=ToyTask(),
+            dropping=("empty", "looping"),
+        )
+        for sample, (answer, is_forced) in enumerate(
+            [("a1", True), ("a2", True), (None, False), ("a2", False)]
+        )
+    ]
+    checked, known = (
+        filtered(parts, pool, task=ToyTask(), dropping=("empty",), unverified={("e1", 0)}, again=again)
+        for again in (False, True)
+    )
+    assert checked == known and checked.dropped and checked.annotations
 
 
 @pytest.mark.parametrize(

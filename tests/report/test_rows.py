@@ -1,10 +1,12 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from tuition.core.errors import DataError
 from tuition.recipes import RECIPES
 from tuition.report import rows_of, run_folders
+from tuition.report.rows import STANDINGS
 
 
 def names(folder):
@@ -272,3 +274,17 @@ def test_a_comparison_that_was_refused_says_why(run):
     rows = {row.name: row for row in rows_of(folder, RECIPES)}
     assert rows["a"].difference is None
     assert rows["a"].remark == "not compared: other labels"
+
+
+def test_the_standings_are_what_our_recipes_declare_and_others_are_loaded(run):
+    plain = {"order": 60, "remark": "", "learns": True, "best_of": ""}
+    for name in RECIPES:
+        declared = {field: getattr(RECIPES[name], field) for field in plain}
+        assert declared == plain | STANDINGS[name], name
+    assert set(STANDINGS) == set(RECIPES)
+    folder = run("one", test=0.6)
+    assert rows_of(folder, lambda: pytest.fail("nothing needs to be loaded")) == rows_of(folder, RECIPES)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps({**metrics, "recipe": "a_strangers"}))
+    stranger = SimpleNamespace(order=5, remark="of a stranger", learns=True, best_of="")
+    assert "of a stranger" in rows_of(folder, lambda: {"a_strangers": stranger})[-1].remark

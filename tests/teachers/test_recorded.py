@@ -162,3 +162,20 @@ def test_a_thought_is_kept_apart_from_a_recorded_text(tmp_path, entry, text, rea
     file = write(tmp_path / "t.jsonl.gz", [{"id": "q1", "question": "?", "rationales": {"ann": entry}}])
     reply = ask(make_teacher(TeacherConfig(kind="recorded", name="ann", file=file)), "q1")
     assert (reply.text, reply.reasoning) == (text, reasoning)
+
+
+@pytest.mark.parametrize(("end", "begin"), [("\n", ""), ("\r\n", "\ufeff"), ("\r", ""), ("\n\n", "")])
+def test_replies_of_a_plain_file_are_read_from_the_disk_when_they_are_asked_for(config, tmp_path, end, begin):
+    path = tmp_path / "plain.jsonl"
+    rows = [{**row, "question": "ü?"} for row in ROWS]
+    text = end.join(json.dumps(row, ensure_ascii=False) for row in rows)
+    path.write_bytes((begin + text).encode())
+    plain, packed = (
+        make_teacher(config.model_copy(update={"file": name})) for name in (str(path), config.file)
+    )
+    for place in [("q1", 0), ("q2", 0), ("q2", 1), ("q3", 0)]:
+        assert ask(plain, *place) == ask(packed, *place)
+    assert make_teacher(config.model_copy(update={"file": str(path)}))._recordings == plain._recordings
+    path.write_text(json.dumps({"id": "q1"}) + " " * 1000)
+    with pytest.raises(TeacherError, match="was changed while its replies were asked for; start again"):
+        ask(plain, "q1")

@@ -153,7 +153,8 @@ def _calls(
             role=role,
             prompt=prompt.name,
             example_id=example.id,
-            blanks=blanks_of(example.last_turn, shown),
+            # Nobody else's prompt has blanks, and to fill them takes as long as to render it.
+            blanks=blanks_of(example.last_turn, shown) if asker.words.prompts else None,
             **own,
         )
         numbers = range(first_sample, first_sample + samples)

@@ -274,8 +274,17 @@ async def _work(
 ) -> list[Reply]:
     """Answer a list, many at once; the first error that is no call's own ends it."""
     replies: list[Reply] = [unpaid(None)] * len(requests)
-    done = itertools.count(1)
-    groups = _groups(requests, teacher)
+    done, known = itertools.count(1), set[int]()
+
+    def tell(i: int) -> None:
+        if account.progress is not None:
+            account.progress(f"{requests[i].role}{more}", next(done), len(requests))
+
+    async for i, reply in caller.kept(requests):
+        replies[i] = reply
+        known.add(i)
+        tell(i)
+    groups = _groups({i: request for i, request in enumerate(requests) if i not in known}, teacher)
     waiting = iter(groups)
     tasks: list[asyncio.Task[None]] = []
 
@@ -285,8 +294,7 @@ async def _work(
                 break
             for i, reply in zip(group, await caller.answer([requests[i] for i in group]), strict=True):
                 replies[i] = reply
-                if account.progress is not None:
-                    account.progress(f"{requests[i].role}{more}", next(done), len(requests))
+                tell(i)
         if caller.fault:
             # What is under way is finished and kept; who only waits need wait no longer.
             for task in tasks:
@@ -309,14 +317,14 @@ async def _work(
     return replies
 
 
-def _groups(requests: Sequence[Request], teacher: Teacher) -> list[list[int]]:
+def _groups(requests: Mapping[int, Request], teacher: Teacher) -> list[list[int]]:
     """Which requests one call can bring: those that differ in their sample, where the teacher can do that."""
     most = teacher.abilities.samples_per_call if isinstance(teacher, Sampler) else 1
     if most <= 1:
-        return [[i] for i in range(len(requests))]
+        return [[i] for i in requests]
     groups: list[list[int]] = []
     last: dict[tuple[str, str, tuple[Message, ...], str], list[int]] = {}
-    for i, request in enumerate(requests):
+    for i, request in requests.items():
         alike = (request.endpoint, request.model, request.messages, canonical_json(dict(request.parameters)))
         group = last.get(alike)
         if group is None or len(group) >= most or any(requests[k].sample == request.sample for k in group):

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from tuition.core.records import Example, content_id
-from tuition.core.splits import fingerprint
+from tuition.core.splits import fingerprint, once_a_split
 from tuition.core.texts.nearest import Nearest
 
 __all__ = ["Choice", "Demonstrations"]
@@ -20,6 +20,22 @@ __all__ = ["Choice", "Demonstrations"]
 Choice = Literal["random", "nearest", "fixed"]
 """How demonstrations are chosen: drawn anew for each question; those whose questions share the most telling
 words with it; or the same for all."""
+
+
+class _Split:
+    """What may be shown of a training split: what has a label, each question once."""
+
+    def __init__(self, train: tuple[Example, ...]) -> None:
+        by_print = {fingerprint(item): item for item in reversed(train) if item.answer is not None}
+        self.examples = list(reversed(by_print.values()))
+        self.ids = Counter(item.id for item in self.examples)
+
+    @cached_property
+    def questions(self) -> Nearest:
+        return Nearest([item.question for item in self.examples])
+
+
+_split_of = once_a_split(_Split)
 
 
 class Demonstrations:
@@ -34,11 +50,8 @@ class Demonstrations:
 
     def __init__(self, train: Sequence[Example], *, k: int, seed: int, by: Choice = "random") -> None:
         """Prepare the training split."""
-        by_print = (
-            {fingerprint(item): item for item in reversed(train) if item.answer is not None} if k else {}
-        )
-        self._pool = list(reversed(by_print.items()))
-        self._ids = Counter(item.id for _, item in self._pool)
+        self._split = _split_of(train if k else ())
+        self._pool = self._split.examples
         self._k = k
         self._seed = seed
         self._by = by
@@ -52,17 +65,14 @@ class Demonstrations:
         """
         own = fingerprint(example)
         # So many of the pool can be the question: those of its id, and one of its content.
-        n = min(self._k + self._ids[example.id] + 1, len(self._pool))
+        n = min(self._k + self._split.ids[example.id] + 1, len(self._pool))
         match self._by:
             case "random":
                 chosen = random.Random(content_id([self._seed, own])).sample(self._pool, n)
             case "nearest":
-                chosen = [self._pool[i] for i, _ in self._index.find(example.question, n)] if n else []
+                found = self._split.questions.find(example.question, n) if n else []
+                chosen = [self._pool[i] for i, _ in found]
             case "fixed":
                 chosen = self._fixed[:n]
-        fit = [item for mark, item in chosen if mark != own and item.id != example.id]
+        fit = [item for item in chosen if fingerprint(item) != own and item.id != example.id]
         return tuple(fit[: self._k])
-
-    @cached_property
-    def _index(self) -> Nearest:
-        return Nearest([item.question for _, item in self._pool])

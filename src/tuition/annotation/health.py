@@ -111,7 +111,7 @@ class Annotated:
 
 
 def check_health(
-    annotations: Sequence[Annotation], examples: Iterable[Example], task: Task
+    annotations: Sequence[Annotation], examples: Iterable[Example], task: Task, *, again: bool = False
 ) -> list[Annotation]:
     """Look every rationale over.
 
@@ -121,6 +121,7 @@ def check_health(
         annotations: Of any teachers; their old faults are forgotten.
         examples: The questions they belong to.
         task: Says whether an answer equals the label.
+        again: Whether the old faults are of this very check; then duplicates alone are looked for anew.
 
     Returns:
         The annotations in order, with the faults of each.
@@ -133,7 +134,11 @@ def check_health(
             questions[annotation.teacher, text].add(fingerprint(by_id[annotation.example_id]))
     checked: list[Annotation] = []
     for annotation, text in zip(annotations, plain, strict=True):
-        has_fault = _faults_of(annotation, by_id[annotation.example_id], task)
+        if again:
+            known = [name for name in CHECKS if name not in ("duplicate", "unverified")]
+            has_fault = {name: name in annotation.faults for name in known}
+        else:
+            has_fault = _faults_of(annotation, by_id[annotation.example_id], task)
         has_fault["duplicate"] = len(questions.get((annotation.teacher, text), ())) > 1
         faults = tuple(name for name, is_there in has_fault.items() if is_there)
         checked.append(dataclasses.replace(annotation, faults=faults))
@@ -144,7 +149,10 @@ def _faults_of(annotation: Annotation, example: Example, task: Task) -> dict[str
     """Look for the faults that need this one rationale alone, in the order of `Annotation.faults`."""
     text, answer = annotation.rationale, annotation.answer
     words = _WORD.findall(text.casefold())
-    runs = Counter(tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1))
+    # Each word of a run that is there so often is there as often, and few texts have so many in a row.
+    often = {word for word, count in Counter(words).items() if count >= _OFTEN}
+    may_loop = "1" * _RUN in "".join("1" if word in often else "0" for word in words)
+    runs = Counter(tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1) if may_loop)
     sentences = (_WORD.findall(part) for part in _SENTENCE.split(text.casefold()))
     lines = Counter(tuple(part) for part in sentences if len(part) >= _LINE)
     is_other = (
@@ -159,7 +167,7 @@ def _faults_of(annotation: Annotation, example: Example, task: Task) -> dict[str
         "contradicts": is_other and annotation.is_forced,
         "wrong": is_other and not annotation.is_forced,
         "unreadable": answer is None and not annotation.is_forced,
-        "unsupported": example.answer is not None and _words(example.answer) not in _words(text),
+        "unsupported": example.answer is not None and _words(example.answer) not in f" {' '.join(words)} ",
     }
 
 
@@ -175,6 +183,7 @@ def filtered(
     task: Task,
     dropping: Collection[str] = ("empty",),
     unverified: Collection[tuple[str, int]] = (),
+    again: bool = False,
 ) -> Annotated:
     """Lay together what one teacher was asked at several times, and look all of it over as one.
 
@@ -185,6 +194,7 @@ def filtered(
         dropping: Faults that drop a rationale, such as `AnnotationConfig.dropping`.
         unverified: Example id and sample of the rationales from which a verifier did not come to their
             answer.
+        again: Whether each part was looked over by the same task; then what a text shows by itself is known.
 
     Returns:
         The union, in the order of the examples.
@@ -196,7 +206,7 @@ def filtered(
         dataclasses.replace(item, faults=(*item.faults, "unverified"))
         if (item.example_id, item.sample) in unverified
         else item
-        for item in check_health(answered, examples, task)
+        for item in check_health(answered, examples, task, again=again)
     ]
     return Annotated(
         annotations=tuple(item for item in checked if not set(dropping) & set(item.faults)),

@@ -93,7 +93,8 @@ def answer_line(example: Example) -> str:
 
 def one_block(text: str) -> str:
     """Leave out blank lines: they part blocks, so that none may stand inside one."""
-    return _BLANK_LINES.sub("\n", text.strip())
+    text = text.strip()
+    return _BLANK_LINES.sub("\n", text) if "\n" in text else text
 
 
 def role_of(prompt: str) -> str:

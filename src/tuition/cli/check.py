@@ -39,13 +39,15 @@ _PROMPT = 2000
 
 def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
     """Check a configuration and its data, and say what it would cost."""
+    from tuition.experiment.checks import make_ready
     from tuition.operate.compare import ablation_rows, new_calls
     from tuition.operate.dry_run.plan import plan_of, routes_of
     from tuition.report import money
 
     config = resolved(path, list(settings))
-    plan = plan_of(config)
-    routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(config)]
+    ready = make_ready(config)
+    plan = plan_of(config, ready)
+    routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(config, ready)]
     parts = ablation_rows(config) if is_ablated else {}
     plans = {name: plan_of(one) for name, one in parts.items()}
     if as_json:

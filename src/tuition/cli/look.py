@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,6 +28,7 @@ from tuition.core.errors import ConfigError, MissingExtra, near_name
 
 if TYPE_CHECKING:
     from tuition.operate.curves import Curves, Setting
+    from tuition.report import Standing
 
 __all__ = [
     "compare",
@@ -50,7 +52,6 @@ def show(
 ) -> None:
     """Show the result table of a run and what stands beside it."""
     from tuition.core.rows import read_metrics, read_rows
-    from tuition.recipes import RECIPES
     from tuition.report import openings, rows_of, run_folders
     from tuition.report.columns import PARTS, lay_out, parts_of
 
@@ -64,7 +65,7 @@ def show(
         answer([dict(row) for row in found])
         print_table(f"{len(found)} unreadable answers", found)
         return
-    answer([row.to_json() for row in rows_of(folder, RECIPES)])
+    answer([row.to_json() for row in rows_of(folder, _recipes)])
     show_table(folder)
     for name, path in run_folders(folder).items():
         metrics = read_metrics(path)
@@ -77,11 +78,16 @@ def show(
 
 def show_table(folder: Path) -> None:
     """Print the result table of a folder."""
-    from tuition.recipes import RECIPES
     from tuition.report import rows_of
 
-    rows = rows_of(folder, RECIPES)
+    rows = rows_of(folder, _recipes)
     print_rows(f"{folder}: {rows[0].split} split" if rows else str(folder), rows)
+
+
+def _recipes() -> Mapping[str, Standing]:
+    from tuition.recipes import RECIPES
+
+    return RECIPES
 
 
 def compare(left: Folder, right: Folder, json: Json = False) -> None:

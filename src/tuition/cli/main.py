@@ -8,6 +8,7 @@ Exit codes: 0 done, 2 the user's mistake, 3 the budget was spent before the end,
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import sys
 import traceback
@@ -113,6 +114,8 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> None:
     """Run the command line; an expected error is one clear text and an exit code."""
+    # Of what a command makes, nearly all stays: looking for cycles so seldom saves a tenth of the time.
+    gc.set_threshold(50_000, 20, 20)
     sys.excepthook = _show_traceback
     shown, log = logging.StreamHandler(), logging.getLogger("tuition")
     shown.setFormatter(_VisibleFormatter("warning: %(message)s"))

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tuition.core.budget import Price
 from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request, Target
 from tuition.core.splits import Splits
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "BatchState",
@@ -260,7 +263,7 @@ class Pool:
     """What the student's reasoning shows, one a row; empty: nobody looked."""
     costs: Sequence[float] = ()
     """Expected dollars of asking, one a row, above 0; empty: unknown, or every row costs the same."""
-    vectors: Sequence[Sequence[float]] = ()
+    vectors: np.ndarray | Sequence[Sequence[float]] = ()
     """Where each row lies, for diversity: one vector a row, all of one length; empty: unknown."""
     asked: frozenset[int] = frozenset()
     """Rows that must not be chosen: asked before, or refused by a teacher."""
@@ -346,8 +349,11 @@ class Learner(Protocol):
     ) -> list[list[list[tuple[float, ...]]]]:
         """Give the log-probabilities of each ending behind each prefix of each question, all read once."""
 
-    def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Give one vector a question, of equal lengths: the mean of the last hidden states of its tokens."""
+    def embed(self, questions: Sequence[Target]) -> np.ndarray | Sequence[Sequence[float]]:
+        """Give one vector a question, of equal lengths: the mean of the last hidden states of its tokens.
+
+        Shape (questions, width).
+        """
 
     def fit(
         self,

@@ -43,11 +43,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def canonical_json(value: object) -> str:
-    """Write a value in the one form that identities are made from.
-
-    Keys sorted, no blanks, no escapes beyond JSON's own, so that equal content has equal text on every
-    machine.
-    """
+    """Write a value in the one form of identities: keys sorted, no blanks, no escapes beyond JSON's own."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -67,7 +63,7 @@ class Record:
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> Self:
         """Make the record from what `to_json` gave; keys that it does not know are ignored."""
-        known = {item.name for item in dataclasses.fields(cls)}
+        known = cls.__dataclass_fields__
         return cls(**{key: _revive(key, value) for key, value in row.items() if key in known})
 
 
@@ -102,8 +98,12 @@ class Grade(StrEnum):
     UNREADABLE = "unreadable"
 
 
+class _Named:
+    __slots__ = ("_name",)  # made of the content, once
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example(Record):
+class Example(Record, _Named):
     """One question of a pool."""
 
     id: str
@@ -173,7 +173,7 @@ class Message(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request(Record):
+class Request(Record, _Named):
     """One call that could be made: the identity of what is bought, and the columns that stand beside it."""
 
     endpoint: str
@@ -197,15 +197,16 @@ class Request(Record):
     @property
     def key(self) -> str:
         """SHA-256 of endpoint, model, messages, parameters and sample: identical calls are bought once."""
-        return content_id(
-            {
+        if not hasattr(self, "_name"):
+            bought = {
                 "endpoint": self.endpoint,
                 "model": self.model,
                 "messages": [message.to_json() for message in self.messages],
                 "parameters": dict(self.parameters),
                 "sample": self.sample,
             }
-        )
+            object.__setattr__(self, "_name", content_id(bought))
+        return self._name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

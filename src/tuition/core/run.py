@@ -16,7 +16,7 @@ import shutil
 import time
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,7 @@ class Run:
         _write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return path
 
-    def write_rows(self, name: str, rows: list[dict[str, Json]]) -> Path:
+    def write_rows(self, name: str, rows: Iterable[Mapping[str, Json]]) -> Path:
         """Write a JSONL file into the folder, whole or not at all."""
         write_rows(self.path / name, rows)
         return self.path / name

@@ -124,11 +124,15 @@ class Bench:
 
 def choose_train(config: Experiment, splits: Splits) -> tuple[Example, ...]:
     """Choose the part of the training split that a run works with; a run in rounds gets a random part."""
-    pool = Pool(size=len(splits.train), domains=[example.domain for example in splits.train])
     selection = config.selection
+    reads_domains = selection.domain_quota or selection.strategy != "random"
+    domains = [example.domain for example in splits.train] if reads_domains else ()
+    pool = Pool(size=len(splits.train), domains=domains)
     if config.selects_in_rounds:
         selection = SelectionConfig(examples=selection.examples, share=selection.share)
-    train = tuple(splits.train[i] for i in choose(pool, selection, seed=config.seed))
+    chosen = choose(pool, selection, seed=config.seed)
+    # The whole split is the same object: what was found out about it need not be found again.
+    train = splits.train if len(chosen) == pool.size else tuple(splits.train[i] for i in chosen)
     if not train:
         raise DataError(
             "no examples are left in the training split; `tuition check` says what was taken out."
@@ -143,7 +147,9 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     ready = make_ready(config) if dry is None else dry.ready
     splits = ready.splits
     train, task = choose_train(config, splits), task_of(config)
-    readers = _write_data(run, ready, reader=reader_of(task))
+    readers = (reader_of(task),)
+    if dry is None:
+        readers = _write_data(run, ready, reader=reader_of(task))
     if dry is not None:
         whole = config.selects_in_rounds
         splits, train = dry.sampled(splits, train, whole=whole, limit=config.evaluation.limit)
@@ -325,7 +331,8 @@ def finish(
         "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,
         "wall_s": run.wall_s,
-        "versions": versions(),
+        # Of a dry run nobody asks which source it was made by, and reading that takes as long as the rest.
+        "versions": {} if isinstance(run, DryRun) else versions(),
         **more,
     }
     _clear(run.path)

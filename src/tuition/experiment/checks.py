@@ -251,6 +251,7 @@ _TOO_LONG = (
     "longer than the {0} tokens that the student reads beside its output (student.max_input_tokens = {0} or "
     "less cuts them instead)"
 )
+_AT_ONCE = 4096
 _CUT = "are longer than {} tokens with the instruction, and lose their end, the context's first"
 
 
@@ -329,6 +330,10 @@ def _too_long(
     prefix = max(ANSWER_PREFIX, RATIONALE_PREFIX, *(table.prefix or "" for table in config.writers), key=len)
 
     def longer(examples: Sequence[Example], limit: int, *, whole: bool) -> list[str]:
+        if len(examples) > _AT_ONCE:
+            # Part by part, so that the inputs of all are not in memory at once.
+            parts = (examples[i : i + _AT_ONCE] for i in range(0, len(examples), _AT_ONCE))
+            return [id for part in parts for id in longer(part, limit, whole=whole)]
         inputs = []
         # a chat template has the earlier turns of a conversation apart
         earlier = [example.messages[:-1] for example in examples] if student.write else ()
@@ -351,7 +356,10 @@ def _too_long(
     found: list[Finding] = []
     for split, examples in (("train", splits.train), ("valid", splits.valid), ("test", splits.test)):
         see = examples.check if isinstance(examples, SealedTest) else _plain(examples or ())
-        unread[split] = see(cannot_read)
+        long = see(is_cut)
+        gone = frozenset(long)
+        # What has no context was looked at already, as it is.
+        unread[split] = see(lambda all_, ids=gone: cannot_read([e for e in all_ if e.context or e.id in ids]))
         if examples is not None and len(examples) and len(unread[split]) == len(examples):
             raise DataError(
                 f"{split}: every question is longer than what the student reads, {student.reads} tokens "
@@ -362,7 +370,7 @@ def _too_long(
         done = "are set aside" if split == "train" else "count as unreadable"
         found += finding("too_long", split, unread[split], words=f"{done}, {_TOO_LONG.format(student.reads)}")
         gone = set(unread[split])
-        cut = [id for id in see(is_cut) if id not in gone]
+        cut = [id for id in long if id not in gone]
         found += finding("cut", split, cut, words=_CUT.format(student.cut_at))
     return unread, found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,17 @@ from tuition.core.records import Record
 from tuition.core.rows import read_metrics
 from tuition.core.store import times_opened
 
-__all__ = ["Row", "Standing", "graded_by", "openings", "read_json", "rows_of", "run_folders"]
+__all__ = [
+    "STANDINGS",
+    "Recipes",
+    "Row",
+    "Standing",
+    "graded_by",
+    "openings",
+    "read_json",
+    "rows_of",
+    "run_folders",
+]
 
 
 _RULES = {
@@ -55,8 +65,23 @@ class Standing(Protocol):
         ...
 
 
+Recipes = Mapping[str, Standing] | Callable[[], Mapping[str, Standing]]
+"""By name, such as `tuition.recipes.RECIPES`; or what loads them, where one is none of ours."""
+
 _UNKNOWN: Any = SimpleNamespace(order=60, remark="", learns=True, best_of="")
 """A recipe that is not installed stands among the students."""
+
+STANDINGS: Mapping[str, Mapping[str, Any]] = {
+    "without_question": {"order": 10, "remark": "needs no question"},
+    "zero_shot": {"order": 20, "learns": False},
+    "label_only": {"order": 30},
+    "step_by_step": {"order": 40, "best_of": "single teacher"},
+    "tinyllm": {"order": 50},
+    "mentor_kd": {"order": 55},
+    "elad": {"order": 60},
+    "ask_teacher": {"order": 90},
+}
+"""What our own recipes declare, so that a table needs to load none of them; a test compares the two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +155,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def rows_of(folder: Path, recipes: Mapping[str, Standing]) -> list[Row]:
+def rows_of(folder: Path, recipes: Recipes) -> list[Row]:
     """Make the result table of a run and what stands beside it.
 
     Args:
         folder: A run folder, or one that holds some; `comparisons.json` in it adds the paired differences.
-        recipes: By name, such as `tuition.recipes.RECIPES`.
+        recipes: By name, such as `tuition.recipes.RECIPES`; or what loads them, where one is none of ours.
 
     Returns:
         Rules that need no question first, then the rows in the order of their recipes.
@@ -145,7 +170,8 @@ def rows_of(folder: Path, recipes: Mapping[str, Standing]) -> list[Row]:
     students = [metrics for metrics in runs.values() if metrics["student"]] or list(runs.values())
     split = "test" if all(metrics["test"] for metrics in students) else "valid"
     runs = {name: metrics for name, metrics in runs.items() if metrics[split]}
-    known = {metrics["recipe"]: recipes.get(metrics["recipe"], _UNKNOWN) for metrics in runs.values()}
+    names = dict.fromkeys(metrics["recipe"] for metrics in runs.values())
+    known = {name: _standing(name, recipes) for name in names}
     best = _best_on_validation(runs, known)
     differences = read_json(folder / "comparisons.json")
     rows = []
@@ -186,6 +212,12 @@ def rows_of(folder: Path, recipes: Mapping[str, Standing]) -> list[Row]:
         if figures["unreadable"] < 1
     ]
     return [*rules, *_classical_rows(runs, known, split), *rows]
+
+
+def _standing(name: str, recipes: Recipes) -> Standing:
+    own: Any = SimpleNamespace(**{**vars(_UNKNOWN), **STANDINGS.get(name, {})})
+    found: Any = recipes() if name not in STANDINGS and callable(recipes) else recipes
+    return own if name in STANDINGS else found.get(name, _UNKNOWN)
 
 
 def _classical_rows(runs: Mapping[str, Any], known: Mapping[str, Standing], split: str) -> Iterator[Row]:

@@ -11,10 +11,12 @@ import numpy as np
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Pool
 from tuition.selection.config import SelectionConfig
-from tuition.selection.scores import scores_of
+from tuition.selection.scores import needs_of, scores_of
 
 __all__ = ["by_cluster", "by_quota", "candidates_of", "choose", "k_center", "rank"]
 
+_BLOCK = 4096
+"""Rows that are brought about the mean at once."""
 _ROUNDS = 25
 """After so many, k-means stops wherever it is."""
 
@@ -24,14 +26,33 @@ def k_center(vectors: np.ndarray, n: int) -> list[int]:
 
     Source: the greedy k-center of core-set selection (arXiv 1708.00489).
     Differs: rows asked in earlier rounds are no centres, and the first is the best-scored, not a drawn one.
+
+    Squared distances are |v|² + |c|² - 2 v·c in 32 bits, about the mean; where their rounding could decide,
+    the rows in question are compared in 64.
     """
+    n_rows, n_numbers = vectors.shape
+    mean = vectors.mean(axis=0, dtype=float)
+    about = np.empty((n_numbers, n_rows), dtype=np.float32)
+    for start in range(0, n_rows, _BLOCK):
+        about[:, start : start + _BLOCK] = (vectors[start : start + _BLOCK] - mean).T
+    squares = np.einsum("ji,ji->i", about, about)  # (rows, )
+    slack = np.finfo(np.float32).eps * (4 * np.sqrt(n_numbers) + 8) * (squares + squares.max(initial=0.0))
+    nearest = np.full(n_rows, np.inf, dtype=np.float32)
+    exactly, counted = np.full(n_rows, np.inf), np.zeros(n_rows, dtype=int)
     chosen: list[int] = []
-    nearest = np.full(len(vectors), np.inf)
     for _ in range(n):
-        # The first argmax is the best-ranked of the farthest; a chosen row never comes again.
-        chosen.append(int(np.argmax(nearest)))
-        nearest = np.minimum(nearest, _distances(vectors, vectors[chosen[-1]]))
-        nearest[chosen] = -1.0
+        far = np.flatnonzero(nearest + slack >= (nearest - slack).max()) if chosen else np.zeros(1, dtype=int)
+        for begin in np.unique(counted[far]).tolist() if len(far) > 1 else ():
+            rows, centres = far[counted[far] == begin], chosen[begin:]
+            few, many = sorted((rows, centres), key=len)
+            distances = np.array([_distances(vectors[many], vectors[i]) for i in few])  # (few, many)
+            exactly[rows] = np.minimum(exactly[rows], distances.min(axis=int(few is rows)))
+            counted[rows] = len(chosen)
+        # The first of the farthest is the best-ranked; a chosen row never comes again.
+        chosen.append(int(far[np.argmax(exactly[far])]))
+        found = squares + squares[chosen[-1]] - 2.0 * (about[:, chosen[-1]] @ about)
+        nearest = np.minimum(nearest, found)
+        nearest[chosen] = -np.inf
     return chosen
 
 
@@ -65,7 +86,7 @@ def _k_means(vectors: np.ndarray, k: int) -> np.ndarray:
 
 
 def _distances(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    return np.sqrt(((vectors - centre) ** 2).sum(axis=1))
+    return np.sqrt(((vectors - centre.astype(float)) ** 2).sum(axis=1))
 
 
 def by_quota(domains: Sequence[str], n: int, *, choose: Callable[[list[int], int], list[int]]) -> list[int]:
@@ -110,6 +131,9 @@ def choose(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int]:
     n = pool.size if config.examples is None else config.examples
     if config.share is not None:
         n = max(1, round(config.share * pool.size))
+    if n >= pool.size and not (pool.asked or needs_of(config)):
+        _check(pool, config)
+        return list(range(pool.size))
     return sorted(rank(pool, config, n=n, seed=seed))
 
 
@@ -141,14 +165,16 @@ def rank(pool: Pool, config: SelectionConfig, *, n: int, seed: int) -> list[int]
     if n < 0:
         raise ValueError(f"cannot choose {n} rows of a pool of {pool.size}; give 0 or more")
     _check(pool, config)
-    left = [i for i in np.random.default_rng(seed).permutation(pool.size).tolist() if i not in pool.asked]
+    is_left = np.ones(pool.size, dtype=bool)
+    is_left[list(pool.asked)] = False
+    rows = np.flatnonzero(is_left).tolist() if pool.asked else range(pool.size)
 
-    def of_left(column: Sequence[Any]) -> list[Any]:
-        return [column[i] for i in left] if len(column) else []
+    def of_left(column: Sequence[Any]) -> Sequence[Any]:
+        return [column[i] for i in rows] if pool.asked and len(column) else column
 
     within = dataclasses.replace(
         pool,
-        size=len(left),
+        size=len(rows),
         domains=of_left(pool.domains),
         evidence=of_left(pool.evidence),
         costs=of_left(pool.costs),
@@ -156,25 +182,41 @@ def rank(pool: Pool, config: SelectionConfig, *, n: int, seed: int) -> list[int]
         asked=frozenset(),
     )
     scores = scores_of(within, config)
-    if config.per_dollar and len(pool.costs) and left:
+    if config.per_dollar and len(pool.costs) and rows:
         costs = np.asarray(within.costs)
         scores = (scores - scores.min()) / (costs / costs.mean())
+    lowest_first = np.zeros(pool.size)
+    lowest_first[is_left] = -scores.round(_DIGITS)
+    drawn = np.random.default_rng(seed).permutation(pool.size)
+    drawn = drawn[is_left[drawn]]
+    n = min(n, len(rows))
+    # A quota may take of any row, all else of the best alone.
+    most = len(rows) if config.domain_quota else n
+    if config.diversity != "none":
+        most = min(len(rows), max(most, int(np.ceil(config.diverse_among * n))))
     # A stable sort of rows in drawn order: ties stay as drawn.
-    ranked = [left[i] for i in np.argsort(-scores.round(_DIGITS), kind="stable")]
-    n = min(n, len(ranked))
+    ranked = drawn[_lowest(lowest_first[drawn], most)].tolist()
 
     def take(positions: list[int], wanted: int) -> list[int]:
         if config.diversity == "none" or wanted == 0:
             return positions[:wanted]
         among = positions[: int(np.ceil(config.diverse_among * wanted))]
-        vectors = np.asarray([pool.vectors[ranked[i]] for i in among], dtype=float)  # (among, d)
+        vectors = np.asarray([pool.vectors[ranked[i]] for i in among])  # (among, d)
         if config.diversity == "k_center":
             return [positions[i] for i in k_center(vectors, wanted)]
-        return [positions[i] for i in by_cluster(vectors, wanted, clusters=config.clusters)]
+        return [positions[i] for i in by_cluster(vectors.astype(float), wanted, clusters=config.clusters)]
 
     if not config.domain_quota:
         return [ranked[i] for i in take(list(range(len(ranked))), n)]
     return [ranked[i] for i in by_quota([pool.domains[i] for i in ranked], n, choose=take)]
+
+
+def _lowest(keys: np.ndarray, n: int) -> np.ndarray:
+    """Find the places of the lowest, lowest first, as a stable sort of all has them."""
+    if not 0 < n < len(keys):
+        return np.argsort(keys, kind="stable")[:n]
+    kept = np.flatnonzero(keys <= np.partition(keys, n - 1)[n - 1])
+    return kept[np.argsort(keys[kept], kind="stable")][:n]
 
 
 def candidates_of(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int]:
@@ -217,10 +259,12 @@ def _check(pool: Pool, config: SelectionConfig) -> None:
             f"selection.diversity is {config.diversity!r}, and nobody said where the rows lie. It works in "
             "rounds, where a student embeds them; set it to 'none' elsewhere."
         )
-    for i, cost in enumerate(pool.costs if config.per_dollar else ()):
-        if not (cost > 0 and np.isfinite(cost)):
-            raise DataError(f"asking about row {i} costs {cost!r} dollars; a cost is finite and above 0")
-    if config.diversity != "none" and len(pool.vectors):
+    costs = np.asarray(pool.costs if config.per_dollar else (), dtype=float)
+    for i in np.flatnonzero(~((costs > 0) & np.isfinite(costs)))[:1]:
+        cost = pool.costs[i]
+        raise DataError(f"asking about row {i} costs {cost!r} dollars; a cost is finite and above 0")
+    is_whole = isinstance(pool.vectors, np.ndarray) and np.isfinite(pool.vectors).all()
+    if config.diversity != "none" and len(pool.vectors) and not is_whole:
         length = len(pool.vectors[0])
         for i, vector in enumerate(pool.vectors):
             if len(vector) != length or not np.isfinite(vector).all():

@@ -5,6 +5,7 @@ Higher means: ask first. Knows no model and no teacher.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -95,9 +96,10 @@ def scores_of(pool: Pool, config: SelectionConfig) -> np.ndarray:
         raise DataError(
             f"the pool has {pool.size} rows and evidence for {len(pool.evidence)}; give one a row, in order"
         )
-    for i, row in enumerate(pool.evidence):
-        absent = [kind for kind in needs if _TOLD_BY.get(kind, kind) not in row.values]
-        if absent:
+    told_by = {_TOLD_BY.get(kind, kind) for kind in needs}
+    for i, row in enumerate(pool.evidence if told_by else ()):
+        if not told_by <= row.values.keys():
+            absent = [kind for kind in needs if _TOLD_BY.get(kind, kind) not in row.values]
             raise DataError(
                 f"row {i} (example {row.example_id!r}) has no evidence of {', '.join(absent)}, which "
                 f"strategy {config.strategy!r} reads; ask the student for what needs_of names"
@@ -237,8 +239,10 @@ def _z(values: np.ndarray) -> np.ndarray:
 
 
 def _of_votes(score: Callable[[Sequence[int]], float]) -> Score:
+    # A pool has few patterns of votes.
+    known = functools.cache(score)
     return Score(
-        of=lambda pool, config: np.array([score(row.values["votes"]) for row in pool.evidence]),
+        of=lambda pool, config: np.array([known(tuple(row.values["votes"])) for row in pool.evidence]),
         needs=lambda config: frozenset({"samples"}),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
+import numpy as np
 import torch
 import transformers
 from torch import Tensor
@@ -257,16 +258,17 @@ def mean_states(
     *,
     pad_id: int,
     batch_questions: int,
-) -> list[tuple[float, ...]]:
-    """Average the last hidden states over each question's tokens."""
+) -> np.ndarray:
+    """Average the last hidden states over each question's tokens: shape (questions, width)."""
     body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
     read = cast("Callable[..., BaseModelOutput]", body)
-    vectors: list[tuple[float, ...]] = [() for _ in prompts]
+    order: list[int] = []
+    parts = [np.empty((0, 0), dtype=np.float32)] * (not prompts)
     for batch in by_length([len(prompt) for prompt in prompts], batch_questions):
         mask = pad([[1] * len(prompts[i]) for i in batch], 0).to(model.device)
         ids = pad([prompts[i] for i in batch], pad_id).to(model.device)
         states = cast("Tensor", read(input_ids=ids, attention_mask=mask).last_hidden_state).float()
         means = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # (B, width)
-        for i, vector in zip(batch, means.tolist(), strict=True):
-            vectors[i] = tuple(vector)
-    return vectors
+        order += batch
+        parts.append(means.cpu().numpy())
+    return np.concatenate(parts)[np.argsort(order)]

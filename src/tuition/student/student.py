@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import peft
 import torch
 import transformers
@@ -221,7 +222,7 @@ class Student:
         """Score endings behind beginnings, all read once and none cut: a natural log-probability a token."""
         return self._branches(questions, prefixes).score(outputs)
 
-    def embed(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
+    def embed(self, questions: Sequence[Target]) -> np.ndarray:
         """Say where each question lies: the mean of the last hidden states over its tokens."""
         self._begin()
         return mean_states(

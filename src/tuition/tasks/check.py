@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
 from tuition.core.errors import TuitionError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Grade, Record, canonical_json
-from tuition.core.splits import Splits, fingerprint
+from tuition.core.splits import Splits, fingerprint, once_a_split
 from tuition.core.texts.nearest import near_repeats
 from tuition.tasks.conclusion import marks
 
@@ -110,17 +110,17 @@ def check_near(splits: Mapping[str, Sequence[Example]]) -> list[Finding]:
     Options count only where they differ from question to question.
     """
     closed = len({example.choices for examples in splits.values() for example in examples}) > 1
-    texts = {
-        split: ["\n".join((one.context, one.question, *one.choices * closed)) for one in examples]
-        for split, examples in splits.items()
-    }
+
+    def texts(split: str) -> Iterator[str]:
+        return ("\n".join((one.context, one.question, *one.choices * closed)) for one in splits[split])
+
     found: list[Finding] = []
     for split, other in (("train", "test"), ("train", "valid"), ("valid", "test")):
         marks_of = _fingerprints(splits[other])
-        ids = [splits[split][i].id for i in near_repeats(texts[split], texts[other])]
-        equal = {example.id for example in splits[split] if fingerprint(example) in marks_of}
+        near = [splits[split][i] for i in near_repeats(texts(split), list(texts(other)))]
+        ids = [one.id for one in near if fingerprint(one) not in marks_of]
         words = f"nearly repeat a question of {other} (70 % of their pairs of words are the same)"
-        found += finding("near_duplicate", split, [id for id in ids if id not in equal], words=words)
+        found += finding("near_duplicate", split, ids, words=words)
     return found
 
 
@@ -202,8 +202,7 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
     The longest option; the option at the position that is most often right in training; the answer that is
     most often right in training, among the example's options where it has any. The first wins a tie.
     """
-    places = Counter(i for example in train if example.listed and (i := example.answer_index) is not None)
-    counts = Counter(example.answer for example in train if example.answer is not None)
+    places, counts = _labels_of(train)
     place = max(places, key=places.__getitem__, default=None)
     usual = max(counts, key=counts.__getitem__, default=None)
     longest: list[str | None] = []
@@ -215,3 +214,10 @@ def blind_answers(train: Sequence[Example], examples: Sequence[Example]) -> dict
         known = [choice for choice in choices if counts[choice]]
         frequent.append(max(known, key=counts.__getitem__, default=None) if choices else usual)
     return {"longest_option": longest, "frequent_position": at_place, "frequent_answer": frequent}
+
+
+@once_a_split
+def _labels_of(train: tuple[Example, ...]) -> tuple[Counter[int], Counter[str]]:
+    """Count the positions of the right options, and the answers."""
+    places = Counter(i for example in train if example.listed and (i := example.answer_index) is not None)
+    return places, Counter(example.answer for example in train if example.answer is not None)

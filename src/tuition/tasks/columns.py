@@ -14,8 +14,8 @@ __all__ = ["nested_names", "nested_value", "read_turns"]
 
 def nested_value(row: Mapping[str, Json], column: str) -> Json:
     """Look a column up, by its name or by a dotted name of what lies inside another."""
-    if column in row:
-        return row[column]
+    if column in row or "." not in column:
+        return row.get(column)
     value: Json = row
     for part in column.split("."):
         value = _inner(value, part)

@@ -7,7 +7,7 @@ together usually do; where they do not, they are refused, never guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tuition.core.errors import DataError
@@ -62,8 +62,10 @@ def read_label(
         _, mark, final = str(value).rpartition(_WORKED)
         is_worked = mark and final.strip() and "\n" not in final.strip()
         return final.strip() if is_worked else str(value)
-    form = _form(value)
-    hows = (how,) if how != "auto" else (readings or {}).get(form, _FORMS[form])
+    hows: Sequence[str] = (how,)
+    if how == "auto":
+        form = _form(value)
+        hows = (readings or {}).get(form, _FORMS[form])
     found = _read(value, choices, hows=hows)
     if len(set(found.values())) > 1:
         raise BadLabel(f"has the answer {value!r}, which {_meanings(found, choices)}")
@@ -112,15 +114,18 @@ def _form(value: Json) -> str:
     return "letter" if _LETTERED.fullmatch(str(value)) else "text"
 
 
-def label_readings(labels: Sequence[Labelled]) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
+def label_readings(labels: Iterable[Labelled]) -> tuple[dict[str, tuple[str, ...]], list[Labelled]]:
     """Find out from all labels of a task how letters and whole numbers are meant.
 
     A reading counts where it makes an option of every label of its form, those apart that none makes one of.
     """
     readings: dict[str, tuple[str, ...]] = {}
     unsure: list[Labelled] = []
-    for form in ("letter", "number", "digits"):
-        rows = [row for row in labels if _form(row.value) == form]
+    # a text is an option's text, whatever the others are
+    by_form: dict[str, list[Labelled]] = {"letter": [], "number": [], "digits": []}
+    for row in labels:
+        by_form.get(_form(row.value), []).append(row)
+    for form, rows in by_form.items():
         hows = _FORMS[form]
         if form in ("number", "digits"):
             is_from_1 = not any(_whole(row.value) == 0 for row in rows)

@@ -159,26 +159,30 @@ def read_examples(
     return _examples(table, config, readings=_readings([table], config)[0])
 
 
-class _Table(NamedTuple):
-    """The rows of one file, its columns checked."""
+class _Row(NamedTuple):
+    """A row as it was read; the value of its label is explained by the labels of all rows."""
 
+    id: str
+    asked: Example | BadRow
+    value: Json
+    marks: Sequence[str]
+    """What the file itself calls the options."""
+
+
+class _Table(NamedTuple):
     path: Path
     split: str
-    rows: list[tuple[str, dict[str, Json]]]
-    """Each with its id."""
+    rows: list[_Row]
 
 
 def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
-    """Read a file that must have the columns that are named."""
-    form = config.file
-    rows = list(read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet))
-    if not rows:
-        raise DataError(f"{str(path)!r} holds no row; expected at least one question")
-    has_turns = any(nested_value(row, config.messages_column) is not None for row in rows)
-    wanted = [] if has_turns else [("question_column", config.question_column)]
-    is_spread = config.kind == "fields" and any(name in row for name in _fields(config) for row in rows)
-    if config.answer_column and not is_spread:
-        wanted.append(("answer_column", config.answer_column))
+    """Read a file that must have the columns that are named, row by row: no row stays in memory as it is."""
+    # The name of a data set may have dots, and behind it stands the split.
+    stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
+    fields = _fields(config)
+    absent = [(config.question_column, "question_column")]
+    if config.answer_column:
+        absent.append((config.answer_column, "answer_column"))
     # beside question and answer, what the user named
     for field in ("id_column", "messages_column", "context_column", "domain_column", "choices_column"):
         names = getattr(config, field)
@@ -186,24 +190,36 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
             field == "choices_column" and config.kind == "multiple_choice" and not config.choices
         )
         if is_named:
-            wanted += [(field, name) for name in ((names,) if isinstance(names, str) else names) if name]
-    missing = [
-        (field, name)
-        for field, name in wanted
-        if not any(name in row or nested_value(row, name) is not None for row in rows)
-    ]
-    if missing:
-        found = list(dict.fromkeys(name for row in rows for name in nested_names(row)))
-        faults = [f"{name!r} ({field}){nearest(name, found)}" for field, name in missing]
+            absent += [(name, field) for name in ((names,) if isinstance(names, str) else names) if name]
+    form, needless = config.file, set()
+    rows: list[_Row] = []
+    for i, row in enumerate(read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet), start=1):
+        absent = [one for one in absent if not (one[0] in row or nested_value(row, one[0]) is not None)]
+        if nested_value(row, config.messages_column) is not None:
+            needless.add("question_column")
+        if not fields.keys().isdisjoint(row):
+            needless.add("answer_column")
+        id = nested_value(row, config.id_column)
+        id = f"{stem}-{i}" if id in (None, "") else str(id)
+        value = nested_value(row, config.answer_column)
+        try:
+            asked = read_question(row, config, id=id, domain=_text(row, config.domain_column), split=split)
+            if config.kind == "fields":
+                value = record_of_row(value, row, tuple(fields.values()))
+        except BadRow as fault:
+            asked = fault
+        rows.append(_Row(id, asked, value, _marks(row, config)))
+    if not rows:
+        raise DataError(f"{str(path)!r} holds no row; expected at least one question")
+    if missing := [one for one in absent if one[1] not in needless]:
+        again = read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet)
+        found = list(dict.fromkeys(name for row in again for name in nested_names(row)))
+        faults = [f"{name!r} ({field}){nearest(name, found)}" for name, field in missing]
         raise DataError(
             f"{str(path)!r} has no column {', '.join(faults)}. Found: {', '.join(found)}. "
             "Name the columns in the configuration of the task; answer_column = '' where nothing is labelled"
         )
-    # The name of a data set may have dots, and behind it stands the split.
-    stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
-    ids = (nested_value(row, config.id_column) for row in rows)
-    names = [f"{stem}-{i}" if id in (None, "") else str(id) for i, id in enumerate(ids, start=1)]
-    return _Table(path, split, list(zip(names, rows, strict=True)))
+    return _Table(path, split, rows)
 
 
 def _readings(
@@ -212,39 +228,43 @@ def _readings(
     """Find out how the labels of all files are meant, where the configuration does not say it."""
     if config.label != "auto" or config.kind in _ONE_FORM:
         return {}, []
-    labels: list[Labelled] = []
-    for path, split, id, row in ((t.path, t.split, *row) for t in tables for row in t.rows):
-        value = nested_value(row, config.answer_column)
-        is_plain = value is not None and value != "" and not isinstance(value, list | dict)
-        with contextlib.suppress(BadRow):
-            choices = read_choices(row, config)
-            # what the file itself calls its options needs no reading
-            if choices and is_plain and str(value) not in _marks(row, config):
-                labels.append(Labelled(str(path), split, id, value, choices))
-    return label_readings(labels)
+    # what the file itself calls its options needs no reading
+    return label_readings(
+        Labelled(str(table.path), table.split, row.id, row.value, row.asked.choices)
+        for table in tables
+        for row in table.rows
+        if isinstance(row.asked, Example)
+        and row.asked.choices
+        and row.value not in (None, "")
+        and not isinstance(row.value, list | dict)
+        and str(row.value) not in row.marks
+    )
 
 
 def _examples(
     table: _Table, config: TaskConfig, *, readings: Mapping[str, Sequence[str]]
 ) -> tuple[tuple[Example, ...], dict[str, str]]:
-    path, split, rows = table
     examples: dict[str, Example] = {}
     faults: dict[str, str] = {}
-    bad_labels = 0
-    for number, (id, row) in enumerate(rows, start=1):
+    bad_labels, n = 0, len(table.rows)
+    table.rows.reverse()
+    for number in range(1, n + 1):
+        # each row goes as its example comes
+        row = table.rows.pop()
         try:
-            if id in examples:
+            if row.id in examples:
                 raise BadRow("repeats the id of an earlier row")
-            examples[id] = _example(row, config, id=id, split=split, readings=readings)
+            examples[row.id] = _example(row, config, readings=readings)
         except BadRow as fault:
             bad_labels += isinstance(fault, BadLabel)
-            faults[id if id not in examples else f"row {number}"] = f"row {number} (id {id!r}) {fault}"
+            place = row.id if row.id not in examples else f"row {number}"
+            faults[place] = f"row {number} (id {row.id!r}) {fault}"
     if faults and not config.drop_bad_rows:
         # rows whose label does not fit may be the sign that all labels are misread
         way_out = "set drop_bad_rows = true to leave them out"
         way_out = "set label in [task] to what the labels are" if bad_labels else way_out
         raise DataError(
-            f"{str(path)!r}: {len(faults)} of {len(rows)} rows cannot be used: {_told(faults)}. "
+            f"{str(table.path)!r}: {len(faults)} of {n} rows cannot be used: {_told(faults)}. "
             f"Mend them, or {way_out}"
         )
     return tuple(examples.values()), faults
@@ -255,30 +275,24 @@ def _told(faults: Mapping[str, str]) -> str:
     return "; ".join(list(faults.values())[:_SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
 
 
-def _example(
-    row: Mapping[str, Json],
-    config: TaskConfig,
-    *,
-    id: str,
-    split: str,
-    readings: Mapping[str, Sequence[str]],
-) -> Example:
-    asked = read_question(row, config, id=id)
-    choices = asked.choices
-    value = nested_value(row, config.answer_column)
-    marks = _marks(row, config)
+def _example(row: _Row, config: TaskConfig, *, readings: Mapping[str, Sequence[str]]) -> Example:
+    if isinstance(row.asked, BadRow):
+        raise row.asked
+    choices, value = row.asked.choices, row.value
     if config.file.decimal == "," and isinstance(value, str) and not choices:
         value = with_point(value)
     if config.kind == "fields":
-        answer = record_of_row(value, row, tuple(_fields(config).values()))
-    elif config.label in ("auto", "letter") and len(marks) == len(choices) and str(value) in marks:
-        answer = choices[marks.index(str(value))]
+        answer = value
+    elif config.label in ("auto", "letter") and len(row.marks) == len(choices) and str(value) in row.marks:
+        answer = choices[row.marks.index(str(value))]
     else:
         answer = read_label(value, choices, how=config.label, readings=readings)
-    return dataclasses.replace(asked, answer=answer, domain=_text(row, config.domain_column), split=split)
+    return dataclasses.replace(row.asked, answer=answer)
 
 
-def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Example:
+def read_question(
+    row: Mapping[str, Json], config: TaskConfig, *, id: str, domain: str = "", split: str = ""
+) -> Example:
     """Read question, choices and context of a row, and no label; a row without a question is a BadRow."""
     question, messages = _text(row, config.question_column), ()
     if not question.strip():
@@ -288,7 +302,7 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
         )
     if not question.strip():
         raise BadRow("has an empty question")
-    if count(id, config.mask):
+    if config.mask and count(id, config.mask):
         raise BadRow(
             "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
         )
@@ -298,7 +312,7 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
         choices = tuple(config.labels or ()) if config.label in ("index", "index1") else ()
     if config.kind == "multiple_choice" and len(choices) < 2:
         raise BadRow(f"has {len(choices)} choices; multiple choice needs two or more")
-    if any(not choice.strip() for choice in choices):
+    if not all(map(str.strip, choices)):
         raise BadRow("has an empty choice")
     context = nested_value(row, config.context_column)
     if isinstance(context, list) and all(isinstance(part, str) for part in context):
@@ -310,6 +324,8 @@ def read_question(row: Mapping[str, Json], config: TaskConfig, *, id: str) -> Ex
         question=question,
         choices=choices,
         context=context,
+        domain=domain,
+        split=split,
         messages=messages if len(messages) > 1 else (),
     )
 
@@ -351,7 +367,7 @@ def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]
             f"has its options in column {columns!r} as Python writes a list; write them as JSON, such as "
             '["one", "two"], or as a text split at \'|\''
         )
-    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+    if isinstance(value, list) and not {list, dict} & set(map(type, value)):
         return tuple("" if item is None else str(item) for item in value)
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split("|")) if value.strip() else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tuition.core.records import Example, Record
@@ -24,7 +24,8 @@ def check_personal(examples: Sequence[Example], split: str, *, masks: Sequence[K
     """Count the examples that hold personal data, each kind by itself; the data itself is not told."""
     ids: dict[Kind, list[str]] = {kind: [] for kind in KINDS}
     for example in examples:
-        for kind in count("\n".join(_texts(example))):
+        texts = (example.id, example.question, *example.choices, example.context, example.answer or "")
+        for kind in count("\n".join((*texts, example.domain, *(turn.content for turn in example.messages)))):
             ids[kind].append(example.id)
     found: list[Finding] = []
     for kind, name in _NAMES.items():
@@ -39,17 +40,6 @@ def check_personal(examples: Sequence[Example], split: str, *, masks: Sequence[K
 def mask_example(example: Example, masks: Sequence[Kind]) -> Example:
     """Put placeholders in the place of personal data, in all texts of an example but its id."""
     return dataclasses.replace(_masked(example, masks), id=example.id) if masks else example
-
-
-def _texts(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case tuple():
-            for one in value:
-                yield from _texts(one)
-        case Record():
-            yield from _texts(tuple(getattr(value, field.name) for field in dataclasses.fields(value)))
 
 
 def _masked(value: Any, masks: Sequence[Kind]) -> Any:

@@ -118,6 +118,10 @@ class Store:
 
         return self._writer.submit(act)
 
+    def take_kept(self, requests: Sequence[Request], *, place: Place) -> Written[list[tuple[str, str]]]:
+        """Give keys and texts of the kept replies to a few hundred calls at most, and note their use."""
+        return self._writer.submit(lambda connection: ledger.take_kept(connection, requests, place))
+
     def settle(self, attempt_id: int, reply: Reply, *, cost: Cost, is_paid: bool) -> Written[None]:
         """Replace a reservation by the outcome of the call."""
         return self._writer.submit(

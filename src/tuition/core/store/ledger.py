@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuition.core.budget import Cost, Price
@@ -39,7 +40,11 @@ __all__ = [
     "note_use",
     "open_batch",
     "sent_batch",
+    "take_kept",
 ]
+
+
+_NOTE_USE = "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)"
 
 
 def earlier(
@@ -68,6 +73,20 @@ def earlier(
             if not failure.is_retryable and (failure.is_paid or attempt["run"] == place.run):
                 return Kept(reply=Reply(failure=failure))
     return Left(attempt_id=unknown) if unknown is not None and not asks_again else None
+
+
+def take_kept(
+    connection: sqlite3.Connection, requests: Sequence[Request], place: Place
+) -> list[tuple[str, str]]:
+    """Give keys and texts of the kept replies to some calls, and note that a run uses them."""
+    query = f"SELECT key, reply FROM replies WHERE key IN ({', '.join('?' * len(requests))})"
+    found = [(row["key"], row["reply"]) for row in connection.execute(query, [one.key for one in requests])]
+    known = {key for key, _ in found}
+    connection.executemany(
+        _NOTE_USE,
+        [(place.run, one.key, place.round, one.teacher, one.role) for one in requests if one.key in known],
+    )
+    return found
 
 
 def insert_attempt(
@@ -180,9 +199,7 @@ def _write_outcome(
 
 def note_use(connection: sqlite3.Connection, key: str, place: Place, *, teacher: str, role: str) -> None:
     """Note that a run uses the answer to a call, which another run may have paid for."""
-    connection.execute(
-        "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, ?)", (place.run, key, place.round, teacher, role)
-    )
+    connection.execute(_NOTE_USE, (place.run, key, place.round, teacher, role))
 
 
 def lose_attempt(connection: sqlite3.Connection, attempt_id: int, usage: Usage) -> bool:

@@ -34,6 +34,15 @@ _FORMS: dict[Kind, re.Pattern[str]] = {
     ),
 }
 
+_DIGITS = re.compile(r"\d(?:[^\w\n]{0,4}\d){6}", re.A)
+_HINTS: dict[Kind, re.Pattern[str]] = {
+    "iban": re.compile(r"\d\d(?<=\b[A-Z]{2}\d\d)", re.I | re.A),
+    "card": _DIGITS,
+    "email": re.compile("@"),
+    "phone": _DIGITS,
+}
+"""What each form holds: a text without it is passed over in a fraction of the time."""
+
 
 def mask(text: str, kinds: Iterable[Kind] = KINDS) -> str:
     """Put the name of its kind, such as `[email]`, in the place of each piece of personal data.
@@ -66,7 +75,7 @@ def count(text: str, kinds: Iterable[Kind] = KINDS) -> dict[Kind, int]:
     """
     found: dict[Kind, int] = {}
     wanted = set(kinds)
-    for kind in KINDS:
+    for kind in [kind for kind in KINDS if _HINTS[kind].search(text)]:
         # One kind is masked before the next is looked for, so that nothing counts twice.
         if n := sum(1 for _ in _places(text, kind)):
             text = mask(text, [kind])
@@ -76,7 +85,7 @@ def count(text: str, kinds: Iterable[Kind] = KINDS) -> dict[Kind, int]:
 
 def _places(text: str, kind: Kind) -> Iterator[tuple[int, int]]:
     is_sound = _SOUND.get(kind)
-    for match in _FORMS[kind].finditer(text):
+    for match in _FORMS[kind].finditer(text) if _HINTS[kind].search(text) else ():
         start, end = match.span()
         # What follows an IBAN may look like one more group of it.
         while is_sound is not None and end > start and not is_sound(text[start:end]):

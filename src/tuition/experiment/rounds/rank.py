@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,14 +79,15 @@ def rank_pool(state: ActiveRun, student: Learner, asking: Asking) -> Ranked:
         highest=max(scores) if scores else None,
         student_tokens=sum(sum(item.student_tokens.values()) for item in evidence),
     )
-    rows: list[dict[str, Json]] = [
+    # One row at a time: of a large pool they would take as much memory again.
+    rows: Iterator[dict[str, Json]] = (
         {
             "score": scores[i] if scores else None,
             "prediction": draft.to_json(),
             "evidence": found.evidence[draft.example_id].to_json(),
         }
         for i, draft in enumerate(drafts)
-    ]
+    )
     state.write_rows("looked.jsonl", rows)
     ids = [example.id for example in found.order]
     facts = {"order": ids, "highest": found.highest, "student_tokens": found.student_tokens}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ class ActiveRun:
 
     # ---- files of the round that is due ----
 
-    def write_rows(self, name: str, rows: list[dict[str, Json]]) -> None:
+    def write_rows(self, name: str, rows: Iterable[Mapping[str, Json]]) -> None:
         """Write a JSONL file into the round's folder, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bench.run.write_rows(f"{self.place_of(self.number)}/{name}", rows)

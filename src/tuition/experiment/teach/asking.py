@@ -93,6 +93,7 @@ class Writer:
             task=self._asker.task,
             dropping=self._asker.config.dropping,
             unverified=bad,
+            again=True,
         )
         return dataclasses.replace(found, spent=found.spent or self._is_spent)
 

@@ -56,7 +56,7 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     check_terms(config.writers)
     before = next((event for event in run.events() if event["event"] == "annotated"), None)
     if before is not None:
-        rows = list(read_own_rows(run.path / "annotations.jsonl"))
+        rows = read_own_rows(run.path / "annotations.jsonl")
         facts = ("is_spent", "failures", "is_simulated", "routed")
         return Gathered(
             annotations=tuple(Annotation.from_json(row) for row in rows if row["is_used"]),
@@ -114,11 +114,11 @@ def _write_down(
     missing = {name: writer.missing for name, writer in writers.items()}
     health = [row.to_json() for row in health_table([*kept, *dropped], missing, verified=looked_at)]
     used = {item.id for item in routed.used}
-    rows = [
+    rows = (
         annotation_row(bench.config, item, is_kept=is_kept, is_used=item.id in used)
         for is_kept, items in ((True, kept), (False, dropped))
         for item in items
-    ]
+    )
     run.write_rows("annotations.jsonl", rows)
     if checks:
         run.write_rows("verifications.jsonl", [check.to_json() for check in checks])
@@ -135,7 +135,7 @@ def _write_down(
     )
     run.event(
         "annotated",
-        annotations=len(rows),
+        annotations=len(kept) + len(dropped),
         kept=len(kept),
         failures=gathered.failures,
         is_spent=gathered.is_spent,

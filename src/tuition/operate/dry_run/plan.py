@@ -183,9 +183,9 @@ class Plan(Record):
         return {**super(Plan, self).to_json(), "expected_usd": self.expected_usd}
 
 
-def plan_of(config: Experiment) -> Plan:
+def plan_of(config: Experiment, ready: Ready | None = None) -> Plan:
     """Execute a run and its baselines with stand-ins, and count what they ask."""
-    ready = make_ready(config)
+    ready = make_ready(config) if ready is None else ready
     train = choose_train(config, ready.splits)
     runs = dry_runs(config, ready)
     used = usd_of(runs[0])
@@ -258,7 +258,8 @@ def _begun(config: Experiment) -> float:
 
 def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -> Preview:
     """An example that is asked about, and the very prompt; labels are asked for before anything else."""
-    known = {example.id: example for example in (*ready.splits.valid, *train)}
+    ids = {call.request.example_id for call in calls}
+    known = {one.id: one for split in (ready.splits.valid, train) for one in split if one.id in ids}
     asked = [call for call in calls if call.request.example_id in known]
     first = next((call for call in asked if call.request.role != "label"), next(iter(asked), None))
     if first is None:

@@ -10,6 +10,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -19,7 +20,7 @@ from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, st
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
 from tuition.core.protocols import FixedForm, Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
-from tuition.core.splits import Splits
+from tuition.core.splits import Splits, once_a_split
 from tuition.core.store import Place, kept_of, reading
 from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, task_of
@@ -147,7 +148,7 @@ class StandIns:
     def _sample(self, split: str, examples: Sequence[Example], *, most: int | None) -> tuple[Example, ...]:
         drawn = sample_of(examples, most)
         if drawn:
-            self._longest[split] = max(_letters(item) for item in examples)
+            self._longest[split] = _letters(examples[_longest_of(examples)])
         for item in drawn:
             self._sampled[item.id].append(_Sampled(item, len(examples) / len(drawn)))
         return tuple(drawn)
@@ -159,8 +160,8 @@ class StandIns:
         if found is None:
             more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
             listed = [example.answer or "", *example.choices, *more, *_OPEN]
-            read = [one for one in dict.fromkeys(listed) if one and self._reads(one, example)]
-            found = self._answers[place] = (*read, *_OPEN)[:2]
+            read = (one for one in dict.fromkeys(listed) if one and self._reads(one, example))
+            found = self._answers[place] = (*islice(read, 2), *_OPEN)[:2]
         return found
 
     def _about(self, request: Request) -> _Sampled | None:
@@ -366,10 +367,15 @@ def sample_of(examples: Sequence[Example], most: int | None) -> list[Example]:
     """Draw the questions that stand for many: the longest, and others, the same ones each time."""
     if most is None or len(examples) <= most:
         return list(examples)
-    longest = max(range(len(examples)), key=lambda i: _letters(examples[i]))
-    others = [i for i in range(len(examples)) if i != longest]
-    drawn = {longest, *Random("dry run").sample(others, most - 1)}
-    return [example for i, example in enumerate(examples) if i in drawn]
+    longest = _longest_of(examples)
+    others = Random("dry run").sample(range(len(examples) - 1), most - 1)
+    return [examples[i] for i in sorted([longest, *(i + (i >= longest) for i in others)])]
+
+
+@once_a_split
+def _longest_of(examples: tuple[Example, ...]) -> int:
+    """Find the place of the longest question, the first of equals."""
+    return max(range(len(examples)), key=lambda i: _letters(examples[i]))
 
 
 def _letters(example: Example) -> int:
