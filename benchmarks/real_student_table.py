@@ -1,0 +1,232 @@
+"""What the rows of `real_student.py` come to: a table for each set, and what was to be shown.
+
+A set is evidence where some student is better than the one that never saw the question, its interval above 0.
+"""
+
+import frame
+import numpy as np
+from real_student_sets import CLASSICAL, CONSTANTS, FORMS, SETS
+
+WANTED = 10.0
+"""Points that several teachers' chains are to be better than labels."""
+MANY = 500
+"""Items of a set on which routes and choices can be told apart."""
+ROUTED = {"similar": "unverified", "familiar": "unverified", "all": "unverified"}
+ACTIVE = ("pool_entropy", "pool_token_entropy", "pool_per_dollar", "pool_cascade")
+
+
+def summary_of(rows):
+    data = {name: of_set(rows, name) for name in SETS}
+    data = {name: by_form for name, by_form in data.items() if by_form}
+    return {
+        "choice": choice_of(rows),
+        "data": {name: table_of(by_form) for name, by_form in data.items()},
+        "targets": targets_of(data),
+    }
+
+
+def of_set(rows, name):
+    """The rows of a set by form; those that the newest row can be compared with."""
+    found = [row for row in rows if row["data"] == name and row["split"] == "test"]
+    found = [row for row in found if row["code"] == found[-1]["code"]]
+    names = [*CLASSICAL, *FORMS]
+    order = sorted(found, key=lambda row: (names.index(row["form"].partition(":")[0]), row["form"]))
+    return {
+        form: [row for row in found if row["form"] == form]
+        for form in dict.fromkeys(row["form"] for row in order)
+    }
+
+
+def choice_of(rows):
+    """Per cent of the validation questions by form and learning rate."""
+    tried = [row for row in rows if row["split"] == "valid"]
+    return {
+        form: {str(row["lr"]): percent([row]) for row in tried if row["form"] == form}
+        for form in dict.fromkeys(row["form"] for row in tried)
+    }
+
+
+def percent(rows):
+    return round(100 * float(np.mean([row["accuracy"] for row in rows])), 2)
+
+
+def mean(rows, field):
+    return float(np.mean([row.get(field, 0) for row in rows]))
+
+
+def table_of(by_form):
+    labels, blind = by_form.get("labels", ()), by_form.get("blind", ())
+    return {
+        form: {
+            "percent": percent(rows),
+            "seeds": len(rows),
+            "n": rows[0]["n"],
+            "unreadable_percent": round(100 * mean(rows, "unreadable"), 2),
+            "tokens": round(mean(rows, "tokens")),
+            "usd": round(mean(rows, "usd"), 4),
+            "unpriced_calls": round(mean(rows, "unpriced_calls")),
+            "over_labels": None if form == "labels" else over(rows, labels),
+            "over_blind": None if form == "blind" else over(rows, blind),
+        }
+        for form, rows in by_form.items()
+    }
+
+
+def over(ours, theirs):
+    """Points with the interval of `frame.gain`, over the seeds that both have; None: there are none."""
+    seeds = {row["seed"] for row in ours} & {row["seed"] for row in theirs}
+    if not seeds:
+        return None
+    return frame.gain(*([row for row in rows if row["seed"] in seeds] for rows in (ours, theirs)))
+
+
+def verdict(points, wanted=0.0):
+    """Whether a gain is at least what is wanted and surely above 0; few items leave it open."""
+    if points is None:
+        return "not measured"
+    if points["low"] > 0 and points["mean"] >= wanted:
+        return "yes"
+    return "no" if points["high"] < wanted or points["high"] <= 0 else "not decided"
+
+
+# ---- what was to be shown ----
+
+
+def targets_of(data):
+    several = {
+        name: over_labels(by_form) for name, by_form in data.items() if len(SETS[name]["teachers"]) > 1
+    }
+    singles = {name: best_single(by_form) for name, by_form in data.items() if "all" in by_form}
+    pooled = over(*pools([(data[name]["all"], rows) for name, rows in singles.items() if rows]))
+    second = {
+        name: over(by_form.get("task", ()), by_form.get("labels", ())) for name, by_form in data.items()
+    }
+    return {
+        "several_over_labels": {
+            "by_set": several,
+            "on_two_sets": on_two_sets([found["verdict"] for found in several.values()]),
+        },
+        "several_over_best_single": {
+            "best": {name: rows[0]["form"] for name, rows in singles.items() if rows},
+            "points": pooled,
+            "verdict": verdict(pooled),
+        },
+        "second_task_over_labels": {
+            name: {"points": points, "verdict": verdict(points)} for name, points in second.items() if points
+        },
+        "on_many_items": {name: on_many_items(by_form) for name, by_form in data.items()},
+    }
+
+
+def over_labels(by_form):
+    points = over(by_form.get("all", ()), by_form.get("labels", ()))
+    found = verdict(points, WANTED)
+    if found == "yes" and not is_evidence(by_form):
+        found = "no evidence: the student without the question is not clearly behind"
+    return {"points": points, "verdict": found}
+
+
+def is_evidence(by_form):
+    blind = by_form.get("blind", ())
+    found = [over(rows, blind) for form, rows in by_form.items() if form != "blind"]
+    return any(points and points["low"] > 0 for points in found)
+
+
+def on_two_sets(verdicts):
+    """What the sets come to together; fewer than three of the CPU form leave a "no" open."""
+    open_ = [found for found in verdicts if found in ("yes", "not decided", "not measured")]
+    if verdicts.count("yes") >= 2:
+        return "yes"
+    return "no" if len(verdicts) > 2 and len(open_) < 2 else "not decided"
+
+
+def best_single(by_form):
+    """The best teacher alone, by the test itself: what several are compared with is not too weak."""
+    seeds = {row["seed"] for row in by_form["all"]}
+    alone = [rows for form, rows in by_form.items() if form == "one" or form.startswith("other: ")]
+    alone = [[row for row in rows if row["seed"] in seeds] for rows in alone]
+    return max((rows for rows in alone if rows), key=percent, default=None)
+
+
+def pools(pairs):
+    """Two sides of several sets as two of one: a run for each seed that all of them have."""
+    seeds = [{row["seed"] for row in rows} for pair in pairs for rows in pair]
+    shared = sorted(set.intersection(*seeds)) if seeds else ()
+    sides = zip(*pairs, strict=True) if pairs else ((), ())
+    return [[joined(side, seed) for seed in shared] for side in sides]
+
+
+def joined(sets, seed):
+    rows = [row for rows in sets for row in rows if row["seed"] == seed]
+    items = [f"{row['items']}#{i}" for row in rows for i in range(row["n"])]
+    return {"seed": seed, "hits": "".join(row["hits"] for row in rows), "items": items}
+
+
+def on_many_items(by_form):
+    """Routes over all chains as they came, and choices over random at equal money."""
+    if not by_form or next(iter(by_form.values()))[0]["n"] < MANY:
+        return {}
+    pairs = {**ROUTED, **dict.fromkeys(ACTIVE, "pool_random")}
+    found = {
+        f"{form} over {base}": over(by_form.get(form, ()), by_form.get(base, ()))
+        for form, base in pairs.items()
+    }
+    return {name: {"points": points, "verdict": verdict(points)} for name, points in found.items() if points}
+
+
+# ---- printed ----
+
+
+def printed(summary):
+    """The tables for people; under each, where its texts come from and on what terms."""
+    lines = []
+    for form, tried in summary["choice"].items():
+        told = ", ".join(f"{lr}: {share:.1f} %" for lr, share in tried.items())
+        lines.append(f"learning rate on validation, {form}: {told}")
+    for name, table in summary["data"].items():
+        first = next(iter(table.values()))
+        lines += ["", f"## {name}: {first['n']} test questions, at most {max_seeds(table)} seeds", "", *HEAD]
+        lines += [line_of(form, row) for form, row in table.items()]
+        lines += ["", *(CONSTANTS["sources"][source] for source in SETS[name]["sources"])]
+    return "\n".join([*lines, "", *told_targets(summary["targets"])])
+
+
+HEAD = [
+    "| form | % right | points over labels | % unreadable | training tokens | $ of recorded calls |",
+    "|---|---|---|---|---|---|",
+]
+
+
+def max_seeds(table):
+    return max(row["seeds"] for row in table.values())
+
+
+def line_of(form, row):
+    money = f"{row['usd']:.4f}" + f", {row['unpriced_calls']} without a price" * bool(row["unpriced_calls"])
+    cells = [form, f"{row['percent']:.1f}", said(row["over_labels"]), f"{row['unreadable_percent']:.1f}"]
+    return f"| {' | '.join([*cells, format(row['tokens'], ','), money])} |"
+
+
+def said(points):
+    return f"{points['mean']:+.1f} [{points['low']:+.1f}, {points['high']:+.1f}]" if points else "-"
+
+
+def told_targets(targets):
+    several, single = targets["several_over_labels"], targets["several_over_best_single"]
+    lines = [
+        f"(a) several teachers' chains {WANTED:.0f} points over labels, {name}: {said(found['points'])}: "
+        f"{found['verdict']}"
+        for name, found in several["by_set"].items()
+    ]
+    lines.append(f"(a) on two sets: {several['on_two_sets']}")
+    best = ", ".join(f"{form} of {name}" for name, form in single["best"].items())
+    lines.append(
+        f"(b) several over the best single teacher ({best}), pooled: {said(single['points'])}: "
+        f"{single['verdict']}"
+    )
+    for name, found in targets["second_task_over_labels"].items():
+        lines.append(f"(c) a second task over labels, {name}: {said(found['points'])}: {found['verdict']}")
+    for name, pairs in targets["on_many_items"].items():
+        for pair, found in pairs.items():
+            lines.append(f"(d) {name}, {pair}: {said(found['points'])}: {found['verdict']}")
+    return lines
