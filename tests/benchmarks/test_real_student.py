@@ -104,9 +104,10 @@ def test_a_blind_file_has_no_word_of_the_question(sets, tmp_path):
     assert json.loads(line)["choices"] == ["x", "y"]
 
 
-def test_the_set_of_make_real_lies_in_the_repository(sets, monkeypatch, tmp_path):
-    monkeypatch.setattr(sets, "DATA", tmp_path)
+def test_a_set_has_the_ids_that_were_written_down(sets, monkeypatch, data, tmp_path):
+    monkeypatch.setattr(sets, "DATA", data)
     assert len(sets.read_set("last_letter")["test"]) == 150
+    monkeypatch.setattr(sets, "DATA", tmp_path)
     with pytest.raises(SystemExit, match=r"set TUITION_DATA to the folder that holds mentor_kd/svamp.train"):
         sets.read_set("svamp")
 
@@ -189,8 +190,8 @@ def test_the_choice_comes_first_and_nothing_is_made_twice(benchmark, monkeypatch
     assert len(list(zip(range(4), benchmark.jobs(told, rows), strict=False))) == 4
 
 
-def test_a_second_start_goes_on(benchmark, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(benchmark.sets, "DATA", tmp_path)
+def test_a_second_start_goes_on(benchmark, monkeypatch, data, tmp_path, capsys):
+    monkeypatch.setattr(benchmark.sets, "DATA", data)
     out = tmp_path / "rows.json"
     given = ["--quick", "--student", "base", "--sets", "last_letter", "--out", str(out)]
     benchmark.main([*given, "--forms", "labels"])
