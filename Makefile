@@ -43,9 +43,13 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py --quick
 	$(BIN)/python benchmarks/store.py --quick
 	$(BIN)/python benchmarks/training.py --quick
+	$(BIN)/python benchmarks/branches.py --quick
+	$(BIN)/python benchmarks/scale.py --quick
 
-# Every figure in README and docs against benchmarks/results; `--fix` writes what they say.
+# docs/performance.md from benchmarks/results, and every figure in README and docs against them; `figures.py --fix`
+# writes what they say.
 figures: $(VENV)/.test
+	$(BIN)/python benchmarks/performance.py
 	$(BIN)/python benchmarks/figures.py
 
 # Keys, commands, error texts and exported names, and the floors and links of docs/architecture.md, from the code.

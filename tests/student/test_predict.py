@@ -2,7 +2,8 @@ import pytest
 import torch
 import transformers
 
-from tuition.student.predict import end_marks, score_outputs, write
+from tuition.student.branches.read import write
+from tuition.student.predict import end_marks, score_outputs
 
 
 @pytest.mark.parametrize("own", [7, [7, 2]])
@@ -20,10 +21,11 @@ def test_a_text_ends_at_any_mark_and_after_the_most_tokens(name, student):
     prompts = [learner.tokenizer(text).input_ids for text in ("1 + 2", "choices: red, green, blue")]
     rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
     free = write(learner.model, prompts, max_tokens=6, marks=[2], **rest)
-    assert all(len(tokens) <= 6 for tokens, _ in free)
-    tokens, logprobs = free[0]
-    [stopped, _] = write(learner.model, prompts, max_tokens=6, marks=[2, tokens[0]], **rest)
-    assert stopped == (tokens[:1], pytest.approx(logprobs[:1]))
+    assert all(len(row.tokens) <= 6 for row in free)
+    first = free[0]
+    [stopped, _] = write(learner.model, prompts, max_tokens=6, marks=[2, first.tokens[0]], **rest)
+    assert stopped.tokens == first.tokens[:1]
+    assert stopped.logprobs == pytest.approx(first.logprobs[:1])
 
 
 @pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
@@ -32,10 +34,10 @@ def test_a_text_comes_with_the_probabilities_that_scoring_it_gives(name, student
     prompts = [learner.tokenizer(text).input_ids for text in ("1 + 2", "choices: red, green, blue")]
     rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
     written = write(learner.model, prompts, max_tokens=6, marks=[2], **rest)
-    scored = score_outputs(learner.model, prompts, [[tokens] for tokens, _ in written], **rest)
-    for (tokens, logprobs), [expected] in zip(written, scored, strict=True):
-        assert len(logprobs) == len(tokens)
-        assert logprobs == pytest.approx(expected, rel=1e-4)
+    scored = score_outputs(learner.model, prompts, [[row.tokens] for row in written], **rest)
+    for row, [expected] in zip(written, scored, strict=True):
+        assert len(row.logprobs) == len(row.tokens)
+        assert row.logprobs == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("room", [65_536, 40])
@@ -47,20 +49,21 @@ def test_behind_heads_of_several_lengths_texts_and_probabilities_are_those_of_on
     prompts, heads = [[5, 6, 7], [8, 9], [10] * 9, [5, 6]], [[11, 12], [], [13], [11, 12]]
     rest = {"pad_id": learner.tokenizer.pad_token_id, "batch_questions": 8}
     written = write(learner.model, prompts, heads=heads, max_tokens=5, marks=[2], **rest)
-    outputs = [[tokens, [7, 2], [9] * 6] for tokens, _ in written]
+    outputs = [[row.tokens, [7, 2], [9] * 6] for row in written]
     scored = score_outputs(learner.model, prompts, outputs, heads=heads, **rest)
-    for i, (tokens, logprobs) in enumerate(written):
-        assert 0 < len(tokens) <= 5
+    for i, row in enumerate(written):
+        assert 0 < len(row.tokens) <= 5
         [alone] = write(learner.model, [prompts[i]], heads=[heads[i]], max_tokens=5, marks=[2], **rest)
-        assert alone == (tokens, pytest.approx(logprobs, rel=1e-4))
+        assert alone.tokens == row.tokens
+        assert alone.logprobs == pytest.approx(row.logprobs, rel=1e-4)
         # the plain way: the head as the beginning of each output
         behind = [[*heads[i], *output] for output in outputs[i]]
         [rows] = score_outputs(learner.model, [prompts[i]], [behind], **rest)
-        expected = [row[len(heads[i]) :] for row in rows]
-        assert [len(row) for row in scored[i]] == [len(output) for output in outputs[i]]
+        expected = [scores[len(heads[i]) :] for scores in rows]
+        assert [len(scores) for scores in scored[i]] == [len(output) for output in outputs[i]]
         for found, known in zip(scored[i], expected, strict=True):
             assert found == pytest.approx(known, rel=1e-4)
-        assert logprobs == pytest.approx(expected[0], rel=1e-4)
+        assert row.logprobs == pytest.approx(expected[0], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])

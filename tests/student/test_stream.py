@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 import pytest
 import torch
 
-from tuition.student.predict import end_marks, score_outputs, write
+from tuition.student.branches.read import write
+from tuition.student.predict import end_marks, score_outputs
 from tuition.student.stream import Wish, stream
 
 
@@ -24,7 +25,7 @@ def pupil(request, student):
 PROMPTS = [[5, 9, 20, 31], [40], [7] * 11, [30, 31, 32, 33, 34, 35]]
 
 
-def written(pupil, wishes, *, until=lambda place, ids: True, positions=None):
+def written(pupil, wishes, *, until=lambda place, ids: True):
     """The tokens of each text, and what was told of their probabilities."""
     texts, told = defaultdict(list), defaultdict(list)
 
@@ -35,7 +36,7 @@ def written(pupil, wishes, *, until=lambda place, ids: True, positions=None):
 
     marks = end_marks(pupil.model, pupil.tokenizer.eos_token_id)
     pad_id = pupil.tokenizer.pad_token_id
-    stream(pupil.model, wishes, marks=marks, pad_id=pad_id, positions=positions, told=tell)
+    stream(pupil.model, wishes, marks=marks, pad_id=pad_id, told=tell)
     return [texts[i] for i in range(len(wishes))], [told[i] for i in range(len(wishes))]
 
 
@@ -45,7 +46,7 @@ def test_greedy_texts_are_those_of_write(pupil):
     pad_id = pupil.tokenizer.pad_token_id
     alike = write(pupil.model, PROMPTS, max_tokens=12, marks=marks, pad_id=pad_id, batch_questions=4)
     texts, told = written(pupil, wishes)
-    assert texts == [tokens for tokens, _ in alike]
+    assert texts == [row.tokens for row in alike]
     assert len({tuple(text) for text in texts}) > 1
     assert not any(logprobs for row in told for logprobs in row)
 
@@ -70,7 +71,8 @@ def test_when_all_have_ended_nothing_more_is_computed(pupil, monkeypatch):
     monkeypatch.setattr(type(pupil.model), "forward", counted)
     wishes = [Wish(ids=prompt, max_tokens=12) for prompt in PROMPTS]
     written(pupil, wishes, until=lambda place, ids: len(ids) < 2)
-    assert passes["n"] == 2
+    # A decoder has read the prompt before.
+    assert passes["n"] == 2 + (pupil.family == "causal")
 
 
 def test_an_end_mark_is_told_and_is_the_last(pupil):
@@ -81,7 +83,6 @@ def test_an_end_mark_is_told_and_is_the_last(pupil):
         [Wish(ids=[5, 9], max_tokens=12)],
         marks=[text[4]],
         pad_id=pupil.tokenizer.pad_token_id,
-        positions=None,
         told=lambda place, token, logprobs: told.append(token) or True,
     )
     assert told == text[: text.index(text[4]) + 1]
@@ -145,18 +146,9 @@ def test_probabilities_are_those_of_scoring_and_the_likeliest_are_told(pupil):
     assert not any(told[2])
 
 
-def test_what_has_no_room_side_by_side_is_written_one_after_the_other(student, monkeypatch):
-    made = student("llama-nano")
-    sizes = []
-    generate = type(made.model).generate
-    monkeypatch.setattr(
-        type(made.model),
-        "generate",
-        lambda self, **given: sizes.append(len(given["input_ids"])) or generate(self, **given),
-    )
+def test_wishes_of_unlike_lengths_are_written_as_if_alone(pupil):
     bounds = ((2, 6), (2, 5), (7, 2), (7, 3), (1, 9), (1, 1))
     wishes = [Wish(ids=[5] * length, max_tokens=bound) for length, bound in bounds]
-    texts, _ = written(made, wishes, positions=10)
-    assert sizes == [2, 2, 2]
-    alone = [written(made, [wish], positions=10)[0][0] for wish in wishes]
-    assert texts == alone
+    texts, _ = written(pupil, wishes)
+    assert texts == [written(pupil, [wish])[0][0] for wish in wishes]
+    assert written(pupil, []) == ([], [])

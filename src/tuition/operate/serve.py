@@ -130,7 +130,6 @@ class StudentWriter:
             wishes,
             marks=self.marks,
             pad_id=pad_id,
-            positions=self.positions,
             told=lambda place, *more: told(free[place], *more),
             head=self._head,
         )

@@ -16,14 +16,12 @@ from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
 __all__ = [
-    "begun_by",
     "by_length",
     "end_marks",
     "mean_states",
     "option_score",
     "score_encodings",
     "score_outputs",
-    "write",
 ]
 
 _ROOM, _VOCABULARY = 65_536, 8
@@ -35,76 +33,6 @@ def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
     own = model.generation_config.eos_token_id if model.generation_config else None
     more = own if isinstance(own, list) else [own]
     return list(dict.fromkeys([end_id, *(mark for mark in more if mark is not None)]))
-
-
-@torch.inference_mode()
-def write(
-    model: transformers.PreTrainedModel,
-    prompts: Sequence[list[int]],
-    *,
-    heads: Sequence[list[int]] | None = None,
-    max_tokens: int,
-    marks: Sequence[int],
-    pad_id: int,
-    batch_questions: int,
-) -> list[tuple[list[int], list[float]]]:
-    """Continue each prompt greedily until an end mark; give tokens and their natural log-probabilities.
-
-    `heads` are what an encoder-decoder's decoder reads in front; no token of theirs is given.
-    """
-    is_decoder = not model.config.is_encoder_decoder
-    settings = transformers.GenerationConfig(
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        num_beams=1,
-        eos_token_id=list(marks),
-        pad_token_id=pad_id,
-    )
-    generate = cast("Callable[..., Tensor]", model.generate)
-    written: list[tuple[list[int], list[float]]] = [([], []) for _ in prompts]
-    heads = heads or [[]] * len(prompts)
-    # Instructions of several lengths are not read together: each row would need padding within its text.
-    batches = [
-        [places[j] for j in batch]
-        for head in dict.fromkeys(map(tuple, heads))
-        for places in [[i for i, other in enumerate(heads) if tuple(other) == head]]
-        for batch in by_length([len(prompts[i]) for i in places], batch_questions)
-    ]
-    for batch in batches:
-        ids = pad([prompts[i] for i in batch], pad_id, left=is_decoder)
-        mask = pad([[1] * len(prompts[i]) for i in batch], 0, left=is_decoder)
-        begun = ids if is_decoder else begun_by(model, heads[batch[0]], len(batch))
-        sureness = _Sureness()
-        out = generate(
-            input_ids=ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            generation_config=settings,
-            logits_processor=transformers.LogitsProcessorList([sureness]),
-            **({} if is_decoder else {"decoder_input_ids": begun}),
-        )
-        new = out[:, begun.shape[1] :]
-        logprobs = torch.stack(sureness.steps, dim=1).tolist()
-        for i, tokens, likely in zip(batch, new.tolist(), logprobs, strict=True):
-            end = next((place for place, token in enumerate(tokens) if token in marks), len(tokens))
-            written[i] = tokens[: end + 1], likely[: end + 1]
-    return written
-
-
-class _Sureness(transformers.LogitsProcessor):
-    """Notes the log-probability of each row's likeliest token, which is the one that is written."""
-
-    def __init__(self) -> None:
-        self.steps: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores are (B, V)."""
-        self.steps.append(scores.amax(-1) - scores.logsumexp(-1))
-        return scores
-
-
-def begun_by(model: transformers.PreTrainedModel, head: Sequence[int], n: int) -> Tensor:
-    """Give what the decoder of an encoder-decoder has read before it writes: its start mark, and a head."""
-    return torch.tensor([[model.config.decoder_start_token_id, *head]] * n, device=model.device)
 
 
 @torch.inference_mode()

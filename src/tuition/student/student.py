@@ -17,6 +17,7 @@ from tuition.core.errors import DataError, TrainingError
 from tuition.core.protocols import Generation, Progress
 from tuition.core.records import Json, Target, content_id
 from tuition.student.branches.branches import Branches
+from tuition.student.branches.read import write
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
@@ -27,7 +28,6 @@ from tuition.student.predict import (
     option_score,
     score_encodings,
     score_outputs,
-    write,
 )
 from tuition.student.template import FORM, ask_in, saved_template
 from tuition.student.training.optimizer import Additions, with_additions
@@ -120,14 +120,15 @@ class Student:
             heads=self.heads([target.prefix for target in questions]),
             max_tokens=max_tokens,
             marks=end_marks(self.model, self.tokenizer.eos_token_id),
+            positions=self._positions if self.family == "causal" else None,
             pad_id=self.tokenizer.pad_token_id,
             batch_questions=self._config.batch_questions,
         )
-        ids = [tokens for tokens, _ in written]
+        ids = [row.tokens for row in written]
         texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else []
         return [
-            Generation(text=text.strip(), tokens=len(tokens), logprobs=tuple(logprobs))
-            for text, (tokens, logprobs) in zip(texts, written, strict=True)
+            Generation(text=text.strip(), tokens=len(row.tokens), logprobs=tuple(row.logprobs))
+            for text, row in zip(texts, written, strict=True)
         ]
 
     def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:

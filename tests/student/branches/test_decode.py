@@ -1,11 +1,13 @@
 import pytest
 import torch
 
-from tuition.student.branches.read import decode
+from tuition.student.branches.read import Noted, decode
 
 
 class Fixed:
     """A memory whose next token has probabilities 1/2, 1/4, 1/4 and 0, whatever was read."""
+
+    is_whole = False
 
     def __init__(self, rows, read=None):
         self.lengths = torch.zeros(rows, dtype=torch.long)
@@ -24,7 +26,9 @@ def drawn(uniforms, *, temperature=1.0, limits=None, marks=(3,)):
     uniforms = torch.tensor(uniforms)
     memory, last = Fixed(len(uniforms)), torch.zeros(len(uniforms), dtype=torch.long)
     limits = torch.tensor(limits or [uniforms.shape[1]] * len(uniforms))
-    rows = decode(memory, last, limits=limits, marks=marks, temperature=temperature, uniforms=uniforms)
+    noted = Noted(*uniforms.shape, temperature=temperature, uniforms=uniforms, with_entropies=True)
+    decode(memory, last, limits=limits, marks=marks, choose=noted.choose)
+    rows = noted.written(limits.tolist(), marks)
     return [row.tokens for row in rows], rows, memory.rows
 
 
@@ -54,3 +58,10 @@ def test_a_row_at_its_limit_is_read_no_more():
     tokens, _, read = drawn([[0.1] * 3] * 8, limits=[1, 3, 3, 3, 3, 3, 3, 2])
     assert [len(row) for row in tokens] == [1, 3, 3, 3, 3, 3, 3, 2]
     assert read == [8, 7, 6]
+
+
+def test_rows_that_must_stay_together_are_read_to_the_end_of_the_last(monkeypatch):
+    monkeypatch.setattr(Fixed, "is_whole", True)
+    tokens, _, read = drawn([[0.9, 0.1, 0.1], [0.1, 0.6, 0.9], [0.1, 0.1, 0.1], [0.6, 0.9, 0.1]], marks=(2,))
+    assert tokens == [[2], [0, 1, 2], [0, 0, 0], [1, 2]]
+    assert read == [4, 4, 4]

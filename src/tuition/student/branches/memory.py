@@ -7,7 +7,7 @@ no texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 import transformers
@@ -20,6 +20,9 @@ from tuition.student.families import CACHE, pad
 from tuition.student.look import most_positions
 
 __all__ = ["Memory", "Source"]
+
+_ROOM = 64
+"""Columns for keys and values to grow into: what has been read is copied once in so many tokens."""
 
 
 class Source(NamedTuple):
@@ -48,12 +51,16 @@ class Memory:
         source: Source | None,
         read: DynamicCache,
         crossed: DynamicCache,
+        width: int = 0,
     ) -> None:
         """Join the parts; `begin` makes the first."""
         self.model = model
         """That reads."""
         self.lengths = lengths
         """Shape (B, ), how many tokens of each row have been read."""
+        self.is_whole = is_stateful(model)
+        """Whether rows must stay together: a state of all that was read has no beginnings to go on from."""
+        self._width = width
         self._starts = starts
         self._source = source
         self._read = read
@@ -72,31 +79,46 @@ class Memory:
             states = encoder(input_ids=pad(prompts, pad_id).to(model.device), attention_mask=mask)
             source = Source(states=cast("Tensor", states.last_hidden_state), mask=mask)
         nothing = torch.zeros(len(prompts), dtype=torch.long, device=model.device)
-        caches = {"read": DynamicCache(), "crossed": DynamicCache()}
-        return cls(model, starts=nothing, lengths=nothing, source=source, **caches)
+        # A model with states of its own kind says itself how they are kept.
+        read = DynamicCache(config=model.config) if is_stateful(model) else _cache([])
+        return cls(model, starts=nothing, lengths=nothing, source=source, read=read, crossed=DynamicCache())
 
     @torch.inference_mode()
     def select(self, owners: Tensor, lengths: Tensor) -> Memory:
-        """Give the memory of beginnings of these rows."""
+        """Give the memory of beginnings of these rows; where they are all of this one, it is this one."""
+        everyone = torch.arange(len(self.lengths), device=lengths.device)
+        is_aligned = bool((self._starts + self.lengths == self._width).all())
+        if is_aligned and torch.equal(owners, everyone) and torch.equal(lengths, self.lengths):
+            return self
+        if self.is_whole:
+            raise TrainingError(
+                f"a student of type {self.model.config.model_type!r} cannot go on from beginnings: it "
+                "keeps a state of all that it has read, and none of a part. Take another student, or a "
+                "selection that asks it for nothing, such as 'random'."
+            )
         width = int(lengths.max())
         starts = width - lengths
-        columns = torch.arange(width, device=lengths.device) + (self._starts[owners] - starts)[:, None]
-        # Rows and columns as one axis: whole tokens are copied, which is fast.
-        places = (owners[:, None] * self._read.get_seq_length() + columns.clamp(min=0)).flatten()
+        shifts = self._starts[owners] - starts
+        columns = (torch.arange(width, device=lengths.device) + shifts[:, None]).clamp(min=0)
         source = self._source
+        # Rows that stay beside each other, as when others have ended, are copied whole, which is fast.
+        shift = int(shifts[0]) if bool((shifts == shifts[0]).all() & (shifts[0] >= 0)) else None
 
         def tokens(kept: Tensor) -> Tensor:
-            heads, size = kept.shape[1], kept.shape[3]
-            flat = kept.transpose(1, 2).reshape(-1, heads * size)  # (B * T, heads * size)
-            return flat.index_select(0, places).view(len(owners), -1, heads, size).transpose(1, 2)
+            if shift is None:
+                return kept.transpose(1, 2)[owners[:, None], columns].transpose(1, 2)
+            held = kept.new_empty((len(owners), kept.shape[1], width + _ROOM, kept.shape[3]))
+            torch.index_select(kept[:, :, shift : shift + width], 0, owners, out=held[:, :, :width])
+            return held
 
         return Memory(
             self.model,
             starts=starts,
             lengths=lengths,
             source=source and Source(source.states[owners], source.mask[owners]),
-            read=_each(self._read, tokens),
-            crossed=_each(self._crossed, lambda kept: kept.index_select(0, owners)),
+            read=_each(self._read, tokens, width=width),
+            crossed=_each(self._crossed, lambda kept: kept.index_select(0, owners), width=None),
+            width=width,
         )
 
     @classmethod
@@ -110,7 +132,7 @@ class Memory:
         first = memories[0]
         lengths = torch.cat([memory.lengths for memory in memories])
         sources = [memory._source for memory in memories if memory._source is not None]
-        width = max(memory._read.get_seq_length() for memory in memories)
+        width = max(memory._width for memory in memories)
         return cls(
             first.model,
             starts=width - lengths,
@@ -118,14 +140,20 @@ class Memory:
             source=Source(*map(torch.cat, zip(*sources, strict=True))) if sources else None,
             read=_joined([memory._read for memory in memories], width=width),
             crossed=_joined([memory._crossed for memory in memories], width=None),
+            width=width,
         )
 
     def absorb(self, rows: Sequence[Sequence[int]], *, pad_id: int) -> None:
         """Read more tokens of each row, of which nobody wants to know what may follow."""
         if any(rows):
             self._align()
-            self._forward(pad(rows, pad_id).to(self.lengths.device), is_wanted=False)
-            self.lengths = self.lengths + torch.tensor([len(row) for row in rows], device=self.lengths.device)
+            more = torch.tensor([len(row) for row in rows], device=self.lengths.device)
+            if self._width == 0:
+                # Nothing is in front yet, so padding can be: rows that end in one column need no alignment.
+                self._starts = int(more.max()) - more
+            left = pad(rows, pad_id, left=self._width == 0)
+            self._forward(left.to(self.lengths.device), is_wanted=False)
+            self.lengths = self.lengths + more
 
     def read(self, tokens: Tensor) -> Tensor:
         """Read more tokens into this memory and say what may follow each: logits, shape (B, T, V)."""
@@ -136,18 +164,21 @@ class Memory:
 
     def _align(self) -> None:
         """Let every row end in the last column, where the next token goes."""
-        if bool((self._starts + self.lengths != self._read.get_seq_length()).any()):
+        if bool((self._starts + self.lengths != self._width).any()):
             everyone = torch.arange(len(self.lengths), device=self.lengths.device)
             aligned = self.select(everyone, self.lengths)
-            self._starts, self._read = aligned._starts, aligned._read
+            self._starts, self._read, self._width = aligned._starts, aligned._read, aligned._width
 
     @torch.inference_mode()
     def _forward(self, tokens: Tensor, *, is_wanted: bool) -> Tensor:
         """Read tokens, the same number of columns of each row; the logits of all of them where wanted."""
-        width = self._read.get_seq_length() + tokens.shape[1]
-        mask = (torch.arange(width, device=tokens.device) >= self._starts[:, None]).long()  # (B, width)
+        before, self._width = self._width, self._width + tokens.shape[1]
+        columns = torch.arange(self._width, device=tokens.device)
+        mask = (columns >= self._starts[:, None]).long()  # (B, width)
+        if self.is_whole and before and "num_attention_heads" not in self.model.config.to_dict():
+            mask = None  # a state alone looks back at no column
         if self._source is None:
-            positions = self.lengths[:, None] + torch.arange(tokens.shape[1], device=tokens.device)
+            positions = (columns[before:] - self._starts[:, None]).clamp(min=0)
             return self.model(
                 input_ids=tokens,
                 attention_mask=mask,
@@ -185,9 +216,14 @@ class Memory:
         return cast("Tensor", states)
 
 
-def _each(cache: DynamicCache, change: Callable[[Tensor], Tensor]) -> DynamicCache:
-    """Make a cache whose keys and values are changed ones."""
-    return _cache([(change(keys), change(values)) for keys, values in _kept(cache)])
+def is_stateful(model: transformers.PreTrainedModel) -> bool:
+    """Say whether a model keeps a state of all that it has read, as Mamba does, beside keys and values."""
+    return bool(getattr(model, "_is_stateful", False))
+
+
+def _each(cache: DynamicCache, change: Callable[[Tensor], Tensor], *, width: int | None) -> DynamicCache:
+    """Make a cache whose keys and values are the first columns of changed ones; None: all of them."""
+    return _cache([(change(keys), change(values)) for keys, values in _kept(cache)], width=width)
 
 
 def _joined(caches: Sequence[DynamicCache], *, width: int | None) -> DynamicCache:
@@ -209,12 +245,44 @@ def _kept(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
     return [(cast("Tensor", layer.keys), cast("Tensor", layer.values)) for layer in layers]
 
 
-def _cache(layers: Sequence[tuple[Tensor, Tensor]]) -> DynamicCache:
-    """Make a cache of what is given, without a copy."""
+class _Layer(DynamicLayer):
+    """Keys and values with room behind them, so that a new token copies nothing but itself."""
+
+    _keys: Tensor | None = None
+    _values: Tensor | None = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Put new keys and values, (B, heads, T, width), behind the others; give all of them."""
+        n = self.get_seq_length()
+        kept = (self.keys, self.values) if n else (None, None)
+        self.is_initialized = True
+        self._keys, self.keys = _longer(self._keys, kept[0], key_states)
+        self._values, self.values = _longer(self._values, kept[1], value_states)
+        return self.keys, self.values
+
+
+def _longer(held: Tensor | None, kept: Tensor | None, more: Tensor) -> tuple[Tensor, Tensor]:
+    """Write more columns behind those kept, in what holds them or in something larger; give it and them."""
+    n = 0 if kept is None else kept.shape[2]
+    end = n + more.shape[2]
+    if held is None or held.shape[2] < end:
+        held = more.new_empty((*more.shape[:2], end + _ROOM, more.shape[3]))
+        if kept is not None:
+            held[:, :, :n] = kept
+    held[:, :, n:end] = more
+    return held, held[:, :, :end]
+
+
+def _cache(layers: Sequence[tuple[Tensor, Tensor]], *, width: int | None = None) -> DynamicCache:
+    """Make a cache of what is given, without a copy; columns behind the width are room."""
     cache = DynamicCache()
+    cache.layer_class_to_replicate = _Layer
     for keys, values in layers:
-        layer = DynamicLayer()
+        layer = _Layer()
         layer.lazy_initialization(keys, values)
-        layer.keys, layer.values = keys, values
+        layer._keys, layer._values = keys, values
+        layer.keys, layer.values = keys[:, :, :width], values[:, :, :width]
         cache.layers.append(layer)
     return cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -15,11 +15,14 @@ from tuition.student.families import pad
 
 __all__ = [
     "Asked",
+    "Choose",
+    "Noted",
     "Written",
     "decode",
     "n_common",
     "read_branches",
     "score_branches",
+    "write",
     "write_branches",
 ]
 
@@ -35,59 +38,79 @@ class Written:
     logprobs: list[float]
     """Natural log-probability of each token, whatever the temperature."""
     entropies: list[float]
-    """Of the untempered distribution each token was taken from, in nats."""
+    """Of the untempered distribution each token was taken from, in nats; empty where nobody asked."""
+
+
+Choose = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+"""Given rows, (R, ), the logits of what may follow each, (R, V), and the number of tokens before: what
+does follow, (R, ), and whether each row goes on, (R, ). Rows that have ended may be among them for a time."""
 
 
 @torch.inference_mode()
-def decode(
-    memory: Memory,
-    last: Tensor,
-    *,
-    limits: Tensor,
-    marks: Sequence[int],
-    temperature: float,
-    uniforms: Tensor | None,
-) -> list[Written]:
-    """Continue each row until an end mark or its limit.
-
-    A token is drawn by inverting the distribution function at a number the caller gives, so that what a row
-    writes depends neither on the rows beside it nor on how many there are.
-    """
-    size, steps = len(last), int(limits.max())
-    tokens = torch.full((size, steps), -1, dtype=torch.long)
-    logprobs, entropies = torch.zeros(size, steps), torch.zeros(size, steps)
+def decode(memory: Memory, last: Tensor, *, limits: Tensor, marks: Sequence[int], choose: Choose) -> None:
+    """Continue each row until an end mark, its limit, or as `choose` says: the one loop that writes."""
     ends = torch.tensor(list(marks), device=last.device)
-    rows, writes = torch.arange(size, device=last.device), torch.ones_like(last, dtype=torch.bool)
-    for step in range(steps):
-        known = memory.read(last[:, None])[:, -1].float().log_softmax(-1)  # (rows, V)
-        if uniforms is None or temperature == 0:
-            last = known.argmax(-1)
-        else:
-            below = (known / temperature).softmax(-1).cumsum(-1)  # (rows, V)
-            # Rounding leaves the last sum a little beside 1.
-            drawn = uniforms[rows, step][:, None] * below[:, -1:]
-            last = torch.searchsorted(below, drawn, right=True)[:, 0].clamp(max=known.shape[-1] - 1)
-        here = rows[writes].cpu()
-        tokens[here, step] = last[writes].cpu()
-        logprobs[here, step] = known.gather(-1, last[:, None])[writes, 0].cpu()
-        entropies[here, step] = torch.special.entr(known.exp()).sum(-1)[writes].cpu()
+    rows, writes = torch.arange(len(last), device=last.device), torch.ones_like(last, dtype=torch.bool)
+    for step in range(int(limits.max())):
+        last, goes_on = choose(rows, memory.read(last[:, None])[:, -1].float(), step)
         full = limits[rows] <= step + 1
-        writes = writes & ~torch.isin(last, ends) & ~full
+        writes = writes & goes_on & ~torch.isin(last, ends) & ~full
         left = int(writes.sum())
         if left == 0:
             break
         # A full row must go at once: there may be no position for another token.
-        if left < _FULL * len(rows) or bool(full.any()):
+        if not memory.is_whole and (left < _FULL * len(rows) or bool(full.any())):
             chosen = writes.nonzero()[:, 0]
             memory = memory.select(chosen, memory.lengths[chosen])
             rows, last, writes = rows[chosen], last[chosen], writes[chosen]
-    counts = (tokens >= 0).sum(-1).tolist()
-    return [
-        Written(tokens=row[:n], logprobs=chances[:n], entropies=spread[:n])
-        for n, row, chances, spread in zip(
-            counts, tokens.tolist(), logprobs.tolist(), entropies.tolist(), strict=True
-        )
-    ]
+
+
+class Noted:
+    """Chooses the likeliest token of each row, or draws one, and notes what is known of it.
+
+    A token is drawn by inverting the distribution function at a number the caller gives, so that what a row
+    writes depends neither on the rows beside it nor on how many there are.
+    """
+
+    def __init__(
+        self, size: int, most: int, *, temperature: float, uniforms: Tensor | None, with_entropies: bool
+    ) -> None:
+        self.tokens = torch.zeros((size, most), dtype=torch.long)
+        self.logprobs = torch.zeros(size, most)
+        self.entropies = torch.zeros(size, most if with_entropies else 0)
+        self._temperature, self._uniforms, self._with_entropies = temperature, uniforms, with_entropies
+
+    def choose(self, rows: Tensor, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """As `Choose` says; every row goes on."""
+        here, goes_on = rows.cpu(), torch.ones_like(rows, dtype=torch.bool)
+        if not self._with_entropies and self._uniforms is None:
+            best = logits.max(-1)
+            self.tokens[here, step] = best.indices.cpu()
+            self.logprobs[here, step] = (best.values - logits.logsumexp(-1)).cpu()
+            return best.indices, goes_on
+        known = logits.log_softmax(-1)  # (R, V)
+        if self._uniforms is None or self._temperature == 0:
+            last = known.argmax(-1)
+        else:
+            below = (known / self._temperature).softmax(-1).cumsum(-1)  # (R, V)
+            # Rounding leaves the last sum a little beside 1.
+            drawn = self._uniforms[rows, step][:, None] * below[:, -1:]
+            last = torch.searchsorted(below, drawn, right=True)[:, 0].clamp(max=known.shape[-1] - 1)
+        self.tokens[here, step] = last.cpu()
+        self.logprobs[here, step] = known.gather(-1, last[:, None])[:, 0].cpu()
+        if self._with_entropies:
+            self.entropies[here, step] = torch.special.entr(known.exp()).sum(-1).cpu()
+        return last, goes_on
+
+    def written(self, limits: Sequence[int], marks: Sequence[int]) -> list[Written]:
+        """Give each row up to its end; what was read of it afterwards, beside others, is nothing."""
+        rows = []
+        for limit, tokens, logprobs, entropies in zip(
+            limits, self.tokens.tolist(), self.logprobs.tolist(), self.entropies.tolist(), strict=True
+        ):
+            n = next((i + 1 for i, token in enumerate(tokens[:limit]) if token in marks), limit)
+            rows.append(Written(tokens=tokens[:n], logprobs=logprobs[:n], entropies=entropies[:n]))
+        return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +179,7 @@ def write_branches(
     positions: int | None,
     pad_id: int,
     batch_rows: int,
+    with_entropies: bool = True,
 ) -> list[list[list[Written]]]:
     """Continue every branch, greedily at temperature 0; equal seeds draw equal tokens.
 
@@ -177,18 +201,50 @@ def write_branches(
         limits = torch.full_like(memory.lengths, max_tokens)
         if positions is not None:
             limits = limits.minimum(positions - memory.lengths)
-        done = decode(
-            memory.select(owners, memory.lengths[owners]),
-            last[owners],
-            limits=limits[owners],
-            marks=marks,
+        chances = None if uniforms is None else uniforms[rows].to(model.device)
+        noted = Noted(
+            len(rows),
+            max_tokens,
             temperature=temperature,
-            uniforms=None if uniforms is None else uniforms[rows].to(model.device),
+            uniforms=chances,
+            with_entropies=with_entropies,
         )
-        each = iter(done)
+        chosen = memory.select(owners, memory.lengths[owners])
+        limits = limits[owners]
+        decode(chosen, last[owners], limits=limits, marks=marks, choose=noted.choose)
+        each = iter(noted.written(limits.tolist(), marks))
         for i in batch:
             written[i] = [[next(each) for _ in range(k)] for _ in asked[i].prefixes]
     return written
+
+
+def write(
+    model: transformers.PreTrainedModel,
+    prompts: Sequence[list[int]],
+    *,
+    heads: Sequence[list[int]] | None = None,
+    max_tokens: int,
+    marks: Sequence[int],
+    positions: int | None = None,
+    pad_id: int,
+    batch_questions: int,
+) -> list[Written]:
+    """Continue each prompt greedily, as `transformers` would, without entropies."""
+    heads = heads or [[]] * len(prompts)
+    written = write_branches(
+        model,
+        [Asked(prompt=prompt, prefixes=[[]], head=head) for prompt, head in zip(prompts, heads, strict=True)],
+        samples=1,
+        temperature=0.0,
+        max_tokens=max_tokens,
+        seed=0,
+        marks=marks,
+        positions=positions,
+        pad_id=pad_id,
+        batch_rows=batch_questions,
+        with_entropies=False,
+    )
+    return [row for [[row]] in written]
 
 
 @torch.inference_mode()

@@ -1,0 +1,200 @@
+"""Write docs/performance.md from `results/{training,branches,scale,real_student}.json`: `make figures`."""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+
+HEAD = """# Performance
+
+*Generated from `benchmarks/results` by `make figures`; a test finds it current.*
+
+Seconds are those of the machine that each section names. Ratios compare two programs that ran in turn on one
+machine, and are what may be carried to another.
+"""
+LOOPS = {
+    "tinyllm": "TinyLLM's published loop",
+    "before": "Tuition, instruction before the question",
+    "once": "Tuition, question read once",
+    "trl": "TRL",
+    "trl_packed": "TRL, packed",
+}
+JOBS = {
+    "exam": "answer every question",
+    "samples": "five explanations a question",
+    "write": "go on from every beginning",
+    "score": "four endings behind every beginning",
+    "options": "an answer behind every beginning: scored, not written",
+}
+CASES = {
+    "check": "`check`",
+    "check_nearest": "`check`, nearest demonstrations",
+    "load": "load the data",
+    "nearest": "nearest demonstrations",
+    "entropy": "choose 1,000 by entropy",
+    "k_center": "choose 1,000 by `k_center`",
+    "annotate": "annotate",
+    "reopen": "annotate again, all answers kept",
+    "show": "`show`",
+    "start": "`--help`",
+}
+UNITS = {"cpu_s": "CPU-s", "peak_mb": "MB"}
+
+
+def table(heads, rows):
+    """A table; columns of numbers stand on the right."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(heads)
+    marks = ["---" if any(str(cell)[:1].isalpha() or "`" in str(cell) for cell in column) else "--:"
+             for column in columns]  # fmt: skip
+    lines = [heads, marks, *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def said_of(result):
+    """Where and with what the rows were made."""
+    machine, versions = result["machine"], result["versions"]
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"Measured on {machine['system']}, {machine['processor']}, Python {machine['python']}; {packages}."
+
+
+def number(value, digits=3):
+    """So many digits that count, and no more; nothing where there is none."""
+    if value is None:
+        return ""
+    whole = f"{value:.{digits}g}"
+    return f"{float(whole):,.0f}" if abs(value) >= 100 else f"{float(whole):g}"
+
+
+def training(result):
+    """Loops beside each other: seconds for a question, and the ratio to the published or packed loop."""
+    runs = result["runs"]
+    jobs = dict.fromkeys((r["data"], r["student"], r["precision"], r["per_step"], r["threads"]) for r in runs)
+    rows = []
+    for job in jobs:
+        here = [
+            r for r in runs if (r["data"], r["student"], r["precision"], r["per_step"], r["threads"]) == job
+        ]
+        times = {
+            loop: [statistics.median(r[f] for r in here if r["loop"] == loop) for f in ("cpu_s", "wall_s")]
+            for loop in LOOPS
+            if any(r["loop"] == loop for r in here)
+        }
+        ours = times.get("once", times.get("before"))
+        data, student, precision, per_step, threads = job
+        for loop, (cpu_s, wall_s) in times.items():
+            ratio = f"{cpu_s / ours[0]:.2f}" if ours and loop not in ("before", "once") else ""
+            what = f"{data}, {student}, {precision}, {per_step} a step, {threads} thread"
+            rows.append([f"{what}{'s' * (threads != 1)}", LOOPS[loop], number(cpu_s), number(wall_s), ratio])
+    heads = ["Work", "Loop", "CPU-s a question", "wall s a question", "CPU over ours"]
+    return [
+        "Seconds for one question with all its targets, medians. `CPU over ours` is the processor time of the",
+        "other loop over that of Tuition with the question read once.",
+        "",
+        table(heads, rows),
+    ]
+
+
+def branches(result):
+    """Ours beside plain loops, the least processor seconds of each; bfloat16 beside float32."""
+    runs, rows = result["runs"], []
+    for name, job in dict.fromkeys((run["student"], run["job"]) for run in runs):
+        here = [run for run in runs if (run["student"], run["job"]) == (name, job)]
+        plain, ours = (min(run[field] for run in here) for field in ("plain_s", "ours_s"))
+        n = here[0]["questions"]
+        rows.append([name, JOBS[job], n, number(ours), number(plain), f"{plain / ours:.2f}"])
+    found = [
+        "Processor seconds of one thread, the least of each; the plain loop is that of `transformers`, with",
+        "equal batches. `real` is the folder that `TUITION_STUDENT` names.",
+        "",
+        table(["Student", "Work", "questions", "ours", "plain loop", "plain over ours"], rows),
+    ]
+    same = result["summary"]["bfloat16_as_float32"]
+    gains = []
+    for way, counts in same.items():
+        name, _, job = way.partition("/")
+        ratio = result["ratios"].get(f"{name} bfloat16 vs float32/{job}")
+        gains.append([name, JOBS[job], number(ratio), f"{counts['equal']} of {counts['of']}"])
+    if gains:
+        heads = ["Student", "Work", "float32 over bfloat16", "outputs equal"]
+        found += ["", "Weights in bfloat16 (`student.dtype`) beside float32:", "", table(heads, gains)]
+    return found
+
+
+def scale(result):
+    """Work that is no model, by what grows; and the targets beside what was measured."""
+    rows = [
+        [CASES.get(case, case), f"{int(n):,}", number(found["cpu_s"]), number(found["peak_mb"])]
+        for case, sizes in result["summary"].items()
+        if case != "targets"
+        for n, found in sizes.items()
+    ]
+    targets = [
+        [
+            f"{CASES.get(each['case'], each['case'])} at {each['n']:,}, {UNITS[each['what']]}",
+            number(each["wanted"]),
+            number(each["measured"]),
+            "yes" if each["measured"] <= each["wanted"] else "**no**",
+        ]
+        for each in result["summary"].get("targets", [])
+    ]
+    return [
+        "Processor seconds and peak memory of a process of its own.",
+        "",
+        table(["Work", "rows", "CPU-s", "peak MB"], rows),
+        *(["", table(["Target", "at most", "measured", "reached"], targets)] if targets else []),
+    ]
+
+
+def real_student(result):
+    """What the runs of the benchmark that counts cost in time; what they say stands in README."""
+    runs = [run for run in result["runs"] if run.get("split") == "test"]
+    rows = []
+    for data, form in dict.fromkeys((run["data"], run["form"]) for run in runs):
+        here = [run for run in runs if (run["data"], run["form"]) == (data, form)]
+        trained = [run for run in here if run.get("train_s")]
+        rate = statistics.median(run["tokens"] / run["train_s"] for run in trained) if trained else None
+        mean = statistics.fmean(run["accuracy"] for run in here)
+        hours = sum(run["cpu_s"] for run in here) / 3600
+        rows.append([data, form, len(here), f"{100 * mean:.1f} %", number(rate), number(hours)])
+    if not rows:
+        return ["No row of a test split is there yet."]
+    heads = ["Data", "Form", "runs", "accuracy", "tokens/s of training", "CPU-hours"]
+    return [
+        "What `benchmarks/real_student.py` takes, and the mean accuracy; intervals stand in its file.",
+        "",
+        table(heads, rows),
+    ]
+
+
+SECTIONS = (
+    ("training", "Training", training),
+    ("branches", "Writing and scoring", branches),
+    ("scale", "Many rows", scale),
+    ("real_student", "A real student", real_student),
+)
+
+
+def page(folder=RESULTS):
+    """The page, as the results in a folder have it."""
+    parts = [HEAD]
+    for name, title, write in SECTIONS:
+        path = folder / f"{name}.json"
+        parts.append(f"## {title}\n")
+        if not path.exists():
+            parts.append(
+                f"`benchmarks/{name}.py` has no committed result: `results/{name}.json` is missing.\n"
+            )
+            continue
+        result = json.loads(path.read_text(encoding="utf-8"))
+        parts.append("\n".join([*write(result), "", said_of(result), ""]))
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+    sys.exit(0)
