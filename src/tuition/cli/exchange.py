@@ -220,7 +220,7 @@ def bring_in(
     for name, n in found.waiting.items():
         say(f"  {n} calls of batch {name} have no line yet: import the rest, or give them up with:")
         say(f"  tuition batch drop {path} {name}")
-    say("Next: tuition run, with the configuration the batch was written for.")
+    say(f"Next: {typed('run', 'FILE')} with the configuration that the batch was written for.")
 
 
 @batch.command("list")
@@ -250,7 +250,7 @@ def show(store: Database = Path("tuition.db"), *, json: Json = False) -> None:
     n = sum(row["state"] != "over" for row in rows)
     print_table(f"{path}: {len(rows)} batches, {n} under way", rows)
     if n:
-        say("Next: go on with the run, or tuition batch import, or tuition batch drop.")
+        say(f"Next: {typed('batch', 'import', path, 'RESULTS')}, or go on with the run.")
 
 
 @batch.command()
