@@ -21,7 +21,9 @@ __all__ = ["batch", "export_replies", "import_replies"]
 def import_replies(
     files: Annotated[list[Path], typer.Argument(help="Files, folders of data sets, or hub:NAME:SPLIT.")],
     *,
-    form: Annotated[str, typer.Option(help="How they are written; docs/exchange.md has all forms.")],
+    form: Annotated[
+        str, typer.Option(help="How they are written; docs/how-to/import-and-export.md has all forms.")
+    ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("replies.jsonl"),
     teacher: Annotated[str, typer.Option(help="Who replied, in place of the models the files name.")] = "",
     skip_bad: Annotated[
@@ -59,7 +61,7 @@ def export_replies(
         str,
         typer.Option(
             help="How it is to be written. The student: hf, gguf, ct2, lm-eval. What the teachers wrote: "
-            "docs/exchange.md has all forms."
+            "docs/how-to/import-and-export.md has all forms."
         ),
     ],
     out: Annotated[

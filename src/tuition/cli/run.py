@@ -49,7 +49,10 @@ def demo(
         return
     look.show_table(out)
     curve = look.show_rounds(out)
-    say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")
+    say(
+        "The teachers of this demo are programs, not language models; "
+        "docs/concepts/playground.md says how they err."
+    )
     say(f"Wrote {out}/*/metrics.json{f', {curve}' if curve else ''} and {out / 'report.html'}.")
     starter = Path("tuition.toml")
     say(f"Next: {typed('check', starter) if starter.exists() else typed('init')}")
