@@ -76,14 +76,15 @@ wheel: $(VENV)/.check
 wheel-venv: $(VENV)/.torch
 	$(INSTALL) "$$(ls dist/tuition-*.whl)[train]"
 
-# Both archives as they would be uploaded, in an environment of their own; nothing is uploaded here.
+# Both archives as they would be uploaded, and the wheel installed alone; nothing is uploaded here. The wheel with a
+# student in it is for .ci/run.
 release: .venvs/release/.tools
 	rm -rf dist .venvs/installed
 	.venvs/release/bin/python -m build --quiet --outdir dist .
 	.venvs/release/bin/twine check --strict dist/*
 	$(PYTHON) -m venv .venvs/installed
 	.venvs/installed/bin/pip install --quiet $(PINNED) dist/tuition-*.whl
-	cd .venvs/installed && bin/tuition --version && bin/tuition init starter.toml && bin/tuition check starter.toml
+	cd .venvs/installed && bin/tuition --version && bin/tuition init starter.toml && bin/tuition list
 
 # What pip takes today within the bounds of pyproject.toml, in an empty environment; torch has its own line above.
 pin:

@@ -2,33 +2,25 @@
 
     python examples/own_data.py
 
-Change the path and the columns, name teachers in place of the program, take out `steps`, and it is your run.
-`tuition init FILE` guesses the same tables and writes them with their reasons.
+Change the path, the columns and the labels, name language models as teachers in place of the program, which
+knows the playground's tickets alone, and take out `steps`: it is your run. `tuition init FILE` guesses the
+same tables and writes them with their reasons.
 """
 
 import csv
 from pathlib import Path
 
 import tuition
-
-TICKETS = [
-    ("I was charged twice for order {}.", "billing"),
-    ("The invoice of order {} has the wrong name.", "billing"),
-    ("Where is my parcel {}?", "delivery"),
-    ("The courier did not find me with parcel {}.", "delivery"),
-    ("The screen of phone {} stays black.", "technical"),
-    ("Router {} loses the network every hour.", "technical"),
-]
+from tuition.playground.world import playground_splits
 
 
 def write_file(path: Path) -> None:
     """Write sixty tickets with their category; yours is there already."""
+    made = playground_splits(seed=0, train=60, valid=0, test=1, kind="label")
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["id", "text", "category"])
-        for i in range(60):
-            text, category = TICKETS[i % len(TICKETS)]
-            rows.writerow([i, text.format(1000 + i), category])
+        rows.writerows([i, one.question, one.answer] for i, one in enumerate(made.train))
 
 
 def main() -> None:
@@ -50,9 +42,13 @@ def main() -> None:
                 "test_share": 0.2,
                 "valid_share": 0.1,
                 "instruction": "Sort each ticket of a shop into one category.",
+                # what each means, for the teachers
                 "labels": {
-                    "billing": "what was charged, invoices",
+                    "account": "logging in, personal data",
+                    "billing": "what was charged",
                     "delivery": "where a parcel is",
+                    "returns": "sending something back",
+                    "sales": "questions before buying",
                     "technical": "something does not work",
                 },
             },
@@ -70,7 +66,7 @@ def main() -> None:
     print(f"test: {100 * found['accuracy']:.0f} % right of {found['n']}")
 
     student = tuition.Student.load(done.path)
-    for text in ("Parcel 77 has not come yet.", "I was charged for order 12, which I sent back."):
+    for text in ("Where is my parcel? It is about my phone.", "I was charged twice for order 12."):
         said = student.answer(text)
         print(f"{said.answer} ({said.confidence:.2f}): {text}")
 

@@ -10,7 +10,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
     "quickstart.py": ("expected: $0.0", "quickstart-chains: ", "quickstart-labels: "),
-    "own_data.py": ("test: ", "Parcel 77 has not come yet."),
+    "own_data.py": ("test: ", "I was charged twice for order 12."),
     "own_teacher.py": ("17 + 25 = 42. The answer is 42.",),
     "own_recipe.py": ("{'answer': 8}",),
 }

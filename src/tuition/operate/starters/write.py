@@ -203,7 +203,10 @@ def _name_of(teacher: str) -> str:
 def _teacher(name: str) -> list[str]:
     if name == "playground":
         table: dict[str, Any] = {"kind": "playground", "name": _name_of(name), "max_tokens": 128}
-        return ["[[teacher]]  # a program, for trying things out offline", *_lines(table, _HINTS)]
+        return [
+            "[[teacher]]  # a program, to try things out offline; it knows the playground's questions alone",
+            *_lines(table, _HINTS),
+        ]
     if name not in PROVIDERS:
         raise ConfigError(near_name(name, [*PROVIDERS, "playground"], kind="teacher to begin with"))
     table = {"name": name, **PROVIDERS[name], "max_tokens": 512}
