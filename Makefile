@@ -1,5 +1,7 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 # The others: check (linters, types, docstrings), bench, docs, base (pre-trains the embedded student), wheel, clean;
+# release (builds sdist and wheel, checks both and installs the wheel in an empty environment; uploads nothing);
+# picture (draws the picture of README from benchmarks/results);
 # real-student (fetches 93 MB and makes SmolLM2-135M-Instruct in data/students);
 # real (that student and recorded teachers: one set, three forms, one seed);
 # pin (writes constraints.txt anew), newest (runs the tests with the newest releases, whatever the bounds).
@@ -18,7 +20,8 @@ TORCH := torch==2.13.0
 PINNED := --constraint constraints.txt
 INSTALL := $(BIN)/pip install --quiet $(PINNED) --build-constraint constraints.txt
 
-.PHONY: demo test slow check bench figures reference docs base real-student real wheel wheel-venv pin newest clean format
+.PHONY: demo test slow check bench figures picture reference docs base real-student real wheel wheel-venv release
+.PHONY: pin newest clean format
 
 demo: $(VENV)/.train
 	$(BIN)/tuition demo
@@ -31,13 +34,13 @@ slow: $(VENV)/.test
 	$(BIN)/pytest -n 2 --slow -m "slow or hypothesis" -rs
 
 check: $(VENV)/.check
-	$(BIN)/ruff format --check src tests tools
-	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff format --check src tests tools examples
+	$(BIN)/ruff check src tests tools examples
 	$(BIN)/ty check src
 
 format: $(VENV)/.check
-	$(BIN)/ruff format src tests tools
-	$(BIN)/ruff check --fix src tests tools
+	$(BIN)/ruff format src tests tools examples
+	$(BIN)/ruff check --fix src tests tools examples
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py --quick
@@ -51,6 +54,10 @@ bench: $(VENV)/.test
 figures: $(VENV)/.test
 	$(BIN)/python benchmarks/performance.py
 	$(BIN)/python benchmarks/figures.py
+
+# The picture of README, and its table of the real student, from benchmarks/results.
+picture: $(VENV)/.test
+	$(BIN)/python benchmarks/picture.py
 
 # Keys, commands, error texts and exported names, and the floors and links of docs/architecture.md, from the code.
 reference: $(VENV)/.test
@@ -79,6 +86,16 @@ wheel: $(VENV)/.check
 wheel-venv: $(VENV)/.torch
 	$(INSTALL) "$$(ls dist/tuition-*.whl)[train]"
 
+# Both archives as they would be uploaded, and the wheel installed alone; nothing is uploaded here. The wheel with a
+# student in it is for .ci/run.
+release: .venvs/release/.tools
+	rm -rf dist .venvs/installed
+	.venvs/release/bin/python -m build --quiet --outdir dist .
+	.venvs/release/bin/twine check --strict dist/*
+	$(PYTHON) -m venv .venvs/installed
+	.venvs/installed/bin/pip install --quiet $(PINNED) dist/tuition-*.whl
+	cd .venvs/installed && bin/tuition --version && bin/tuition init starter.toml && bin/tuition list
+
 # What pip takes today within the bounds of pyproject.toml, in an empty environment; torch has its own line above.
 pin:
 	rm -rf .venvs/pin
@@ -106,7 +123,7 @@ $(VENV)/.torch: $(VENV)/.pip
 	touch $@
 
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
-	$(INSTALL) --editable '.[train,plot]'
+	$(INSTALL) --editable '.[train,serve,plot]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.train pyproject.toml
@@ -115,6 +132,11 @@ $(VENV)/.test: $(VENV)/.train pyproject.toml
 
 $(VENV)/.check: $(VENV)/.test pyproject.toml
 	$(INSTALL) --editable '.[train,serve,test,check]'
+	touch $@
+
+.venvs/release/.tools:
+	$(PYTHON) -m venv .venvs/release
+	.venvs/release/bin/pip install --quiet 'build==1.*' 'twine==6.*'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.pip pyproject.toml

@@ -41,7 +41,7 @@ def test_everything_public_is_there_listed_and_documented():
     assert set(tuition.__all__) <= set(dir(tuition))
     for name in tuition.__all__:
         assert getattr(tuition, name).__doc__, name
-    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "how-to" / "python.md").read_text(encoding="utf-8")
     assert [name for name in tuition.__all__ if f"`{name}" not in page] == []
 
 

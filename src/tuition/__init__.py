@@ -1,6 +1,6 @@
 """Several teachers, one small student, one budget.
 
-What a notebook needs is here and loaded when it is first used; docs/python.md shows it.
+What a notebook needs is here and loaded when it is first used; docs/how-to/python.md shows it.
 """
 
 from __future__ import annotations

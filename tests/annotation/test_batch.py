@@ -432,7 +432,7 @@ def rows_of_page():
 
 
 def test_the_page_shows_what_is_tested():
-    page = Path(__file__).parents[2] / "docs" / "batch.md"
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "batches.md"
     assert set(rows_of_page()) <= set(page.read_text().splitlines())
 
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 import tomllib
 
 import pytest
@@ -165,7 +166,7 @@ def test_run_writes_table_page_and_cards_and_a_second_time_nothing(tuition, writ
     assert said.code == 0, said.err
     for word in ("label_only", "teacher-ada", "frequent answer", "simulated: a program"):
         assert word in said.out
-    assert "Wrote run/metrics.json and run/report.html. Next: tuition show run" in said.out
+    assert "Wrote run/metrics.json and run/report.html. Next: tuition predict run FILE" in said.out
     assert "rationale health before training" in said.err
     assert "rationale health" not in said.out
     run = tmp_path / "run"
@@ -177,7 +178,7 @@ def test_run_writes_table_page_and_cards_and_a_second_time_nothing(tuition, writ
     before, spent = hashes(run), attempts(tmp_path / "tuition.db")
     again = tuition("run", "tiny.toml")
     assert again.code == 0
-    assert "Finished before; nothing was done. Next: tuition show run" in again.out
+    assert "Finished before; nothing was done. Next: tuition predict run FILE" in again.out
     assert hashes(run) == before
     assert attempts(tmp_path / "tuition.db") == spent == 24
 
@@ -388,10 +389,8 @@ def test_check_shows_the_rounds_and_writes_nothing(tuition, write, tmp_path):
     said = tuition("check", write(**ELAD))
     assert said.code == 0, said.err
     assert "rounds: what each would ask, low / expected / high" in said.out
-    [cold] = [
-        line for line in said.out.splitlines() if line.startswith("│ 0 ") or line.startswith("│     0 ")
-    ]
-    assert " 4 " in cold and "/ $0.00" in cold
+    [cold] = [line for line in said.out.splitlines() if line.startswith("    0  ")]
+    assert " 4 " in cold and " < $0.01" in cold
     assert "note: the run was executed with stand-ins for teachers and student" in said.out
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
     plan = tuition("check", "tiny.toml", "--json").json
@@ -438,3 +437,11 @@ def test_run_takes_an_active_run_apart(tuition, write, tmp_path):
     assert [row["name"] for row in table["rows"]] == names
     assert set(table["left_out"]) == {"without_revision", "intra_only", "inter_only"}
     assert "upper bound" in said.out and "over the main run" in said.out
+
+
+def test_without_the_extra_for_students_the_line_that_installs_it_is_said(tuition, write, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tuition.student.look", raising=False)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)  # as if it were not installed
+    said = tuition("check", write())
+    assert said.code == 2
+    assert "'tokenizers' is not installed; it comes with: pip install 'tuition[train]'" in said.error

@@ -52,10 +52,10 @@ def test_a_table_says_what_it_shows(tuition, rounds):
     for text in (
         "accuracy on valid against money",
         "cost of 55 %",
-        "$0.0200",
+        "$0.02",
         "71.0 [",
         "interval seeds: 95 % by Student's t over seeds",
-        "area: mean accuracy from $0.0100 to $0.0300, which every curve covers",
+        "area: mean accuracy from $0.01 to $0.03, which every curve covers",
         "simulated: the teachers are programs",
         "Next: tuition curve a b --split valid --out curve.svg",
     ):
@@ -140,7 +140,7 @@ def test_a_group_of_runs_shows_its_rounds_and_gets_its_chart(group, capsys):
     assert ElementTree.parse(group / "curve.svg").getroot().get("role") == "img"
     shown = " ".join(capsys.readouterr().out.split())
     assert "elad: what each round reached, and what it had cost by then" in shown
-    assert "$0.0200" in shown
+    assert "$0.02" in shown
     assert "55.0 [45.0, 65.0]" in shown
 
 

@@ -1,6 +1,8 @@
 import json
 
-from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say
+import pytest
+
+from tuition.cli.show import print_json, print_rows, print_table, progress_bars, say, time_left
 from tuition.report import Row
 
 PLAIN = {"split": "test", "n": 10, "accuracy": 0.5, "low": 0.25, "high": 0.75, "unreadable": 0.1}
@@ -43,8 +45,9 @@ def test_result_rows_are_in_per_cent_and_dollars(capsys):
     assert "50.0 [25.0, 75.0]" in out
     assert "+12.5 [-5.0, +30.0]" in out
     assert "unknown" in out
-    assert "$0.5000" in out
-    assert "$0.2500" in out
+    assert "$0.50" in out
+    assert "$0.25" in out
+    assert out.startswith("title, 10 items, read by")
 
 
 def test_progress_and_tables_of_a_run_go_to_stderr(capsys):
@@ -64,3 +67,22 @@ def test_labels_have_a_column_where_not_all_are_gold(capsys):
     assert "weighted" in out
     print_rows("title", [row("a")])
     assert "labels" not in capsys.readouterr().out
+
+
+def test_several_rows_have_one_line_that_says_how_far_they_are(monkeypatch, capsys):
+    with progress_bars() as listener:
+        listener.progress("rows", 0, 14)
+        listener.progress("ada: asking", 1, 2)
+        [bar] = [task for task in listener._bars.tasks if task.description.startswith("row ")]
+        assert (bar.description, bar.total) == ("row 1 of 14", 14)
+        listener._began -= 80
+        listener.progress("rows", 4, 14)
+        assert bar.description == "row 5 of 14, 3 min left"
+
+
+@pytest.mark.parametrize(
+    ("done", "elapsed_s", "said"),
+    [(0, 60, ""), (4, 80, "3 min left"), (12, 120, "20 s left"), (13, 13, "1 s left"), (14, 80, "")],
+)
+def test_the_time_that_is_left_is_by_the_pace_so_far(done, elapsed_s, said):
+    assert time_left(done, 14, elapsed_s) == said

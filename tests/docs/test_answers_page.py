@@ -1,4 +1,4 @@
-"""Each row of the tables in docs/answers.md is read as the page says."""
+"""Each row of the tables in docs/concepts/answers.md is read as the page says."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tuition.core.records import Example
 from tuition.tasks import TASKS, make_task
 
-PAGE = Path(__file__).parents[2] / "docs" / "answers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "answers.md"
 KINDS = {"Numbers": "number", "Mathematics": "math", "Yes and no": "yes_no", "Short strings": "free_text"}
 KINDS |= {"Labels": "label", "Fields": "fields"}
 OF = {

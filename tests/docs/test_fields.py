@@ -46,7 +46,7 @@ def test_the_readme_shows_settings():
 
 
 def test_the_configuration_page_has_every_table():
-    text = (ROOT / "docs" / "config.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "configuration.md").read_text()
     tables = set(re.findall(r"^\| `\[+(\w+)\]+`", text, re.MULTILINE))
     scalars = {"config_version", "recipe", "out", "seed", "store", "preset"}
     assert tables | scalars == set(Experiment.model_fields)

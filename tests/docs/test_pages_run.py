@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    ROOT / "docs" / "python.md",
+    ROOT / "docs" / "how-to" / "python.md",
     ROOT / "docs" / "how-to" / "own-words.md",
     ROOT / "docs" / "how-to" / "labels-and-fields.md",
     *sorted((ROOT / "docs" / "extend").glob("*.md")),

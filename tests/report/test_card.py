@@ -64,8 +64,8 @@ def test_licences_travel_and_their_absence_is_said(run):
 
 
 def test_an_unknown_cost_is_called_unknown(run):
-    assert "cost of the answers used: unknown; newly paid: $0.2500" in card(run("a", spend={"usd": None}))
-    assert "cost of the answers used: $0.5000" in card(run("b"))
+    assert "cost of the answers used: unknown; newly paid: $0.25" in card(run("a", spend={"usd": None}))
+    assert "cost of the answers used: $0.50" in card(run("b"))
 
 
 def test_an_untrained_student_is_called_so(run):

@@ -22,7 +22,7 @@ TWO_SCORES = [
 def test_rounds_are_rows_and_what_is_unknown_is_no_number():
     table = lay_out(TWO_ROUNDS, ROUNDS, has_others=True)
     assert table.heads == ("round", "asked", "annotated", "cost so far", "right on valid %", "items")
-    assert table.rows[0] == ("0", "100", "97", "$0.0120", "41.0 [34.0, 48.0]", "200")
+    assert table.rows[0] == ("0", "100", "97", "$0.01", "41.0 [34.0, 48.0]", "200")
     assert table.rows[1] == ("1", "1,200", "90", "unknown", "—", "200")
 
 
@@ -54,7 +54,7 @@ def test_an_ablation_holds_every_row_against_the_first():
     whole |= {"difference": None, "difference_ci95": None, "p": None, "usd": 0.125, "remark": ""}
     less = {**whole, "name": "without_ada", "difference": -0.0, "difference_ci95": [-0.5, 0.5], "p": 1.0}
     first, second = lay_out([whole, less], ABLATION).rows
-    assert first == ("run", "test", "6", "gold", "50.0 [25.0, 75.0]", "", "", "$0.1250", "")
+    assert first == ("run", "test", "6", "gold", "50.0 [25.0, 75.0]", "", "", "$0.12", "")
     assert second[5:7] == ("+0.0 [-50.0, +50.0]", "1.000")
 
 
@@ -69,8 +69,7 @@ def test_the_page_has_both_and_escapes_them(run):
     text = write_page(run("one", rounds=TWO_ROUNDS, calibration=hostile), RECIPES).read_text()
     assert "Rounds: one" in text
     assert (
-        '<tr><td>0<td class="n">100<td class="n">97<td class="n">$0.0120<td class="n">41.0 [34.0, 48.0]'
-        in text
+        '<tr><td>0<td class="n">100<td class="n">97<td class="n">$0.01<td class="n">41.0 [34.0, 48.0]' in text
     )
     assert "Do the scores know what is wrong: one" in text
     assert "<td>&lt;b&gt;entropy<td" in text

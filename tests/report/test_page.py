@@ -55,7 +55,7 @@ def test_estimates_stand_beside_what_was_paid(run):
     row = {"teacher": "<b>ada", "calls": 1200, "guessed_usd": 30, "bound_usd": 150, "paid_usd": 20}
     text = page(run("one", estimates=[row]))
     cells = re.search(r"<td>&lt;b&gt;ada(.*)", text).group(1)
-    shown = ["1,200", "$30.0000", "$150.0000", "$20.0000", "1.50", "7.50"]
+    shown = ["1,200", "$30.00", "$150.00", "$20.00", "1.50", "7.50"]
     assert re.findall(r"""<td class="n">([^<]*)""", cells) == shown
     assert "Estimates before the calls" not in page(run("two", estimates=[]))
 
@@ -63,7 +63,7 @@ def test_estimates_stand_beside_what_was_paid(run):
 def test_an_unknown_cost_is_called_unknown(run):
     text = page(run("one", spend={"usd": None}))
     row = next(line for line in text.splitlines() if line.startswith('<tr class="tinyllm">'))
-    assert row and '<td class="n">unknown<td class="n">$0.2500' in text
+    assert row and '<td class="n">unknown<td class="n">$0.25' in text
 
 
 def test_every_run_has_its_row_its_answers_and_its_making(run):

@@ -1,7 +1,7 @@
 """Every fault the playground's server knows, through the real client, the store and the asking: how it ends.
 
 Each kind in each form is met by one call among good ones, and by every call of a run. What must come of it
-stands in `ENDS`, and in docs/faults.md, which is held against it.
+stands in `ENDS`, and in docs/concepts/faults.md, which is held against it.
 """
 
 import json
@@ -25,7 +25,7 @@ from tuition.teachers import TeacherConfig, make_teacher
 from tuition.teachers.http.forms import FORMS
 from tuition.upkeep import reconcile_store, verify_store
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "faults.md"
 PRICE = price_of(prompt=3, completion=15)
 CONFIG = AnnotationConfig(backoff_s=0.001, backoff_most_s=0.002, max_attempts=2)
 N = 5

@@ -91,8 +91,8 @@ def show_plan(plan: Plan) -> None:
                 "for": row.role,
                 "calls": _span(row.low_calls, row.calls, row.high_calls),
                 "kept": row.kept,
-                "tokens": _span(row.low_tokens, row.expected_tokens, row.high_tokens),
                 "cost": _span(row.low_usd, row.expected_usd, row.high_usd, is_money=True),
+                "tokens": _span(row.low_tokens, row.expected_tokens, row.high_tokens),
             }
             for row in plan.teachers
         ]
@@ -104,8 +104,8 @@ def show_plan(plan: Plan) -> None:
                 **{
                     kind: _span(span.low, span.expected, span.high, is_money=kind == "cost")
                     for kind, span in (
-                        *(("items", row.items), ("calls", row.calls), ("tokens", row.tokens)),
-                        ("cost", row.usd),
+                        *(("items", row.items), ("calls", row.calls), ("cost", row.usd)),
+                        ("tokens", row.tokens),
                     )
                 },
             }

@@ -21,7 +21,9 @@ __all__ = ["batch", "export_replies", "import_replies"]
 def import_replies(
     files: Annotated[list[Path], typer.Argument(help="Files, folders of data sets, or hub:NAME:SPLIT.")],
     *,
-    form: Annotated[str, typer.Option(help="How they are written; docs/exchange.md has all forms.")],
+    form: Annotated[
+        str, typer.Option(help="How they are written; docs/how-to/import-and-export.md has all forms.")
+    ],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("replies.jsonl"),
     teacher: Annotated[str, typer.Option(help="Who replied, in place of the models the files name.")] = "",
     skip_bad: Annotated[
@@ -59,7 +61,7 @@ def export_replies(
         str,
         typer.Option(
             help="How it is to be written. The student: hf, gguf, ct2, lm-eval. What the teachers wrote: "
-            "docs/exchange.md has all forms."
+            "docs/how-to/import-and-export.md has all forms."
         ),
     ],
     out: Annotated[
@@ -220,7 +222,7 @@ def bring_in(
     for name, n in found.waiting.items():
         say(f"  {n} calls of batch {name} have no line yet: import the rest, or give them up with:")
         say(f"  tuition batch drop {path} {name}")
-    say("Next: tuition run, with the configuration the batch was written for.")
+    say(f"Next: {typed('run', 'FILE')} with the configuration that the batch was written for.")
 
 
 @batch.command("list")
@@ -250,7 +252,7 @@ def show(store: Database = Path("tuition.db"), *, json: Json = False) -> None:
     n = sum(row["state"] != "over" for row in rows)
     print_table(f"{path}: {len(rows)} batches, {n} under way", rows)
     if n:
-        say("Next: go on with the run, or tuition batch import, or tuition batch drop.")
+        say(f"Next: {typed('batch', 'import', path, 'RESULTS')}, or go on with the run.")
 
 
 @batch.command()

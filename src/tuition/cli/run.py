@@ -49,7 +49,10 @@ def demo(
         return
     look.show_table(out)
     curve = look.show_rounds(out)
-    say("The teachers of this demo are programs, not language models; docs/playground.md says how they err.")
+    say(
+        "The teachers of this demo are programs, not language models; "
+        "docs/concepts/playground.md says how they err."
+    )
     say(f"Wrote {out}/*/metrics.json{f', {curve}' if curve else ''} and {out / 'report.html'}.")
     starter = Path("tuition.toml")
     say(f"Next: {typed('check', starter) if starter.exists() else typed('init')}")
@@ -149,6 +152,8 @@ def _for_file(path: str, said: _Said, *, asks: bool) -> tuple[str, dict[str, Jso
             "  no key in the environment: a server of your own is named; --teacher names another, "
             f"such as {next(iter(PROVIDERS))}"
         )
+    if "playground" in teachers:
+        say("  playground: a program; it knows the playground's questions alone and cannot explain others")
     if asks:
         teachers = tuple(
             Prompt.ask("4/5 Which teachers?", default=" ".join(teachers)).replace(",", " ").split()
@@ -220,7 +225,8 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
         title = f"{out}: without one part at a time, against {out.name}"
         print_table(title, lay_out(group.ablation, ABLATION).shown)
     say_left_out(config, is_ablated=is_ablated)
-    say(f"{_what_was_done(out, group.finished)} Next: {typed('show', out)}")
+    follows = typed("predict", out, "FILE") if (out / "student").is_dir() else typed("show", out)
+    say(f"{_what_was_done(out, group.finished)} Next: {follows}")
     group.refuse_missing()
     if main.metrics["stopped_by"] == "budget":
         raise BudgetSpent(

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from tuition.core.plugins import is_trusting, trust_all
 from tuition.core.texts.visible import visible
@@ -46,15 +52,16 @@ __all__ = [
     "progress_bars",
     "resolved",
     "say",
+    "time_left",
     "trusting",
     "typed",
 ]
 
-_WIDTH = None if sys.stdout.isatty() else 160
+_PIPE = None if "COLUMNS" in os.environ else 160
 """A pipe has no width of its own; tables are then as wide as they need to be, within reason."""
-_OUT = Console(width=_WIDTH)
-_JSON = Console(width=_WIDTH)
-_ERR = Console(stderr=True, width=None if sys.stderr.isatty() else 160)
+_OUT = Console(width=None if sys.stdout.isatty() else _PIPE)
+_JSON = Console(width=160)
+_ERR = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE)
 
 
 def answer_in_json(context: typer.Context, is_wanted: bool) -> bool:
@@ -126,20 +133,118 @@ def print_json(value: Mapping[str, JsonValue] | list[JsonValue]) -> None:
 
 def print_table(title: str, rows: Iterable[Mapping[str, object]]) -> None:
     """Print rows under the names of the first one's entries; numbers stand to the right."""
-    _OUT.print(_table(title, list(rows)))
+    _print_fitting(_OUT, title, list(rows))
 
 
-def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
-    table = Table(title=escape(visible(title)), title_justify="left")
-    for name in rows[0] if rows else ():
-        is_number = isinstance(rows[0][name], int | float)
-        table.add_column(
-            escape(visible(str(name))), justify="right" if is_number else "left", overflow="fold"
-        )
-    for row in rows:
-        cells = [f"{value:.3f}" if isinstance(value, float) else value for value in row.values()]
-        table.add_row(*("" if cell is None else escape(visible(str(cell))) for cell in cells))
-    return table
+_ROOM = 24
+"""Words in a cell may wrap, in a column that keeps this width."""
+_GAP = 2
+_INTERVAL = re.compile(r" \[[^\]]*\]$")
+_NUMBER = re.compile(r"[\d\s.,:/%$<+−–—\[\]-]*|unknown|never")
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Heads and cells of a table as text, which gives way until it fits a width."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def widths(self, room: int) -> list[int] | None:
+        """Share a line out among the columns; None: some word would break."""
+        needs, wants = [], []
+        for head, cells in zip(self.heads, zip(*self.rows, strict=True), strict=True):
+            lines = [line for cell in cells for line in cell.splitlines()]
+            longest = max(map(cell_len, lines), default=0)
+            words = max((cell_len(word) for line in [head, *lines] for word in line.split()), default=0)
+            needs.append(max(words, min(longest, _ROOM)))
+            wants.append(max(longest, cell_len(head)))
+        spare = room - sum(needs) - _GAP * (len(needs) - 1)
+        if spare < 0:
+            return None
+        for i, want in enumerate(wants):
+            more = min(spare, max(0, want - needs[i]))
+            needs[i], spare = needs[i] + more, spare - more
+        return needs
+
+    def without(self, i: int) -> _Fitted:
+        rows = tuple(row[:i] + row[i + 1 :] for row in self.rows)
+        return _Fitted(self.heads[:i] + self.heads[i + 1 :], rows)
+
+    def smaller(self) -> tuple[_Fitted, str]:
+        """Take out the last intervals, else the last numbers, and name them; empty: nothing can go."""
+        columns = list(zip(*self.rows, strict=True))
+        for i in reversed(range(len(columns))):
+            if any(map(_INTERVAL.search, columns[i])):
+                shorter = ((*row[:i], _INTERVAL.sub("", row[i]), *row[i + 1 :]) for row in self.rows)
+                return replace(self, rows=tuple(shorter)), f"the intervals of {self.heads[i]}"
+        for i in reversed(range(3, len(columns))):
+            if _is_number(columns[i]):
+                return self.without(i), self.heads[i]
+        return self, ""
+
+
+def _print_fitting(console: Console, title: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Print a table no wider than the screen.
+
+    Remarks give way first, then intervals, then the last numbers, and it is said what is left out. Words stay
+    whole: where not even that is enough, each row is a paragraph.
+    """
+
+    def write(text: str, indent: int = 2) -> None:
+        for line in Text(text).wrap(console, console.width - indent):
+            console.print(" " * indent + line.plain.rstrip(), markup=False, highlight=False, soft_wrap=True)
+
+    console.print(visible(title), style="bold", markup=False, highlight=False)
+    if not rows:
+        return
+    whole = table = _Fitted(
+        tuple(visible(str(name)) for name in rows[0]),
+        tuple(tuple(_cell(value) for value in row.values()) for row in rows),
+    )
+    remarks: dict[str, list[str]] = {}
+    if table.widths(console.width) is None and "remark" in table.heads[1:]:
+        i = table.heads.index("remark")
+        for row in table.rows:
+            for part in filter(None, row[i].split("; ")):
+                remarks.setdefault(part, []).append(row[0])
+        table = table.without(i)
+    lost: list[str] = []
+    while (widths := table.widths(console.width)) is None:
+        table, what = table.smaller()
+        if not what:
+            break
+        lost.append(what)
+    if widths is None:
+        for row in whole.rows:
+            write(row[0], 0)
+            cells = zip(whole.heads[1:], row[1:], strict=True)
+            write("; ".join(f"{head}: {cell}" for head, cell in cells if cell))
+        return
+    console.print(_drawn(table, widths))
+    for remark, names in remarks.items():
+        is_all = len(names) == len(rows) > 1
+        write(f"{remark}: {'every row' if is_all else ', '.join(names)}")
+    if lost:
+        write(f"no room here for {', '.join(reversed(lost))}; a wider terminal shows it")
+
+
+def _is_number(cells: Sequence[str]) -> bool:
+    return all(map(_NUMBER.fullmatch, cells))
+
+
+def _drawn(table: _Fitted, widths: list[int]) -> Table:
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for i, (head, width) in enumerate(zip(table.heads, widths, strict=True)):
+        is_number = _is_number([row[i] for row in table.rows])
+        drawn.add_column(escape(head), width=width, justify="right" if is_number else "left")
+    for row in table.rows:
+        drawn.add_row(*map(escape, row))
+    return drawn
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else visible(f"{value:.3f}" if isinstance(value, float) else str(value))
 
 
 def print_rows(title: str, rows: list[Row]) -> None:
@@ -149,9 +254,12 @@ def print_rows(title: str, rows: list[Row]) -> None:
     readers = {row.reader for row in rows}
     without = {"split"}
     without |= {"label_source"} if all(row.label_source == "gold" for row in rows) else set()
-    without |= {"reader"} if len(readers) == 1 else set()
-    table = lay_out([row.to_json() for row in rows], RESULTS, without=without)
-    print_table(f"{title}, read by {readers.pop()}" if len(readers) == 1 else title, table.shown)
+    if len(sizes := {row.n for row in rows}) == 1:
+        title, without = f"{title}, {sizes.pop():,} items", without | {"n"}
+    if len(readers) == 1:
+        title, without = f"{title}, read by {readers.pop()}", without | {"reader"}
+    without |= set() if any(row.difference is not None for row in rows) else {"difference"}
+    print_table(title, lay_out([row.to_json() for row in rows], RESULTS, without=without).shown)
 
 
 class _Screen:
@@ -160,14 +268,35 @@ class _Screen:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
+        self._rows = (0, 0)
+        # From when on rows were worked at, and how many were finished before.
+        self._began, self._found = time.monotonic(), 0
 
     def progress(self, stage: str, done: int, total: int) -> None:
+        if stage == "rows":
+            self._rows = done, total
+            if time.monotonic() - self._began < 1:
+                self._began, self._found = time.monotonic(), done
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(escape(visible(stage)), total=total)
         self._bars.update(self._tasks[stage], completed=done, total=total, visible=done < total)
+        if "rows" in self._tasks:
+            left = time_left(
+                self._rows[0] - self._found, self._rows[1] - self._found, time.monotonic() - self._began
+            )
+            place = f"row {min(self._rows[0] + 1, self._rows[1])} of {self._rows[1]}"
+            self._bars.update(self._tasks["rows"], description=", ".join(filter(None, (place, left))))
 
     def table(self, title: str, rows: Sequence[Mapping[str, JsonValue]]) -> None:
-        self._bars.console.print(_table(title, rows))
+        _print_fitting(self._bars.console, title, rows)
+
+
+def time_left(done: int, total: int, elapsed_s: float) -> str:
+    """Say how long the rest takes at the pace so far, such as `3 min left`; empty: nothing is done yet."""
+    if not 0 < done < total:
+        return ""
+    rest = elapsed_s / done * (total - done)
+    return f"{rest:.0f} s left" if rest < 90 else f"{rest / 60:.0f} min left"
 
 
 @contextmanager

@@ -216,7 +216,10 @@ def redact(
     say("  Redacted: prompts, answers and what came over the wire. Keys, money and tokens stay.")
     for where_else in (*found.folders, *found.copies):
         say(f"  May hold the text too: {where_else}")
-    say("  Data files, exports, backups, and students that learnt from it are not touched; docs/store.md.")
+    say(
+        "  Data files, exports, backups, and students that learnt from it are not touched; "
+        "docs/concepts/store.md."
+    )
     say(f"Next: {typed('store', 'verify', path)}")
 
 

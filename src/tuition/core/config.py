@@ -150,7 +150,8 @@ def read_toml(path: Path) -> dict[str, object]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{str(path)!r} is not readable as TOML: {error}. Strings need quotes; see docs/config.md."
+            f"{str(path)!r} is not readable as TOML: {error}. Strings need quotes; see "
+            "docs/how-to/configuration.md."
         ) from None
     except RecursionError:
         raise ConfigError(f"{str(path)!r} {_TOO_DEEP}") from None

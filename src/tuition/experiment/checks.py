@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tuition.core.errors import ConfigError, DataError, TeacherError, TrainingError, some_of
+from tuition.core.errors import ConfigError, DataError, MissingExtra, TeacherError, TrainingError, some_of
 from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
@@ -309,8 +309,11 @@ def make_ready(config: Experiment) -> Ready:
 
 def _look(config: Experiment, splits: Splits, *, explains: bool) -> LookedAt:
     """Look at the student without loading it, and refuse one that could not learn or be examined."""
-    # the student's room is opened only where there is a student
-    from tuition.student.look import look_at
+    # the student's room is opened only where there is a student, and some have installed none of it
+    try:
+        from tuition.student.look import look_at
+    except ModuleNotFoundError as error:
+        raise MissingExtra(str(error.name), "train") from None
 
     def texts() -> list[str]:
         return [text for item in splits.train for text in (question_text(item), item.answer) if text]

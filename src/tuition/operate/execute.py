@@ -124,14 +124,18 @@ def execute_all(
 
     One that fails does not stop the others; its error is raised when all are through. Where the budget leaves
     nothing for one of the later runs, that run is missing, and the table is made without it. The listener
-    gets each stage under its run's name, and the tables of the first run alone.
+    gets each stage under its run's name, how many of several runs are through as the stage `rows`, and the
+    tables of the first run alone.
     """
     first = next(iter(configs))
     if len(configs) == 1:
         return {first: execute(configs[first], listener=_Named(first, listener, shows_tables=True))}
     if jobs == 1:
-        told = {name: _Named(name, listener, shows_tables=name == first) for name in configs}
-        outcomes = {name: _outcome(name, config, told[name]) for name, config in configs.items()}
+        outcomes: dict[str, Finished | TuitionError] = {}
+        for i, (name, config) in enumerate(configs.items()):
+            if listener is not None:
+                listener.progress("rows", i, len(configs))
+            outcomes[name] = _outcome(name, config, _Named(name, listener, shows_tables=name == first))
     else:
         outcomes = _side_by_side(configs, listener, jobs=jobs)
     for name, outcome in outcomes.items():
@@ -208,10 +212,14 @@ def _outcome(name: str, config: Experiment, listener: Listener) -> Finished | Tu
 
 def _relay(told: Queue[Any], work: Collection[Future], listener: Listener) -> None:
     """Pass on what the processes tell, until all are through."""
-    is_over = False
+    is_over, through = False, -1
     while not is_over:
         # Asked before the queue is emptied: what a process has sent by its end is still passed on.
-        is_over = all(future.done() for future in work)
+        done = sum(future.done() for future in work)
+        is_over = done == len(work)
+        if done != through:
+            listener.progress("rows", done, len(work))
+            through = done
         with contextlib.suppress(Empty):
             while True:
                 what, message = told.get(timeout=0.2)

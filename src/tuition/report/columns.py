@@ -94,15 +94,19 @@ def lay_out(
 
 
 def money(usd: float | None) -> str:
-    """Write dollars, such as `$0.0125`.
+    """Write dollars as a person does, such as `$0.06`, `$1,204` or `< $0.01`.
 
     Args:
         usd: None: unknown, and never shown as 0.
 
     Returns:
-        The text.
+        The text; cents up to 1,000 dollars.
     """
-    return "unknown" if usd is None else f"${usd:.4f}"
+    if usd is None:
+        return "unknown"
+    if 0 < usd < 0.005:
+        return "< $0.01"
+    return f"${usd:,.2f}" if usd < 999.995 else f"${usd:,.0f}"
 
 
 def per_cent(share: float | None, ends: Sequence[float | None] | None, *, sign: str = "") -> str:

@@ -1,8 +1,8 @@
 """Read yes or no, or a short string, out of text. Knows no label and never guesses.
 
-Every reader takes the first that says something, as docs/answers.md has it: the last conclusion mark; the
-whole text, where it is nothing but an answer; an answer before its explanation (options only); the last
-sentence of a text that was not cut.
+Every reader takes the first that says something, as docs/concepts/answers.md has it: the last conclusion
+mark; the whole text, where it is nothing but an answer; an answer before its explanation (options only); the
+last sentence of a text that was not cut.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/verdicts.md says how verdicts are read; its tables are what the readers are held to."""
+"""docs/concepts/verdicts.md says how verdicts are read; its tables are what the readers are held to."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 
-PAGE = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "concepts" / "verdicts.md").read_text()
 _ROW = re.compile(r"^\| `(.+)` \| (\w+) \|$", re.MULTILINE)
 VERDICTS, LOCATIONS = (
     [(text.replace("⏎", "\n"), said) for text, said in _ROW.findall(part)]

@@ -1,4 +1,4 @@
-"""docs/thoughts.md says which marks are thoughts; its tables are what the function is held to."""
+"""docs/concepts/thoughts.md says which marks are thoughts; its tables are what the function is held to."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuition.core.texts.thoughts import thought_apart
 
-PAGE = (Path(__file__).parents[3] / "docs" / "thoughts.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "concepts" / "thoughts.md").read_text()
 _CELL = re.compile(r"(?<!\\)\|")
 
 

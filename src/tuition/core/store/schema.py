@@ -1,6 +1,6 @@
 """The tables of the store, their version, and the way from an older one.
 
-Knows no row's meaning; docs/store.md describes the tables.
+Knows no row's meaning; docs/concepts/store.md describes the tables.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Take a model's thought apart from its answer, and read how its writing ended, in the words of any endpoint.
 
-Knows no endpoint and no file. docs/thoughts.md has the rule in words; its tables are tests of this.
+Knows no endpoint and no file. docs/concepts/thoughts.md has the rule in words; its tables are tests of this.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuition.annotation import CHECKS, Annotated, Route, RoutingConfig, health_table
+from tuition.annotation import CHECKS, Annotated, HealthRow, Route, RoutingConfig, health_table
 from tuition.core.errors import BudgetSpent, TeacherError
 from tuition.core.records import Annotation, Json
 from tuition.core.rows import read_own_rows
@@ -179,18 +179,16 @@ def _counted(failures: Counter[str]) -> str:
 
 
 def _show(run: Run, gathered: Gathered) -> None:
-    """Show people the health, a row a check and a column a teacher; and the route, a row a teacher."""
+    """Show people the health and what to do about it, then the route; a row a teacher."""
     health: Any = gathered.health
-    replies = {row["teacher"]: str(row["asked"]) for row in health}
-    whole = "replies and absent ones; the whole of the shares"
-    rows: list[dict[str, Json]] = [{"check": "(replies)", **replies, "means": whole}]
-    for check, meaning in CHECKS.items():
-        shares: dict[str, Json] = {row["teacher"]: _percent(row["shares"][check]) for row in health}
-        if check == "unverified":
-            # Where nobody took a second opinion, nothing was found unverified and nothing was verified.
-            shares |= {row["teacher"]: "-" for row in health if row["unverified_of_verified"] is None}
-        rows.append({"check": check, **shares, "means": meaning})
-    run.table("rationale health before training, % of replies", rows)
+    found = [HealthRow.from_json(row) for row in health]
+    run.table(
+        "rationale health before training, % of replies",
+        [
+            {"teacher": row.teacher, "replies": row.asked, "faults": row.faults, "what to do": row.what_to_do}
+            for row in found
+        ],
+    )
     teachers: Any = gathered.routed["teachers"]
     verified = {row["teacher"]: _percent(row["unverified_of_verified"]) for row in health}
     rows = [

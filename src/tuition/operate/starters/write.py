@@ -54,7 +54,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         **{"price_prompt": 0.0, "price_completion": 0.0},
     },
 }
-"""Tables of teachers by who serves them; `local` is a server of one's own. More in docs/teachers.md."""
+"""Tables of teachers by who serves them; `local` is a server of one's own (docs/how-to/teachers.md)."""
 
 _HINTS = {
     "model": "as the endpoint knows it; any other one that it serves will do",
@@ -99,7 +99,7 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
     stem = Path(guess.path).name.split(".")[0] or "mine"
     lines = [
         "# Your file, your teachers. `tuition check` reads everything and says what it would cost; it spends",
-        "# nothing. What was guessed has its reason beside it; docs/config.md has the other keys.",
+        "# nothing. What was guessed has its reason beside it; the other keys: docs/how-to/configuration.md.",
         "",
         *_lines({"recipe": "tinyllm", "out": f"runs/{stem}", "seed": 0, "store": "tuition.db"}, _TOP),
         "",
@@ -203,7 +203,10 @@ def _name_of(teacher: str) -> str:
 def _teacher(name: str) -> list[str]:
     if name == "playground":
         table: dict[str, Any] = {"kind": "playground", "name": _name_of(name), "max_tokens": 128}
-        return ["[[teacher]]  # a program, for trying things out offline", *_lines(table, _HINTS)]
+        return [
+            "[[teacher]]  # a program, to try things out offline; it knows the playground's questions alone",
+            *_lines(table, _HINTS),
+        ]
     if name not in PROVIDERS:
         raise ConfigError(near_name(name, [*PROVIDERS, "playground"], kind="teacher to begin with"))
     table = {"name": name, **PROVIDERS[name], "max_tokens": 512}

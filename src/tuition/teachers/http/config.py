@@ -23,7 +23,7 @@ class WireConfig(Section):
     """One endpoint: its form, its limits, its time-outs, and what is known of its abilities."""
 
     form: str = "openai"
-    """How it is spoken to: openai, as most endpoints are, or another form that docs/teachers.md lists."""
+    """How it is spoken to: openai, as most endpoints are, or another form of docs/how-to/teachers.md."""
     connect_s: Positive = 20.0
     """Seconds to wait for a connection; nothing was sent yet, so nothing can have been charged."""
     read_s: Positive | None = None
