@@ -24,9 +24,9 @@ from tuition.experiment.config import Experiment, resolve
 from tuition.operate.compare import ablation_table, ablations, compare_runs, compare_with, new_calls
 from tuition.operate.dry_run.plan import Plan, is_over, objection, plan_of
 from tuition.operate.execute import Finished, baselines, execute_all
+from tuition.operate.page import report
 from tuition.operate.student import Student
-from tuition.recipes import RECIPES
-from tuition.report import write_card, write_page
+from tuition.report import write_card
 from tuition.teachers import TeacherConfig, make_teacher
 
 __all__ = ["Group", "Student", "ask", "close_group", "compare", "load_config", "plan", "run", "run_group"]
@@ -143,7 +143,7 @@ def close_group(out: Path, finished: Mapping[str, Finished]) -> None:
         folders = {name: one.path for name, one in finished.items()}
         comparisons = compare_with(folders, reference="label_only")
         (out / "comparisons.json").write_text(json.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
-        write_page(out, RECIPES)
+        report([out])
 
 
 def compare(folders: Sequence[str | Path]) -> list[dict[str, Json]]:

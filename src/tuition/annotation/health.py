@@ -44,6 +44,22 @@ CHECKS: Final[Mapping[str, str]] = {
 }
 """What each check looks for, in words; the names are those of `Annotation.faults`."""
 
+_REMEDIES: Final[Mapping[str, str]] = {
+    "absent": "see what failed, then start it again",
+    "empty": "ask for reasons in words of your own, or take another teacher",
+    "cut": "raise its max_tokens",
+    "looping": "take another teacher",
+    "spilled": "take a teacher that ends by itself",
+    "contradicts": "look at the labels of these, then at the teacher",
+    "wrong": "take a better teacher, or show it the label: annotation.forced=true",
+    "unreadable": "look at a reply; ask for the form the task reads",
+    "duplicate": "raise its temperature, or take another teacher",
+    "unverified": "take another teacher, or read some of them",
+}
+"""What to do about a check that many replies fail; nothing follows from `unsupported` alone."""
+_MANY = {"duplicate": 0.2}
+"""Share of replies from which a check is worth a person's time; short answers repeat by themselves."""
+
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "paper": ("empty",),
     "usual": ("empty", "looping", "spilled", "contradicts", "unverified"),
@@ -223,6 +239,22 @@ class HealthRow(Record):
     """Rationales that somebody was asked to conclude from, and that were answered."""
     unverified_of_verified: float | None = None
     """Share of those that did not lead to their answer; None: none was looked at."""
+
+    @property
+    def faults(self) -> str:
+        """What its replies fail, the commonest first, in per cent; shares below 0.5 are left out."""
+        found = sorted(
+            (name for name, share in self.shares.items() if share >= 0.005), key=self.shares.__getitem__
+        )
+        return ", ".join(f"{name} {100 * self.shares[name]:.1f}" for name in reversed(found))
+
+    @property
+    def what_to_do(self) -> str:
+        """Say `healthy`, or what to do about the checks that many replies fail."""
+        shares = {name: self.shares.get(name, 0.0) for name in _REMEDIES}
+        many = [name for name, share in shares.items() if share >= _MANY.get(name, 0.05)]
+        told = [f"{name}: {_REMEDIES[name]}" for name in sorted(many, key=lambda name: -shares[name])]
+        return "; ".join(told) or "healthy"
 
 
 def health_table(

@@ -1,166 +1,283 @@
-"""Draw accuracy against money as an SVG that needs nothing but itself: no script, no link, no font file.
+"""Draw charts as SVG elements that need nothing but themselves: no script, no link, no font file.
 
-Needs matplotlib, of the extra `plot`; it is imported when a chart is drawn. Computes no result.
+Vega-Lite draws them when the page is made; what a mark says when it is pointed at stands in its `aria-label`.
+Colours are variables of the page, so that one chart serves on light, on dark and in print.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tuition.core.errors import ConfigError, MissingExtra
-from tuition.core.records import Record
-from tuition.core.rows import read_metrics
-from tuition.core.texts.visible import visible
-from tuition.report.rows import run_folders
+from tuition.core.texts.visible import visible, visible_in
 
-__all__ = ["Line", "curve_chart", "curve_title", "folder_chart", "lines_of", "write_chart"]
+__all__ = [
+    "PALETTE",
+    "WIDE",
+    "Look",
+    "Spec",
+    "bars",
+    "both_widths",
+    "colours",
+    "dollars",
+    "draw",
+    "layers",
+    "looks_of",
+    "series",
+    "whiskers",
+    "with_colours",
+]
 
-_SUFFIXES = (".svg", ".html")
-_COLOURS = ("#3b7dd8", "#d1652c", "#2a8a4a", "#8e5bb5", "#b07d00", "#c0392b", "#3a8f96", "#777777")
-_DASHES = ("-", "--", ":", "-.")
-"""Lines beyond the colours differ by their dashes."""
-_MARKS = ("o", "s", "^", "D")
-"""Single points beyond the colours differ by their marks."""
-_LINES_INSIDE = 6
-"""With more lines the legend stands beside the chart."""
+PALETTE = (
+    ("#0072b2", "#56b4e9"),
+    ("#d55e00", "#f08a4b"),
+    ("#00835f", "#35c79a"),
+    ("#b0408f", "#e39ad2"),
+    ("#8f6a00", "#e3bd3f"),
+    ("#33228f", "#a9a2f2"),
+    ("#7a1f3d", "#d97a97"),
+    ("#2b8f9e", "#86dbe6"),
+)
+"""On light and on dark: after Okabe and Ito, and Tol, whose colours differ for the colour-blind too."""
+_QUIET = ("#6b6f76", "#a3a8b0")
+_INK, _LINE = ("#1c1f24", "#e4e7eb"), ("#d9dce1", "#3a3f47")
+_SHAPES = ("circle", "square", "diamond", "triangle-up")
+_DASHES = ([], [6, 3], [2, 2], [8, 3, 2, 3])
+WIDE, NARROW = 800, 340
+"""Pixels, of a chart on a screen and on a telephone."""
+_FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line(Record):
-    """One curve of the chart: a step function, each value valid up to the next; a single point is a mark."""
-
-    name: str
-    usd: tuple[float, ...]
-    """Rising; dollars."""
-    accuracy: tuple[float, ...]
-    """Shares in [0, 1], one a sum of money."""
-    low: tuple[float, ...]
-    """Lower end of the 95 % interval."""
-    high: tuple[float, ...]
+Spec = dict[str, Any]
+"""A chart in the words of Vega-Lite, without its size."""
 
 
-def curve_title(split: str, *, is_simulated: bool) -> str:
-    """Say what a chart shows; simulated where any run's money is play money."""
-    return f"Accuracy on {split} against money" + (" (simulated)" if is_simulated else "")
+class Look(NamedTuple):
+    """How one row looks, in every chart."""
+
+    colour: str
+    shape: str
+    dash: list[int]
 
 
-def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid") -> str:
-    """Draw curves of accuracy against money, with bands for their intervals, in the order of the legend.
+def looks_of(names: Iterable[str], *, quiet: Iterable[str] = ()) -> dict[str, Look]:
+    """Give each row its colour; beyond the colours, rows differ by their marks and dashes too."""
+    looks = {name: Look("var(--quiet)", "circle", []) for name in quiet}
+    for i, name in enumerate(names):
+        turn = i // len(PALETTE) % len(_SHAPES)
+        looks[name] = Look(f"var(--c{i % len(PALETTE)})", _SHAPES[turn], _DASHES[turn])
+    return looks
 
-    The `<svg>` element may be written to a file or put into a page as it is: names are escaped. Equal lines
-    give equal text.
+
+def colours() -> str:
+    """Say the colours of every chart as the variables of a style sheet, light and dark."""
+
+    def written(i: int) -> str:
+        pairs = [*((f"c{n}", pair) for n, pair in enumerate(PALETTE)), ("quiet", _QUIET)]
+        return "".join(f"--{name}:{pair[i]};" for name, pair in (*pairs, ("ink", _INK), ("line", _LINE)))
+
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {written(1)} }} }}"
+    return f":root {{ {written(0)} }}\n{dark}"
+
+
+def whiskers(
+    rows: Sequence[Mapping[str, Any]], *, looks: Mapping[str, Look], title: str, most: float = 100.0
+) -> Spec:
+    """Describe dots with whiskers, a row each, under the names of their groups.
+
+    A row has `group`, `name`, `value`, `low`, `high` and, as `told`, what it says when it is pointed at.
     """
-    if not lines:
-        raise ValueError("there is no line to draw; give at least one")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import PercentFormatter
-    except ImportError:
-        raise MissingExtra("matplotlib", "plot") from None
-    file = io.StringIO()
-    # Text stays text, names are no formulas, and identifiers follow from the content.
-    settings: Any = {
-        "svg.fonttype": "none",
-        "text.parse_math": False,
-        "svg.hashsalt": repr((lines, title, split)),
+    data: list[dict[str, Any]] = []
+    for row in rows:
+        if row["group"] and row["group"] not in {one.get("group") for one in data}:
+            data.append({"y": f"{row['group']}:", "group": row["group"]})
+        look = looks.get(row["name"], Look("var(--c0)", "circle", []))
+        # Two rows of one name are two places.
+        key = f"{row['name']}  {row['value']:.{1 if most > 1 else 2}f}" + "\u200b" * len(data)
+        data.append({**row, "y": key, "colour": look.colour, "shape": look.shape})
+    y = {
+        **{"field": "y", "type": "nominal", "scale": {"domain": [one["y"] for one in data]}, "title": None},
+        "axis": {
+            **{"domain": False, "ticks": False, "grid": True, "gridOpacity": 0.6, "labelPadding": 6},
+            "labelFontWeight": {
+                "condition": {"test": "datum.value[datum.value.length - 1] === ':'", "value": "bold"},
+                "value": "normal",
+            },
+        },
     }
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # The browser has the letters that the measuring font has not.
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure = Figure(figsize=(8, 4.8), layout="constrained")
-        axes = figure.subplots()
-        handles = [_draw(axes, line, place=place) for place, line in enumerate(lines)]
-        axes.set_xlabel("cost of the answers used, US dollars")
-        axes.set_ylabel(f"right on {split}")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_title(title)
-        axes.grid(alpha=0.25)
-        names = [line.name for line in lines]
-        if len(lines) > _LINES_INSIDE:
-            figure.legend(handles, names, loc="outside right upper", fontsize="small")
-        else:
-            axes.legend(handles, names, loc="best", fontsize="small")
-        figure.savefig(
-            file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
-    # The element alone, named for readers that do not see it: a page cannot hold a prologue.
-    text = re.sub(r"\s*<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
-    name = escape(title or curve_title(split, is_simulated=False))
-    return visible(text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1))
+    x = {"type": "quantitative", "scale": {"domain": [0, most], "nice": False}, "title": title}
+    shared = {
+        "y": y,
+        "description": {"field": "told"},
+        "color": {"field": "colour", "type": "nominal", "scale": None},
+    }
+    return {
+        "data": {"values": data},
+        "height": {"step": 21},
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeWidth": 2},
+                "encoding": {**shared, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
+                "encoding": {
+                    **{**shared, "x": {**x, "field": "value"}},
+                    "shape": {"field": "shape", "type": "nominal", "scale": None},
+                },
+            },
+        ],
+    }
 
 
-def lines_of(runs: Mapping[str, Mapping[str, Any]]) -> list[Line]:
-    """Lay out what runs in rounds reached on validation for their money, then the other students as marks.
-
-    A run of unknown price, or without figures on validation, is left out; without rounds there are no lines.
-    """
-    found = {name: _points(metrics) for name, metrics in runs.items() if metrics["student"]}
-    in_rounds = [name for name in found if runs[name].get("rounds") and found[name]]
-    others = [name for name in found if name not in in_rounds and found[name]]
-    if not in_rounds:
-        return []
-    columns = {name: zip(*found[name], strict=True) for name in (*in_rounds, *others)}
-    return [
-        Line(name=name, usd=usd, accuracy=accuracy, low=low, high=high)
-        for name, (usd, accuracy, low, high) in columns.items()
-    ]
-
-
-def _points(metrics: Mapping[str, Any]) -> list[tuple[float, float, float, float]]:
-    """Dollars, accuracy and the ends of its interval, by rising dollars; of equal sums the later counts."""
-    valid, rounds = metrics.get("valid"), metrics.get("rounds")
-    rows = rounds or (
-        [{"usd": metrics["spend"]["usd"], "valid_accuracy": valid["accuracy"], "ci95": valid["ci95"]}]
-        if valid
-        else []
-    )
-    if any(row.get("usd") is None or row.get("valid_accuracy") is None for row in rows):
-        return []
-    last = {row["usd"]: (row["usd"], row["valid_accuracy"], *row["ci95"]) for row in rows}
-    return [last[usd] for usd in sorted(last)]
-
-
-def folder_chart(folder: Path) -> str | None:
-    """Draw what the runs of a folder reached on validation for how much money; None: none has rounds."""
-    runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
-    lines = lines_of(runs)
-    if not lines:
+def series(
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    looks: Mapping[str, Look],
+    x: str,
+    y: str,
+    is_money: bool = False,
+) -> Spec | None:
+    """Describe lines by name, each its points from left to right; money rises in steps. None: no line."""
+    if not points:
         return None
-    is_simulated = any(metrics.get("is_simulated") for metrics in runs.values())
-    return curve_chart(lines, title=curve_title("valid", is_simulated=is_simulated))
-
-
-def write_chart(path: Path, chart: str, *, title: str) -> Path:
-    """Write a chart to a file, as an image (`.svg`) or as a page of its own (`.html`)."""
-    if path.suffix not in _SUFFIXES:
-        raise ConfigError(f"{str(path)!r} ends in {path.suffix!r}; a chart is {' or '.join(_SUFFIXES)}")
-    head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-    text = f'<?xml version="1.0" encoding="utf-8"?>\n{chart}' if path.suffix == ".svg" else f"{head}{chart}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(visible(text), encoding="utf-8")
-    return path
-
-
-def _draw(axes: Any, line: Line, *, place: int) -> Any:
-    colour, dash = _COLOURS[place % len(_COLOURS)], _DASHES[place // len(_COLOURS) % len(_DASHES)]
-    if len(line.usd) == 1:
-        # An end may miss the mean it equals by a rounding.
-        below = max(0.0, line.accuracy[0] - line.low[0])
-        above = max(0.0, line.high[0] - line.accuracy[0])
-        mark = _MARKS[place // len(_COLOURS) % len(_MARKS)]
-        return axes.errorbar(
-            line.usd, line.accuracy, yerr=[[below], [above]], fmt=mark, color=colour, capsize=3
-        )
-    axes.fill_between(line.usd, line.low, line.high, step="post", alpha=0.15, color=colour, linewidth=0)
-    [drawn] = axes.step(
-        line.usd, line.accuracy, where="post", color=colour, linestyle=dash, marker="o", markersize=3
+    rows: list[dict[str, Any]] = [
+        {"name": name, "x": left, "y": up, "told": f"{name}: {up:.4g} at {left:.4g}", "is_mark": False}
+        for name, found in points.items()
+        for left, up in found
+    ]
+    most = max((row["y"] for row in rows), default=0.0)
+    form = {"axis": {"format": dollars(most)}} if is_money else {}
+    return layers(
+        rows,
+        looks=looks,
+        x={"field": "x", "title": x},
+        y={"field": "y", "title": y, **form},
+        has_dots=len(rows) < 40,
     )
-    return drawn
+
+
+def bars(rows: Sequence[Mapping[str, Any]], *, looks: Mapping[str, Look], title: str) -> Spec:
+    """Describe sums of money: a bar a row (`y`), laid together from parts (`name`, `usd`)."""
+    values: list[dict[str, Any]] = [
+        {**row, "told": f"{row['y']}, {row['name']}: ${row['usd']:.4f}"} for row in rows
+    ]
+    totals: dict[str, float] = {}
+    for row in values:
+        totals[row["y"]] = totals.get(row["y"], 0.0) + row["usd"]
+    x = {
+        "field": "usd",
+        "type": "quantitative",
+        "title": title,
+        "axis": {"format": dollars(max(totals.values()))},
+    }
+    y = {
+        "field": "y",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": list(totals)},
+        "axis": {"ticks": False},
+    }
+    return {
+        "data": {"values": values},
+        "height": {"step": 22},
+        "mark": {"type": "bar", "height": {"band": 0.7}},
+        "encoding": {"x": x, "y": y, "description": {"field": "told"}, "color": _colour(values, looks)},
+    }
+
+
+def _colour(rows: Sequence[Mapping[str, Any]], looks: Mapping[str, Look], part: int = 0) -> dict[str, Any]:
+    """One scale of looks by name, in the order of the rows."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    return {
+        **{"field": "name", "type": "nominal"},
+        "scale": {"domain": names, "range": [looks[name][part] for name in names]},
+    }
+
+
+def layers(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    looks: Mapping[str, Look],
+    x: Mapping[str, Any],
+    y: Mapping[str, Any],
+    more: Sequence[Mapping[str, Any]] = (),
+    has_dots: bool = True,
+) -> Spec:
+    """Lines in steps, with a mark at each point, over other layers."""
+    is_step = "format" in x.get("axis", {}) or "format" in y.get("axis", {})
+    across = {"x": {"type": "quantitative", **x}, "y": {"type": "quantitative", **y}}
+    line = {
+        "transform": [{"filter": "datum.is_mark === false"}],
+        "mark": {"type": "line", "strokeWidth": 2, "interpolate": "step-after" if is_step else "linear"},
+        "encoding": {**across, "strokeDash": _colour(rows, looks, part=2)},
+    }
+    dots = {
+        "transform": [{"filter": "isValid(datum.x)"}],
+        "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
+        "encoding": {**across, "shape": _colour(rows, looks, part=1)},
+    }
+    return {
+        "data": {"values": list(rows)},
+        "encoding": {"color": _colour(rows, looks), "description": {"field": "told"}},
+        "layer": [*more, line, *([dots] if has_dots else [])],
+    }
+
+
+def dollars(most: float) -> str:
+    """As many digits as the sums of an axis need."""
+    return "$,.0f" if most >= 20 else "$,.2f" if most >= 0.1 else "$,.3f" if most >= 0.01 else "$,.5f"
+
+
+def with_colours(svg: str) -> str:
+    """Put colours in the place of the variables, on white: a picture has no page around it that says them."""
+    pairs = {f"var(--c{i})": light for i, (light, _) in enumerate(PALETTE)}
+    pairs |= {"var(--quiet)": _QUIET[0], "var(--line)": _LINE[0], "var(--ink)": _INK[0]}
+    for variable, colour in pairs.items():
+        svg = svg.replace(variable, colour)
+    return svg.replace("><", '><rect width="100%" height="100%" fill="white"/><', 1)
+
+
+def both_widths(spec: Mapping[str, Any], *, name: str) -> str:
+    """Draw a chart for a screen and for a telephone; the style sheet shows one of them."""
+    drawn = {"wide": WIDE, "narrow": NARROW}
+    return "".join(
+        f'<div class="{which}">{draw(spec, width=width, name=name)}</div>' for which, width in drawn.items()
+    )
+
+
+def draw(spec: Mapping[str, Any], *, width: int, name: str) -> str:
+    """Draw a chart as an `<svg>` element; its name is for readers that do not see it."""
+    import vl_convert
+
+    is_narrow = width < WIDE
+    room = int(width * (0.46 if is_narrow else 0.35))
+    config = {
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {
+            **{"labelColor": "var(--ink)", "titleColor": "var(--ink)", "gridColor": "var(--line)"},
+            **{"domainColor": "var(--line)", "tickColor": "var(--line)", "labelLimit": room},
+            **{"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "tickCount": 5},
+        },
+        "legend": {
+            **{
+                "labelColor": "var(--ink)",
+                "titleColor": "var(--ink)",
+                "labelFontSize": 12,
+                "orient": "bottom",
+            },
+            **{"columns": 1 if is_narrow else 3, "labelLimit": 280, "title": None, "symbolStrokeWidth": 2},
+        },
+        "title": {"color": "var(--ink)", "fontSize": 14, "fontWeight": "normal"},
+    }
+    whole = {
+        **{"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "background": None},
+        # A browser's letters may be wider than those that were measured here.
+        "padding": {"left": 18, "right": 8, "top": 4, "bottom": 4},
+        **{"width": width, "height": 260 if is_narrow else 330, "config": config},
+        **{"autosize": {"type": "fit-x" if "height" in spec else "fit", "contains": "padding"}, **spec},
+    }
+    svg = vl_convert.vegalite_to_svg(visible_in(whole), allowed_base_urls=[])
+    return visible(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1))

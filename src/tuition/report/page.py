@@ -1,100 +1,102 @@
 """Write one self-contained HTML page from run folders.
 
-The page has no script and no link; everything a model wrote is escaped.
+The page loads nothing. What a model wrote stands in it as data, and its script shows data as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
-from tuition.core.errors import MissingExtra
-from tuition.core.rows import read_metrics, read_rows
+from tuition.core.records import Example
 from tuition.core.texts.visible import visible
-from tuition.report.chart import folder_chart
-from tuition.report.columns import (
-    CALIBRATION,
-    ESTIMATES,
-    MADE,
-    PARTS,
-    RESULTS,
-    ROUNDS,
-    lay_out,
-    parts_of,
+from tuition.report.chart import colours
+from tuition.report.columns import money
+from tuition.report.facts import facts_of, headline, read_run
+from tuition.report.items import agreement, as_data, items_of
+from tuition.report.rows import Standing, rows_of, run_folders
+from tuition.report.sections import (
+    agreement_chart,
+    charts_of,
+    figures_of,
+    health_of,
+    looks_of_rows,
+    tables_of,
 )
-from tuition.report.rows import Standing, read_json, rows_of, run_folders
 
-__all__ = ["write_page"]
-
-
-_ITEMS_SHOWN = 12
-"""Answers shown in full for each run, spread evenly over its split."""
+__all__ = ["Material", "write_page"]
 
 
-def write_page(folder: Path, recipes: Mapping[str, Standing]) -> Path:
-    """Write `report.html` into a folder of runs; with a chart where one has rounds, and matplotlib is there.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a page needs and no run folder holds."""
+
+    questions: Mapping[str, Mapping[str, Example]] = field(default_factory=dict)
+    """By run and id; a run without any shows its items by their ids."""
+    missing: tuple[str, ...] = ()
+    """Why some are not there."""
+    rule: Callable[[str], str] = lambda text: ""
+    """Says of a text by which rule an answer is read from it; empty: it is not told."""
+    interval: Callable[[int, int], tuple[float, float]] = lambda n, whole: (n / whole, n / whole)
+    """Ends of the interval of a share, from its count and the whole."""
+    remedy: Callable[[Mapping[str, Any]], str] = lambda row: ""
+    """Says what to do about a row of `health.json`."""
+
+
+def write_page(
+    folders: Sequence[Path],
+    recipes: Mapping[str, Standing],
+    *,
+    material: Material | None = None,
+    out: Path | None = None,
+) -> Path:
+    """Write the report of runs.
 
     Args:
-        folder: A run folder, or one that holds some.
+        folders: Run folders, or some that hold some.
         recipes: By name, such as `tuition.recipes.RECIPES`.
+        material: The questions, and the words for what was found; None: the page does without.
+        out: The page; None: `report.html` in the first folder.
 
     Returns:
         The page's path.
     """
-    runs = [_run(name, path) for name, path in run_folders(folder).items()]
-    chart, without_chart = "", ""
-    try:
-        chart = folder_chart(folder) or ""
-    except MissingExtra as error:
-        without_chart = str(error)
+    material = material or Material()
+    runs = {name: read_run(name, path) for name, path in run_folders(*folders).items()}
+    rows = rows_of(folders[0], recipes, *folders[1:])
+    order = dict.fromkeys([*(row.name for row in rows if row.name in runs), *runs])
+    runs = {name: runs[name] for name in order}
+    items = items_of(runs, material.questions, rule=material.rule)
+    data = as_data(items)
+    charts = charts_of(rows, runs, looks_of_rows(rows, runs))
+    charts["agreement"] = agreement_chart(agreement(items), material.interval)
+    by_domain = {name: figures_of(run).get("by_domain", {}) for name, run in runs.items()}
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
-    rows = rows_of(folder, recipes)
     text = environment.get_template("page.html.jinja").render(
-        title=folder.resolve().name,
-        rows=rows,
-        results=lay_out([row.to_json() for row in rows], RESULTS),
-        made=lay_out([run["made"] for run in runs], MADE),
+        title=", ".join(folder.resolve().name for folder in folders),
         runs=runs,
-        chart=chart,
-        without_chart=without_chart,
-        findings=next((run["findings"] for run in runs if run["findings"]), []),
-        domains=sorted({domain for run in runs for domain in run["by_domain"]}),
+        rows=rows,
+        sentences=headline(rows, runs),
+        facts=facts_of(runs),
+        charts={name: Markup(chart) for name, chart in charts.items() if chart},
+        tables=tables_of(rows, runs),
+        health=health_of(runs, material.remedy),
+        domains=sorted({domain for found in by_domain.values() for domain in found}),
+        by_domain=by_domain,
+        findings=next((run.data["findings"] for run in runs.values() if run.data.get("findings")), []),
+        items=items,
+        notes=[*material.missing, *items.notes],
+        data=Markup(data),
+        colours=Markup(colours()),
+        money=money,
     )
-    path = folder / "report.html"
+    path = out or folders[0] / "report.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(visible(text), encoding="utf-8")
     return path
-
-
-def _run(name: str, path: Path) -> dict[str, Any]:
-    metrics = read_metrics(path)
-    health = read_json(path / "health.json")
-    figures = metrics["test"] or metrics["valid"] or {}
-    rows = [dict(row) for row in read_rows(path / "predictions.jsonl")]
-    split = "test" if any(row["split"] == "test" for row in rows) else "valid"
-    shown = [row for row in rows if row["split"] == split]
-    return {
-        "name": name,
-        "metrics": metrics,
-        "by_domain": figures.get("by_domain", {}),
-        "health": health.get("teachers", []),
-        "checks": health.get("checks", {}),
-        "findings": read_json(path / "data.json").get("findings", []),
-        "made": {
-            **metrics,
-            **metrics["spend"],
-            "run": name,
-            "examples": metrics["train"]["n"],
-            "parameters": (metrics["student"] or {}).get("parameters"),
-            "code": metrics["versions"]["code"],
-        },
-        "items": shown[:: max(1, len(shown) // _ITEMS_SHOWN)][:_ITEMS_SHOWN],
-        "macro_f1": figures.get("macro_f1"),
-        "parts": lay_out(parts_of(figures), PARTS),
-        "estimates": lay_out(metrics.get("estimates") or [], ESTIMATES),
-        "rounds": lay_out(metrics.get("rounds") or [], ROUNDS, has_others=True),
-        "calibration": lay_out(metrics.get("calibration") or [], CALIBRATION, has_others=True),
-    }
