@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuition.annotation import HealthRow
+from tuition.annotation import HealthRow, without_closing
 from tuition.core.config import read_toml
 from tuition.core.errors import TuitionError
 from tuition.core.records import Example, canonical_json
-from tuition.core.texts.steps import own_words
+from tuition.core.texts.steps import own_words, split_steps
 from tuition.evaluation.accuracy import wilson
 from tuition.experiment.checks import load_splits
 from tuition.operate.execute import reread
@@ -38,6 +38,7 @@ def report(folders: Sequence[Path], *, out: Path | None = None, trust: bool = Fa
         missing=tuple(missing.values()),
         rule=_rule,
         interval=wilson,
+        steps=lambda text: split_steps(without_closing(text)),
         remedy=lambda row: HealthRow.from_json(row).what_to_do,
     )
     return write_page(folders, RECIPES, material=material, out=out)
@@ -55,5 +56,5 @@ def _rule(text: str) -> str:
     body = own_words(text)
     if mark := next(marks(body), None):
         sign = " ".join(body[mark.place : mark.start].split())
-        return f"the last conclusion mark, {sign!r}" + (", which is taken back" if mark.is_taken_back else "")
-    return "no mark: the whole text, where it is nothing but an answer, else its last sentence"
+        return f"the last conclusion mark, “{sign}”" + (", which is taken back" if mark.is_taken_back else "")
+    return "no conclusion mark, so the whole text where it is nothing but an answer, else its last sentence"

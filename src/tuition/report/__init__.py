@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from tuition.report.card import write_card
 from tuition.report.columns import lay_out, money, per_cent
-from tuition.report.page import Material, write_page
+from tuition.report.items import Material
+from tuition.report.page import write_page
 from tuition.report.rows import Row, Standing, openings, rows_of, run_folders
 
 __all__ = [

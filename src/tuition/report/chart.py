@@ -41,6 +41,7 @@ PALETTE = (
 )
 """On light and on dark: after Okabe and Ito, and Tol, whose colours differ for the colour-blind too."""
 _QUIET = ("#6b6f76", "#a3a8b0")
+_PAGE = ("#ffffff", "#15181c")
 _INK, _LINE = ("#1c1f24", "#e4e7eb"), ("#d9dce1", "#3a3f47")
 _SHAPES = ("circle", "square", "diamond", "triangle-up")
 _DASHES = ([], [6, 3], [2, 2], [8, 3, 2, 3])
@@ -75,7 +76,9 @@ def colours() -> str:
 
     def written(i: int) -> str:
         pairs = [*((f"c{n}", pair) for n, pair in enumerate(PALETTE)), ("quiet", _QUIET)]
-        return "".join(f"--{name}:{pair[i]};" for name, pair in (*pairs, ("ink", _INK), ("line", _LINE)))
+        return "".join(
+            f"--{name}:{pair[i]};" for name, pair in (*pairs, ("ink", _INK), ("line", _LINE), ("page", _PAGE))
+        )
 
     dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {written(1)} }} }}"
     return f":root {{ {written(0)} }}\n{dark}"
@@ -92,7 +95,7 @@ def whiskers(
     for row in rows:
         if row["group"] and row["group"] not in {one.get("group") for one in data}:
             data.append({"y": f"{row['group']}:", "group": row["group"]})
-        look = looks.get(row["name"], Look("var(--c0)", "circle", []))
+        look = looks.get(row.get("look", row["name"]), Look("var(--c0)", "circle", []))
         # Two rows of one name are two places.
         key = f"{row['name']}  {row['value']:.{1 if most > 1 else 2}f}" + "\u200b" * len(data)
         data.append({**row, "y": key, "colour": look.colour, "shape": look.shape})
@@ -259,7 +262,12 @@ def draw(spec: Mapping[str, Any], *, width: int, name: str) -> str:
         "axis": {
             **{"labelColor": "var(--ink)", "titleColor": "var(--ink)", "gridColor": "var(--line)"},
             **{"domainColor": "var(--line)", "tickColor": "var(--line)", "labelLimit": room},
-            **{"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "tickCount": 5},
+            **{
+                "labelFontSize": 12,
+                "titleFontSize": 12,
+                "titleFontWeight": "normal",
+                "tickCount": 3 if is_narrow else 6,
+            },
         },
         "legend": {
             **{
@@ -268,7 +276,13 @@ def draw(spec: Mapping[str, Any], *, width: int, name: str) -> str:
                 "labelFontSize": 12,
                 "orient": "bottom",
             },
-            **{"columns": 1 if is_narrow else 3, "labelLimit": 280, "title": None, "symbolStrokeWidth": 2},
+            **{
+                "columns": 1 if is_narrow else 3,
+                "labelLimit": 280,
+                "title": None,
+                "symbolStrokeWidth": 2,
+                "symbolOpacity": 1,
+            },
         },
         "title": {"color": "var(--ink)", "fontSize": 14, "fontWeight": "normal"},
     }
@@ -276,8 +290,8 @@ def draw(spec: Mapping[str, Any], *, width: int, name: str) -> str:
         **{"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "background": None},
         # A browser's letters may be wider than those that were measured here.
         "padding": {"left": 18, "right": 8, "top": 4, "bottom": 4},
-        **{"width": width, "height": 260 if is_narrow else 330, "config": config},
-        **{"autosize": {"type": "fit-x" if "height" in spec else "fit", "contains": "padding"}, **spec},
+        **{"width": width, "height": 190 if is_narrow else 270, "config": config},
+        **{"autosize": {"type": "fit-x", "contains": "padding"}, **spec},
     }
     svg = vl_convert.vegalite_to_svg(visible_in(whole), allowed_base_urls=[])
     return visible(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1))

@@ -17,7 +17,7 @@ from tuition.core.store import reading
 from tuition.report.columns import money
 from tuition.report.rows import Row, read_json
 
-__all__ = ["RunFacts", "facts_of", "headline", "read_run"]
+__all__ = ["RunFacts", "best_of", "facts_of", "headline", "read_run"]
 
 _PAID = """SELECT ended_at, paid_nano FROM attempts WHERE run = ? AND ended_at IS NOT NULL AND paid_nano > 0
 ORDER BY ended_at"""
@@ -113,18 +113,17 @@ def read_run(name: str, path: Path) -> RunFacts:
 
 
 def _price(price: str | None) -> str:
-    """Dollars a million tokens, as people say it."""
+    """Say a price as people do."""
     if price is None:
         return "price unknown"
     sides = json.loads(price)
-    return " and ".join(f"${sides[side] / _NANO:,.2f}" for side in ("prompt", "completion"))
+    costs = [f"${sides[side] / _NANO:,.2f}" for side in ("prompt", "completion")]
+    return f"{costs[0]} a million tokens of prompt, {costs[1]} of completion"
 
 
 def headline(rows: Sequence[Row], runs: Mapping[str, RunFacts]) -> list[str]:
     """Say in a few sentences what a manager wants to know; the student is the best one by validation."""
-    by_name = {row.name: row for row in rows}
-    student = _best(runs, by_name, [name for name, run in runs.items() if run.is_trained])
-    teacher = _best(runs, by_name, [name for name, run in runs.items() if run.is_teacher])
+    student, teacher = best_of(rows, runs)
     rest = [row for row in rows if row.recipe in ("rule", "classical")]
     if student is None:
         return [f"{_told(row)}." for row in rows[-1:]] or ["No run here has an examined student."]
@@ -141,14 +140,17 @@ def headline(rows: Sequence[Row], runs: Mapping[str, RunFacts]) -> list[str]:
     return [f"{first}.", *_money(run, runs[teacher.name] if teacher else None), _next(student, teacher, run)]
 
 
-def _best(runs: Mapping[str, RunFacts], rows: Mapping[str, Row], names: Sequence[str]) -> Row | None:
-    """Choose by validation, never by test, where there is a validation."""
+def best_of(rows: Sequence[Row], runs: Mapping[str, RunFacts]) -> tuple[Row | None, Row | None]:
+    """Choose the best student and the best teacher by validation; where there is none, by what there is."""
 
-    def key(name: str) -> float:
-        valid = runs[name].metrics["valid"]
-        return valid["accuracy"] if valid else rows[name].accuracy
+    def key(row: Row) -> float:
+        valid = runs[row.name].metrics["valid"]
+        return valid["accuracy"] if valid else row.accuracy
 
-    return max((rows[name] for name in names if name in rows), key=lambda row: key(row.name), default=None)
+    known = [row for row in rows if row.name in runs]
+    students = [row for row in known if runs[row.name].is_trained]
+    teachers = [row for row in known if runs[row.name].is_teacher]
+    return max(students, key=key, default=None), max(teachers, key=key, default=None)
 
 
 def _share(row: Row) -> str:
@@ -171,7 +173,7 @@ def _money(run: RunFacts, teacher: RunFacts | None) -> Iterator[str]:
     else:
         yield f"The teachers' answers that it learnt from cost {money(usd)}."
     if each:
-        who = f"the teacher {teacher.name}" if teacher else "its teachers, in the mean"
+        who = teacher.name if teacher else "its teachers, in the mean"
         after = "" if not usd else f"; it has paid for itself after {usd / each:,.0f} questions"
         yield f"1,000 questions cost {money(1000 * each)} by {who}, and no paid call here{after}."
     if is_play or (teacher and teacher.metrics.get("is_simulated")):
@@ -203,7 +205,7 @@ def facts_of(runs: Mapping[str, RunFacts]) -> list[tuple[str, str]]:
         for teacher, model, price in run.used:
             models.setdefault(teacher, []).append(f"{model or 'model not told'}{simulated}; {price}")
     named = {
-        table["name"]: f"{table.get('model') or table['kind']}; price not in a store here"
+        table["name"]: f"{table.get('model') or table['kind']}; its price is in no store here"
         for run in runs.values()
         for table in run.config.get("teacher", [])
     }
@@ -222,7 +224,6 @@ def facts_of(runs: Mapping[str, RunFacts]) -> list[tuple[str, str]]:
     return [
         ("student", "; ".join(students) or "none: teachers alone were examined"),
         *((f"teacher {name}", text) for name, text in teachers.items()),
-        ("prices", "dollars a million tokens, prompt and completion") if models else ("prices", "none known"),
         ("data", f"{first.metrics['task']}: {', '.join(sources) or 'source not told'}; "
          + ", ".join(f"{n:,} {split}" for split, n in counts.items() if n)),
         ("date", " to ".join(dict.fromkeys(days[:1] + days[-1:])) or "not kept"),

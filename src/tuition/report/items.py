@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import combinations
@@ -22,7 +22,7 @@ from tuition.core.texts.steps import split_steps
 from tuition.core.texts.visible import visible_in
 from tuition.report.facts import RunFacts
 
-__all__ = ["Items", "agreement", "as_data", "items_of"]
+__all__ = ["Items", "Material", "agreement", "as_data", "items_of"]
 
 _LONGEST = 6_000
 """Letters of a text that the page keeps."""
@@ -30,6 +30,24 @@ _MOST = 11_000_000
 """Letters of all items together; with the charts, a page stays below 15 MB."""
 _MOST_WORDS = 3_000
 """Of a revision that is laid beside the student's text; a longer one is shown alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a page needs and no run folder holds."""
+
+    questions: Mapping[str, Mapping[str, Example]] = field(default_factory=dict)
+    """By run and id; a run without any shows its items by their ids."""
+    missing: tuple[str, ...] = ()
+    """Why some are not there."""
+    rule: Callable[[str], str] = lambda text: ""
+    """Says of a text by which rule an answer is read from it; empty: it is not told."""
+    interval: Callable[[int, int], tuple[float, float]] = lambda n, whole: (n / whole, n / whole)
+    """Ends of the interval of a share, from its count and the whole."""
+    steps: Callable[[str], Sequence[str]] = split_steps
+    """Cuts the student's words into the steps that were scored."""
+    remedy: Callable[[Mapping[str, Any]], str] = lambda row: ""
+    """Says what to do about a row of `health.json`."""
 
 
 @dataclass(kw_only=True)
@@ -63,28 +81,14 @@ class Items:
         return self.found[key]
 
 
-def items_of(
-    runs: Mapping[str, RunFacts],
-    questions: Mapping[str, Mapping[str, Example]],
-    *,
-    rule: Callable[[str], str],
-) -> Items:
-    """Lay together what the runs keep of every question.
-
-    Args:
-        runs: By name.
-        questions: By run and id; a run without an entry shows its items by their ids.
-        rule: Says of a text by which rule an answer is read from it.
-
-    Returns:
-        The items, in the order of the runs.
-    """
+def items_of(runs: Mapping[str, RunFacts], material: Material) -> Items:
+    """Lay together what the runs keep of every question, in the order of the runs."""
     items = Items(runs=list(runs))
     for i, (name, run) in enumerate(runs.items()):
-        known = questions.get(name, {})
-        _add_answers(items, i, run, known=known, rule=rule)
+        known = material.questions.get(name, {})
+        _add_answers(items, i, run, known=known, rule=material.rule)
         for place in (Path(run.path), *sorted((Path(run.path) / "rounds").glob("*/"))):
-            _add_written(items, i, place, known=known)
+            _add_written(items, i, place, known=known, steps=material.steps)
     return items
 
 
@@ -107,7 +111,14 @@ def _add_answers(
             items.answers.setdefault(row["example_id"], {})[teachers[0]] = row["answer"]
 
 
-def _add_written(items: Items, run: int, place: Path, *, known: Mapping[str, Example]) -> None:
+def _add_written(
+    items: Items,
+    run: int,
+    place: Path,
+    *,
+    known: Mapping[str, Example],
+    steps: Callable[[str], Sequence[str]],
+) -> None:
     """Add what was written about training questions: the student's own words, and the teachers'."""
     drafts: dict[str, str] = {}
     for name in ("looked.jsonl", "drafts.jsonl"):
@@ -115,14 +126,18 @@ def _add_written(items: Items, run: int, place: Path, *, known: Mapping[str, Exa
             found = row.get("prediction", row)
             drafts[found["example_id"]] = found["text"]
             item = items.item(found["example_id"], known.get(found["example_id"]))
-            steps, how = _shaded(found["text"], row.get("evidence") or {})
-            written = {"run": run, "round": place.name, "text": _short(found["text"]), "steps": steps}
-            item["own"].append({**written, "how": how, "answer": found["answer"]})
+            written = {"run": run, "round": place.name, "text": _short(found["text"])}
+            shares, how = _uncertainties(row.get("evidence") or {})
+            cut = steps(found["text"])[: len(shares)]
+            # Steps that an older splitter cut in another way are not those that were scored.
+            is_known = len(cut) == len(shares)
+            pairs = [[_short(step), round(share, 3)] for step, share in zip(cut, shares, strict=False)]
+            item["own"].append({**written, "steps": pairs if is_known else [], "how": how})
     path = place / "annotations.jsonl"
     for row in read_own_rows(path) if path.exists() else ():
         item = items.item(row["example_id"], known.get(row["example_id"]))
         draft = drafts.get(row["example_id"], "") if row["kind"] == "revision" else ""
-        said = {key: row.get(key) for key in ("teacher", "kind", "answer", "faults", "is_used")}
+        said = {key: row.get(key) for key in ("teacher", "kind", "answer", "faults", "is_used", "is_forced")}
         said |= {"text": _short(row["rationale"]), "history": row.get("history", [])}
         if draft:
             said["diff"] = _difference(draft, row["rationale"])
@@ -139,20 +154,16 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     return read_rows(path) if path.exists() else iter(())  # ty: ignore[invalid-return-type]
 
 
-def _shaded(text: str, evidence: Mapping[str, Any]) -> tuple[list[list[Any]], str]:
-    """Cut the student's words into steps, each with its uncertainty in [0, 1], and say what that is."""
-    steps, sums = split_steps(text), evidence.get("step_logprobs") or []
+def _uncertainties(evidence: Mapping[str, Any]) -> tuple[list[float], str]:
+    """Give the uncertainty of each step in [0, 1], and say what that is."""
+    if sums := evidence.get("step_logprobs"):
+        return [1 - math.exp(one) for one in sums], "1 less the student's probability of the step"
     votes = evidence.get("prefix_votes") or []
-    if sums and len(sums) <= len(steps):
-        shares: list[float | None] = [1 - math.exp(one) for one in sums]
-        how = "1 less the student's probability of the step"
-    elif len(votes) > 1 and len(votes) - 1 <= len(steps):
-        shares = [1 - max(ways) / sum(ways) if sum(ways) else 1.0 for ways in votes[1:]]
-        how = "share of continuations behind the step that come to another answer than most"
-    else:
-        return [], ""
-    shares += [None] * (len(steps) - len(shares))
-    return [[_short(step), share and round(share, 3)] for step, share in zip(steps, shares, strict=True)], how
+    shares = [1 - max(ways) / sum(ways) if sum(ways) else 1.0 for ways in votes[1:]]
+    return (
+        shares,
+        "of the answers to which the student goes on behind the step, the share unlike the commonest",
+    )
 
 
 def _difference(before: str, after: str) -> list[list[str]]:
@@ -174,8 +185,11 @@ def _short(text: str) -> str:
     return text if left <= 0 else f"{text[:_LONGEST]} … ({left:,} more letters stand in the run folder)"
 
 
-def as_data(items: Items) -> str:
-    """Write the items as JSON for a script element: nothing in it ends the element or begins another."""
+def as_data(items: Items, *, first: Sequence[str] = ()) -> str:
+    """Write the items as JSON for a script element: nothing in it ends the element or begins another.
+
+    `first` names the runs that are shown first, side by side.
+    """
     order = sorted(items.found.values(), key=lambda item: (not item["runs"], -_wrong(item)))
     texts, size = [], 0
     for item in order:
@@ -188,7 +202,10 @@ def as_data(items: Items) -> str:
             )
             break
         texts.append(text)
-    head = json.dumps(visible_in({"runs": items.runs}), ensure_ascii=False)[:-1]
+    head = json.dumps(
+        visible_in({"runs": items.runs, "first": [items.runs.index(name) for name in first]}),
+        ensure_ascii=False,
+    )[:-1]
     whole = f'{head},"items":[{",".join(texts)}]}}'
     escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     return whole.translate(str.maketrans(escapes))

@@ -100,8 +100,9 @@
     }
     const pair = make("div", { class: right.value ? "pair" : "" });
     [[left.value, "left"], [right.value, "right"]].forEach(([run, side]) => run && pair.append(answered(item, run, side)));
-    body.append(pair);
-    item.own.forEach((one) => body.append(own(one)));
+    if (item.split !== "train") body.append(pair);
+    const mine = item.own.filter((one) => [left.value, right.value].includes(String(one.run)));
+    (mine.length ? mine : item.own).forEach((one) => body.append(own(one)));
     item.said.forEach((one) => body.append(said(one)));
     return body;
   }
@@ -111,7 +112,7 @@
     const head = make("h4", null, data.runs[run]);
     if (!one) return make("div", { class: `said ${side}` }, head, text("no answer to this question", "small"));
     const read = one.answer === null ? "read: nothing" : `read: ${one.answer}`;
-    const rule = one.rule ? `, by ${one.rule}` : "";
+    const rule = one.rule ? `; rule: ${one.rule}` : "";
     const sure = one.sure === undefined ? "" : `; it was ${Math.round(100 * one.sure)} % sure`;
     return make("div", { class: `said ${side}` }, head, make("span", { class: `grade ${one.grade}` }, one.grade),
       text(one.text || "(it scored the options and wrote nothing)"), text(read + rule + sure, "small"));
@@ -120,15 +121,16 @@
   function own(one) {
     const head = make("h4", null, `${data.runs[one.run]}, its own words before round ${one.round}`);
     const body = make("div", { class: "text", dir: "auto" });
-    if (one.steps.length) {
-      one.steps.forEach(([step, share]) => {
-        const known = share !== null;
-        const title = known ? `uncertainty ${share.toFixed(2)}` : "not scored";
-        body.append(make("span", { class: "step", shade: known ? share : 0, title }, step), "\n");
-      });
-    } else body.append(one.text);
-    const how = one.how ? `The darker a step, the less sure: ${one.how}.` : "";
-    return make("div", { class: "said" }, head, body, how ? text(how, "small") : null);
+    let at = 0;
+    one.steps.forEach(([step, share]) => {
+      const begin = one.text.indexOf(step, at);
+      if (begin < 0) return;
+      body.append(one.text.slice(at, begin), make("span", { class: "step", shade: share, title: `uncertainty ${share}` }, step));
+      at = begin + step.length;
+    });
+    body.append(one.text.slice(at));
+    const how = one.steps.length ? text(`The darker a step, the less sure: ${one.how}.`, "small") : null;
+    return make("div", { class: "said" }, head, body, how);
   }
 
   function said(one) {
@@ -138,7 +140,8 @@
     const marks = { "-": "del", "+": "ins", "=": "span" };
     if (one.diff && one.diff.length) one.diff.forEach(([mark, part]) => body.append(make(marks[mark], null, part), " "));
     else body.append(one.text || "(no text)");
-    const told = [`answer: ${one.answer === null ? "unreadable" : one.answer}`, `in ${runs}`];
+    const unread = one.is_forced ? "none stated (it was shown the label)" : "unreadable";
+    const told = [`answer: ${one.answer === null ? unread : one.answer}`, `in ${runs}`];
     if (one.faults && one.faults.length) told.push(`faults: ${one.faults.join(", ")}`);
     if (one.history.length) told.push(one.history.join("; "));
     return make("div", { class: "said" }, head, body, text(told.join(" · "), "small"));
@@ -150,6 +153,7 @@
   fill(right, runs, "none");
   fill(domain, all("domain"), "all");
   fill(split, all("split"), "all");
+  [left.value, right.value] = [String(data.first[0] ?? 0), String(data.first[1] ?? "")];
   if (all("split").some(([name]) => name === "test")) split.value = "test";
   let waiting;
   inputs.forEach((input) => input.addEventListener("input", () => {

@@ -5,20 +5,17 @@ The page loads nothing. What a model wrote stands in it as data, and its script 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from tuition.core.records import Example
 from tuition.core.texts.visible import visible
 from tuition.report.chart import colours
 from tuition.report.columns import money
-from tuition.report.facts import facts_of, headline, read_run
-from tuition.report.items import agreement, as_data, items_of
+from tuition.report.facts import best_of, facts_of, headline, read_run
+from tuition.report.items import Material, agreement, as_data, items_of
 from tuition.report.rows import Standing, rows_of, run_folders
 from tuition.report.sections import (
     agreement_chart,
@@ -29,23 +26,7 @@ from tuition.report.sections import (
     tables_of,
 )
 
-__all__ = ["Material", "write_page"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """What a page needs and no run folder holds."""
-
-    questions: Mapping[str, Mapping[str, Example]] = field(default_factory=dict)
-    """By run and id; a run without any shows its items by their ids."""
-    missing: tuple[str, ...] = ()
-    """Why some are not there."""
-    rule: Callable[[str], str] = lambda text: ""
-    """Says of a text by which rule an answer is read from it; empty: it is not told."""
-    interval: Callable[[int, int], tuple[float, float]] = lambda n, whole: (n / whole, n / whole)
-    """Ends of the interval of a share, from its count and the whole."""
-    remedy: Callable[[Mapping[str, Any]], str] = lambda row: ""
-    """Says what to do about a row of `health.json`."""
+__all__ = ["write_page"]
 
 
 def write_page(
@@ -71,8 +52,8 @@ def write_page(
     rows = rows_of(folders[0], recipes, *folders[1:])
     order = dict.fromkeys([*(row.name for row in rows if row.name in runs), *runs])
     runs = {name: runs[name] for name in order}
-    items = items_of(runs, material.questions, rule=material.rule)
-    data = as_data(items)
+    items = items_of(runs, material)
+    data = as_data(items, first=[row.name for row in best_of(rows, runs) if row])
     charts = charts_of(rows, runs, looks_of_rows(rows, runs))
     charts["agreement"] = agreement_chart(agreement(items), material.interval)
     by_domain = {name: figures_of(run).get("by_domain", {}) for name, run in runs.items()}

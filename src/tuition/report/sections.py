@@ -33,10 +33,9 @@ def looks_of_rows(rows: Sequence[Row], runs: Runs) -> dict[str, Look]:
         if run.is_teacher and len(teachers := run.metrics.get("teachers", ())) == 1
     }
     paid = dict.fromkeys(name for run in runs.values() for name in run.metrics["spend"]["by_teacher"])
-    loud = [
-        *sorted(runs, key=lambda name: runs[name].is_teacher),
-        *(one for one in paid if one not in examined),
-    ]
+    # Where the colours end, marks tell the rows apart: rather those that learnt nothing.
+    taught_first = sorted(runs, key=lambda name: not (runs[name].is_trained or runs[name].is_teacher))
+    loud = [*taught_first, *(name for name in paid if name not in examined)]
     looks = looks_of(loud, quiet=[row.name for row in rows if row.recipe in _GROUPS])
     return {teacher: looks[name] for teacher, name in examined.items()} | looks
 
@@ -60,7 +59,7 @@ def charts_of(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> dic
             x="training step",
             y="training loss",
         ),
-        "uncertainty against being wrong": _scores_chart(runs),
+        "uncertainty against being wrong": _scores_chart(runs, looks),
     }
     keys = ("rows", "money", "teachers", "time", "losses", "scores")
     return {
@@ -114,7 +113,7 @@ def _teachers_chart(runs: Runs, looks: Mapping[str, Look]) -> Spec | None:
     return bars(parts, looks=looks, title=_COST) if parts else None
 
 
-def _scores_chart(runs: Runs) -> Spec | None:
+def _scores_chart(runs: Runs, looks: Mapping[str, Look]) -> Spec | None:
     dots = [
         _dot(
             one["score"],
@@ -122,11 +121,12 @@ def _scores_chart(runs: Runs) -> Spec | None:
             f"{one['score']}: {one['auroc']:.2f}",
             group=name,
         )
+        | {"look": name}
         for name, run in runs.items()
         for one in run.metrics.get("calibration") or []
         if one.get("auroc_ci95") and one.get("of", "answers") == "answers"
     ]
-    return whiskers(dots, looks={}, title="AUROC; 0.5 is chance", most=1.0) if dots else None
+    return whiskers(dots, looks=looks, title="AUROC; 0.5 is chance", most=1.0) if dots else None
 
 
 def agreement_chart(
@@ -146,11 +146,11 @@ def health_of(runs: Runs, remedy: Callable[[Mapping[str, Any]], str]) -> list[di
     """List the health of each teacher once: several runs may share its rationales."""
     found: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
-        for row in run.health.get("teachers", []):
+        for row in (row for row in run.health.get("teachers", []) if row["asked"]):
             shares = sorted((share, check) for check, share in row["shares"].items() if share >= 0.005)
             faults = [f"{check} {100 * share:.1f}" for share, check in reversed(shares)]
-            shown = {"teacher": row["teacher"], "replies": row["asked"], "faults, %": ", ".join(faults)}
-            shown["what to do"] = remedy(row)
+            shown = {"teacher": row["teacher"], "what to do": remedy(row), "replies": row["asked"]}
+            shown["faults, %"] = ", ".join(faults)
             found.setdefault(repr(shown), {**shown, "in": []})["in"].append(name)
     return [{**row, "in": ", ".join(row["in"])} for row in found.values()]
 
