@@ -96,7 +96,7 @@ $(VENV)/.torch: $(VENV)/.pip
 	touch $@
 
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
-	$(INSTALL) --editable '.[train,plot]'
+	$(INSTALL) --editable '.[train]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.train pyproject.toml

@@ -23,7 +23,7 @@ from tuition.cli.show import (
     say,
     typed,
 )
-from tuition.core.errors import ConfigError, MissingExtra, near_name
+from tuition.core.errors import ConfigError, near_name
 
 if TYPE_CHECKING:
     from tuition.operate.curves import Curves, Setting
@@ -225,7 +225,7 @@ def curve(
 
 
 def show_rounds(folder: Path) -> Path | None:
-    """Show what runs in rounds reached for their money, and draw it; None: nothing to draw, or no library."""
+    """Show what runs in rounds reached for their money, and draw it; None: nothing to draw."""
     from tuition.core.rows import read_metrics
     from tuition.report import run_folders
     from tuition.report.columns import ROUNDS, lay_out
@@ -235,11 +235,7 @@ def show_rounds(folder: Path) -> Path | None:
         if rounds := read_metrics(path).get("rounds"):
             title = f"{name}: what each round reached, and what it had cost by then"
             print_table(title, lay_out(rounds, ROUNDS).shown)
-    try:
-        chart = folder_chart(folder)
-    except MissingExtra as error:
-        say(f"No chart was drawn: {error}")
-        return None
+    chart = folder_chart(folder)
     if chart is None:
         return None
     return write_chart(folder / "curve.svg", chart, title="Accuracy against money")

@@ -12,7 +12,7 @@ from tuition.core.errors import ConfigError
 from tuition.core.records import Record
 from tuition.core.rows import read_metrics
 from tuition.core.texts.visible import visible
-from tuition.report.chart import WIDE, Look, Spec, dollars, draw, layers, looks_of, with_colours
+from tuition.report.chart import WIDE, Look, Spec, axis, draw, layers, looks_of, with_colours
 from tuition.report.rows import run_folders
 
 __all__ = ["Line", "curve_chart", "curve_title", "curves", "folder_chart", "lines_of", "write_chart"]
@@ -40,42 +40,33 @@ def curves(
     """Describe lines with bands for their intervals, single points as marks, teachers as lines across."""
     rows: list[dict[str, Any]] = [
         {
-            **{"name": line.name, "x": usd, "y": 100 * line.accuracy[i], "low": 100 * line.low[i]},
-            **{"high": 100 * line.high[i], "is_mark": len(line.usd) == 1},
-            "told": f"{line.name}: {100 * line.accuracy[i]:.1f} % right on {split} for ${usd:.4f}",
+            **{"name": line.name, "x": usd, "y": 100 * share, "low": 100 * low, "high": 100 * high},
+            **{"is_mark": len(line.usd) == 1},
+            "told": f"{line.name}: {100 * share:.1f} % right on {split} for ${usd:.4f}",
         }
         for line in lines
-        for i, usd in enumerate(line.usd)
+        for usd, share, low, high in zip(line.usd, line.accuracy, line.low, line.high, strict=True)
     ]
-    rows += [{"name": one["name"], "across": one["value"], "told": one["told"]} for one in teachers]
-    most = max((row["x"] for row in rows if "x" in row), default=0.0)
-    x = {"field": "x", "title": "cost of the answers used, US dollars", "axis": {"format": dollars(most)}}
+    x = axis("x", "cost of the answers used, US dollars", usd=max(row["x"] for row in rows))
     title = f"right on {split}, %"
-    return layers(
-        rows,
-        looks=looks,
-        x=x,
-        y={"field": "y", "title": title, "scale": {"zero": True}},
-        more=[
-            {
-                "transform": [{"filter": "datum.is_mark === false"}],
-                "mark": {"type": "area", "interpolate": "step-after", "opacity": 0.13},
-                "encoding": {"x": {**x, "type": "quantitative"}, "y2": {"field": "high"}}
-                | {"y": {"field": "low", "type": "quantitative", "title": title}},
-            },
-            {
-                "transform": [{"filter": "datum.is_mark === true"}],
-                "mark": {"type": "rule", "strokeWidth": 1.5},
-                "encoding": {"x": {**x, "type": "quantitative"}, "y2": {"field": "high"}}
-                | {"y": {"field": "low", "type": "quantitative", "title": title}},
-            },
-            {
-                "transform": [{"filter": "isValid(datum.across)"}],
-                "mark": {"type": "rule", "strokeWidth": 1.5, "strokeDash": [7, 4]},
-                "encoding": {"y": {"field": "across", "type": "quantitative"}},
-            },
-        ],
-    )
+    interval = {"x": x, "y": axis("low", title), "y2": {"field": "high"}}
+    bands = {
+        "transform": [{"filter": "datum.is_mark === false"}],
+        "mark": {"type": "area", "interpolate": "step-after", "opacity": 0.13},
+        "encoding": interval,
+    }
+    whiskers = {
+        "transform": [{"filter": "datum.is_mark === true"}],
+        "mark": {"type": "rule", "strokeWidth": 1.5},
+        "encoding": interval,
+    }
+    across = {
+        "transform": [{"filter": "isValid(datum.across)"}],
+        "mark": {"type": "rule", "strokeWidth": 1.5, "strokeDash": [7, 4]},
+        "encoding": {"y": axis("across", title)},
+    }
+    more = [bands, whiskers, across]
+    return layers([*rows, *teachers], looks=looks, x=x, y=axis("y", title), more=more)
 
 
 def curve_title(split: str, *, is_simulated: bool) -> str:

@@ -61,23 +61,16 @@ class Items:
     notes: list[str] = field(default_factory=list)
     """What is not on the page, and why."""
 
-    def item(self, example_id: str, example: Example | None, mark: str = "") -> dict[str, Any]:
+    def item(self, example_id: str, known: Mapping[str, Example], mark: str = "") -> dict[str, Any]:
         """Find or begin an item; one question is one item, whatever its id in another run."""
+        example = known.get(example_id)
         key = mark or (fingerprint(example)[:16] if example else example_id)
         if key not in self.found:
-            shown: dict[str, Any] = {
-                "id": example_id,
-                "split": "train",
-                "domain": "",
-                "runs": {},
-                "said": [],
-                "own": [],
-            }
+            shown: dict[str, Any] = {"id": example_id, "split": "train", "domain": ""}
             if example is not None:
-                shown |= {"domain": example.domain, "question": _short(example.question)}
-                shown |= {"choices": list(example.choices), "context": _short(example.context)}
-                shown |= {"label": example.answer}
-            self.found[key] = shown
+                shown |= {"question": example.question, "choices": example.choices, "label": example.answer}
+                shown |= {"context": example.context, "domain": example.domain}
+            self.found[key] = {**shown, "runs": {}, "said": [], "own": []}
         return self.found[key]
 
 
@@ -86,103 +79,93 @@ def items_of(runs: Mapping[str, RunFacts], material: Material) -> Items:
     items = Items(runs=list(runs))
     for i, (name, run) in enumerate(runs.items()):
         known = material.questions.get(name, {})
-        _add_answers(items, i, run, known=known, rule=material.rule)
+        teachers = run.metrics.get("teachers", []) if run.is_teacher else []
+        for row in _rows(Path(run.path) / "predictions.jsonl"):
+            item = items.item(row["example_id"], known, row.get("fingerprint", ""))
+            item |= {"split": row["split"], "domain": row.get("domain", ""), "label": row["label"]}
+            item |= {"label_source": row.get("label_source", "gold")}
+            rule = (
+                "the highest score of the options" if row.get("option_scores") else material.rule(row["text"])
+            )
+            answer = {key: row.get(key) for key in ("text", "answer", "grade", "confidence")}
+            item["runs"][str(i)] = {**answer, "rule": rule}
+            if len(teachers) == 1 and row["answer"] is not None:
+                items.answers.setdefault(row["example_id"], {})[teachers[0]] = row["answer"]
         for place in (Path(run.path), *sorted((Path(run.path) / "rounds").glob("*/"))):
-            _add_written(items, i, place, known=known, steps=material.steps)
+            drafts = _add_drafts(items, i, place, known=known, material=material)
+            _add_rationales(items, i, place, known=known, drafts=drafts)
     return items
-
-
-def _add_answers(
-    items: Items, i: int, run: RunFacts, *, known: Mapping[str, Example], rule: Callable[[str], str]
-) -> None:
-    path, teachers = Path(run.path) / "predictions.jsonl", run.metrics.get("teachers", [])
-    for row in _rows(path):
-        item = items.item(row["example_id"], known.get(row["example_id"]), row.get("fingerprint", ""))
-        item |= {"split": row["split"], "domain": row.get("domain") or item["domain"], "label": row["label"]}
-        if row.get("label_source", "gold") != "gold":
-            item["label_source"] = row["label_source"]
-        is_scored = bool(row.get("option_scores"))
-        read_by = "the highest score of the options" if is_scored else rule(row["text"])
-        item["runs"][str(i)] = {
-            **{"text": _short(row["text"]), "answer": row["answer"], "grade": row["grade"], "rule": read_by},
-            **({} if row.get("confidence") is None else {"sure": round(row["confidence"], 3)}),
-        }
-        if run.is_teacher and len(teachers) == 1 and row["answer"] is not None:
-            items.answers.setdefault(row["example_id"], {})[teachers[0]] = row["answer"]
-
-
-def _add_written(
-    items: Items,
-    run: int,
-    place: Path,
-    *,
-    known: Mapping[str, Example],
-    steps: Callable[[str], Sequence[str]],
-) -> None:
-    """Add what was written about training questions: the student's own words, and the teachers'."""
-    drafts: dict[str, str] = {}
-    for name in ("looked.jsonl", "drafts.jsonl"):
-        for row in _rows(place / name):
-            found = row.get("prediction", row)
-            drafts[found["example_id"]] = found["text"]
-            item = items.item(found["example_id"], known.get(found["example_id"]))
-            written = {"run": run, "round": place.name, "text": _short(found["text"])}
-            shares, how = _uncertainties(row.get("evidence") or {})
-            cut = steps(found["text"])[: len(shares)]
-            # Steps that an older splitter cut in another way are not those that were scored.
-            is_known = len(cut) == len(shares)
-            pairs = [[_short(step), round(share, 3)] for step, share in zip(cut, shares, strict=False)]
-            item["own"].append({**written, "steps": pairs if is_known else [], "how": how})
-    path = place / "annotations.jsonl"
-    for row in read_own_rows(path) if path.exists() else ():
-        item = items.item(row["example_id"], known.get(row["example_id"]))
-        draft = drafts.get(row["example_id"], "") if row["kind"] == "revision" else ""
-        said = {key: row.get(key) for key in ("teacher", "kind", "answer", "faults", "is_used", "is_forced")}
-        said |= {"text": _short(row["rationale"]), "history": row.get("history", [])}
-        if draft:
-            said["diff"] = _difference(draft, row["rationale"])
-        same = next((one for one in item["said"] if said.items() <= one.items()), None)
-        if same is None:
-            item["said"].append({**said, "in": [run]})
-        else:
-            same["in"].append(run)
-        if row["answer"] is not None and not row["is_forced"]:
-            items.answers.setdefault(row["example_id"], {})[row["teacher"]] = row["answer"]
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     return read_rows(path) if path.exists() else iter(())  # ty: ignore[invalid-return-type]
 
 
+def _add_drafts(
+    items: Items, run: int, place: Path, *, known: Mapping[str, Example], material: Material
+) -> dict[str, str]:
+    """Add what the student wrote itself, its steps with their uncertainty; give its texts by example."""
+    texts: dict[str, str] = {}
+    for row in (*_rows(place / "looked.jsonl"), *_rows(place / "drafts.jsonl")):
+        found = row.get("prediction", row)
+        texts[found["example_id"]] = found["text"]
+        shares, how = _uncertainties(row.get("evidence") or {})
+        # Steps that an older splitter cut in another way are not those that were scored.
+        cut = material.steps(found["text"])[: len(shares)]
+        pairs = list(zip(cut, shares, strict=True)) if len(cut) == len(shares) else []
+        own = {"run": run, "round": place.name, "text": found["text"], "steps": pairs, "how": how}
+        items.item(found["example_id"], known)["own"].append(own)
+    return texts
+
+
 def _uncertainties(evidence: Mapping[str, Any]) -> tuple[list[float], str]:
     """Give the uncertainty of each step in [0, 1], and say what that is."""
     if sums := evidence.get("step_logprobs"):
-        return [1 - math.exp(one) for one in sums], "1 less the student's probability of the step"
+        return [round(1 - math.exp(one), 3) for one in sums], "1 less the student's probability of the step"
     votes = evidence.get("prefix_votes") or []
-    shares = [1 - max(ways) / sum(ways) if sum(ways) else 1.0 for ways in votes[1:]]
-    return (
-        shares,
-        "of the answers to which the student goes on behind the step, the share unlike the commonest",
-    )
+    shares = [round(1 - max(ways) / sum(ways), 3) if sum(ways) else 1.0 for ways in votes[1:]]
+    return shares, "of the answers that follow on the step, the share unlike the commonest"
 
 
-def _difference(before: str, after: str) -> list[list[str]]:
+def _add_rationales(
+    items: Items, run: int, place: Path, *, known: Mapping[str, Example], drafts: Mapping[str, str]
+) -> None:
+    """Add what teachers wrote; what several runs share stands there once."""
+    path = place / "annotations.jsonl"
+    for row in read_own_rows(path) if path.exists() else ():
+        said = items.item(row["example_id"], known)["said"]
+        keys = ("teacher", "kind", "rationale", "answer", "faults", "is_used", "is_forced", "history")
+        one = {key: row.get(key) for key in keys}
+        if row["kind"] == "revision" and row["example_id"] in drafts:
+            one["diff"] = _difference(drafts[row["example_id"]], row["rationale"])
+        if same := [other for other in said if one.items() <= other.items()]:
+            same[0]["in"].append(run)
+        else:
+            said.append({**one, "in": [run]})
+        if row["answer"] is not None and not row["is_forced"]:
+            items.answers.setdefault(row["example_id"], {})[row["teacher"]] = row["answer"]
+
+
+def _difference(before: str, after: str) -> list[tuple[str, str]]:
     """Lay two texts beside each other word by word: `=`, `-` and `+` with the words."""
     left, right = before.split(" "), after.split(" ")
     if len(left) + len(right) > _MOST_WORDS:
         return []
-    parts: list[list[str]] = []
+    parts: list[tuple[str, str]] = []
     for act, i, j, k, n in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        if act == "equal":
-            parts.append(["=", " ".join(left[i:j])])
-        else:
-            parts += [["-", " ".join(left[i:j])]] * (j > i) + [["+", " ".join(right[k:n])]] * (n > k)
+        parts += [("=" if act == "equal" else "-", " ".join(left[i:j]))] * (j > i)
+        parts += [("+", " ".join(right[k:n]))] * (n > k and act != "equal")
     return parts
 
 
-def _short(text: str) -> str:
-    left = len(text) - _LONGEST
-    return text if left <= 0 else f"{text[:_LONGEST]} … ({left:,} more letters stand in the run folder)"
+def _short(value: Any) -> Any:
+    """Cut every long text in a value."""
+    if isinstance(value, str):
+        more = f" … ({len(value) - _LONGEST:,} more letters stand in the run folder)"
+        return value if len(value) <= _LONGEST else value[:_LONGEST] + more
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    return [_short(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def as_data(items: Items, *, first: Sequence[str] = ()) -> str:
@@ -190,37 +173,30 @@ def as_data(items: Items, *, first: Sequence[str] = ()) -> str:
 
     `first` names the runs that are shown first, side by side.
     """
-    order = sorted(items.found.values(), key=lambda item: (not item["runs"], -_wrong(item)))
+    order = sorted(items.found.values(), key=lambda item: not item["runs"])
     texts, size = [], 0
     for item in order:
-        text = json.dumps(visible_in(item), ensure_ascii=False, separators=(",", ":"))
-        size += len(text)
+        texts.append(json.dumps(visible_in(_short(item)), ensure_ascii=False, separators=(",", ":")))
+        size += len(texts[-1])
         if size > _MOST:
+            del texts[-1]
             items.notes.append(
                 f"The page would be too large: it has {len(texts):,} of {len(order):,} items, the answered "
                 "ones first; predictions.jsonl and annotations.jsonl in the run folders have all."
             )
             break
-        texts.append(text)
-    head = json.dumps(
-        visible_in({"runs": items.runs, "first": [items.runs.index(name) for name in first]}),
-        ensure_ascii=False,
-    )[:-1]
+    about = {"runs": items.runs, "first": [items.runs.index(name) for name in first]}
+    head = json.dumps(visible_in(about), ensure_ascii=False)[:-1]
     whole = f'{head},"items":[{",".join(texts)}]}}'
     escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     return whole.translate(str.maketrans(escapes))
 
 
-def _wrong(item: Mapping[str, Any]) -> int:
-    return sum(answer["grade"] != "right" for answer in item["runs"].values())
-
-
 def agreement(items: Items) -> Iterator[tuple[str, int, int]]:
     """Count for each pair of teachers how many questions they answer alike, of those that both answered."""
-    counts: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    counts: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)
     for said in items.answers.values():
         for left, right in combinations(sorted(said), 2):
-            counts[left, right][0] += said[left].casefold() == said[right].casefold()
-            counts[left, right][1] += 1
-    for (left, right), (alike, n) in sorted(counts.items()):
-        yield f"{left} and {right}", alike, n
+            counts[left, right].append(said[left].casefold() == said[right].casefold())
+    for (left, right), alike in sorted(counts.items()):
+        yield f"{left} and {right}", sum(alike), len(alike)

@@ -33,7 +33,7 @@
     if (item.words === undefined) {
       const parts = [item.id, item.domain, item.question, item.context, item.label, ...(item.choices || [])];
       Object.values(item.runs).forEach((one) => parts.push(one.text, one.answer));
-      item.said.forEach((one) => parts.push(one.text, one.teacher, ...one.history));
+      item.said.forEach((one) => parts.push(one.rationale, one.teacher, ...(one.history || [])));
       item.own.forEach((one) => parts.push(one.text));
       item.words = parts.filter(Boolean).join("\n").toLowerCase();
     }
@@ -96,7 +96,7 @@
       body.append(list);
     }
     if (item.label !== null && item.label !== undefined) {
-      body.append(text(`label: ${item.label}${item.label_source ? ` (by ${item.label_source})` : ""}`, "small"));
+      body.append(text(`label: ${item.label}${item.label_source && item.label_source !== "gold" ? ` (by ${item.label_source})` : ""}`, "small"));
     }
     const pair = make("div", { class: right.value ? "pair" : "" });
     [[left.value, "left"], [right.value, "right"]].forEach(([run, side]) => run && pair.append(answered(item, run, side)));
@@ -113,7 +113,7 @@
     if (!one) return make("div", { class: `said ${side}` }, head, text("no answer to this question", "small"));
     const read = one.answer === null ? "read: nothing" : `read: ${one.answer}`;
     const rule = one.rule ? `; rule: ${one.rule}` : "";
-    const sure = one.sure === undefined ? "" : `; it was ${Math.round(100 * one.sure)} % sure`;
+    const sure = one.confidence === null ? "" : `; it was ${Math.round(100 * one.confidence)} % sure`;
     return make("div", { class: `said ${side}` }, head, make("span", { class: `grade ${one.grade}` }, one.grade),
       text(one.text || "(it scored the options and wrote nothing)"), text(read + rule + sure, "small"));
   }
@@ -139,11 +139,11 @@
     const body = make("div", { class: "text", dir: "auto" });
     const marks = { "-": "del", "+": "ins", "=": "span" };
     if (one.diff && one.diff.length) one.diff.forEach(([mark, part]) => body.append(make(marks[mark], null, part), " "));
-    else body.append(one.text || "(no text)");
+    else body.append(one.rationale || "(no text)");
     const unread = one.is_forced ? "none stated (it was shown the label)" : "unreadable";
     const told = [`answer: ${one.answer === null ? unread : one.answer}`, `in ${runs}`];
     if (one.faults && one.faults.length) told.push(`faults: ${one.faults.join(", ")}`);
-    if (one.history.length) told.push(one.history.join("; "));
+    if (one.history && one.history.length) told.push(one.history.join("; "));
     return make("div", { class: "said" }, head, body, text(told.join(" · "), "small"));
   }
 

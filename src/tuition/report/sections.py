@@ -7,14 +7,21 @@ from typing import Any
 
 from tuition.report.chart import Look, Spec, bars, both_widths, looks_of, series, whiskers
 from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, PARTS, RESULTS, ROUNDS, lay_out, parts_of
-from tuition.report.curve import Line, curve_title, curves, lines_of
+from tuition.report.curve import Line, curves, lines_of
 from tuition.report.facts import RunFacts
 from tuition.report.rows import Row
 
 __all__ = ["agreement_chart", "charts_of", "figures_of", "health_of", "looks_of_rows", "tables_of"]
 
 _GROUPS = {"rule": "rules", "classical": "without a network"}
-_COST = "cost of the answers used, US dollars"
+_NAMES = {
+    "rows": "every row with its interval",
+    "money": "accuracy against money",
+    "teachers": "money by teacher",
+    "time": "money over time",
+    "losses": "training loss",
+    "scores": "uncertainty against being wrong",
+}
 
 Runs = Mapping[str, RunFacts]
 """By name."""
@@ -42,49 +49,55 @@ def looks_of_rows(rows: Sequence[Row], runs: Runs) -> dict[str, Look]:
 
 def charts_of(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> dict[str, str]:
     """Draw what there is to draw."""
+    paid = {name: run.paid for name, run in runs.items() if run.paid}
+    losses = {name: line for name, run in runs.items() for line in run.losses.values()}
+    bills = [
+        {"y": name, "name": teacher, "usd": one["usd"]}
+        for name, run in runs.items()
+        for teacher, one in run.metrics["spend"]["by_teacher"].items()
+        if one.get("usd")
+    ]
+    scores = [
+        _dot(
+            score["score"],
+            score["auroc"],
+            score["auroc_ci95"],
+            told=f"AUROC {score['auroc']:.2f}",
+            group=name,
+        )
+        | {"look": name}
+        for name, run in runs.items()
+        for score in run.metrics.get("calibration") or []
+        if score.get("auroc_ci95") and score.get("of", "answers") == "answers"
+    ]
+    times = ("minutes since the first call", "paid so far, US dollars")
     specs: dict[str, Spec | None] = {
-        "every row, with its interval": _rows_chart(rows, runs, looks),
-        **_money_chart(rows, runs, looks),
-        "money by teacher": _teachers_chart(runs, looks),
-        "money over time": series(
-            {name: run.paid for name, run in runs.items() if run.paid},
-            looks=looks,
-            x="minutes since the first call",
-            y="paid so far, US dollars",
-            is_money=True,
-        ),
-        "training loss": series(
-            {name: line for name, run in runs.items() for line in run.losses.values()},
-            looks=looks,
-            x="training step",
-            y="training loss",
-        ),
-        "uncertainty against being wrong": _scores_chart(runs, looks),
+        "rows": _rows_chart(rows, runs, looks),
+        "money": _money_chart(rows, runs, looks),
+        "teachers": bars(bills, looks=looks, title="cost of the answers used, US dollars"),
+        "time": series(paid, looks=looks, titles=times, is_money=True),
+        "losses": series(losses, looks=looks, titles=("training step", "training loss")),
+        "scores": whiskers(scores, looks=looks, title="AUROC; 0.5 is chance", most=1.0) if scores else None,
     }
-    keys = ("rows", "money", "teachers", "time", "losses", "scores")
-    return {
-        key: both_widths(spec, name=name)
-        for key, (name, spec) in zip(keys, specs.items(), strict=True)
-        if spec is not None
-    }
+    return {key: both_widths(spec, name=_NAMES[key]) for key, spec in specs.items() if spec is not None}
 
 
-def _dot(name: str, ends: Iterable[float], told: str, *, group: str = "") -> dict[str, Any]:
-    value, low, high = ends
-    return {"group": group, "name": name, "value": value, "low": low, "high": high, "told": told}
+def _dot(name: str, share: float, ends: Sequence[float], *, told: str, group: str = "") -> dict[str, Any]:
+    dot = {"group": group, "name": name, "value": share, "low": ends[0], "high": ends[1]}
+    return {**dot, "told": f"{name}: {told}, 95 % interval {ends[0]:.3g} to {ends[1]:.3g}"}
 
 
 def _rows_chart(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> Spec | None:
     dots = []
     for row in rows:
         group = _GROUPS.get(row.recipe) or ("teachers" if runs[row.name].is_teacher else "students")
-        value, low, high = ends = [100 * share for share in (row.accuracy, row.low, row.high)]
-        told = f"{row.name}: {value:.1f} % right on {row.split}, 95 % interval {low:.1f} to {high:.1f}"
-        dots.append(_dot(row.name, ends, f"{told}; {100 * row.unreadable:.1f} % unreadable", group=group))
+        told = f"{100 * row.accuracy:.1f} % right on {row.split}, {100 * row.unreadable:.1f} % unreadable"
+        ends = (100 * row.low, 100 * row.high)
+        dots.append(_dot(row.name, 100 * row.accuracy, ends, told=told, group=group))
     return whiskers(dots, looks=looks, title=f"right on {rows[0].split}, %") if rows else None
 
 
-def _money_chart(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> dict[str, Spec | None]:
+def _money_chart(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> Spec | None:
     """Accuracy against money, on validation where a run has rounds; teachers are lines across."""
     lines, split = lines_of({name: run.metrics for name, run in runs.items()}), "valid"
     if not lines:
@@ -98,35 +111,10 @@ def _money_chart(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> 
     for name, run in runs.items():
         if run.is_teacher and run.metrics[split]:
             share = 100 * run.metrics[split]["accuracy"]
-            teachers.append({"name": name, "value": share, "told": f"{name}: {share:.1f} % right on {split}"})
-    title = curve_title(split, is_simulated=any(run.metrics.get("is_simulated") for run in runs.values()))
-    return {title: curves(lines, looks=looks, split=split, teachers=teachers) if lines else None}
-
-
-def _teachers_chart(runs: Runs, looks: Mapping[str, Look]) -> Spec | None:
-    parts = [
-        {"y": name, "name": teacher, "usd": one["usd"]}
-        for name, run in runs.items()
-        for teacher, one in run.metrics["spend"]["by_teacher"].items()
-        if one.get("usd")
-    ]
-    return bars(parts, looks=looks, title=_COST) if parts else None
-
-
-def _scores_chart(runs: Runs, looks: Mapping[str, Look]) -> Spec | None:
-    dots = [
-        _dot(
-            one["score"],
-            (one["auroc"], *one["auroc_ci95"]),
-            f"{one['score']}: {one['auroc']:.2f}",
-            group=name,
-        )
-        | {"look": name}
-        for name, run in runs.items()
-        for one in run.metrics.get("calibration") or []
-        if one.get("auroc_ci95") and one.get("of", "answers") == "answers"
-    ]
-    return whiskers(dots, looks=looks, title="AUROC; 0.5 is chance", most=1.0) if dots else None
+            teachers.append(
+                {"name": name, "across": share, "told": f"{name}: {share:.1f} % right on {split}"}
+            )
+    return curves(lines, looks=looks, split=split, teachers=teachers) if lines else None
 
 
 def agreement_chart(
@@ -134,10 +122,8 @@ def agreement_chart(
 ) -> str:
     """Draw how often teachers agree: pairs by name, answers alike, answers in all."""
     dots = [
-        _dot(
-            name, (100 * share for share in (alike / n, *interval(alike, n))), f"{name}: {alike} of {n} alike"
-        )
-        for name, alike, n in pairs
+        _dot(name, 100 * n / of, [100 * end for end in interval(n, of)], told=f"{n} of {of} answers alike")
+        for name, n, of in pairs
     ]
     return both_widths(whiskers(dots, looks={}, title="answers alike, %"), name="agreement") if dots else ""
 
