@@ -107,13 +107,10 @@ def written(root, write_run, *, n=60, texts=(), teacher_says="so it is"):
         "history": ["ada: step 2 wrong"],
     }
     chain = {**revised, "kind": "chain", "teacher": "bela", "answer": "x", "history": []}
-    chains = [
-        {**chain, "example_id": one.id, "rationale": teacher_says} for one in examples[1 : n if n > 60 else 2]
-    ]
-    written = [
-        {**chain, "example_id": one.id, "rationale": text} for one, text in zip(examples[::-1], texts[::-1])
-    ]
-    write(place / "annotations.jsonl", [revised, *chains, *written])
+    spoken = [(one, teacher_says) for one in examples[1 : n if n > 60 else 2]]
+    spoken += zip(examples[n - len(texts) :], texts, strict=True)
+    chains = [{**chain, "example_id": one.id, "rationale": text} for one, text in spoken]
+    write(place / "annotations.jsonl", [revised, *chains])
     known = {one.id: one for one in examples}
     material = Material(
         questions={folder.name: known for folder in folders}, rule=lambda text: "its last mark"
@@ -209,7 +206,9 @@ def test_nothing_is_wider_than_the_screen_light_or_dark(open_page, hostile, widt
 def test_what_a_mark_says_is_shown_where_it_is_pointed_at(open_page, sixty):
     page = open_page(sixty)
     page.locator('#rows svg:visible path[aria-label^="mine:"]').first.hover()
-    assert page.inner_text("#tip").startswith("mine: 50.0 % right on test, 10.0 % unreadable, 95 % interval 30 to 70")
+    assert page.inner_text("#tip").startswith(
+        "mine: 50.0 % right on test, 10.0 % unreadable, 95 % interval 30 to 70"
+    )
 
 
 def test_it_prints_with_every_section_open(open_page, sixty, tmp_path):
