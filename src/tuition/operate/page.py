@@ -57,4 +57,6 @@ def _rule(text: str) -> str:
     if mark := next(marks(body), None):
         sign = " ".join(body[mark.place : mark.start].split())
         return f"the last conclusion mark, “{sign}”" + (", which is taken back" if mark.is_taken_back else "")
+    if not body.strip():
+        return ""
     return "no conclusion mark, so the whole text where it is nothing but an answer, else its last sentence"
