@@ -128,6 +128,12 @@ def count(page):
     return int(re.match(r"[\d,]+", page.inner_text("#count"))[0].replace(",", ""))
 
 
+def open_first(page):
+    page.click(".item summary")
+    page.wait_for_selector(".item[open] .said")
+    return page.inner_text(".item")
+
+
 def test_filters_search_and_pages(open_page, sixty):
     page = open_page(sixty)
     assert page.inner_text("#count") == "60 of 60 questions"
@@ -161,7 +167,7 @@ def test_two_runs_side_by_side_and_where_they_differ(open_page, sixty):
     page.select_option("#right", label="other")
     page.select_option("#differ", "runs")
     assert 0 < count(page) < 60
-    page.click(".item summary")
+    open_first(page)
     left, right = page.locator(".pair .said.left"), page.locator(".pair .said.right")
     assert "mine" in left.inner_text() and "other" in right.inner_text()
     assert left.bounding_box()["y"] == right.bounding_box()["y"]
@@ -174,7 +180,7 @@ def test_a_revision_is_a_diff_and_steps_are_shaded_by_uncertainty(open_page, six
     page = open_page(sixty)
     page.fill("#search", "So it is two")
     assert count(page) == 1
-    page.click(".item summary")
+    open_first(page)
     assert page.locator(".said del").all_inner_texts() == ["two.\nThe answer is two."]
     assert page.locator(".said ins").all_inner_texts() == ["one."]
     assert "ada: step 2 wrong" in page.inner_text(".item")
@@ -236,14 +242,12 @@ def test_hostile_text_is_inert(open_page, hostile):
     for query in ("q59", "q58"):
         page.fill("#search", query)
         assert count(page) == 1
-        page.click(".item summary")
-        assert "bela, chain" in page.inner_text(".item")
+        assert "bela, chain" in open_first(page)
         assert page.evaluate("typeof owned") == "undefined"
         assert page.locator("main img, main a[href^=javascript], main script").count() == 0
     page.fill("#search", "q59")
     assert count(page) == 1
-    page.click(".item summary")
-    shown = page.inner_text(".item")
+    shown = open_first(page)
     assert r"</script><script>owned=1</script><img src=x onerror=owned=1>" in shown
     assert r"\x1b[31m\x1b]0;PWNED\x07 \u202eevil\u2066" in shown
 

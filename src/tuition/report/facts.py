@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from tuition.core.config import read_toml
 from tuition.core.errors import StoreError
-from tuition.core.records import Record
 from tuition.core.rows import read_metrics, read_own_rows
 from tuition.core.store import reading
 from tuition.report.columns import money
-from tuition.report.rows import Row, read_json
+from tuition.report.rows import Row
 
 __all__ = ["RunFacts", "best_of", "facts_of", "headline", "read_run"]
 
@@ -29,21 +30,18 @@ _NANO = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts(Record):
+class RunFacts:
     """A finished run, read."""
 
     name: str
-    path: str
+    path: Path
     metrics: dict[str, Any]
     config: dict[str, Any]
     events: list[dict[str, Any]]
-    health: dict[str, Any]
-    data: dict[str, Any]
-    paid: list[tuple[float, float]] = field(default_factory=list)
+    paid: list[tuple[float, float]]
     """Minutes since its first call, and dollars paid by then; empty where nothing was paid or known."""
-    used: list[tuple[str, str, str]] = field(default_factory=list)
+    used: list[tuple[str, str, str | None]]
     """Teacher, model as it was returned, price; each once."""
-    has_store: bool = True
 
     @property
     def is_teacher(self) -> bool:
@@ -58,57 +56,46 @@ class RunFacts(Record):
     @property
     def usd_per_answer(self) -> float | None:
         """Mean price of an answer it used; None: unknown, or it used none."""
-        usd = self.metrics["spend"]["usd"]
-        n = sum(one.get("answers", 0) for one in self.metrics["spend"]["by_teacher"].values())
+        usd, by_teacher = self.metrics["spend"]["usd"], self.metrics["spend"]["by_teacher"]
+        n = sum(one.get("answers", 0) for one in by_teacher.values())
         return usd / n if usd is not None and n else None
 
     @property
-    def losses(self) -> dict[str, list[tuple[float, float]]]:
-        """By trained model: step and training loss; rounds are laid end to end."""
-        found: dict[str, list[tuple[float, float]]] = {}
+    def losses(self) -> list[tuple[float, float]]:
+        """Step and training loss of its student; rounds are laid end to end."""
+        line: list[tuple[float, float]] = []
         for event in self.events:
-            if event["event"] == "trained" and event.get("losses"):
-                is_round = str(event.get("student", "student")).startswith("rounds/")
-                line = found.setdefault("" if is_round else event.get("student", "student"), [])
+            name = event.get("student", "student")
+            if event["event"] == "trained" and (name == "student" or name.startswith("rounds/")):
                 begin = line[-1][0] if line else 0
-                line += [(begin + step, loss) for step, loss in event["losses"]]
-        return {name: _thinned(line) for name, line in found.items()}
+                line += [(begin + step, loss) for step, loss in event.get("losses", ())]
+        return _thinned(line)
 
 
-def _thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    every = -(-len(line) // _MOST_POINTS) or 1
-    return [*line[::every], *line[-1:]] if len(line) > 1 else list(line)
+def _thinned(line: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [*line[:: -(-len(line) // _MOST_POINTS)], line[-1]] if line else []
 
 
 def read_run(name: str, path: Path) -> RunFacts:
     """Read what a finished run keeps, and what its store knows of it, where that is still there."""
-    config = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
-    events = list(read_own_rows(path / "events.jsonl")) if (path / "events.jsonl").exists() else []
-    run_id = (path / "run_id").read_text(encoding="utf-8") if (path / "run_id").exists() else ""
-    store = Path(config.get("store", ""))
-    paid, used, has_store = [], [], store.is_file()
-    try:
-        if has_store:
+    config: dict[str, Any] = read_toml(path / "config.toml")
+    events, store = path / "events.jsonl", Path(str(config.get("store", "")))
+    paid, used = [], []
+    with contextlib.suppress(StoreError):
+        if store.is_file() and (path / "run_id").exists():
+            run_id = (path / "run_id").read_text(encoding="utf-8")
             with reading(store) as connection:
                 paid = connection.execute(_PAID, (run_id,)).fetchall()
-                used = connection.execute(_USED, (run_id,)).fetchall()
-    except StoreError:
-        has_store = False
-    total, line = 0, []
-    for moment, nano in paid:
-        total += nano
-        line.append(((moment - paid[0][0]) / 60, total / _NANO))
+                used = [tuple(row) for row in connection.execute(_USED, (run_id,))]
+    sums = accumulate(nano / _NANO for _, nano in paid)
     return RunFacts(
         name=name,
-        path=str(path),
+        path=path,
         metrics=read_metrics(path),
         config=config,
-        events=events,
-        health=read_json(path / "health.json"),
-        data=read_json(path / "data.json"),
-        paid=_thinned(line),
-        used=[(teacher, model, _price(price)) for teacher, model, price in used],
-        has_store=has_store,
+        events=list(read_own_rows(events)) if events.exists() else [],
+        paid=_thinned([((row[0] - paid[0][0]) / 60, usd) for row, usd in zip(paid, sums, strict=True)]),
+        used=used,
     )
 
 
@@ -128,10 +115,9 @@ def headline(rows: Sequence[Row], runs: Mapping[str, RunFacts]) -> list[str]:
     if student is None:
         return [f"{_told(row)}." for row in rows[-1:]] or ["No run here has an examined student."]
     run = runs[student.name]
-    others = sum(one.is_trained for one in runs.values()) > 1
-    first = (
-        f"The student {student.name}{', the best by validation,' if others else ''} answers {_told(student)}"
-    )
+    is_chosen = sum(one.is_trained and bool(one.metrics["valid"]) for one in runs.values()) > 1
+    which = f"{student.name}, the best by validation," if is_chosen else student.name
+    first = f"The student {which} answers {_told(student)}"
     if teacher is not None:
         first += f"; the best teacher, {teacher.name}, {_share(teacher)}"
     if rest:
@@ -194,38 +180,27 @@ def _next(student: Row, teacher: Row | None, run: RunFacts) -> str:
 
 def facts_of(runs: Mapping[str, RunFacts]) -> list[tuple[str, str]]:
     """Say by name and version who learnt, who taught, on which data, when, and at which prices."""
-    students = {
-        f"{found['model']} ({found['parameters']:,} parameters)": None
-        for run in runs.values()
-        if (found := run.metrics["student"])
-    }
-    models: dict[str, list[str]] = {}
+    metrics = [run.metrics for run in runs.values()]
+    students = (one["student"] for one in metrics if one["student"])
+    told = dict.fromkeys(f"{one['model']} ({one['parameters']:,} parameters)" for one in students)
+    models: dict[str, dict[str, None]] = {}
     for run in runs.values():
         simulated = ", simulated" if run.metrics.get("is_simulated") else ""
+        for table in run.config.get("teacher", []):
+            models.setdefault(table["name"], {})
         for teacher, model, price in run.used:
-            models.setdefault(teacher, []).append(f"{model or 'model not told'}{simulated}; {price}")
-    named = {
-        table["name"]: f"{table.get('model') or table['kind']}; its price is in no store here"
-        for run in runs.values()
-        for table in run.config.get("teacher", [])
-    }
-    teachers = {name: " or ".join(dict.fromkeys(models.get(name, [text]))) for name, text in named.items()}
+            models.setdefault(teacher, {})[f"{model or 'model not told'}{simulated}; {_price(price)}"] = None
     first = next(iter(runs.values()))
     task = first.config.get("task", {})
-    sources = [
-        str(task[key]) for key in ("source", "train", "valid", "test") if isinstance(task.get(key), str)
-    ]
-    counts = {"train": (first.metrics["train"] or {}).get("n")} | {
-        split: (first.metrics[split] or {}).get("n") for split in ("valid", "test")
-    }
-    times = [event["time"] for run in runs.values() for event in run.events if "time" in event]
-    days = [datetime.fromtimestamp(moment, UTC).date().isoformat() for moment in sorted(times)]
-    versions = {f"{run.metrics['versions'].get('tuition', '')}" for run in runs.values()}
+    sources = [task[key] for key in ("source", "train", "valid", "test") if isinstance(task.get(key), str)]
+    sizes = (f"{one['n']:,} {name}" for name in ("train", "valid", "test") if (one := metrics[0][name]))
+    times = sorted(event["time"] for run in runs.values() for event in run.events if "time" in event)
+    days = [datetime.fromtimestamp(moment, UTC).date().isoformat() for moment in (*times[:1], *times[-1:])]
+    unknown = "neither model nor price stand in a store here"
     return [
-        ("student", "; ".join(students) or "none: teachers alone were examined"),
-        *((f"teacher {name}", text) for name, text in teachers.items()),
-        ("data", f"{first.metrics['task']}: {', '.join(sources) or 'source not told'}; "
-         + ", ".join(f"{n:,} {split}" for split, n in counts.items() if n)),
-        ("date", " to ".join(dict.fromkeys(days[:1] + days[-1:])) or "not kept"),
-        ("made by", f"Tuition {', '.join(sorted(versions))}"),
-    ]  # fmt: skip
+        ("student", "; ".join(told) or "none: teachers alone were examined"),
+        *((f"teacher {name}", " or ".join(found) or unknown) for name, found in models.items()),
+        ("data", f"{metrics[0]['task']}: {', '.join(sources) or 'source not told'}; {', '.join(sizes)}"),
+        ("date", " to ".join(dict.fromkeys(days)) or "not kept"),
+        ("made by", f"Tuition {', '.join(sorted({one['versions'].get('tuition', '') for one in metrics}))}"),
+    ]

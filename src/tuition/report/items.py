@@ -80,7 +80,7 @@ def items_of(runs: Mapping[str, RunFacts], material: Material) -> Items:
     for i, (name, run) in enumerate(runs.items()):
         known = material.questions.get(name, {})
         teachers = run.metrics.get("teachers", []) if run.is_teacher else []
-        for row in _rows(Path(run.path) / "predictions.jsonl"):
+        for row in _rows(run.path / "predictions.jsonl"):
             item = items.item(row["example_id"], known, row.get("fingerprint", ""))
             item |= {"split": row["split"], "domain": row.get("domain", ""), "label": row["label"]}
             item |= {"label_source": row.get("label_source", "gold")}
@@ -91,14 +91,14 @@ def items_of(runs: Mapping[str, RunFacts], material: Material) -> Items:
             item["runs"][str(i)] = {**answer, "rule": rule}
             if len(teachers) == 1 and row["answer"] is not None:
                 items.answers.setdefault(row["example_id"], {})[teachers[0]] = row["answer"]
-        for place in (Path(run.path), *sorted((Path(run.path) / "rounds").glob("*/"))):
+        for place in (run.path, *sorted((run.path / "rounds").glob("*/"))):
             drafts = _add_drafts(items, i, place, known=known, material=material)
             _add_rationales(items, i, place, known=known, drafts=drafts)
     return items
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    return read_rows(path) if path.exists() else iter(())  # ty: ignore[invalid-return-type]
+    return read_rows(path) if path.exists() else iter(())
 
 
 def _add_drafts(

@@ -16,7 +16,7 @@ from tuition.report.chart import colours
 from tuition.report.columns import money
 from tuition.report.facts import best_of, facts_of, headline, read_run
 from tuition.report.items import Material, agreement, as_data, items_of
-from tuition.report.rows import Standing, rows_of, run_folders
+from tuition.report.rows import Standing, read_json, rows_of, run_folders
 from tuition.report.sections import (
     agreement_chart,
     charts_of,
@@ -56,6 +56,7 @@ def write_page(
     data = as_data(items, first=[row.name for row in best_of(rows, runs) if row])
     charts = charts_of(rows, runs, looks_of_rows(rows, runs))
     charts["agreement"] = agreement_chart(agreement(items), material.interval)
+    data_checks = [read_json(run.path / "data.json") for run in runs.values()]
     by_domain = {name: figures_of(run).get("by_domain", {}) for name, run in runs.items()}
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
@@ -70,7 +71,7 @@ def write_page(
         health=health_of(runs, material.remedy),
         domains=sorted({domain for found in by_domain.values() for domain in found}),
         by_domain=by_domain,
-        findings=next((run.data["findings"] for run in runs.values() if run.data.get("findings")), []),
+        findings=next(filter(None, (found.get("findings") for found in data_checks)), []),
         items=items,
         notes=[*material.missing, *items.notes],
         data=Markup(data),

@@ -9,7 +9,7 @@ from tuition.report.chart import Look, Spec, bars, both_widths, looks_of, series
 from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, PARTS, RESULTS, ROUNDS, lay_out, parts_of
 from tuition.report.curve import Line, curves, lines_of
 from tuition.report.facts import RunFacts
-from tuition.report.rows import Row
+from tuition.report.rows import Row, read_json
 
 __all__ = ["agreement_chart", "charts_of", "figures_of", "health_of", "looks_of_rows", "tables_of"]
 
@@ -50,7 +50,7 @@ def looks_of_rows(rows: Sequence[Row], runs: Runs) -> dict[str, Look]:
 def charts_of(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> dict[str, str]:
     """Draw what there is to draw."""
     paid = {name: run.paid for name, run in runs.items() if run.paid}
-    losses = {name: line for name, run in runs.items() for line in run.losses.values()}
+    losses = {name: line for name, run in runs.items() if (line := run.losses)}
     bills = [
         {"y": name, "name": teacher, "usd": one["usd"]}
         for name, run in runs.items()
@@ -132,7 +132,7 @@ def health_of(runs: Runs, remedy: Callable[[Mapping[str, Any]], str]) -> list[di
     """List the health of each teacher once: several runs may share its rationales."""
     found: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
-        for row in (row for row in run.health.get("teachers", []) if row["asked"]):
+        for row in (row for row in read_json(run.path / "health.json").get("teachers", []) if row["asked"]):
             shares = sorted((share, check) for check, share in row["shares"].items() if share >= 0.005)
             faults = [f"{check} {100 * share:.1f}" for share, check in reversed(shares)]
             shown = {"teacher": row["teacher"], "what to do": remedy(row), "replies": row["asked"]}
