@@ -116,7 +116,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write one HTML page about runs: how good, for how much, and every question."""
-    from tuition.operate.page import report as write_report
+    from tuition.api import write_report
 
     path = write_report(folders, out=out, trust=trust)
     answer({"report": str(path)})
