@@ -178,6 +178,8 @@
   addEventListener("beforeprint", () => document.querySelectorAll("details:not([open])").forEach((one) => {
     one.open = true;
     one.dataset.closed = "";
+    // The browser tells of it later, when the paper is laid out already.
+    one.dispatchEvent(new Event("toggle"));
   }));
   addEventListener("afterprint", () => document.querySelectorAll("details[data-closed]").forEach((one) => {
     one.open = false;
