@@ -123,7 +123,7 @@ $(VENV)/.torch: $(VENV)/.pip
 	touch $@
 
 $(VENV)/.train: $(VENV)/.torch pyproject.toml
-	$(INSTALL) --editable '.[train,serve,plot]'
+	$(INSTALL) --editable '.[train,serve]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.train pyproject.toml

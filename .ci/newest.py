@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "versions.md"
 BEGIN, END = "<!-- newest -->\n", "<!-- /newest -->\n"
-EXTRAS = ("train", "serve", "data", "plot", "test")
+EXTRAS = ("train", "serve", "data", "test")
 
 
 def requirements():

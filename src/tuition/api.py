@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuition.annotation import Account, ask_all
+from tuition.annotation import Account, HealthRow, ask_all, without_closing
 from tuition.annotation.own_words import OwnWords
 from tuition.core.budget import Budget
 from tuition.core.config import parse, read_toml
@@ -20,16 +20,31 @@ from tuition.core.protocols import Progress, Teacher
 from tuition.core.records import Json, Message, Reply, Request
 from tuition.core.rows import read_metrics
 from tuition.core.store import Place, Store
+from tuition.core.texts.steps import split_steps
+from tuition.evaluation.accuracy import wilson
 from tuition.experiment.config import Experiment, resolve
 from tuition.operate.compare import ablation_table, ablations, compare_runs, compare_with, new_calls
 from tuition.operate.dry_run.plan import Plan, is_over, objection, plan_of
 from tuition.operate.execute import Finished, baselines, execute_all
+from tuition.operate.export import find_questions
 from tuition.operate.student import Student
 from tuition.recipes import RECIPES
-from tuition.report import write_card, write_page
+from tuition.report import Material, run_folders, write_card, write_page
+from tuition.tasks.conclusion import reading_rule
 from tuition.teachers import TeacherConfig, make_teacher
 
-__all__ = ["Group", "Student", "ask", "close_group", "compare", "load_config", "plan", "run", "run_group"]
+__all__ = [
+    "Group",
+    "Student",
+    "ask",
+    "close_group",
+    "compare",
+    "load_config",
+    "plan",
+    "run",
+    "run_group",
+    "write_report",
+]
 
 
 def load_config(source: str | Path | Mapping[str, object], *settings: str, trust: bool = False) -> Experiment:
@@ -143,7 +158,21 @@ def close_group(out: Path, finished: Mapping[str, Finished]) -> None:
         folders = {name: one.path for name, one in finished.items()}
         comparisons = compare_with(folders, reference="label_only")
         (out / "comparisons.json").write_text(json.dumps(comparisons, indent=2) + "\n", encoding="utf-8")
-        write_page(out, RECIPES)
+        write_report([out])
+
+
+def write_report(folders: Sequence[Path], *, out: Path | None = None, trust: bool = False) -> Path:
+    """Write one page about the finished runs of some folders; without `out`, into the first one."""
+    questions, missing = find_questions(run_folders(*folders), trust=trust)
+    material = Material(
+        questions=questions,
+        missing=missing,
+        rule=reading_rule,
+        interval=wilson,
+        steps=lambda text: split_steps(without_closing(text)),
+        remedy=lambda row: HealthRow.from_json(row).what_to_do,
+    )
+    return write_page(folders, RECIPES, material=material, out=out)
 
 
 def compare(folders: Sequence[str | Path]) -> list[dict[str, Json]]:

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 import tomllib
@@ -256,6 +257,26 @@ def test_report_writes_a_page(tuition, runs):
     assert tuition("report", "run", "--json").json == {"report": "run/report.html"}
     assert (runs / "report.html").read_text().startswith("<!doctype html>")
     assert "Open it in a browser; it needs no network." in tuition("report", "run").out
+
+
+def test_a_report_finds_its_questions_again_and_says_where_it_cannot(tuition, runs, tmp_path):
+    def items(path):
+        return json.loads(re.search(r'(?s) id="data">(.*?)</script>', path.read_text())[1])["items"]
+
+    assert tuition("report", "run").code == 0
+    found = items(runs / "report.html")
+    assert all(item["question"] and item["label"] for item in found)
+    assert {item["split"] for item in found} == {"train", "valid", "test"}
+    said = [one for item in found for one in item["said"]]
+    assert said and {one["teacher"] for one in said} == {"ada"}
+    rules = {answer["rule"] for item in found for answer in item["runs"].values()}
+    assert "the last conclusion mark, “answer is”" in rules
+    assert "could not be found again" not in (runs / "report.html").read_text()
+    config = runs / "config.toml"
+    config.write_text(config.read_text().replace('source = "playground"', 'source = "gone"'))
+    tuition("report", "run", "--out", "new/page.html")
+    page = (tmp_path / "new" / "page.html").read_text()
+    assert "The questions of run could not be found again:" in page
 
 
 def test_list_shows_runs_and_names_and_passes_over_strange_files(tuition, runs, tmp_path):

@@ -1,7 +1,6 @@
 """`tuition curve` as a person types it."""
 
 import json
-import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -82,7 +81,6 @@ def test_json_has_the_curves(tuition, rounds):
 
 
 def test_a_chart_is_drawn(tuition, rounds, tmp_path):
-    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
     said = tuition("curve", rounds("a", seed=0), "--out", "charts/curve.svg", "--json")
     assert said.json["chart"] == "charts/curve.svg"
     assert "(simulated)" in (tmp_path / "charts" / "curve.svg").read_text()
@@ -93,15 +91,6 @@ def test_a_chart_is_drawn(tuition, rounds, tmp_path):
     said = tuition("curve", "a", "--out", "curve.png")
     assert said.code == 2
     assert "a chart is .svg or .html" in said.error
-
-
-def test_without_the_library_the_table_needs_none_and_a_chart_names_it(tuition, rounds, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    name = rounds("a", seed=0)
-    assert tuition("curve", name).code == 0
-    said = tuition("curve", name, "--out", "curve.svg")
-    assert said.code == 2
-    assert "pip install 'tuition[plot]'" in said.error
 
 
 def test_real_runs_of_two_seeds_are_one_setting(tuition, write, tmp_path):
@@ -135,19 +124,9 @@ def group(rounds, tmp_path, monkeypatch):
 
 
 def test_a_group_of_runs_shows_its_rounds_and_gets_its_chart(group, capsys):
-    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
     assert show_rounds(group) == group / "curve.svg"
     assert ElementTree.parse(group / "curve.svg").getroot().get("role") == "img"
     shown = " ".join(capsys.readouterr().out.split())
     assert "elad: what each round reached, and what it had cost by then" in shown
     assert "$0.02" in shown
     assert "55.0 [45.0, 65.0]" in shown
-
-
-def test_a_group_without_the_library_shows_its_rounds_and_says_what_is_missing(group, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert show_rounds(group) is None
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "70.0 [60.0, 80.0]" in shown
-    assert "No chart was drawn: 'matplotlib' is not installed" in shown
-    assert not (group / "curve.svg").exists()

@@ -55,15 +55,15 @@ def test_versions_and_missing_extras(tuition, monkeypatch):
     real = metadata.version
 
     def version(name):
-        if name in ("matplotlib", "math-verify"):
+        if name in ("openpyxl", "math-verify"):
             raise metadata.PackageNotFoundError(name)
         return real(name)
 
     monkeypatch.setattr(metadata, "version", version)
     said = tuition("doctor", "--json")
-    plot = by_what(said)["extra plot"]
-    assert (said.code, plot["state"]) == (0, "note")
-    assert plot["found"] == "missing: matplotlib; pip install 'tuition[plot]'"
+    data = by_what(said)["extra data"]
+    assert (said.code, data["state"]) == (0, "note")
+    assert data["found"] == "missing: openpyxl; pip install 'tuition[data]'"
 
 
 def test_without_torch_it_says_so(tuition, monkeypatch):

@@ -1,7 +1,3 @@
-import json
-
-from tuition.recipes import RECIPES
-from tuition.report import write_page
 from tuition.report.columns import ABLATION, CALIBRATION, ROUNDS, lay_out, per_cent
 
 FIRST = {"round": 0, "asked": 100, "annotated": 97, "usd": 0.012, "valid_accuracy": 0.41, "n": 200}
@@ -62,27 +58,6 @@ def test_a_share_has_its_interval_and_a_zero_no_sign():
     assert per_cent(0.5, (0.25, 0.75)) == "50.0 [25.0, 75.0]"
     assert per_cent(-0.0, (-0.0004, 0.1), sign="+") == "+0.0 [+0.0, +10.0]"
     assert per_cent(None, None) == per_cent(0.5, (None, None)) == ""
-
-
-def test_the_page_has_both_and_escapes_them(run):
-    hostile = [{**TWO_SCORES[0], "score": "<b>entropy"}]
-    text = write_page(run("one", rounds=TWO_ROUNDS, calibration=hostile), RECIPES).read_text()
-    assert "Rounds: one" in text
-    assert (
-        '<tr><td>0<td class="n">100<td class="n">97<td class="n">$0.01<td class="n">41.0 [34.0, 48.0]' in text
-    )
-    assert "Do the scores know what is wrong: one" in text
-    assert "<td>&lt;b&gt;entropy<td" in text
-    assert "<b>entropy" not in text
-
-
-def test_a_run_without_rounds_has_neither(run):
-    folder = run("one")
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["rounds"] == []
-    text = write_page(folder, RECIPES).read_text()
-    assert "Rounds: one" not in text
-    assert "Do the scores know" not in text
 
 
 def test_answers_and_steps_are_told_apart_beside_the_score():

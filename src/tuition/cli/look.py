@@ -24,7 +24,7 @@ from tuition.cli.show import (
     say,
     typed,
 )
-from tuition.core.errors import ConfigError, MissingExtra, near_name
+from tuition.core.errors import ConfigError, near_name
 
 if TYPE_CHECKING:
     from tuition.operate.curves import Curves, Setting
@@ -110,16 +110,25 @@ def compare(left: Folder, right: Folder, json: Json = False) -> None:
         say(f"Warning: {found['warning']}.")
 
 
-def report(folder: Folder, json: Json = False) -> None:
-    """Write one HTML page about a folder of runs."""
-    from tuition.recipes import RECIPES
-    from tuition.report import write_page
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders, or some that hold some.")
+    ],
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write; else report.html in the first folder.")
+    ] = None,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Write one HTML page about runs: how good, for how much, and every question."""
+    from tuition.api import write_report
 
-    path = write_page(folder, RECIPES)
+    path = write_report(folders, out=out, trust=trust)
     answer({"report": str(path)})
     say(f"Wrote {path}. Open it in a browser; it needs no network.")
-    if (folder / "student").is_dir():
-        say(f"Next: {typed('predict', folder, 'FILE')} answers a file of questions")
+    if (folders[0] / "student").is_dir():
+        say(f"Next: {typed('predict', folders[0], 'FILE')} answers a file of questions")
 
 
 def list_runs(
@@ -198,7 +207,7 @@ def curve(
 ) -> None:
     """Show what accuracy the runs' money has bought, with intervals over seeds."""
     from tuition.operate.curves import curves_of
-    from tuition.report.chart import Line, curve_chart, curve_title, write_chart
+    from tuition.report.curve import Line, curve_chart, curve_title, write_chart
 
     found = curves_of(runs, split=split, at=at)
     if out is not None:
@@ -222,21 +231,17 @@ def curve(
 
 
 def show_rounds(folder: Path) -> Path | None:
-    """Show what runs in rounds reached for their money, and draw it; None: nothing to draw, or no library."""
+    """Show what runs in rounds reached for their money, and draw it; None: nothing to draw."""
     from tuition.core.rows import read_metrics
     from tuition.report import run_folders
-    from tuition.report.chart import folder_chart, write_chart
     from tuition.report.columns import ROUNDS, lay_out
+    from tuition.report.curve import folder_chart, write_chart
 
     for name, path in run_folders(folder).items():
         if rounds := read_metrics(path).get("rounds"):
             title = f"{name}: what each round reached, and what it had cost by then"
             print_table(title, lay_out(rounds, ROUNDS).shown)
-    try:
-        chart = folder_chart(folder)
-    except MissingExtra as error:
-        say(f"No chart was drawn: {error}")
-        return None
+    chart = folder_chart(folder)
     if chart is None:
         return None
     return write_chart(folder / "curve.svg", chart, title="Accuracy against money")

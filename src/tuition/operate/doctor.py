@@ -25,7 +25,7 @@ __all__ = ["Fact", "facts", "key_names"]
 
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*_API_KEY(?:_FILE)?|HF_TOKEN")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
-_FOR_USERS = ("data", "train", "serve", "plot", "math")
+_FOR_USERS = ("data", "train", "serve", "math")
 """Extras that commands ask for by name."""
 _LEAST_FREE = 2 * 2**30
 """Bytes on the disk; a run of the embedded student leaves a few hundred MB."""

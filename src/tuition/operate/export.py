@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from tuition.core.records import Annotation, Example
+from tuition.core.config import read_toml
+from tuition.core.errors import TuitionError
+from tuition.core.records import Annotation, Example, canonical_json
 from tuition.core.rows import read_rows
 from tuition.exchange import Exported, export_run
 from tuition.exchange.training_rows import read_terms
@@ -20,7 +23,7 @@ from tuition.experiment.targets import AnswerForm, answer_text, chain_targets, q
 from tuition.operate.execute import reread
 from tuition.recipes import RECIPES
 
-__all__ = ["export", "taught_examples", "word"]
+__all__ = ["export", "find_questions", "taught_examples", "word"]
 
 
 def export(folder: Path, out: Path, *, form: str, uses_all: bool = False, licence: str = "") -> Exported:
@@ -49,6 +52,28 @@ def taught_examples(config: Experiment, folder: Path) -> list[Example]:
             example = dataclasses.replace(example, answer=tally.label, label_source=tally.source)
         known.append(example)
     return RECIPES[config.recipe].shown(config, known)
+
+
+def find_questions(
+    runs: Mapping[str, Path], *, trust: bool = False
+) -> tuple[dict[str, dict[str, Example]], tuple[str, ...]]:
+    """Load the data of finished runs again: examples by run and id, and why some could not be found."""
+    loaded: dict[str, dict[str, Example]] = {}
+    keys, missing = {}, []
+    for name, path in runs.items():
+        keys[name] = canonical_json(read_toml(path / "config.toml").get("task", {}))
+        if keys[name] in loaded:
+            continue
+        loaded[keys[name]] = {}
+        try:
+            splits, _ = load_splits(reread(path, trust=trust))
+        except (TuitionError, OSError) as error:
+            missing.append(f"The questions of {name} could not be found again: {error}")
+            continue
+        # A finished run has opened its test split.
+        test = splits.test.open("the report") if splits.test else ()
+        loaded[keys[name]] = {example.id: example for example in (*splits.train, *splits.valid, *test)}
+    return {name: loaded[key] for name, key in keys.items()}, tuple(missing)
 
 
 def word(example: Example, annotation: Annotation, *, form: AnswerForm) -> tuple[str, str]:

@@ -1,166 +1,229 @@
-"""Draw accuracy against money as an SVG that needs nothing but itself: no script, no link, no font file.
+"""Draw charts as SVG elements that need nothing but themselves: no script, no link, no font file.
 
-Needs matplotlib, of the extra `plot`; it is imported when a chart is drawn. Computes no result.
+Vega-Lite draws them when the page is made; what a mark says when it is pointed at stands in its `aria-label`.
+Colours are variables of the page, so that one chart serves on light, on dark and in print.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tuition.core.errors import ConfigError, MissingExtra
-from tuition.core.records import Record
-from tuition.core.rows import read_metrics
-from tuition.core.texts.visible import visible
-from tuition.report.rows import run_folders
+from tuition.core.config import read_toml
+from tuition.core.texts.visible import visible, visible_in
 
-__all__ = ["Line", "curve_chart", "curve_title", "folder_chart", "lines_of", "write_chart"]
+__all__ = [
+    "PALETTE",
+    "WIDE",
+    "Look",
+    "Spec",
+    "axis",
+    "bars",
+    "both_widths",
+    "colours",
+    "draw",
+    "layers",
+    "looks_of",
+    "series",
+    "whiskers",
+    "with_colours",
+]
 
-_SUFFIXES = (".svg", ".html")
-_COLOURS = ("#3b7dd8", "#d1652c", "#2a8a4a", "#8e5bb5", "#b07d00", "#c0392b", "#3a8f96", "#777777")
-_DASHES = ("-", "--", ":", "-.")
-"""Lines beyond the colours differ by their dashes."""
-_MARKS = ("o", "s", "^", "D")
-"""Single points beyond the colours differ by their marks."""
-_LINES_INSIDE = 6
-"""With more lines the legend stands beside the chart."""
+PALETTE = (
+    ("#1a2fe0", "#146ccf"),
+    ("#c37e0c", "#fca000"),
+    ("#1b9a61", "#1cdf9b"),
+    ("#bb171c", "#f0151c"),
+    ("#c05bc1", "#f58af7"),
+    ("#092c7b", "#9e3dfe"),
+    ("#6e0136", "#d31f6e"),
+    ("#dd1ff0", "#b7b659"),
+)
+"""On light and on dark: searched for so that they differ for the colour-blind too, which a test holds."""
+_OTHERS = {
+    "quiet": ("#6b6f76", "#a3a8b0"),
+    "ink": ("#1c1f24", "#e4e7eb"),
+    "line": ("#d9dce1", "#3a3f47"),
+    "page": ("#ffffff", "#15181c"),
+}
+_VARIABLES = {f"c{i}": pair for i, pair in enumerate(PALETTE)} | _OTHERS
+_SHAPES = ("circle", "square", "diamond", "triangle-up")
+_DASHES = ([], [6, 3], [2, 2], [8, 3, 2, 3])
+WIDE, NARROW = 800, 340
+"""Pixels, of a chart on a screen and on a telephone."""
+
+Spec = dict[str, Any]
+"""A chart in the words of Vega-Lite, without its size."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line(Record):
-    """One curve of the chart: a step function, each value valid up to the next; a single point is a mark."""
+class Look(NamedTuple):
+    """How one row looks, in every chart."""
 
-    name: str
-    usd: tuple[float, ...]
-    """Rising; dollars."""
-    accuracy: tuple[float, ...]
-    """Shares in [0, 1], one a sum of money."""
-    low: tuple[float, ...]
-    """Lower end of the 95 % interval."""
-    high: tuple[float, ...]
+    colour: str
+    shape: str = "circle"
+    dash: Sequence[int] = ()
 
 
-def curve_title(split: str, *, is_simulated: bool) -> str:
-    """Say what a chart shows; simulated where any run's money is play money."""
-    return f"Accuracy on {split} against money" + (" (simulated)" if is_simulated else "")
+def looks_of(names: Iterable[str], *, quiet: Iterable[str] = ()) -> dict[str, Look]:
+    """Give each row its colour; beyond the colours, rows differ by their marks and dashes too."""
+    looks = {name: Look("var(--quiet)") for name in quiet}
+    for i, name in enumerate(names):
+        turn = i // len(PALETTE) % len(_SHAPES)
+        looks[name] = Look(f"var(--c{i % len(PALETTE)})", _SHAPES[turn], _DASHES[turn])
+    return looks
 
 
-def curve_chart(lines: Sequence[Line], *, title: str = "", split: str = "valid") -> str:
-    """Draw curves of accuracy against money, with bands for their intervals, in the order of the legend.
+def colours() -> str:
+    """Say the colours of every chart as the variables of a style sheet, light and dark."""
+    light, dark = ("".join(f"--{name}:{pair[i]};" for name, pair in _VARIABLES.items()) for i in (0, 1))
+    return f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
 
-    The `<svg>` element may be written to a file or put into a page as it is: names are escaped. Equal lines
-    give equal text.
+
+def axis(field: str, title: str | None = None, *, usd: float | None = None, **more: Any) -> dict[str, Any]:
+    """Describe an axis of numbers; with the largest sum in dollars, it has as many digits as that needs."""
+    if usd is not None:
+        digits = next((n for n, least in ((0, 20), (2, 0.1), (3, 0.01)) if usd >= least), 5)
+        more["axis"] = {"format": f"$,.{digits}f"}
+    return {"field": field, "type": "quantitative", "title": title, **more}
+
+
+def whiskers(
+    rows: Sequence[Mapping[str, Any]], *, looks: Mapping[str, Look], title: str, most: float = 100.0
+) -> Spec:
+    """Describe dots with whiskers, a row each, under the names of their groups.
+
+    A row has `group`, `name`, `value`, `low`, `high` and, as `told`, what it says when it is pointed at.
     """
-    if not lines:
-        raise ValueError("there is no line to draw; give at least one")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import PercentFormatter
-    except ImportError:
-        raise MissingExtra("matplotlib", "plot") from None
-    file = io.StringIO()
-    # Text stays text, names are no formulas, and identifiers follow from the content.
-    settings: Any = {
-        "svg.fonttype": "none",
-        "text.parse_math": False,
-        "svg.hashsalt": repr((lines, title, split)),
+    data: list[dict[str, Any]] = []
+    for row in rows:
+        if row["group"] and row["group"] not in {one["group"] for one in data}:
+            data.append({"y": f"{row['group']}:", "group": row["group"]})
+        look = looks.get(row.get("look", row["name"]), Look("var(--c0)"))
+        # Two rows of one name are two places.
+        key = f"{row['name']}  {row['value']:.{1 if most > 1 else 2}f}" + "\u200b" * len(data)
+        data.append({**row, "y": key, "colour": look.colour, "shape": look.shape})
+    is_group = "datum.value[datum.value.length - 1] === ':'"
+    weight = {"condition": {"test": is_group, "value": "bold"}, "value": "normal"}
+    places = {"domain": [one["y"] for one in data]}
+    names = {"domain": False, "ticks": False, "grid": True, "gridOpacity": 0.6, "labelFontWeight": weight}
+    scale, as_it_is = {"domain": [0, most], "nice": False}, {"type": "nominal", "scale": None}
+    dot = {"type": "point", "filled": True, "size": 75, "opacity": 1}
+    ends = {"x": axis("low", title, scale=scale), "x2": {"field": "high"}}
+    middle = {"x": axis("value", title, scale=scale), "shape": {"field": "shape", **as_it_is}}
+    return {
+        "data": {"values": data},
+        "height": {"step": 21},
+        "encoding": {
+            "y": {"field": "y", "type": "nominal", "scale": places, "title": None, "axis": names},
+            "description": {"field": "told"},
+            "color": {"field": "colour", **as_it_is},
+        },
+        "layer": [
+            {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": ends},
+            {"mark": dot, "encoding": middle},
+        ],
     }
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # The browser has the letters that the measuring font has not.
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure = Figure(figsize=(8, 4.8), layout="constrained")
-        axes = figure.subplots()
-        handles = [_draw(axes, line, place=place) for place, line in enumerate(lines)]
-        axes.set_xlabel("cost of the answers used, US dollars")
-        axes.set_ylabel(f"right on {split}")
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_title(title)
-        axes.grid(alpha=0.25)
-        names = [line.name for line in lines]
-        if len(lines) > _LINES_INSIDE:
-            figure.legend(handles, names, loc="outside right upper", fontsize="small")
-        else:
-            axes.legend(handles, names, loc="best", fontsize="small")
-        figure.savefig(
-            file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
-    # The element alone, named for readers that do not see it: a page cannot hold a prologue.
-    text = re.sub(r"\s*<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
-    name = escape(title or curve_title(split, is_simulated=False))
-    return visible(text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1))
 
 
-def lines_of(runs: Mapping[str, Mapping[str, Any]]) -> list[Line]:
-    """Lay out what runs in rounds reached on validation for their money, then the other students as marks.
-
-    A run of unknown price, or without figures on validation, is left out; without rounds there are no lines.
-    """
-    found = {name: _points(metrics) for name, metrics in runs.items() if metrics["student"]}
-    in_rounds = [name for name in found if runs[name].get("rounds") and found[name]]
-    others = [name for name in found if name not in in_rounds and found[name]]
-    if not in_rounds:
-        return []
-    columns = {name: zip(*found[name], strict=True) for name in (*in_rounds, *others)}
-    return [
-        Line(name=name, usd=usd, accuracy=accuracy, low=low, high=high)
-        for name, (usd, accuracy, low, high) in columns.items()
+def series(
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    looks: Mapping[str, Look],
+    titles: tuple[str, str],
+    is_money: bool = False,
+) -> Spec | None:
+    """Describe lines by name, each its points from left to right; money rises in steps. None: no line."""
+    rows: list[dict[str, Any]] = [
+        {"name": name, "x": left, "y": up, "told": f"{name}: {up:.4g} at {left:.4g}", "is_mark": False}
+        for name, found in points.items()
+        for left, up in found
     ]
-
-
-def _points(metrics: Mapping[str, Any]) -> list[tuple[float, float, float, float]]:
-    """Dollars, accuracy and the ends of its interval, by rising dollars; of equal sums the later counts."""
-    valid, rounds = metrics.get("valid"), metrics.get("rounds")
-    rows = rounds or (
-        [{"usd": metrics["spend"]["usd"], "valid_accuracy": valid["accuracy"], "ci95": valid["ci95"]}]
-        if valid
-        else []
-    )
-    if any(row.get("usd") is None or row.get("valid_accuracy") is None for row in rows):
-        return []
-    last = {row["usd"]: (row["usd"], row["valid_accuracy"], *row["ci95"]) for row in rows}
-    return [last[usd] for usd in sorted(last)]
-
-
-def folder_chart(folder: Path) -> str | None:
-    """Draw what the runs of a folder reached on validation for how much money; None: none has rounds."""
-    runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
-    lines = lines_of(runs)
-    if not lines:
+    if not rows:
         return None
-    is_simulated = any(metrics.get("is_simulated") for metrics in runs.values())
-    return curve_chart(lines, title=curve_title("valid", is_simulated=is_simulated))
+    x, y = titles
+    up = axis("y", y, usd=max(row["y"] for row in rows) if is_money else None)
+    return layers(rows, looks=looks, x=axis("x", x), y=up, is_step=is_money, has_dots=len(rows) < 40)
 
 
-def write_chart(path: Path, chart: str, *, title: str) -> Path:
-    """Write a chart to a file, as an image (`.svg`) or as a page of its own (`.html`)."""
-    if path.suffix not in _SUFFIXES:
-        raise ConfigError(f"{str(path)!r} ends in {path.suffix!r}; a chart is {' or '.join(_SUFFIXES)}")
-    head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-    text = f'<?xml version="1.0" encoding="utf-8"?>\n{chart}' if path.suffix == ".svg" else f"{head}{chart}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(visible(text), encoding="utf-8")
-    return path
+def bars(rows: Sequence[Mapping[str, Any]], *, looks: Mapping[str, Look], title: str) -> Spec | None:
+    """Describe sums of money: a bar a row (`y`), laid together from parts (`name`, `usd`). None: no part."""
+    if not rows:
+        return None
+    values = [{**row, "told": f"{row['y']}, {row['name']}: ${row['usd']:.4f}"} for row in rows]
+    names = list(dict.fromkeys(row["y"] for row in rows))
+    most = max(sum(row["usd"] for row in rows if row["y"] == name) for name in names)
+    y = {"field": "y", "type": "nominal", "title": None, "scale": {"domain": names}, "axis": {"ticks": False}}
+    x = axis("usd", title, usd=most)
+    return {
+        "data": {"values": values},
+        "height": {"step": 22},
+        "mark": {"type": "bar", "height": {"band": 0.7}},
+        "encoding": {"x": x, "y": y, "description": {"field": "told"}, "color": _looking(values, looks)},
+    }
 
 
-def _draw(axes: Any, line: Line, *, place: int) -> Any:
-    colour, dash = _COLOURS[place % len(_COLOURS)], _DASHES[place // len(_COLOURS) % len(_DASHES)]
-    if len(line.usd) == 1:
-        # An end may miss the mean it equals by a rounding.
-        below = max(0.0, line.accuracy[0] - line.low[0])
-        above = max(0.0, line.high[0] - line.accuracy[0])
-        mark = _MARKS[place // len(_COLOURS) % len(_MARKS)]
-        return axes.errorbar(
-            line.usd, line.accuracy, yerr=[[below], [above]], fmt=mark, color=colour, capsize=3
-        )
-    axes.fill_between(line.usd, line.low, line.high, step="post", alpha=0.15, color=colour, linewidth=0)
-    [drawn] = axes.step(
-        line.usd, line.accuracy, where="post", color=colour, linestyle=dash, marker="o", markersize=3
+def _looking(rows: Sequence[Mapping[str, Any]], looks: Mapping[str, Look], part: int = 0) -> dict[str, Any]:
+    """One scale of looks by name, in the order of the rows."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    scale = {"domain": names, "range": [looks[name][part] for name in names]}
+    return {"field": "name", "type": "nominal", "scale": scale}
+
+
+def layers(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    looks: Mapping[str, Look],
+    x: Mapping[str, Any],
+    y: Mapping[str, Any],
+    more: Sequence[Mapping[str, Any]] = (),
+    is_step: bool = True,
+    has_dots: bool = True,
+) -> Spec:
+    """Describe lines, with a mark at each point, over other layers."""
+    line = {
+        "transform": [{"filter": "datum.is_mark === false"}],
+        "mark": {"type": "line", "strokeWidth": 2, "interpolate": "step-after" if is_step else "linear"},
+        "encoding": {"x": x, "y": y, "strokeDash": _looking(rows, looks, part=2)},
+    }
+    dots = {
+        "transform": [{"filter": "isValid(datum.x)"}],
+        "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
+        "encoding": {"x": x, "y": y, "shape": _looking(rows, looks, part=1)},
+    }
+    return {
+        "data": {"values": list(rows)},
+        "encoding": {"color": _looking(rows, looks), "description": {"field": "told"}},
+        "layer": [*more, line, *([dots] if has_dots else [])],
+    }
+
+
+def with_colours(svg: str) -> str:
+    """Put colours in the place of the variables, on white: a picture has no page around it that says them."""
+    for name, (light, _) in _VARIABLES.items():
+        svg = svg.replace(f"var(--{name})", light)
+    return svg.replace("><", '><rect width="100%" height="100%" fill="white"/><', 1)
+
+
+def both_widths(spec: Mapping[str, Any], *, name: str) -> str:
+    """Draw a chart for a screen and for a telephone; the style sheet shows one of them."""
+    drawn = {"wide": WIDE, "narrow": NARROW}
+    return "".join(
+        f'<div class="{which}">{draw(spec, width=width, name=name)}</div>' for which, width in drawn.items()
     )
-    return drawn
+
+
+def draw(spec: Mapping[str, Any], *, width: int, name: str) -> str:
+    """Draw a chart as an `<svg>` element; its name is for readers that do not see it."""
+    # It brings a whole engine, which nothing but a chart needs.
+    import vl_convert
+
+    is_narrow = width < WIDE
+    theme: dict[str, Any] = read_toml(Path(__file__).with_name("chart.toml"))
+    theme["config"]["axis"] |= {"labelLimit": width * (0.46 if is_narrow else 0.35)}
+    theme["config"]["axis"] |= {"tickCount": 3 if is_narrow else 6}
+    theme["config"]["legend"] |= {"columns": 1 if is_narrow else 3, "title": None}
+    whole = {**theme, "width": width, "height": 190 if is_narrow else 270, **spec}
+    svg = vl_convert.vegalite_to_svg(visible_in(whole), allowed_base_urls=[])
+    return visible(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1))

@@ -126,27 +126,31 @@ def graded_by(metrics: dict[str, Any], split: str) -> str:
     return told and told + (", else gold" if "gold" in sources else ", not gold")
 
 
-def run_folders(folder: Path) -> dict[str, Path]:
-    """Find the finished runs in a folder: itself, and those directly within it.
+def run_folders(*folders: Path) -> dict[str, Path]:
+    """Find the finished runs in folders: each itself, and those directly within it.
 
     Args:
-        folder: A run folder, or one that holds some.
+        folders: Run folders, or some that hold some.
 
     Returns:
-        Folders by name.
+        Folders by name; two of one name have that of what holds them behind it.
 
     Raises:
-        DataError: There is no finished run.
+        DataError: There is no finished run in one of them.
     """
-    candidates = (
-        [folder, *sorted(child for child in folder.iterdir() if child.is_dir())] if folder.is_dir() else []
-    )
-    found = {path.resolve().name: path for path in candidates if (path / "done").exists()}
-    if not found:
-        raise DataError(
-            f"{str(folder)!r} holds no finished run; `tuition list` shows the runs, "
-            "`tuition resume` goes on with one."
-        )
+    found: dict[str, Path] = {}
+    for folder in folders:
+        children = sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+        paths = [path for path in ([folder, *children]) if (path / "done").exists()]
+        if not paths:
+            raise DataError(
+                f"{str(folder)!r} holds no finished run; `tuition list` shows the runs, "
+                "`tuition resume` goes on with one."
+            )
+        known = {path.resolve() for path in found.values()}
+        for path in (path for path in paths if path.resolve() not in known):
+            place = path.resolve()
+            found[f"{place.name} ({place.parent.name})" if place.name in found else place.name] = path
     return found
 
 
@@ -155,17 +159,18 @@ def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def rows_of(folder: Path, recipes: Recipes) -> list[Row]:
+def rows_of(folder: Path, recipes: Recipes, *more: Path) -> list[Row]:
     """Make the result table of a run and what stands beside it.
 
     Args:
         folder: A run folder, or one that holds some; `comparisons.json` in it adds the paired differences.
         recipes: By name, such as `tuition.recipes.RECIPES`; or what loads them, where one is none of ours.
+        more: Further such folders, whose runs stand in the same table.
 
     Returns:
         Rules that need no question first, then the rows in the order of their recipes.
     """
-    runs = {name: read_metrics(path) for name, path in run_folders(folder).items()}
+    runs = {name: read_metrics(path) for name, path in run_folders(folder, *more).items()}
     # A teacher may have answered nothing on test; that must not take the students' result away.
     students = [metrics for metrics in runs.values() if metrics["student"]] or list(runs.values())
     split = "test" if all(metrics["test"] for metrics in students) else "valid"
@@ -173,7 +178,9 @@ def rows_of(folder: Path, recipes: Recipes) -> list[Row]:
     names = dict.fromkeys(metrics["recipe"] for metrics in runs.values())
     known = {name: _standing(name, recipes) for name in names}
     best = _best_on_validation(runs, known)
-    differences = read_json(folder / "comparisons.json")
+    differences = {
+        name: found for one in (folder, *more) for name, found in read_json(one / "comparisons.json").items()
+    }
     rows = []
     for name, metrics in sorted(runs.items(), key=lambda run: (known[run[1]["recipe"]].order, run[0])):
         difference = differences.get(name, {})

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tuition.core.texts.claims import corrected, is_claimed, turn
+from tuition.core.texts.steps import own_words
 
-__all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks", "plain"]
+__all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks", "plain", "reading_rule"]
 
 # ---- sentences ----
 
@@ -232,6 +233,17 @@ class Mark(NamedTuple):
 def conclusion(text: str) -> str | None:
     """Find what the last conclusion mark announces. None: no mark."""
     return next((mark.tail for mark in marks(text)), None)
+
+
+def reading_rule(text: str) -> str:
+    """Say where in a text the readers look for the answer (docs/answers.md)."""
+    body = own_words(text)
+    if mark := next(marks(body), None):
+        sign = " ".join(body[mark.place : mark.start].split())
+        return f"the last conclusion mark, “{sign}”" + (", which is taken back" if mark.is_taken_back else "")
+    if not body.strip():
+        return ""
+    return "no conclusion mark, so the whole text where it is nothing but an answer, else its last sentence"
 
 
 def marks(text: str) -> Iterator[Mark]:

@@ -6,8 +6,9 @@ Texts come from endpoints, files and names that nobody checked. Prints and pages
 from __future__ import annotations
 
 import re
+from typing import Any
 
-__all__ = ["visible"]
+__all__ = ["visible", "visible_in"]
 
 _CONTROLS = re.compile(
     r"\r(?!\n)"  # alone it writes over the line that stands there
@@ -23,3 +24,12 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(
         lambda found: rf"\x{ord(found[0]):02x}" if found[0] < " " else rf"\u{ord(found[0]):04x}", text
     )
+
+
+def visible_in(value: Any) -> Any:
+    """Make the control characters of every text in a JSON value visible, keys included."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {visible(key): visible_in(item) for key, item in value.items()}
+    return [visible_in(item) for item in value] if isinstance(value, list | tuple) else value
