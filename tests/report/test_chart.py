@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tuition.core.errors import ConfigError
-from tuition.report.chart import PALETTE, draw, looks_of, whiskers
+from tuition.report.chart import colours, draw, looks_of, whiskers
 from tuition.report.curve import Line, curve_chart, folder_chart, lines_of, write_chart
 
 
@@ -105,15 +105,16 @@ def lab(light):
 
 @pytest.mark.parametrize("paper", [0, 1], ids=["light", "dark"])
 def test_colours_differ_for_the_colour_blind_and_stand_out_from_the_paper(paper):
-    colours = [linear(pair[paper]) for pair in PALETTE]
-    ground = linear(("#ffffff", "#15181c")[paper])
-    for one in colours:
+    rules = re.findall(r":root \{(.*?)\}", colours())[paper]
+    *rows, _, _, ground = map(linear, re.findall(r"--(?:c\d|quiet|ink|page):(#\w+)", rules))
+    assert len(rows) == 8
+    for one in rows:
         bright, dim = sorted(
             (one @ (0.2126, 0.7152, 0.0722), ground @ (0.2126, 0.7152, 0.0722)), reverse=True
         )
         assert (bright + 0.05) / (dim + 0.05) >= 3
     for seen in (np.eye(3), *(np.array(matrix) for matrix in BLIND.values())):
-        for left, right in combinations(colours, 2):
+        for left, right in combinations(rows, 2):
             assert np.linalg.norm(lab(seen @ left) - lab(seen @ right)) > 15
 
 

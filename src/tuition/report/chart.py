@@ -15,7 +15,6 @@ from tuition.core.config import read_toml
 from tuition.core.texts.visible import visible, visible_in
 
 __all__ = [
-    "PALETTE",
     "WIDE",
     "Look",
     "Spec",
@@ -31,24 +30,16 @@ __all__ = [
     "with_colours",
 ]
 
-PALETTE = (
-    ("#1a2fe0", "#146ccf"),
-    ("#c37e0c", "#fca000"),
-    ("#1b9a61", "#1cdf9b"),
-    ("#bb171c", "#f0151c"),
-    ("#c05bc1", "#f58af7"),
-    ("#092c7b", "#9e3dfe"),
-    ("#6e0136", "#d31f6e"),
-    ("#dd1ff0", "#b7b659"),
-)
-"""On light and on dark: searched for so that they differ for the colour-blind too, which a test holds."""
+_ON_LIGHT = ["#1a2fe0", "#c37e0c", "#1b9a61", "#bb171c", "#c05bc1", "#092c7b", "#6e0136", "#dd1ff0"]
+_ON_DARK = ["#146ccf", "#fca000", "#1cdf9b", "#f0151c", "#f58af7", "#9e3dfe", "#d31f6e", "#b7b659"]
+"""Searched for so that rows differ for the colour-blind too, which a test holds."""
 _OTHERS = {
     "quiet": ("#6b6f76", "#a3a8b0"),
     "ink": ("#1c1f24", "#e4e7eb"),
     "line": ("#d9dce1", "#3a3f47"),
     "page": ("#ffffff", "#15181c"),
 }
-_VARIABLES = {f"c{i}": pair for i, pair in enumerate(PALETTE)} | _OTHERS
+_VARIABLES = {f"c{i}": pair for i, pair in enumerate(zip(_ON_LIGHT, _ON_DARK, strict=True))} | _OTHERS
 _SHAPES = ("circle", "square", "diamond", "triangle-up")
 _DASHES = ([], [6, 3], [2, 2], [8, 3, 2, 3])
 WIDE, NARROW = 800, 340
@@ -70,8 +61,8 @@ def looks_of(names: Iterable[str], *, quiet: Iterable[str] = ()) -> dict[str, Lo
     """Give each row its colour; beyond the colours, rows differ by their marks and dashes too."""
     looks = {name: Look("var(--quiet)") for name in quiet}
     for i, name in enumerate(names):
-        turn = i // len(PALETTE) % len(_SHAPES)
-        looks[name] = Look(f"var(--c{i % len(PALETTE)})", _SHAPES[turn], _DASHES[turn])
+        turn = i // len(_ON_LIGHT) % len(_SHAPES)
+        looks[name] = Look(f"var(--c{i % len(_ON_LIGHT)})", _SHAPES[turn], _DASHES[turn])
     return looks
 
 
@@ -91,11 +82,14 @@ def axis(field: str, title: str | None = None, *, usd: float | None = None, **mo
 
 def whiskers(
     rows: Sequence[Mapping[str, Any]], *, looks: Mapping[str, Look], title: str, most: float = 100.0
-) -> Spec:
+) -> Spec | None:
     """Describe dots with whiskers, a row each, under the names of their groups.
 
     A row has `group`, `name`, `value`, `low`, `high` and, as `told`, what it says when it is pointed at.
+    None: there is no row.
     """
+    if not rows:
+        return None
     data: list[dict[str, Any]] = []
     for row in rows:
         if row["group"] and row["group"] not in {one["group"] for one in data}:
@@ -206,8 +200,10 @@ def with_colours(svg: str) -> str:
     return svg.replace("><", '><rect width="100%" height="100%" fill="white"/><', 1)
 
 
-def both_widths(spec: Mapping[str, Any], *, name: str) -> str:
+def both_widths(spec: Spec | None, *, name: str) -> str:
     """Draw a chart for a screen and for a telephone; the style sheet shows one of them."""
+    if spec is None:
+        return ""
     drawn = {"wide": WIDE, "narrow": NARROW}
     return "".join(
         f'<div class="{which}">{draw(spec, width=width, name=name)}</div>' for which, width in drawn.items()

@@ -158,16 +158,6 @@ def _difference(before: str, after: str) -> list[tuple[str, str]]:
     return parts
 
 
-def _short(value: Any) -> Any:
-    """Cut every long text in a value."""
-    if isinstance(value, str):
-        more = f" … ({len(value) - _LONGEST:,} more letters stand in the run folder)"
-        return value if len(value) <= _LONGEST else value[:_LONGEST] + more
-    if isinstance(value, dict):
-        return {key: _short(item) for key, item in value.items()}
-    return [_short(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def as_data(items: Items, *, first: Sequence[str] = ()) -> str:
     """Write the items as JSON for a script element: nothing in it ends the element or begins another.
 
@@ -176,7 +166,7 @@ def as_data(items: Items, *, first: Sequence[str] = ()) -> str:
     order = sorted(items.found.values(), key=lambda item: not item["runs"])
     texts, size = [], 0
     for item in order:
-        texts.append(json.dumps(visible_in(_short(item)), ensure_ascii=False, separators=(",", ":")))
+        texts.append(json.dumps(visible_in(item, most=_LONGEST), ensure_ascii=False, separators=(",", ":")))
         size += len(texts[-1])
         if size > _MOST:
             del texts[-1]

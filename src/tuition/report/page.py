@@ -66,7 +66,7 @@ def write_page(
         rows=rows,
         sentences=headline(rows, runs),
         facts=facts_of(runs),
-        charts={name: Markup(chart) for name, chart in charts.items() if chart},
+        charts={name: Markup(chart) for name, chart in charts.items()},
         tables=tables_of(rows, runs),
         health=health_of(runs, material.remedy),
         domains=sorted({domain for found in by_domain.values() for domain in found}),

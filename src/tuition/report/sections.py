@@ -13,15 +13,8 @@ from tuition.report.rows import Row, read_json
 
 __all__ = ["agreement_chart", "charts_of", "figures_of", "health_of", "looks_of_rows", "tables_of"]
 
+_AUROC = "AUROC; 0.5 is chance"
 _GROUPS = {"rule": "rules", "classical": "without a network"}
-_NAMES = {
-    "rows": "every row with its interval",
-    "money": "accuracy against money",
-    "teachers": "money by teacher",
-    "time": "money over time",
-    "losses": "training loss",
-    "scores": "uncertainty against being wrong",
-}
 
 Runs = Mapping[str, RunFacts]
 """By name."""
@@ -58,28 +51,22 @@ def charts_of(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> dic
         if one.get("usd")
     ]
     scores = [
-        _dot(
-            score["score"],
-            score["auroc"],
-            score["auroc_ci95"],
-            told=f"AUROC {score['auroc']:.2f}",
-            group=name,
-        )
+        _dot(one["score"], one["auroc"], one["auroc_ci95"], told=f"AUROC {one['auroc']:.2f}", group=name)
         | {"look": name}
         for name, run in runs.items()
-        for score in run.metrics.get("calibration") or []
-        if score.get("auroc_ci95") and score.get("of", "answers") == "answers"
+        for one in run.metrics.get("calibration") or []
+        if one.get("auroc_ci95") and one.get("of", "answers") == "answers"
     ]
     times = ("minutes since the first call", "paid so far, US dollars")
     specs: dict[str, Spec | None] = {
-        "rows": _rows_chart(rows, runs, looks),
-        "money": _money_chart(rows, runs, looks),
-        "teachers": bars(bills, looks=looks, title="cost of the answers used, US dollars"),
-        "time": series(paid, looks=looks, titles=times, is_money=True),
-        "losses": series(losses, looks=looks, titles=("training step", "training loss")),
-        "scores": whiskers(scores, looks=looks, title="AUROC; 0.5 is chance", most=1.0) if scores else None,
+        "every row with its interval": _rows_chart(rows, runs, looks),
+        "accuracy against money": _money_chart(rows, runs, looks),
+        "money by teacher": bars(bills, looks=looks, title="cost of the answers used, US dollars"),
+        "money over time": series(paid, looks=looks, titles=times, is_money=True),
+        "training loss": series(losses, looks=looks, titles=("training step", "training loss")),
+        "uncertainty against being wrong": whiskers(scores, looks=looks, title=_AUROC, most=1.0),
     }
-    return {key: both_widths(spec, name=_NAMES[key]) for key, spec in specs.items() if spec is not None}
+    return {name: both_widths(spec, name=name) for name, spec in specs.items()}
 
 
 def _dot(name: str, share: float, ends: Sequence[float], *, told: str, group: str = "") -> dict[str, Any]:
@@ -94,7 +81,7 @@ def _rows_chart(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> S
         told = f"{100 * row.accuracy:.1f} % right on {row.split}, {100 * row.unreadable:.1f} % unreadable"
         ends = (100 * row.low, 100 * row.high)
         dots.append(_dot(row.name, 100 * row.accuracy, ends, told=told, group=group))
-    return whiskers(dots, looks=looks, title=f"right on {rows[0].split}, %") if rows else None
+    return whiskers(dots, looks=looks, title=f"right on {rows[0].split if rows else ''}, %")
 
 
 def _money_chart(rows: Sequence[Row], runs: Runs, looks: Mapping[str, Look]) -> Spec | None:
@@ -125,7 +112,7 @@ def agreement_chart(
         _dot(name, 100 * n / of, [100 * end for end in interval(n, of)], told=f"{n} of {of} answers alike")
         for name, n, of in pairs
     ]
-    return both_widths(whiskers(dots, looks={}, title="answers alike, %"), name="agreement") if dots else ""
+    return both_widths(whiskers(dots, looks={}, title="answers alike, %"), name="agreement of teachers")
 
 
 def health_of(runs: Runs, remedy: Callable[[Mapping[str, Any]], str]) -> list[dict[str, Any]]:

@@ -26,10 +26,11 @@ def visible(text: str) -> str:
     )
 
 
-def visible_in(value: Any) -> Any:
-    """Make the control characters of every text in a JSON value visible, keys included."""
+def visible_in(value: Any, *, most: int | None = None) -> Any:
+    """Make the control characters of every text in a JSON value visible, and cut what is too long."""
     if isinstance(value, str):
-        return visible(value)
+        more = f" … ({len(value) - most:,} more letters stand in the run folder)" if most else ""
+        return visible(value if most is None or len(value) <= most else value[:most] + more)
     if isinstance(value, dict):
-        return {visible(key): visible_in(item) for key, item in value.items()}
-    return [visible_in(item) for item in value] if isinstance(value, list | tuple) else value
+        return {visible(key): visible_in(item, most=most) for key, item in value.items()}
+    return [visible_in(item, most=most) for item in value] if isinstance(value, list | tuple) else value
