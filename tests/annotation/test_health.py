@@ -384,3 +384,15 @@ def test_published_faults_come_out(name, teacher, data, monkeypatch, store):
     # The first 1,200 rows of OpenBookQA stand for all 4,957.
     margin = 5.0 if name == "obqa" else 0.06
     assert [100 * share for share in found] == pytest.approx(MEASURED[name, teacher], abs=margin)
+
+
+def test_a_teacher_is_healthy_or_it_is_said_what_to_do():
+    def row(**shares):
+        return HealthRow(teacher="ada", asked=200, read=200, shares=dict.fromkeys(CHECKS, 0.0) | shares)
+
+    assert (row().faults, row().what_to_do) == ("", "healthy")
+    assert row(cut=0.04, duplicate=0.19, unsupported=0.9).what_to_do == "healthy"
+    ill = row(cut=0.1, spilled=0.25, empty=0.004)
+    assert ill.faults == "spilled 25.0, cut 10.0"
+    assert ill.what_to_do == "spilled: take a teacher that ends by itself; cut: raise its max_tokens"
+    assert row(duplicate=1.0).what_to_do.startswith("duplicate: raise its temperature")

@@ -169,7 +169,7 @@ def test_several_runs_and_the_error_of_one_does_not_stop_the_others(tmp_path, jo
     with pytest.raises(ConfigError, match=r"^bad: unknown playground domain 'cards'"):
         execute_all(configs, jobs=jobs, listener=listener)
     assert [(tmp_path / name / "done").exists() for name in configs] == [True, False, True]
-    assert {"left: evaluate on test", "right: evaluate on test"} <= listener.stages
+    assert {"rows", "left: evaluate on test", "right: evaluate on test"} <= listener.stages
     assert attempts(tmp_path / "tuition.db") == 24
 
 
