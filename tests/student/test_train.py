@@ -9,9 +9,10 @@ from tuition.core.errors import TrainingError
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Encoder
 from tuition.student.families import FAMILIES
+from tuition.student.training.checkpoints import last_checkpoint
 from tuition.student.training.passes import plan_steps
 from tuition.student.training.share import share_rows
-from tuition.student.training.train import Steps, StepTrainer, item_of, last_checkpoint
+from tuition.student.training.train import Steps, StepTrainer, item_of
 
 SPLITS = [1, 90, 10**6]
 """Token budgets: every target alone, a few together, all in one pass."""

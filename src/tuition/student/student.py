@@ -29,8 +29,9 @@ from tuition.student.predict import (
     write,
 )
 from tuition.student.template import FORM, ask_in, saved_template
+from tuition.student.training.checkpoints import claim_folder, last_checkpoint
 from tuition.student.training.optimizer import Additions, with_additions
-from tuition.student.training.train import claim_folder, item_of, last_checkpoint, make_steps, train_model
+from tuition.student.training.train import item_of, make_steps, train_model
 from tuition.version import __version__
 
 __all__ = ["Student"]

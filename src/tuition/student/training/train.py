@@ -11,7 +11,6 @@ per pass computes another loss.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -31,6 +30,7 @@ from tuition.core.records import Target
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Family, Pass
+from tuition.student.training.checkpoints import last_checkpoint
 from tuition.student.training.optimizer import muon_with_adamw
 from tuition.student.training.passes import (
     PASS_TOKENS,
@@ -46,9 +46,7 @@ from tuition.student.training.share import share_rows
 __all__ = [
     "StepTrainer",
     "Steps",
-    "claim_folder",
     "item_of",
-    "last_checkpoint",
     "make_steps",
     "train_model",
 ]
@@ -235,30 +233,6 @@ class _Best(transformers.TrainerCallback):
                     f"{str(best.parent)!r} to train again"
                 )
             state.best_model_checkpoint = str(best)
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint, not one that was being written as the process died. None: no such."""
-    found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
-    found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in found:
-        # The Trainer writes its state last, after weights and optimizer.
-        with contextlib.suppress(OSError, ValueError):
-            if "global_step" in json.loads((path / "trainer_state.json").read_text(encoding="utf-8")):
-                return path
-    return None
-
-
-def claim_folder(folder: Path, identity: str) -> None:
-    """Make a folder the place of one training."""
-    mark = folder / "training.id"
-    if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
-        raise TrainingError(
-            f"{str(folder)!r} holds checkpoints of a training with other targets or settings, or by another "
-            "version of tuition; give this one a folder of its own, or remove that one"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(identity, encoding="utf-8")
 
 
 def item_of(target: Target, row: Row) -> Item:
