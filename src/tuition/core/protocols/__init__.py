@@ -11,18 +11,31 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from tuition.core.budget import Price
-from tuition.core.protocols.students import Generation, Learner, Progress, StudentAbilities
+from tuition.core.protocols.students import (
+    Contrast,
+    Generation,
+    Imitate,
+    Learner,
+    Lesson,
+    Prefer,
+    Progress,
+    StudentAbilities,
+)
 from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request
 from tuition.core.splits import Splits
 
 __all__ = [
     "BatchState",
     "BatchTeacher",
+    "Contrast",
     "FixedForm",
     "Generation",
+    "Imitate",
     "Learner",
+    "Lesson",
     "Listener",
     "Pool",
+    "Prefer",
     "Progress",
     "Sampler",
     "Source",

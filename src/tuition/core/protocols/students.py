@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Literal, Protocol, Self
 
+from pydantic import Field, model_validator
+
+from tuition.core.config import Section
 from tuition.core.records import Json, Target
 
-__all__ = ["Generation", "Learner", "Progress", "StudentAbilities"]
+__all__ = [
+    "Contrast",
+    "Generation",
+    "Imitate",
+    "Learner",
+    "Lesson",
+    "Prefer",
+    "Progress",
+    "StudentAbilities",
+]
 
 Progress = Callable[[str, int, int], None]
 """Told `(stage, done, total)` while long work goes on."""
@@ -103,15 +115,16 @@ class Learner(Protocol):
         targets: Sequence[Target],
         folder: Path,
         *,
+        lesson: Lesson | None = None,
         progress: Progress | None = None,
         validate: Callable[[], float] | None = None,
         logs: Path | None = None,
     ) -> Mapping[str, Json]:
         """Train on targets of all objectives, in any order, from the last checkpoint in the folder if any.
 
-        With `validate`, which says how good the student is now, it ends as the best that was seen. `logs` is
-        where trackers leave their files. Gives what happened: steps, tokens, last loss, inputs that had to be
-        cut.
+        `lesson` is what it learns beside their tokens; None: nothing. With `validate`, which says how good
+        the student is now, it ends as the best that was seen. `logs` is where trackers leave their files.
+        Gives what happened: steps, tokens, last loss, inputs that had to be cut.
         """
 
     def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
@@ -119,3 +132,70 @@ class Learner(Protocol):
 
         `form` is what else `tuition.json` says: the instruction (`prefix`), the task, how it is examined.
         """
+
+
+_Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Imitate(Section):
+    """How a student follows a mentor's distribution at each token of an output."""
+
+    measure: Literal["forward", "reverse", "jsd", "mse"] = "forward"
+    """Divergence of the two: KL of the mentor to the student (forward) or the other way round, both against
+    their mean (jsd), or the mean square between logits (mse, which has no temperature)."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    """τ: logits are divided by it first."""
+    share: _Weight = 0.3
+    """λ: what the divergence weighs."""
+    tokens: _Weight | None = None
+    """What the cross-entropy weighs beside it; left out: 1 − share."""
+    squared: bool = False
+    """Whether the divergence is multiplied by τ², so that its gradient does not shrink as τ grows."""
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Self:
+        if self.tokens is None and self.share > 1:
+            raise ValueError(f"share = {self.share:g} leaves the cross-entropy less than nothing; set tokens")
+        return self
+
+
+class Contrast(Section):
+    """How the end of an output is drawn to another right one, and away from a wrong one (triplet loss)."""
+
+    weight: _Weight = 0.5
+    """What it weighs beside the cross-entropy, as a mean over the targets that have both."""
+    margin: _Weight = 1.0
+    """ρ: by how much the right one must be nearer, in cosine."""
+
+
+class Prefer(Section):
+    """How an output becomes likelier than a wrong one, by direct preference optimisation (DPO)."""
+
+    beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.3
+    """β: how strongly the student is held to the reference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What is learnt beside the tokens of the targets, and how often which of them is drawn."""
+
+    imitate: Imitate | None = None
+    mentor: Learner | None = None
+    """Who is imitated; it reads with the student's tokenizer and is asked like it."""
+    contrast: Contrast | None = None
+    """Of targets with `like` and `against`."""
+    prefer: Prefer | None = None
+    """Of targets with `against`, whose tokens are then not learnt besides."""
+    reference: Learner | None = None
+    """Whom the student is held to: mostly itself, before."""
+    mixture: Mapping[str, float] = field(default_factory=dict)
+    """How often each group is drawn, with replacement; empty: every example once an epoch."""
+    grouped_by: Literal["domain", "objective"] = "domain"
+    """What the groups of the mixture are."""
+
+    def __post_init__(self) -> None:
+        for part, of in (("imitate", "mentor"), ("prefer", "reference")):
+            if (getattr(self, part) is None) != (getattr(self, of) is None):
+                raise ValueError(f"a lesson has {part} and {of} together, or neither")
+        if self.contrast is not None and self.prefer is not None:
+            raise ValueError("a lesson contrasts or prefers, and not both")
