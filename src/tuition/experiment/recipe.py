@@ -63,6 +63,8 @@ class Recipe:
     """Whether a student is trained or examined."""
     models: Callable[[Any], Mapping[str, SecondModel]] = lambda _: {}
     """What its configuration trains beside the student, each by the name of its table and folder."""
+    imitated: Callable[[Any], str] = lambda _: ""
+    """Which of them the student follows token by token, so that both must have one tokenizer; empty: none."""
     route: Callable[[Any], tuple[Route, RoutingConfig]] = lambda _: ("all", RoutingConfig())
     """Whom its configuration asks about an example."""
     rationale_as: Callable[[Any], RationaleAs] = lambda _: "task"

@@ -21,6 +21,7 @@ from tuition.core.records import Json, Target
 from tuition.student.encode import Encoder, TextRow
 from tuition.student.families import FAMILIES, Family, OptionScorer, Pass, inner, losses
 from tuition.student.lessons.measures import divergence, preference, triplet
+from tuition.student.look import check_alike
 from tuition.student.training.passes import split_step
 
 __all__ = ["Learning", "learning_of"]
@@ -182,13 +183,7 @@ def _pairs(
 def _reads_alike(student: _Reader, other: object, targets: Sequence[Target]) -> transformers.PreTrainedModel:
     """Give the model of a student that reads and writes the same tokens."""
     mentor = cast("_Reader", other)
-    if (mentor.family, mentor.tokenizer.get_vocab()) != (student.family, student.tokenizer.get_vocab()):
-        raise TrainingError(
-            "mentor and student cut text differently, so that one's probabilities say nothing of the other's "
-            f"tokens ({mentor.family} with {len(mentor.tokenizer)} tokens, {student.family} with "
-            f"{len(student.tokenizer)}); take a mentor of the same family and tokenizer, or learn its texts "
-            "alone"
-        )
+    check_alike(*((one.family, one.tokenizer.get_vocab()) for one in (student, mentor)))
     if mentor.prompts(targets[:1]) != student.prompts(targets[:1]):
         raise TrainingError(
             "mentor and student are asked in other forms; give both the same student.template, instruction "
