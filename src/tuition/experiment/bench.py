@@ -290,7 +290,13 @@ def keep_student(bench: Bench, student: Learner, *, name: str = "student") -> No
 
 def _clear(folder: Path) -> None:
     """Remove what only going on with the run needed: checkpoints, and the students that were not chosen."""
-    for pattern in ("checkpoints*", "student-alpha-*", "rounds/*/checkpoints*", "rounds/*/student"):
+    for pattern in (
+        "checkpoints*",
+        "student-alpha-*",
+        "rounds/*/checkpoints*",
+        "rounds/*/student",
+        "intervals",
+    ):
         for path in folder.glob(pattern):
             shutil.rmtree(path)
 
