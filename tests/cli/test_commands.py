@@ -369,7 +369,7 @@ def test_an_ablation_of_another_recipe_is_refused(tuition, write):
     said = tuition("run", write(recipe="zero_shot"), "--ablate")
     assert said.code == 2
     assert (
-        "an ablation takes recipe = 'tinyllm' or 'mentor_kd' or 'elad' apart, this one is 'zero_shot'"
+        "an ablation takes recipe = 'tinyllm' or 'mentor_kd' or 'mint' or 'elad' apart, this one is 'zero_shot'"
         in said.error
     )
 
