@@ -30,6 +30,7 @@ def test_the_lower_perplexity_wins_by_hand():
 
 def test_a_run_says_how_familiar_its_choice_is(tmp_path):
     whole = {"route": "familiar", "teacher": teachers("ada", "bela", "chen"), "student": BASE}
+    whole |= {"evaluation": {"limit": 1, "max_tokens": 4}}
     figures = execute(experiment(tmp_path, **whole)).metrics["routed"]["perplexity"]
     rows = [row for row in lines(tmp_path / "run" / "annotations.jsonl") if row["is_kept"]]
     assert 1 < figures["chosen"] < figures["all"]
