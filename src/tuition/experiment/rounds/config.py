@@ -17,7 +17,14 @@ from tuition.evaluation.stop import StopConfig
 from tuition.experiment.config import Experiment, RationaleAs
 from tuition.selection import SelectionConfig
 
-__all__ = ["Allowance", "Elad", "ExplanationConfig", "RoundsConfig"]
+__all__ = [
+    "Allowance",
+    "Elad",
+    "ExamConfig",
+    "ExplanationConfig",
+    "RoundsConfig",
+    "TailoredLesson",
+]
 
 _STRATEGY = "mean_token_entropy"
 """What is asked next where nothing else is said: not surely worse than answer entropy, at a quarter of the
