@@ -14,6 +14,7 @@ from tuition.experiment.rounds.exam import examined, lesson_of, mistakes, tailor
 from tuition.experiment.rounds.learn import student_of, train_round
 from tuition.experiment.rounds.rank import drafter, rank_pool
 from tuition.experiment.targets import chain_targets
+from tuition.operate.compare import ablations
 from tuition.student.lessons.measures import triplet
 
 RIGHT = "It follows. The answer is {}."
@@ -123,6 +124,16 @@ def test_without_the_switches_nothing_changes(tmp_path):
         assert examined(state, student, state.left) == state.left and not student.looks
         targets = chain_targets(state.pool, chains(list(state.pool)[:2]), weights={"ada": 1.0})
         assert tailored(state, targets) == targets and lesson_of(state) is None
+
+
+def test_each_switch_has_a_row_without_it(tmp_path):
+    whole, plain = (
+        exam_of(tmp_path, lesson={"prompt_weight": 0.1, "contrast": {}}),
+        exam_of(tmp_path, exam={}),
+    )
+    assert {"without_exam", "without_lesson"} <= ablations(whole).keys()
+    assert not {"without_exam", "without_lesson"} & ablations(plain).keys()
+    assert ablations(whole)["without_exam"].lesson.prompt_weight == 0.1
 
 
 @pytest.mark.parametrize(
