@@ -63,8 +63,12 @@ class Recipe:
     """Whether a student is trained or examined."""
     models: Callable[[Any], Mapping[str, SecondModel]] = lambda _: {}
     """What its configuration trains beside the student, each by the name of its table and folder."""
+    imitated: Callable[[Any], str] = lambda _: ""
+    """Which of them the student follows token by token, so that both must have one tokenizer; empty: none."""
     route: Callable[[Any], tuple[Route, RoutingConfig]] = lambda _: ("all", RoutingConfig())
     """Whom its configuration asks about an example."""
+    instruction: Callable[[Any], str] = lambda _: ""
+    """By which instruction its student is asked for an answer; empty: the answer's or the chain's."""
     rationale_as: Callable[[Any], RationaleAs] = lambda _: "task"
     """What its configuration teaches the student to do with a rationale."""
     shown: Callable[[Any, Sequence[Example]], list[Example]] = lambda _, pool: list(pool)
@@ -98,8 +102,8 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 """What a user's own recipe is: a `Recipe`."""
 
 _OWN = (
-    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd"),
-    *("elad", "ask_teacher"),
+    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "mint"),
+    *("ddk", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 

@@ -28,6 +28,7 @@ __all__ = [
     "TOKENIZER",
     "LookedAt",
     "base_of",
+    "check_alike",
     "checked_family",
     "describe",
     "family_of",
@@ -266,6 +267,17 @@ class LookedAt:
             )
             found += [i for i, one in zip(part, encoded, strict=True) if len(one) > limit]
         return found
+
+
+def check_alike(student: tuple[str, Mapping[str, int]], mentor: tuple[str, Mapping[str, int]]) -> None:
+    """Refuse a mentor of another family or vocabulary, each given as a pair of both."""
+    if student != mentor:
+        (family, tokens), (other, others) = student, mentor
+        raise TrainingError(
+            "mentor and student cut text differently, so that one's probabilities say nothing of the other's "
+            f"tokens ({other} with {len(others)} tokens, {family} with {len(tokens)}); take a mentor of the "
+            "same family and tokenizer, or learn its texts alone"
+        )
 
 
 def look_at(

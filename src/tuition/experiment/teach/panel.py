@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ __all__ = [
     "choose_used",
     "is_greedy",
     "price_rank",
+    "target_of",
 ]
 
 UNSOUND = frozenset({"contradicts", "wrong", "unreadable", "unverified"})
@@ -238,10 +240,20 @@ def choose_used(
     if route == "familiar":
         # How the untrained student finds each rationale, in the form in which it would learn it.
         examples = bench.by_id
-        targets = [_target(bench, item, examples) for item in kept]
+        targets = [target_of(bench, item, examples) for item in kept]
         scores = iter(untrained_student(bench).score([target for target in targets if target is not None]))
         logprobs = [() if target is None else next(scores) for target in targets]
-        return Routed(used=_in_order(kept, least_surprising(kept, logprobs)))
+        used = _in_order(kept, least_surprising(kept, logprobs))
+        chosen = {item.id for item in used}
+        surprises = [(item.id, -sum(row) / len(row)) for item, row in zip(kept, logprobs, strict=True) if row]
+        figures = {
+            name: math.exp(sum(values) / len(values)) if values else None
+            for name, values in (
+                ("chosen", [value for id_, value in surprises if id_ in chosen]),
+                ("all", [value for _, value in surprises]),
+            )
+        }
+        return Routed(used=used, figures={"perplexity": figures})
     if route == "vote":
         answered = [item for result in found.values() for item in (*result.annotations, *result.dropped)]
         picked = vote(kept, answered, bench.by_id, task=bench.task, teachers=list(found))
@@ -270,7 +282,7 @@ def _judged(bench: Bench, kept: Sequence[Annotation], judge: Asker, *, teachers:
     )
 
 
-def _target(bench: Bench, item: Annotation, examples: Mapping[str, Example]) -> Target | None:
+def target_of(bench: Bench, item: Annotation, examples: Mapping[str, Example]) -> Target | None:
     """What the student would learn of an annotation; None: a chain that no answer closes."""
     weights = {item.teacher: 1.0}
     if rationale_form(bench.config) == "task":
