@@ -91,8 +91,8 @@ def training(result):
             rows.append([f"{what}{'s' * (threads != 1)}", LOOPS[loop], number(cpu_s), number(wall_s), ratio])
     heads = ["Work", "Loop", "CPU-s a question", "wall s a question", "CPU over ours"]
     return [
-        "Seconds for one question with all its targets, medians. `CPU over ours` is the processor time of the",
-        "other loop over that of Tuition with the question read once.",
+        "Seconds for one question with all its targets, medians. `CPU over ours` is the processor time of",
+        "the other loop over that of Tuition with the question read once.",
         "",
         table(heads, rows),
     ]
