@@ -19,7 +19,7 @@ from tuition.core.errors import TrainingError
 from tuition.student.families import CACHE, pad
 from tuition.student.look import most_positions
 
-__all__ = ["Memory", "Source", "is_stateful"]
+__all__ = ["Memory", "Source"]
 
 _ROOM = 64
 """Columns for keys and values to grow into: what has been read is copied once in so many tokens."""
