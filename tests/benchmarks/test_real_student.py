@@ -17,10 +17,15 @@ pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks 
 @pytest.fixture(scope="module", autouse=True)
 def benchmark():
     sys.path.insert(0, str(BENCHMARKS))
+    # A tool has the same name, and another test may have loaded it.
+    other = sys.modules.pop("real_student", None)
     import real_student
 
     yield real_student
     sys.path.remove(str(BENCHMARKS))
+    del sys.modules["real_student"]
+    if other is not None:
+        sys.modules["real_student"] = other
 
 
 @pytest.fixture(scope="module")

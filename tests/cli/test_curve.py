@@ -50,7 +50,7 @@ def test_a_table_says_what_it_shows(tuition, rounds):
     shown = words(said)
     for text in (
         "accuracy on valid against money",
-        "cost of 55 %",
+        "55 %",
         "$0.02",
         "71.0 [",
         "interval seeds: 95 % by Student's t over seeds",

@@ -61,7 +61,7 @@ def test_a_finished_run_is_done(old, tuition, name):
 def test_a_finished_run_is_shown_with_its_own_reader(old, tuition, another_reader):
     said = tuition("show", "runs/finished")
     assert (said.code, said.err) == (0, "")
-    assert "test split, read by mixed 2" in said.out
+    assert "read by mixed 2" in said.out
     shown = {row["name"]: row for row in tuition("show", "runs/finished", "--json").json}
     assert shown["finished"]["reader"] == "mixed 2"
     own = json.loads((old / "runs" / "finished" / "teacher-ada" / "metrics.json").read_text())

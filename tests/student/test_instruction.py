@@ -87,7 +87,6 @@ def test_the_folder_says_where_the_instruction_is_read(learner, asked, tmp_path)
         [Wish(ids=ids, max_tokens=8)],
         marks=[again.tokenizer.eos_token_id],
         pad_id=again.tokenizer.pad_token_id,
-        positions=None,
         told=lambda place, token, logprobs: told.append(token) or True,
         head=again.heads(["predict: "])[0],
     )

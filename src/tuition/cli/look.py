@@ -112,7 +112,7 @@ def compare(left: Folder, right: Folder, json: Json = False) -> None:
 
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run folders, or some that hold some.")
+        list[Path], typer.Argument(metavar="RUN", help="Run folders, or some that hold some.")
     ],
     *,
     out: Annotated[

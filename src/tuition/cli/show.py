@@ -269,13 +269,14 @@ class _Screen:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
         self._rows = (0, 0)
-        # From when on rows were worked at, and how many were finished before.
+        # From when on the pace is measured, and how many rows were finished by then.
         self._began, self._found = time.monotonic(), 0
 
     def progress(self, stage: str, done: int, total: int) -> None:
         if stage == "rows":
             self._rows = done, total
-            if time.monotonic() - self._began < 1:
+            # The first row also loads torch, and earlier rows are read in a moment: neither tells the pace.
+            if done == 1 or time.monotonic() - self._began < 1:
                 self._began, self._found = time.monotonic(), done
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(escape(visible(stage)), total=total)

@@ -2,6 +2,9 @@ import pytest
 import torch
 
 from tuition.core.errors import TrainingError
+from tuition.playground import BASE_FOLDER
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.load import load_student
 
 WRITERS = ["t5-nano", "llama-nano"]
 GREEDY = {"samples": 1, "temperature": 0.0, "seed": 0}
@@ -225,3 +228,26 @@ def test_nothing_of_it_leaves_a_gradient(student, answers):
     learner = student("llama-nano")
     learner.explain(answers, max_tokens=2, seed=0, samples=2, temperature=1.0)
     assert all(weight.grad is None for weight in learner.model.parameters()) and torch.is_grad_enabled()
+
+
+def test_weights_in_bfloat16_write_and_score_nearly_as_in_float32(base, apples, without_each):
+    half = load_student(
+        StudentConfig(device="cpu", dtype="bfloat16"), TrainingConfig(), base_folder=BASE_FOLDER
+    )
+    assert half.model.dtype == torch.bfloat16
+    prefixes, endings = [without_each()] * len(apples), [[" 9.", " 4.5.", " red."]] * len(apples)
+    rows = zip(
+        base.scores_from_prefixes(apples, prefixes, endings),
+        half.scores_from_prefixes(apples, prefixes, endings),
+        strict=True,
+    )
+    for one, other in rows:
+        for branch, narrow in zip(one, other, strict=True):
+            assert [sum(row) for row in narrow] == pytest.approx(
+                [sum(row) for row in branch], rel=0.15, abs=1.0
+            )
+    written = half.generate(apples, max_tokens=60)
+    explained = [row for [row] in half.explain(apples, max_tokens=60, **GREEDY)]
+    assert [row.text for row in written] == [row.text for row in explained]
+    alike = [a.text == b.text for a, b in zip(written, base.generate(apples, max_tokens=60), strict=True)]
+    assert sum(alike) >= len(apples) / 2

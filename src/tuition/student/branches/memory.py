@@ -19,7 +19,7 @@ from tuition.core.errors import TrainingError
 from tuition.student.families import CACHE, pad
 from tuition.student.look import most_positions
 
-__all__ = ["Memory", "Source", "is_stateful"]
+__all__ = ["Memory", "Source"]
 
 _ROOM = 64
 """Columns for keys and values to grow into: what has been read is copied once in so many tokens."""
@@ -58,7 +58,7 @@ class Memory:
         """That reads."""
         self.lengths = lengths
         """Shape (B, ), how many tokens of each row have been read."""
-        self.is_whole = is_stateful(model)
+        self.is_whole = _is_stateful(model)
         """Whether rows must stay together: a state of all that was read has no beginnings to go on from."""
         self._width = width
         self._starts = starts
@@ -80,7 +80,7 @@ class Memory:
             source = Source(states=cast("Tensor", states.last_hidden_state), mask=mask)
         nothing = torch.zeros(len(prompts), dtype=torch.long, device=model.device)
         # A model with states of its own kind says itself how they are kept.
-        read = DynamicCache(config=model.config) if is_stateful(model) else _cache([])
+        read = DynamicCache(config=model.config) if _is_stateful(model) else _cache([])
         return cls(model, starts=nothing, lengths=nothing, source=source, read=read, crossed=DynamicCache())
 
     @torch.inference_mode()
@@ -216,7 +216,7 @@ class Memory:
         return cast("Tensor", states)
 
 
-def is_stateful(model: transformers.PreTrainedModel) -> bool:
+def _is_stateful(model: transformers.PreTrainedModel) -> bool:
     """Say whether a model keeps a state of all that it has read, as Mamba does, beside keys and values."""
     return bool(getattr(model, "_is_stateful", False))
 
