@@ -49,6 +49,8 @@ _ARITHMETIC = 2
 """How a training computes; a checkpoint of another number is not gone on from."""
 _NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved", "saved_dtype"}
 """Settings of a training that may differ when it is gone on with."""
+_OF_WATCHING = {"save_every", "report_to", "meter", "meter_every"}
+"""Settings of a training that change nothing that is learnt."""
 _OF_VALIDATION = {"keep", "validate_every", "validate_questions"}
 """Settings of a training that matter where the best student is kept."""
 
@@ -252,7 +254,7 @@ class Student:
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
             "training": self._training.model_dump(
                 mode="json",
-                exclude={"save_every", "report_to", *(_OF_VALIDATION if validate is None else ())},
+                exclude={*_OF_WATCHING, *(_OF_VALIDATION if validate is None else ())},
             ),
             "targets": [target.to_json() for target in targets],
             **learning.identity,
@@ -274,6 +276,7 @@ class Student:
         state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
         losses = [[int(row["step"]), row["loss"]] for row in state.log_history if "loss" in row]
         found = [[row["step"], row["eval_accuracy"]] for row in state.log_history if "eval_accuracy" in row]
+        metered = [row for row in state.log_history if "kappa" in row]
         self._settle(model, is_new=True)
         return {
             "steps": len(steps),
@@ -284,6 +287,7 @@ class Student:
             "last_loss": losses[-1][1],
             "losses": losses,
             **({"validated": found, "best_step": state.best_global_step} if found else {}),
+            **({"metered": metered} if metered else {}),
             "cut_contexts": cuts.contexts,
             "cut_outputs": cuts.outputs,
             "long_questions": cuts.questions,
