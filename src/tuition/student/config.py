@@ -100,6 +100,11 @@ class TrainingConfig(Section):
     report_to: tuple[Tracker, ...] = ()
     """Trackers that are told loss, learning rate and validation, by one name or a list. TensorBoard's files
     lie in `logs` in the run folder; the others have places of their own."""
+    meter: Literal["", "objectives", "weights"] = ""
+    """What is measured of balance while it learns: how far each objective, or each of two groups of weights
+    (encoder and decoder, else layers and tables), moves what the student writes. Empty: nothing."""
+    meter_every: int = Field(default=50, ge=1)
+    """Steps between two measurements; each costs a few forward passes, and a backward pass an objective."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the arithmetic; the weights keep theirs."""
     seed: int = Field(default=0, ge=0, lt=2**31)
