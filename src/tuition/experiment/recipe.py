@@ -102,8 +102,8 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 """What a user's own recipe is: a `Recipe`."""
 
 _OWN = (
-    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd"),
-    *("know_gate", "elad", "ask_teacher"),
+    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "mint"),
+    *("ddk", "know_gate", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 
