@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 
 from tuition.core.budget import Price
 from tuition.core.protocols.students import (
+    Align,
+    Clip,
     Contrast,
     Generation,
     Imitate,
@@ -19,14 +21,17 @@ from tuition.core.protocols.students import (
     Lesson,
     Prefer,
     Progress,
+    Spans,
     StudentAbilities,
 )
 from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request
 from tuition.core.splits import Splits
 
 __all__ = [
+    "Align",
     "BatchState",
     "BatchTeacher",
+    "Clip",
     "Contrast",
     "FixedForm",
     "Generation",
@@ -39,6 +44,7 @@ __all__ = [
     "Progress",
     "Sampler",
     "Source",
+    "Spans",
     "StepChecker",
     "StudentAbilities",
     "Task",
