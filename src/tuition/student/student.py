@@ -37,13 +37,7 @@ from tuition.version import __version__
 
 __all__ = ["Student"]
 
-_ASKED_BY = (
-    "instruction",
-    "answer_form",
-    "option_score",
-    "max_input_tokens",
-    "max_output_tokens",
-)
+_ASKED_BY = ("instruction", "answer_form", "option_score", "max_input_tokens", "max_output_tokens")
 """Settings that a saved student is asked by, too."""
 _ARITHMETIC = 2
 """How a training computes; a checkpoint of another number is not gone on from."""
@@ -248,7 +242,7 @@ class Student:
         if self._config.update == "none":
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
-        learning = learning_of(lesson, self, targets, encoder=self._encoder)
+        learning = learning_of(lesson, self, targets, encoder=self._encoder, seed=self._training.seed)
         settings = {
             "arithmetic": _ARITHMETIC,
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
@@ -273,7 +267,8 @@ class Student:
         if self._config.update == "lora":
             model = with_additions(self.model, self._config, seed=self._training.seed)
         cuts = self.cuts
-        state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
+        with learning.heads_on(model):
+            state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
         losses = [[int(row["step"]), row["loss"]] for row in state.log_history if "loss" in row]
         found = [[row["step"], row["eval_accuracy"]] for row in state.log_history if "eval_accuracy" in row]
         metered = [row for row in state.log_history if "kappa" in row]
