@@ -103,7 +103,7 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 
 _OWN = (
     *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "mint"),
-    *("ddk", "know_gate", "elad", "ask_teacher"),
+    *("ddk", "know_gate", "mgsr", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 
