@@ -374,7 +374,7 @@ def test_the_cost_of_an_ablation_is_confirmed_too(tuition, write):
 def test_an_ablation_of_another_recipe_is_refused(tuition, write):
     said = tuition("run", write(recipe="zero_shot"), "--ablate")
     assert said.code == 2
-    assert "'mint' or 'ddk' or 'elad' apart, this one is 'zero_shot'" in said.error
+    assert "'know_gate' or 'mgsr' or 'elad' apart, this one is 'zero_shot'" in said.error
 
 
 ELAD = {
