@@ -21,8 +21,11 @@ class StudentConfig(Section):
     """A local folder, a hub name, `base` (the embedded student), or `fresh:NAME`: small and random."""
     family: Literal["auto", "seq2seq", "causal", "options"] = "auto"
     """Encoder-decoder, decoder-only, or an encoder that scores options; `auto` reads it from the model."""
-    update: Literal["full", "lora", "none"] = "full"
-    """Train all weights, or low-rank additions, or nothing at all."""
+    update: Literal["full", "lora", "prompt", "none"] = "full"
+    """Train all weights, or low-rank additions, or prompts beside the attention of the upper layers (Llama
+    and Mistral alone), or nothing at all."""
+    prompt_length: int = Field(default=10, ge=1)
+    """Of `update = "prompt"`: learnt tokens in each of those layers."""
     lora_rank: int = Field(default=8, ge=1)
     """Rank of the additions."""
     lora_alpha: int = Field(default=16, ge=1)
