@@ -6,12 +6,13 @@ import torch
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Contrast, Imitate, Lesson, Prefer
 from tuition.core.records import content_id
-from tuition.student.config import TrainingConfig
+from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import TextRow
 from tuition.student.families import FAMILIES
 from tuition.student.lessons import lesson as lessons
 from tuition.student.lessons.lesson import learning_of
 from tuition.student.lessons.measures import divergence, preference, triplet
+from tuition.student.load import load_student
 from tuition.student.training.train import item_of, make_steps
 
 MEASURES = ("forward", "reverse", "jsd", "mse")
@@ -269,6 +270,22 @@ def test_a_preference_sums_whole_outputs_and_leaves_their_tokens_alone(name, stu
     assert loss.item() == pytest.approx(rest.item() + sum(terms) / len(terms), rel=1e-4)
 
 
+def test_a_student_comes_to_prefer_what_it_is_shown(student, targets, tmp_path):
+    pairs = [target for target in paired(targets) if target.against]
+    learner, before = (student("llama-nano", training={"steps": 12, "lr": 5e-3}) for _ in range(2))
+
+    def margin():
+        wrong = [dataclasses.replace(target, output=target.against) for target in pairs]
+        return sum(map(sum, learner.score(pairs))) - sum(map(sum, learner.score(wrong)))
+
+    first = margin()
+    report = learner.fit(pairs, tmp_path, lesson=Lesson(prefer=Prefer(), reference=before))
+    # At first student and reference are one: -log σ(0), times the pairs' mean weight.
+    mean = sum(target.weight for target in pairs) / len(pairs)
+    assert report["first_loss"] == pytest.approx(0.693147 * mean, rel=1e-3)
+    assert report["last_loss"] < report["first_loss"] and margin() > first
+
+
 def test_a_pair_that_would_be_cut_is_refused(student, targets):
     learner = student("llama-nano", max_output_tokens=4)
     lesson = Lesson(prefer=Prefer(), reference=student("llama-nano", max_output_tokens=4))
@@ -353,6 +370,15 @@ def test_a_training_is_another_one_with_another_lesson(student, targets, tmp_pat
     for other in others:
         with pytest.raises(TrainingError, match="a training with other targets or settings"):
             train(other)
+
+
+@pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
+def test_a_mentor_that_is_loaded_again_is_the_same(name, student, targets, tmp_path):
+    mentor = student(name)
+    mentor.fit(targets, tmp_path / "fit")
+    mentor.save(tmp_path / "mentor")
+    again = load_student(StudentConfig(model=str(tmp_path / "mentor"), device="cpu"), TrainingConfig())
+    assert lessons._weights_id(again.model) == lessons._weights_id(mentor.model)
 
 
 def test_what_says_nothing_changes_no_identity(targets):
