@@ -13,8 +13,9 @@ from tuition.operate.execute import execute
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
 from tuition.student.lessons.lesson import Learning
-from tuition.student.lessons.meter import groups_of, kappas, moved
+from tuition.student.lessons.meter import groups_of, moved
 from tuition.student.load import load_student
+from tuition.student.training.passes import kappas
 from tuition.student.training.train import item_of, make_steps
 
 

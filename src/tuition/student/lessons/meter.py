@@ -14,22 +14,13 @@ import transformers
 from torch import Tensor, nn
 
 from tuition.core.errors import TrainingError
-from tuition.core.records import Json
 from tuition.student.families import Pass
 from tuition.student.lessons.lesson import Learning
+from tuition.student.training.passes import kappas
 
-__all__ = ["Meter", "groups_of", "kappas", "moved"]
+__all__ = ["Meter", "groups_of", "moved"]
 
 _Weights = Mapping[str, Tensor]
-
-
-def kappas(found: Mapping[str, float]) -> dict[str, Json]:
-    """Give κ of each after the first: the first's divergence over its own; 1: they move the output alike.
-
-    Source: CoMMIT's κ is the ratio of two KL divergences of the output, each caused by one module's update.
-    """
-    first, *others = found
-    return {name: found[first] / found[name] if found[name] > 0 else None for name in others}
 
 
 def moved(learning: Learning, model: nn.Module, probe: Sequence[Pass], *, to: _Weights) -> float:
