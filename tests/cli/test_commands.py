@@ -283,7 +283,7 @@ def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
     assert {*found["recipes"], "egss", 'annotation.keep_by = "ifd"', "[lesson.contrast]"} <= methods.keys()
     assert methods["mint"]["source"].startswith("in the style of MinT (arXiv 2307.07951)")
     for name, source in (
-        ("know_gate", "arXiv 2406.11275"),
+        ("know_gate", "Knowledge Detection (arXiv 2406.11275)"),
         ("mgsr", "in the style of MGSR (arXiv 2407.10068)"),
         ("--ablate lessons", "LLAVADI (arXiv 2407.19409)"),
         ('training.meter = "objectives"', "in the style of CoMMIT (arXiv 2407.20454)"),
