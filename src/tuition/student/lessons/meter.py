@@ -111,17 +111,21 @@ class Meter(transformers.TrainerCallback):
             return
         learnt = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self._before = {name: weight.detach().clone() for name, weight in learnt.items()}
-        self._slopes = {}
         model.eval()
-        for objective in self._objectives:
-            slope = {name: torch.zeros_like(weight) for name, weight in learnt.items()}
-            for batch in self._passes(state.global_step, objective):
-                loss = self._learning.loss(model, _on(batch, model))
-                found = torch.autograd.grad(loss, list(learnt.values()), allow_unused=True)
-                for name, part in zip(learnt, found, strict=True):
-                    if part is not None:
-                        slope[name] += part
-            self._slopes[objective] = slope
+        self._slopes = {
+            objective: self._slope(model, learnt, self._passes(state.global_step, objective))
+            for objective in self._objectives
+        }
+
+    def _slope(self, model: nn.Module, learnt: _Weights, passes: Sequence[Pass]) -> dict[str, Tensor]:
+        """Give the gradient of some passes."""
+        slope = {name: torch.zeros_like(weight) for name, weight in learnt.items()}
+        for batch in passes:
+            loss = self._learning.loss(model, _on(batch, model))
+            found = torch.autograd.grad(loss, list(learnt.values()), allow_unused=True)
+            for name, part in zip(learnt, found, strict=True):
+                slope[name] += 0.0 if part is None else part
+        return slope
 
     def on_step_end(
         self,
