@@ -80,7 +80,8 @@ def know_gate(config: KnowGate, run: Run) -> dict[str, Json]:
     mean contradiction of the former to y* is below τ_L and that of the latter above τ_K; then y* is preferred
     to the sample that contradicts it most, by DPO against the student as it was.
 
-    Source: Knowledge Detection (arXiv 2406.11275) and its code, wj210/Self-Training-LLM at 97839b2; K = 10, τ = .5, β = .3.
+    Source: Knowledge Detection (arXiv 2406.11275) and its code, wj210/Self-Training-LLM at 97839b2: K = 10,
+    τ = .5, β = .3.
 
     Differs: the questions are the training pool's, no model writes them; labels teach reading, there the
     model's own few-shot answers; contradiction is read off the answers or their words, there by an NLI model;
