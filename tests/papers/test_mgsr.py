@@ -53,7 +53,7 @@ def test_the_clipped_divergence_by_hand(classes, renormalised, expected):
 
 
 def test_the_label_is_kept_beside_the_likeliest():
-    kept = kept_classes(MENTOR, torch.tensor([2]), Clip(top=2), None)
+    kept = kept_classes(MENTOR, torch.tensor([2]), Clip(top=2))
     assert kept.tolist() == [[1, 1, 1, 0]]
     assert clipped(STUDENT, MENTOR, kept).item() == pytest.approx(0.081074, abs=1e-6)
 
@@ -71,7 +71,7 @@ def test_a_learned_region_begins_wide_and_its_edges_have_a_gradient():
     low, high = region(mentor.exp().sort(-1, descending=True).values).unbind(-1)
     assert (low < 0.03).all() and (high > 0.95).all()
     labels = torch.zeros(5, dtype=torch.long)
-    kept = kept_classes(mentor, labels, Clip(), region)
+    kept = kept_classes(mentor, labels, Clip(), region=region)
     assert set(kept.detach().flatten().round(decimals=5).tolist()) == {0.0, 1.0}
     assert kept[:, 0].tolist() == [1.0] * 5 and 0.5 < kept.mean().item() < 1
     clipped(torch.randn(5, 90).log_softmax(-1), mentor, kept).sum().backward()

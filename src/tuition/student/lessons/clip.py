@@ -44,7 +44,7 @@ class Region(nn.Module):
         return torch.stack([0.25 * (1 - low), 0.75 + 0.25 * high], -1)
 
 
-def kept_classes(mentor: Tensor, labels: Tensor, clip: Clip, region: nn.Module | None) -> Tensor:
+def kept_classes(mentor: Tensor, labels: Tensor, clip: Clip, *, region: nn.Module | None = None) -> Tensor:
     """Say which classes count, 0 or 1, (labels, V); to a gradient the edges of a learned region are soft.
 
     A class lies at the mass of the likelier ones and half of its own.

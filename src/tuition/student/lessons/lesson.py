@@ -135,7 +135,7 @@ class Learning:
         if self.lesson.align is None:
             logits = self.family.logits(model, batch)
             return logits, logits
-        return caught(self.family, model, batch)
+        return _caught(self.family, model, batch)
 
     def _divergence(self, own: Tensor, other: Tensor, batch: Pass) -> Tensor:
         how, clip = cast("Imitate", self.lesson.imitate), self.lesson.clip
@@ -143,7 +143,7 @@ class Learning:
             return divergence(own, other, how)
         student, mentor = alike(own, other, how.temperature)
         region = None if self.heads is None or clip.top is not None else self.heads["region"]
-        kept = kept_classes(mentor, batch["labels"], clip, region)
+        kept = kept_classes(mentor, batch["labels"], clip, region=region)
         found = clipped(student, mentor, kept, renormalised=clip.renormalised)
         return found * (how.temperature**2 if how.squared else 1.0)
 
@@ -169,7 +169,7 @@ class Learning:
         if contrast is None:
             raise ValueError("there is nothing to compare")
         ends = {**batch, "places": batch["places"][batch["terms"].cumsum(0) - 1]}
-        _, states = caught(self.family, model, ends)  # (texts, width): the last that is read of each
+        _, states = _caught(self.family, model, ends)  # (texts, width): the last that is read of each
         return contrast.weight * triplet(states.unflatten(0, (-1, 3)), contrast.margin)
 
     def _likely(self, model: nn.Module, batch: Pass) -> Tensor:
@@ -179,7 +179,7 @@ class Learning:
         return found.new_zeros(len(batch["terms"])).index_add(0, owner, found).unflatten(0, (-1, 2))
 
 
-def caught(family: Family, model: nn.Module, batch: Pass) -> tuple[Tensor, Tensor]:
+def _caught(family: Family, model: nn.Module, batch: Pass) -> tuple[Tensor, Tensor]:
     """Give the logits of every label and the states that the model reads them off, (labels, width)."""
     seen: list[Tensor] = []
     hook = cast("nn.Module", inner(model).get_output_embeddings()).register_forward_hook(

@@ -85,11 +85,11 @@ def mended(student: _Writer, mentor: _Writer, texts: Sequence[Target]) -> list[M
         sizes = [row.terms for row in part]
         measured = divergence(own, other, _FORWARD).split(sizes)
         for row, apart, wise in zip(part, measured, other.argmax(-1).split(sizes), strict=True):
-            found.append(_mended(student, row, wise, apart))
+            found.append(_mended(student, row, wise, apart=apart))
     return found
 
 
-def _mended(student: _Writer, row: TextRow, wise: Tensor, apart: Tensor) -> Mended | None:
+def _mended(student: _Writer, row: TextRow, wise: Tensor, *, apart: Tensor) -> Mended | None:
     place = worst_token(row.output, wise.tolist(), apart.tolist())
     if place is None:
         return None
