@@ -23,6 +23,7 @@ from tuition.core.store import Place, Store
 from tuition.core.texts.steps import split_steps
 from tuition.evaluation.accuracy import wilson
 from tuition.experiment.config import Experiment, resolve
+from tuition.experiment.recipe import Apart
 from tuition.operate.compare import ablation_table, ablations, compare_runs, compare_with, new_calls
 from tuition.operate.dry_run.plan import Plan, is_over, objection, plan_of
 from tuition.operate.execute import Finished, baselines, execute_all
@@ -122,14 +123,15 @@ def run_group(
     agree: Callable[[Sequence[Plan], str, str], None] | None = None,
     looks_over: bool = False,
     is_ablated: bool = False,
+    of: Apart = "parts",
 ) -> Group:
     """Plan a run and those beside it, have the plans agreed to, execute them, and write the page.
 
     `agree` raises where a plan that costs too much is not to be carried out; None: all are. Then plans are
     made with `looks_over` alone, for the faults that they find.
     """
-    out, parts = Path(config.out), ablations(config) if is_ablated else {}
-    todo = [config, *(parts[name] for name in new_calls(config))] if is_ablated else [config]
+    out, parts = Path(config.out), ablations(config, of) if is_ablated else {}
+    todo = [config, *(parts[name] for name in new_calls(config, of))] if is_ablated else [config]
     plans = [plan_of(one) for one in todo if not is_over(one)] if agree or looks_over else []
     if agree is not None and plans and (found := objection(plans, config.budget)):
         agree(plans, *found)
@@ -142,7 +144,7 @@ def run_group(
     return Group(
         finished=finished,
         missing=tuple(name for name in {**configs, **parts} if name not in finished),
-        ablation=ablation_table(config, finished) if is_ablated else [],
+        ablation=ablation_table(config, finished, of) if is_ablated else [],
     )
 
 

@@ -298,12 +298,20 @@ def test_list_shows_runs_and_names_and_passes_over_strange_files(tuition, runs, 
 def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
     said = tuition("list")
     assert said.code == 0
-    assert "recipes: ask_teacher, ddk, elad, label_only" in said.out
+    assert "recipes: ask_teacher, ddk, elad, know_gate, label_only" in said.out
     found = tuition("list", "--json").json
     assert found["runs"] == []
     methods = {row["name"]: row for row in found["methods"]}
     assert {*found["recipes"], "egss", 'annotation.keep_by = "ifd"', "[lesson.contrast]"} <= methods.keys()
     assert methods["mint"]["source"].startswith("in the style of MinT (arXiv 2307.07951)")
+    for name, source in (
+        ("know_gate", "Knowledge Detection (arXiv 2406.11275)"),
+        ("mgsr", "in the style of MGSR (arXiv 2407.10068)"),
+        ("--ablate lessons", "LLAVADI (arXiv 2407.19409)"),
+        ('training.meter = "objectives"', "in the style of CoMMIT (arXiv 2407.20454)"),
+        ('student.update = "prompt"', "LLaMA-Adapter (arXiv 2303.16199)"),
+    ):
+        assert methods[name]["source"].startswith(source) and methods[name]["does"]
     assert methods["ddk"]["does"].startswith("Distil in intervals, drawing most from the domains")
     assert "Cherry LLM" in methods['annotation.keep_by = "ifd"']["source"]
 
@@ -396,7 +404,7 @@ def test_the_cost_of_an_ablation_is_confirmed_too(tuition, write):
 def test_an_ablation_of_another_recipe_is_refused(tuition, write):
     said = tuition("run", write(recipe="zero_shot"), "--ablate")
     assert said.code == 2
-    assert "'mint' or 'ddk' or 'elad' apart, this one is 'zero_shot'" in said.error
+    assert "'know_gate' or 'mgsr' or 'elad' apart, this one is 'zero_shot'" in said.error
 
 
 ELAD = {

@@ -10,6 +10,7 @@ from tiny import bench_of, experiment, lines, teachers
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Annotation
 from tuition.experiment.bench import untrained_student
+from tuition.experiment.rounds.check import open_panel
 from tuition.experiment.teach.keep import KEEP_BY, following_difficulty, keep_best
 from tuition.experiment.teach.panel import target_of
 from tuition.operate.execute import execute
@@ -121,6 +122,12 @@ def test_nothing_is_scored_unless_asked(gathered):
     _, rows, bench = gathered
     items = [Annotation.from_json(row) for row in rows]
     assert keep_best(with_annotation(bench, keep_by=""), items) == (tuple(items), {})
+
+
+def test_rounds_say_that_they_do_not_read_it(tmp_path):
+    config = experiment(tmp_path, recipe="elad", annotation={"keep_by": "ifd"}, teacher=teachers("ada"))
+    with pytest.raises(ConfigError, match=r"elad does not read annotation\.keep_by"):
+        open_panel(config, has_valid=True)
 
 
 def test_an_unknown_score_is_refused(tmp_path):

@@ -270,6 +270,22 @@ def test_a_preference_sums_whole_outputs_and_leaves_their_tokens_alone(name, stu
     assert loss.item() == pytest.approx(rest.item() + sum(terms) / len(terms), rel=1e-4)
 
 
+def test_a_student_comes_to_prefer_what_it_is_shown(student, targets, tmp_path):
+    pairs = [target for target in paired(targets) if target.against]
+    learner, before = (student("llama-nano", training={"steps": 12, "lr": 5e-3}) for _ in range(2))
+
+    def margin():
+        wrong = [dataclasses.replace(target, output=target.against) for target in pairs]
+        return sum(map(sum, learner.score(pairs))) - sum(map(sum, learner.score(wrong)))
+
+    first = margin()
+    report = learner.fit(pairs, tmp_path, lesson=Lesson(prefer=Prefer(), reference=before))
+    # At first student and reference are one: -log σ(0), times the pairs' mean weight.
+    mean = sum(target.weight for target in pairs) / len(pairs)
+    assert report["first_loss"] == pytest.approx(0.693147 * mean, rel=1e-3)
+    assert report["last_loss"] < report["first_loss"] and margin() > first
+
+
 def test_a_pair_that_would_be_cut_is_refused(student, targets):
     learner = student("llama-nano", max_output_tokens=4)
     lesson = Lesson(prefer=Prefer(), reference=student("llama-nano", max_output_tokens=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,15 +27,23 @@ from tuition.core.records import option_letter
 if TYPE_CHECKING:
     from tuition.core.records import Json as JsonValue
     from tuition.experiment.config import Experiment
+    from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan, Preview
 
-__all__ = ["check_config", "pilot", "say_left_out", "show_plan"]
+__all__ = ["apart", "check_config", "pilot", "say_left_out", "show_plan"]
 
 
 _LETTERS = 600
 """Of a text that is shown; the rest is counted."""
 _PROMPT = 2000
 """Of a prompt."""
+
+
+def apart(settings: Sequence[str], *, is_ablated: bool) -> tuple[Apart, list[str]]:
+    """Say what an ablation takes apart, and give the settings without the word that names it."""
+    if is_ablated and "lessons" in settings:
+        return "lessons", [setting for setting in settings if setting != "lessons"]
+    return "parts", list(settings)
 
 
 def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
@@ -44,11 +53,12 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     from tuition.operate.dry_run.plan import plan_of, routes_of
     from tuition.report import money
 
-    config = resolved(path, list(settings))
+    of, overrides = apart(settings, is_ablated=is_ablated)
+    config = resolved(path, overrides)
     ready = make_ready(config)
     plan = plan_of(config, ready)
     routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(config, ready)]
-    parts = ablation_rows(config) if is_ablated else {}
+    parts = ablation_rows(config, of) if is_ablated else {}
     plans = {name: plan_of(one) for name, one in parts.items()}
     if as_json:
         also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
@@ -68,13 +78,13 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     if routes:
         print_table("routes: what the rationales would cost by each", routes)
     if plans:
-        anew = new_calls(config)
+        anew = new_calls(config, of)
         costs = [
             {"row": name, "expected": money(one.expected_usd) if name in anew else "nothing new"}
             for name, one in plans.items()
         ]
         print_table("ablations: what each would ask, beside the run", costs)
-        say_left_out(config, is_ablated=True)
+        say_left_out(config, is_ablated=True, of=of)
     ablate = ["--ablate"] if is_ablated else []
     if any(not row.kept for row in plan.teachers):
         say(f"To try each teacher on 50 questions first: {typed('pilot', path, *settings)}")
@@ -123,12 +133,12 @@ def _span(*ends: float | None, is_money: bool = False) -> str:
     return " / ".join(told) if len(set(told)) > 1 else told[0]
 
 
-def say_left_out(config: Experiment, *, is_ablated: bool) -> None:
+def say_left_out(config: Experiment, *, is_ablated: bool, of: Apart = "parts") -> None:
     """Say which rows a table will not have."""
     from tuition.operate.compare import left_out
     from tuition.operate.execute import baselines_left_out
 
-    reasons = left_out(config) if is_ablated else {}
+    reasons = left_out(config, of) if is_ablated else {}
     for name, reason in reasons.items():
         say(f"  left out: {name}: {reason}")
     for reason in baselines_left_out(config):

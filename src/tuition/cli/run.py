@@ -30,6 +30,7 @@ from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionErro
 if TYPE_CHECKING:
     from tuition.core.records import Json as JsonValue
     from tuition.experiment.config import Experiment
+    from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan
     from tuition.operate.execute import Finished
 
@@ -168,7 +169,12 @@ def check(
     settings: Settings = None,
     *,
     ablate: Annotated[
-        bool, typer.Option("--ablate", help="Also look over the runs without one of its parts at a time.")
+        bool,
+        typer.Option(
+            "--ablate",
+            help="Also look over the runs without one of its parts at a time; --ablate lessons: those that "
+            "learn other things of a mentor.",
+        ),
     ] = False,
     trust: Trust = False,
     json: Json = False,
@@ -184,14 +190,22 @@ def run(
     settings: Settings = None,
     *,
     ablate: Annotated[
-        bool, typer.Option("--ablate", help="Also run it without one of its parts at a time.")
+        bool,
+        typer.Option(
+            "--ablate",
+            help="Also run it without one of its parts at a time; --ablate lessons: once for each thing to "
+            "learn of a mentor.",
+        ),
     ] = False,
     yes: Yes = False,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Run a configuration, or go on with it; a finished run is shown and costs nothing."""
-    _run(resolved(config, settings), is_confirmed=yes, is_ablated=ablate)
+    from tuition.cli.check import apart
+
+    of, overrides = apart(settings or (), is_ablated=ablate)
+    _run(resolved(config, overrides), is_confirmed=yes, is_ablated=ablate, of=of)
 
 
 def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json = False) -> None:
@@ -205,7 +219,7 @@ def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json
     _run(reread(folder), is_confirmed=yes)
 
 
-def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) -> None:
+def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False, of: Apart = "parts") -> None:
     from tuition.api import run_group
     from tuition.cli.check import say_left_out
     from tuition.report.columns import ABLATION, lay_out
@@ -217,14 +231,16 @@ def _run(config: Experiment, *, is_confirmed: bool, is_ablated: bool = False) ->
         agree=None if is_confirmed else _agree,
         looks_over=True,
         is_ablated=is_ablated,
+        of=of,
     )
     main = group.finished[out.name]
     answer({"metrics": str(out / "metrics.json"), "is_new": main.is_new})
     look.show_table(out)
     if group.ablation:
-        title = f"{out}: without one part at a time, against {out.name}"
+        what = "without one part at a time" if of == "parts" else "by what is learnt of the mentor"
+        title = f"{out}: {what}, against {out.name}"
         print_table(title, lay_out(group.ablation, ABLATION).shown)
-    say_left_out(config, is_ablated=is_ablated)
+    say_left_out(config, is_ablated=is_ablated, of=of)
     follows = typed("predict", out, "FILE") if (out / "student").is_dir() else typed("show", out)
     say(f"{_what_was_done(out, group.finished)} Next: {follows}")
     group.refuse_missing()

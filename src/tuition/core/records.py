@@ -389,6 +389,8 @@ class Target(Record):
     """Another right output, for a lesson that contrasts."""
     against: str = field(default="", metadata=_LATER)
     """A wrong output, for a lesson that contrasts or prefers."""
+    is_taught: bool = field(default=True, metadata=_LATER)
+    """Whether its tokens are learnt; False: only how a mentor would have gone on at each of them."""
     shares: tuple[float, ...] = field(default=(), metadata=_LATER)
     """What each choice deserves, 1 in all; empty: `output` deserves everything."""
 

@@ -16,10 +16,12 @@ from tuition.core.run import Run
 from tuition.core.splits import Splits
 from tuition.student.config import StudentConfig, TrainingConfig
 
-__all__ = ["RECIPE", "RECIPES", "RationaleAs", "Recipe", "SecondModel", "Variant"]
+__all__ = ["RECIPE", "RECIPES", "Apart", "RationaleAs", "Recipe", "SecondModel", "Variant"]
 
 RationaleAs = Literal["task", "chain", "both"]
 """What the student learns to do with a rationale."""
+Apart = Literal["parts", "lessons"]
+"""What an ablation takes apart: a recipe's parts, or what its student learns of a mentor."""
 
 
 class SecondModel(Section):
@@ -87,6 +89,8 @@ class Recipe:
     """As a baseline: its runs beside one of another configuration."""
     ablations: Callable[[Any], Sequence[Variant]] | None = None
     """The runs without one part of a configuration of its own; None: it cannot be taken apart."""
+    lessons: Callable[[Any], Sequence[Variant]] | None = None
+    """The runs that differ in what the student learns of a mentor alone; None: it has no such runs."""
 
     order: int = 60
     """Its rows stand in tables by rising order: students from 10 on, teachers from 90 on."""
@@ -103,7 +107,7 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 
 _OWN = (
     *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "mint"),
-    *("ddk", "elad", "ask_teacher"),
+    *("ddk", "know_gate", "mgsr", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 

@@ -6,7 +6,7 @@ Which parts there are, each recipe says in its own file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tuition.core.records import Grade, Json
 from tuition.core.rows import read_metrics, read_rows
 from tuition.evaluation.compare import compare
 from tuition.experiment.config import Experiment, beside, folder_name
-from tuition.experiment.recipe import Variant
+from tuition.experiment.recipe import Apart, Recipe, Variant
 from tuition.operate.execute import Finished, within_one_budget
 from tuition.recipes import RECIPES
 
@@ -128,18 +128,18 @@ def _sources(rows: _Rows) -> str:
     return "+".join(sorted({str(row.get("label_source", "gold")) for row in rows}))
 
 
-def ablations(config: Experiment) -> dict[str, Experiment]:
+def ablations(config: Experiment, of: Apart = "parts") -> dict[str, Experiment]:
     """Make the configurations of the runs that each leave one part out, by row name.
 
     Each has everything else of the main run, its seed and its grid of α included, and a folder of its own
     within it. All of them share the main run's budget, whose folder gets its `run_id` now.
     """
-    return within_one_budget(config, ablation_rows(config))
+    return within_one_budget(config, ablation_rows(config, of))
 
 
-def ablation_rows(config: Experiment) -> dict[str, Experiment]:
+def ablation_rows(config: Experiment, of: Apart = "parts") -> dict[str, Experiment]:
     """Make the same configurations for a look at them alone: nothing is written, no budget is shared."""
-    parts = {folder_name(part.name): part for part in _variants(config) if not part.why_not}
+    parts = {folder_name(part.name): part for part in _variants(config, of) if not part.why_not}
     if Path(config.out).name in parts:
         raise ConfigError(
             f"the run folder {config.out!r} is named like one of its ablations; choose another `out`."
@@ -147,36 +147,41 @@ def ablation_rows(config: Experiment) -> dict[str, Experiment]:
     return {name: beside(config, name, **part.changed) for name, part in parts.items()}
 
 
-def left_out(config: Experiment) -> dict[str, str]:
+def left_out(config: Experiment, of: Apart = "parts") -> dict[str, str]:
     """Give the reason of each row that an ablation has not, because it would change nothing."""
-    return {part.name: part.why_not for part in _variants(config) if part.why_not}
+    return {part.name: part.why_not for part in _variants(config, of) if part.why_not}
 
 
-def new_calls(config: Experiment) -> list[str]:
+def new_calls(config: Experiment, of: Apart = "parts") -> list[str]:
     """Name the rows that may ask something the main run does not ask, so that their cost comes on top."""
-    return [folder_name(part.name) for part in _variants(config) if part.asks and not part.why_not]
+    return [folder_name(part.name) for part in _variants(config, of) if part.asks and not part.why_not]
 
 
-def ablation_table(config: Experiment, finished: Mapping[str, Finished]) -> list[dict[str, Json]]:
+def ablation_table(
+    config: Experiment, finished: Mapping[str, Finished], of: Apart = "parts"
+) -> list[dict[str, Json]]:
     """Compare every row that is finished with the main run, on the same items, and write `ablation.json`."""
     main = Path(config.out).name
-    remarks = {main: "", **{folder_name(part.name): part.remark for part in _variants(config)}}
+    remarks = {main: "", **{folder_name(part.name): part.remark for part in _variants(config, of)}}
     names = [name for name in remarks if name in finished]
     differences = compare_with({name: finished[name].path for name in names}, reference=main)
     rows = [
         _row(name, finished[name], remark=remarks[name], difference=differences.get(name, {}))
         for name in names
     ]
-    written = {"reference": main, "rows": rows, "left_out": left_out(config)}
-    path = Path(config.out) / "ablation.json"
+    written = {"reference": main, "rows": rows, "left_out": left_out(config, of)}
+    path = Path(config.out) / ("ablation.json" if of == "parts" else f"ablation-{of}.json")
     path.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return rows
 
 
-def _variants(config: Experiment) -> Sequence[Variant]:
-    parts = RECIPES[config.recipe].ablations
+def _variants(config: Experiment, of: Apart) -> Sequence[Variant]:
+    def declared(recipe: Recipe) -> Callable[[Any], Sequence[Variant]] | None:
+        return recipe.ablations if of == "parts" else recipe.lessons
+
+    parts = declared(RECIPES[config.recipe])
     if parts is None:
-        known = " or ".join(repr(name) for name, recipe in RECIPES.items() if recipe.ablations)
+        known = " or ".join(repr(name) for name, recipe in RECIPES.items() if declared(recipe))
         raise ConfigError(
             f"an ablation takes recipe = {known} apart, this one is {config.recipe!r}; leave --ablate out."
         )

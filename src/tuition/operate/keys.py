@@ -14,12 +14,14 @@ from tuition.annotation.revise.annotators import repair
 from tuition.annotation.routing import least_surprising, similar_success, vote
 from tuition.annotation.routing.cascade import cascade
 from tuition.core.errors import ConfigError, nearest, some_of
-from tuition.core.protocols import Imitate
+from tuition.core.protocols import Align, Imitate
 from tuition.core.records import Json
+from tuition.experiment.learn.lessons import lessons_apart
 from tuition.experiment.rounds.exam import examined, tailored
 from tuition.experiment.teach.keep import following_difficulty
 from tuition.recipes import RECIPES
 from tuition.selection import STRATEGIES, scores
+from tuition.student.training.passes import kappas
 from tuition.tasks.load import source_types
 
 __all__ = ["Key", "Method", "find", "keys", "methods"]
@@ -94,8 +96,20 @@ _SWITCHES: Mapping[str, Callable[..., Any]] = {
     "exam.samples = 4": examined,
     "[lesson.contrast]": tailored,
     "[lesson.imitate]": Imitate,
+    "[lesson.align]": Align,
+    "--ablate lessons": lessons_apart,
+    'training.meter = "objectives"': kappas,
 }
 """What is switched on within a recipe, and what its code says of it."""
+
+
+_PROMPT = Method(
+    kind="switch",
+    name='student.update = "prompt"',
+    does="Learn prompts in the attention of the upper layers, and leave the model as it is.",
+    source="LLaMA-Adapter (arXiv 2303.16199), as peft has it",
+)
+"""Its code loads torch, so what it says stands here."""
 
 
 def methods() -> list[Method]:
@@ -103,9 +117,10 @@ def methods() -> list[Method]:
     found: list[tuple[str, str, Any]] = [("recipe", name, recipe.run) for name, recipe in RECIPES.items()]
     found += [("strategy", name, getattr(scores, name, None)) for name in STRATEGIES]
     found += [("switch", name, part) for name, part in _SWITCHES.items()]
-    return [
+    listed = [
         Method(kind=kind, name=name, does=_does(part), source=_source(part)) for kind, name, part in found
     ]
+    return [*listed, _PROMPT]
 
 
 def _does(part: Any) -> str:

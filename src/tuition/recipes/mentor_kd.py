@@ -12,13 +12,14 @@ from pydantic import Field, model_validator
 
 from tuition.annotation import AnnotationConfig
 from tuition.core.config import Section
-from tuition.core.protocols import Imitate, Learner, Lesson
+from tuition.core.protocols import Align, Imitate, Learner, Lesson
 from tuition.core.records import Annotation, Json, Target
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
+from tuition.experiment.learn.lessons import lessons_apart
 from tuition.experiment.learn.second_model import chain_figures, cost_of, own_chains, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
 from tuition.experiment.teach.gather import gather
@@ -60,6 +61,14 @@ class MentorLesson(Section):
 
     imitate: Imitate | None = None
     """How it follows the mentor's probabilities at each token of a chain; left out: not at all."""
+    align: Align | None = None
+    """How its last states follow the mentor's, beside `imitate`; left out: not at all."""
+
+    @model_validator(mode="after")
+    def _has_mentor(self) -> Self:
+        if self.align is not None and self.imitate is None:
+            raise ValueError("align stands beside [lesson.imitate] alone; its share may be 0")
+        return self
 
 
 class MentorKD(Experiment):
@@ -115,9 +124,14 @@ def mentor_kd(config: MentorKD, run: Run) -> dict[str, Json]:
             return _chains(bench, [*gathered.annotations, *own])
 
         imitate = config.lesson.imitate
-        lesson = None if imitate is None else Lesson(imitate=imitate, mentor=mentor)
+        align = config.lesson.align
+        lesson = None if imitate is None else Lesson(imitate=imitate, mentor=mentor, align=align)
         trained = learn(bench, loss, prefix=answer_prefix(config), lesson=lesson)
-        soft = {} if imitate is None else {"imitate": imitate.model_dump(mode="json")}
+        soft = {
+            name: part.model_dump(mode="json")
+            for name, part in (("imitate", imitate), ("align", align))
+            if part is not None
+        }
         return evaluate_trained(bench, gathered, trained, rationale_as="chain", mentor=figures, **soft)
 
 
@@ -176,5 +190,6 @@ RECIPE = Recipe(
     rationale_as=lambda _: "chain",
     notes=_notes,
     ablations=_ablations,
+    lessons=lessons_apart,
     order=55,
 )

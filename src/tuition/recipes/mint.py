@@ -33,9 +33,9 @@ __all__ = ["RECIPE", "Asked", "MinT", "View", "mint", "view_targets"]
 class View(Section):
     """One way of writing a solution."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)] = "chain"
     """Of its objective, `view:NAME`."""
-    instruction: Annotated[str, Field(min_length=1)]
+    instruction: Annotated[str, Field(min_length=1)] = "Explain step by step, then answer."
     """Stands behind the question; each view has its own."""
     what: Literal["answer", "chain", "rationale", "file"] = "chain"
     """The label alone; rationale and label; the rationale; or a text of a file."""
@@ -65,10 +65,7 @@ class Asked(StudentConfig):
     """Where the prefix stands; behind the question, as in the paper."""
 
 
-_VIEWS = (
-    View(name="answer", instruction="Give the answer alone.", what="answer"),
-    View(name="chain", instruction="Explain step by step, then answer."),
-)
+_VIEWS = (View(), View(name="answer", instruction="Give the answer alone.", what="answer"))
 
 
 class MinT(Experiment):

@@ -21,8 +21,11 @@ class StudentConfig(Section):
     """A local folder, a hub name, `base` (the embedded student), or `fresh:NAME`: small and random."""
     family: Literal["auto", "seq2seq", "causal", "options"] = "auto"
     """Encoder-decoder, decoder-only, or an encoder that scores options; `auto` reads it from the model."""
-    update: Literal["full", "lora", "none"] = "full"
-    """Train all weights, or low-rank additions, or nothing at all."""
+    update: Literal["full", "lora", "prompt", "none"] = "full"
+    """Train all weights, or low-rank additions, or prompts beside the attention of the upper layers (Llama
+    and Mistral alone), or nothing at all."""
+    prompt_length: int = Field(default=10, ge=1)
+    """Of `update = "prompt"`: learnt tokens in each of those layers."""
     lora_rank: int = Field(default=8, ge=1)
     """Rank of the additions."""
     lora_alpha: int = Field(default=16, ge=1)
@@ -100,6 +103,11 @@ class TrainingConfig(Section):
     report_to: tuple[Tracker, ...] = ()
     """Trackers that are told loss, learning rate and validation, by one name or a list. TensorBoard's files
     lie in `logs` in the run folder; the others have places of their own."""
+    meter: Literal["", "objectives", "weights"] = ""
+    """What is measured of balance while it learns: how far each objective, or each of two groups of weights
+    (encoder and decoder, else layers and tables), moves what the student writes. Empty: nothing."""
+    meter_every: int = Field(default=50, ge=1)
+    """Steps between two measurements; each costs a few forward passes, and a backward pass an objective."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the arithmetic; the weights keep theirs."""
     seed: int = Field(default=0, ge=0, lt=2**31)

@@ -39,6 +39,8 @@ class TextRow:
     """What the decoder of an encoder-decoder reads before it writes; not learnt."""
     asked: float = 0.0
     """What a token of the prompt weighs beside one of the output; 0: it is not learnt."""
+    is_taught: bool = True
+    """Whether there is a cross-entropy of its labels."""
 
     @property
     def length(self) -> int:
@@ -140,8 +142,8 @@ class Encoder:
             )
         rows = zip(self.prompts(targets), heads, outputs, weights, strict=True)
         return [
-            TextRow(prompt=prompt, head=head, output=output, asked=asked)
-            for prompt, head, output, asked in rows
+            TextRow(prompt=prompt, head=head, output=output, asked=asked, is_taught=target.is_taught)
+            for target, (prompt, head, output, asked) in zip(targets, rows, strict=True)
         ]
 
     def questions(self, targets: Sequence[Target]) -> list[OptionRow]:

@@ -65,6 +65,7 @@ class EncoderDecoder:
         prompts = [group[0].prompt for group in texts]
         return {
             **batch,
+            **_taught(texts),
             "decoder_input_ids": batch["input_ids"],
             "input_ids": pad(prompts, pad_id),
             "attention_mask": pad([[1] * len(prompt) for prompt in prompts], 0),
@@ -114,7 +115,8 @@ class DecoderOnly:
             trees.append(_tree(group[0].prompt[:n], branches))
         batch = _laid(trees, factors, pad_id=pad_id)
         weights = [weight for group in groups for row in group for weight in cast("TextRow", row).weights]
-        return {**batch, "factors": batch["factors"] * torch.tensor(weights)}
+        taught = _taught(cast("Sequence[Sequence[TextRow]]", groups))
+        return {**batch, **taught, "factors": batch["factors"] * torch.tensor(weights)}
 
     def logits(self, model: nn.Module, batch: Pass) -> Tensor:
         """Give the logits of every label, (labels, V)."""
@@ -260,6 +262,14 @@ def _laid(trees: Sequence[_Tree], factors: Sequence[Sequence[float]], *, pad_id:
     }
 
 
+def _taught(groups: Sequence[Sequence[TextRow]]) -> Pass:
+    """Say which labels have a cross-entropy, where some have none."""
+    rows = [row for group in groups for row in group]
+    if all(row.is_taught for row in rows):
+        return {}
+    return {"taught": torch.tensor([float(row.is_taught) for row in rows for _ in row.labels])}
+
+
 def _shared(prompts: Sequence[list[int]]) -> int:
     """Count the tokens that all prompts begin with."""
     first, *others = prompts
@@ -304,7 +314,8 @@ def _at_labels(model: nn.Module, batch: Pass, **inputs: Tensor | None) -> Tensor
 def losses(logits: Tensor, batch: Pass) -> Tensor:
     """Give each label's cross-entropy, or that with the shares of its choices; logits (labels, V)."""
     if "shares" not in batch:
-        return nn.functional.cross_entropy(logits.float(), batch["labels"], reduction="none")
+        found = nn.functional.cross_entropy(logits.float(), batch["labels"], reduction="none")
+        return found * batch["taught"] if "taught" in batch else found
     shares = batch["shares"]
     # No share of a choice that is not there: minus infinity times 0 is no number.
     return -(shares * logits.float().log_softmax(-1).masked_fill(shares == 0, 0.0)).sum(-1)

@@ -147,6 +147,12 @@ def load_student(
         model, tokenizer = _loaded(source, config, family=family, seed=training.seed, additions=additions)
         if config.saved_dtype == "auto":
             stored = _narrower(stored, whole)
+    if config.update == "prompt" and (base is None or config.saved == "merged"):
+        raise ConfigError(
+            f"student.update = 'prompt' leaves {config.model!r} as it is, and what is learnt lies beside it: "
+            "it must be a model in a folder or on the hub, student.saved 'adapter', and trained once; else "
+            "take 'lora'"
+        )
     _check_tokenizer(model, tokenizer, config.model)
     own = own_template(tokenizer.chat_template, form)
     chats = is_chat(config, family=family, own=own, form=form)

@@ -32,22 +32,18 @@ from tuition.student.predict import (
 )
 from tuition.student.template import FORM, ask_in, saved_template
 from tuition.student.training.checkpoints import claim_folder, last_checkpoint
-from tuition.student.training.optimizer import Additions, with_additions
+from tuition.student.training.optimizer import Additions, with_additions, without_wrapper
 from tuition.student.training.train import item_of, make_steps, train_model
 from tuition.version import __version__
 
 __all__ = ["Student"]
 
-_ASKED_BY = (
-    "instruction",
-    "answer_form",
-    "option_score",
-    "max_input_tokens",
-    "max_output_tokens",
-)
+_ASKED_BY = ("instruction", "answer_form", "option_score", "max_input_tokens", "max_output_tokens")
 """Settings that a saved student is asked by, too."""
 _NOT_IN_IDENTITY = {"threads", "device", "batch_questions", "template", "saved", "saved_dtype"}
 """Settings of a training that may differ when it is gone on with."""
+_OF_WATCHING = {"save_every", "report_to", "meter", "meter_every"}
+"""Settings of a training that change nothing that is learnt."""
 _OF_VALIDATION = {"keep", "validate_every", "validate_questions"}
 """Settings of a training that matter where the best student is kept."""
 
@@ -246,12 +242,13 @@ class Student:
         if self._config.update == "none":
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
-        learning = learning_of(lesson, self, targets, encoder=self._encoder)
+        learning = learning_of(lesson, self, targets, encoder=self._encoder, seed=self._training.seed)
+        unused = set() if self._config.update == "prompt" else {"prompt_length"}
         settings = {
-            "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
+            "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY | unused),
             "training": self._training.model_dump(
                 mode="json",
-                exclude={"save_every", "report_to", *(_OF_VALIDATION if validate is None else ())},
+                exclude={*_OF_WATCHING, *(_OF_VALIDATION if validate is None else ())},
             ),
             "targets": [target.to_json() for target in targets],
             **learning.identity,
@@ -267,10 +264,14 @@ class Student:
         pad_id = self.tokenizer.pad_token_id
         steps = make_steps(self.model, rows, items, learning=learning, config=self._training, pad_id=pad_id)
         model: transformers.PreTrainedModel | peft.PeftModel = self.model
-        if self._config.update == "lora":
+        if self._config.update in ("lora", "prompt"):
             model = with_additions(self.model, self._config, seed=self._training.seed)
-        cuts = self.cuts
-        state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
+        cuts, trained = (
+            self.cuts,
+            sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
+        )
+        with learning.heads_on(model):
+            state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
         losses = [[int(row["step"]), row["loss"]] for row in state.log_history if "loss" in row]
         found = [[row["step"], row["eval_accuracy"]] for row in state.log_history if "eval_accuracy" in row]
         self._settle(model, is_new=True)
@@ -283,6 +284,8 @@ class Student:
             "last_loss": losses[-1][1],
             "losses": losses,
             **({"validated": found, "best_step": state.best_global_step} if found else {}),
+            **({"metered": rows} if (rows := [row for row in state.log_history if "kappa" in row]) else {}),
+            **({} if self._config.update == "full" else {"trained_parameters": trained}),
             "cut_contexts": cuts.contexts,
             "cut_outputs": cuts.outputs,
             "long_questions": cuts.questions,
@@ -299,7 +302,7 @@ class Student:
         is_low_rank = isinstance(model, peft.PeftModel)
         if is_low_rank and self._base is not None:
             self._additions = Additions.of(model, base=self._base, family=self.family)
-        self.model = model.merge_and_unload() if is_low_rank else model
+        self.model = without_wrapper(model) if is_low_rank else model
         if (is_new or is_low_rank) and self._additions is None and self._stored != self.model.dtype:
             with torch.no_grad():
                 for weight in self.model.parameters():

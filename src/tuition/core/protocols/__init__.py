@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tuition.core.budget import Price
 from tuition.core.protocols.students import (
+    Align,
+    Clip,
     Contrast,
     Generation,
     Imitate,
@@ -19,6 +21,7 @@ from tuition.core.protocols.students import (
     Lesson,
     Prefer,
     Progress,
+    Spans,
     StudentAbilities,
 )
 from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request
@@ -28,8 +31,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "Align",
     "BatchState",
     "BatchTeacher",
+    "Clip",
     "Contrast",
     "FixedForm",
     "Generation",
@@ -42,6 +47,7 @@ __all__ = [
     "Progress",
     "Sampler",
     "Source",
+    "Spans",
     "StepChecker",
     "StudentAbilities",
     "Task",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "Align",
+    "Clip",
     "Contrast",
     "Generation",
     "Imitate",
@@ -23,6 +25,7 @@ __all__ = [
     "Lesson",
     "Prefer",
     "Progress",
+    "Spans",
     "StudentAbilities",
 ]
 
@@ -168,6 +171,43 @@ class Imitate(Section):
         return self
 
 
+class Clip(Section):
+    """Which of the mentor's classes a divergence is taken over; the label's is always one of them.
+
+    Source: MGSR's DAC-KL (arXiv 2407.10068), by its reviews; the likeliest so many are their control.
+    """
+
+    top: Annotated[int, Field(ge=1)] | None = None
+    """The mentor's likeliest so many; left out: those between two quantiles of its distribution, which a
+    small head reads off it and learns with the student."""
+    renormalised: bool = True
+    """Whether both distributions are divided by what they give to those classes."""
+
+
+class Spans(Section):
+    """How the products of neighbouring tokens' probabilities within a span come nearer to the mentor's.
+
+    Source: MGSR's span term (arXiv 2407.10068), by its reviews, whose control are random spans.
+    """
+
+    weight: _Weight = 1.0
+    """What it weighs beside the cross-entropy."""
+    by: Literal["sentence", "random"] = "sentence"
+    """Spans end where a sentence or a line does; or at random, as many."""
+
+
+class Align(Section):
+    """How the student's last states come nearer to the mentor's, through a small head that learns with it.
+
+    Source: the hidden-state objective of LLAVADI's ablation (arXiv 2407.19409).
+    """
+
+    weight: _Weight = 1.0
+    """What it weighs beside the cross-entropy."""
+    measure: Literal["cosine", "mse"] = "cosine"
+    """1 − cosine, or the mean square between them."""
+
+
 class Contrast(Section):
     """How the end of an output is drawn to another right one, and away from a wrong one (triplet loss)."""
 
@@ -191,6 +231,10 @@ class Lesson:
     imitate: Imitate | None = None
     mentor: Learner | None = None
     """Who is imitated; it reads with the student's tokenizer and is asked like it."""
+    clip: Clip | None = None
+    """Of the divergence; None: it is taken over all classes."""
+    spans: Spans | None = None
+    align: Align | None = None
     contrast: Contrast | None = None
     """Of targets with `like` and `against`."""
     prefer: Prefer | None = None
@@ -206,5 +250,10 @@ class Lesson:
         for part, of in (("imitate", "mentor"), ("prefer", "reference")):
             if (getattr(self, part) is None) != (getattr(self, of) is None):
                 raise ValueError(f"a lesson has {part} and {of} together, or neither")
+        more = [part for part in ("clip", "spans", "align") if getattr(self, part) is not None]
+        if more and self.imitate is None:
+            raise ValueError(f"a lesson has {more[0]} beside imitate alone; its share may be 0")
+        if self.clip is not None and self.imitate is not None and self.imitate.measure != "forward":
+            raise ValueError(f"a clip is of the forward divergence, not of {self.imitate.measure!r}")
         if self.contrast is not None and self.prefer is not None:
             raise ValueError("a lesson contrasts or prefers, and not both")

@@ -47,6 +47,7 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
     settings = {
         "annotation.verify": (bool(config.annotation.verify), "annotator = 'clear_panel' verifies revisions"),
         "annotation.redraws": (config.annotation.redraws > 0, "a dropped reply is not asked for again"),
+        "annotation.keep_by": (bool(config.annotation.keep_by), "selection.strategy chooses what is asked"),
         "samples in a [[teacher]] table": (
             any(table.samples > 1 for table in config.teacher),
             "one reply an example is learnt from",

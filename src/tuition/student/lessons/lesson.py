@@ -7,7 +7,8 @@ padding and the sum over a step are those of the plain loss.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
@@ -16,16 +17,25 @@ import transformers
 from torch import Tensor, nn
 
 from tuition.core.errors import TrainingError
-from tuition.core.protocols import Lesson
+from tuition.core.protocols import Imitate, Lesson
 from tuition.core.records import Json, Target
 from tuition.student.encode import Encoder, TextRow
 from tuition.student.families import FAMILIES, Family, OptionScorer, Pass, inner, losses
-from tuition.student.lessons.measures import divergence, preference, triplet
+from tuition.student.lessons.clip import (
+    apart,
+    clipped,
+    heads_of,
+    kept_classes,
+    sentence_ends,
+    span_differences,
+)
+from tuition.student.lessons.measures import alike, divergence, preference, triplet
 from tuition.student.look import check_alike
 from tuition.student.training.passes import split_step
 
 __all__ = ["Learning", "learning_of"]
 
+_HEADS = "lesson_heads"
 _LOGITS = 2**26
 """Most logits of one model in a pass that reads two, unless a single row has more; a quarter of a GiB."""
 
@@ -54,6 +64,10 @@ class Learning:
     """By target: its output and those that it is compared with, each behind the question."""
     identity: Mapping[str, Json] = field(default_factory=dict)
     """What of it makes another training."""
+    heads: nn.ModuleDict | None = None
+    """Weights that learn with the student and are forgotten after it."""
+    ends: Tensor | None = None
+    """Of each token of the vocabulary, whether a span ends with it."""
 
     @property
     def preferred(self) -> frozenset[int]:
@@ -89,19 +103,61 @@ class Learning:
             laid.append(batch)
         return laid
 
+    @contextmanager
+    def heads_on(self, model: nn.Module) -> Generator[None]:
+        """Have the lesson's own weights be the model's, whose weights a Trainer steps and keeps."""
+        if self.heads is not None:
+            model.add_module(_HEADS, self.heads)
+        yield
+        if self.heads is not None:
+            delattr(model, _HEADS)
+
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
         """Sum what a pass adds to the loss of its step."""
         if "pairs" in batch:
             return (self._compared(model, batch) * batch["pairs"]).sum()
-        logits = self.family.logits(model, batch)  # (labels, V)
+        logits, states = self._read(model, batch)
         found = losses(logits, batch)
         if self.lesson.imitate is not None and self.mentor is not None:
             how = self.lesson.imitate
             with torch.no_grad():
-                wise = self.family.logits(self.mentor, batch)
+                wise, known = self._read(self.mentor, batch)
             tokens = 1 - how.share if how.tokens is None else how.tokens
-            found = tokens * found + how.share * divergence(logits, wise, how)
+            found = tokens * found + how.share * self._divergence(logits, wise, batch)
+            found = found + self._beside(logits, wise, batch)
+            if self.lesson.align is not None and self.heads is not None:
+                led = self.heads["align"](states.float())
+                found = found + self.lesson.align.weight * apart(led, known.float(), self.lesson.align)
         return (found * batch["factors"]).sum()
+
+    def _read(self, model: nn.Module, batch: Pass) -> tuple[Tensor, Tensor]:
+        """Give the logits of every label, (labels, V), and the states that they are read off, if needed."""
+        if self.lesson.align is None:
+            logits = self.family.logits(model, batch)
+            return logits, logits
+        return _caught(self.family, model, batch)
+
+    def _divergence(self, own: Tensor, other: Tensor, batch: Pass) -> Tensor:
+        how, clip = cast("Imitate", self.lesson.imitate), self.lesson.clip
+        if clip is None:
+            return divergence(own, other, how)
+        student, mentor = alike(own, other, how.temperature)
+        region = None if self.heads is None or clip.top is not None else self.heads["region"]
+        kept = kept_classes(mentor, batch["labels"], clip, region=region)
+        found = clipped(student, mentor, kept, renormalised=clip.renormalised)
+        return found * (how.temperature**2 if how.squared else 1.0)
+
+    def _beside(self, own: Tensor, other: Tensor, batch: Pass) -> Tensor:
+        """What neighbouring tokens of a span add."""
+        spans = self.lesson.spans
+        if spans is None or self.ends is None:
+            return own.new_zeros(())
+        labels = batch["labels"]
+        ended = self.ends.to(labels.device)[labels[:-1]]
+        if spans.by == "random":
+            drawn = torch.Generator().manual_seed(int(labels.sum()))
+            ended = (torch.rand(len(ended), generator=drawn) < ended.float().mean().cpu()).to(labels.device)
+        return spans.weight * span_differences(*alike(own, other, 1.0), (~ended).float())
 
     def _compared(self, model: nn.Module, batch: Pass) -> Tensor:
         """Measure each target of a pass against its others; (targets, )."""
@@ -113,15 +169,7 @@ class Learning:
         if contrast is None:
             raise ValueError("there is nothing to compare")
         ends = {**batch, "places": batch["places"][batch["terms"].cumsum(0) - 1]}
-        caught: list[Tensor] = []
-        hook = cast("nn.Module", inner(model).get_output_embeddings()).register_forward_hook(
-            lambda _, states, __: caught.append(states[0])
-        )
-        try:
-            self.family.logits(model, ends)
-        finally:
-            hook.remove()
-        states = caught[0][0]  # (texts, width): the last that is read of each
+        _, states = _caught(self.family, model, ends)  # (texts, width): the last that is read of each
         return contrast.weight * triplet(states.unflatten(0, (-1, 3)), contrast.margin)
 
     def _likely(self, model: nn.Module, batch: Pass) -> Tensor:
@@ -131,18 +179,41 @@ class Learning:
         return found.new_zeros(len(batch["terms"])).index_add(0, owner, found).unflatten(0, (-1, 2))
 
 
+def _caught(family: Family, model: nn.Module, batch: Pass) -> tuple[Tensor, Tensor]:
+    """Give the logits of every label and the states that the model reads them off, (labels, width)."""
+    seen: list[Tensor] = []
+    hook = cast("nn.Module", inner(model).get_output_embeddings()).register_forward_hook(
+        lambda _, states, __: seen.append(states[0])
+    )
+    try:
+        return family.logits(model, batch), seen[0][0]
+    finally:
+        hook.remove()
+
+
 def learning_of(
-    lesson: Lesson | None, student: _Reader, targets: Sequence[Target], *, encoder: Encoder
+    lesson: Lesson | None, student: _Reader, targets: Sequence[Target], *, encoder: Encoder, seed: int = 0
 ) -> Learning:
     """Make a lesson ready, and refuse what could not be learnt as it says."""
     family = FAMILIES[student.family]
+    if (lesson is None or lesson.imitate is None) and not all(target.is_taught for target in targets):
+        raise TrainingError("there are targets whose tokens are not learnt, and no mentor to follow on them")
     if lesson is None:
         return Learning(family=family)
     mentor = None if lesson.mentor is None else _reads_alike(student, lesson.mentor, targets)
     reference = None if lesson.reference is None else _reads_alike(student, lesson.reference, targets)
     if lesson.imitate is not None and any(target.prompt_weight for target in targets):
         raise TrainingError("a mentor is imitated on outputs alone; set prompt_weight to 0")
-    parts = {"imitate": lesson.imitate, "contrast": lesson.contrast, "prefer": lesson.prefer}
+    names = ("imitate", "contrast", "prefer", "clip", "spans", "align")
+    parts = {name: getattr(lesson, name) for name in names}
+    writes = not isinstance(family, OptionScorer)
+    if not writes and (lesson.clip or lesson.spans or lesson.align):
+        raise TrainingError("clip, spans and align are of the tokens of a text; this student scores options")
+    heads, ends = None, None
+    if mentor is not None and writes:
+        own, other = (model.get_output_embeddings().weight.shape for model in (student.model, mentor))
+        heads = heads_of(lesson, own=own[1], other=other[1], seed=seed)
+        ends = sentence_ends(student.tokenizer, own[0]) if lesson.spans else None
     models = {"mentor": mentor, "reference": reference}
     about: dict[str, Json] = {name: part.model_dump(mode="json") for name, part in parts.items() if part}
     about |= {name: _weights_id(model) for name, model in models.items() if model is not None}
@@ -153,7 +224,9 @@ def learning_of(
         lesson=lesson,
         mentor=mentor,
         reference=reference,
-        pairs=_pairs(lesson, targets, encoder=encoder, writes=not isinstance(family, OptionScorer)),
+        pairs=_pairs(lesson, targets, encoder=encoder, writes=writes),
+        heads=None if heads is None else heads.to(student.model.device),
+        ends=ends,
         identity={"lesson": about},
     )
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from tuition.core.protocols import Imitate
 
-__all__ = ["divergence", "preference", "triplet"]
+__all__ = ["alike", "divergence", "preference", "triplet"]
 
 _NONE = -1e4
 """A logit whose probability is 0 at every temperature in use; minus infinity less itself is no number."""
@@ -24,11 +24,10 @@ def divergence(student: Tensor, mentor: Tensor, how: Imitate) -> Tensor:
 
     Differs: padding and questions have no label here, so they are in no mean; that code averages over them.
     """
-    n = min(student.shape[-1], mentor.shape[-1])  # tables of embeddings are filled up to round sizes
-    student, mentor = (logits[..., :n].float().clamp(min=_NONE) for logits in (student, mentor))
     if how.measure == "mse":
+        student, mentor = _same_classes(student, mentor)
         return (student - mentor).square().mean(-1)
-    own, other = ((logits / how.temperature).log_softmax(-1) for logits in (student, mentor))
+    own, other = alike(student, mentor, how.temperature)
     match how.measure:
         case "forward":
             found = _kl(other, own)
@@ -38,6 +37,18 @@ def divergence(student: Tensor, mentor: Tensor, how: Imitate) -> Tensor:
             mean = torch.logaddexp(own, other) - math.log(2)
             found = (_kl(own, mean) + _kl(other, mean)) / 2
     return found * (how.temperature**2 if how.squared else 1.0)
+
+
+def _same_classes(student: Tensor, mentor: Tensor) -> tuple[Tensor, Tensor]:
+    n = min(student.shape[-1], mentor.shape[-1])  # tables of embeddings are filled up to round sizes
+    student, mentor = (logits[..., :n].float().clamp(min=_NONE) for logits in (student, mentor))
+    return student, mentor
+
+
+def alike(student: Tensor, mentor: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Give the log-probabilities of both at a temperature, of the classes that both have."""
+    student, mentor = ((logits / temperature).log_softmax(-1) for logits in _same_classes(student, mentor))
+    return student, mentor
 
 
 def _kl(of: Tensor, to: Tensor) -> Tensor:

@@ -24,8 +24,18 @@ from torch.optim import AdamW, Muon, Optimizer
 from tuition.core.errors import TrainingError
 from tuition.student.config import StudentConfig
 
-__all__ = ["Additions", "MuonWithAdamW", "StackedMuon", "muon_with_adamw", "with_additions", "with_saved"]
+__all__ = [
+    "Additions",
+    "MuonWithAdamW",
+    "StackedMuon",
+    "muon_with_adamw",
+    "with_additions",
+    "with_saved",
+    "without_wrapper",
+]
 
+_PROMPTED = ("llama", "mistral")
+"""Types of models whose attention peft has prompts for."""
 _STACK = 2**22
 """Numbers orthogonalised at once; on a CPU, larger stacks leave its caches and are slower."""
 
@@ -181,10 +191,30 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
 def with_additions(
     model: transformers.PreTrainedModel, config: StudentConfig, *, seed: int
 ) -> peft.PeftModel:
-    """Put low-rank additions on every linear layer."""
-    additions = peft.LoraConfig(
+    """Put low-rank additions on every linear layer, or prompts into the attention of the upper layers.
+
+    Source: LLaMA-Adapter (arXiv 2303.16199), as peft has it: all layers but the lowest two, ten tokens each.
+
+    Differs: in a model of four layers or fewer, all of them.
+    """
+    additions: peft.PeftConfig = peft.LoraConfig(
         r=config.lora_rank, lora_alpha=config.lora_alpha, lora_dropout=0.0, target_modules="all-linear"
     )
+    if config.update == "prompt":
+        kind, n = model.config.model_type, int(model.config.num_hidden_layers)
+        if kind not in _PROMPTED:
+            raise TrainingError(
+                f"student.update = 'prompt' is for models of type {' and '.join(_PROMPTED)}, this one is "
+                f"{kind!r}; take 'lora'"
+            )
+        if any("adaption_prompt" in name for name, _ in model.named_parameters()):
+            raise TrainingError(
+                "this student has learnt prompts before, and takes no second ones; take 'lora'"
+            )
+        layers = n if n <= 4 else n - 2
+        additions = peft.AdaptionPromptConfig(
+            adapter_len=config.prompt_length, adapter_layers=layers, task_type=peft.TaskType.CAUSAL_LM
+        )
     with torch.random.fork_rng(), _old_attribute():
         torch.manual_seed(seed)
         return peft.get_peft_model(model, additions)
@@ -200,7 +230,7 @@ def _old_attribute() -> Generator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Additions:
-    """Low-rank additions in the form of peft, to be saved apart from the model that they were trained on."""
+    """Low-rank additions or prompts in the form of peft, to be saved apart from their model."""
 
     config: peft.PeftConfig
     weights: dict[str, torch.Tensor]
@@ -209,8 +239,9 @@ class Additions:
     def of(cls, model: peft.PeftModel, *, base: str, family: str) -> Additions:
         """Take the additions of a model, not merged yet; `base` is where the model without them is."""
         config = copied(cast("peft.LoraConfig", model.peft_config["default"]))
-        # peft holds a set, which would be written in another order each time
-        config.target_modules = sorted(config.target_modules or ())
+        if isinstance(config, peft.LoraConfig):
+            # peft holds a set, which would be written in another order each time
+            config.target_modules = sorted(config.target_modules or ())
         config.base_model_name_or_path, config.inference_mode = base, True
         config.task_type = peft.TaskType.CAUSAL_LM if family == "causal" else peft.TaskType.SEQ_2_SEQ_LM
         weights = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
@@ -220,6 +251,13 @@ class Additions:
         """Write them."""
         self.config.save_pretrained(str(folder))
         save_file(self.weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def without_wrapper(model: peft.PeftModel) -> transformers.PreTrainedModel:
+    """Give the model that additions were trained on, with them: merged, or prompts in its attention."""
+    if model.peft_config["default"].peft_type == peft.PeftType.ADAPTION_PROMPT:
+        return cast("transformers.PreTrainedModel", model.get_base_model())
+    return model.merge_and_unload()
 
 
 def with_saved(model: transformers.PreTrainedModel, folder: Path) -> transformers.PreTrainedModel:

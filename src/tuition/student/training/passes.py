@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.core.errors import TrainingError, some_of
+from tuition.core.records import Json
 from tuition.student.config import TrainingConfig
 
-__all__ = ["PASS_TOKENS", "Item", "pass_tokens_of", "plan_steps", "rate_at", "shares", "split_step"]
+__all__ = ["PASS_TOKENS", "Item", "kappas", "pass_tokens_of", "plan_steps", "rate_at", "shares", "split_step"]
 
 PASS_TOKENS = 256
 """What a forward pass of a small student costs beside its tokens, in tokens: on a CPU, measured with the
@@ -183,6 +184,18 @@ def shares(items: Sequence[Item], step: Sequence[int], *, normaliser: str) -> li
     for item in chosen:
         terms[item.objective] += item.terms
     return [item.weight / terms[item.objective] for item in chosen]
+
+
+def kappas(found: Mapping[str, float]) -> dict[str, Json]:
+    """Say how far one part moves what a student writes beside each other part: the ratio of divergences, κ.
+
+    1: alike. The first part's divergence stands above; of one that moves nothing there is no κ.
+
+    Source: in the style of CoMMIT (arXiv 2407.20454), whose κ is the ratio of two KL divergences of the
+    output, each caused by the update of one module.
+    """
+    first, *others = found
+    return {name: found[first] / found[name] if found[name] > 0 else None for name in others}
 
 
 def rate_at(step: int, steps: int, *, config: TrainingConfig) -> float:

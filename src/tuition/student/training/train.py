@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
 from tuition.student.families import Pass
 from tuition.student.lessons.lesson import Learning
+from tuition.student.lessons.meter import Meter
 from tuition.student.training.checkpoints import last_checkpoint
 from tuition.student.training.optimizer import muon_with_adamw
 from tuition.student.training.passes import (
@@ -104,6 +105,15 @@ class Steps(Dataset[dict[str, list[Pass]]]):
         passes += learning.passes(compared, weights, budgets=budgets, pad_id=self.pad_id)
         return {"passes": passes}
 
+    def of(self, index: int, objective: str | None) -> list[Pass]:
+        """Make the passes of what one objective adds to a step; None: of all."""
+        if objective is None:
+            return self[index]["passes"]
+        mine = {i for i in self.plan[index] if self.items[i].objective == objective}
+        groups = [[i for i in group if i in mine] for group in self.groups]
+        only = replace(self, plan=[sorted(mine)], groups=[group for group in groups if group])
+        return only[0]["passes"] if mine else []
+
 
 class StepTrainer(transformers.Trainer):
     """A Trainer whose data items are whole optimizer steps and whose loss is the sum over their passes."""
@@ -133,6 +143,15 @@ class StepTrainer(transformers.Trainer):
             self.add_callback(_Told(progress))
         if validate is not None:
             self.add_callback(_Best)
+        if self._config.meter:
+            names = list(dict.fromkeys(item.objective for item in steps.items))
+            parts = names if self._config.meter == "objectives" else ()
+            if len(names) < 2 and parts:
+                raise TrainingError(
+                    f"training.meter = 'objectives' compares two or more, and all targets are {names[0]!r}"
+                )
+            every = self._config.meter_every
+            self.add_callback(Meter(steps.learning, steps.of, objectives=parts, every=every))
 
     def training_step(
         self,
