@@ -112,7 +112,7 @@ class Student:
         """Give what it wrote; where it scored options, the best one as it learnt to write it."""
         if not prediction.option_scores or prediction.answer is None:
             return prediction.text
-        choices = self._prepared([example])[0].choices
+        choices = self.prepared([example])[0].choices
         return option_texts(choices, form=self.way.answer_form)[choices.index(prediction.answer)]
 
     @property
@@ -128,7 +128,7 @@ class Student:
 
     def answer_all(self, examples: Sequence[Example]) -> list[Prediction]:
         """Answer examples, many at once, in order; their labels are not looked at."""
-        examples = self._prepared(examples)
+        examples = self.prepared(examples)
         for example in examples:
             if self.wants_choices and len(example.choices) < 2:
                 raise DataError(
@@ -137,7 +137,7 @@ class Student:
                 )
         return ask_student(self.learner, self.task, self.way)(examples)
 
-    def _prepared(self, examples: Sequence[Example]) -> Sequence[Example]:
+    def prepared(self, examples: Sequence[Example]) -> Sequence[Example]:
         """Give the examples the labels that the student knows, where these are the same for all."""
         if not isinstance(self.task, FixedForm):
             return examples
