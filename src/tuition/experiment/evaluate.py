@@ -11,7 +11,7 @@ from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.experiment.answer import Way, ask_student
+from tuition.experiment.answer import Votes, Way, ask_student, vote
 from tuition.experiment.bench import Bench, DryRun, reader_of
 from tuition.tasks.check import blind_answers
 from tuition.tasks.classical import LEFT_OUT, Classical
@@ -19,6 +19,7 @@ from tuition.tasks.classical import LEFT_OUT, Classical
 __all__ = [
     "Answerer",
     "Figures",
+    "StudentAnswers",
     "evaluate",
     "figures_of",
     "hits_on_valid",
@@ -49,8 +50,13 @@ def evaluate(bench: Bench, answer: Answerer, *, learnt: Sequence[Example] | None
         _LOG.warning(LEFT_OUT)
 
     def examine(split: str, examples: Sequence[Example]) -> dict[str, Json] | None:
+        start, asked = len(rows), examples[: bench.config.evaluation.limit]
         found = _evaluate(bench, split, examples, answer=answer, rows=rows)
-        return found and found | _without_student(bench, classical, examples[: bench.config.evaluation.limit])
+        if found is None:
+            return None
+        if isinstance(answer, StudentAnswers) and (voted := answer.vote(asked)) is not None:
+            found |= {"votes": _voted(bench, voted, asked, rows[start:])}
+        return found | _without_student(bench, classical, asked)
 
     if bench.splits.valid:
         figures["valid"] = examine("valid", bench.splits.valid)
@@ -83,21 +89,44 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
     return {name: figures[name] for name in wanted}, [int(row["grade"] == Grade.RIGHT) for row in rows]
 
 
-def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
-    """Let the student of a run answer what it can read, as `ask_student` does."""
-    answer = ask_student(student, bench.task, Way.of(bench.config, prefix=prefix))
+class StudentAnswers:
+    """Lets the student of a run answer what it can read; the rest stays in the examination, unasked."""
 
-    def answered(examples: Sequence[Example]) -> list[Prediction]:
-        # what the student cannot read stays in the examination, unasked: accuracy is over all
-        found = iter(answer([example for example in examples if bench.reads(example)]))
+    def __init__(self, bench: Bench, student: Learner, way: Way) -> None:
+        """Ask nothing yet."""
+        self._bench, self._student, self._way = bench, student, way
+
+    def __call__(self, examples: Sequence[Example]) -> list[Prediction]:
+        """Answer as `ask_student` does."""
+        answer, reads = ask_student(self._student, self._bench.task, self._way), self._bench.reads
+        found = iter(answer([example for example in examples if reads(example)]))
         return [
             next(found)
-            if bench.reads(example)
+            if reads(example)
             else Prediction(example_id=example.id, text="", answer=None, grade=Grade.UNREADABLE)
             for example in examples
         ]
 
-    return answered
+    def vote(self, examples: Sequence[Example]) -> Votes | None:
+        """Let it answer what it can read several times; None: that is not wanted, or it writes nothing."""
+        bench, wanted = self._bench, self._bench.config.evaluation
+        writes = self._student.abilities.generates and self._way.scoring != "options"
+        if not wanted.votes or not writes:
+            return None
+        return vote(
+            self._student,
+            bench.task,
+            self._way,
+            examples=[example for example in examples if bench.reads(example)],
+            samples=wanted.votes,
+            temperature=wanted.vote_temperature,
+            seed=bench.config.seed,
+        )
+
+
+def student_answers(bench: Bench, student: Learner, *, prefix: str) -> StudentAnswers:
+    """Let the student of a run answer what it can read, as `ask_student` does."""
+    return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix))
 
 
 def _evaluate(
@@ -125,6 +154,26 @@ def _evaluate(
     answers = [prediction.answer for prediction in predictions]
     more = bench.task.figures(answers, examples) if isinstance(bench.task, FixedForm) else {}
     return figures_of(grades, examples) | {"reader": reader_of(bench.task)} | more
+
+
+def _voted(
+    bench: Bench, voted: Votes, examples: Sequence[Example], rows: Sequence[dict[str, Json]]
+) -> dict[str, Json]:
+    """Grade what the samples agree on, beside the greedy answers; their rows get the counts."""
+    counts, answers = iter(voted.counts), iter(voted.answers)
+    grades = []
+    for example, row in zip(examples, rows, strict=True):
+        reads = bench.reads(example)
+        row["votes"] = next(counts) if reads else {}
+        grades.append(bench.task.grade(next(answers) if reads else None, example))
+    greedy = sum(int(str(row["output_tokens"])) for row in rows)
+    return {
+        **_shares(accuracy(grades)),
+        "samples": bench.config.evaluation.votes,
+        "temperature": bench.config.evaluation.vote_temperature,
+        "student_tokens": voted.tokens,
+        "greedy_tokens": greedy,
+    }
 
 
 def figures_of(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from tuition.core.rows import read_rows
 from tuition.core.splits import fingerprint
 from tuition.evaluation import Isotonic, isotonic, override_rows
 
-__all__ = ["Receipts", "predicted_rows", "trust_of"]
+__all__ = ["Receipts", "predicted_rows", "scored", "trust_of"]
 
 
 def predicted_rows(folder: Path) -> list[dict[str, Any]]:

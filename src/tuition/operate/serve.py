@@ -117,7 +117,7 @@ class StudentWriter:
             best = scores.index(max(scores))
             sure = 1 / sum(math.exp(score - scores[best]) for score in scores)
             for token, logprob in zip(prompts[i].options[best], options[best], strict=True):
-                if not told(i, token, {} if prompts[i].top is None else {token: logprob}, sure):
+                if not told(i, token, {} if prompts[i].top is None else {token: logprob}, confidence=sure):
                     break
         free = [i for i, prompt in enumerate(prompts) if not prompt.options]
         wishes = [

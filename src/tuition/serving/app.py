@@ -145,7 +145,7 @@ class _Host:
                 first = await _unless_gone(job, http.receive)
                 by = ""
                 if isinstance(first, Piece) and self._second is not None:
-                    first, by = await self._looked_over(self._second, call, job, first)
+                    first, by = await self._looked_over(first, self._second, call=call, job=job)
             if first is None:
                 return Response(status_code=_GONE)
             if isinstance(first, Refusal):
@@ -161,7 +161,7 @@ class _Host:
             if job is not None and stream is None:
                 self._batcher.cancel(job)
 
-    async def _looked_over(self, second: Second, call: Call, job: Job, piece: Piece) -> tuple[Piece, str]:
+    async def _looked_over(self, piece: Piece, second: Second, *, call: Call, job: Job) -> tuple[Piece, str]:
         """Let the second look at a whole text; what it puts there has no probabilities."""
         loop, messages = asyncio.get_running_loop(), _plain(call)
         text, by = await loop.run_in_executor(self._threads, second, messages, piece.text, job.confidence)

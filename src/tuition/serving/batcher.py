@@ -167,7 +167,7 @@ class Batcher:
 
     def _decode(self, jobs: Sequence[Job], loop: asyncio.AbstractEventLoop) -> None:
         def told(
-            place: int, token: int, logprobs: Mapping[int, float], confidence: float | None = None, /
+            place: int, token: int, logprobs: Mapping[int, float], /, *, confidence: float | None = None
         ) -> bool:
             job = jobs[place]
             if job.is_cancelled:

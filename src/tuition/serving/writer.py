@@ -17,7 +17,7 @@ class Told(Protocol):
     """Hears of each token as it comes."""
 
     def __call__(
-        self, place: int, token: int, logprobs: Mapping[int, float], confidence: float | None = None, /
+        self, place: int, token: int, logprobs: Mapping[int, float], /, *, confidence: float | None = None
     ) -> bool:
         """Hear of a token of the prompt at a place; False ends the text.
 
