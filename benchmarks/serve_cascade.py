@@ -2,7 +2,7 @@
 
 The student learns the labels of questions; on validation and test it is asked first, and one of the recorded
 models, or a learnt cascade of them (`cascades.py`), gets what it is unsure of. Which model is the best alone,
-and from which confidence on the student's answer stands, is chosen on validation; the test says what that comes
+and from which confidence on the student's answer stands, is chosen on validation; the test says what it comes
 to. The money is the models' list price (`prices.toml`); the student's own time costs nothing here. What is
 wanted: at most one point below the best model, for at most 70 % of its money, with the student answering 20 %
 or more. Rows are written as they come, set by set and seed by seed; a second start makes what is missing.

@@ -41,7 +41,8 @@ def run(tmp_path_factory):
     half = middle(found)
     lines = [
         {"split": "valid", "example_id": one.example_id, "confidence": one.confidence}
-        | {"answer": one.answer, "grade": "right" if one.confidence >= half else "wrong"}
+        | {"answer": one.answer, "label": one.answer if one.confidence >= half else "black"}
+        | {"grade": "right" if one.confidence >= half else "wrong"}
         for one in found
     ]
     (folder / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -88,9 +89,10 @@ def test_a_file_is_answered_by_both(run, tmp_path):
     assert spent == [("serve", "solve/1", "cascade/run", sum(unsure))]
 
 
-def test_the_threshold_is_chosen_on_validation_and_the_receipt_is_calibrated(run, tmp_path):
+@pytest.mark.parametrize("gate", [{"target": 1.0}, {"gate": "known"}], ids=["target", "known"])
+def test_the_threshold_is_chosen_on_validation_and_the_receipt_is_calibrated(run, tmp_path, gate):
     folder, found = run
-    _, out = answered(folder, tmp_path, cascade(tmp_path, target=1.0))
+    _, out = answered(folder, tmp_path, cascade(tmp_path, **gate))
     half = middle(found)
     # The teacher would copy what is sure, but of these answers none was right on validation.
     assert [row["answered_by"] == "student" for row in out] == [one.confidence >= half for one in found]

@@ -13,7 +13,11 @@ from tuition.evaluation.gate import (
     cascade_points,
     cheapest_point,
     isotonic,
+    judge,
+    known_score,
     override_rows,
+    recall,
+    search_queries,
     threshold_for,
 )
 from tuition.evaluation.stop import Stop, StopConfig, should_stop
@@ -36,9 +40,13 @@ __all__ = [
     "cheapest_point",
     "compare",
     "isotonic",
+    "judge",
+    "known_score",
     "learning_curve",
     "money_to_reach",
     "override_rows",
+    "recall",
+    "search_queries",
     "should_stop",
     "threshold_for",
 ]

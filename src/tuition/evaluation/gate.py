@@ -6,6 +6,7 @@ Knows scores, right and wrong, and money; knows no student and no teacher.
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,11 @@ __all__ = [
     "cascade_points",
     "cheapest_point",
     "isotonic",
+    "judge",
+    "known_score",
     "override_rows",
+    "recall",
+    "search_queries",
     "threshold_for",
 ]
 
@@ -149,6 +154,87 @@ def threshold_for(
             ends = wilson(int(hits[kept].sum()), n)
             return Threshold(value=edge, target=target, n=len(hits), kept=n, accuracy=share, ci95=ends)
     return Threshold(value=None, target=target, n=len(hits), kept=0, accuracy=None, ci95=None)
+
+
+def recall(draft: str, golds: Sequence[str]) -> float:
+    """Give the share of right answers that a draft holds, word for word, but for case, signs and articles.
+
+    Args:
+        draft: What was written.
+        golds: The right answers, one or more.
+
+    Returns:
+        In [0, 1].
+    """
+
+    def plain(text: str) -> str:
+        words = re.findall(r"\w+", text.lower())
+        return f" {' '.join(word for word in words if word not in ('a', 'an', 'the'))} "
+
+    return sum(plain(gold) in plain(draft) for gold in golds) / len(golds)
+
+
+def known_score(known: float) -> float:
+    """Give the judge's score of a draft: NLL(known) less NLL(unknown).
+
+    Source: SlimPLM (arXiv 2402.12052).
+
+    Args:
+        known: Probability that the draft is known, in [0, 1].
+
+    Returns:
+        In nats; below 0 the draft is taken for known, and nobody else needs to be asked.
+    """
+    if known in (0.0, 1.0):
+        return -math.inf if known else math.inf
+    return math.log1p(-known) - math.log(known)
+
+
+def judge(
+    scores: Sequence[float | None],
+    drafts: Sequence[str],
+    *,
+    golds: Sequence[Sequence[str]],
+    above: float = 0.5,
+) -> Isotonic:
+    """Learn from labelled drafts how likely one is known, given how sure its writer was.
+
+    Source: SlimPLM (arXiv 2402.12052): a draft is known where its recall is above a half.
+    Differs: the judge reads the draft's confidence alone and is no fine-tuned language model.
+
+    Args:
+        scores: The confidence of each draft; None: it has no answer.
+        drafts: What was written.
+        golds: The right answers to each.
+        above: The recall that a known draft has more than.
+
+    Returns:
+        The probability that a draft of some confidence is known.
+
+    Raises:
+        ValueError: No draft has a confidence.
+    """
+    return isotonic(scores, [recall(*pair) > above for pair in zip(drafts, golds, strict=True)])
+
+
+def search_queries(
+    question: str, parts: Sequence[tuple[str, bool]], claims: Sequence[tuple[str, bool]]
+) -> list[str]:
+    """Say what is looked up for a question whose draft is not known: itself, and what is open in it.
+
+    Source: SlimPLM (arXiv 2402.12052), its query rewriting; the caller cuts question and draft.
+
+    Args:
+        question: The question.
+        parts: Questions within it, each with whether it needs a search.
+        claims: What the draft says, each with whether that is known.
+
+    Returns:
+        Each query once, the question first.
+    """
+    needed = [text for text, is_needed in parts if is_needed]
+    unknown = [text for text, is_known in claims if not is_known]
+    return list(dict.fromkeys([question, *needed, *unknown]))
 
 
 def cascade_points(

@@ -55,7 +55,7 @@ def evaluate(bench: Bench, answer: Answerer, *, learnt: Sequence[Example] | None
         if found is None:
             return None
         if isinstance(answer, StudentAnswers) and (voted := answer.vote(asked)) is not None:
-            found |= {"votes": _voted(bench, voted, asked, rows[start:])}
+            found |= {"votes": _voted(bench, voted, examples=asked, rows=rows[start:])}
         return found | _without_student(bench, classical, asked)
 
     if bench.splits.valid:
@@ -157,7 +157,7 @@ def _evaluate(
 
 
 def _voted(
-    bench: Bench, voted: Votes, examples: Sequence[Example], rows: Sequence[dict[str, Json]]
+    bench: Bench, voted: Votes, *, examples: Sequence[Example], rows: Sequence[dict[str, Json]]
 ) -> dict[str, Json]:
     """Grade what the samples agree on, beside the greedy answers; their rows get the counts."""
     counts, answers = iter(voted.counts), iter(voted.answers)

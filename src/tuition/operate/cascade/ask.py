@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -27,7 +28,7 @@ from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import FixedForm, Task
 from tuition.core.records import Example, Message, Prediction, content_id, written_turns
 from tuition.core.store import Place, Store
-from tuition.evaluation import Isotonic, Threshold, threshold_for
+from tuition.evaluation import Isotonic, judge, known_score, threshold_for
 from tuition.experiment.answer import Way
 from tuition.experiment.receipts import predicted_rows, scored, trust_of
 from tuition.experiment.targets import (
@@ -55,6 +56,9 @@ class CascadeConfig(Section):
     """Least confidence at which the student's answer stands; None: chosen on the validation of its run."""
     target: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Without a threshold: how often the answers that stand shall be right."""
+    gate: Literal["target", "known"] = "target"
+    """Without a threshold: `target` keeps answers that reach the target together, `known` each one that is
+    more likely right than not by itself, as SlimPLM's judge of drafts does."""
     receipt: bool = True
     """Whether the teacher is told the student's answer and confidence."""
     budget: Budget = Budget()
@@ -92,15 +96,25 @@ class Cascade:
         self.config = config
         run = place.resolve().parent
         self.trust: Isotonic | None = None
-        self.chosen: Threshold | None = None
+        self.threshold = math.inf
         if (run / "predictions.jsonl").exists() or config.threshold is None:
             rows = predicted_rows(run)
             self.trust = trust_of(rows, where=str(run))
-            self.chosen = threshold_for(*scored(rows, "valid"), target=config.target)
-        self.threshold = config.threshold
-        if self.threshold is None and self.chosen is not None:
+            if config.gate == "known":
+                own = [row for row in rows if row["split"] == "valid"]
+                fit = judge(
+                    [row.get("confidence") for row in own],
+                    [row["answer"] or "" for row in own],
+                    golds=[[row["label"]] for row in own],
+                )
+                steps = zip(fit.edges, fit.shares, strict=True)
+                chosen = next((edge for edge, share in steps if known_score(share) < 0), None)
+            else:
+                chosen = threshold_for(*scored(rows, "valid"), target=config.target).value
             # Where no answer is sure enough, the teacher gets every question.
-            self.threshold = float("inf") if self.chosen.value is None else self.chosen.value
+            self.threshold = math.inf if chosen is None else chosen
+        if config.threshold is not None:
+            self.threshold = config.threshold
         self._task, self._way = task, way
         self._teacher = make_teacher(config.teacher)
         self._account = Account(store=store, place=Place(run=f"cascade/{run.name}"), budget=config.budget)
@@ -117,7 +131,6 @@ class Cascade:
 
     def is_unsure(self, prediction: Prediction) -> bool:
         """Say whether the teacher is to be asked."""
-        assert self.threshold is not None
         sure = prediction.confidence
         return prediction.answer is None or sure is None or sure < self.threshold
 
