@@ -23,7 +23,7 @@ from recorded import GOLD, candidates, is_right, read_pool
 
 from tuition.core.records import content_id
 from tuition.core.rows import read_rows
-from tuition.evaluation import cascade_points, cheapest_point
+from tuition.evaluation.gate import cascade_points, cheapest_point, point_at
 from tuition.experiment.config import resolve
 from tuition.operate.execute import execute
 
@@ -177,7 +177,7 @@ def weighed(row):
         }
         for kind, point in chosen.items():
             if point is not None:
-                at = at_threshold(on_test, point.threshold)
+                at = point_at(on_test, point.threshold)
                 points.append(
                     {"second": name, "kind": kind, "valid_gap": point.accuracy - least - LOSS}
                     | {"gap": at.accuracy - always, "money": at.usd_per_1000 / 1000 / bill}
@@ -190,12 +190,6 @@ def weighed(row):
 def curve(part, said, usd):
     hits = [hit == "1" for hit in part["hits"]]
     return cascade_points(part["sure"], hits, teacher_right=is_right(said, GOLD), usd=usd)
-
-
-def at_threshold(points, threshold):
-    if threshold is None:
-        return points[-1]
-    return next((one for one in points[:-1] if one.threshold >= threshold), points[-1])
 
 
 def summary_of(rows):

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuition.evaluation import (
+from tuition.evaluation.gate import (
     cascade_points,
     cheapest_point,
     isotonic,
     override_rows,
+    point_at,
     threshold_for,
 )
 
@@ -85,6 +86,10 @@ def test_a_cascade_by_hand():
     assert cheapest_point(points, accuracy=0.75) == points[0]
     assert cheapest_point(points, accuracy=0.8) == points[1]
     assert cheapest_point(points[2:], accuracy=0.8) is None
+    assert [point_at(points, value) for value in (0.6, 0.7, 0.95, None)] == [
+        *points[1:2] * 2,
+        *points[3:] * 2,
+    ]
 
 
 def test_overrides_by_bin_of_confidence():

@@ -9,7 +9,7 @@ from tiny_rounds import active, chains, course_of, written
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.texts.nearest import Nearest
-from tuition.evaluation import judge, known_score, recall, search_queries
+from tuition.evaluation.gate import judge, known_score, recall, search_queries
 from tuition.experiment.rounds.ask import asking_of
 from tuition.experiment.rounds.close import stop_if_certain
 from tuition.experiment.rounds.rank import rank_pool

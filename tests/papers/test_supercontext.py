@@ -6,11 +6,12 @@ import pytest
 from copying_teacher import CopyingTeacher
 from tiny import experiment, lines, rows, teachers
 
-from tuition.annotation import Account, AnnotationConfig, Asker, receipt_of, solve
+from tuition.annotation import Account, AnnotationConfig, Asker, solve
+from tuition.annotation.prompts import receipt_of
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example, Grade, Prediction
 from tuition.core.store import Place, Store
-from tuition.evaluation import override_rows
+from tuition.evaluation.gate import override_rows
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
 from tuition.playground.second_look import read_prompt

@@ -31,12 +31,12 @@ def test_the_majority_by_hand():
     )
     way = Way(prefix="explain: ", answer_form="text", scoring="generate", max_tokens=9)
     examples = [Example(id=f"q{i}", question="?", answer="4") for i in range(3)]
-    found = vote(
+    counts, tokens = vote(
         Samples(*texts), make_task("number"), way, examples=examples, samples=3, temperature=0.7, seed=0
     )
-    assert found.answers == ("4", "7", None)
-    assert found.counts == ({"4": 2, "5": 1}, {"7": 1, "8": 1}, {})
-    assert found.tokens == 27
+    assert counts == [{"4": 2, "5": 1}, {"7": 1, "8": 1}, {}]
+    assert [one.most_common(1) for one in counts] == [[("4", 2)], [("7", 1)], []]
+    assert tokens == 27
 
 
 @pytest.mark.parametrize("recipe", ["label_only", "step_by_step"])

@@ -21,7 +21,7 @@ from tuition.annotation.health import (
     health_table,
     without_closing,
 )
-from tuition.annotation.prompts import JUDGE, PROMPTS, RECEIPT, VERIFY, Prompt, receipt_of
+from tuition.annotation.prompts import JUDGE, PROMPTS, VERIFY, Prompt
 from tuition.annotation.routing import Route, RoutingConfig, similar_success
 from tuition.annotation.verify import Verdict, Verification
 from tuition.annotation.votes import Consensus, majority, weighted_majority
@@ -31,7 +31,6 @@ __all__ = [
     "FILTERS",
     "JUDGE",
     "PROMPTS",
-    "RECEIPT",
     "VERIFY",
     "Account",
     "Annotated",
@@ -56,7 +55,6 @@ __all__ = [
     "filtered",
     "health_table",
     "majority",
-    "receipt_of",
     "similar_success",
     "solve",
     "weighted_majority",

@@ -100,15 +100,7 @@ def answer_line(example: Example) -> str:
 
 
 def receipt_of(prediction: Prediction, confidence: float | None) -> str:
-    """Write the lines of a block that tell a student's answer.
-
-    Args:
-        prediction: What the student answered; `?` stands where it has no answer.
-        confidence: How sure it is, from 0 to 1; None counts as 0.
-
-    Returns:
-        Two lines, each begun by a new line.
-    """
+    """Write the lines of a block that tell a student's answer; `?` stands where it has none."""
     told = one_block(prediction.answer or "?")
     return f"\nModel's Prediction: {told}\nModel's Confidence: {confidence or 0.0:.3f}"
 

@@ -106,9 +106,15 @@ def cascade(
         for row in rows
     ]
     print_table(f"{run}: the student first, a teacher below the threshold chosen on validation", shown)
-    best = min((row for row in rows if row.split == "valid"), key=lambda row: row.usd)
+    valid = [row for row in rows if row.split == "valid"]
+    least = max(row.always for row in valid) - loss
+    # A weak teacher is cheap, and no bargain; the best one is always among these.
+    best = min((row for row in valid if row.accuracy >= least), key=lambda row: row.usd)
     where = "always" if best.threshold is None else f"below a confidence of {best.threshold:.4g}"
-    say(f"Cheapest on validation: {best.teacher}, asked {where}, {loss * 100:g} points given up at most.")
+    say(
+        f"Cheapest on validation within {loss * 100:g} points of the best teacher: {best.teacher}, asked "
+        f"{where}."
+    )
     if out is not None:
         out.write_text(cascade_file(best), encoding="utf-8")
         say(f"Wrote {out}: check its budget. Next: {typed('serve', run, '--cascade', out)}")

@@ -26,6 +26,7 @@ __all__ = [
     "judge",
     "known_score",
     "override_rows",
+    "point_at",
     "recall",
     "search_queries",
     "threshold_for",
@@ -88,19 +89,9 @@ class CascadePoint(Record):
 
 
 def isotonic(scores: Sequence[float | None], right: Sequence[bool | int]) -> Isotonic:
-    """Fit the probability of being right as a function of the score that never falls.
+    """Fit the probability of being right as a function of the score that never falls; no score: left out.
 
     Source: pool adjacent violators (Ayer et al. 1955).
-
-    Args:
-        scores: One an item; None: the item has no score and is left out.
-        right: Whether each item is right.
-
-    Returns:
-        The function; it is constant beyond the scores it has seen.
-
-    Raises:
-        ValueError: No item has a score.
     """
     pairs = sorted((s, int(r)) for s, r in zip(scores, right, strict=True) if s is not None)
     if not pairs:
@@ -132,18 +123,6 @@ def threshold_for(
     """Choose the lowest score from which on answers are right as often as wanted.
 
     Candidates are the steps of the isotonic fit alone, so that a lucky run of neighbours chooses nothing.
-
-    Args:
-        scores: One an item, of validation; None: the answer is never kept.
-        right: Whether each item is right.
-        target: Wanted accuracy of what is kept, in [0, 1].
-        least: Items that must be kept; fewer prove nothing.
-
-    Returns:
-        The threshold, with how much it keeps and how good that is.
-
-    Raises:
-        ValueError: No item has a score.
     """
     known = np.array([math.nan if score is None else score for score in scores])
     hits = np.asarray(right, dtype=bool)
@@ -157,15 +136,7 @@ def threshold_for(
 
 
 def recall(draft: str, golds: Sequence[str]) -> float:
-    """Give the share of right answers that a draft holds, word for word, but for case, signs and articles.
-
-    Args:
-        draft: What was written.
-        golds: The right answers, one or more.
-
-    Returns:
-        In [0, 1].
-    """
+    """Give the share of right answers that a draft holds, word for word, but for case, signs and articles."""
 
     def plain(text: str) -> str:
         words = re.findall(r"\w+", text.lower())
@@ -175,15 +146,9 @@ def recall(draft: str, golds: Sequence[str]) -> float:
 
 
 def known_score(known: float) -> float:
-    """Give the judge's score of a draft: NLL(known) less NLL(unknown).
+    """Give the judge's score of a draft, NLL(known) less NLL(unknown); below 0 it is taken for known.
 
     Source: SlimPLM (arXiv 2402.12052).
-
-    Args:
-        known: Probability that the draft is known, in [0, 1].
-
-    Returns:
-        In nats; below 0 the draft is taken for known, and nobody else needs to be asked.
     """
     if known in (0.0, 1.0):
         return -math.inf if known else math.inf
@@ -201,18 +166,6 @@ def judge(
 
     Source: SlimPLM (arXiv 2402.12052): a draft is known where its recall is above a half.
     Differs: the judge reads the draft's confidence alone and is no fine-tuned language model.
-
-    Args:
-        scores: The confidence of each draft; None: it has no answer.
-        drafts: What was written.
-        golds: The right answers to each.
-        above: The recall that a known draft has more than.
-
-    Returns:
-        The probability that a draft of some confidence is known.
-
-    Raises:
-        ValueError: No draft has a confidence.
     """
     return isotonic(scores, [recall(*pair) > above for pair in zip(drafts, golds, strict=True)])
 
@@ -223,14 +176,6 @@ def search_queries(
     """Say what is looked up for a question whose draft is not known: itself, and what is open in it.
 
     Source: SlimPLM (arXiv 2402.12052), its query rewriting; the caller cuts question and draft.
-
-    Args:
-        question: The question.
-        parts: Questions within it, each with whether it needs a search.
-        claims: What the draft says, each with whether that is known.
-
-    Returns:
-        Each query once, the question first.
     """
     needed = [text for text, is_needed in parts if is_needed]
     unknown = [text for text, is_known in claims if not is_known]
@@ -244,17 +189,7 @@ def cascade_points(
     teacher_right: Sequence[bool | int],
     usd: Sequence[float],
 ) -> list[CascadePoint]:
-    """Give what a cascade comes to at every threshold, from the student alone to always the teacher.
-
-    Args:
-        scores: How sure the student is of each item; None: it has no answer and asks always.
-        student_right: Whether its answers are right.
-        teacher_right: Whether the teacher's are, as it is asked in the cascade.
-        usd: What the teacher's answer to each item costs.
-
-    Returns:
-        One point a distinct score, by rising money.
-    """
+    """Give what a cascade comes to with each score as threshold, by rising money; the last asks always."""
     known = np.array([-math.inf if score is None else score for score in scores])
     student, teacher, money = (
         np.asarray(column, dtype=float) for column in (student_right, teacher_right, usd)
@@ -274,17 +209,15 @@ def cascade_points(
 
 
 def cheapest_point(points: Sequence[CascadePoint], *, accuracy: float) -> CascadePoint | None:
-    """Choose the cheapest point that is at least so accurate; of equally cheap ones the best.
-
-    Args:
-        points: What `cascade_points` gave.
-        accuracy: In [0, 1].
-
-    Returns:
-        The point; None: none is so accurate.
-    """
+    """Choose the cheapest point that is at least so accurate, of equals the best; None: none is."""
     fit = [point for point in points if point.accuracy >= accuracy - 1e-12]
     return min(fit, key=lambda point: (point.usd_per_1000, -point.accuracy), default=None)
+
+
+def point_at(points: Sequence[CascadePoint], threshold: float | None) -> CascadePoint:
+    """Give what a threshold comes to: between two scores it does the same as the upper one."""
+    at = (one for one in points if one.threshold is not None and threshold is not None)
+    return next((one for one in at if (one.threshold or 0) >= (threshold or 0)), points[-1])
 
 
 def override_rows(
@@ -296,15 +229,7 @@ def override_rows(
 ) -> list[dict[str, Json]]:
     """Say by bin of confidence how often a teacher departs from a student's answer, and who is right.
 
-    Args:
-        confidence: The student's, one an item; None: it gave no answer.
-        is_changed: Whether the teacher's answer is another one.
-        student_right: Whether the student's answers are right.
-        teacher_right: Whether the teacher's are.
-
-    Returns:
-        One row a bin that holds an item: `from`, `to`, `n`, `override`, `student`, `teacher`; the first bin,
-        without bounds, has the items without a confidence.
+    The bin without bounds has the items without a confidence.
     """
     bins: dict[int, list[tuple[bool, ...]]] = {}
     for sure, *facts in zip(confidence, is_changed, student_right, teacher_right, strict=True):

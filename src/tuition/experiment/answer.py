@@ -14,7 +14,7 @@ from tuition.evaluation.accuracy import accuracy
 from tuition.experiment.config import Experiment
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 
-__all__ = ["Votes", "Way", "ask_student", "share_right", "vote"]
+__all__ = ["Way", "ask_student", "share_right", "vote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +89,6 @@ def ask_student(student: Learner, task: Task, way: Way) -> Callable[[Sequence[Ex
     return scored if scoring == "options" or not student.abilities.generates else generated
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Votes:
-    """What samples of a student agree on."""
-
-    answers: tuple[str | None, ...]
-    """The most frequent answer to each example, of equals the one drawn first; None: none can be read."""
-    counts: tuple[dict[str, int], ...]
-    """How many samples gave each answer, by example."""
-    tokens: int
-    """Written for all of them."""
-
-
 def vote(
     student: Learner,
     task: Task,
@@ -110,24 +98,23 @@ def vote(
     samples: int,
     temperature: float,
     seed: int,
-) -> Votes:
-    """Let a student that writes answer several times, and count.
+) -> tuple[list[Counter[str]], int]:
+    """Let a student that writes answer several times: how many samples gave each answer, and tokens of all.
 
     Source: self-consistency (arXiv 2203.11171), majority over sampled chains.
     """
-    asked = questions(examples, way.prefix)
     drawn = student.explain(
-        asked, samples=samples, temperature=temperature, max_tokens=way.max_tokens, seed=seed
+        questions(examples, way.prefix),
+        samples=samples,
+        temperature=temperature,
+        max_tokens=way.max_tokens,
+        seed=seed,
     )
     counts: list[Counter[str]] = []
     for example, texts in zip(examples, drawn, strict=True):
         read = [read_answer(text.text, example, task=task, form=way.answer_form) for text in texts]
         counts.append(Counter(answer for answer in read if answer is not None))
-    return Votes(
-        answers=tuple(next((answer for answer, _ in one.most_common(1)), None) for one in counts),
-        counts=tuple(dict(one) for one in counts),
-        tokens=sum(text.tokens for texts in drawn for text in texts),
-    )
+    return counts, sum(text.tokens for texts in drawn for text in texts)
 
 
 def share_right(student: Learner, task: Task, way: Way, *, examples: Sequence[Example]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tuition.core.errors import TrainingError
@@ -11,7 +12,7 @@ from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.experiment.answer import Votes, Way, ask_student, vote
+from tuition.experiment.answer import Way, ask_student, vote
 from tuition.experiment.bench import Bench, DryRun, reader_of
 from tuition.tasks.check import blind_answers
 from tuition.tasks.classical import LEFT_OUT, Classical
@@ -55,7 +56,7 @@ def evaluate(bench: Bench, answer: Answerer, *, learnt: Sequence[Example] | None
         if found is None:
             return None
         if isinstance(answer, StudentAnswers) and (voted := answer.vote(asked)) is not None:
-            found |= {"votes": _voted(bench, voted, examples=asked, rows=rows[start:])}
+            found |= {"votes": _voted(bench, *voted, examples=asked, rows=rows[start:])}
         return found | _without_student(bench, classical, asked)
 
     if bench.splits.valid:
@@ -107,7 +108,7 @@ class StudentAnswers:
             for example in examples
         ]
 
-    def vote(self, examples: Sequence[Example]) -> Votes | None:
+    def vote(self, examples: Sequence[Example]) -> tuple[list[Counter[str]], int] | None:
         """Let it answer what it can read several times; None: that is not wanted, or it writes nothing."""
         bench, wanted = self._bench, self._bench.config.evaluation
         writes = self._student.abilities.generates and self._way.scoring != "options"
@@ -157,22 +158,26 @@ def _evaluate(
 
 
 def _voted(
-    bench: Bench, voted: Votes, *, examples: Sequence[Example], rows: Sequence[dict[str, Json]]
+    bench: Bench,
+    counts: Sequence[Counter[str]],
+    tokens: int,
+    *,
+    examples: Sequence[Example],
+    rows: Sequence[dict[str, Json]],
 ) -> dict[str, Json]:
-    """Grade what the samples agree on, beside the greedy answers; their rows get the counts."""
-    counts, answers = iter(voted.counts), iter(voted.answers)
-    grades = []
+    """Grade what most samples say, of equals the first, beside the greedy answers; rows get the counts."""
+    told, grades = iter(counts), []
     for example, row in zip(examples, rows, strict=True):
-        reads = bench.reads(example)
-        row["votes"] = next(counts) if reads else {}
-        grades.append(bench.task.grade(next(answers) if reads else None, example))
-    greedy = sum(int(str(row["output_tokens"])) for row in rows)
+        votes: Counter[str] = next(told) if bench.reads(example) else Counter()
+        row["votes"] = dict(votes)
+        grades.append(bench.task.grade(next((one for one, _ in votes.most_common(1)), None), example))
+    wanted = bench.config.evaluation
     return {
         **_shares(accuracy(grades)),
-        "samples": bench.config.evaluation.votes,
-        "temperature": bench.config.evaluation.vote_temperature,
-        "student_tokens": voted.tokens,
-        "greedy_tokens": greedy,
+        "samples": wanted.votes,
+        "temperature": wanted.vote_temperature,
+        "student_tokens": tokens,
+        "greedy_tokens": sum(int(str(row["output_tokens"])) for row in rows),
     }
 
 

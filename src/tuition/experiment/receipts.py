@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuition.annotation import receipt_of
+from tuition.annotation.prompts import receipt_of
 from tuition.core.errors import DataError, some_of
 from tuition.core.protocols import Task
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.core.splits import fingerprint
-from tuition.evaluation import Isotonic, isotonic, override_rows
+from tuition.evaluation.gate import Isotonic, isotonic, override_rows
 
 __all__ = ["Receipts", "predicted_rows", "scored", "trust_of"]
 

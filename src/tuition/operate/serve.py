@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import math
 import os
@@ -12,16 +13,15 @@ from pathlib import Path
 from jinja2 import TemplateError
 
 from tuition.core.errors import ConfigError, DataError, TrainingError
-from tuition.experiment.answer import Way
+from tuition.core.store import Store
 from tuition.experiment.targets import choices_in, option_texts
 from tuition.operate.cascade.ask import Cascade, CascadeConfig
-from tuition.operate.student import saved_config, student_folder
+from tuition.operate.student import reading_of, saved_config, student_folder
 from tuition.serving import Limits, Prompt, Second, Writer, app, is_loopback, listen
 from tuition.serving.writer import Told
 from tuition.student.config import TrainingConfig
 from tuition.student.look import describe, family_of, find_model
 from tuition.student.template import read_form
-from tuition.tasks import make_task
 
 __all__ = ["Limits", "StudentWriter", "load_second", "load_writer", "read_token", "serve"]
 
@@ -174,13 +174,10 @@ def load_second(given: Path, config: CascadeConfig) -> Second:
     form = read_form(place)
     if form is None:
         raise TrainingError(f"{str(place)!r} has no tuition.json, so nobody knows how its answers are read")
-    way = Way(
-        prefix=form["prefix"],
-        answer_form=saved_config(place, form).answer_form,
-        scoring=form["scoring"],
-        max_tokens=form["max_tokens"],
-    )
-    return Cascade.load(config, place, task=make_task(form["kind"], form), way=way).second
+    task, way = reading_of(place, form)
+    store = Store(Path(config.store))
+    atexit.register(store.close)
+    return Cascade(config, place, task=task, way=way, store=store).second
 
 
 def serve(

@@ -21,7 +21,7 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import ADDITIONS
 from tuition.tasks import make_task
 
-__all__ = ["Student", "saved_config", "student_folder"]
+__all__ = ["Student", "reading_of", "saved_config", "student_folder"]
 
 _SETTINGS = ("instruction", "answer_form", "option_score", "max_input_tokens", "max_output_tokens")
 
@@ -44,6 +44,17 @@ def saved_config(place: Path, form: Mapping[str, Any], **settings: Any) -> Stude
     """Configure a saved student as its form says, and as settings do."""
     told = {name: form[name] for name in _SETTINGS if name in form}
     return parse(StudentConfig, {**told, **settings, "model": str(place)}, where=str(place))
+
+
+def reading_of(place: Path, form: Mapping[str, Any]) -> tuple[Task, Way]:
+    """Say who reads the answers of a saved student, and how it is asked."""
+    way = Way(
+        prefix=form["prefix"],
+        answer_form=saved_config(place, form).answer_form,
+        scoring=form["scoring"],
+        max_tokens=form["max_tokens"],
+    )
+    return make_task(form["kind"], form), way
 
 
 class Student:
@@ -85,13 +96,7 @@ class Student:
             return cls._of_run(place, trust=trust, settings=settings)
         admit({"kind": form["kind"]} if is_place(form["kind"]) else {}, where=str(place), trust=trust)
         config = saved_config(place, form, **settings)
-        way = Way(
-            prefix=form["prefix"],
-            answer_form=config.answer_form,
-            scoring=form["scoring"],
-            max_tokens=form["max_tokens"],
-        )
-        student = cls(make_student(config, TrainingConfig()), make_task(form["kind"], form), way)
+        student = cls(make_student(config, TrainingConfig()), *reading_of(place, form))
         student.question_column = form.get("question_column", cls.question_column)
         return student
 

@@ -13,8 +13,8 @@ from tuition.core.protocols import Learner, Pool, StepChecker
 from tuition.core.records import Evidence, Example, Grade, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.core.texts.steps import split_steps
-from tuition.evaluation import judge, known_score
 from tuition.evaluation.calibration import calibration_rows
+from tuition.evaluation.gate import judge, known_score
 from tuition.experiment.bench import DryRun
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.ask import Asking

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,10 +17,10 @@ from tuition.annotation import (
     Account,
     AnnotationConfig,
     Asker,
-    receipt_of,
     solve,
     without_closing,
 )
+from tuition.annotation.prompts import receipt_of
 from tuition.core.budget import Budget
 from tuition.core.config import Section, parse, read_toml
 from tuition.core.errors import ConfigError, TuitionError
@@ -28,7 +28,7 @@ from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import FixedForm, Task
 from tuition.core.records import Example, Message, Prediction, content_id, written_turns
 from tuition.core.store import Place, Store
-from tuition.evaluation import Isotonic, judge, known_score, threshold_for
+from tuition.evaluation.gate import Isotonic, judge, known_score, threshold_for
 from tuition.experiment.answer import Way
 from tuition.experiment.receipts import predicted_rows, scored, trust_of
 from tuition.experiment.targets import (
@@ -123,11 +123,6 @@ class Cascade:
                 f"teacher {self._teacher.name!r} answers from a recording, which no receipt can change; set "
                 "receipt = false."
             )
-
-    @classmethod
-    def load(cls, config: CascadeConfig, place: Path, *, task: Task, way: Way) -> Self:
-        """Open its store too, for as long as the process lives."""
-        return cls(config, place, task=task, way=way, store=Store(Path(config.store)).__enter__())
 
     def is_unsure(self, prediction: Prediction) -> bool:
         """Say whether the teacher is to be asked."""

@@ -17,7 +17,7 @@ from tuition.core.records import Grade, Json, Record
 from tuition.core.rows import read_metrics
 from tuition.core.run import run_id
 from tuition.core.store import reading
-from tuition.evaluation import CascadePoint, cascade_points, cheapest_point
+from tuition.evaluation.gate import CascadePoint, cascade_points, cheapest_point, point_at
 from tuition.experiment.receipts import predicted_rows, scored
 
 __all__ = ["CascadeRow", "cascade_file", "cascade_rows"]
@@ -117,10 +117,7 @@ def _behind(
     about = {"teacher": table["teacher"][0]["name"], "folder": str(folder)}
     result = []
     for split, points in by_split.items():
-        at = points[-1]
-        if chosen.threshold is not None:
-            # Between two confidences of this split every threshold does the same as the upper one.
-            at = next((one for one in points[:-1] if (one.threshold or 0) >= chosen.threshold), points[-1])
+        at = point_at(points, chosen.threshold)
         saved = (points[-1].usd_per_1000 - at.usd_per_1000) / 1000
         result.append(
             CascadeRow(
