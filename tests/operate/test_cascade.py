@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -167,6 +168,30 @@ def test_served_answers_are_those_of_predict(run, tmp_path, scoring):
             assert text == row["answer_text"]
             assert {one["answered_by"] for one in told} == {row["answered_by"]}
     ask_as(folder / "student", scoring="generate")
+
+
+def test_many_clients_at_once_are_each_answered_and_paid_once(run, tmp_path):
+    folder, _ = run
+    second = load_second(folder, cascade(tmp_path, threshold=2.0, receipt=False))
+    writer, asked = load_writer(folder), [one for one in ASKED if not one.context] * 3
+    with (
+        served(app(writer, Limits(), second=second), path="") as address,
+        httpx2.Client(base_url=address, timeout=60) as client,
+        ThreadPoolExecutor(len(asked)) as threads,
+    ):
+        bodies = [body(asked_text(one), model=writer.name) for one in asked]
+        answers = list(threads.map(lambda sent: client.post(CHAT, json=sent).json(), bodies))
+    assert {one["answered_by"] for one in answers} == {"copying"}
+    assert {one["choices"][0]["message"]["content"] for one in answers} == {"blue"}
+    assert rows(tmp_path / "tuition.db", "SELECT count(*) FROM attempts") == [(len(asked) // 3,)]
+
+
+def test_a_threshold_of_ones_own_needs_no_validation(tmp_path):
+    folder = teach(tmp_path / "alone" / "student", steps=1)
+    made, _ = answered(folder, tmp_path, cascade(tmp_path, threshold=2.0))
+    assert made.by_teacher == 10
+    [(run_,)] = rows(tmp_path / "tuition.db", "SELECT DISTINCT run FROM attempts")
+    assert run_ == "cascade/alone"
 
 
 def test_a_teacher_that_cannot_be_asked_leaves_the_students_answer(run, tmp_path, caplog):

@@ -96,10 +96,12 @@ class Cascade:
         self.config = config
         run = place.resolve().parent
         self.trust: Isotonic | None = None
-        self.threshold = math.inf
-        if (run / "predictions.jsonl").exists() or config.threshold is None:
-            rows = predicted_rows(run)
+        self.threshold = math.inf if config.threshold is None else config.threshold
+        is_known = (run / "predictions.jsonl").exists() and (run / "done").exists()
+        rows = predicted_rows(run) if is_known or config.threshold is None else []
+        if config.threshold is None or any(sure is not None for sure in scored(rows, "valid")[0]):
             self.trust = trust_of(rows, where=str(run))
+        if config.threshold is None:
             if config.gate == "known":
                 own = [row for row in rows if row["split"] == "valid"]
                 fit = judge(
@@ -113,11 +115,10 @@ class Cascade:
                 chosen = threshold_for(*scored(rows, "valid"), target=config.target).value
             # Where no answer is sure enough, the teacher gets every question.
             self.threshold = math.inf if chosen is None else chosen
-        if config.threshold is not None:
-            self.threshold = config.threshold
         self._task, self._way = task, way
         self._teacher = make_teacher(config.teacher)
-        self._account = Account(store=store, place=Place(run=f"cascade/{run.name}"), budget=config.budget)
+        place_of_calls = Place(run=f"cascade/{run.name}", group=config.budget.scope)
+        self._account = Account(store=store, place=place_of_calls, budget=config.budget)
         if config.receipt and not self._teacher.abilities.reads_prompt:
             raise ConfigError(
                 f"teacher {self._teacher.name!r} answers from a recording, which no receipt can change; set "
