@@ -8,13 +8,13 @@ one call without a reply is a record and not an empty rationale. Knows no partic
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation.asker import Asker
 from tuition.annotation.demonstrations import Demonstrations
 from tuition.annotation.health import Annotated, Unanswered, filtered, without_closing
-from tuition.annotation.prompts import PROMPTS, blanks_of
+from tuition.annotation.prompts import PROMPTS, RECEIPT, blanks_of
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Annotation, Example, Json, Prediction, Reply, Request
 
@@ -94,18 +94,27 @@ def annotation_requests(
     return [call.request for call in _calls(examples, asker, samples=samples, first_sample=first_sample)]
 
 
-def solve(examples: Sequence[Example], asker: Asker, *, role: str = "evaluate") -> Solved:
+def solve(
+    examples: Sequence[Example],
+    asker: Asker,
+    *,
+    role: str = "evaluate",
+    receipts: Mapping[str, str] | None = None,
+) -> Solved:
     """Have a teacher answer questions by itself, as a student is examined.
 
     Args:
         examples: The questions.
         asker: Who answers; the label is not shown.
-        role: What the answers are for: evaluate, or label.
+        role: What the answers are for: evaluate, label or serve.
+        receipts: What a student has said about each example, by id, as `receipt_of` writes it; None: the
+            teacher is told nothing of it.
 
     Returns:
         One prediction an example, for the caller to grade.
     """
-    requests = [call.request for call in _calls(examples, asker.how(forced=False), role=role)]
+    calls = _calls(examples, asker.how(forced=False), role=role, receipts=receipts)
+    requests = [call.request for call in calls]
     asked = asker.ask(requests)
     return Solved(
         predictions=tuple(
@@ -130,10 +139,17 @@ class _Call:
 
 
 def _calls(
-    examples: Sequence[Example], asker: Asker, *, samples: int = 1, first_sample: int = 0, role: str = ""
+    examples: Sequence[Example],
+    asker: Asker,
+    *,
+    samples: int = 1,
+    first_sample: int = 0,
+    role: str = "",
+    receipts: Mapping[str, str] | None = None,
 ) -> list[_Call]:
     config = asker.config
     prompt = PROMPTS[config.rationale_prompt if config.forced else config.solve_prompt]
+    prompt = prompt if receipts is None else RECEIPT
     bare = [example.id for example in examples if example.answer is None]
     if config.forced and bare:
         raise DataError(
@@ -149,7 +165,7 @@ def _calls(
         # Equal prompts of two examples are two calls to a teacher that answers by the example.
         own: dict[str, Json] = {} if asker.teacher.abilities.reads_prompt else {"example": example.id}
         first = asker.request(
-            prompt.render(example, shown),
+            prompt.render(example, shown, receipt=(receipts or {}).get(example.id, "")),
             role=role,
             prompt=prompt.name,
             example_id=example.id,

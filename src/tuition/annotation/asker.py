@@ -32,7 +32,7 @@ __all__ = ["Asked", "Asker", "ask", "ask_all", "longer_of"]
 _CONFIG = AnnotationConfig()
 _NO_WORDS = OwnWords()
 _PARAMETERS: Mapping[str, Json] = {"max_tokens": 512}
-_ANSWERS = ("solve/", "answer/")
+_ANSWERS = ("solve/", "answer/", "receipt/")
 """Prompts whose reply is reasoning, if any, and an answer."""
 
 

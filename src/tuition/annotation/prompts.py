@@ -6,6 +6,7 @@ and `Explanation:`. The last block is the question asked, ending with `Explanati
 demonstrations. Where a teacher looks at what was written, there is one block alone: with the text behind
 `Explanation:` and ending with `Conclusion:`, or with several behind `Explanation 1:`, `Explanation 2:` and so
 on and ending with `Best:`; or with a student's steps, as `annotation.revise.prompts` has it.
+Where a student's answer is told, `Model's Prediction:` and `Model's Confidence:` stand before `Explanation:`.
 Of a conversation the earlier turns are messages of their own and the last one is the question asked; where it
 stands in a block with other texts, and among demonstrations, it is written out whole.
 Text of examples is joined in as data and never read as a template.
@@ -18,12 +19,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tuition.core.records import Example, Message, option_letter
+from tuition.core.records import Example, Message, Prediction, option_letter
 from tuition.core.texts.steps import before_spill
 
 __all__ = [
     "JUDGE",
     "PROMPTS",
+    "RECEIPT",
     "VERIFY",
     "Prompt",
     "answer_line",
@@ -33,6 +35,7 @@ __all__ = [
     "one_block",
     "options_of",
     "question_block",
+    "receipt_of",
     "role_of",
     "verify_messages",
 ]
@@ -51,12 +54,15 @@ class Prompt:
     is_forced: bool
     """Whether the gold answer is shown and only the explanation asked for."""
 
-    def render(self, example: Example, demonstrations: Sequence[Example] = ()) -> tuple[Message, ...]:
+    def render(
+        self, example: Example, demonstrations: Sequence[Example] = (), *, receipt: str = ""
+    ) -> tuple[Message, ...]:
         """Write the messages of one question.
 
         Args:
             example: What is asked; its answer is shown where the prompt is forced.
             demonstrations: Labelled examples to show first.
+            receipt: What a student has said about the question, as `receipt_of` writes it.
 
         Returns:
             One user message, behind the earlier turns of a conversation.
@@ -66,7 +72,9 @@ class Prompt:
             told = f"\nExplanation: The answer is {one_block(item.answer or '').rstrip('.')}."
             shown.append(question_block(item) + (answer_line(item) if self.is_forced else told))
         asked = question_block(example.last_turn) + (answer_line(example) if self.is_forced else "")
-        return asked_messages(example, "\n\n".join([self.instruction, *shown, f"{asked}\nExplanation:"]))
+        return asked_messages(
+            example, "\n\n".join([self.instruction, *shown, f"{asked}{receipt}\nExplanation:"])
+        )
 
 
 def asked_messages(example: Example, text: str) -> tuple[Message, ...]:
@@ -89,6 +97,12 @@ def options_of(example: Example) -> str:
 def answer_line(example: Example) -> str:
     """Write the line of a block that shows the answer."""
     return f"\nAnswer: {one_block(example.answer or '')}"
+
+
+def receipt_of(prediction: Prediction, confidence: float | None) -> str:
+    """Write the lines of a block that tell a student's answer; `?` stands where it has none."""
+    told = one_block(prediction.answer or "?")
+    return f"\nModel's Prediction: {told}\nModel's Confidence: {confidence or 0.0:.3f}"
 
 
 def one_block(text: str) -> str:
@@ -135,6 +149,21 @@ _SOLVE = Prompt(
 
 PROMPTS: Final[Mapping[str, Prompt]] = {prompt.name: prompt for prompt in (_RATIONALE, _SOLVE)}
 """Every prompt by its name and version."""
+
+RECEIPT: Final = Prompt(
+    name="receipt/1",
+    instruction=(
+        "Answer the last question. A small model that was trained for this task has answered it before: use "
+        "its prediction as a reference, and its confidence, from 0 to 1, as the share of such predictions "
+        "that are right. Reason step by step, then end with one sentence of the form: The answer is X."
+    ),
+    is_forced=False,
+)
+"""The prompt that tells a student's answer and how sure it is.
+
+Source: SuperContext (arXiv 2312.15918): prediction and confidence of a fine-tuned model in the prompt.
+Differs: the words are ours; the second part, which asks how much that mattered, is left out.
+"""
 
 VERIFY: Final = "verify/1"
 """Name and version of the prompt that asks what follows from a rationale."""

@@ -23,6 +23,9 @@ def serve(
     token_env: Annotated[
         str | None, typer.Option(help="Environment variable of the token that clients must show.")
     ] = None,
+    cascade: Annotated[
+        Path | None, typer.Option(help="TOML file: whom to ask where the student is unsure.")
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="Such as timeout_s=60, batch=8 or max_tokens=256.")
     ] = None,
@@ -30,14 +33,16 @@ def serve(
     """Serve a student over HTTP, as an OpenAI-compatible endpoint."""
     from tuition.core.config import override, parse
     from tuition.operate import serve as serving
+    from tuition.operate.cascade.ask import read_cascade
     from tuition.serving import url_of
 
     limits = parse(serving.Limits, override({}, tuple(setting or ())), where="--set")
     token = serving.read_token(token_env, host=host)
+    second = None if cascade is None else serving.load_second(student, read_cascade(cascade))
     writer = serving.load_writer(student)
     url = url_of(host, port)
     typer.echo(f"Serving the model {writer.name!r}{url and f' at {url}'}; end with Ctrl-C.")
-    serving.serve(writer, host=host, port=port, token=token, limits=limits)
+    serving.serve(writer, host=host, port=port, token=token, limits=limits, second=second)
 
 
 def capture(

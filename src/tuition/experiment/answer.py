@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from tuition.evaluation.accuracy import accuracy
 from tuition.experiment.config import Experiment
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 
-__all__ = ["Way", "ask_student", "share_right"]
+__all__ = ["Way", "ask_student", "share_right", "vote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,34 @@ def ask_student(student: Learner, task: Task, way: Way) -> Callable[[Sequence[Ex
         ]
 
     return scored if scoring == "options" or not student.abilities.generates else generated
+
+
+def vote(
+    student: Learner,
+    task: Task,
+    way: Way,
+    *,
+    examples: Sequence[Example],
+    samples: int,
+    temperature: float,
+    seed: int,
+) -> tuple[list[Counter[str]], int]:
+    """Let a student that writes answer several times: how many samples gave each answer, and tokens of all.
+
+    Source: self-consistency (arXiv 2203.11171), majority over sampled chains.
+    """
+    drawn = student.explain(
+        questions(examples, way.prefix),
+        samples=samples,
+        temperature=temperature,
+        max_tokens=way.max_tokens,
+        seed=seed,
+    )
+    counts: list[Counter[str]] = []
+    for example, texts in zip(examples, drawn, strict=True):
+        read = [read_answer(text.text, example, task=task, form=way.answer_form) for text in texts]
+        counts.append(Counter(answer for answer in read if answer is not None))
+    return counts, sum(text.tokens for texts in drawn for text in texts)
 
 
 def share_right(student: Learner, task: Task, way: Way, *, examples: Sequence[Example]) -> float:

@@ -63,6 +63,11 @@ class EvaluationConfig(Section):
     taught, by the chain where it was taught both."""
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     """Bound of what the student writes in the examination; None: `student.max_output_tokens`."""
+    votes: Annotated[int, Field(ge=0)] = 0
+    """Samples of a student that writes, whose most frequent answer stands beside the greedy one, with what it
+    costs; 0: none, 1 is one draw."""
+    vote_temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.7
+    """Of these samples."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Examine on the first so many examples of a split; None: on all."""
     jobs: Annotated[int, Field(ge=1)] = 2

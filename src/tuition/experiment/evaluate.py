@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tuition.core.errors import TrainingError
@@ -11,7 +12,7 @@ from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.experiment.answer import Way, ask_student
+from tuition.experiment.answer import Way, ask_student, vote
 from tuition.experiment.bench import Bench, DryRun, reader_of
 from tuition.tasks.check import blind_answers
 from tuition.tasks.classical import LEFT_OUT, Classical
@@ -19,6 +20,7 @@ from tuition.tasks.classical import LEFT_OUT, Classical
 __all__ = [
     "Answerer",
     "Figures",
+    "StudentAnswers",
     "evaluate",
     "figures_of",
     "hits_on_valid",
@@ -49,8 +51,13 @@ def evaluate(bench: Bench, answer: Answerer, *, learnt: Sequence[Example] | None
         _LOG.warning(LEFT_OUT)
 
     def examine(split: str, examples: Sequence[Example]) -> dict[str, Json] | None:
+        start, asked = len(rows), examples[: bench.config.evaluation.limit]
         found = _evaluate(bench, split, examples, answer=answer, rows=rows)
-        return found and found | _without_student(bench, classical, examples[: bench.config.evaluation.limit])
+        if found is None:
+            return None
+        if isinstance(answer, StudentAnswers) and (voted := answer.vote(asked)) is not None:
+            found |= {"votes": _voted(bench, *voted, examples=asked, rows=rows[start:])}
+        return found | _without_student(bench, classical, asked)
 
     if bench.splits.valid:
         figures["valid"] = examine("valid", bench.splits.valid)
@@ -83,21 +90,44 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
     return {name: figures[name] for name in wanted}, [int(row["grade"] == Grade.RIGHT) for row in rows]
 
 
-def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
-    """Let the student of a run answer what it can read, as `ask_student` does."""
-    answer = ask_student(student, bench.task, Way.of(bench.config, prefix=prefix))
+class StudentAnswers:
+    """Lets the student of a run answer what it can read; the rest stays in the examination, unasked."""
 
-    def answered(examples: Sequence[Example]) -> list[Prediction]:
-        # what the student cannot read stays in the examination, unasked: accuracy is over all
-        found = iter(answer([example for example in examples if bench.reads(example)]))
+    def __init__(self, bench: Bench, student: Learner, way: Way) -> None:
+        """Ask nothing yet."""
+        self._bench, self._student, self._way = bench, student, way
+
+    def __call__(self, examples: Sequence[Example]) -> list[Prediction]:
+        """Answer as `ask_student` does."""
+        answer, reads = ask_student(self._student, self._bench.task, self._way), self._bench.reads
+        found = iter(answer([example for example in examples if reads(example)]))
         return [
             next(found)
-            if bench.reads(example)
+            if reads(example)
             else Prediction(example_id=example.id, text="", answer=None, grade=Grade.UNREADABLE)
             for example in examples
         ]
 
-    return answered
+    def vote(self, examples: Sequence[Example]) -> tuple[list[Counter[str]], int] | None:
+        """Let it answer what it can read several times; None: that is not wanted, or it writes nothing."""
+        bench, wanted = self._bench, self._bench.config.evaluation
+        writes = self._student.abilities.generates and self._way.scoring != "options"
+        if not wanted.votes or not writes:
+            return None
+        return vote(
+            self._student,
+            bench.task,
+            self._way,
+            examples=[example for example in examples if bench.reads(example)],
+            samples=wanted.votes,
+            temperature=wanted.vote_temperature,
+            seed=bench.config.seed,
+        )
+
+
+def student_answers(bench: Bench, student: Learner, *, prefix: str) -> StudentAnswers:
+    """Let the student of a run answer what it can read, as `ask_student` does."""
+    return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix))
 
 
 def _evaluate(
@@ -125,6 +155,30 @@ def _evaluate(
     answers = [prediction.answer for prediction in predictions]
     more = bench.task.figures(answers, examples) if isinstance(bench.task, FixedForm) else {}
     return figures_of(grades, examples) | {"reader": reader_of(bench.task)} | more
+
+
+def _voted(
+    bench: Bench,
+    counts: Sequence[Counter[str]],
+    tokens: int,
+    *,
+    examples: Sequence[Example],
+    rows: Sequence[dict[str, Json]],
+) -> dict[str, Json]:
+    """Grade what most samples say, of equals the first, beside the greedy answers; rows get the counts."""
+    told, grades = iter(counts), []
+    for example, row in zip(examples, rows, strict=True):
+        votes: Counter[str] = next(told) if bench.reads(example) else Counter()
+        row["votes"] = dict(votes)
+        grades.append(bench.task.grade(next((one for one, _ in votes.most_common(1)), None), example))
+    wanted = bench.config.evaluation
+    return {
+        **_shares(accuracy(grades)),
+        "samples": wanted.votes,
+        "temperature": wanted.vote_temperature,
+        "student_tokens": tokens,
+        "greedy_tokens": sum(int(str(row["output_tokens"])) for row in rows),
+    }
 
 
 def figures_of(grades: Sequence[Grade], examples: Sequence[Example]) -> dict[str, Json]:

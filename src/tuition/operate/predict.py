@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,8 @@ from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import FixedForm, Progress
 from tuition.core.records import Json, Prediction, Record, content_id
 from tuition.core.rows import ending_of, numbered_rows, part_of, read_rows, readable, write_rows
+from tuition.core.store import Store
+from tuition.operate.cascade.ask import Cascade, CascadeConfig
 from tuition.operate.student import Student, student_folder
 from tuition.tasks.columns import nested_value
 from tuition.tasks.config import TaskConfig
@@ -31,6 +34,8 @@ ADDED = ("answer", "answer_text", "confidence", "unreadable")
 """The columns of an answer."""
 _GIVEN = "given_"
 """Stands before a column of the questions that is named like one of an answer."""
+_BY = "answered_by"
+"""The column that says who answered, where a teacher may have."""
 _DIGITS = 6
 """Of a confidence; the others depend on what is computed at once."""
 _SHOWN = 3
@@ -73,6 +78,10 @@ class Predicted(Record):
     """Columns of the questions that have another name beside the answers."""
     new: int = 0
     """Answers of the last call."""
+    by_teacher: int = 0
+    """Answers that a teacher gave where the student was unsure."""
+    unasked: int = 0
+    """Answers that stand though the student was unsure: the budget was spent, or the teacher gave none."""
 
 
 def answers_file(file: Path) -> Path:
@@ -88,14 +97,23 @@ def predict(
     *,
     speed: Speed,
     is_anew: bool = False,
+    cascade: CascadeConfig | None = None,
     progress: Progress,
 ) -> Predicted:
-    """Answer the questions of a file, or those that an earlier call left."""
+    """Answer the questions of a file, or those that an earlier call left.
+
+    With a `cascade` a teacher answers what the student is unsure of.
+    """
     place = student_folder(student)
     for path in (file, out):
         ending_of(path)
     with readable(file):
-        begun = Predicted(student=_digest_of(place), questions=_digest(file))
+        digest = _digest_of(place)
+        if cascade is not None:
+            # Money changes no answer, so that more of it goes on with the same file.
+            how = cascade.model_dump(mode="json", exclude={"budget", "usd_per_day", "store"})
+            digest = content_id([digest, how])
+        begun = Predicted(student=digest, questions=_digest(file))
         if out.exists() and out.samefile(file):
             raise ConfigError(f"{str(out)!r} is the file of questions itself; name another with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -109,14 +127,27 @@ def predict(
         if state.rows == state.of:
             return state
         loaded = Student.load(place, **speed.model_dump(exclude_unset=True))
-        return _answer(loaded, file, out, state=state, size=speed.batch_questions, progress=progress)
+        with contextlib.ExitStack() as stack:
+            second = None
+            if cascade is not None:
+                store = stack.enter_context(Store(Path(cascade.store)))
+                second = Cascade(cascade, place, task=loaded.task, way=loaded.way, store=store)
+            size = speed.batch_questions
+            return _answer(loaded, file, out, state=state, size=size, second=second, progress=progress)
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
 def _answer(
-    student: Student, file: Path, out: Path, *, state: Predicted, size: int, progress: Progress
+    student: Student,
+    file: Path,
+    out: Path,
+    *,
+    state: Predicted,
+    size: int,
+    second: Cascade | None,
+    progress: Progress,
 ) -> Predicted:
     is_of_one_form = isinstance(student.task, FixedForm)
     wants_choices = student.wants_choices or student.task.name == "multiple_choice"
@@ -129,6 +160,10 @@ def _answer(
     renamed = tuple(name for name in found if name in ADDED)
     state = replace(state, of=total, renamed=renamed)
     columns = [*(_GIVEN + name if name in ADDED else name for name in found), *ADDED]
+    if second is not None:
+        if _BY in found:
+            raise ConfigError(f"{str(file)!r} has a column {_BY!r}, which a cascade writes; rename it")
+        columns.append(_BY)
     _keep(out, state)
     rows = islice(numbered_rows(file), state.rows, None)
     with out.open("ab") as answers:
@@ -136,12 +171,17 @@ def _answer(
         progress("predict", state.rows, total)
         while batch := list(islice(rows, size)):
             examples = [read_question(row, config, id=f"line {number}") for number, row in batch]
-            predictions = student.answer_all(examples)
+            predictions: Sequence[Prediction] = student.answer_all(examples)
             cuts = getattr(student.learner, "cuts", None)
+            improved = None if second is None else second.improve(student.prepared(examples), predictions)
+            predictions = improved.predictions if improved else predictions
             written = [
                 _row(row, prediction, text=student.written(example, prediction))
                 for (_, row), example, prediction in zip(batch, examples, predictions, strict=True)
             ]
+            by = improved.by if improved else ()
+            for row, who in zip(written, by, strict=False):
+                row[_BY] = who
             answers.write(part_of(out, written, columns=columns, is_first=state.rows == 0))
             answers.flush()
             os.fsync(answers.fileno())
@@ -153,6 +193,8 @@ def _answer(
                 cut_contexts=state.cut_contexts + (cuts.contexts if cuts else 0),
                 cut_questions=state.cut_questions + (cuts.questions if cuts else 0),
                 new=state.new + len(batch),
+                by_teacher=state.by_teacher + sum(who != "student" for who in by),
+                unasked=state.unasked + (improved.left if improved else 0),
             )
             _keep(out, state)
             progress("predict", state.rows, total)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
+import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,15 +13,17 @@ from pathlib import Path
 from jinja2 import TemplateError
 
 from tuition.core.errors import ConfigError, DataError, TrainingError
+from tuition.core.store import Store
 from tuition.experiment.targets import choices_in, option_texts
-from tuition.operate.student import saved_config, student_folder
-from tuition.serving import Limits, Prompt, Writer, app, is_loopback, listen
+from tuition.operate.cascade.ask import Cascade, CascadeConfig
+from tuition.operate.student import reading_of, saved_config, student_folder
+from tuition.serving import Limits, Prompt, Second, Writer, app, is_loopback, listen
 from tuition.serving.writer import Told
 from tuition.student.config import TrainingConfig
 from tuition.student.look import describe, family_of, find_model
 from tuition.student.template import read_form
 
-__all__ = ["Limits", "StudentWriter", "load_writer", "read_token", "serve"]
+__all__ = ["Limits", "StudentWriter", "load_second", "load_writer", "read_token", "serve"]
 
 _LEAST = 16
 """Letters of a token; a shorter one can be guessed."""
@@ -111,8 +115,9 @@ class StudentWriter:
         for i, options in zip(scored, rows, strict=True):
             scores = [option_score(logprobs, by=self._config.option_score) for logprobs in options]
             best = scores.index(max(scores))
+            sure = 1 / sum(math.exp(score - scores[best]) for score in scores)
             for token, logprob in zip(prompts[i].options[best], options[best], strict=True):
-                if not told(i, token, {} if prompts[i].top is None else {token: logprob}):
+                if not told(i, token, {} if prompts[i].top is None else {token: logprob}, confidence=sure):
                     break
         free = [i for i, prompt in enumerate(prompts) if not prompt.options]
         wishes = [
@@ -162,7 +167,27 @@ def read_token(name: str | None, *, host: str) -> str | None:
     return token
 
 
-def serve(writer: Writer, *, host: str, port: int, token: str | None, limits: Limits) -> None:
+def load_second(given: Path, config: CascadeConfig) -> Second:
+    """Load whom a server asks where the student in a folder is unsure."""
+    place = student_folder(given)
+    form = read_form(place)
+    if form is None:
+        raise TrainingError(f"{str(place)!r} has no tuition.json, so nobody knows how its answers are read")
+    task, way = reading_of(place, form)
+    store = Store(Path(config.store))
+    atexit.register(store.close)
+    return Cascade(config, place, task=task, way=way, store=store).second
+
+
+def serve(
+    writer: Writer,
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    limits: Limits,
+    second: Second | None = None,
+) -> None:
     """Serve until interrupted."""
-    application = app(writer, limits, hosts=[host], token=token)
+    application = app(writer, limits, hosts=[host], token=token, second=second)
     listen(application, host=host, port=port, connections=8 * (limits.batch + limits.queue))

@@ -21,7 +21,7 @@ from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.look import ADDITIONS
 from tuition.tasks import make_task
 
-__all__ = ["Student", "saved_config", "student_folder"]
+__all__ = ["Student", "reading_of", "saved_config", "student_folder"]
 
 _SETTINGS = ("instruction", "answer_form", "option_score", "max_input_tokens", "max_output_tokens")
 
@@ -44,6 +44,17 @@ def saved_config(place: Path, form: Mapping[str, Any], **settings: Any) -> Stude
     """Configure a saved student as its form says, and as settings do."""
     told = {name: form[name] for name in _SETTINGS if name in form}
     return parse(StudentConfig, {**told, **settings, "model": str(place)}, where=str(place))
+
+
+def reading_of(place: Path, form: Mapping[str, Any]) -> tuple[Task, Way]:
+    """Say who reads the answers of a saved student, and how it is asked."""
+    way = Way(
+        prefix=form["prefix"],
+        answer_form=saved_config(place, form).answer_form,
+        scoring=form["scoring"],
+        max_tokens=form["max_tokens"],
+    )
+    return make_task(form["kind"], form), way
 
 
 class Student:
@@ -85,13 +96,7 @@ class Student:
             return cls._of_run(place, trust=trust, settings=settings)
         admit({"kind": form["kind"]} if is_place(form["kind"]) else {}, where=str(place), trust=trust)
         config = saved_config(place, form, **settings)
-        way = Way(
-            prefix=form["prefix"],
-            answer_form=config.answer_form,
-            scoring=form["scoring"],
-            max_tokens=form["max_tokens"],
-        )
-        student = cls(make_student(config, TrainingConfig()), make_task(form["kind"], form), way)
+        student = cls(make_student(config, TrainingConfig()), *reading_of(place, form))
         student.question_column = form.get("question_column", cls.question_column)
         return student
 
@@ -112,7 +117,7 @@ class Student:
         """Give what it wrote; where it scored options, the best one as it learnt to write it."""
         if not prediction.option_scores or prediction.answer is None:
             return prediction.text
-        choices = self._prepared([example])[0].choices
+        choices = self.prepared([example])[0].choices
         return option_texts(choices, form=self.way.answer_form)[choices.index(prediction.answer)]
 
     @property
@@ -128,7 +133,7 @@ class Student:
 
     def answer_all(self, examples: Sequence[Example]) -> list[Prediction]:
         """Answer examples, many at once, in order; their labels are not looked at."""
-        examples = self._prepared(examples)
+        examples = self.prepared(examples)
         for example in examples:
             if self.wants_choices and len(example.choices) < 2:
                 raise DataError(
@@ -137,7 +142,7 @@ class Student:
                 )
         return ask_student(self.learner, self.task, self.way)(examples)
 
-    def _prepared(self, examples: Sequence[Example]) -> Sequence[Example]:
+    def prepared(self, examples: Sequence[Example]) -> Sequence[Example]:
         """Give the examples the labels that the student knows, where these are the same for all."""
         if not isinstance(self.task, FixedForm):
             return examples

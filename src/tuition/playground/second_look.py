@@ -55,12 +55,13 @@ _ENDINGS: Final[dict[str, Wanted]] = {
 _WANTED = re.compile(rf"\n({'|'.join(_ENDINGS)})(?: (\d+))?:\s*$")
 _ANSWER_ALONE = re.compile(r"\nAnswer:\s*$")
 _END = re.compile(
-    r"\n(?:Options|Answer Choices|Answer|Stated answer|Step \d+|Explanation(?: \d+)?"
+    r"\n(?:Options|Answer Choices|Answer|Model's Prediction|Stated answer|Step \d+|Explanation(?: \d+)?"
     rf"|(?:{'|'.join(_ENDINGS)})(?: \d+)?):"
 )
 _EXPLANATION = re.compile(r"^Explanation(?: \d+)?:", re.MULTILINE)
 _STEP = re.compile(r"^Step \d+: *(.*)$", re.MULTILINE)
 _OPTION = re.compile(r"^\(([a-z])\) (.+)$", re.MULTILINE)
+_PREDICTION = re.compile(r"^Model's Prediction: *(\S.*)$", re.MULTILINE)
 _ANSWER = re.compile(r"^Answer: *(\S.*)$", re.MULTILINE)
 
 
@@ -82,6 +83,8 @@ class Prompted:
     """Steps to look at, without their labels; a revision goes on behind all of them but the last."""
     form: str = field(default="", compare=False)
     """What stands before the first question, such as the labels that an answer may be."""
+    predicted: str = ""
+    """What a student has answered; empty: nothing is told of one, or it gave no answer."""
 
 
 def read_prompt(text: str) -> Prompted:
@@ -97,7 +100,8 @@ def read_prompt(text: str) -> Prompted:
     rest = block[end.start() :] if end else ""
     first_step = _STEP.search(rest)
     head, *explanations = _EXPLANATION.split(rest[: first_step.start()] if first_step else rest)
-    answer = _ANSWER.search(head)
+    answer, predicted = _ANSWER.search(head), _PREDICTION.search(head)
+    told = predicted[1].strip() if predicted else ""
     is_bare = _ANSWER_ALONE.search(text) is not None
     return Prompted(
         question=block[: end.start() if end else None].strip() if "Question:" in text else text.strip(),
@@ -107,6 +111,7 @@ def read_prompt(text: str) -> Prompted:
         wanted=_ENDINGS[asked[1]] if asked else "answer" if is_bare else "explanation",
         steps=tuple(match[1].strip() for match in _STEP.finditer(rest)) if asked else (),
         form=text.partition("Question:")[0] if "Question:" in text else "",
+        predicted="" if told == "?" else told,
     )
 
 

@@ -287,13 +287,15 @@ class PlaygroundTeacher:
 
     def _think(self, prompted: Prompted, rng: Random) -> Solution:
         found = _understood(prompted)
+        # Where it would guess, it takes what a student has answered.
+        told = (prompted.predicted,) if prompted.predicted else ()
         if found is None:
-            return _guess(prompted.choices, rng)
+            return _guess(told or prompted.choices, rng)
         domain, puzzle = found
         rate = self._rate(domain, puzzle)
         if rate is None:
             candidates = prompted.choices or (("yes", "no") if domain.answer == "yes_no" else ())
-            return _guess(candidates or (puzzle.solve(rng).answer,), rng)
+            return _guess(told or candidates or (puzzle.solve(rng).answer,), rng)
         if rng.random() >= rate:
             return puzzle.solve()
         right = puzzle.solve().answer

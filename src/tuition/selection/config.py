@@ -43,6 +43,9 @@ class SelectionConfig(Section):
     """Whether each domain's share of the chosen is its share of what is left, within one item."""
     candidates: Annotated[int, Field(ge=1)] | None = None
     """Score only so many rows, drawn at random before the student is asked anything; None: all."""
+    leave_known: bool = False
+    """Whether, behind the cold start, examples stay unasked whose draft is judged to be known, by its
+    confidence and the drafts on validation: SlimPLM's gate. A plan supposes that none is."""
     per_dollar: bool = False
     """Whether the score is divided by the expected cost of asking."""
 

@@ -9,13 +9,14 @@ from tuition.serving.app import app
 from tuition.serving.capture import CaptureConfig, Captured
 from tuition.serving.guard import is_loopback
 from tuition.serving.listen import listen, url_of
-from tuition.serving.writer import Limits, Prompt, Writer
+from tuition.serving.writer import Limits, Prompt, Second, Writer
 
 __all__ = [
     "CaptureConfig",
     "Captured",
     "Limits",
     "Prompt",
+    "Second",
     "Writer",
     "app",
     "is_loopback",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tuition.core.errors import DataError, MissingExtra
 from tuition.serving.batcher import Batcher, Job, Piece, Text, full
 from tuition.serving.calls import Call, check_model, prompt_of, read_call
 from tuition.serving.guard import OPEN, Guard, Refusal
-from tuition.serving.writer import Limits, Writer
+from tuition.serving.writer import Limits, Second, Writer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,7 +31,14 @@ _GONE = 499
 """The status of an answer to a client that has hung up; nobody sees it."""
 
 
-def app(writer: Writer, limits: Limits, *, hosts: Sequence[str] = (), token: str | None = None) -> ASGIApp:
+def app(
+    writer: Writer,
+    limits: Limits,
+    *,
+    hosts: Sequence[str] = (),
+    token: str | None = None,
+    second: Second | None = None,
+) -> ASGIApp:
     """Make the server, to be run by uvicorn or by a test.
 
     Args:
@@ -37,6 +46,8 @@ def app(writer: Writer, limits: Limits, *, hosts: Sequence[str] = (), token: str
         limits: Bounds of requests.
         hosts: Names by which clients may call it besides `localhost` and IP addresses.
         token: What a client must show. None: nothing.
+        second: Looks over each answer, and may put another in its place; what is streamed then comes whole.
+            None: answers are the writer's own.
 
     Returns:
         `POST /v1/chat/completions`, `GET /v1/models` and `GET /health`.
@@ -51,7 +62,7 @@ def app(writer: Writer, limits: Limits, *, hosts: Sequence[str] = (), token: str
         from starlette.routing import Route
     except ImportError:
         raise MissingExtra("starlette", "serve") from None
-    host = _Host(writer, limits)
+    host = _Host(writer, limits, second)
     routes = [
         Route(_CHAT, host.chat, methods=["POST"]),
         Route(_MODELS, host.models, methods=["GET"]),
@@ -88,9 +99,10 @@ async def _failed(_: Request, error: Exception) -> Response:
 class _Host:
     """The answers to requests."""
 
-    def __init__(self, writer: Writer, limits: Limits) -> None:
-        self._writer, self._limits = writer, limits
+    def __init__(self, writer: Writer, limits: Limits, second: Second | None) -> None:
+        self._writer, self._limits, self._second = writer, limits, second
         self._batcher = Batcher(writer, limits)
+        self._threads = ThreadPoolExecutor(limits.batch, thread_name_prefix="second")
         self._inside = 0
         self._began = int(time.time())
 
@@ -131,11 +143,14 @@ class _Host:
                 call = read_call(await self._body(http))
                 job = await self._begun(call)
                 first = await _unless_gone(job, http.receive)
+                by = ""
+                if isinstance(first, Piece) and self._second is not None:
+                    first, by = await self._looked_over(first, self._second, call=call, job=job)
             if first is None:
                 return Response(status_code=_GONE)
             if isinstance(first, Refusal):
                 raise first
-            answer = _Answer(call, job, self._writer.name)
+            answer = _Answer(call, job, self._writer.name, by=by)
             if call.stream:
                 stream = _Stream(answer, first, batcher=self._batcher, deadline=deadline, late=self._late())
             return stream or JSONResponse(answer.whole(first))
@@ -145,6 +160,16 @@ class _Host:
             self._inside -= 1
             if job is not None and stream is None:
                 self._batcher.cancel(job)
+
+    async def _looked_over(self, piece: Piece, second: Second, *, call: Call, job: Job) -> tuple[Piece, str]:
+        """Let the second look at a whole text; what it puts there has no probabilities."""
+        loop, messages = asyncio.get_running_loop(), _plain(call)
+        text, by = await loop.run_in_executor(self._threads, second, messages, piece.text, job.confidence)
+        if text == piece.text:
+            return piece, by
+        for stop in call.stop:
+            text = text.partition(stop)[0]
+        return Piece(text=text, finish="stop"), by
 
     def _late(self) -> Refusal:
         message = (
@@ -169,31 +194,39 @@ class _Host:
 
     async def _begun(self, call: Call) -> Job:
         check_model(call, self._writer)
-        messages = [{"role": turn.role, "content": turn.content} for turn in call.messages]
+        messages = _plain(call)
         try:
             ids = await asyncio.to_thread(self._writer.render, messages)
             options = await asyncio.to_thread(self._writer.options, messages)
         except DataError as error:
             raise Refusal(400, str(error), code="invalid_value", param="messages") from None
+        prompt = prompt_of(call, ids, options, writer=self._writer, limits=self._limits)
+        if self._second is not None:
+            prompt = dataclasses.replace(prompt, top=prompt.top or 0)
         job = Job(
-            prompt=prompt_of(call, ids, options, writer=self._writer, limits=self._limits),
+            prompt=prompt,
             text=Text(self._writer.decode, call.stop),
-            is_streamed=call.stream,
+            is_streamed=call.stream and self._second is None,
             has_stops=bool(call.stop),
         )
         self._batcher.put(job)
         return job
 
 
-class _Answer:
-    """Writes one answer in OpenAI's form."""
+def _plain(call: Call) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in call.messages]
 
-    def __init__(self, call: Call, job: Job, model: str) -> None:
+
+class _Answer:
+    """Writes one answer in OpenAI's form; beside it stands who gave it, where that is not one alone."""
+
+    def __init__(self, call: Call, job: Job, model: str, *, by: str = "") -> None:
         self.call, self.job = call, job
         self._head: dict[str, object] = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
             "model": model,
+            **({"answered_by": by} if by else {}),
         }
 
     def whole(self, piece: Piece) -> dict[str, object]:

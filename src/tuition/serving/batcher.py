@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +106,17 @@ class Job:
     """Tokens, the end mark included."""
     logprobs: list[dict[str, object]] = field(default_factory=list)
     """Of tokens not yet in a piece."""
+    sure: float | None = None
+    """The confidence that the writer told; None: that of the tokens holds."""
+    logprob: float = 0.0
+    """Of all tokens together, where the prompt asks for probabilities."""
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the text is, as `core.records.Prediction` has it; None: the prompt does not ask."""
+        if self.prompt.top is None or not self.written:
+            return None
+        return math.exp(self.logprob / self.written) if self.sure is None else self.sure
 
 
 def full() -> Refusal:
@@ -154,10 +166,13 @@ class Batcher:
                     job.pieces.put_nowait(Refusal(500, message, code="server_error"))
 
     def _decode(self, jobs: Sequence[Job], loop: asyncio.AbstractEventLoop) -> None:
-        def told(place: int, token: int, logprobs: Mapping[int, float]) -> bool:
+        def told(
+            place: int, token: int, logprobs: Mapping[int, float], /, *, confidence: float | None = None
+        ) -> bool:
             job = jobs[place]
             if job.is_cancelled:
                 return False
+            job.sure = confidence
             piece = self._take(job, token, logprobs)
             if piece is not None:
                 job.is_done = piece.finish is not None
@@ -169,6 +184,7 @@ class Batcher:
     def _take(self, job: Job, token: int, logprobs: Mapping[int, float]) -> Piece | None:
         """Add a token to a job; give a piece where there is something to send."""
         job.written += 1
+        job.logprob += logprobs.get(token, 0.0)
         is_end = token in self._writer.marks
         if logprobs and not is_end:
             job.logprobs.append(self._entry(token, logprobs, top=job.prompt.top or 0))

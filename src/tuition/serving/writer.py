@@ -10,11 +10,26 @@ from pydantic import Field
 
 from tuition.core.config import Section
 
-__all__ = ["Limits", "Prompt", "Told", "Writer"]
+__all__ = ["Limits", "Prompt", "Second", "Told", "Writer"]
 
-Told = Callable[[int, int, Mapping[int, float]], bool]
-"""Told of each token: the prompt's place, the token, and log-probabilities where the prompt asks for them:
-its own and those of the likeliest. False ends the text."""
+
+class Told(Protocol):
+    """Hears of each token as it comes."""
+
+    def __call__(
+        self, place: int, token: int, logprobs: Mapping[int, float], /, *, confidence: float | None = None
+    ) -> bool:
+        """Hear of a token of the prompt at a place; False ends the text.
+
+        Log-probabilities, its own and those of the likeliest, come where the prompt asks for them, and so
+        does the confidence in the whole text where the tokens' own probabilities do not make it.
+        """
+        ...
+
+
+Second = Callable[[Sequence[Mapping[str, str]], str, float | None], tuple[str, str]]
+"""Given the messages, the text written and the confidence in it, from 0 to 1: the text to send, and whose it
+is. It may take as long as a teacher takes, in a thread of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ class Account:
     """The run and round that ask; its group shares the limits."""
     budget: Budget = _BUDGET
     """Limits, and policies on unknown outcomes and unknown prices."""
+    round_usd: float | None = None
+    """Dollars for the round of the place alone, besides; None: no limit."""
     progress: Progress | None = None
     """Told after every answer."""
     stand_in: StandInFor | None = None
@@ -41,7 +43,11 @@ class Account:
         nano = None if budget.usd is None else to_nano(budget.usd)
         limits = (nano, budget.tokens, budget.calls)
         cap = Cap(scope=self.place.group or self.place.run, nano=nano, tokens=limits[1], calls=limits[2])
-        return () if limits == (None, None, None) else (cap,)
+        own = () if limits == (None, None, None) else (cap,)
+        if self.round_usd is None:
+            return own
+        of_round = f"{self.place.run}/round/{self.place.round}"
+        return (*own, Cap(scope=of_round, nano=to_nano(self.round_usd)))
 
     def reserve(
         self,

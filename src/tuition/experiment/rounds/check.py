@@ -61,6 +61,11 @@ def check_rounds(config: Elad, teachers: Mapping[str, Teacher], *, has_valid: bo
                 f"explanation.{name} = {n} leaves nothing to disagree, so that selection.strategy = "
                 f"{config.selection.strategy!r} would score all examples alike; set it to 2 or more."
             )
+    if config.selection.leave_known and not has_valid:
+        faults.append(
+            "selection.leave_known learns on validation which drafts are known, and there is none; name a "
+            "validation file, set task.valid_share above 0, or leave it out."
+        )
     faults += [*_bad_allocation(config, teachers), *_unpriced(config, teachers)]
     saw = [table.name for table in config.teacher if table.saw_answers and table.name in teachers]
     recorded = [name for name in saw if not teachers[name].abilities.reads_prompt]

@@ -34,6 +34,9 @@ def stop_if_certain(state: ActiveRun, ranked: Ranked) -> bool:
 
     Source: after ELAD (arXiv 2402.13098), which stops when the transfer suffices; a threshold τ is ours.
     """
+    if state.config.selection.leave_known and not ranked.order and not state.is_cold:
+        state.stop = {"by": "certain", "findings": []}
+        return True
     below = state.config.rounds.stop.certain_below
     if below is None or state.number < state.config.rounds.stop.least_rounds:
         return False

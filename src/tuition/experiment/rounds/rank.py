@@ -14,6 +14,8 @@ from tuition.core.records import Evidence, Example, Grade, Json, Prediction
 from tuition.core.rows import read_rows
 from tuition.core.texts.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
+from tuition.evaluation.gate import judge, known_score
+from tuition.experiment.bench import DryRun
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.ask import Asking
 from tuition.experiment.rounds.evidence import evidence_of
@@ -60,8 +62,13 @@ def rank_pool(state: ActiveRun, student: Learner, asking: Asking) -> Ranked:
     examples = examined(state, student, examples)
     rehearses = state.config.rounds.rehearse > 0 and not state.is_cold
     also: frozenset[str] = frozenset({"greedy"}) if rehearses else frozenset()
+    also |= {"confidence"} if selection.leave_known else frozenset()
     needs = needs_of(selection) | also
     drafts, evidence = explained(state, student, examples, needs=needs, seed=seed)
+    if selection.leave_known and not isinstance(state.bench.run, DryRun):
+        kept = _unknown(state, student, evidence)
+        examples = [examples[i] for i in kept]
+        drafts, evidence = [drafts[i] for i in kept], [evidence[i] for i in kept]
     wants_vectors = selection.diversity != "none"
     asked = questions(examples, answer_prefix(state.config))
     pool = Pool(
@@ -95,6 +102,25 @@ def rank_pool(state: ActiveRun, student: Learner, asking: Asking) -> Ranked:
     facts = {"order": ids, "highest": found.highest, "student_tokens": found.student_tokens}
     state.write_json("chosen.json", facts)
     return found
+
+
+def _unknown(state: ActiveRun, student: Learner, evidence: Sequence[Evidence]) -> list[int]:
+    """Say which drafts are not judged to be known.
+
+    Source: SlimPLM (arXiv 2402.12052), its judge of drafts, before a teacher is asked in place of a search.
+    """
+    valid = [example for example in state.bench.splits.valid if state.bench.reads(example)]
+    valid = valid[: state.config.explanation.calibrate or None]
+    needs, what = frozenset({"confidence"}), "student drafts validation"
+    told, sure = explained(state, student, valid, needs=needs, seed=state.seed, what=what)
+    scores = [item.values["confidence"] for item in sure]
+    if all(score is None for score in scores):
+        return list(range(len(evidence)))
+    golds = [[example.answer or ""] for example in valid]
+    known = judge(scores, [draft.answer or "" for draft in told], golds=golds)
+    kept = [i for i, item in enumerate(evidence) if known_score(known(item.values["confidence"])) >= 0]
+    state.bench.run.event("left_known", round=state.number, known=len(evidence) - len(kept))
+    return kept
 
 
 def drafter(
