@@ -34,7 +34,9 @@ def process(*arguments, folder):
 
 
 def test_the_commands_are_these():
-    known = "batch capture check compare curve demo doctor export import init keys list pilot playground"
+    known = (
+        "batch capture check compare curve demo doctor errors export import init keys list pilot playground"
+    )
     assert " ".join(COMMANDS) == f"{known} predict probe report resume run serve show store"
 
 

@@ -1,16 +1,16 @@
-"""The command that answers a file of questions: `tuition predict`."""
+"""The commands that use a finished student: `tuition predict` and `tuition errors`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tuition.cli.show import Json, Trust, answer, progress_bars, say, typed
+from tuition.cli.show import Folder, Json, Trust, Yes, answer, print_table, progress_bars, say, typed
 from tuition.core.errors import TuitionError
 
-__all__ = ["predict"]
+__all__ = ["errors", "predict"]
 
 
 def predict(
@@ -58,3 +58,50 @@ def predict(
     for name in made.renamed:
         say(f"The column {name!r} of {file} is called 'given_{name}' there.")
     say(f"Next: {typed('serve', student)}")
+
+
+def errors(
+    folder: Folder,
+    *,
+    teacher: Annotated[str, typer.Option(help="Who explains; by default the first that reads prompts.")] = "",
+    hypotheses: Annotated[int, typer.Option(min=1, help="Hypotheses at most.")] = 5,
+    items: Annotated[int, typer.Option(min=2, help="Unseen answers, at most, that verify each.")] = 60,
+    yes: Yes = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Have a teacher explain what a run gets wrong on validation; what unseen answers bear out is shown."""
+    from tuition.operate.examine.errors import explain_errors
+    from tuition.report import money, per_cent
+
+    with progress_bars() as listener:
+        found: Any = explain_errors(
+            folder,
+            teacher=teacher,
+            hypotheses=hypotheses,
+            items=items,
+            is_confirmed=yes,
+            trust=trust,
+            listener=listener,
+        )
+    answer(found)
+    rows = [
+        {
+            "the student errs where": one["hypothesis"],
+            "precision %": per_cent(one["precision"], one["ci95"]),
+            "recall %": f"{100 * one['recall']:.0f}",
+            "questions": one["flagged"],
+            "p": f"{one['p']:.2g}",
+        }
+        for one in found["verified"]
+    ]
+    simulated = " (simulated)" if found["is_simulated"] else ""
+    said = f"{found['teacher']}{simulated} wrote {found['hypotheses']} hypotheses"
+    if rows:
+        print_table(f"{folder}: {said}, verified on {found['unseen']} unseen answers", rows)
+    else:
+        say(f"{said}; none was verified on {found['unseen']} unseen answers, so none is shown.")
+    if found["is_spent"]:
+        say("The budget was spent before every hypothesis was applied; the others count as not verified.")
+    say(f"Wrong of the unseen: {found['wrong']}. Paid: {money(found['spend']['paid_usd'])}.")
+    say(f"Wrote {folder / 'errors' / 'errors.json'}.")
