@@ -37,7 +37,7 @@ def test_the_commands_are_these():
     known = (
         "batch capture check compare curve demo doctor errors export import init keys list pilot playground"
     )
-    assert " ".join(COMMANDS) == f"{known} predict probe report resume run serve show store"
+    assert " ".join(COMMANDS) == f"{known} predict probe report resume run serve show stepwise store"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["playground", "serve"]])

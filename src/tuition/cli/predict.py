@@ -1,4 +1,4 @@
-"""The commands that use a finished student: `tuition predict` and `tuition errors`."""
+"""The commands that use a finished student: `predict`, `errors` and `stepwise`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from tuition.cli.show import Folder, Json, Trust, Yes, answer, print_table, progress_bars, say, typed
 from tuition.core.errors import TuitionError
 
-__all__ = ["errors", "predict"]
+__all__ = ["errors", "predict", "stepwise"]
 
 
 def predict(
@@ -72,7 +72,8 @@ def errors(
 ) -> None:
     """Have a teacher explain what a run gets wrong on validation; what unseen answers bear out is shown."""
     from tuition.operate.examine.errors import explain_errors
-    from tuition.report import money, per_cent
+    from tuition.report import money
+    from tuition.report.columns import VERIFIED, lay_out
 
     with progress_bars() as listener:
         found: Any = explain_errors(
@@ -85,23 +86,38 @@ def errors(
             listener=listener,
         )
     answer(found)
-    rows = [
-        {
-            "the student errs where": one["hypothesis"],
-            "precision %": per_cent(one["precision"], one["ci95"]),
-            "recall %": f"{100 * one['recall']:.0f}",
-            "questions": one["flagged"],
-            "p": f"{one['p']:.2g}",
-        }
-        for one in found["verified"]
-    ]
     simulated = " (simulated)" if found["is_simulated"] else ""
     said = f"{found['teacher']}{simulated} wrote {found['hypotheses']} hypotheses"
-    if rows:
-        print_table(f"{folder}: {said}, verified on {found['unseen']} unseen answers", rows)
+    if found["verified"]:
+        title = f"{folder}: {said}, verified on {found['unseen']} unseen answers"
+        print_table(title, lay_out(found["verified"], VERIFIED).shown)
     else:
         say(f"{said}; none was verified on {found['unseen']} unseen answers, so none is shown.")
     if found["is_spent"]:
         say("The budget was spent before every hypothesis was applied; the others count as not verified.")
     say(f"Wrong of the unseen: {found['wrong']}. Paid: {money(found['spend']['paid_usd'])}.")
     say(f"Wrote {folder / 'errors' / 'errors.json'}.")
+
+
+def stepwise(
+    folder: Folder,
+    *,
+    items: Annotated[int, typer.Option(min=1, help="Validation questions at most.")] = 100,
+    references: Annotated[
+        Path | None, typer.Option(help="Reference knowledge by id; by default, in the task's own files.")
+    ] = None,
+    recall: Annotated[str, typer.Option(help="The student's instruction for the first step.")] = "",
+    use: Annotated[str, typer.Option(help="The same for the second step.")] = "",
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Tell apart what a student does not know and what it cannot use: knowledge, use, answer."""
+    from tuition.operate.examine.stepwise import stepwise
+    from tuition.report.columns import STEPWISE, lay_out
+
+    found: Any = stepwise(folder, items=items, references=references, recall=recall, use=use, trust=trust)
+    answer(found)
+    title = f"{folder}: knowledge recalled, used, and the answer, on validation"
+    print_table(title, lay_out(found["rows"], STEPWISE).shown)
+    say(found["advice"])
+    say(f"Wrote {folder / 'stepwise.json'}. Next: {typed('errors', folder)}")

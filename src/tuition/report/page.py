@@ -23,6 +23,8 @@ from tuition.report.columns import (
     PARTS,
     RESULTS,
     ROUNDS,
+    STEPWISE,
+    VERIFIED,
     lay_out,
     money,
     parts_of,
@@ -100,6 +102,8 @@ def _run(name: str, path: Path) -> dict[str, Any]:
         "parts": lay_out(parts_of(figures), PARTS),
         "estimates": lay_out(metrics.get("estimates") or [], ESTIMATES),
         "rounds": lay_out(metrics.get("rounds") or [], ROUNDS, has_others=True),
+        "stepwise": lay_out(read_json(path / "stepwise.json").get("rows") or [], STEPWISE),
+        "verified": lay_out(read_json(path / "errors" / "errors.json").get("verified") or [], VERIFIED),
         "calibration": lay_out(metrics.get("calibration") or [], CALIBRATION, has_others=True),
     }
 
