@@ -18,6 +18,7 @@ from tuition.experiment.bench import Bench
 from tuition.experiment.learn.distil import Combine, loss_weights, objectives
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import FAMILIES
+from tuition.student.lessons.lesson import Learning
 from tuition.student.load import load_student
 from tuition.student.training.passes import Item, plan_steps, shares
 from tuition.student.training.share import share_rows
@@ -142,7 +143,9 @@ def program_loss(learner, targets, normaliser):
     config = TrainingConfig(token_budget=150, normaliser=normaliser)
     family, pad_id = FAMILIES[learner.family], learner.tokenizer.pad_token_id
     groups = share_rows(learner.model, rows, items, family=family, token_budget=150, pad_id=pad_id)
-    steps = Steps(family, rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
+    steps = Steps(
+        Learning(family=family), rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id
+    )
     passes = steps[0]["passes"]
     assert len(passes) > 1
     return sum(family.loss(learner.model, batch).item() for batch in passes)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuition.core.errors import TrainingError
 from tuition.student.config import TrainingConfig
 from tuition.student.training.passes import Item, pass_tokens_of, plan_steps, rate_at, shares, split_step
 
@@ -104,6 +105,52 @@ def test_a_part_of_an_epoch_is_one_example_at_least(epochs):
 def test_no_targets_no_plan():
     with pytest.raises(ValueError, match="no targets"):
         plan([])
+
+
+def mixed(sizes, mixture, **settings):
+    """Examples of groups of so many; two targets each."""
+    items = [
+        Item(example_id=f"q{i}", objective=objective, weight=1.0, length=5, terms=1, group=group)
+        for group, size in sizes.items()
+        for i in range(size)
+        for objective in ("answer", "why")
+    ]
+    settings = {"batch_examples": 10, "steps": None, "epochs": None, "seed": 3} | settings
+    steps = plan_steps(items, mixture=mixture, **settings)
+    return [[items[i] for i in step] for step in steps]
+
+
+def test_a_mixture_draws_groups_by_their_shares():
+    shares = {"easy": 0.2, "mid": 0.3, "hard": 0.5}
+    steps = mixed({"easy": 300, "mid": 40, "hard": 7}, shares, steps=1000)
+    assert [len(step) for step in steps] == [20] * 1000, "an example brings both its targets"
+    drawn = Counter(item.group for step in steps for item in step[::2])
+    for group, share in shares.items():
+        sigma = math.sqrt(share * (1 - share) / 10_000)
+        assert abs(drawn[group] / 10_000 - share) < 3 * sigma, group
+    hard = Counter(item.example_id for step in steps for item in step[::2] if item.group == "hard")
+    assert max(hard.values()) - min(hard.values()) <= 1, "a group is seen whole before it begins anew"
+
+
+def test_a_mixture_is_seeded_and_draws_as_many_as_the_epochs_have():
+    sizes, shares = {"a": 30, "b": 10}, {"a": 1.0, "b": 3.0}
+    assert mixed(sizes, shares) == mixed(sizes, shares) != mixed(sizes, shares, seed=4)
+    assert sum(map(len, mixed(sizes, shares, epochs=2))) == 2 * 2 * 40
+    assert {item.group for step in mixed(sizes, {"a": 0.0, "b": 1.0}) for item in step} == {"b"}
+
+
+def test_the_targets_of_an_example_are_drawn_apart_where_groups_part_them():
+    items = [
+        Item(example_id="q", objective=view, weight=1.0, length=5, terms=1, group=view) for view in ("x", "y")
+    ]
+    settings = {"batch_examples": 1, "steps": 50, "epochs": None, "seed": 0}
+    steps = plan_steps(items, mixture={"x": 1.0, "y": 1.0}, **settings)
+    assert {tuple(step) for step in steps} == {(0,), (1,)}
+
+
+def test_a_mixture_of_what_is_not_there_is_refused():
+    with pytest.raises(TrainingError, match="draws from 'c', and there is no target of it"):
+        mixed({"a": 3}, {"a": 0.5, "c": 0.5})
 
 
 SIZES = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=30)

@@ -9,9 +9,11 @@ from tuition.core.errors import TrainingError
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Encoder
 from tuition.student.families import FAMILIES
+from tuition.student.lessons.lesson import Learning
+from tuition.student.training.checkpoints import last_checkpoint
 from tuition.student.training.passes import plan_steps
 from tuition.student.training.share import share_rows
-from tuition.student.training.train import Steps, StepTrainer, item_of, last_checkpoint
+from tuition.student.training.train import Steps, StepTrainer, item_of
 
 SPLITS = [1, 90, 10**6]
 """Token budgets: every target alone, a few together, all in one pass."""
@@ -62,7 +64,7 @@ def steps_of(student, targets, config, *, is_shared):
         groups = share_rows(
             student.model, rows, items, family=family, token_budget=config.token_budget, pad_id=pad_id
         )
-    return Steps(family, rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
+    return Steps(Learning(family=family), rows, items, plan=plan, groups=groups, config=config, pad_id=pad_id)
 
 
 def one_step(student, targets, *, normaliser, token_budget, tmp_path):

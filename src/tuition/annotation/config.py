@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -37,6 +37,14 @@ class AnnotationConfig(Section):
     verify: str = ""
     """Who says what follows from a rationale alone: a teacher's name, or `self` for its own author; empty:
     nobody. What does not lead to its answer has the fault `unverified`."""
+    keep_by: Literal["", "ifd", "ifd_perplexity"] = ""
+    """By what the untrained student finds of a rationale it is learnt, in recipes that ask before they train:
+    `ifd`, how little its question helps with it (its loss behind the question over its loss alone), or the
+    same of perplexities; 1 or more is dropped. Empty: every rationale that the route chose."""
+    keep_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """With `keep_by`: share of those that is learnt, the highest first."""
+    keep_least: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """With `keep_by`: lower ones are dropped, whose question says it all."""
     redraws: Annotated[int, Field(ge=0)] = 0
     """Further samples asked of a teacher whose rationale was dropped, at most so many an example."""
     max_attempts: Annotated[int, Field(ge=1)] = 4

@@ -40,6 +40,8 @@ __all__ = [
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 """What JSON can hold."""
+_LATER = {"later": True}
+"""Of a field that came later: where it has its default it is left out of JSON, so that old ids stay."""
 
 
 def canonical_json(value: object) -> str:
@@ -58,7 +60,9 @@ class Record:
 
     def to_json(self) -> dict[str, Json]:
         """Give the record as plain JSON values: one entry a field, nested records as objects."""
-        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        fields = self.__dataclass_fields__.items()
+        row = ((name, item, getattr(self, name)) for name, item in fields)
+        return {n: _plain(value) for n, item, value in row if not item.metadata or value != item.default}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> Self:
@@ -118,22 +122,11 @@ class Example(Record, _Named):
     """Who says so: gold, teacher:NAME, majority, weighted, human; empty: the label was taken away."""
     domain: str = ""
     split: str = ""
-    messages: tuple[Message, ...] = ()
-    """Turns of a conversation, whose last one is asked; `question` is `written_turns` of them. Empty: it is
-    the question alone."""
-    lists_choices: bool = True
+    messages: tuple[Message, ...] = field(default=(), metadata=_LATER)
+    """Turns of a conversation, the last one asked; `question` is `written_turns` of them. Empty: no turns."""
+    lists_choices: bool = field(default=True, metadata=_LATER)
     """Whether the choices stand in the question; False: all questions have the same, of which a teacher is
     told once and which a student knows."""
-
-    def to_json(self) -> dict[str, Json]:
-        """Give the example as plain JSON values; what came later is left out where it says nothing."""
-        # no super(): a class with slots is made anew, and super() wants the old one
-        row = Record.to_json(self)
-        if not self.messages:
-            del row["messages"]
-        if self.lists_choices:
-            del row["lists_choices"]
-        return row
 
     @property
     def last_turn(self) -> Example:
@@ -191,8 +184,7 @@ class Request(Record, _Named):
     """Name and version of the prompt, such as `rationale/1`. Not part of the key."""
     example_id: str = ""
     tag: str = ""
-    """Name of one attempt, sent along so that a provider's list of charges can be held against the ledger.
-    Not part of the key; empty outside an attempt."""
+    """Name of one attempt, to find it in a provider's list of charges; not part of the key."""
 
     @property
     def key(self) -> str:
@@ -279,9 +271,8 @@ class Reply(Record):
 
 
 RevisionOutcome = Literal["", "right", "answer_wrong", "mended", "unread"]
-"""What revising came to: nothing was wrong; the steps were right, but not the answer; a teacher wrote on from
-the first wrong step; the reply could not be read, and a chain was written in the place of the explanation.
-Empty: there was no step to look at, or nobody looked."""
+"""What revising came to: nothing was wrong; only the answer; a teacher wrote on from the first wrong step;
+the reply could not be read, and a chain was written instead. Empty: nobody looked, or there was no step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,9 +334,8 @@ class Prediction(Record):
     """Log-likelihood of each option, natural log; empty where the answer was generated."""
     output_tokens: int = 0
     confidence: float | None = None
-    """The student's probability of its answer, from 0 to 1. Of options that were scored: the best one's share
-    (softmax of the scores); of a text: the geometric mean of its tokens' probabilities, the end mark's
-    included. None: there is no answer, or its probability is not known."""
+    """The student's probability of its answer: of options that were scored the best one's softmax; of a text
+    the geometric mean over its tokens, the end mark included. None: no answer, or it is not known."""
 
     @property
     def id(self) -> str:
@@ -393,6 +383,14 @@ class Target(Record):
     """The objective's weight in the loss: γ for the answer, α of its teacher for a rationale."""
     objective: str = "answer"
     """Targets of one objective are averaged together, then weighted."""
+    prompt_weight: float = field(default=0.0, metadata=_LATER)
+    """What a token of the input weighs beside one of the output; 0: the input is read and not learnt."""
+    like: str = field(default="", metadata=_LATER)
+    """Another right output, for a lesson that contrasts."""
+    against: str = field(default="", metadata=_LATER)
+    """A wrong output, for a lesson that contrasts or prefers."""
+    shares: tuple[float, ...] = field(default=(), metadata=_LATER)
+    """What each choice deserves, 1 in all; empty: `output` deserves everything."""
 
     def __post_init__(self) -> None:
         if not self.output.strip():

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from tuition.annotation import Account
 from tuition.core.budget import Price, guess_cost, to_usd
 from tuition.core.errors import DataError
-from tuition.core.protocols import Learner, Pool, Task, Teacher
+from tuition.core.protocols import Learner, Lesson, Pool, Task, Teacher
 from tuition.core.records import Example, Json, Record, Request, Target, content_id
 from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
@@ -256,7 +256,12 @@ def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
 
 
 def train_student(
-    bench: Bench, targets: Sequence[Target], *, name: str = "student", start: Path | None = None
+    bench: Bench,
+    targets: Sequence[Target],
+    *,
+    name: str = "student",
+    start: Path | None = None,
+    lesson: Lesson | None = None,
 ) -> Learner:
     """Train the student of the configuration, or load it where this run has trained it before."""
     config, run = bench.config, bench.run
@@ -277,7 +282,7 @@ def train_student(
         way = Way.of(config, prefix=answer_prefix(config))
         validate = partial(share_right, student, bench.task, way, examples=readable[:most])
     logs = run.path / "logs" / name
-    report = student.fit(targets, place, progress=run.progress, validate=validate, logs=logs)
+    report = student.fit(targets, place, lesson=lesson, progress=run.progress, validate=validate, logs=logs)
     run.event("trained", student=name, **dict(report))
     keep_student(bench, student, name=name)
     return student
@@ -291,7 +296,13 @@ def keep_student(bench: Bench, student: Learner, *, name: str = "student") -> No
 
 def _clear(folder: Path) -> None:
     """Remove what only going on with the run needed: checkpoints, and the students that were not chosen."""
-    for pattern in ("checkpoints*", "student-alpha-*", "rounds/*/checkpoints*", "rounds/*/student"):
+    for pattern in (
+        "checkpoints*",
+        "student-alpha-*",
+        "rounds/*/checkpoints*",
+        "rounds/*/student",
+        "intervals",
+    ):
         for path in folder.glob(pattern):
             shutil.rmtree(path)
 

@@ -296,8 +296,9 @@ def make_ready(config: Experiment) -> Ready:
         raise ConfigError(f"[student] {error}") from None
     for name, table in recipe.models(config).items():
         # What is too long for a second model is cut, so that its limits take no question from the student.
+        alike = student if name == recipe.imitated(config) else None
         with named(name):
-            _look(config.model_copy(update={"student": table.student}), splits, explains=True)
+            _look(config.model_copy(update={"student": table.student}), splits, explains=True, alike=alike)
     aside = set(unread["train"])
     kept = tuple(example for example in splits.train if example.id not in aside)
     return Ready(
@@ -307,16 +308,21 @@ def make_ready(config: Experiment) -> Ready:
     )
 
 
-def _look(config: Experiment, splits: Splits, *, explains: bool) -> LookedAt:
-    """Look at the student without loading it, and refuse one that could not learn or be examined."""
+def _look(config: Experiment, splits: Splits, *, explains: bool, alike: LookedAt | None = None) -> LookedAt:
+    """Look at the student without loading it, and refuse one that could not learn or be examined.
+
+    One that is imitated must cut text as the student does, which is `alike`.
+    """
     # the student's room is opened only where there is a student
-    from tuition.student.look import look_at
+    from tuition.student.look import check_alike, look_at
 
     def texts() -> list[str]:
         return [text for item in splits.train for text in (question_text(item), item.answer) if text]
 
     try:
         student = look_at(config.student, base_folder=BASE_FOLDER, texts=texts)
+        if alike is not None:
+            check_alike(*((one.family, one.tokenizer().get_vocab()) for one in (alike, student)))
     except TrainingError as error:
         raise ConfigError(f"[student] {error}") from None
     check_abilities(config, writes=student.family != "options", explains=explains)

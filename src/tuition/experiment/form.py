@@ -8,6 +8,7 @@ from tuition.core.protocols import Task
 from tuition.core.records import Example, Json
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import Experiment
+from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, answer_text, question_text
 
 __all__ = ["answer_prefix", "asked_text", "form_of"]
@@ -15,7 +16,8 @@ __all__ = ["answer_prefix", "asked_text", "form_of"]
 
 def answer_prefix(config: Experiment) -> str:
     """Give the instruction by which a student of this configuration is asked for its answer."""
-    return ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX
+    own = RECIPES[config.recipe].instruction(config)
+    return own or (ANSWER_PREFIX if answer_way(config) == "answer" else RATIONALE_PREFIX)
 
 
 def asked_text(example: Example) -> str:
@@ -52,7 +54,7 @@ def _shown(config: Experiment, example: Example) -> dict[str, Json]:
     form, answer, writes = config.student.answer_form, example.answer, None
     if answer is not None and (form == "text" or answer in example.choices):
         writes = answer_text(example, answer, form=form)
-        writes = writes if answer_prefix(config) == ANSWER_PREFIX else f"…\nThe answer is {writes}."
+        writes = writes if answer_way(config) == "answer" else f"…\nThe answer is {writes}."
     return {
         "question": example.question,
         "choices": list(example.choices),

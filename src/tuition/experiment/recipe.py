@@ -63,8 +63,12 @@ class Recipe:
     """Whether a student is trained or examined."""
     models: Callable[[Any], Mapping[str, SecondModel]] = lambda _: {}
     """What its configuration trains beside the student, each by the name of its table and folder."""
+    imitated: Callable[[Any], str] = lambda _: ""
+    """Which of them the student follows token by token, so that both must have one tokenizer; empty: none."""
     route: Callable[[Any], tuple[Route, RoutingConfig]] = lambda _: ("all", RoutingConfig())
     """Whom its configuration asks about an example."""
+    instruction: Callable[[Any], str] = lambda _: ""
+    """By which instruction its student is asked for an answer; empty: the answer's or the chain's."""
     rationale_as: Callable[[Any], RationaleAs] = lambda _: "task"
     """What its configuration teaches the student to do with a rationale."""
     shown: Callable[[Any, Sequence[Example]], list[Example]] = lambda _, pool: list(pool)

@@ -1,4 +1,4 @@
-"""Mentor-KD, black-box half: the teachers' right chains train a mentor, whose own right chains join them.
+"""Mentor-KD: the teachers' right chains train a mentor, whose own right chains and soft labels join them.
 
 Source: Mentor-KD (arXiv 2410.09037). docs/recipes/mentor_kd.md holds its code and ours side by side.
 """
@@ -11,6 +11,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from tuition.annotation import AnnotationConfig
+from tuition.core.config import Section
+from tuition.core.protocols import Imitate, Learner, Lesson
 from tuition.core.records import Annotation, Json, Target
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, open_bench, train_student
@@ -21,7 +23,7 @@ from tuition.experiment.learn.second_model import chain_figures, cost_of, own_ch
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
 from tuition.experiment.teach.gather import gather
 
-__all__ = ["RECIPE", "Mentor", "MentorKD", "Solving", "mentor_kd"]
+__all__ = ["RECIPE", "Mentor", "MentorKD", "MentorLesson", "Solving", "mentor_kd"]
 
 _MENTOR = "mentor"
 """Name of its table, its folder and its chains."""
@@ -31,7 +33,8 @@ class Mentor(SecondModel):
     """The mentor: a model between teacher and student in size, and how it explains."""
 
     samples: Annotated[int, Field(ge=0)] = 3
-    """Chains it writes about each labelled question, n in the published code; 0: there is no mentor."""
+    """Chains it writes about each labelled question, n in the published code; 0: none, and no mentor unless
+    it is imitated."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.7
     """Of those chains; 0: greedy, and then there is one."""
 
@@ -52,6 +55,13 @@ class Solving(AnnotationConfig):
     """Whether the teacher is shown the gold answer; false, as published: a wrong answer drops the chain."""
 
 
+class MentorLesson(Section):
+    """What the student learns of the mentor beside its chains."""
+
+    imitate: Imitate | None = None
+    """How it follows the mentor's probabilities at each token of a chain; left out: not at all."""
+
+
 class MentorKD(Experiment):
     """Configuration of `mentor_kd`; the weight of a teacher's chains stands in the teacher's own table."""
 
@@ -59,6 +69,13 @@ class MentorKD(Experiment):
     """How teachers are asked, and which answers are kept."""
     mentor: Mentor = Mentor()
     """The second model, with a `student` and a `training` table of its own."""
+    lesson: MentorLesson = MentorLesson()
+    """The mentor's soft labels: a table `[lesson.imitate]`, which may be empty, has them learnt."""
+
+    @property
+    def has_mentor(self) -> bool:
+        """Whether there is a mentor: to explain, or to be imitated."""
+        return self.mentor.samples > 0 or self.lesson.imitate is not None
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -77,31 +94,42 @@ def mentor_kd(config: MentorKD, run: Run) -> dict[str, Json]:
     Source: Mentor-KD (arXiv 2410.09037) by its published code, 2hojae/mentor-kd at ec9ea11: n = 3 chains a
     question, temperature 0.7, those kept whose answer is the label, the label behind each of them.
 
-    Differs: this is the black-box half, cross-entropy on chains alone; the mentor's soft labels (λ, τ) are
-    not learnt. Chains are closed by a sentence and pass the health checks. A question without a label is not
-    put to the mentor. No epoch is chosen on the test split, as in that code.
+    Then (1−λ)·cross-entropy + λ·KL(mentor ‖ student) at temperature τ on the tokens of those chains, λ = 0.3
+    and τ = 2, where `[lesson.imitate]` stands; without it, cross-entropy alone.
+
+    Differs: the divergence is a mean over the tokens of the outputs; there, padding is in the mean, too, and
+    the question of decoder-only students. Chains are closed by a sentence and pass the health checks. A
+    question without a label is not put to the mentor. No epoch is chosen on the test split, as in that code.
     """
     with open_bench(config, run) as bench:
         # 1. The teachers write chains of thought; those that come to the label are kept.
         gathered = gather(bench)
 
         # 2. and 3. The mentor learns them, explains the same questions itself, and the right chains are kept.
-        own, mentor = _mentored(bench, config, gathered.annotations) if config.mentor.samples else ((), None)
+        mentor, own, figures = None, (), None
+        if config.has_mentor:
+            mentor, own, figures = _mentored(bench, config, gathered.annotations)
 
-        # 4. The student learns both alike.
+        # 4. The student learns both alike, and at each token what the mentor would have written.
         def loss(_: float) -> list[Target]:
             return _chains(bench, [*gathered.annotations, *own])
 
-        trained = learn(bench, loss, prefix=answer_prefix(config))
-        return evaluate_trained(bench, gathered, trained, rationale_as="chain", mentor=mentor)
+        imitate = config.lesson.imitate
+        lesson = None if imitate is None else Lesson(imitate=imitate, mentor=mentor)
+        trained = learn(bench, loss, prefix=answer_prefix(config), lesson=lesson)
+        soft = {} if imitate is None else {"imitate": imitate.model_dump(mode="json")}
+        return evaluate_trained(bench, gathered, trained, rationale_as="chain", mentor=figures, **soft)
 
 
 def _mentored(
     bench: Bench, config: MentorKD, taught: Sequence[Annotation]
-) -> tuple[Sequence[Annotation], dict[str, Json]]:
-    """Train the mentor and have it explain; it is let go before the student is loaded."""
+) -> tuple[Learner | None, Sequence[Annotation], dict[str, Json]]:
+    """Train the mentor and have it explain; one that is not imitated is let go before the student loads."""
     table, beside = config.mentor, with_model(bench, config.mentor)
     mentor = train_student(beside, _chains(beside, taught), name=_MENTOR)
+    kept = None if config.lesson.imitate is None else mentor
+    if not table.samples:
+        return kept, (), cost_of(beside, mentor, name=_MENTOR)
     found = own_chains(
         beside,
         mentor,
@@ -112,7 +140,7 @@ def _mentored(
         max_tokens=table.student.max_output_tokens,
     )
     figures = cost_of(beside, mentor, name=_MENTOR) | chain_figures(bench, found, teacher=_MENTOR)
-    return found.annotations, figures
+    return kept, found.annotations, figures
 
 
 def _chains(bench: Bench, annotations: Sequence[Annotation]) -> list[Target]:
@@ -121,29 +149,30 @@ def _chains(bench: Bench, annotations: Sequence[Annotation]) -> list[Target]:
 
 
 def _notes(config: MentorKD, _has_valid: bool) -> list[str]:
-    if not config.mentor.samples or config.mentor.student.model != config.student.model:
+    if not config.has_mentor or config.mentor.student.model != config.student.model:
         return []
     model = config.student.model
     return [f"mentor and student are both {model!r}; the published mentor is larger than the student"]
 
 
 def _ablations(config: MentorKD) -> list[Variant]:
-    """Without the mentor's chains: the student learns from the teachers alone."""
-    return [
-        Variant(
-            name="without_mentor",
-            changed={"mentor": config.mentor.model_copy(update={"samples": 0})},
-            why_not="" if config.mentor.samples else "the run has no mentor",
-            asks=False,
-        )
-    ]
+    """Without the mentor: from the teachers alone. Without its soft labels, and without its chains."""
+    none = "" if config.has_mentor else "the run has no mentor"
+    no_chains = {"mentor": config.mentor.model_copy(update={"samples": 0})}
+    hard = {"lesson": MentorLesson()}
+    rows = [Variant(name="without_mentor", changed=no_chains | hard, why_not=none, asks=False)]
+    if config.lesson.imitate is not None and config.mentor.samples:
+        rows.append(Variant(name="without_soft_labels", changed=hard, asks=False))
+        rows.append(Variant(name="without_mentor_chains", changed=no_chains, asks=False))
+    return rows
 
 
 RECIPE = Recipe(
     config_type=MentorKD,
     run=mentor_kd,
     asks=True,
-    models=lambda config: {_MENTOR: config.mentor} if config.mentor.samples else {},
+    models=lambda config: {_MENTOR: config.mentor} if config.has_mentor else {},
+    imitated=lambda config: "" if config.lesson.imitate is None else _MENTOR,
     rationale_as=lambda _: "chain",
     notes=_notes,
     ablations=_ablations,

@@ -37,6 +37,8 @@ class TextRow:
     """Ends with the end mark unless it was cut; empty for a question that only asks."""
     head: Sequence[int] = ()
     """What the decoder of an encoder-decoder reads before it writes; not learnt."""
+    asked: float = 0.0
+    """What a token of the prompt weighs beside one of the output; 0: it is not learnt."""
 
     @property
     def length(self) -> int:
@@ -46,7 +48,17 @@ class TextRow:
     @property
     def terms(self) -> int:
         """Number of cross-entropies: one a token."""
-        return len(self.output)
+        return len(self.labels)
+
+    @property
+    def labels(self) -> list[int]:
+        """What is learnt: the output, and before it the prompt where that weighs something."""
+        return [*self.prompt[1:], *self.output] if self.asked else self.output
+
+    @property
+    def weights(self) -> list[float]:
+        """What each label weighs."""
+        return [self.asked] * (self.terms - len(self.output)) + [1.0] * len(self.output)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,8 @@ class OptionRow:
     """One encoded pair of question and option each."""
     gold: int
     """Position of the right option; -1 for a question that only asks."""
+    shares: tuple[float, ...] = ()
+    """What each option deserves; empty: the right one everything."""
 
     @property
     def length(self) -> int:
@@ -118,8 +132,17 @@ class Encoder:
             return [self._option_row(target, _gold(target)) for target in targets]
         outputs = [self.output(target.output) for target in targets]
         heads = self.heads([target.prefix for target in targets])
-        rows = zip(self.prompts(targets), heads, outputs, strict=True)
-        return [TextRow(prompt=prompt, head=head, output=output) for prompt, head, output in rows]
+        weights = [target.prompt_weight for target in targets]
+        if self._family == "seq2seq" and any(weights):
+            raise TrainingError(
+                "prompt_weight is above 0, but an encoder-decoder never writes its question; take a "
+                "decoder-only student, or set it to 0"
+            )
+        rows = zip(self.prompts(targets), heads, outputs, weights, strict=True)
+        return [
+            TextRow(prompt=prompt, head=head, output=output, asked=asked)
+            for prompt, head, output, asked in rows
+        ]
 
     def questions(self, targets: Sequence[Target]) -> list[OptionRow]:
         """Encode the options of questions without looking at the outputs."""
@@ -218,7 +241,13 @@ class Encoder:
         if self._width(text, longest) > limit:
             text = self._fit(target, longest, limit)
         pairs = [dict(self._tokenizer(text, choice)) for choice in choices]
-        return OptionRow(options=pairs, gold=gold)
+        shares = target.shares if gold >= 0 else ()
+        if shares and (len(shares) != len(choices) or abs(sum(shares) - 1) > 1e-6 or min(shares) < 0):
+            raise TrainingError(
+                f"the shares of example {target.example.id!r} are {shares}, expected one for each of its "
+                f"{len(choices)} choices, 1 together"
+            )
+        return OptionRow(options=pairs, gold=gold, shares=shares)
 
     def _width(self, text: str, option: str) -> int:
         if option:

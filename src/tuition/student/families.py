@@ -23,6 +23,8 @@ __all__ = [
     "OptionScorer",
     "Pass",
     "decoder_inputs",
+    "inner",
+    "losses",
     "pad",
     "positions_of",
 ]
@@ -31,6 +33,8 @@ CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWit
 """What models call the key/value cache, as argument and in their output; transformers 5.24 renamed it."""
 Pass = dict[str, Tensor]
 """The tensors of one forward pass; `labels` and `factors` are lists of what is to be learnt."""
+_OURS = {"owners", "labels", "factors", "shares"}
+"""Tensors of a pass over options that its model does not read."""
 _START = -1
 """Stands for the decoder's start mark until the model that knows it is there."""
 
@@ -74,7 +78,7 @@ class EncoderDecoder:
             batch,
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],
-            decoder_input_ids=read.masked_fill(read == _START, _inner(model).config.decoder_start_token_id),
+            decoder_input_ids=read.masked_fill(read == _START, inner(model).config.decoder_start_token_id),
             decoder_attention_mask=_branched(model, batch),
         )
 
@@ -106,9 +110,11 @@ class DecoderOnly:
         for group in cast("Sequence[Sequence[TextRow]]", groups):
             n = _shared([row.prompt for row in group])
             # The last token is only ever predicted, never read.
-            branches = [([*row.prompt[n:], *row.output[:-1]], row.output) for row in group]
+            branches = [([*row.prompt[n:], *row.output[:-1]], row.labels) for row in group]
             trees.append(_tree(group[0].prompt[:n], branches))
-        return _laid(trees, factors, pad_id=pad_id)
+        batch = _laid(trees, factors, pad_id=pad_id)
+        weights = [weight for group in groups for row in group for weight in cast("TextRow", row).weights]
+        return {**batch, "factors": batch["factors"] * torch.tensor(weights)}
 
     def logits(self, model: nn.Module, batch: Pass) -> Tensor:
         """Give the logits of every label, (labels, V)."""
@@ -150,6 +156,12 @@ class OptionScorer:
         for row in questions:
             places.append(list(range(start, start + len(row.options))))
             start += len(row.options)
+        if any(row.shares for row in questions):
+            even = [
+                row.shares or [float(i == row.gold) for i in range(len(row.options))] for row in questions
+            ]
+            width = max(map(len, even))
+            batch["shares"] = torch.tensor([[*row, *[0.0] * (width - len(row))] for row in even])
         return {
             **batch,
             "owners": pad(places, -1),
@@ -157,9 +169,9 @@ class OptionScorer:
             "factors": torch.tensor([factor for part in factors for factor in part], dtype=torch.float32),
         }
 
-    def scores(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Give each option its score."""
-        inputs = {name: batch[name] for name in batch if name not in {"owners", "labels", "factors"}}
+    def logits(self, model: nn.Module, batch: Pass) -> Tensor:
+        """Give each option its score, (questions, options); no option has minus infinity."""
+        inputs = {name: batch[name] for name in batch if name not in _OURS}
         # One row for the head: questions with few options need no options that stand for nothing.
         flat = model(**inputs).logits[0].float()  # (all options,)
         owners = batch["owners"]
@@ -167,8 +179,7 @@ class OptionScorer:
 
     def loss(self, model: nn.Module, batch: Pass) -> Tensor:
         """Sum the cross-entropies over options times their factors."""
-        losses = nn.functional.cross_entropy(self.scores(model, batch), batch["labels"], reduction="none")
-        return (losses * batch["factors"]).sum()
+        return _weighted(self.logits(model, batch), batch)
 
 
 Family = EncoderDecoder | DecoderOnly | OptionScorer
@@ -258,7 +269,7 @@ def _shared(prompts: Sequence[list[int]]) -> int:
     return n
 
 
-def _inner(model: nn.Module) -> transformers.PreTrainedModel:
+def inner(model: nn.Module) -> transformers.PreTrainedModel:
     """Take off what wraps a model for several processes."""
     return cast("transformers.PreTrainedModel", getattr(model, "module", model))
 
@@ -274,13 +285,13 @@ def _branched(model: nn.Module, batch: Pass) -> Tensor | None:
     to = blocks[:, None, :]
     # Padding sees padding: a row of scores that is hidden whole would be no number.
     seen = ((blocks[:, :, None] == to) | (to == 0)).tril()[:, None]  # (B, 1, T, T)
-    dtype = _inner(model).dtype
+    dtype = inner(model).dtype
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
 
 
 def _at_labels(model: nn.Module, batch: Pass, **inputs: Tensor | None) -> Tensor:
     """Run a model whose head sees no state but those that predict a label; (labels, V)."""
-    head = cast("nn.Module", _inner(model).get_output_embeddings())
+    head = cast("nn.Module", inner(model).get_output_embeddings())
     hook = head.register_forward_pre_hook(
         lambda _, states: (states[0].flatten(0, 1).index_select(0, batch["places"])[None],)
     )
@@ -290,7 +301,14 @@ def _at_labels(model: nn.Module, batch: Pass, **inputs: Tensor | None) -> Tensor
         hook.remove()
 
 
+def losses(logits: Tensor, batch: Pass) -> Tensor:
+    """Give each label's cross-entropy, or that with the shares of its choices; logits (labels, V)."""
+    if "shares" not in batch:
+        return nn.functional.cross_entropy(logits.float(), batch["labels"], reduction="none")
+    shares = batch["shares"]
+    # No share of a choice that is not there: minus infinity times 0 is no number.
+    return -(shares * logits.float().log_softmax(-1).masked_fill(shares == 0, 0.0)).sum(-1)
+
+
 def _weighted(logits: Tensor, batch: Pass) -> Tensor:
-    """Sum each label's cross-entropy times its factor; logits (labels, V)."""
-    losses = nn.functional.cross_entropy(logits.float(), batch["labels"], reduction="none")
-    return (losses * batch["factors"]).sum()
+    return (losses(logits, batch) * batch["factors"]).sum()

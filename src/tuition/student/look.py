@@ -268,6 +268,17 @@ class LookedAt:
         return found
 
 
+def check_alike(student: tuple[str, Mapping[str, int]], mentor: tuple[str, Mapping[str, int]]) -> None:
+    """Refuse a mentor of another family or vocabulary, each given as a pair of both."""
+    if student != mentor:
+        (family, tokens), (other, others) = student, mentor
+        raise TrainingError(
+            "mentor and student cut text differently, so that one's probabilities say nothing of the other's "
+            f"tokens ({other} with {len(others)} tokens, {family} with {len(tokens)}); take a mentor of the "
+            "same family and tokenizer, or learn its texts alone"
+        )
+
+
 def look_at(
     config: StudentConfig, *, base_folder: Path | None, texts: Callable[[], Iterable[str]]
 ) -> LookedAt:

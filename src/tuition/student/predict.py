@@ -232,7 +232,7 @@ def score_encodings(
     scored: list[list[float]] = [[] for _ in rows]
     for batch in by_length([row.length for row in rows], batch_questions):
         tensors = family.collate([[rows[i]] for i in batch], [[0.0]] * len(batch), pad_id=pad_id)
-        scores = family.scores(model, {name: tensor.to(model.device) for name, tensor in tensors.items()})
+        scores = family.logits(model, {name: tensor.to(model.device) for name, tensor in tensors.items()})
         for i, row in zip(batch, scores.tolist(), strict=True):
             scored[i] = row[: len(rows[i].options)]
     return scored

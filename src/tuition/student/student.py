@@ -14,12 +14,13 @@ import torch
 import transformers
 
 from tuition.core.errors import DataError, TrainingError
-from tuition.core.protocols import Generation, Progress
+from tuition.core.protocols import Generation, Lesson, Progress
 from tuition.core.records import Json, Target, content_id
 from tuition.student.branches.branches import Branches
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
+from tuition.student.lessons.lesson import learning_of
 from tuition.student.look import most_positions
 from tuition.student.predict import (
     end_marks,
@@ -30,8 +31,9 @@ from tuition.student.predict import (
     write,
 )
 from tuition.student.template import FORM, ask_in, saved_template
+from tuition.student.training.checkpoints import claim_folder, last_checkpoint
 from tuition.student.training.optimizer import Additions, with_additions
-from tuition.student.training.train import claim_folder, item_of, last_checkpoint, make_steps, train_model
+from tuition.student.training.train import item_of, make_steps, train_model
 from tuition.version import __version__
 
 __all__ = ["Student"]
@@ -152,12 +154,7 @@ class Student:
         return [self._encoder.output(text) for text in texts]
 
     def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Say how familiar each target's output is to the student behind its question.
-
-        Returns:
-            One natural log-probability a token of the output, its end mark included; an output beyond
-            `max_output_tokens` is scored up to there.
-        """
+        """Say how familiar each target's output is to the student behind its question."""
         self._refuse_silent(", so no text is familiar to it;")
         self._begin()
         # Whole rationales have many tokens, and each costs the memory of a vocabulary: fewer at once.
@@ -237,6 +234,7 @@ class Student:
         targets: Sequence[Target],
         folder: Path,
         *,
+        lesson: Lesson | None = None,
         progress: Progress | None = None,
         validate: Callable[[], float] | None = None,
         logs: Path | None = None,
@@ -247,6 +245,7 @@ class Student:
         if self._config.update == "none":
             raise TrainingError("student.update is 'none', which is to train nothing; set 'full' or 'lora'")
         started = time.perf_counter()
+        learning = learning_of(lesson, self, targets, encoder=self._encoder)
         settings = {
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY),
             "training": self._training.model_dump(
@@ -254,19 +253,18 @@ class Student:
                 exclude={"save_every", "report_to", *(_OF_VALIDATION if validate is None else ())},
             ),
             "targets": [target.to_json() for target in targets],
+            **learning.identity,
         }
         if self._template is not None:
             settings["template"] = self._template
         claim_folder(folder, content_id(settings))
         self._encoder.forget_cuts()
         rows = self._encoder.rows(targets)
-        items = [item_of(target, row) for target, row in zip(targets, rows, strict=True)]
+        items = [item_of(target, row, lesson) for target, row in zip(targets, rows, strict=True)]
         before = last_checkpoint(folder)
         self._prepare(is_training=True)
         pad_id = self.tokenizer.pad_token_id
-        steps = make_steps(
-            self.model, rows, items, family=FAMILIES[self.family], config=self._training, pad_id=pad_id
-        )
+        steps = make_steps(self.model, rows, items, learning=learning, config=self._training, pad_id=pad_id)
         model: transformers.PreTrainedModel | peft.PeftModel = self.model
         if self._config.update == "lora":
             model = with_additions(self.model, self._config, seed=self._training.seed)

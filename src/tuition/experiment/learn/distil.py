@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tuition.core.errors import ConfigError, DataError
-from tuition.core.protocols import Learner
+from tuition.core.protocols import Learner, Lesson
 from tuition.core.records import Annotation, Json, Target
 from tuition.experiment.bench import Bench, finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
@@ -83,6 +83,7 @@ def learn(
     *,
     prefix: str,
     alpha_grid: Sequence[float] = (),
+    lesson: Lesson | None = None,
 ) -> Trained:
     """Train on a loss; with a grid, train one student for each α and keep the best on validation.
 
@@ -98,10 +99,10 @@ def learn(
     objectives: dict[str, Json] = {**Counter(target.objective for target in targets)}
     run.event("targets", **objectives)
     if not alpha_grid:
-        return Trained(student=train_student(bench, targets), objectives=objectives)
+        return Trained(student=train_student(bench, targets, lesson=lesson), objectives=objectives)
     tried = {event["alpha"]: event["valid"] for event in run.events() if event["event"] == "alpha"}
     for alpha in sorted(set(alpha_grid) - set(tried)):
-        student = train_student(bench, loss(alpha), name=_folder(alpha))
+        student = train_student(bench, loss(alpha), name=_folder(alpha), lesson=lesson)
         tried[alpha] = try_on_valid(bench, student_answers(bench, student, prefix=prefix))
         run.event("alpha", alpha=alpha, valid=tried[alpha])
     best = max(tried, key=lambda alpha: (tried[alpha]["right"], -alpha))

@@ -5,6 +5,7 @@ What was gathered once is read back when a run is gone on with: its training sta
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from tuition.core.run import Run
 from tuition.experiment.bench import Bench
 from tuition.experiment.checks import check_terms
 from tuition.experiment.teach.asking import Writer, annotation_row
+from tuition.experiment.teach.keep import keep_best
 from tuition.experiment.teach.panel import Routed, ask_by_route, assemble, choose_used
 
 __all__ = ["Gathered", "gather"]
@@ -75,6 +77,8 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
     found = {name: writer.result for name, writer in writers.items()}
     _refuse_silence(found)
     routed = choose_used(bench, found, panel, route=route, orders=orders)
+    kept, by = keep_best(bench, routed.used)
+    routed = dataclasses.replace(routed, used=kept, figures=routed.figures | by)
     used = Counter(item.teacher for item in routed.used)
     outcomes = Counter(check.outcome for writer in writers.values() for check in writer.verifications)
     teachers: dict[str, Json] = {

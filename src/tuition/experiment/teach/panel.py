@@ -37,6 +37,7 @@ __all__ = [
     "choose_used",
     "is_greedy",
     "price_rank",
+    "target_of",
 ]
 
 UNSOUND = frozenset({"contradicts", "wrong", "unreadable", "unverified"})
@@ -238,7 +239,7 @@ def choose_used(
     if route == "familiar":
         # How the untrained student finds each rationale, in the form in which it would learn it.
         examples = bench.by_id
-        targets = [_target(bench, item, examples) for item in kept]
+        targets = [target_of(bench, item, examples) for item in kept]
         scores = iter(untrained_student(bench).score([target for target in targets if target is not None]))
         logprobs = [() if target is None else next(scores) for target in targets]
         return Routed(used=_in_order(kept, least_surprising(kept, logprobs)))
@@ -270,7 +271,7 @@ def _judged(bench: Bench, kept: Sequence[Annotation], judge: Asker, *, teachers:
     )
 
 
-def _target(bench: Bench, item: Annotation, examples: Mapping[str, Example]) -> Target | None:
+def target_of(bench: Bench, item: Annotation, examples: Mapping[str, Example]) -> Target | None:
     """What the student would learn of an annotation; None: a chain that no answer closes."""
     weights = {item.teacher: 1.0}
     if rationale_form(bench.config) == "task":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tuition.annotation.stand_ins import filler
-from tuition.core.protocols import Generation, Progress, StudentAbilities
+from tuition.core.protocols import Generation, Lesson, Progress, StudentAbilities
 from tuition.core.records import Example, Json, Target
 from tuition.experiment.targets import AnswerForm, answer_text
 
@@ -160,6 +160,7 @@ class StandInStudent:
         targets: Sequence[Target],
         folder: Path,
         *,
+        lesson: Lesson | None = None,
         progress: Progress | None = None,
         validate: Callable[[], float] | None = None,
         logs: Path | None = None,

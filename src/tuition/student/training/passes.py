@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tuition.core.errors import TrainingError, some_of
 from tuition.student.config import TrainingConfig
 
 __all__ = ["PASS_TOKENS", "Item", "pass_tokens_of", "plan_steps", "rate_at", "shares", "split_step"]
@@ -40,30 +41,47 @@ class Item:
     """Tokens of input and output."""
     terms: int
     """Cross-entropies it adds to the loss: tokens of the output, or one decision."""
+    group: str = ""
+    """Of the mixture that is drawn from; empty: there is none."""
+
+    @property
+    def unit(self) -> tuple[str, str]:
+        """What is drawn as one: the targets of an example that are of one group."""
+        return self.group, self.example_id
 
 
 def plan_steps(
-    items: Sequence[Item], *, batch_examples: int, steps: int | None, epochs: float | None, seed: int
+    items: Sequence[Item],
+    *,
+    batch_examples: int,
+    steps: int | None,
+    epochs: float | None,
+    seed: int,
+    mixture: Mapping[str, float] | None = None,
 ) -> list[list[int]]:
     """Draw the examples of each optimizer step; an example brings all its targets.
 
     Examples come in shuffled epochs, one after the other. Those of eight steps are sorted by length
     together, so that the examples of one step are similar; then the eight steps are shuffled. The last step
-    of an epoch holds what is left over.
+    of an epoch holds what is left over. With a mixture of groups there are no epochs: each draw is of a group
+    by its share, and of its next example; a group that was seen whole is shuffled anew.
     """
     if not items:
         raise ValueError("there is nothing to plan: no targets")
-    targets: dict[str, list[int]] = {}
+    targets: dict[tuple[str, str], list[int]] = {}
     for position, item in enumerate(items):
-        targets.setdefault(item.example_id, []).append(position)
+        targets.setdefault(item.unit, []).append(position)
     examples = list(targets)
     longest = {name: max(items[i].length for i in targets[name]) for name in examples}
     size = min(batch_examples, len(examples))
     left = max(1, round((epochs or 1.0) * len(examples)))
     generator = random.Random(seed)
-    plan: list[list[str]] = []
+    plan: list[list[tuple[str, str]]] = []
     while len(plan) < steps if steps is not None else left > 0:
-        order = generator.sample(examples, len(examples))
+        if mixture:
+            order = _drawn(examples, mixture, left if steps is None else steps * size, by=generator)
+        else:
+            order = generator.sample(examples, len(examples))
         order = order if steps is not None else order[:left]
         left -= len(order)
         full = len(order) - len(order) % size
@@ -75,6 +93,22 @@ def plan_steps(
         if full < len(order):
             plan.append(order[full:])
     return [[i for name in step for i in targets[name]] for step in plan[:steps]]
+
+
+def _drawn(
+    units: Sequence[tuple[str, str]], mixture: Mapping[str, float], n: int, *, by: random.Random
+) -> list[tuple[str, str]]:
+    """Draw units of groups, with replacement of the groups."""
+    of_group = {group: [unit for unit in units if unit[0] == group] for group in mixture}
+    bare = [group for group, share in mixture.items() if share > 0 and not of_group[group]]
+    if bare:
+        raise TrainingError(f"the mixture draws from {some_of(bare)}, and there is no target of it to learn")
+    left: dict[str, list[tuple[str, str]]] = {group: [] for group in mixture}
+    drawn = []
+    for group in by.choices(list(mixture), weights=list(mixture.values()), k=n):
+        left[group] = left[group] or by.sample(of_group[group], len(of_group[group]))
+        drawn.append(left[group].pop())
+    return drawn
 
 
 def pass_tokens_of(parameters: int) -> int:

@@ -33,8 +33,12 @@ def share_rows(
     family: Family,
     token_budget: int,
     pad_id: int,
+    beside: Sequence[transformers.PreTrainedModel] = (),
 ) -> list[list[int]]:
-    """Group the targets that share a row of this model; a target that shares none is a group of its own."""
+    """Group the targets that share a row of this model; a target that shares none is a group of its own.
+
+    The models `beside` read the same rows.
+    """
     alone = [[i] for i in range(len(rows))]
     if isinstance(family, OptionScorer):
         return alone
@@ -42,7 +46,8 @@ def share_rows(
     shared = [[rows[i] for i in group] for group in groups if len(group) > 1]
     # A model that sees only so far back does so in the longest, if anywhere.
     longest = max(shared, key=lambda group: max(row.length for row in group), default=[])
-    return groups if longest and is_exact(model, family, longest, pad_id=pad_id) else alone
+    exact = longest and all(is_exact(one, family, longest, pad_id=pad_id) for one in (model, *beside))
+    return groups if exact else alone
 
 
 def share(
@@ -56,9 +61,9 @@ def share(
         items: One a target.
         token_budget: Most tokens of a row of several targets.
     """
-    groups: dict[str, list[list[int]]] = {}
+    groups: dict[tuple[str, str], list[list[int]]] = {}
     for i, item in enumerate(items):
-        of_example = groups.setdefault(item.example_id, [])
+        of_example = groups.setdefault(item.unit, [])
         savings = []
         for group in of_example:
             joined = family.lengths([rows[j] for j in [*group, i]])

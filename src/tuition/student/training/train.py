@@ -11,7 +11,6 @@ per pass computes another loss.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -26,11 +25,13 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
 from tuition.core.errors import TrainingError
-from tuition.core.protocols import Progress
+from tuition.core.protocols import Lesson, Progress
 from tuition.core.records import Target
 from tuition.student.config import TrainingConfig
 from tuition.student.encode import Row
-from tuition.student.families import Family, Pass
+from tuition.student.families import Pass
+from tuition.student.lessons.lesson import Learning
+from tuition.student.training.checkpoints import last_checkpoint
 from tuition.student.training.optimizer import muon_with_adamw
 from tuition.student.training.passes import (
     PASS_TOKENS,
@@ -46,9 +47,7 @@ from tuition.student.training.share import share_rows
 __all__ = [
     "StepTrainer",
     "Steps",
-    "claim_folder",
     "item_of",
-    "last_checkpoint",
     "make_steps",
     "train_model",
 ]
@@ -63,7 +62,7 @@ _LAID = ("forward", "_original_forward")
 class Steps(Dataset[dict[str, list[Pass]]]):
     """Optimizer steps as data: item i holds the forward passes of step i, made when it is due."""
 
-    family: Family
+    learning: Learning
     rows: Sequence[Row]
     items: Sequence[Item]
     _: KW_ONLY
@@ -85,22 +84,25 @@ class Steps(Dataset[dict[str, list[Pass]]]):
 
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
         """Make the passes of one step."""
-        step, budget = self.plan[index], self.config.token_budget
+        step, learning, family = self.plan[index], self.learning, self.learning.family
+        budgets = {"token_budget": self.config.token_budget, "pass_tokens": self.pass_tokens}
+        compared = [i for i in step if i in learning.pairs]
+        step = [i for i in step if i not in learning.preferred]
         factors = dict(zip(step, shares(self.items, step, normaliser=self.config.normaliser), strict=True))
         # An example brings all its targets, so a row is in a step whole or not at all.
         groups = [self._by_first[i] for i in step if i in self._by_first]
-        sizes = [cast("tuple[int, int]", self.family.lengths([self.rows[i] for i in g])) for g in groups]
-        passes = split_step(sizes, token_budget=budget, pass_tokens=self.pass_tokens)
-        return {
-            "passes": [
-                self.family.collate(
-                    [[self.rows[i] for i in groups[j]] for j in part],
-                    [[factors[i] for i in groups[j]] for j in part],
-                    pad_id=self.pad_id,
-                )
-                for part in passes
-            ]
-        }
+        sizes = [cast("tuple[int, int]", family.lengths([self.rows[i] for i in g])) for g in groups]
+        passes = [
+            family.collate(
+                [[self.rows[i] for i in groups[j]] for j in part],
+                [[factors[i] for i in groups[j]] for j in part],
+                pad_id=self.pad_id,
+            )
+            for part in split_step(sizes, **budgets)
+        ]
+        weights = [self.items[i].weight for i in compared]
+        passes += learning.passes(compared, weights, budgets=budgets, pad_id=self.pad_id)
+        return {"passes": passes}
 
 
 class StepTrainer(transformers.Trainer):
@@ -145,7 +147,7 @@ class StepTrainer(transformers.Trainer):
         for batch in cast("list[Pass]", inputs["passes"]):
             tensors = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
             with self.compute_loss_context_manager():
-                loss = self._steps.family.loss(model, tensors)
+                loss = self._steps.learning.loss(model, tensors)
             self.accelerator.backward(loss)
             total += loss.detach()
         if not torch.isfinite(total):
@@ -237,38 +239,16 @@ class _Best(transformers.TrainerCallback):
             state.best_model_checkpoint = str(best)
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint, not one that was being written as the process died. None: no such."""
-    found = [path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
-    found.sort(key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in found:
-        # The Trainer writes its state last, after weights and optimizer.
-        with contextlib.suppress(OSError, ValueError):
-            if "global_step" in json.loads((path / "trainer_state.json").read_text(encoding="utf-8")):
-                return path
-    return None
-
-
-def claim_folder(folder: Path, identity: str) -> None:
-    """Make a folder the place of one training."""
-    mark = folder / "training.id"
-    if mark.exists() and mark.read_text(encoding="utf-8") != identity and last_checkpoint(folder):
-        raise TrainingError(
-            f"{str(folder)!r} holds checkpoints of a training with other targets or settings, or by another "
-            "version of tuition; give this one a folder of its own, or remove that one"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(identity, encoding="utf-8")
-
-
-def item_of(target: Target, row: Row) -> Item:
+def item_of(target: Target, row: Row, lesson: Lesson | None = None) -> Item:
     """Say what planning needs to know of a target."""
+    groups = {"domain": target.example.domain, "objective": target.objective}
     return Item(
         example_id=target.example.id,
         objective=target.objective,
         weight=target.weight,
         length=row.length,
         terms=row.terms,
+        group=groups[lesson.grouped_by] if lesson and lesson.mixture else "",
     )
 
 
@@ -277,24 +257,36 @@ def make_steps(
     rows: Sequence[Row],
     items: Sequence[Item],
     *,
-    family: Family,
+    learning: Learning,
     config: TrainingConfig,
     pad_id: int,
 ) -> Steps:
     """Plan the optimizer steps, and which targets share a row."""
+    config = config.model_copy(update={"token_budget": learning.budget(config.token_budget)})
     plan = plan_steps(
         items,
         batch_examples=config.batch_examples,
+        mixture=learning.lesson.mixture,
         **{name: getattr(config, name) for name in ("steps", "epochs", "seed")},
     )
     budget, device = config.token_budget, model.device.type
     parameters = sum(weight.numel() for weight in model.parameters())
+    shared = share_rows(
+        model,
+        rows,
+        items,
+        family=learning.family,
+        token_budget=budget,
+        pad_id=pad_id,
+        beside=() if learning.mentor is None else (learning.mentor,),
+    )
+    groups = [[i for i in group if i not in learning.preferred] for group in shared]
     return Steps(
-        family,
+        learning,
         rows,
         items,
         plan=plan,
-        groups=share_rows(model, rows, items, family=family, token_budget=budget, pad_id=pad_id),
+        groups=[group for group in groups if group],
         config=config,
         pad_id=pad_id,
         device=device,

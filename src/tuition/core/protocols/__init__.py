@@ -6,13 +6,22 @@ another of these protocols is handed over in code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tuition.core.budget import Price
-from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request, Target
+from tuition.core.protocols.students import (
+    Contrast,
+    Generation,
+    Imitate,
+    Learner,
+    Lesson,
+    Prefer,
+    Progress,
+    StudentAbilities,
+)
+from tuition.core.records import Evidence, Example, Grade, Json, Reply, Request
 from tuition.core.splits import Splits
 
 if TYPE_CHECKING:
@@ -21,11 +30,15 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchState",
     "BatchTeacher",
+    "Contrast",
     "FixedForm",
     "Generation",
+    "Imitate",
     "Learner",
+    "Lesson",
     "Listener",
     "Pool",
+    "Prefer",
     "Progress",
     "Sampler",
     "Source",
@@ -35,9 +48,6 @@ __all__ = [
     "Teacher",
     "TeacherAbilities",
 ]
-
-Progress = Callable[[str, int, int], None]
-"""Told `(stage, done, total)` while long work goes on."""
 
 
 class Listener(Protocol):
@@ -267,112 +277,3 @@ class Pool:
     """Where each row lies, for diversity: one vector a row, all of one length; empty: unknown."""
     asked: frozenset[int] = frozenset()
     """Rows that must not be chosen: asked before, or refused by a teacher."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudentAbilities:
-    """What a family of students can do; all of them score options."""
-
-    generates: bool
-    """Writes text: answers, rationales."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
-    """One text the student wrote."""
-
-    text: str
-    tokens: int
-    """Tokens written, the end mark included."""
-    logprobs: tuple[float, ...] = ()
-    """Natural log-probability of each token under the student, whatever the temperature; empty where nobody
-    asked."""
-    entropies: tuple[float, ...] = ()
-    """Entropy of the student's distribution at each token, in nats; empty where nobody asked."""
-    ends: tuple[int, ...] = ()
-    """Letters of `text` written once each token is, so that tokens can be told by step; empty where nobody
-    asked."""
-
-
-class Learner(Protocol):
-    """A student: answers, scores, learns, and can be kept.
-
-    Every list that a method gives is in the order of its questions or targets. Of a question the `output` is
-    not looked at. Log-probabilities are natural, one a token of the text, its end mark included. Equal seeds
-    draw equal texts; a temperature of 0 is greedy, and then `samples` is 1. `max_tokens` bounds each text.
-    """
-
-    abilities: StudentAbilities
-
-    @property
-    def parameters(self) -> int:
-        """Number of weights."""
-
-    def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
-        """Write one greedy continuation for each question, with log-probabilities where they are known."""
-
-    def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Score every choice of each question, which has at least two.
-
-        Higher is better; of a student that generates, it is the log-likelihood of the option's text.
-        """
-
-    def score(self, targets: Sequence[Target]) -> list[tuple[float, ...]]:
-        """Give the log-probabilities of each target's output behind its question, to `max_output_tokens`."""
-
-    def explain(
-        self, questions: Sequence[Target], *, samples: int, temperature: float, max_tokens: int, seed: int
-    ) -> list[list[Generation]]:
-        """Write so many explanations of each question, with log-probabilities, entropies and ends."""
-
-    def answers_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        *,
-        samples: int,
-        temperature: float,
-        max_tokens: int,
-        seed: int,
-    ) -> list[list[list[Generation]]]:
-        """Continue an output from each of several beginnings; question and common beginnings are read once.
-
-        For each question and each of its prefixes, of which one may be empty, so many continuations, the
-        prefix left out and not counted.
-        """
-
-    def scores_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        outputs: Sequence[Sequence[str]],
-    ) -> list[list[list[tuple[float, ...]]]]:
-        """Give the log-probabilities of each ending behind each prefix of each question, all read once."""
-
-    def embed(self, questions: Sequence[Target]) -> np.ndarray | Sequence[Sequence[float]]:
-        """Give one vector a question, of equal lengths: the mean of the last hidden states of its tokens.
-
-        Shape (questions, width).
-        """
-
-    def fit(
-        self,
-        targets: Sequence[Target],
-        folder: Path,
-        *,
-        progress: Progress | None = None,
-        validate: Callable[[], float] | None = None,
-        logs: Path | None = None,
-    ) -> Mapping[str, Json]:
-        """Train on targets of all objectives, in any order, from the last checkpoint in the folder if any.
-
-        With `validate`, which says how good the student is now, it ends as the best that was seen. `logs` is
-        where trackers leave their files. Gives what happened: steps, tokens, last loss, inputs that had to be
-        cut.
-        """
-
-    def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
-        """Write weights (safetensors), configuration and tokenizer, as `from_pretrained` reads them.
-
-        `form` is what else `tuition.json` says: the instruction (`prefix`), the task, how it is examined.
-        """
