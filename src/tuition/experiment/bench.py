@@ -29,6 +29,7 @@ from tuition.experiment.answer import Way, share_right
 from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.form import answer_prefix, form_of
+from tuition.experiment.knowledge import taught
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import question_text
@@ -282,6 +283,7 @@ def train_student(
         way = Way.of(config, prefix=answer_prefix(config))
         validate = partial(share_right, student, bench.task, way, examples=readable[:most])
     logs = run.path / "logs" / name
+    targets = taught(targets, config.knowledge)
     report = student.fit(targets, place, lesson=lesson, progress=run.progress, validate=validate, logs=logs)
     run.event("trained", student=name, **dict(report))
     keep_student(bench, student, name=name)

@@ -83,13 +83,19 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
     return {name: figures[name] for name in wanted}, [int(row["grade"] == Grade.RIGHT) for row in rows]
 
 
-def student_answers(bench: Bench, student: Learner, *, prefix: str) -> Answerer:
-    """Let the student of a run answer what it can read, as `ask_student` does."""
+def student_answers(
+    bench: Bench,
+    student: Learner,
+    *,
+    prefix: str,
+    prepare: Callable[[Sequence[Example]], list[Example]] = list,
+) -> Answerer:
+    """Let the student of a run answer what it can read, as `ask_student` does, of questions made ready."""
     answer = ask_student(student, bench.task, Way.of(bench.config, prefix=prefix))
 
     def answered(examples: Sequence[Example]) -> list[Prediction]:
         # what the student cannot read stays in the examination, unasked: accuracy is over all
-        found = iter(answer([example for example in examples if bench.reads(example)]))
+        found = iter(answer(prepare([example for example in examples if bench.reads(example)])))
         return [
             next(found)
             if bench.reads(example)
