@@ -37,7 +37,8 @@ def gathered(tmp_path_factory):
     """A run of the embedded student that keeps the better half by IFD; its bench stays open."""
     folder = tmp_path_factory.mktemp("ifd")
     settings = {"keep_by": "ifd", "keep_share": 0.5}
-    config = experiment(folder, student=BASE, annotation=settings, teacher=teachers("ada"))
+    short = {"limit": 1, "max_tokens": 4}
+    config = experiment(folder, student=BASE, annotation=settings, teacher=teachers("ada"), evaluation=short)
     metrics = execute(config).metrics
     again = experiment(folder / "again", student=BASE, annotation=settings, teacher=teachers("ada"))
     with bench_of(again) as bench:

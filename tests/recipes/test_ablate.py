@@ -141,7 +141,7 @@ def test_a_teacher_named_like_a_part_and_one_with_a_slash_have_rows_of_their_own
 def test_a_recipe_without_those_parts_is_refused(tmp_path):
     with pytest.raises(
         ConfigError,
-        match="an ablation takes recipe = 'tinyllm' or 'mentor_kd' or 'elad' apart, this one is 'label",
+        match=r"an ablation takes recipe = 'tinyllm' or .* or 'elad' apart, this one is 'label",
     ):
         ablations(experiment(tmp_path, recipe="label_only"))
 

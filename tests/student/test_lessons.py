@@ -6,12 +6,13 @@ import torch
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Contrast, Imitate, Lesson, Prefer
 from tuition.core.records import content_id
-from tuition.student.config import TrainingConfig
+from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.encode import TextRow
 from tuition.student.families import FAMILIES
 from tuition.student.lessons import lesson as lessons
 from tuition.student.lessons.lesson import learning_of
 from tuition.student.lessons.measures import divergence, preference, triplet
+from tuition.student.load import load_student
 from tuition.student.training.train import item_of, make_steps
 
 MEASURES = ("forward", "reverse", "jsd", "mse")
@@ -353,6 +354,15 @@ def test_a_training_is_another_one_with_another_lesson(student, targets, tmp_pat
     for other in others:
         with pytest.raises(TrainingError, match="a training with other targets or settings"):
             train(other)
+
+
+@pytest.mark.parametrize("name", ["t5-nano", "llama-nano"])
+def test_a_mentor_that_is_loaded_again_is_the_same(name, student, targets, tmp_path):
+    mentor = student(name)
+    mentor.fit(targets, tmp_path / "fit")
+    mentor.save(tmp_path / "mentor")
+    again = load_student(StudentConfig(model=str(tmp_path / "mentor"), device="cpu"), TrainingConfig())
+    assert lessons._weights_id(again.model) == lessons._weights_id(mentor.model)
 
 
 def test_what_says_nothing_changes_no_identity(targets):

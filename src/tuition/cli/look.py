@@ -125,9 +125,10 @@ def report(folder: Folder, json: Json = False) -> None:
 def list_runs(
     folder: Annotated[Path, typer.Argument(help="Where the runs lie.")] = Path("runs"), json: Json = False
 ) -> None:
-    """List the runs of a folder, and the names a configuration may use."""
+    """List the runs of a folder, and what a configuration may use: methods with their sources, and names."""
     from tuition.annotation.routing import ROUTES
     from tuition.core.config import read_toml
+    from tuition.operate.keys import methods
     from tuition.operate.starters import STARTERS
     from tuition.recipes import RECIPES
     from tuition.tasks.load import source_types
@@ -147,9 +148,12 @@ def list_runs(
         "sources": sorted(source_types()),
         "starters": sorted(STARTERS),
     }
-    answer({"runs": [dict(run) for run in runs], **{kind: list(found) for kind, found in names.items()}})
+    known = [asdict(method) for method in methods()]
+    listed = {kind: list(found) for kind, found in names.items()}
+    answer({"runs": [dict(run) for run in runs], **listed, "methods": known})
     states = Counter(run["state"] for run in runs)
     print_table(f"{folder}: {states['done']} done, {states['unfinished']} unfinished", runs)
+    print_table("methods", known)
     for kind, found in names.items():
         say(f"{kind}: {', '.join(found)}")
 

@@ -148,9 +148,8 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     ready = make_ready(config) if dry is None else dry.ready
     splits = ready.splits
     train, task = choose_train(config, splits), task_of(config)
-    readers = (reader_of(task),)
-    if dry is None:
-        readers = _write_data(run, ready, reader=reader_of(task))
+    reader = reader_of(task)
+    readers = (reader,) if dry is not None else _write_data(run, ready, reader=reader)
     if dry is not None:
         whole = config.selects_in_rounds
         splits, train = dry.sampled(splits, train, whole=whole, limit=config.evaluation.limit)
@@ -298,13 +297,8 @@ def keep_student(bench: Bench, student: Learner, *, name: str = "student") -> No
 
 def _clear(folder: Path) -> None:
     """Remove what only going on with the run needed: checkpoints, and the students that were not chosen."""
-    for pattern in (
-        "checkpoints*",
-        "student-alpha-*",
-        "rounds/*/checkpoints*",
-        "rounds/*/student",
-        "intervals",
-    ):
+    rounds = ("rounds/*/checkpoints*", "rounds/*/student")
+    for pattern in ("checkpoints*", "student-alpha-*", *rounds, "intervals"):
         for path in folder.glob(pattern):
             shutil.rmtree(path)
 

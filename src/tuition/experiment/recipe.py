@@ -104,8 +104,8 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 """What a user's own recipe is: a `Recipe`."""
 
 _OWN = (
-    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "kard"),
-    *("elad", "ask_teacher"),
+    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "kard", "mint"),
+    *("ddk", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 

@@ -1,18 +1,28 @@
-"""Every key that a configuration may have, as the sections of the recipes and sources declare it."""
+"""Every key that a configuration may have, as recipes and sources declare it; and every method."""
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterator, Mapping
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuition.annotation.revise.annotators import repair
+from tuition.annotation.routing import least_surprising, similar_success, vote
+from tuition.annotation.routing.cascade import cascade
 from tuition.core.errors import ConfigError, nearest, some_of
+from tuition.core.protocols import Imitate
 from tuition.core.records import Json
+from tuition.experiment.rounds.exam import examined, tailored
+from tuition.experiment.teach.keep import following_difficulty
 from tuition.recipes import RECIPES
+from tuition.selection import STRATEGIES, scores
 from tuition.tasks.load import source_types
 
-__all__ = ["Key", "find", "keys"]
+__all__ = ["Key", "Method", "find", "keys", "methods"]
 
 _SIMPLE = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 _BOUNDS = {
@@ -58,6 +68,61 @@ class Key:
         if self.default is None:
             return "required" if self.is_required else "left out"
         return json.dumps(self.default, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A recipe, a strategy, or a switch after a paper."""
+
+    kind: str
+    """recipe, strategy, switch."""
+    name: str
+    """As a configuration gives it."""
+    does: str
+    """What it does, in a sentence."""
+    source: str
+    """Where it comes from; empty: it is said nowhere."""
+
+
+_SWITCHES: Mapping[str, Callable[..., Any]] = {
+    'annotation.keep_by = "ifd"': following_difficulty,
+    'route = "similarity"': similar_success,
+    'route = "familiar"': least_surprising,
+    'route = "vote"': vote,
+    "allocation.escalate = true": cascade,
+    'annotator = "repair"': repair,
+    "exam.samples = 4": examined,
+    "[lesson.contrast]": tailored,
+    "[lesson.imitate]": Imitate,
+}
+"""What is switched on within a recipe, and what its code says of it."""
+
+
+def methods() -> list[Method]:
+    """List recipes, strategies and switches, each with what its own code says it does, and its source."""
+    found: list[tuple[str, str, Any]] = [("recipe", name, recipe.run) for name, recipe in RECIPES.items()]
+    found += [("strategy", name, getattr(scores, name, None)) for name in STRATEGIES]
+    found += [("switch", name, part) for name, part in _SWITCHES.items()]
+    return [
+        Method(kind=kind, name=name, does=_does(part), source=_source(part)) for kind, name, part in found
+    ]
+
+
+def _does(part: Any) -> str:
+    if part is None:
+        return "Score all alike; ties are drawn by the seed."
+    return (inspect.getdoc(part) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _source(part: Any) -> str:
+    """Read what stands behind `Source:`, in a part or else in its module, to its first full stop."""
+    if part is None:
+        return ""
+    for text in (inspect.getdoc(part), inspect.getdoc(sys.modules[part.__module__])):
+        said = re.search(r"Source:\s*(.+?)(?:\.\s|\.$|\n\n|$)", (text or "") + "\n\n", re.S)
+        if said:
+            return " ".join(said[1].split())
+    return ""
 
 
 def keys() -> list[Key]:

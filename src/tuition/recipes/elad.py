@@ -16,7 +16,7 @@ from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.rounds.ask import ask_round, asking_of
 from tuition.experiment.rounds.check import notes_of
 from tuition.experiment.rounds.close import close_round, evaluate_last, stop_if_certain
-from tuition.experiment.rounds.config import Allowance, Elad
+from tuition.experiment.rounds.config import Allowance, Elad, ExamConfig, TailoredLesson
 from tuition.experiment.rounds.learn import student_of, train_round
 from tuition.experiment.rounds.rank import drafter, rank_pool
 from tuition.experiment.rounds.state import ActiveRun
@@ -91,6 +91,7 @@ def _ablations(config: Elad) -> list[Variant]:
         Variant(name="without_revision", changed={"annotator": "chain"}, why_not=mends_nothing),
         choosing("intra_only", "egss_intra", one_part),
         choosing("inter_only", "egss_inter", one_part),
+        *_untailored(config),
         Variant(
             name="whole_pool",
             changed=everything,
@@ -111,6 +112,17 @@ def _ablations(config: Elad) -> list[Variant]:
             for table in config.teacher
         ),
     ]
+
+
+def _untailored(config: Elad) -> list[Variant]:
+    """Without the exam, and without what is learnt beside the tokens, where a run has them."""
+    rows = []
+    if config.exam.samples:
+        plain = config.lesson.model_copy(update={"contrast": None})
+        rows.append(Variant(name="without_exam", changed={"exam": ExamConfig(), "lesson": plain}))
+    if config.lesson != TailoredLesson():
+        rows.append(Variant(name="without_lesson", changed={"lesson": TailoredLesson()}))
+    return rows
 
 
 RECIPE = Recipe(

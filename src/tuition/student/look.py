@@ -28,6 +28,7 @@ __all__ = [
     "TOKENIZER",
     "LookedAt",
     "base_of",
+    "check_alike",
     "checked_family",
     "describe",
     "family_of",

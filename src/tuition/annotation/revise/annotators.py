@@ -75,6 +75,8 @@ def repair(cases: Sequence[Case], session: Session) -> None:
 
     The hint is the label where the example has one, else the teacher's own answer, for which it is asked
     first. The first wrong step is the first one that the teacher changed.
+
+    Source: the minimum change of I Learn Better If You Speak My Language (arXiv 2402.11192); our prompt.
     """
     session.write_where_bare(cases)
     hints = {case.example.id: case.example for case in cases if case.example.answer is not None}

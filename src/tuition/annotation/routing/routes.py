@@ -141,8 +141,7 @@ def least_surprising(
     The surprise is the mean negative log-probability of the tokens, the logarithm of the perplexity. The
     `logprobs` are of the student before training; an empty list is a text it could not learn, taken last.
 
-    Source: after the perplexity of single-teacher rationales under the student, as a measure of how well the
-    two fit; the route is ours.
+    Source: I Learn Better If You Speak My Language (arXiv 2402.11192), its first mechanism, by its code.
     """
     surprise = {
         item.id: -math.fsum(values) / len(values) if values else math.inf

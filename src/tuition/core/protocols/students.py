@@ -144,7 +144,10 @@ _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Imitate(Section):
-    """How a student follows a mentor's distribution at each token of an output."""
+    """How a student follows a mentor's distribution at each token of an output.
+
+    Source: Mentor-KD (arXiv 2410.09037) by its published code; reverse KL and JSD are ours beside it.
+    """
 
     measure: Literal["forward", "reverse", "jsd", "mse"] = "forward"
     """Divergence of the two: KL of the mentor to the student (forward) or the other way round, both against

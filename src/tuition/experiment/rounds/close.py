@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
+from difflib import SequenceMatcher
 from typing import Any
 
 from tuition.annotation import CHECKS, health_table
+from tuition.annotation.revise.session import draft_text
 from tuition.core.protocols import Learner
-from tuition.core.records import Json
+from tuition.core.records import Json, Prediction
 from tuition.evaluation.stop import certain, should_stop
 from tuition.experiment.bench import finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
@@ -15,6 +18,7 @@ from tuition.experiment.evaluate import evaluate, hits_on_valid, student_answers
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
+from tuition.experiment.rounds.exam import mistakes
 from tuition.experiment.rounds.rank import Ranked, calibrate
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.targets import answered
@@ -75,6 +79,7 @@ def close_round(
         "student_tokens": ranked.student_tokens,
         "first_step_wrong": share,
         "revision": None if revision is None else revision.to_json(),
+        "similarity": _similarity(state, ranked, taught),
         "switched_to_blind": switches,
         "failures": taught.failures,
         "endings": dict(taught.endings),
@@ -88,6 +93,23 @@ def close_round(
     wanted = ("asked", "annotated", "strategy", "annotator", "usd", "valid_accuracy", "first_step_wrong")
     state.bench.run.table(f"round {state.number}", [{name: row[name] for name in wanted}])
     state.close(row)
+
+
+def _similarity(state: ActiveRun, ranked: Ranked, taught: Taught) -> float | None:
+    """Say how much of what is learnt the student wrote itself, word by word, in [0, 1]; None: no drafts.
+
+    Source: I Learn Better If You Speak My Language (arXiv 2402.11192), the ratio measured on its data.
+    """
+    rows = state.read_rows("drafts.jsonl")
+    drafts = {**ranked.drafts, **{row["example_id"]: Prediction.from_json(row) for row in rows}}
+    drafts |= mistakes(state)
+    pairs = [(item.rationale, drafts.get(item.example_id)) for item in taught.kept if item.kind != "answer"]
+    ratios = [
+        SequenceMatcher(None, draft_text(draft).split(), text.split(), autojunk=False).ratio()
+        for text, draft in pairs
+        if draft is not None and draft.text.strip()
+    ]
+    return statistics.fmean(ratios) if ratios else None
 
 
 def _why_stop(state: ActiveRun, taught: Taught, row: dict[str, Any]) -> dict[str, Json] | None:

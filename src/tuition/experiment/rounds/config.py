@@ -11,12 +11,20 @@ from pydantic import Field, field_validator, model_validator
 from tuition.annotation.revise import RevisionConfig, find_annotator
 from tuition.annotation.routing import AllocationConfig
 from tuition.core.config import Section
+from tuition.core.protocols import Contrast
 from tuition.core.records import Example
 from tuition.evaluation.stop import StopConfig
 from tuition.experiment.config import Experiment, RationaleAs
 from tuition.selection import SelectionConfig
 
-__all__ = ["Allowance", "Elad", "ExplanationConfig", "RoundsConfig"]
+__all__ = [
+    "Allowance",
+    "Elad",
+    "ExamConfig",
+    "ExplanationConfig",
+    "RoundsConfig",
+    "TailoredLesson",
+]
 
 _STRATEGY = "mean_token_entropy"
 """What is asked next where nothing else is said: not surely worse than answer entropy, at a quarter of the
@@ -114,6 +122,27 @@ class ExplanationConfig(Section):
     """Upper bound of an open answer that is written behind an explanation without one of its steps."""
 
 
+class ExamConfig(Section):
+    """What the student must get wrong before a teacher is asked (Tailored Learning)."""
+
+    samples: Annotated[int, Field(ge=0)] = 0
+    """Explanations sampled a question of the pool in every round but the cold start; one that is right in all
+    of them is not asked about, of the others a wrong one is mended. 4 in the published code; 0: no exam."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Of those explanations."""
+
+
+class TailoredLesson(Section):
+    """What the student learns of an explanation beside its tokens (Tailored Learning)."""
+
+    prompt_weight: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """What a token of the question weighs beside one of the explanation, in a decoder-only student; 0.1 in
+    the published code."""
+    contrast: Contrast | None = None
+    """A triplet: a mended explanation is drawn to a right one of the exam, and away from the mistake; left
+    out: none."""
+
+
 class Elad(Experiment):
     """Configuration of `elad`."""
 
@@ -130,6 +159,10 @@ class Elad(Experiment):
     """Which teacher is asked about which example."""
     rounds: RoundsConfig = RoundsConfig()
     """How many rounds, and what each may use."""
+    exam: ExamConfig = ExamConfig()
+    """Whether only what the student gets wrong is asked about."""
+    lesson: TailoredLesson = TailoredLesson()
+    """What is learnt beside the tokens; `[lesson.contrast]` is the triplet."""
     uses_labels: bool = False
     """Whether the pool's labels may be shown to teachers and learnt; else the loop sees none of them."""
 
@@ -154,6 +187,13 @@ class Elad(Experiment):
         if not self.teacher:
             raise ValueError("elad asks one [[teacher]] or several, none is given")
         find_annotator(self.annotator)
+        if self.exam.samples and not self.uses_labels:
+            raise ValueError(
+                f"exam.samples = {self.exam.samples} grades explanations by the pool's labels; set "
+                "uses_labels = true, or exam.samples = 0"
+            )
+        if self.lesson.contrast is not None and not self.exam.samples:
+            raise ValueError("[lesson.contrast] holds explanations against the exam's; set exam.samples = 4")
         if self.annotator == "chain_gold" and not self.uses_labels:
             raise ValueError(
                 "annotator = 'chain_gold' shows teachers the pool's labels; set uses_labels = true, or "

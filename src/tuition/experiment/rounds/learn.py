@@ -12,6 +12,7 @@ from tuition.core.protocols import Learner
 from tuition.core.records import Annotation, Target
 from tuition.experiment.bench import train_student, untrained_student
 from tuition.experiment.rounds.ask import Taught
+from tuition.experiment.rounds.exam import lesson_of, tailored
 from tuition.experiment.rounds.rank import Ranked
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.targets import answer_targets_of, chain_targets
@@ -53,7 +54,8 @@ def train_round(state: ActiveRun, taught: Taught, *, ranked: Ranked) -> Learner:
     targets += _targets(state, rehearsed(ranked, taught, n=round(rounds.rehearse * len(trained))))
     start = state.bench.run.path / state.place_of(state.number - 1) / "student" if goes_on else None
     name = f"{state.place_of(state.number)}/student"
-    return train_student(state.bench, targets, name=name, start=start)
+    lesson = lesson_of(state)
+    return train_student(state.bench, tailored(state, targets), name=name, start=start, lesson=lesson)
 
 
 def rehearsed(ranked: Ranked, taught: Taught, *, n: int) -> list[Annotation]:

@@ -17,6 +17,7 @@ from tuition.evaluation.calibration import calibration_rows
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.ask import Asking
 from tuition.experiment.rounds.evidence import evidence_of
+from tuition.experiment.rounds.exam import examined, mistakes
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.targets import questions
 from tuition.selection import STRATEGIES, SelectionConfig, candidates_of, needs_of, rank, scores_of
@@ -56,6 +57,7 @@ def rank_pool(state: ActiveRun, student: Learner, asking: Asking) -> Ranked:
     selection = SelectionConfig() if state.is_cold else state.config.selection
     seed, left = state.seed, state.left
     examples = [left[i] for i in candidates_of(Pool(size=len(left)), selection, seed=seed)]
+    examples = examined(state, student, examples)
     rehearses = state.config.rounds.rehearse > 0 and not state.is_cold
     also: frozenset[str] = frozenset({"greedy"}) if rehearses else frozenset()
     needs = needs_of(selection) | also
@@ -103,6 +105,7 @@ def drafter(
     def draft(examples: Sequence[Example]) -> Mapping[str, Prediction]:
         kept = state.read_rows(_DRAFTS)
         known = {**ranked.drafts, **{row["example_id"]: Prediction.from_json(row) for row in kept}}
+        known |= mistakes(state)
         missing = [example for example in examples if example.id not in known]
         greedy: frozenset[str] = frozenset({"greedy"})
         written, _ = explained(state, student, missing, needs=greedy, seed=state.seed)

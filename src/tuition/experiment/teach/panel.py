@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -242,7 +243,17 @@ def choose_used(
         targets = [target_of(bench, item, examples) for item in kept]
         scores = iter(untrained_student(bench).score([target for target in targets if target is not None]))
         logprobs = [() if target is None else next(scores) for target in targets]
-        return Routed(used=_in_order(kept, least_surprising(kept, logprobs)))
+        used = _in_order(kept, least_surprising(kept, logprobs))
+        chosen = {item.id for item in used}
+        surprises = [(item.id, -sum(row) / len(row)) for item, row in zip(kept, logprobs, strict=True) if row]
+        figures = {
+            name: math.exp(sum(values) / len(values)) if values else None
+            for name, values in (
+                ("chosen", [value for id_, value in surprises if id_ in chosen]),
+                ("all", [value for _, value in surprises]),
+            )
+        }
+        return Routed(used=used, figures={"perplexity": figures})
     if route == "vote":
         answered = [item for result in found.values() for item in (*result.annotations, *result.dropped)]
         picked = vote(kept, answered, bench.by_id, task=bench.task, teachers=list(found))
