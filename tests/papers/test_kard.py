@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import experiment, lines, teachers
+from tiny import bench_of, experiment, lines, teachers
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import StudentAbilities
@@ -17,6 +17,7 @@ from tuition.core.texts.nearest import Nearest
 from tuition.core.texts.passages import Passages
 from tuition.experiment.checks import load_splits
 from tuition.experiment.knowledge import KnowledgeConfig, informed, taught
+from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
 from tuition.playground.domains.knowledge import sentences
 from tuition.playground.world import PlaygroundSource, playground_splits
@@ -207,3 +208,15 @@ def test_what_cannot_be_is_refused_before_a_call(tmp_path):
     config = experiment(tmp_path, knowledge={"files": [str(tmp_path / "p.txt")]})
     with pytest.raises(DataError, match="no passage was found in"):
         load_splits(config)
+
+
+@pytest.mark.parametrize("recipe", ["tinyllm", "elad"])
+def test_other_recipes_read_passages_too_and_so_do_teachers(tmp_path, recipe):
+    task = {"source": "playground", "train": 8, "valid": 4, "test": 4, "domains": ["knowledge"]}
+    config = experiment(tmp_path, recipe=recipe, task=task, knowledge={"files": ["playground:"], "k": 2})
+    with bench_of(config) as bench:
+        for example in (*bench.train, *bench.splits.valid):
+            first, second = example.context.splitlines()
+            assert {first, second} <= set(sentences())
+        prompt = plan_of(config).preview.prompt[-1]["content"]
+    assert any(example.context in prompt for example in bench.train)

@@ -246,8 +246,7 @@ def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
     config = bench.config
     training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
     # Questions and labels alone: students of one table must have one tokenizer, whatever they learn from.
-    texts = [question_text(example) for example in bench.train]
-    texts += [example.answer for example in bench.train if example.answer]
+    texts = [question_text(one) for one in bench.train] + [one.answer for one in bench.train if one.answer]
     student = config.student
     if start is not None:
         # Where it starts does not outlive the run, so additions to it would be lost.

@@ -1,6 +1,6 @@
 """KARD: the student learns rationales beside the passage that they draw on, and a ranker finds it for others.
 
-Source: KARD (arXiv 2305.18395). docs/recipes/kard.md says what is the paper's.
+Source: KARD (arXiv 2305.18395). docs/recipes/related.md says what is the paper's.
 """
 
 from __future__ import annotations
