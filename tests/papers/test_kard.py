@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from tiny import bench_of, experiment, lines, teachers
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import StudentAbilities
 from tuition.core.records import Annotation, Example, Target
+from tuition.core.rows import read_rows
 from tuition.core.splits import SealedTest, Splits
 from tuition.core.texts.nearest import Nearest
 from tuition.core.texts.passages import Passages
@@ -220,3 +224,46 @@ def test_other_recipes_read_passages_too_and_so_do_teachers(tmp_path, recipe):
             assert {first, second} <= set(sentences())
         prompt = plan_of(config).preview.prompt[-1]["content"]
     assert any(example.context in prompt for example in bench.train)
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "question", "flan", "llama"),
+    [("bioasq", 1085, 958, 1001, 1008), ("pubmedqa", 600, 566, 577, 548)],
+)
+def test_recorded_rationales_find_abstracts(data, name, of, question, flan, llama):
+    """Their teachers had read the abstract, so that this bounds what a rationale finds from above."""
+    rows = [
+        (part, row)
+        for part in ("bioasq", "pubmedqa")
+        for split in ("train", "valid")
+        for row in read_rows(data / "tinyllm" / f"{part}.{split}.jsonl.gz")
+    ]
+    passages = Passages(row["context"] for _, row in rows)
+    assert len(passages.texts) == 1685
+    assert not any(passages.holding(row["question"], [row["answer"]]) for part, row in rows if part == name)
+    hits = Counter()
+    for row in (row for part, row in rows if part == name):
+        told = {by: row["rationales"][by]["text"] for by in ("flan-t5-xl", "llama-2")}
+        for by, query in (("question", row["question"]), *told.items()):
+            [first] = passages.find(query, 1)
+            hits[by] += passages.texts[first] == row["context"]
+        hits["of"] += 1
+    assert hits == {"of": of, "question": question, "flan-t5-xl": flan, "llama-2": llama}
+
+
+_MANY = """
+import itertools, random, resource
+from tuition.core.texts.passages import Passages
+draw, words = random.Random(0), [f"w{i:x}" for i in range(50_000)]
+sums = list(itertools.accumulate(1 / (i + 1) for i in range(len(words))))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = Passages(" ".join(draw.choices(words, cum_weights=sums, k=100)) for _ in range(20_000))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_fiftieth_of_a_million_passages_takes_a_fiftieth_of_two_gigabytes():
+    grown = subprocess.run([sys.executable, "-c", _MANY], capture_output=True, text=True, check=True)
+    # Kilobytes; sorting takes 70 MB besides, however many there are.
+    assert int(grown.stdout) < 2_000_000 / 50 + 70_000
