@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -26,7 +27,9 @@ from tuition.operate.execute import execute
 from tuition.playground.domains.knowledge import sentences
 from tuition.playground.world import PlaygroundSource, playground_splits
 from tuition.recipes.kard import Ranker, ranked, ranker_targets
+from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import OptionScorer
+from tuition.student.load import load_student
 
 FACTS = ("A bok is a morp.", "Morps eat moss.", "A lix is a tarn.", "Tarns eat fish.", "Morps live in caves.")
 BOK = Example(id="bok", question="What does a bok eat?", choices=("moss", "fish"), answer="moss")
@@ -267,3 +270,62 @@ def test_a_fiftieth_of_a_million_passages_takes_a_fiftieth_of_two_gigabytes():
     grown = subprocess.run([sys.executable, "-c", _MANY], capture_output=True, text=True, check=True)
     # Kilobytes; sorting takes 70 MB besides, however many there are.
     assert int(grown.stdout) < 2_000_000 / 50 + 70_000
+
+
+TOPICS = {
+    "Diet": "what does the {} eat?",
+    "Habitat": "where does the {} live?",
+    "Rhythm": "when is the {} awake?",
+    "Stature": "how big is the {}?",
+    "Enemy": "what does the {} fear?",
+}
+"""By what passages and rationales call a topic: how a question asks for it, without that word."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_a_ranker_learns_to_find_what_only_the_rationale_finds(seed, tmp_path):
+    draw = Random(seed)
+    names = [
+        a + b for a in ("bo", "li", "mo", "ta", "ke", "zu", "fe", "da") for b in ("k", "x", "v", "rn", "lp")
+    ]
+    draw.shuffle(names)
+    values = ("moss", "caves", "night", "tiny", "wolves")
+    passages = Passages(
+        f"{topic} of the {name}: {draw.choice(values)}."
+        for name in names
+        for topic in draw.sample([*TOPICS], 5)
+    )
+
+    def asked(some):
+        """Questions, rationales and the passages that are needed."""
+        rows = []
+        for name in some:
+            for topic, question in TOPICS.items():
+                example = Example(id=f"{name}-{topic}", question=question.format(name))
+                [needed] = [text for text in passages.texts if text.startswith(f"{topic} of the {name}:")]
+                rows.append((example, f"One asks for the {topic.lower()} of the {name}.", needed))
+        return rows
+
+    train, new = asked(names[:30]), asked(names[30:])
+    targets = ranker_targets(
+        {example.id: example for example, _, _ in train},
+        [annotation(example, text) for example, text, _ in train],
+        passages,
+        table=Ranker(candidates=8),
+        seed=seed,
+    )
+    training = TrainingConfig(steps=300, lr=3e-3, batch_examples=16, seed=seed)
+    student = StudentConfig(model="fresh:bert-nano", device="cpu", threads=1)
+    texts = [*passages.texts, *(example.question for example, _, _ in train)]
+    ranker = load_student(student, training, texts=texts)
+    ranker.fit(targets, tmp_path)
+
+    def hits(found):
+        return sum(one.context == needed for one, (_, _, needed) in zip(found, new, strict=True)) / len(new)
+
+    examples = [example for example, _, _ in new]
+    by_question = hits(ranked(examples, passages, None, pool=8, k=1))
+    assert all(passages.texts[passages.find(text, 1)[0]] == needed for _, text, needed in new)
+    assert by_question <= 0.7
+    assert hits(ranked(examples, passages, ranker, pool=8, k=1)) >= by_question + 0.1
