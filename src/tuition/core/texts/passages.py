@@ -77,7 +77,7 @@ class Passages:
         if n < 1:
             return []
         least = np.partition(scores, len(scores) - n)[len(scores) - n]
-        best = np.flatnonzero(scores >= max(least, np.nextafter(0, 1)))
+        best = np.flatnonzero((scores >= least) & (scores > 0))
         return best[np.argsort(-scores[best], kind="stable")][:n].tolist()
 
     def holding(self, text: str, others: Sequence[str]) -> str | None:
