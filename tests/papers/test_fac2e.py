@@ -171,7 +171,7 @@ def test_a_run_without_references_or_without_a_writer_is_refused(tmp_path):
 
 
 def test_recorded_reference_steps_are_read(data):
-    task = {"train": "data:mentor_kd/strategy_qa.train.jsonl.gz"}
+    task = {"train": str(data / "mentor_kd" / "strategy_qa.train.jsonl.gz")}
     config = experiment(Path("x"), task=task, teacher=None, recipe="zero_shot")
     found = references_of(config)
     assert len(found) == 1488
