@@ -34,8 +34,10 @@ def process(*arguments, folder):
 
 
 def test_the_commands_are_these():
-    known = "batch capture check compare curve demo doctor export import init keys list pilot playground"
-    assert " ".join(COMMANDS) == f"{known} predict probe report resume run serve show store"
+    known = (
+        "batch capture check compare curve demo doctor errors export import init keys list pilot playground"
+    )
+    assert " ".join(COMMANDS) == f"{known} predict probe report resume run serve show stepwise store"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["playground", "serve"]])

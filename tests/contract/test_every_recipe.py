@@ -36,14 +36,17 @@ FORMS = [kind for kind, task in TASKS.items() if isinstance(task(), FixedForm)]
 def smallest(folder, name, **changed):
     """The tiny run of a recipe, with two teachers where it takes two."""
     task = {**read_toml(TINY)["task"], "domains": DOMAINS, **changed}
-    for names in (("ada", "bela"), ("ada",)):
+    knowledge = {"knowledge": {"files": ["playground:"]}}
+    for names, more in ((("ada", "bela"), {}), (("ada",), {}), (("ada", "bela"), knowledge)):
         found = tables(
-            folder, recipe=name, teacher=teachers(*names), task=task, out="run", store="tuition.db"
+            folder, recipe=name, teacher=teachers(*names), task=task, out="run", store="tuition.db", **more
         )
         with contextlib.suppress(ConfigError):
             config = resolve(found, where=name)
             own = {part: found[part] for part in ("student", "training")}
-            return found | dict.fromkeys(RECIPES[name].models(config), own)
+            scorer = own | {"student": {"model": "fresh:bert-nano"}}
+            models = RECIPES[name].models(config)
+            return found | {key: own if table.explains else scorer for key, table in models.items()}
     raise AssertionError(f"{name} takes neither two teachers nor one")
 
 

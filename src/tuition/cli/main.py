@@ -22,7 +22,7 @@ from tuition.cli import exchange, look, run
 from tuition.cli.check import pilot
 from tuition.cli.doctor import doctor
 from tuition.cli.exchange import batch
-from tuition.cli.predict import cascade, predict
+from tuition.cli.predict import cascade, errors, predict, stepwise
 from tuition.cli.serve import capture, serve
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
@@ -93,6 +93,8 @@ COMMANDS = {
     "export": exchange.export_replies,
     "predict": predict,
     "cascade": cascade,
+    "errors": errors,
+    "stepwise": stepwise,
     "serve": serve,
     "capture": capture,
     "probe": look.probe,

@@ -1,16 +1,16 @@
-"""The commands that put a student to use: `tuition predict`, and `tuition cascade` behind which teacher."""
+"""The commands that use a finished student: `predict`, `cascade`, `errors` and `stepwise`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tuition.cli.show import Json, Trust, answer, print_table, progress_bars, say, typed
+from tuition.cli.show import Folder, Json, Trust, Yes, answer, print_table, progress_bars, say, typed
 from tuition.core.errors import TuitionError
 
-__all__ = ["cascade", "predict"]
+__all__ = ["cascade", "errors", "predict", "stepwise"]
 
 
 def predict(
@@ -118,3 +118,66 @@ def cascade(
     if out is not None:
         out.write_text(cascade_file(best), encoding="utf-8")
         say(f"Wrote {out}: check its budget. Next: {typed('serve', run, '--cascade', out)}")
+
+
+def errors(
+    folder: Folder,
+    *,
+    teacher: Annotated[str, typer.Option(help="Who explains; by default the first that reads prompts.")] = "",
+    hypotheses: Annotated[int, typer.Option(min=1, help="Hypotheses at most.")] = 5,
+    items: Annotated[int, typer.Option(min=2, help="Unseen answers, at most, that verify each.")] = 60,
+    yes: Yes = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Have a teacher explain what a run gets wrong on validation; what unseen answers bear out is shown."""
+    from tuition.operate.examine.errors import explain_errors
+    from tuition.report import money
+    from tuition.report.columns import VERIFIED, lay_out
+
+    with progress_bars() as listener:
+        found: Any = explain_errors(
+            folder,
+            teacher=teacher,
+            hypotheses=hypotheses,
+            items=items,
+            is_confirmed=yes,
+            trust=trust,
+            listener=listener,
+        )
+    answer(found)
+    simulated = " (simulated)" if found["is_simulated"] else ""
+    said = f"{found['teacher']}{simulated} wrote {found['hypotheses']} hypotheses"
+    if found["verified"]:
+        title = f"{folder}: {said}, verified on {found['unseen']} unseen answers"
+        print_table(title, lay_out(found["verified"], VERIFIED).shown)
+    else:
+        say(f"{said}; none was verified on {found['unseen']} unseen answers, so none is shown.")
+    if found["is_spent"]:
+        say("The budget was spent before every hypothesis was applied; the others count as not verified.")
+    say(f"Wrong of the unseen: {found['wrong']}. Paid: {money(found['spend']['paid_usd'])}.")
+    say(f"Wrote {folder / 'errors' / 'errors.json'}.")
+
+
+def stepwise(
+    folder: Folder,
+    *,
+    items: Annotated[int, typer.Option(min=1, help="Validation questions at most.")] = 100,
+    references: Annotated[
+        Path | None, typer.Option(help="Reference knowledge by id; by default, in the task's own files.")
+    ] = None,
+    recall: Annotated[str, typer.Option(help="The student's instruction for the first step.")] = "",
+    use: Annotated[str, typer.Option(help="The same for the second step.")] = "",
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Tell apart what a student does not know and what it cannot use: knowledge, use, answer."""
+    from tuition.operate.examine.stepwise import stepwise
+    from tuition.report.columns import STEPWISE, lay_out
+
+    found: Any = stepwise(folder, items=items, references=references, recall=recall, use=use, trust=trust)
+    answer(found)
+    title = f"{folder}: knowledge recalled, used, and the answer, on validation"
+    print_table(title, lay_out(found["rows"], STEPWISE).shown)
+    say(found["advice"])
+    say(f"Wrote {folder / 'stepwise.json'}. Next: {typed('errors', folder)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Grade, Record
 
-__all__ = ["Comparison", "compare", "mcnemar"]
+__all__ = ["Comparison", "compare", "mcnemar", "more_often"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,17 @@ def mcnemar(only_a: int, only_b: int) -> float:
         term = term * (n - i) // (i + 1)
         tail += term
     return min(1.0, 2 * tail / 2**n)
+
+
+def more_often(hits: int, n: int, *, of_hits: int, of_n: int) -> float:
+    """Give the one-sided exact p-value of Fisher's test: that so many of `of_hits` fall among `n` by chance.
+
+    `n` items are marked among `of_n`, of which `of_hits` are hits; `hits` of the marked ones are.
+    """
+    ways = (
+        math.comb(of_hits, k) * math.comb(of_n - of_hits, n - k) for k in range(hits, min(n, of_hits) + 1)
+    )
+    return sum(ways) / math.comb(of_n, n)
 
 
 def compare(

@@ -29,6 +29,7 @@ from tuition.experiment.answer import Way, share_right
 from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.form import answer_prefix, form_of
+from tuition.experiment.knowledge import taught
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import question_text
@@ -147,9 +148,8 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     ready = make_ready(config) if dry is None else dry.ready
     splits = ready.splits
     train, task = choose_train(config, splits), task_of(config)
-    readers = (reader_of(task),)
-    if dry is None:
-        readers = _write_data(run, ready, reader=reader_of(task))
+    reader = reader_of(task)
+    readers = (reader,) if dry is not None else _write_data(run, ready, reader=reader)
     if dry is not None:
         whole = config.selects_in_rounds
         splits, train = dry.sampled(splits, train, whole=whole, limit=config.evaluation.limit)
@@ -246,8 +246,7 @@ def untrained_student(bench: Bench, *, start: Path | None = None) -> Learner:
     config = bench.config
     training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
     # Questions and labels alone: students of one table must have one tokenizer, whatever they learn from.
-    texts = [question_text(example) for example in bench.train]
-    texts += [example.answer for example in bench.train if example.answer]
+    texts = [question_text(one) for one in bench.train] + [one.answer for one in bench.train if one.answer]
     student = config.student
     if start is not None:
         # Where it starts does not outlive the run, so additions to it would be lost.
@@ -282,6 +281,7 @@ def train_student(
         way = Way.of(config, prefix=answer_prefix(config))
         validate = partial(share_right, student, bench.task, way, examples=readable[:most])
     logs = run.path / "logs" / name
+    targets = taught(targets, config.knowledge)
     report = student.fit(targets, place, lesson=lesson, progress=run.progress, validate=validate, logs=logs)
     run.event("trained", student=name, **dict(report))
     keep_student(bench, student, name=name)
@@ -296,13 +296,8 @@ def keep_student(bench: Bench, student: Learner, *, name: str = "student") -> No
 
 def _clear(folder: Path) -> None:
     """Remove what only going on with the run needed: checkpoints, and the students that were not chosen."""
-    for pattern in (
-        "checkpoints*",
-        "student-alpha-*",
-        "rounds/*/checkpoints*",
-        "rounds/*/student",
-        "intervals",
-    ):
+    rounds = ("rounds/*/checkpoints*", "rounds/*/student")
+    for pattern in ("checkpoints*", "student-alpha-*", *rounds, "intervals"):
         for path in folder.glob(pattern):
             shutil.rmtree(path)
 

@@ -18,6 +18,7 @@ from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
 from tuition.evaluation.accuracy import accuracy
 from tuition.experiment.config import Experiment, rationale_form, task_of
+from tuition.experiment.knowledge import informed
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
 from tuition.playground import BASE_FOLDER
@@ -279,6 +280,7 @@ def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
             test=splits.test and splits.test.in_form(task.prepared),
         )
     findings = [*getattr(source, "findings", ()), *check_splits(splits), *check_labels(splits, task)]
+    splits = informed(splits, config.knowledge)
     return splits, [finding.to_json() for finding in findings]
 
 
@@ -298,7 +300,12 @@ def make_ready(config: Experiment) -> Ready:
         # What is too long for a second model is cut, so that its limits take no question from the student.
         alike = student if name == recipe.imitated(config) else None
         with named(name):
-            _look(config.model_copy(update={"student": table.student}), splits, explains=True, alike=alike)
+            _look(
+                config.model_copy(update={"student": table.student}),
+                splits,
+                explains=table.explains,
+                alike=alike,
+            )
     aside = set(unread["train"])
     kept = tuple(example for example in splits.train if example.id not in aside)
     return Ready(

@@ -23,6 +23,7 @@ from tuition.core.plugins import admit, is_place
 from tuition.core.protocols import Task
 from tuition.core.run import held_config
 from tuition.experiment.defaults import CONFIG_VERSION, completed, kind_of, with_preset
+from tuition.experiment.knowledge import KnowledgeConfig
 from tuition.experiment.recipe import RECIPES, RationaleAs
 from tuition.selection import SelectionConfig
 from tuition.student.config import StudentConfig, TrainingConfig
@@ -174,6 +175,8 @@ class Experiment(Section):
     """Who learns."""
     training: TrainingConfig = TrainingConfig()
     """How it learns."""
+    knowledge: KnowledgeConfig = KnowledgeConfig()
+    """Passages that stand beside the questions."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How it is examined."""
 

@@ -33,6 +33,9 @@ _LOG = logging.getLogger(__name__)
 Answerer = Callable[[Sequence[Example]], list[Prediction] | None]
 """Answers examples, in order; None: it could not answer one of them. The task grades, unless it was done."""
 
+Prepare = Callable[[Sequence[Example]], list[Example]]
+"""Makes questions ready to be asked, such as with passages."""
+
 Figures = dict[str, dict[str, Json] | None]
 """The figures of `valid` and `test`; None where there is no such split, or nobody answered on it."""
 
@@ -93,14 +96,14 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
 class StudentAnswers:
     """Lets the student of a run answer what it can read; the rest stays in the examination, unasked."""
 
-    def __init__(self, bench: Bench, student: Learner, way: Way) -> None:
+    def __init__(self, bench: Bench, student: Learner, way: Way, prepare: Prepare) -> None:
         """Ask nothing yet."""
-        self._bench, self._student, self._way = bench, student, way
+        self._bench, self._student, self._way, self._prepare = bench, student, way, prepare
 
     def __call__(self, examples: Sequence[Example]) -> list[Prediction]:
         """Answer as `ask_student` does."""
         answer, reads = ask_student(self._student, self._bench.task, self._way), self._bench.reads
-        found = iter(answer([example for example in examples if reads(example)]))
+        found = iter(answer(self._prepare([example for example in examples if reads(example)])))
         return [
             next(found)
             if reads(example)
@@ -118,16 +121,18 @@ class StudentAnswers:
             self._student,
             bench.task,
             self._way,
-            examples=[example for example in examples if bench.reads(example)],
+            examples=self._prepare([example for example in examples if bench.reads(example)]),
             samples=wanted.votes,
             temperature=wanted.vote_temperature,
             seed=bench.config.seed,
         )
 
 
-def student_answers(bench: Bench, student: Learner, *, prefix: str) -> StudentAnswers:
-    """Let the student of a run answer what it can read, as `ask_student` does."""
-    return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix))
+def student_answers(
+    bench: Bench, student: Learner, *, prefix: str, prepare: Prepare = list
+) -> StudentAnswers:
+    """Let the student of a run answer what it can read, as `ask_student` does, of questions made ready."""
+    return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix), prepare)
 
 
 def _evaluate(

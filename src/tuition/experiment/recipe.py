@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from tuition.annotation.routing import Route, RoutingConfig
 from tuition.core.config import Section
@@ -27,6 +27,8 @@ Apart = Literal["parts", "lessons"]
 class SecondModel(Section):
     """The table of a model that learns beside the student."""
 
+    explains: ClassVar[bool] = True
+    """Whether it writes rationales."""
     student: StudentConfig = StudentConfig()
     """Which model it is."""
     training: TrainingConfig = TrainingConfig()
@@ -106,7 +108,7 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 """What a user's own recipe is: a `Recipe`."""
 
 _OWN = (
-    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "mint"),
+    *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "kard", "mint"),
     *("ddk", "know_gate", "mgsr", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""

@@ -135,6 +135,13 @@ class PlaygroundSource:
             kind=config.kind,
         )
 
+    def reference(self, example: Example) -> tuple[str, str]:
+        """Give the facts that a question needs, and its solution; both empty where it is not understood."""
+        found = recognise(example.question)
+        steps = found[1].solve().steps if found else ()
+        told = [f"{step.why}: {step.what}." if step.why else f"{step.what}." for step in steps]
+        return "\n".join(f"{step.what}." for step in steps if not step.why), "\n".join(told)
+
     def first_wrong_step(self, example: Example, steps: Sequence[str]) -> int | None:
         """Find the first wrong step of an explanation, without its closing sentence, as `first_wrong` has it.
 

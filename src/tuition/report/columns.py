@@ -225,6 +225,26 @@ CALIBRATION = (
     _number("student_tokens_per_item", "student tokens an item", form=",.1f"),
 )
 """Of the entry `calibration`."""
+STEPWISE = (
+    _words("domain"),
+    _plain("n", "items"),
+    _number("recall", "knowledge recalled, F1"),
+    _number("use", "its use, F1"),
+    *(
+        Column(key, head, lambda row, key=key: f"{100 * row[key]:.1f}")
+        for key, head in (("answer", "right %"), ("told", "right % with the knowledge given"))
+    ),
+    Column("p", "p (McNemar)", lambda row: f"{row['p']:.2g}"),
+)
+"""Of the rows of `stepwise.json`."""
+VERIFIED = (
+    _words("hypothesis", "the student errs where"),
+    Column("precision", "precision %", lambda row: per_cent(row["precision"], row["ci95"])),
+    Column("recall", "recall %", lambda row: f"{100 * row['recall']:.0f}"),
+    _plain("flagged", "items"),
+    Column("p", "p (Fisher)", lambda row: f"{row['p']:.2g}"),
+)
+"""Of the verified hypotheses in `errors.json`."""
 ESTIMATES = (
     _words("teacher"),
     _plain("calls", "calls paid"),

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tuition.report.chart import Look, Spec, bars, both_widths, looks_of, series, whiskers
-from tuition.report.columns import CALIBRATION, ESTIMATES, MADE, PARTS, RESULTS, ROUNDS, lay_out, parts_of
+from tuition.report.columns import (
+    CALIBRATION,
+    ESTIMATES,
+    MADE,
+    PARTS,
+    RESULTS,
+    ROUNDS,
+    STEPWISE,
+    VERIFIED,
+    lay_out,
+    parts_of,
+)
 from tuition.report.curve import Line, curves, lines_of
 from tuition.report.facts import RunFacts
 from tuition.report.rows import Row, read_json
@@ -158,6 +169,10 @@ def tables_of(rows: Sequence[Row], runs: Runs) -> dict[str, Any]:
         "rounds": by_run(lambda run: run.metrics.get("rounds"), ROUNDS, has_others=True),
         "calibration": by_run(lambda run: run.metrics.get("calibration"), CALIBRATION, has_others=True),
         "estimates": by_run(lambda run: run.metrics.get("estimates"), ESTIMATES),
+        "stepwise": by_run(lambda run: read_json(run.path / "stepwise.json").get("rows"), STEPWISE),
+        "verified": by_run(
+            lambda run: read_json(run.path / "errors" / "errors.json").get("verified"), VERIFIED
+        ),
         "stops": {name: stop for name, run in runs.items() if (stop := run.metrics.get("stop"))},
         "roles": [
             {"run": name, "role": role, "answers": one.get("answers"), "usd": one.get("usd")}

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.protocols import Learner, Lesson
-from tuition.core.records import Annotation, Json, Target
+from tuition.core.records import Annotation, Example, Json, Target
 from tuition.experiment.bench import Bench, finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import RationaleAs
@@ -75,6 +75,8 @@ class Trained:
     """The factor of the teachers' weights that was chosen; None: there was nothing to choose."""
     alphas: tuple[dict[str, Json], ...] = ()
     """Every factor that was tried, rising, with its figures on validation."""
+    prepare: Callable[[Sequence[Example]], list[Example]] = list
+    """Makes questions ready for its examination, such as by looking passages up."""
 
 
 def learn(
@@ -168,7 +170,7 @@ def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more:
     config = bench.config
     unlabelled = {example.id: example for example in bench.train if example.answer is None}
     solved = [item for item in gathered.annotations if item.example_id in unlabelled]
-    answer = student_answers(bench, trained.student, prefix=answer_prefix(config))
+    answer = student_answers(bench, trained.student, prefix=answer_prefix(config), prepare=trained.prepare)
     figures = evaluate(bench, answer, learnt=[*bench.train, *answered(unlabelled, solved)])
     chosen: dict[str, Json] = (
         {"alpha": trained.alpha, "alphas": list(trained.alphas)} if trained.alphas else {}

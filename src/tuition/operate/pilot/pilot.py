@@ -16,15 +16,13 @@ from random import Random
 
 from tuition.annotation import (
     Account,
-    Asker,
     RoutingConfig,
     health_table,
     majority,
     similar_success,
 )
 from tuition.annotation.routing import probe_of, similar_order
-from tuition.core.budget import to_usd, worst_cost
-from tuition.core.errors import ConfigError, some_of
+from tuition.core.errors import ConfigError
 from tuition.core.protocols import Listener, Task
 from tuition.core.records import Example, Json, Record
 from tuition.core.run import run_id
@@ -39,7 +37,7 @@ from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
 from tuition.operate.dry_run.plan import routes_of
 from tuition.operate.dry_run.stand_ins import EXPECTED
 from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
-from tuition.operate.pilot.trial import Trial, all_requests, askers_of, try_out
+from tuition.operate.pilot.trial import Trial, all_requests, askers_of, confirm, try_out
 from tuition.tasks.check import fits
 
 __all__ = ["Projection", "pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
@@ -155,37 +153,14 @@ def pilot(
         )
         askers = askers_of(config, chosen, account=account, train=demonstrated(config, splits))
         if not is_confirmed:
-            _confirm(config, chosen, askers)
+            asked = [(asker, all_requests(asker, chosen)) for asker in askers]
+            confirm(config, asked, what="the pilot", less="ask about fewer --examples")
         trials = [try_out(asker, chosen) for asker in askers]
         figures = _figures(config, chosen, trials, ready=ready, n=len(train))
         figures["spend"] = store.spend(run_id(folder)).to_json()
     text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
     (folder / "pilot.json").write_text(text, encoding="utf-8")
     return json.loads(text)
-
-
-def _confirm(config: Experiment, chosen: Sequence[Example], askers: Sequence[Asker]) -> None:
-    """Refuse what could cost more than may be paid unasked."""
-    budget, nano, unknown = config.budget, 0, []
-    for asker in askers:
-        teacher = asker.teacher
-        requests = all_requests(asker, chosen)
-        kept = asker.kept(requests)
-        worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
-        if teacher.abilities.is_paid and None in worst:
-            unknown.append(asker.name)
-        nano += sum(cost or 0 for cost in worst) if teacher.abilities.is_paid else 0
-    usd = to_usd(nano) or 0.0
-    if usd > budget.confirm_above_usd:
-        raise ConfigError(
-            f"the pilot can cost up to ${usd:.2f}, above budget.confirm_above_usd = "
-            f"{budget.confirm_above_usd:g}; nothing was spent. Add --yes, or ask about fewer --examples."
-        )
-    if unknown and not budget.allow_unknown_price:
-        raise ConfigError(
-            f"nobody can say what the pilot costs: the price of {some_of(unknown)} is unknown; nothing was "
-            "spent. Add --yes, or set price_prompt and price_completion."
-        )
 
 
 def _figures(

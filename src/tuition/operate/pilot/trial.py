@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuition.annotation import Account, Annotated, Asker, annotate, annotation_requests, solve
-from tuition.core.budget import NANO, Cost
-from tuition.core.errors import BudgetSpent, TeacherError
+from tuition.core.budget import NANO, Cost, to_usd, worst_cost
+from tuition.core.errors import BudgetSpent, ConfigError, TeacherError, some_of
 from tuition.core.records import Example, Request
 from tuition.experiment.config import Experiment
 from tuition.experiment.teach.asking import asker_of
 
-__all__ = ["Trial", "all_requests", "askers_of", "try_out"]
+__all__ = ["Trial", "all_requests", "askers_of", "confirm", "try_out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,35 @@ def all_requests(asker: Asker, chosen: Sequence[Example]) -> list[Request]:
     """Make all requests, equal ones once: as configured, and unforced where the prompt matters."""
     ways = [asker, asker.how(forced=False)] if asker.teacher.abilities.reads_prompt else [asker]
     return list({one.key: one for way in ways for one in annotation_requests(chosen, way)}.values())
+
+
+def confirm(
+    config: Experiment,
+    asked: Sequence[tuple[Asker, Sequence[Request]]],
+    *,
+    what: str,
+    less: str,
+) -> None:
+    """Refuse what could cost more than may be paid unasked; `less` says how it would cost less."""
+    budget, nano, unknown = config.budget, 0, []
+    for asker, requests in asked:
+        teacher = asker.teacher
+        kept = asker.kept(requests)
+        worst = [worst_cost(request, teacher.price).nano for request in requests if request.key not in kept]
+        if teacher.abilities.is_paid and None in worst:
+            unknown.append(asker.name)
+        nano += sum(cost or 0 for cost in worst) if teacher.abilities.is_paid else 0
+    usd = to_usd(nano) or 0.0
+    if usd > budget.confirm_above_usd:
+        raise ConfigError(
+            f"{what} can cost up to ${usd:.2f}, above budget.confirm_above_usd = "
+            f"{budget.confirm_above_usd:g}; nothing was spent. Add --yes, or {less}."
+        )
+    if unknown and not budget.allow_unknown_price:
+        raise ConfigError(
+            f"nobody can say what {what} costs: the price of {some_of(unknown)} is unknown; nothing was "
+            "spent. Add --yes, or set price_prompt and price_completion."
+        )
 
 
 def try_out(asker: Asker, chosen: Sequence[Example]) -> Trial:

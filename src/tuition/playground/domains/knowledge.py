@@ -17,7 +17,7 @@ from random import Random
 from tuition.core.errors import DataError
 from tuition.playground.domain import Domain, Problem, Solution, SolutionStep, words
 
-__all__ = ["KNOWLEDGE", "Facts", "KnowledgePuzzle", "Property", "facts"]
+__all__ = ["KNOWLEDGE", "Facts", "KnowledgePuzzle", "Property", "facts", "sentences"]
 
 _ANIMALS_PER_KIND = 10
 _KINDS = 12
@@ -100,6 +100,16 @@ def facts() -> Facts:
         rng.shuffle(values)
         value_of |= {(kind, prop.name): value for kind, value in zip(kinds, values, strict=True)}
     return Facts(kind_of, value_of)
+
+
+def sentences() -> list[str]:
+    """Write every fact as a sentence: what kind each animal is, and what is true of each kind."""
+    known, of = facts(), {prop.name: prop.fact for prop in _PROPERTIES}
+    kinds = [
+        f"{of[name].format(kind=f'{kind}s'.capitalize(), value=value)}."
+        for (kind, name), value in known.value_of.items()
+    ]
+    return [*(f"A {animal} is a {kind}." for animal, kind in known.kind_of.items()), *kinds]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What a finished run's student gets wrong, and where it goes wrong."""
