@@ -96,7 +96,7 @@ def hits_on_valid(bench: Bench, answer: Answerer) -> tuple[dict[str, Json], list
 class StudentAnswers:
     """Lets the student of a run answer what it can read; the rest stays in the examination, unasked."""
 
-    def __init__(self, bench: Bench, student: Learner, way: Way, prepare: Prepare) -> None:
+    def __init__(self, bench: Bench, student: Learner, way: Way, *, prepare: Prepare) -> None:
         """Ask nothing yet."""
         self._bench, self._student, self._way, self._prepare = bench, student, way, prepare
 
@@ -132,7 +132,7 @@ def student_answers(
     bench: Bench, student: Learner, *, prefix: str, prepare: Prepare = list
 ) -> StudentAnswers:
     """Let the student of a run answer what it can read, as `ask_student` does, of questions made ready."""
-    return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix), prepare)
+    return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix), prepare=prepare)
 
 
 def _evaluate(
