@@ -254,10 +254,10 @@ def print_rows(title: str, rows: list[Row]) -> None:
     readers = {row.reader for row in rows}
     without = {"split"}
     without |= {"label_source"} if all(row.label_source == "gold" for row in rows) else set()
-    if len(sizes := {row.n for row in rows}) == 1:
-        title, without = f"{title}, {sizes.pop():,} items", without | {"n"}
     if len(readers) == 1:
         title, without = f"{title}, read by {readers.pop()}", without | {"reader"}
+    if len(sizes := {row.n for row in rows}) == 1:
+        title, without = f"{title}, {sizes.pop():,} items", without | {"n"}
     without |= set() if any(row.difference is not None for row in rows) else {"difference"}
     print_table(title, lay_out([row.to_json() for row in rows], RESULTS, without=without).shown)
 
