@@ -16,9 +16,9 @@ from tuition.core.splits import Splits
 from tuition.experiment.bench import finish, open_bench
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate
-from tuition.experiment.receipts import Receipts
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.asking import asker_of
+from tuition.experiment.teach.receipts import Receipts
 
 __all__ = ["RECIPE", "AskTeacher", "ask_teacher"]
 

@@ -30,7 +30,6 @@ from tuition.core.records import Example, Message, Prediction, content_id, writt
 from tuition.core.store import Place, Store
 from tuition.evaluation.gate import Isotonic, judge, known_score, threshold_for
 from tuition.experiment.answer import Way
-from tuition.experiment.receipts import predicted_rows, scored, trust_of
 from tuition.experiment.targets import (
     ANSWER_PREFIX,
     answer_text,
@@ -38,6 +37,7 @@ from tuition.experiment.targets import (
     question_text,
     read_answer,
 )
+from tuition.experiment.teach.receipts import predicted_rows, scored, trust_of
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig
 

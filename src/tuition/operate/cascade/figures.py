@@ -18,7 +18,7 @@ from tuition.core.rows import read_metrics
 from tuition.core.run import run_id
 from tuition.core.store import reading
 from tuition.evaluation.gate import CascadePoint, cascade_points, cheapest_point, point_at
-from tuition.experiment.receipts import predicted_rows, scored
+from tuition.experiment.teach.receipts import predicted_rows, scored
 
 __all__ = ["CascadeRow", "cascade_file", "cascade_rows"]
 
