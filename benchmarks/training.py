@@ -188,7 +188,7 @@ def ours(job, name, targets, *, where, steps, folder, clock):
 
 
 def arguments_of(job, folder, steps, **more):
-    """What every peer is told."""
+    """The settings that every peer gets."""
     return {
         "output_dir": str(folder / "peer"),
         "max_steps": steps,
