@@ -124,7 +124,7 @@ def model_in(job, folder, targets, decoder):
     import transformers
 
     from tuition.student.load import make_model, train_tokenizer
-    from tuition.student.look import Shape
+    from tuition.student.fresh import Shape
 
     texts = [f"{t.example.context}\n{t.input}\n{t.prefix}{t.output}" for t in targets]
     if job.student == "t5-mini":
