@@ -40,7 +40,7 @@ CASES = {
     "annotate": "annotate",
     "reopen": "annotate again, all answers kept",
     "show": "`show`",
-    "start": "`--help`",
+    "start": "`--version`",
 }
 UNITS = {"cpu_s": "CPU-s", "peak_mb": "MB"}
 

@@ -2,7 +2,7 @@
 
 Recorded explanations of language models teach a pretrained student that is asked in its chat template. All
 forms of a set take equally many steps, and about equally many tokens, on the same questions: a form with
-several texts a question sees each text less often. Beside them stand the student as it is, the student that
+several texts a question sees each text less often. The table also has the student as it is, the student that
 never sees the question (`blind`: where it is as good as the others, the set is no evidence), and the
 classical students of `tuition.tasks.classical`. All constants stand in `real_student.toml`, which explains
 each form. Rows are written as they come, set by set and seed by seed; a second start makes those that are

@@ -124,7 +124,7 @@ def model_in(job, folder, targets, decoder):
     import transformers
 
     from tuition.student.load import make_model, train_tokenizer
-    from tuition.student.look import Shape
+    from tuition.student.fresh import Shape
 
     texts = [f"{t.example.context}\n{t.input}\n{t.prefix}{t.output}" for t in targets]
     if job.student == "t5-mini":
@@ -188,7 +188,7 @@ def ours(job, name, targets, *, where, steps, folder, clock):
 
 
 def arguments_of(job, folder, steps, **more):
-    """What every peer is told."""
+    """The settings that every peer gets."""
     return {
         "output_dir": str(folder / "peer"),
         "max_steps": steps,

@@ -6,6 +6,7 @@ as one that counts positions in columns, the targets stay apart.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -17,6 +18,8 @@ from tuition.student.families import DecoderOnly, EncoderDecoder, Family, Option
 from tuition.student.training.passes import Item
 
 __all__ = ["is_exact", "share", "share_rows"]
+
+_LOG = logging.getLogger(__name__)
 
 _EVEN = 600
 """Tokens of a row at which attention costs as much as all else, for it is quadratic: measured on a CPU, 500
@@ -103,8 +106,9 @@ def is_exact(
     try:
         apart = torch.cat([logits([[row]]) for row in rows])
         together = logits([rows])
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError):
-        return False  # it reads no mask of rows and columns
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        _LOG.warning("each target is read in a row of its own: the model reads no mask of rows (%s)", error)
+        return False
     finally:
         model.train(was_training)
     spread = torch.linalg.vector_norm(apart - apart.mean(-1, keepdim=True))
