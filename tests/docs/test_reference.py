@@ -92,7 +92,7 @@ def test_the_error_texts_are_those_that_are_raised(tmp_path, page):
 def test_commands_have_their_usage_and_options(page):
     text = page("commands.md")
     assert "tuition run [OPTIONS] config [settings]..." in text
-    assert "- **`--ablate`**: Also run it without one of its parts at a time." in text
+    assert "- **`--ablate`**: Also run it without one of its parts at a time; --ablate lessons:" in text
     assert "## tuition store reconcile\n" in text
 
 

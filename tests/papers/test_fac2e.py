@@ -142,7 +142,7 @@ def test_a_real_student_is_asked_in_steps_and_the_page_shows_it(run):
     found = stepwise(run, items=4)
     assert found["rows"][0]["n"] == 4 and found["instructions"] == {"recall": "explain: ", "use": "explain: "}
     assert json.loads((run / "stepwise.json").read_text()) == found
-    page = write_page(run, {}).read_text()
+    page = write_page([run], {}).read_text()
     assert "Knowledge, its use, and the answer" in page
 
 

@@ -149,9 +149,12 @@ def test_what_was_kept_became_likelier_without_the_document(run):
 
 
 def test_the_gates_can_be_opened_one_at_a_time(tmp_path):
-    config = told(tmp_path, contradiction="words")
+    config = told(tmp_path, gates={"contradiction": "words"})
     parts = ablations(config)
-    assert (parts["without_trust"].trusted_below, parts["without_need"].unknown_above) == (1.1, -0.1)
+    assert (parts["without_trust"].gates.trusted_below, parts["without_need"].gates.unknown_above) == (
+        1.1,
+        -0.1,
+    )
     assert parts.keys() == {"without_trust", "without_need"}
 
 

@@ -278,7 +278,7 @@ def test_a_run_rewrites_the_students_texts(tmp_path):
     assert not (tmp_path / "run" / "intervals").exists() and metrics["mentor"]["steps"] == 3
     parts = ablations(config)
     assert parts["top_classes"].clip.top == 5 and parts["random_spans"].spans.by == "random"
-    assert not parts["without_clip"].is_clipped and parts["without_spans"].spans.weight == 0
+    assert parts["without_clip"].clip.top == 0 and parts["without_spans"].spans.weight == 0
     assert parts["without_regeneration"].corrections == parts["without_own_texts"].samples == 0
     plain = execute(parts["without_own_texts"]).metrics
     assert plain["own_texts"] == {"texts": 0, "corrections": []} and plain["objectives"]["own"] == 0
@@ -287,4 +287,4 @@ def test_a_run_rewrites_the_students_texts(tmp_path):
 def test_another_divergence_is_not_clipped(tmp_path):
     with pytest.raises(ConfigError, match="only the forward divergence can be clipped"):
         grown(tmp_path, imitate={"measure": "reverse"})
-    assert grown(tmp_path, imitate={"measure": "reverse"}, is_clipped=False).imitate.measure == "reverse"
+    assert grown(tmp_path, imitate={"measure": "reverse"}, clip={"top": 0}).imitate.measure == "reverse"

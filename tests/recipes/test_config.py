@@ -13,6 +13,9 @@ from tuition.recipes import RECIPES
 from tuition.recipes.step_by_step import StepByStep
 from tuition.tasks.load import FileSource, source_types
 
+NEEDED = {"kard": {"knowledge": {"files": ["playground:"]}}}
+"""What a recipe cannot do without."""
+
 
 def refused(text, *settings, **changed):
     whole = {**read_toml(TINY), **changed}
@@ -23,7 +26,9 @@ def refused(text, *settings, **changed):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_dump_and_resolve_come_back_to_the_same(tmp_path, recipe):
     one = teachers("ada", samples=2, price_prompt=0.25, price_completion=1.5)
-    config = experiment(tmp_path, "seed=3", "budget.usd=0.5", recipe=recipe, teacher=one)
+    config = experiment(
+        tmp_path, "seed=3", "budget.usd=0.5", recipe=recipe, teacher=one, **NEEDED.get(recipe, {})
+    )
     text = dump(config)
     again = resolve(tomllib.loads(text), where="dumped")
     assert again == config
@@ -33,7 +38,8 @@ def test_dump_and_resolve_come_back_to_the_same(tmp_path, recipe):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_file_that_is_filled_up_is_the_resolved_one(tmp_path, recipe):
-    given = {**tables(tmp_path, recipe=recipe, teacher=teachers("ada")), "config_version": CONFIG_VERSION}
+    given = tables(tmp_path, recipe=recipe, teacher=teachers("ada"), **NEEDED.get(recipe, {}))
+    given["config_version"] = CONFIG_VERSION
     assert completed(given, where="x") == tomllib.loads(dump(resolve(given, where="x")))
 
 
@@ -80,7 +86,7 @@ def test_an_unknown_recipe_gets_a_near_name():
 
 def test_a_missing_recipe_lists_the_known_ones():
     with pytest.raises(
-        ConfigError, match=r"mine\.toml: `recipe` is missing; one of ask_teacher, elad, label_only"
+        ConfigError, match=r"mine\.toml: `recipe` is missing; one of ask_teacher, ddk, elad, kard"
     ):
         resolve({"out": "x"}, where="mine.toml")
 

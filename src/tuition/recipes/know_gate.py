@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tuition.core.config import Section
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Learner, Lesson, Prefer, Task
 from tuition.core.records import Example, Grade, Json, Target
@@ -26,11 +27,27 @@ from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.targets import answer_targets, questions, read_answer
 from tuition.student.config import TrainingConfig
 
-__all__ = ["RECIPE", "KnowGate", "gates", "know_gate", "words_differ"]
+__all__ = ["RECIPE", "GatesConfig", "KnowGate", "gates", "know_gate", "words_differ"]
 
 _REFERENCE = "reference"
 """Folder of the student before it prefers anything."""
 _COUNTED = ("trusted", "unknown", "known", "kept", "kept_known")
+
+
+class GatesConfig(Section):
+    """Which questions pass: what the student says of them is compared with what it says from the document."""
+
+    samples: Annotated[int, Field(ge=1)] = 10
+    """K: answers sampled with the document, and as many without."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Of the samples."""
+    contradiction: Literal["answer", "words"] = "answer"
+    """What says that a sample contradicts the answer from the document: another answer is read in it (1 or
+    0), or 1 less the F1 of their words."""
+    trusted_below: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    """τ_L: samples with the document contradict the answer less than this on the mean."""
+    unknown_above: Annotated[float, Field(le=1, allow_inf_nan=False)] = 0.5
+    """τ_K: samples without the document contradict it more than this; 0.8 in the published script."""
 
 
 class KnowGate(Experiment):
@@ -41,17 +58,8 @@ class KnowGate(Experiment):
     all labelled ones without; the other questions with a document pass the gates."""
     reading: TrainingConfig | None = None
     """How it learns that; left out: as `[training]` says."""
-    samples: Annotated[int, Field(ge=1)] = 10
-    """K: answers sampled with the document, and as many without."""
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    """Of those."""
-    contradiction: Literal["answer", "words"] = "answer"
-    """What says that a sample contradicts the answer from the document: another answer is read in it (1 or
-    0), or 1 less the F1 of their words."""
-    trusted_below: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
-    """τ_L: samples with the document contradict the answer less than this on the mean."""
-    unknown_above: Annotated[float, Field(le=1, allow_inf_nan=False)] = 0.5
-    """τ_K: samples without the document contradict it more than this; 0.8 in the published script."""
+    gates: GatesConfig = GatesConfig()
+    """Which questions it then learns from."""
     prefer: Prefer = Prefer()
     """The preference for the answer from the document over the sample that contradicts it most."""
     closed_book: bool = True
@@ -142,7 +150,7 @@ def _passed(
         return [[one.text.strip() for one in texts] for texts in written]
 
     bare = [replace(example, context="") for example in asked]
-    drawn = {"samples": config.samples, "temperature": config.temperature}
+    drawn = {"samples": config.gates.samples, "temperature": config.gates.temperature}
     columns = (says(asked), says(asked, **drawn), says(bare, **drawn), says(bare))
     kept: list[Target] = []
     counts, rows = Counter[str](), list[dict[str, Json]]()
@@ -150,7 +158,10 @@ def _passed(
         against = [differ(said, text, example) for text in guessed]
         agrees = [differ(said, text, example) for text in told]
         trusted, unknown = gates(
-            agrees, against, trusted_below=config.trusted_below, unknown_above=config.unknown_above
+            agrees,
+            against,
+            trusted_below=config.gates.trusted_below,
+            unknown_above=config.gates.unknown_above,
         )
         knows = example.answer is not None and differ(example.answer, alone, example) < 0.5
         counts.update(trusted=trusted, unknown=unknown, known=knows)
@@ -167,7 +178,7 @@ def _passed(
 
 def _difference(task: Task, config: KnowGate) -> Callable[[str, str, Example], float]:
     """Give what says how far a text contradicts another."""
-    if config.contradiction == "words":
+    if config.gates.contradiction == "words":
         return lambda said, other, _: words_differ(said, other)
     form = config.student.answer_form
 
@@ -190,9 +201,10 @@ def _asked(bench: Bench, config: KnowGate, student: Learner) -> Answerer:
 
 def _ablations(config: KnowGate) -> list[Variant]:
     """Each gate left open, and both; and the student as it was, which is the plain fine-tuning."""
+    gate = config.gates.model_copy
     return [
-        Variant(name="without_trust", changed={"trusted_below": 1.1}, asks=False),
-        Variant(name="without_need", changed={"unknown_above": -0.1}, asks=False),
+        Variant(name="without_trust", changed={"gates": gate(update={"trusted_below": 1.1})}, asks=False),
+        Variant(name="without_need", changed={"gates": gate(update={"unknown_above": -0.1})}, asks=False),
     ]
 
 

@@ -48,8 +48,6 @@ class MGSR(Experiment):
     """Weights of the divergence and of the chains' cross-entropy; 1 and 1 in the paper."""
     clip: Clip = Clip()
     """Over which of the mentor's classes the divergence is."""
-    is_clipped: bool = True
-    """Whether it is clipped at all; false: it is over all classes."""
     spans: Spans = Spans()
     """The span term; of weight 0 there is none."""
 
@@ -57,10 +55,10 @@ class MGSR(Experiment):
     def _is_whole(self) -> Self:
         if not self.writers:
             raise ValueError("mgsr learns from one [[teacher]] or several, none is given")
-        if self.is_clipped and self.imitate.measure != "forward":
+        if self.clip.top != 0 and self.imitate.measure != "forward":
             raise ValueError(
                 f"imitate.measure is {self.imitate.measure!r}, and only the forward divergence can be "
-                "clipped; set is_clipped = false"
+                "clipped; set clip.top = 0"
             )
         return self
 
@@ -98,7 +96,7 @@ def mgsr(config: MGSR, run: Run) -> dict[str, Json]:
         lesson = Lesson(
             imitate=config.imitate,
             mentor=mentor,
-            clip=config.clip if config.is_clipped else None,
+            clip=None if config.clip.top == 0 else config.clip,
             spans=config.spans if config.spans.weight else None,
         )
         run.event("targets", chain=len(chains), own=len(own))
@@ -164,7 +162,7 @@ def _ablations(config: MGSR) -> list[Variant]:
     changed: dict[str, dict[str, Any]] = {
         "without_own_texts": {"samples": 0},
         "without_regeneration": {"corrections": 0},
-        "without_clip": {"is_clipped": False},
+        "without_clip": {"clip": Clip(top=0)},
         "top_classes": {"clip": Clip(top=5)},
         "without_spans": {"spans": spans(update={"weight": 0.0})},
         "random_spans": {"spans": spans(update={"by": "random"})},

@@ -78,6 +78,11 @@ STANDINGS: Mapping[str, Mapping[str, Any]] = {
     "step_by_step": {"order": 40, "best_of": "single teacher"},
     "tinyllm": {"order": 50},
     "mentor_kd": {"order": 55},
+    "kard": {"order": 56},
+    "mint": {"order": 56},
+    "ddk": {"order": 57},
+    "know_gate": {"order": 58},
+    "mgsr": {"order": 59},
     "elad": {"order": 60},
     "ask_teacher": {"order": 90},
 }

@@ -177,9 +177,9 @@ class Clip(Section):
     Source: MGSR's DAC-KL (arXiv 2407.10068), by its reviews; the likeliest so many are their control.
     """
 
-    top: Annotated[int, Field(ge=1)] | None = None
-    """The mentor's likeliest so many; left out: those between two quantiles of its distribution, which a
-    small head reads off it and learns with the student."""
+    top: Annotated[int, Field(ge=0)] | None = None
+    """The mentor's likeliest so many; 0: all; left out: those between two quantiles of its distribution,
+    which a small head reads off it and learns with the student."""
     renormalised: bool = True
     """Whether both distributions are divided by what they give to those classes."""
 
