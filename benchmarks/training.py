@@ -123,8 +123,8 @@ def model_in(job, folder, targets, decoder):
     import torch
     import transformers
 
-    from tuition.student.load import make_model, train_tokenizer
     from tuition.student.fresh import Shape
+    from tuition.student.load import make_model, train_tokenizer
 
     texts = [f"{t.example.context}\n{t.input}\n{t.prefix}{t.output}" for t in targets]
     if job.student == "t5-mini":
