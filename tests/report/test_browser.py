@@ -209,6 +209,78 @@ def test_nothing_is_wider_than_the_screen_light_or_dark(open_page, hostile, widt
     assert label == ink
 
 
+LABELS = ("billing", "delivery", "technical issue", "returns", "praise", "spam", "other")
+
+
+@pytest.fixture(scope="module")
+def parted(tmp_path_factory, run_in):
+    """A page of a run with labels, each confused with the next, and of one with fields."""
+    counts = {
+        name: {"n": 20, "said": 20, "right": 12 - i, "precision": 0.5, "recall": 0.5, "f1": 0.5}
+        | {"confused": {LABELS[(i + 1) % 7]: 6 + i, "": 2}}
+        for i, name in enumerate(LABELS)
+    }
+    fields = {
+        "price": {"n": 8, "right": 5, "accuracy": 0.625, "unreadable": 0.125, "f1": 0.7},
+        "urgent": {"n": 8, "right": 8, "accuracy": 1.0, "unreadable": 0.0, "f1": 1.0},
+    }
+    folders = [run_in(tmp_path_factory.mktemp("parted"), name) for name in ("labels", "fields")]
+    for folder, found in zip(
+        folders, ({"macro_f1": 0.5, "by_label": counts}, {"by_field": fields}), strict=True
+    ):
+        path = folder / "metrics.json"
+        metrics = json.loads(path.read_text())
+        path.write_text(json.dumps(metrics | {"test": metrics["test"] | found}))
+    return write_page(folders, RECIPES)
+
+
+def luminance(colour):
+    """Relative luminance of `rgb(…)` or `color(srgb …)`, as WCAG defines it."""
+    found = [float(one) for one in re.findall(r"[\d.]+", colour)[:3]]
+    parts = [one / (1 if "srgb" in colour else 255) for one in found]
+    return sum(
+        weight * (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4)
+        for weight, one in zip((0.2126, 0.7152, 0.0722), parts, strict=True)
+    )
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(390, "light"), (390, "dark"), (1400, "light"), (1400, "dark")]
+)
+def test_what_was_confused_is_shaded_by_its_share_and_stays_readable(open_page, parted, width, scheme, media):
+    page = open_page(parted, width=width, scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.emulate_media(media=media)
+    cells = page.eval_on_selector_all(
+        ".matrix td[style]",
+        """all => all.map((one) => {
+          const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+          const style = getComputedStyle(one);
+          const paper = getComputedStyle(document.body).backgroundColor;
+          for (canvas.fillStyle of [paper, style.backgroundColor]) canvas.fillRect(0, 0, 1, 1);
+          const behind = `rgb(${canvas.getImageData(0, 0, 1, 1).data.slice(0, 3).join()})`;
+          const share = Number(one.style.getPropertyValue("--s"));
+          return [Number(one.textContent), share, behind, style.color, one.getBoundingClientRect().width];
+        })""",
+    )
+    shown = [5, 2, 1, 8, *(n for i in range(6) for n in (12 - i, 6 + i, 2))]
+    # The last label is confused with the first, whose column stands before its own.
+    assert [count for count, *_ in cells] == [*shown, 12, 6, 2]
+    paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    shades = {}
+    for _, share, behind, ink, cell in cells:
+        light, dark = sorted((luminance(behind), luminance(ink)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) > 4.5, "the number stays readable"
+        assert cell > 20
+        shades.setdefault(share, abs(luminance(behind) - paper))
+    ordered = [shades[share] for share in sorted(shades)]
+    assert len(ordered) > 5 and ordered == sorted(set(ordered)), "the larger the share, the stronger"
+    framed = page.locator(".matrix .hit").all_inner_texts()
+    assert framed == ["5", "8", *(str(12 - i) for i in range(7))]
+    assert media == "print" or page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_what_a_mark_says_is_shown_where_it_is_pointed_at(open_page, sixty):
     page = open_page(sixty)
     page.locator('#rows svg:visible path[aria-label^="mine:"]').first.hover()

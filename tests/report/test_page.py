@@ -253,12 +253,21 @@ def test_labels_and_fields_have_a_row_each(run):
     text = page(with_parts(run("one"), by_label=BY_LABEL, macro_f1=4 / 7).parent)
     assert "By label: one" in text and "Macro-F1 is 0.571" in text
     assert '<td>&lt;b&gt;<td class="n">4<td class="n">3<td class="n">2' in text
-    assert "<td>other 1, unreadable 1" in text
+    assert "said instead" not in text, "the matrix says it"
+    for count, share in (("2", 0.5), ("1", 0.25)):
+        assert re.search(rf'--s:{share:.2f}" title="{100 * share:.1f} % of &lt;b&gt;">{count}<', text)
     assert '<td class="n">—<td class="n">—<td class="n">—' in text
     assert "By field: two" in text
     assert (
         "<td>price" + "".join(f'<td class="n">{cell}' for cell in ("4", "3", "25.0", "0.75", "0.86")) in text
     )
+
+
+def test_more_labels_than_paper_holds_are_confused_in_words(run):
+    labels = {f"label {i}": BY_LABEL["<b>"] | {"confused": {f"label {i - 1}": 2}} for i in range(1, 22)}
+    labels["label 0"] = BY_LABEL["other"]
+    text = page(with_parts(run("one"), by_label=labels, macro_f1=0.5))
+    assert "<td>label 0 2" in text and "matrix" not in text.partition("</style>")[2]
 
 
 def test_the_card_says_the_f1_of_each(run):

@@ -26,6 +26,8 @@ __all__ = ["agreement_chart", "charts_of", "figures_of", "health_of", "looks_of_
 
 _AUROC = "AUROC; 0.5 is chance"
 _GROUPS = {"rule": "rules", "classical": "without a network"}
+_MOST_HEADS = 20
+"""Columns that a page of paper holds; where there are more, a table says in words what was confused."""
 
 Runs = Mapping[str, RunFacts]
 """By name."""
@@ -139,6 +141,19 @@ def health_of(runs: Runs, remedy: Callable[[Mapping[str, Any]], str]) -> list[di
     return [{**row, "in": ", ".join(row["in"])} for row in found.values()]
 
 
+def _matrix_of(figures: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, int]]] | None:
+    """Count what was said for each label, or how each field was graded; "" is unreadable."""
+    labels = figures.get("by_label") or {}
+    rows = {name: {name: part["right"], **part["confused"]} for name, part in labels.items() if part["n"]}
+    for name, part in (figures.get("by_field") or {}).items():
+        unread = round(part["n"] * part["unreadable"])
+        rows[name] = {"right": part["right"], "wrong": part["n"] - part["right"] - unread, "": unread}
+    heads = [
+        one for one in (*(labels or ("right", "wrong")), "") if any(row.get(one) for row in rows.values())
+    ]
+    return (heads, rows) if 0 < len(heads) <= _MOST_HEADS else None
+
+
 def tables_of(rows: Sequence[Row], runs: Runs) -> dict[str, Any]:
     """Lay out what is a table: one of all runs, or by run where each has its own."""
 
@@ -150,6 +165,12 @@ def tables_of(rows: Sequence[Row], runs: Runs) -> dict[str, Any]:
         }
         return {name: table for name, table in found.items() if table.rows}
 
+    matrices = {name: found for name, run in runs.items() if (found := _matrix_of(figures_of(run)))}
+    parts = {
+        name: lay_out(found, PARTS, without={"instead"} if name in matrices else ())
+        for name, run in runs.items()
+        if (found := parts_of(figures_of(run)))
+    }
     made = [
         {
             **run.metrics,
@@ -164,7 +185,8 @@ def tables_of(rows: Sequence[Row], runs: Runs) -> dict[str, Any]:
         "results": lay_out(
             [row.to_json() for row in rows], RESULTS, without={"split", "reader"} if is_one_reader else ()
         ),
-        "parts": by_run(lambda run: parts_of(figures_of(run)), PARTS),
+        "parts": parts,
+        "matrices": matrices,
         "macro_f1": {name: figures_of(run).get("macro_f1") for name, run in runs.items()},
         "rounds": by_run(lambda run: run.metrics.get("rounds"), ROUNDS, has_others=True),
         "calibration": by_run(lambda run: run.metrics.get("calibration"), CALIBRATION, has_others=True),
