@@ -8,6 +8,7 @@ start makes those that are missing.
 """
 
 import argparse
+import copy
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from tuition.core.records import content_id
 from tuition.core.rows import read_rows
 from tuition.experiment.config import resolve, task_of
 from tuition.operate.execute import execute
+from tuition.student import load  # noqa: F401 - it takes seconds, which are no run's
 
 HERE = Path(__file__).parent
 CONSTANTS, SYSTEMS = related_table.CONSTANTS, related_table.SYSTEMS
@@ -60,7 +62,9 @@ def arguments(given=None):
     parser.add_argument(
         "--work", type=Path, help="folder of the runs, which are removed when their row is made"
     )
-    parser.add_argument("--quick", action="store_true", help="two steps, few questions, one seed")
+    parser.add_argument(
+        "--quick", action="store_true", help="the first pair of each system, two steps, one seed"
+    )
     told = parser.parse_args(given)
     told.systems = told.systems or [
         name for name, about in SYSTEMS.items() if "real" in about or not told.real
@@ -100,8 +104,8 @@ def tables_of(system, form, *, quick):
     about = SYSTEMS[system]
     shape = CONSTANTS["shapes"].get(about.get("like"), {})
     layers = (shape, about["tables"], about["forms"][form].get("tables", {}))
-    found = CONSTANTS["base"]
-    for layer in layers:
+    found = copy.deepcopy(CONSTANTS["base"])
+    for layer in copy.deepcopy(layers):
         found = laid_over(found, layer)
     if found["task"]["source"] == "files":
         found["task"] = {key: found["task"][key] for key in ("source", "kind")}
@@ -154,7 +158,7 @@ def playground_rows(told, folder, rows):
         for system in told.systems:
             about = SYSTEMS[system]
             wanted = []
-            for form in about["forms"]:
+            for form in about["pairs"][0][:2] if told.quick else about["forms"]:
                 code = code_of(system, form, quick=told.quick)
                 data = about.get("data", "playground")
                 job = {"code": code, "system": system, "data": data, "form": form, "seed": seed}
@@ -167,9 +171,7 @@ def playground_rows(told, folder, rows):
 def made(job, folder, *, quick):
     """Make a row, and what its test items are."""
     form = SYSTEMS[job["system"]]["forms"][job["form"]]
-    started = time.process_time()
-    finished, config = run_of(job["system"], job["form"], job["seed"], folder=folder, quick=quick)
-    cpu_s = time.process_time() - started
+    finished, config, cpu_s = run_of(job["system"], job["form"], job["seed"], folder=folder, quick=quick)
     predictions = [row for row in read_rows(finished.path / "predictions.jsonl") if row["split"] == "test"]
     items, hits = items_of(config, predictions), hits_of(config, predictions, by_votes="votes" in form)
     metrics = finished.metrics
@@ -180,7 +182,7 @@ def made(job, folder, *, quick):
         "n": len(hits),
         "accuracy": round(hits.count("1") / len(hits), 4),
         "hits": hits,
-        **spent(metrics, list(read_rows(finished.path / "events.jsonl"))),
+        **spent(metrics, events_of(finished.path, Path(config.student.model))),
         "cpu_s": round(cpu_s, 1),
         "wall_s": round(metrics["wall_s"], 1),
         "made_by": metrics["versions"]["code"],
@@ -215,7 +217,18 @@ def run_of(system, form, seed, *, folder, quick):
     # A store of its own, so that every run pays what it asks.
     tables |= {"out": str(place), "store": f"{place}.db", "seed": seed}
     config = resolve(placed(tables, places), where=f"{system}, {form}", trust=True)
-    return execute(config), config
+    started = time.process_time()
+    return execute(config), config, time.process_time() - started
+
+
+def events_of(run, start):
+    """The events of a run, and of the training of the student that it begins with, if a run made that."""
+    earlier = start.parent / "events.jsonl"
+    events = read_rows(earlier) if earlier.exists() else ()
+    return [
+        *(event for event in events if event["event"] == "trained" and event["student"] == start.name),
+        *read_rows(run / "events.jsonl"),
+    ]
 
 
 def spent(metrics, events):

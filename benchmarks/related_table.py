@@ -1,4 +1,4 @@
-"""What the rows of `related.py` come to, printed, and written into docs/recipes/related.md: `make figures`."""
+"""What the rows of `related.py` come to, printed, and in docs/recipes/related.md: `make figures`."""
 
 import json
 import statistics
@@ -147,10 +147,7 @@ def both(pair, form):
 def page(result, text):
     """The page with the table of a result between its marks."""
     before, rest = text.split(BEGIN)
-    machine = result.get("machine", {})
-    made = f"{machine['processor']}, {machine['system']}, Python {machine['python']}" if machine else NOT_YET
-    lines = ["", f"Made on: {made}.", "", table(result["summary"]), ""]
-    return "\n".join([before + BEGIN, *lines, END + rest.split(END)[1]])
+    return "\n".join([before + BEGIN, "", table(result["summary"]), "", END + rest.split(END)[1]])
 
 
 def written(path=frame.RESULTS / "related.json"):
