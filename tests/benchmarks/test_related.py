@@ -10,6 +10,8 @@ from tuition.experiment.config import resolve
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
+HALF = ["selection.share=0.5"]
+
 pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not part of this package")
 
 
@@ -188,6 +190,29 @@ def test_a_plain_student_begins_where_the_gated_one_did(benchmark, tmp_path):
     said = {one["example_id"]: one["said"] for one in gated if one["said"].strip()}
     assert {one["id"]: one["answer"] for one in taught} == said
     assert all(one["context"] == "" for one in taught)
+
+
+def test_real_rows_are_made_by_the_code_of_the_real_student(benchmark, monkeypatch, data, tmp_path):
+    import real_student
+
+    monkeypatch.setattr(real_student.sets, "DATA", data)
+    for key, value in (("sets", ["last_letter"]), ("forms", {"half": {"form": "one", "settings": HALF}})):
+        monkeypatch.setitem(benchmark.SYSTEMS["ifd"]["real"], key, value)
+    out = tmp_path / "rows.json"
+    given = ["--real", "--quick", "--student", "base", "--systems", "ifd", "--out", str(out)]
+    benchmark.main(given)
+    first = json.loads(out.read_text())
+    [row] = first["runs"]
+    assert (row["system"], row["data"], row["form"], row["learnt_as"]) == (
+        "ifd",
+        "last_letter",
+        "half",
+        "one",
+    )
+    assert (row["n"], row["calls"], row["usd"] > 0) == (10, 4, True), "half of eight questions"
+    assert first["items"] == {row["items"]: row["items"]}
+    benchmark.main(given)
+    assert json.loads(out.read_text())["runs"] == [row]
 
 
 # ---- what they come to ----
