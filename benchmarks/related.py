@@ -24,7 +24,7 @@ from tuition.core.records import content_id
 from tuition.core.rows import read_rows
 from tuition.experiment.config import resolve, task_of
 from tuition.operate.execute import execute
-from tuition.student import load  # noqa: F401 - it takes seconds, which are no run's
+from tuition.student.load import load_student  # noqa: F401 - it takes seconds, which are no run's
 
 HERE = Path(__file__).parent
 CONSTANTS, SYSTEMS = related_table.CONSTANTS, related_table.SYSTEMS

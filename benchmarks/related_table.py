@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 CONSTANTS = tomllib.loads((HERE / "related.toml").read_text())
 SYSTEMS = CONSTANTS["systems"]
 PAGE = HERE.parent / "docs" / "recipes" / "related.md"
-BEGIN, END = "<!-- begin: benchmarks/related_table.py -->", "<!-- end: benchmarks/related_table.py -->"
+BEGIN, END = "<!-- begin benchmarks/related_table.py -->", "<!-- end benchmarks/related_table.py -->"
 MEANS = ("usd", "calls", "steps", "tokens", "cpu_s")
 NOT_YET = "not measured yet"
 
