@@ -48,11 +48,13 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/training.py --quick
 	$(BIN)/python benchmarks/branches.py --quick
 	$(BIN)/python benchmarks/scale.py --quick
+	$(BIN)/python benchmarks/related.py --quick
 
-# docs/performance.md from benchmarks/results, and every figure in README and docs against them; `figures.py --fix`
-# writes what they say.
+# docs/performance.md and the table of docs/recipes/related.md from benchmarks/results, and every figure in README and
+# docs against them; `figures.py --fix` writes what they say.
 figures: $(VENV)/.test
 	$(BIN)/python benchmarks/performance.py
+	$(BIN)/python benchmarks/related_table.py
 	$(BIN)/python benchmarks/figures.py
 
 # The picture of README, and its table of the real student, from benchmarks/results.

@@ -172,7 +172,8 @@ def trained(job, told, folder, parts):
     how |= {"seed": job["seed"], "lr": job["lr"], "quick": told.quick}
     table = sets.run_tables(job["data"], job["form"], folder, parts=parts, how=how)
     is_resumed, started = (folder / "run").exists(), time.process_time()
-    finished = execute(resolve(table, where=f"{job['data']}, {job['form']}", trust=True))
+    settings = tuple(job.get("settings", ()))
+    finished = execute(resolve(table, settings, where=f"{job['data']}, {job['form']}", trust=True))
     predictions = [row for row in read_rows(finished.path / "predictions.jsonl") if row["split"] == "test"]
     if [row["example_id"] for row in predictions] != [row["id"] for row in parts["test"]]:
         raise SystemExit(f"{finished.path}: predictions stand in another order than the test set")
