@@ -82,6 +82,7 @@ STANDINGS: Mapping[str, Mapping[str, Any]] = {
     "mint": {"order": 56},
     "ddk": {"order": 57},
     "know_gate": {"order": 58},
+    "evokd": {"order": 58},
     "mgsr": {"order": 59},
     "elad": {"order": 60},
     "ask_teacher": {"order": 90},
