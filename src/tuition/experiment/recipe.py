@@ -63,6 +63,8 @@ class Recipe:
     """Whether teachers write rationales for the training examples."""
     in_rounds: bool = False
     """Whether the strategy chooses in rounds what is asked, and not the training examples beforehand."""
+    scores: bool = False
+    """Whether its student scores options, as an encoder does, and writes nothing."""
     counts_examples: bool = False
     """Whether it asks about a number of examples, however many there are: its plan needs the whole pool."""
     has_student: bool = True
