@@ -113,7 +113,7 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 
 _OWN = (
     *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "kard", "mint"),
-    *("ddk", "know_gate", "evokd", "mgsr", "elad", "ask_teacher"),
+    *("retrikt", "ddk", "know_gate", "evokd", "mgsr", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 

@@ -80,6 +80,7 @@ STANDINGS: Mapping[str, Mapping[str, Any]] = {
     "mentor_kd": {"order": 55},
     "kard": {"order": 56},
     "mint": {"order": 56},
+    "retrikt": {"order": 57},
     "ddk": {"order": 57},
     "know_gate": {"order": 58},
     "evokd": {"order": 58},
