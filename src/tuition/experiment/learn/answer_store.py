@@ -39,13 +39,13 @@ class Retrieval(Section):
     """What weighs them at the end: the student, or BM25 alone, for which it is trained in vain."""
 
 
-def relevance(scores: Sequence[float], temperature: float = 1.0) -> np.ndarray:
+def relevance(scores: Sequence[float] | np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Turn scores into ρ = softmax(scores / τ), (entries, )."""
     found = np.exp((np.asarray(scores) - max(scores)) / temperature)
     return found / found.sum()
 
 
-def mixed(weights: Sequence[float], shares: Sequence[Shares]) -> dict[str, float]:
+def mixed(weights: Sequence[float] | np.ndarray, shares: Sequence[Shares]) -> dict[str, float]:
     """Give Σ ρ_j·p_j, by answer."""
     found: defaultdict[str, float] = defaultdict(float)
     for weight, one in zip(weights, shares, strict=True):
