@@ -298,7 +298,7 @@ def test_list_shows_runs_and_names_and_passes_over_strange_files(tuition, runs, 
 def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
     said = tuition("list")
     assert said.code == 0
-    assert "recipes: ask_teacher, ddk, elad, know_gate, label_only" in said.out
+    assert "recipes: ask_teacher, ddk, elad, evokd, kard" in said.out
     found = tuition("list", "--json").json
     assert found["runs"] == []
     methods = {row["name"]: row for row in found["methods"]}
@@ -404,7 +404,7 @@ def test_the_cost_of_an_ablation_is_confirmed_too(tuition, write):
 def test_an_ablation_of_another_recipe_is_refused(tuition, write):
     said = tuition("run", write(recipe="zero_shot"), "--ablate")
     assert said.code == 2
-    assert "'know_gate' or 'mgsr' or 'elad' apart, this one is 'zero_shot'" in said.error
+    assert "'evokd' or 'mgsr' or 'elad' apart, this one is 'zero_shot'" in said.error
 
 
 ELAD = {

@@ -37,9 +37,17 @@ def smallest(folder, name, **changed):
     """The tiny run of a recipe, with two teachers where it takes two."""
     task = {**read_toml(TINY)["task"], "domains": DOMAINS, **changed}
     knowledge = {"knowledge": {"files": ["playground:"]}}
+    student = {"student": {"model": "fresh:bert-nano"}} if RECIPES[name].scores else {}
     for names, more in ((("ada", "bela"), {}), (("ada",), {}), (("ada", "bela"), knowledge)):
         found = tables(
-            folder, recipe=name, teacher=teachers(*names), task=task, out="run", store="tuition.db", **more
+            folder,
+            recipe=name,
+            teacher=teachers(*names),
+            task=task,
+            out="run",
+            store="tuition.db",
+            **more,
+            **student,
         )
         with contextlib.suppress(ConfigError):
             config = resolve(found, where=name)

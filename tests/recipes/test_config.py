@@ -86,7 +86,7 @@ def test_an_unknown_recipe_gets_a_near_name():
 
 def test_a_missing_recipe_lists_the_known_ones():
     with pytest.raises(
-        ConfigError, match=r"mine\.toml: `recipe` is missing; one of ask_teacher, ddk, elad, kard"
+        ConfigError, match=r"mine\.toml: `recipe` is missing; one of ask_teacher, ddk, elad, evokd, kard"
     ):
         resolve({"out": "x"}, where="mine.toml")
 

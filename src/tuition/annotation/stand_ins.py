@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from tuition.annotation.invent.skills import MISSES, NEEDS, SKILLS
+from tuition.annotation.invent.write import WRITE
 from tuition.annotation.prompts import JUDGE, role_of
 from tuition.annotation.revise.prompts import CLEAR, JUDGE_STEP, LOCATE
 
@@ -28,6 +30,8 @@ _LETTERS: Final = str.maketrans("jk", "01")
 _HIDDEN: Final = re.compile(rf"\b{_MARK}([jk]+)\b")
 _ASKED = re.compile(r"Verdict on step (\d+):\s*$")
 _STEP = re.compile(r"^Step \d+:", re.M)
+_LISTED = re.compile(r"^- (.+)$", re.M)
+_HOW_MANY = re.compile(r"(?:at most|Write) (\d+)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +95,18 @@ def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:
     if role == role_of(CLEAR):
         own = filler(wanted.letters, wanted.seed, steps=1).splitlines() if k else []
         return json.dumps({"first_wrong_step": k or None, "corrected_steps": own, "answer": wanted.answer})
+    if role in map(role_of, (SKILLS, NEEDS, MISSES, WRITE)):
+        return _invented(role, asked, wanted)
     return f"{filler(wanted.letters - len(wanted.closing), wanted.seed)}\n{wanted.closing}"
+
+
+def _invented(role: str, asked: str, wanted: StandIn) -> str:
+    """Name every skill that there may be, or write as many questions as are wanted."""
+    if role in (role_of(NEEDS), role_of(MISSES)):
+        return "\n".join(f"Skill: {skill}" for skill in _LISTED.findall(asked))
+    found = _HOW_MANY.search(asked)
+    n = int(found[1]) if found else 1
+    if role == role_of(SKILLS):
+        return "\n".join(f"Skill: {filler(0, f'skill {i}')}" for i in range(n))
+    letters = wanted.letters // n
+    return "\n".join(json.dumps({"question": filler(letters, f"{wanted.seed}/{i}")}) for i in range(n))

@@ -151,7 +151,7 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
     reader = reader_of(task)
     readers = (reader,) if dry is not None else _write_data(run, ready, reader=reader)
     if dry is not None:
-        whole = config.selects_in_rounds
+        whole = config.selects_in_rounds or RECIPES[config.recipe].counts_examples
         splits, train = dry.sampled(splits, train, whole=whole, limit=config.evaluation.limit)
     elif not run.is_resumed:
         _try_student(config, train)

@@ -291,7 +291,12 @@ def make_ready(config: Experiment) -> Ready:
     recipe = RECIPES[config.recipe]
     if not recipe.has_student:
         return Ready(splits=splits, findings=findings, unread=frozenset())
-    student = _look(config, splits, explains=recipe.asks)
+    student = _look(config, splits, explains=recipe.asks and not recipe.scores)
+    if recipe.scores and student.family != "options":
+        raise ConfigError(
+            f"[student] {config.student.model!r} writes text, and {config.recipe} retrieves with a student "
+            "that scores options; nothing was asked. Take an encoder, such as 'fresh:bert-mini'."
+        )
     try:
         unread, found = _too_long(config, splits, student)
     except TrainingError as error:

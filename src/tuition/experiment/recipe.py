@@ -63,6 +63,10 @@ class Recipe:
     """Whether teachers write rationales for the training examples."""
     in_rounds: bool = False
     """Whether the strategy chooses in rounds what is asked, and not the training examples beforehand."""
+    scores: bool = False
+    """Whether its student scores options, as an encoder does, and writes nothing."""
+    counts_examples: bool = False
+    """Whether it asks about a number of examples, however many there are: its plan needs the whole pool."""
     has_student: bool = True
     """Whether a student is trained or examined."""
     models: Callable[[Any], Mapping[str, SecondModel]] = lambda _: {}
@@ -109,7 +113,7 @@ RECIPE = Kind(name="recipe", group="tuition.recipes")
 
 _OWN = (
     *("without_question", "zero_shot", "label_only", "step_by_step", "tinyllm", "mentor_kd", "kard", "mint"),
-    *("ddk", "know_gate", "mgsr", "elad", "ask_teacher"),
+    *("retrikt", "ddk", "know_gate", "evokd", "mgsr", "elad", "ask_teacher"),
 )
 """Modules of `tuition.recipes`, in the order in which runs beside a main one are made."""
 

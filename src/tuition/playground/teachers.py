@@ -21,7 +21,7 @@ from tuition.core.budget import Price, price_of
 from tuition.core.errors import ConfigError, near_name
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Reply, Request, Usage
-from tuition.playground.diagnosis import diagnosis
+from tuition.playground.diagnosis import diagnosis, new_questions
 from tuition.playground.domain import Domain, Puzzle, Solution, SolutionStep
 from tuition.playground.domains.knowledge import facts
 from tuition.playground.second_look import (
@@ -170,6 +170,9 @@ class PlaygroundTeacher:
             await asyncio.sleep(latency_s)
         asked = [message.content for message in request.messages if message.role == "user"]
         text, finish = diagnosis(asked[-1]) if asked else None, "stop"
+        if text is None and asked:
+            seed = f"{self.profile.seed}/{self.profile.model}/{request.sample}"
+            text = new_questions(asked[-1], knows=self.profile.errors, seed=seed)
         if text is None:
             text, finish = self._write(read_prompt(asked[-1] if asked else ""), request.sample)
         bound = request.parameters.get("max_tokens")
