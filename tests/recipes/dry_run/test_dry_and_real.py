@@ -9,7 +9,7 @@ import tiny
 from tuition.core.config import read_toml
 from tuition.experiment.config import resolve
 from tuition.operate.dry_run.plan import plan_of
-from tuition.operate.execute import baselines, execute_all
+from tuition.operate.execute import baselines, execute, execute_all
 from tuition.recipes import RECIPES
 
 ROOT = Path(__file__).parents[3]
@@ -55,8 +55,14 @@ def small(path, folder):
     teaching.pop("epochs", None)
     teaching |= {"steps": 2, "batch_examples": 2, "precision": "fp32"}
     tables["student"] = read_toml(tiny.TINY)["student"] | {
-        key: value for key, value in tables["student"].items() if key not in ("model", "update", "preset")
+        key: value
+        for key, value in tables.get("student", {}).items()
+        if key not in ("model", "update", "preset")
     }
+    if "student_run" in tables:
+        # What a receipt tells is of another run, of the file named like this one.
+        student = small(path.with_stem(path.stem.replace("-receipts", "")), folder / "student")
+        tables["student_run"] = str(execute(student).path)
     for name in RECIPES[tables["recipe"]].models(resolve(tables, where=path.name)):
         tables[name] |= {part: tables[part] for part in ("student", "training")}
     tables.setdefault("evaluation", {}).update(limit=8, jobs=1)
