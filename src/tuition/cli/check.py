@@ -209,7 +209,7 @@ def pilot(
     say(f"Next: {follows}")
 
 
-def advise(config: Config, settings: Settings = None, trust: Trust = False, json: Json = False) -> None:
+def advise(config: Config, settings: Settings = None, *, trust: Trust = False, json: Json = False) -> None:
     """Say with which recipe to begin, by the numbers of the configuration's pilot."""
     from tuition.operate.pilot.begin import advise_begin
 

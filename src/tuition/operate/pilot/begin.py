@@ -15,7 +15,6 @@ from typing import Any
 from tuition.core.records import Json
 from tuition.experiment.config import Experiment
 from tuition.operate.pilot.pilot import pilot_folder
-from tuition.report import money
 
 __all__ = ["ALSO", "BEGIN", "Rule", "advise_begin", "numbers_of"]
 
@@ -118,6 +117,10 @@ def numbers_of(pilot: Mapping[str, Any], *, budget_usd: float | None) -> SimpleN
     )
 
 
+def _dollars(usd: float | None) -> str:
+    return "unknown" if usd is None else "< $0.01" if 0 < usd < 0.005 else f"${usd:,.2f}"
+
+
 def advise_begin(config: Experiment) -> dict[str, Json]:
     """Say with what to begin, and what else is worth a try; without a pilot `begin` is None."""
     path = pilot_folder(config) / "pilot.json"
@@ -126,7 +129,7 @@ def advise_begin(config: Experiment) -> dict[str, Json]:
     pilot = json.loads(path.read_text(encoding="utf-8"))
     it = numbers_of(pilot, budget_usd=config.budget.usd)
     told = vars(it) | {
-        name: money(value) if name.endswith("usd") else f"{100 * value:.0f} %"
+        name: _dollars(value) if name.endswith("usd") else f"{100 * value:.0f} %"
         for name, value in vars(it).items()
         if name.endswith("usd") or isinstance(value, float)
     }
