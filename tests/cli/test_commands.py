@@ -299,6 +299,9 @@ def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
     said = tuition("list")
     assert said.code == 0
     assert "recipes: ask_teacher, ddk, elad, evokd, kard" in said.out
+    text = said.out.split("recipes: ask_teacher")[0]
+    assert max(map(len, text.splitlines())) <= 80
+    assert "  tinyllm\n    Distil the rationales of all teachers into one student." in text
     found = tuition("list", "--json").json
     assert found["runs"] == []
     methods = {row["name"]: row for row in found["methods"]}
@@ -310,10 +313,23 @@ def test_list_of_no_folder_names_what_a_configuration_may_use(tuition):
         ("--ablate lessons", "LLAVADI (arXiv 2407.19409)"),
         ('training.meter = "objectives"', "in the style of CoMMIT (arXiv 2407.20454)"),
         ('student.update = "prompt"', "LLaMA-Adapter (arXiv 2303.16199)"),
+        ('annotation.keep_by = "ifd"', "Cherry LLM (arXiv 2308.12032)"),
+        ('route = "familiar"', "I Learn Better If You Speak My Language (arXiv 2402.11192)"),
+        ('annotator = "repair"', "the minimum change of I Learn Better If You Speak My Language (arXiv"),
+        ("exam.samples = 4", "Tailored Learning (arXiv 2310.13332)"),
+        ("[knowledge]", "KARD (arXiv 2305.18395)"),
+        ("evaluation.votes = 5", "self-consistency (arXiv 2203.11171)"),
+        ("selection.leave_known = true", "SlimPLM (arXiv 2402.12052)"),
+        ("tuition cascade, predict --cascade, serve --cascade", "SuperContext (arXiv 2312.15918)"),
+        ("tuition stepwise", "in the style of FAC²E (arXiv 2403.00126)"),
+        (
+            "tuition errors",
+            "the survey Rethinking Interpretability in the Era of Large Language Models (arXiv",
+        ),
     ):
-        assert methods[name]["source"].startswith(source) and methods[name]["does"]
+        assert methods[name]["source"].startswith(source)
+    assert all(row["does"].endswith(".") and row["source"] for row in methods.values())
     assert methods["ddk"]["does"].startswith("Distil in intervals, drawing most from the domains")
-    assert "Cherry LLM" in methods['annotation.keep_by = "ifd"']["source"]
 
 
 def test_demo_as_json(tuition, tmp_path, monkeypatch):

@@ -43,6 +43,28 @@ def test_json_is_what_was_written(tuition, write, tmp_path):
     assert said.json["config"]["seed"] == 5
 
 
+def test_advise_says_with_what_to_begin_and_how_to_run_a_pilot(tuition, write):
+    config = write(task=TASK, teacher=teachers("ada", "bela", "chen"))
+    said = tuition("advise", config)
+    assert said.code == 0
+    assert f"Next: tuition pilot {config} --student asks 50 questions" in words(said)
+    assert tuition("advise", config, "--json").json == {"pilot": None, "begin": None, "also": []}
+    shown = words(tuition("pilot", config, "--examples", 8, "--student"))
+    assert "The untrained student is right in 0 [0, " in shown
+    found = tuition("advise", config, "--json").json
+    assert found["begin"]["advice"].startswith('recipe = "step_by_step", rationale_as = "chain", with ')
+    shown = words(tuition("advise", config))
+    for text in (
+        "By run-pilot/pilot.json: 8 of 24 training examples, one seed (simulated: programs, not",
+        f"begin with: {found['begin']['advice']} because {found['begin']['because']}",
+        *(f"also: {one['advice']} because {one['because']}" for one in found["also"]),
+        f"Next: write that into {config}, then tuition check {config}",
+    ):
+        assert text in shown, text
+    tuition("pilot", config, "--examples", 8)
+    assert f"is unknown: tuition pilot {config} --student says it." in words(tuition("advise", config))
+
+
 def test_check_and_run_go_on_from_a_pilot(tuition, write, tmp_path):
     config = write(task=TASK)
     tuition("pilot", config, "--examples", 4)

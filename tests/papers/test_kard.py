@@ -14,19 +14,22 @@ import torch
 from tiny import bench_of, experiment, lines, teachers
 
 from tuition.core.errors import ConfigError, DataError
-from tuition.core.protocols import StudentAbilities
+from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Example, Target
 from tuition.core.rows import read_rows
 from tuition.core.splits import SealedTest, Splits
 from tuition.core.texts.nearest import Nearest
 from tuition.core.texts.passages import Passages
 from tuition.experiment.checks import load_splits
-from tuition.experiment.knowledge import KnowledgeConfig, informed, taught
+from tuition.experiment.evaluate import student_answers
+from tuition.experiment.knowledge import KnowledgeConfig, informed, passages_of, taught
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
 from tuition.playground.domains.knowledge import sentences
 from tuition.playground.world import PlaygroundSource, playground_splits
+from tuition.recipes import RECIPES
 from tuition.recipes.kard import Ranker, ranked, ranker_targets
+from tuition.report import rows_of
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import OptionScorer
 from tuition.student.load import load_student
@@ -191,6 +194,7 @@ def run(tmp_path_factory):
         task={"source": "playground", "train": 24, "valid": 4, "test": 4, "domains": ["knowledge"]},
         teacher=teachers("chen"),
         annotation={"forced": True, "verify": "self"},
+        evaluation={"votes": 3},
         knowledge={"files": ["playground:"]},
         ranker={"student": {"model": "fresh:bert-nano"}, "training": tiny, "pool": 8},
     )
@@ -206,6 +210,44 @@ def test_a_run_says_how_well_passages_are_found(run):
     assert (folder / "ranker" / "config.json").exists()
     assert metrics["test"]["n"] == 4
     assert all(row["is_forced"] for row in lines(folder / "annotations.jsonl"))
+
+
+def test_sampled_rationales_vote_beside_the_same_passages(run):
+    """The paper's inference: several rationales are sampled beside the passage, and their answers vote."""
+    folder, metrics, config = run
+    rows = [row for row in lines(folder / "predictions.jsonl") if row["split"] == "test"]
+    voted = metrics["test"]["votes"]
+    assert (voted["samples"], voted["n"]) == (3, len(rows)) and voted["student_tokens"] > 0
+    assert all(sum(row["votes"].values()) <= 3 for row in rows)
+    shown = [row.name for row in rows_of(folder, RECIPES)]
+    assert shown[-2:] == ["run", "run, 3 votes"]
+
+    class Reads:
+        """Takes the option that the length of the passage names: without one, always the first."""
+
+        abilities = StudentAbilities(generates=True)
+
+        def explain(self, asked, *, samples, **_):
+            told = [option(one.example, one.example.context) for one in asked]
+            return [[Generation(text=f"The answer is {word}.", tokens=4)] * samples for word in told]
+
+    def option(example, context):
+        return example.choices[len(context) % len(example.choices)]
+
+    passages = passages_of(config.knowledge)
+    with bench_of(config.model_copy(update={"out": f"{config.out}-votes"})) as bench:
+        questions = bench.splits.valid
+        assert not any(one.context for one in questions)
+        told = [ranked([one], passages, None, pool=8, k=1)[0].context for one in questions]
+        counts, tokens = student_answers(
+            bench,
+            Reads(),
+            prefix="explain: ",
+            prepare=lambda asked: ranked(asked, passages, None, pool=8, k=1),
+        ).vote(questions)
+    wanted = [option(one, text) for one, text in zip(questions, told, strict=True)]
+    assert wanted != [one.choices[0] for one in questions]
+    assert counts == [{word: 3} for word in wanted] and tokens == 4 * 3 * 4
 
 
 def test_what_cannot_be_is_refused_before_a_call(tmp_path):

@@ -98,6 +98,20 @@ def test_every_run_has_its_row_and_its_making(run):
         assert word in text
 
 
+def test_votes_are_a_row_of_the_table_and_of_the_chart(run):
+    folder = run("mine")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["test"]["votes"] = {
+        **{"n": 10, "right": 7, "accuracy": 0.7, "ci95": [0.4, 0.9], "unreadable": 0.0},
+        **{"samples": 5, "temperature": 0.7, "student_tokens": 900, "greedy_tokens": 200},
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = page(folder)
+    assert "<td>mine, 5 votes" in text and "90 student tokens a question, greedily 20" in text
+    assert 'aria-label="mine, 5 votes: 70.0 % right on test' in text
+    assert "students, by a majority of samples" in text
+
+
 def test_the_interval_and_the_gain_are_shown(run):
     run("one", test=0.6)
     folder = run("label_only", "label_only").parent

@@ -48,6 +48,21 @@ def figures(accuracy):
 NEAREST, LINEAR = figures(0.4), figures(0.7)
 
 
+def test_votes_stand_below_the_greedy_answers_with_what_they_take(run):
+    folder = run("mine")
+    run("other")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    cost = {"samples": 5, "temperature": 0.7, "student_tokens": 900, "greedy_tokens": 200}
+    metrics["test"]["votes"] = {**figures(0.7), "right": 7, **cost}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    rows = rows_of(folder.parent, RECIPES)
+    assert [row.name for row in rows] == ["longest option", "mine", "mine, 5 votes", "other"]
+    _, greedy, voted, _ = rows
+    assert (voted.accuracy, voted.low, voted.high) == (0.7, *figures(0.7)["ci95"])
+    assert (voted.usd, voted.paid_usd, voted.reader) == (greedy.usd, 0.0, greedy.reader)
+    assert voted.remark == "majority of its samples: 90 student tokens a question, greedily 20"
+
+
 def classical_rows(folder):
     return [row for row in rows_of(folder, RECIPES) if row.recipe == "classical"]
 

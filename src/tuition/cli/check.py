@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan, Preview
 
-__all__ = ["apart", "check_config", "pilot", "say_left_out", "show_plan"]
+__all__ = ["advise", "apart", "check_config", "pilot", "say_left_out", "show_plan"]
 
 
 _LETTERS = 600
@@ -184,6 +184,9 @@ def pilot(
     settings: Settings = None,
     *,
     examples: Annotated[int, typer.Option(min=1, help="How many training examples to ask about.")] = 50,
+    student: Annotated[
+        bool, typer.Option("--student", help="Examine the untrained student on them, too.")
+    ] = False,
     yes: Yes = False,
     trust: Trust = False,
     json: Json = False,
@@ -193,7 +196,9 @@ def pilot(
 
     read = resolved(config, settings)
     with progress_bars() as listener:
-        figures: Any = pilot(read, examples=examples, is_confirmed=yes, listener=listener)
+        figures: Any = pilot(
+            read, examples=examples, with_student=student, is_confirmed=yes, listener=listener
+        )
     answer(figures)
     _show(figures)
     say(f"Wrote {pilot_folder(read) / 'pilot.json'}. The run pays for none of these calls again.")
@@ -202,6 +207,28 @@ def pilot(
     if not figures["advice"]["teachers"]:
         follows = f"mend the teachers in {config}, then {typed('pilot', *words)}"
     say(f"Next: {follows}")
+
+
+def advise(config: Config, settings: Settings = None, *, trust: Trust = False, json: Json = False) -> None:
+    """Say with which recipe to begin, by the numbers of the configuration's pilot."""
+    from tuition.operate.pilot.begin import advise_begin
+
+    found: Any = advise_begin(resolved(config, settings))
+    words = [config, *(settings or ())]
+    if answer(found):
+        return
+    if found["begin"] is None:
+        say("No pilot of this configuration was run, so there are no numbers to advise by.")
+        say(f"Next: {typed('pilot', *words, '--student')} asks 50 questions; then {typed('advise', *words)}")
+        return
+    told = " (simulated: programs, not language models)" if found["is_simulated"] else ""
+    say(f"By {found['pilot']}: {found['examples']} of {found['of']} training examples, one seed{told}")
+    for head, said in (("begin with", found["begin"]), *(("also", one) for one in found["also"])):
+        say(f"{head}: {said['advice']}")
+        say(f"  because {said['because']}")
+    if found["numbers"]["student"] is None:
+        say(f"How good the untrained student is, is unknown: {typed('pilot', *words, '--student')} says it.")
+    say(f"Next: write that into {config}, then {typed('check', *words)}")
 
 
 def _show(figures: Any) -> None:
@@ -240,6 +267,8 @@ def _show(figures: Any) -> None:
         ],
     )
     say(f"Paid by this pilot: {money(figures['spend']['paid_usd'])}")
+    if figures.get("student"):
+        say(f"The untrained student is right in {_interval(figures['student'])} %.")
     for sentence in figures["advice"]["because"]:
         say(sentence)
     advice = figures["advice"]

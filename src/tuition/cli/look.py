@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from tuition.cli.show import (
     Settings,
     Trust,
     answer,
+    paragraph,
     print_rows,
     print_table,
     resolved,
@@ -162,9 +164,21 @@ def list_runs(
     answer({"runs": [dict(run) for run in runs], **listed, "methods": known})
     states = Counter(run["state"] for run in runs)
     print_table(f"{folder}: {states['done']} done, {states['unfinished']} unfinished", runs)
-    print_table("methods", known)
+    for kind, heading in _KINDS.items():
+        paragraph(heading, indent=0)
+        for row in (row for row in known if row["kind"] == kind):
+            paragraph(row["name"])
+            paragraph(f"{row['does']} Source: {re.split('[:;] ', row['source'])[0]}.", indent=4)
     for kind, found in names.items():
         say(f"{kind}: {', '.join(found)}")
+
+
+_KINDS = {
+    "recipe": "recipes: recipe = NAME",
+    "strategy": "strategies: selection.strategy = NAME",
+    "switch": "switches within a recipe",
+    "command": "commands about a finished run",
+}
 
 
 def list_keys(

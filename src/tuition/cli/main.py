@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from tuition.cli import exchange, look, run
-from tuition.cli.check import pilot
+from tuition.cli.check import advise, pilot
 from tuition.cli.doctor import doctor
 from tuition.cli.exchange import batch
 from tuition.cli.predict import cascade, errors, predict, stepwise
@@ -83,6 +83,7 @@ COMMANDS = {
     "doctor": doctor,
     "check": run.check,
     "pilot": pilot,
+    "advise": advise,
     "run": run.run,
     "resume": run.resume,
     "show": look.show,

@@ -15,6 +15,7 @@ import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,7 @@ __all__ = [
     "Yes",
     "answer",
     "answer_in_json",
+    "paragraph",
     "print_json",
     "print_rows",
     "print_table",
@@ -190,11 +192,7 @@ def _print_fitting(console: Console, title: str, rows: Sequence[Mapping[str, obj
     Remarks give way first, then intervals, then the last numbers, and it is said what is left out. Words stay
     whole: where not even that is enough, each row is a paragraph.
     """
-
-    def write(text: str, indent: int = 2) -> None:
-        for line in Text(text).wrap(console, console.width - indent):
-            console.print(" " * indent + line.plain.rstrip(), markup=False, highlight=False, soft_wrap=True)
-
+    write = partial(_write, console)
     console.print(visible(title), style="bold", markup=False, highlight=False)
     if not rows:
         return
@@ -227,6 +225,16 @@ def _print_fitting(console: Console, title: str, rows: Sequence[Mapping[str, obj
         write(f"{remark}: {'every row' if is_all else ', '.join(names)}")
     if lost:
         write(f"no room here for {', '.join(reversed(lost))}; a wider terminal shows it")
+
+
+def paragraph(text: str, *, indent: int = 2, most: int = 80) -> None:
+    """Print a text in lines no wider than the screen, and than `most`."""
+    _write(_OUT, visible(text), indent, most=most)
+
+
+def _write(console: Console, text: str, indent: int = 2, *, most: int = sys.maxsize) -> None:
+    for line in Text(text).wrap(console, min(console.width, most) - indent):
+        console.print(" " * indent + line.plain.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _is_number(cells: Sequence[str]) -> bool:

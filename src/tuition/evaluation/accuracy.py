@@ -37,11 +37,7 @@ class Accuracy(Record):
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """Give the 95 % Wilson score interval of a share.
-
-    Returns:
-        Lower and upper end, in [0, 1].
-    """
+    """Give the lower and upper end of the 95 % Wilson score interval of a share."""
     share, slack = right / n, _Z**2 / n
     centre = (share + slack / 2) / (1 + slack)
     half = _Z / (1 + slack) * math.sqrt(share * (1 - share) / n + slack / (4 * n))

@@ -64,12 +64,9 @@ def rank_correlation(left: Sequence[float], right: Sequence[float]) -> float | N
 
 
 def auroc(scores: Sequence[float], wrong: Sequence[int]) -> float | None:
-    """Give the share of pairs, one wrong and one right item, in which the wrong one scores higher.
+    """Give the share of pairs of a wrong and a right item where the wrong one scores higher; None: no pair.
 
     Ties count half; it is the Mann-Whitney statistic, from average ranks.
-
-    Returns:
-        In [0, 1]; None: no pair, for all are right or all wrong.
     """
     _check(scores, wrong)
     is_wrong = _booleans(wrong)

@@ -44,9 +44,6 @@ def mcnemar(only_a: int, only_b: int) -> float:
     Under equal skill each item on which the two disagree falls to either side like a fair coin; the value is
     twice the smaller tail of that binomial, at most 1. Whole numbers throughout, so that nothing is lost
     with thousands of items.
-
-    Returns:
-        In [0, 1]; 1 where they never disagree.
     """
     n, smaller = only_a + only_b, min(only_a, only_b)
     term = tail = 1

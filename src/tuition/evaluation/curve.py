@@ -76,11 +76,7 @@ class Curve(Record):
 
 
 def accuracy_at(points: Sequence[Point], usd: np.ndarray) -> np.ndarray:
-    """Give the accuracy a run had for given sums of money.
-
-    Returns:
-        Shape (M, ), in [0, 1]; NaN where even the first point costs more.
-    """
+    """Give the accuracy a run had for given sums of money; NaN where even the first point costs more."""
     ordered = _ordered(points)
     place = np.searchsorted([point.usd for point in ordered], usd, side="right") - 1  # (M, )
     found = np.array([point.accuracy for point in ordered])[place]  # (M, )
@@ -135,12 +131,7 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, f
 
 
 def common_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
-    """Find the money over which every curve can be held against every other.
-
-    Returns:
-        From where all have begun to where the first run of any ends, in dollars; None: there is no such
-        money.
-    """
+    """Find the money from where all curves have begun to where the first run ends; None: there is none."""
     long = [curve for curve in curves if curve.usd[0] < curve.shortest_usd]
     if not long:
         return None
@@ -149,11 +140,7 @@ def common_range(curves: Sequence[Curve]) -> tuple[float, float] | None:
 
 
 def area(curve: Curve, between: tuple[float, float]) -> float | None:
-    """Give the mean accuracy over a range of money: the area under the curve by the width of the range.
-
-    Returns:
-        In [0, 1]; None: the curve has one point, or begins behind the range or ends before it does.
-    """
+    """Give the mean accuracy over a range of money; None: the curve has one point, or does not cover it."""
     low, high = between
     if not low < high:
         raise ValueError(f"the range of money {between!r} is empty; give a lower end below the upper one")

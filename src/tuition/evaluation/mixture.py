@@ -18,13 +18,6 @@ def perplexity_ratios(student: Mapping[str, float], teacher: Mapping[str, float]
 
     Differs: a ratio above 20 counts as 20: a fresh student has perplexities in the hundreds, and e to that
     power leaves one domain alone.
-
-    Args:
-        student: exp of its mean cross-entropy, by domain.
-        teacher: The same of the teacher, or of the mentor in its place.
-
-    Returns:
-        By domain, above 0.
     """
     return {domain: min(_MOST, student[domain] / teacher[domain]) for domain in student}
 
@@ -34,15 +27,7 @@ def error_ratios(
 ) -> dict[str, float]:
     """Divide the student's share of errors by the teacher's: the ratio of a teacher that gives no logits.
 
-    Source: none; our black-box form of DDK's ratio.
-
-    Args:
-        student: Share of wrong answers, by domain, in [0, 1].
-        teacher: The same of the teacher.
-        epsilon: Added to both, so that a teacher without errors has a ratio.
-
-    Returns:
-        By domain, above 0.
+    Source: none; our black-box form of DDK's ratio, finite where a teacher makes no error (`epsilon`).
     """
     return {
         domain: min(_MOST, (student[domain] + epsilon) / (teacher[domain] + epsilon)) for domain in student
@@ -58,14 +43,6 @@ def factors(
     that no domain falls below (1 − α)/N.
 
     Source: DDK (arXiv 2407.16154), equations of its full text.
-
-    Args:
-        ratios: Of perplexities or errors, by domain.
-        before: The shares of the interval that is over; None: there was none.
-        alpha: How much the ratios decide, in [0, 1]; 0.5 in the paper.
-
-    Returns:
-        By domain, 1 together.
     """
     logs = {
         domain: ratio + (0.0 if before is None else math.log(max(before[domain], 1e-12)))

@@ -34,7 +34,10 @@ PLAYGROUND = "playground:"
 
 
 class KnowledgeConfig(Section):
-    """Passages that stand in a question's context."""
+    """Passages that stand in a question's context.
+
+    Source: KARD (arXiv 2305.18395), for those that the rationale finds; the rest is common practice.
+    """
 
     files: tuple[str, ...] = ()
     """Files of passages: `.txt`, one a line, or rows (.jsonl, .csv, …); `playground:` are the facts of the

@@ -16,9 +16,15 @@ from tuition.annotation.routing.cascade import cascade
 from tuition.core.errors import ConfigError, nearest, some_of
 from tuition.core.protocols import Align, Imitate
 from tuition.core.records import Json
+from tuition.evaluation.gate import judge
+from tuition.experiment.answer import vote as majority_of_samples
+from tuition.experiment.knowledge import KnowledgeConfig
 from tuition.experiment.learn.lessons import lessons_apart
 from tuition.experiment.rounds.exam import examined, tailored
 from tuition.experiment.teach.keep import following_difficulty
+from tuition.operate.cascade.ask import Cascade
+from tuition.operate.examine.errors import explain_errors
+from tuition.operate.examine.stepwise import stepwise
 from tuition.recipes import RECIPES
 from tuition.selection import STRATEGIES, scores
 from tuition.student.training.passes import kappas
@@ -74,16 +80,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A recipe, a strategy, or a switch after a paper."""
+    """A recipe, a strategy, a switch within a recipe, or a command about a finished run."""
 
     kind: str
-    """recipe, strategy, switch."""
+    """recipe, strategy, switch, command."""
     name: str
     """As a configuration gives it."""
     does: str
     """What it does, in a sentence."""
     source: str
-    """Where it comes from; empty: it is said nowhere."""
+    """Where it comes from."""
 
 
 _SWITCHES: Mapping[str, Callable[..., Any]] = {
@@ -99,8 +105,16 @@ _SWITCHES: Mapping[str, Callable[..., Any]] = {
     "[lesson.align]": Align,
     "--ablate lessons": lessons_apart,
     'training.meter = "objectives"': kappas,
+    "[knowledge]": KnowledgeConfig,
+    "evaluation.votes = 5": majority_of_samples,
+    "selection.leave_known = true": judge,
 }
 """What is switched on within a recipe, and what its code says of it."""
+_COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "tuition cascade, predict --cascade, serve --cascade": Cascade,
+    "tuition stepwise": stepwise,
+    "tuition errors": explain_errors,
+}
 
 
 _PROMPT = Method(
@@ -113,10 +127,11 @@ _PROMPT = Method(
 
 
 def methods() -> list[Method]:
-    """List recipes, strategies and switches, each with what its own code says it does, and its source."""
+    """List every method, with what its own code says it does, and its source."""
     found: list[tuple[str, str, Any]] = [("recipe", name, recipe.run) for name, recipe in RECIPES.items()]
     found += [("strategy", name, getattr(scores, name, None)) for name in STRATEGIES]
     found += [("switch", name, part) for name, part in _SWITCHES.items()]
+    found += [("command", name, part) for name, part in _COMMANDS.items()]
     listed = [
         Method(kind=kind, name=name, does=_does(part), source=_source(part)) for kind, name, part in found
     ]
@@ -131,13 +146,12 @@ def _does(part: Any) -> str:
 
 def _source(part: Any) -> str:
     """Read what stands behind `Source:`, in a part or else in its module, to its first full stop."""
-    if part is None:
-        return ""
-    for text in (inspect.getdoc(part), inspect.getdoc(sys.modules[part.__module__])):
+    texts = () if part is None else (inspect.getdoc(part), inspect.getdoc(sys.modules[part.__module__]))
+    for text in texts:
         said = re.search(r"Source:\s*(.+?)(?:\.\s|\.$|\n\n|$)", (text or "") + "\n\n", re.S)
         if said:
             return " ".join(said[1].split())
-    return ""
+    return "common practice"
 
 
 def keys() -> list[Key]:

@@ -71,7 +71,7 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
     thought), and writes a rationale. The student minimises γ·L_A + Σ_m α_m·L_m, one instruction a source,
     and answers from the answer's instruction alone.
 
-    Source: TinyLLM, section 3; equations as in papers' v1 text.
+    Source: TinyLLM (arXiv 2402.04616), section 3; equations as in papers' v1 text.
 
     Differs: rationales that fail a health check can be left out; α is chosen on validation alone, and the
     test split is read once, at the end; routes, chains, and sums other than the paper's are ours.

@@ -97,7 +97,8 @@ class Row(Record):
 
     name: str
     recipe: str
-    """The recipe; `rule` for a rule that needs no question, `classical` for a student that is no network."""
+    """The recipe; `rule` for a rule that needs no question, `classical` for a student that is no network,
+    `votes` for what samples of the row above agree on."""
     split: str
     """test, or valid where the task has no test."""
     n: int
@@ -210,6 +211,8 @@ def rows_of(folder: Path, recipes: Recipes, *more: Path) -> list[Row]:
         rows.append(
             replace(row, difference=difference.get("difference"), difference_low=low, difference_high=high)
         )
+        if votes := metrics[split].get("votes"):
+            rows.append(_voted(row, votes))
     first = next(iter(runs.values()), {split: {}})[split]
     rules = [
         _row(
@@ -269,6 +272,20 @@ def _row(figures: Mapping[str, Any], **more: Any) -> Row:
         label_source=figures.get("label_source", "gold"),
         reader=figures["reader"],
         **more,
+    )
+
+
+def _voted(row: Row, votes: Mapping[str, Any]) -> Row:
+    """What samples of a student agree on, below its greedy answers: no money, but more of its tokens."""
+    each, greedy = (votes[key] / votes["n"] for key in ("student_tokens", "greedy_tokens"))
+    return _row(
+        {**votes, "label_source": row.label_source, "reader": row.reader},
+        name=f"{row.name}, {votes['samples']} votes",
+        recipe="votes",
+        split=row.split,
+        usd=row.usd,
+        paid_usd=0.0,
+        remark=f"majority of its samples: {each:,.0f} student tokens a question, greedily {greedy:,.0f}",
     )
 
 

@@ -25,7 +25,7 @@ from tuition.report.rows import Row, read_json
 __all__ = ["agreement_chart", "charts_of", "figures_of", "health_of", "looks_of_rows", "tables_of"]
 
 _AUROC = "AUROC; 0.5 is chance"
-_GROUPS = {"rule": "rules", "classical": "without a network"}
+_GROUPS = {"rule": "rules", "classical": "without a network", "votes": "students, by a majority of samples"}
 _MOST_HEADS = 20
 """Columns that a page of paper holds; where there are more, a table says in words what was confused."""
 

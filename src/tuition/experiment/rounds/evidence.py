@@ -223,10 +223,7 @@ def step_logprobs(generation: Generation) -> tuple[float, ...]:
     """Sum the log-probabilities of an explanation's tokens by step.
 
     A token belongs to the step in which its first letter stands, one that begins between two steps to the
-    second; those of the closing sentence and the end mark belong to none.
-
-    Returns:
-        One natural log-probability a step, as `split_steps` cuts the text without its closing sentence.
+    second; those of the closing sentence and the end mark belong to none. `split_steps` cuts the steps.
     """
     logprobs, ends = generation.logprobs, generation.ends
     if not len(logprobs) == len(ends) == generation.tokens:

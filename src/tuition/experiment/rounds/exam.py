@@ -24,8 +24,8 @@ _EXAM = "exam.jsonl"
 def examined(state: ActiveRun, student: Learner, examples: Sequence[Example]) -> list[Example]:
     """Keep the questions that the student gets wrong in one sampled explanation or more.
 
-    Source: Tailored Learning's code: 4 sampled sequences a training question, wrong rationales without
-    doubles.
+    Source: Tailored Learning (arXiv 2310.13332), its code: 4 sampled sequences a training
+    question, wrong rationales without doubles.
 
     Differs: the student is asked as it is examined, without demonstrations; the cold start, whose student has
     learnt nothing, has no exam.
@@ -88,7 +88,8 @@ def tailored(state: ActiveRun, targets: Sequence[Target]) -> list[Target]:
     Another right explanation of the same question is what the student itself wrote in the exam; a question
     without one is not contrasted, as in the published code.
 
-    Source: Tailored Learning's code: prompt tokens weigh 0.1; anchor, another right rationale, own mistake.
+    Source: Tailored Learning (arXiv 2310.13332), its code: prompt tokens weigh 0.1; anchor,
+    another right rationale, own mistake.
 
     Differs: one pair a target; there up to 10 right and 4 wrong ones a question. There the first token of the
     rationale is weighed down too, which looks like an oversight.

@@ -25,7 +25,8 @@ def following_difficulty(given: Sequence[float], alone: Sequence[float], *, of: 
     `ifd_perplexity` is the same ratio of perplexities, exp s(A|Q) / exp s(A). A text that the student could
     not read, or is sure of beforehand, has infinity.
 
-    Source: Cherry LLM, equations 1 to 3 (losses); the perplexities are those of Reflection-Tuning's code.
+    Source: Cherry LLM (arXiv 2308.12032), equations 1 to 3 (losses); the perplexities are those of
+    Reflection-Tuning's code.
     """
     behind, before = (-math.fsum(part) / len(part) if part else math.inf for part in (given, alone))
     if math.inf in (behind, before) or before <= 0:

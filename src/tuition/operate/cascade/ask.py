@@ -89,7 +89,10 @@ def read_cascade(file: Path, *, trust: bool = False) -> CascadeConfig:
 
 
 class Cascade:
-    """One student's teacher, and when it is asked."""
+    """One student's teacher, and when it is asked: below a confidence, told the student's answer or not.
+
+    Source: SuperContext (arXiv 2312.15918), in use; SlimPLM (arXiv 2402.12052) for the gate `known`.
+    """
 
     def __init__(self, config: CascadeConfig, place: Path, *, task: Task, way: Way, store: Store) -> None:
         """Choose the threshold on the run that the student's folder lies in; `store` stays the caller's."""

@@ -61,6 +61,8 @@ def stepwise(
     """Ask the student of a finished run in steps, about validation questions whose knowledge is written down.
 
     A student that was taught rationales is asked for one by its own instruction; another by a sentence.
+
+    Source: in the style of FAC²E (arXiv 2403.00126), by its abstract and summaries.
     """
     config = run_of(folder, trust=trust)
     known = references_of(config, references)

@@ -67,14 +67,7 @@ def carry_out(
 ) -> Carried:
     """Write a student in another form, into a folder that is there only when it is whole.
 
-    Args:
-        given: The student's folder, or that of the run which trained it.
-        out: The folder to write; None: called as student and form, here.
-        form: One of `STUDENT_FORMS`.
-        licence: Of the student; empty: that of the model it began from, where that is known.
-        base_model: The hub's name of the model it began from; empty: as its configuration names it.
-        outtype: Of GGUF.
-        is_kept: Whether an export of the same student that is there already is left as it is.
+    `given` is its folder or its run's; `out`, `licence` and `base_model` left empty are the student's own.
     """
     if form not in STUDENT_FORMS:
         raise ConfigError(near_name(form, STUDENT_FORMS, kind="form"))

@@ -123,17 +123,7 @@ def advise(
     right: Mapping[str, Sequence[bool | None]],
     similar: Callable[[Sequence[str]], Share | None],
 ) -> Advice:
-    """Apply the rule to the numbers.
-
-    A teacher that is no better than guessing, or most of whose texts repeat one another, is never favoured;
-    one most of whose texts break off only where there is no other. Of the rest, one leaves where another
-    costs no more and is surely better: the upper end of its kept share, or of
-    its accuracy, lies below the lower end of the other's. Those that stay are favoured together, with the
-    route `similarity`, where at least one of them is right surely more often than the best alone (beyond the
-    upper end of the best one's interval), and where asking by similar questions would have kept no fewer
-    rationales of the pilot than the best teacher alone. Else one teacher is favoured: of those that are not
-    surely worse than another, the one with the most kept rationales for a dollar.
-    """
+    """Apply the rule of docs/how-to/choose-teachers.md to the numbers."""
     reasons = [f"{one.teacher} {fault}" for one in tried for fault in one.complaints()]
     fit = [one for one in tried if not one.is_guessing and not one.mostly("duplicate")]
     fit = [one for one in fit if not one.mostly("cut")] or fit

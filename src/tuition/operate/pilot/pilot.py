@@ -28,10 +28,12 @@ from tuition.core.records import Example, Json, Record
 from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
+from tuition.experiment.answer import Way, share_right
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import Ready, check_terms, make_ready
-from tuition.experiment.config import Experiment, beside, folder_name, route_of
+from tuition.experiment.config import Experiment, beside, folder_name, route_of, task_of
 from tuition.experiment.labels.labels import demonstrated
+from tuition.experiment.targets import ANSWER_PREFIX, question_text
 from tuition.experiment.teach.panel import UNSOUND, price_rank
 from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
 from tuition.operate.dry_run.plan import routes_of
@@ -124,12 +126,18 @@ def pilot_examples(config: Experiment, train: Sequence[Example], n: int) -> list
 
 
 def pilot(
-    config: Experiment, *, examples: int = 50, is_confirmed: bool = False, listener: Listener | None = None
+    config: Experiment,
+    *,
+    examples: int = 50,
+    with_student: bool = False,
+    is_confirmed: bool = False,
+    listener: Listener | None = None,
 ) -> dict[str, Json]:
     """Ask every teacher about a few training examples, and say what the numbers speak for.
 
     Each is asked as configured, and once without the answer, so that its accuracy is its own; where the
-    configuration shows no answer, one call serves both.
+    configuration shows no answer, one call serves both. `with_student` examines the untrained student on
+    them, too, which is not paid for.
     """
     ready = make_ready(config)
     splits = ready.splits
@@ -158,6 +166,8 @@ def pilot(
         trials = [try_out(asker, chosen) for asker in askers]
         figures = _figures(config, chosen, trials, ready=ready, n=len(train))
         figures["spend"] = store.spend(run_id(folder)).to_json()
+    if with_student:
+        figures["student"] = _untrained(config, chosen, train=train)
     text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
     (folder / "pilot.json").write_text(text, encoding="utf-8")
     return json.loads(text)
@@ -220,6 +230,23 @@ def _figures(
         "plans": [plan.to_json() for plan in plans],
         "advice": advice.to_json(),
     }
+
+
+def _untrained(
+    config: Experiment, chosen: Sequence[Example], *, train: Sequence[Example]
+) -> dict[str, Json] | None:
+    """The untrained student on the labelled ones of these examples; None: there are none."""
+    from tuition.student.load import load_student
+
+    labelled = [example for example in chosen if example.answer is not None]
+    if not labelled:
+        return None
+    texts = [question_text(one) for one in train] + [one.answer for one in train if one.answer]
+    training = config.training.model_copy(update={"seed": config.seed + config.training.seed})
+    student = load_student(config.student, training, texts=texts)
+    way = Way.of(config, prefix=ANSWER_PREFIX)
+    share = share_right(student, task_of(config), way, examples=labelled)
+    return Share.of(round(share * len(labelled)), len(labelled)).to_json()
 
 
 def _tried(trial: Trial, right: Sequence[bool | None] | None, *, chosen: Sequence[Example]) -> Tried:
