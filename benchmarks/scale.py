@@ -305,6 +305,11 @@ def child(case, n, folder):
 
 def measured(case, n, folder, *, source, code):
     env = {**os.environ, "PYTHONPATH": f"{source}", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # a package that is installed is compiled, and so is this one
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    import compileall
+
+    compileall.compile_dir(source, quiet=1)
     command = [sys.executable, __file__, "--child", case, str(n), str(folder), code]
     found = subprocess.run(command, env=env, capture_output=True, text=True)
     if found.returncode:

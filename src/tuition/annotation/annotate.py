@@ -174,7 +174,9 @@ def _calls(
             **own,
         )
         numbers = range(first_sample, first_sample + samples)
-        calls += [_Call(example, shown, dataclasses.replace(first, sample=i)) for i in numbers]
+        calls += [
+            _Call(example, shown, dataclasses.replace(first, sample=i) if i else first) for i in numbers
+        ]
     return calls
 
 

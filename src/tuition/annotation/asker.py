@@ -95,7 +95,8 @@ class Asker:
         """
         messages, prompt = self.words.around(messages, prompt=prompt, blanks=blanks)
         sent = {**self.parameters, **parameters}
-        if isinstance(self.task, FixedForm) and self.task.told:
+        # looked at first, for a protocol takes as long to compare as the prompt to render
+        if getattr(self.task, "told", "") and isinstance(self.task, FixedForm):
             *earlier, asked = messages
             messages = (*earlier, dataclasses.replace(asked, content=f"{self.task.told}\n\n{asked.content}"))
             if self.task.schema and self.teacher.abilities.has_json and prompt.startswith(_ANSWERS):

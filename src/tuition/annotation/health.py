@@ -157,7 +157,8 @@ def check_health(
             has_fault = _faults_of(annotation, by_id[annotation.example_id], task)
         has_fault["duplicate"] = len(questions.get((annotation.teacher, text), ())) > 1
         faults = tuple(name for name, is_there in has_fault.items() if is_there)
-        checked.append(dataclasses.replace(annotation, faults=faults))
+        is_known = faults == annotation.faults
+        checked.append(annotation if is_known else dataclasses.replace(annotation, faults=faults))
     return checked
 
 
@@ -169,8 +170,9 @@ def _faults_of(annotation: Annotation, example: Example, task: Task) -> dict[str
     often = {word for word, count in Counter(words).items() if count >= _OFTEN}
     may_loop = "1" * _RUN in "".join("1" if word in often else "0" for word in words)
     runs = Counter(tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1) if may_loop)
-    sentences = (_WORD.findall(part) for part in _SENTENCE.split(text.casefold()))
-    lines = Counter(tuple(part) for part in sentences if len(part) >= _LINE)
+    # fewer parts than that repeat nothing so often
+    parts = found if len(found := _SENTENCE.split(text.casefold())) >= _OFTEN else ()
+    lines = Counter(tuple(part) for part in map(_WORD.findall, parts) if len(part) >= _LINE)
     is_other = (
         answer is not None and example.answer is not None and task.grade(answer, example) is not Grade.RIGHT
     )

@@ -24,7 +24,6 @@ from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -32,6 +31,8 @@ from tuition.core.plugins import is_trusting, trust_all
 from tuition.core.texts.visible import visible
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from tuition.core.protocols import Listener
     from tuition.core.records import Json as JsonValue
     from tuition.experiment.config import Experiment
@@ -311,6 +312,8 @@ def time_left(done: int, total: int, elapsed_s: float) -> str:
 @contextmanager
 def progress_bars() -> Generator[Listener]:
     """Show on stderr how runs go, as the runs report it to the listener."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_ERR, transient=True) as bars:
         yield _Screen(bars)

@@ -5,17 +5,23 @@ Precedence: default, then file, then `key=value`. No class paths, no interpolati
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import copy
+import inspect
 import json
 import math
+import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    GetJsonSchemaHandler,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -30,6 +36,7 @@ __all__ = [
     "TaskSection",
     "Words",
     "complete",
+    "meanings",
     "override",
     "parse",
     "read_toml",
@@ -51,10 +58,33 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         protected_namespaces=(),
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe the keys; `use_attribute_docstrings` would read all the source at every start."""
+        whole = handler.resolve_ref_schema(handler(schema))
+        for name, line in meanings(cls).items():
+            whole["properties"][name].setdefault("description", line)
+        return whole
+
+
+def meanings(section: type[Section]) -> dict[str, str]:
+    """Read the line under each field out of the source of a section; one typed into a session has none."""
+    found: dict[str, str] = {}
+    for kind in reversed(section.__mro__[: section.__mro__.index(Section)]):
+        with contextlib.suppress(OSError, TypeError):
+            [defined] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+            found |= {
+                field.target.id: inspect.cleandoc(under.value.value)
+                for field, under in pairwise(getattr(defined, "body", ()))
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+                if isinstance(under, ast.Expr) and isinstance(under.value, ast.Constant)
+                if isinstance(under.value.value, str)
+            }
+    return found
 
 
 class TaskSection(Section):

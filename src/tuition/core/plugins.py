@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from tuition.core.errors import ConfigError, near_name
 
@@ -165,6 +164,9 @@ def _has(package: metadata.Distribution, top: str, root: Path) -> bool:
         names = {Path(file.parts[0]).stem for file in files if file.parts}
         return top in {*names, *(package.read_text("top_level.txt") or "").split()}
     folders = {line for file in files if file.suffix == ".pth" for line in file.read_text().splitlines()}
+    # loads what speaks HTTP
+    from urllib.request import url2pathname
+
     source = Path(url2pathname(urlsplit(about["url"]).path)).resolve()
     named = (package.read_text("top_level.txt") or "").split()
     return str(root) in folders or (top in named and root.is_relative_to(source))

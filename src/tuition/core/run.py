@@ -69,7 +69,8 @@ class Run:
         """Open a run folder, or begin one."""
         self.path = path
         self._listener = listener
-        self.is_resumed = _check_folder(path, tomllib.loads(config_text), completed=completed)
+        tables = tomllib.loads(config_text)
+        self.is_resumed = _check_folder(path, tables, completed=completed)
         path.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path / "lock", timeout=0)
         try:
@@ -81,7 +82,7 @@ class Run:
             ) from None
         if not self.is_done:
             _write_text(path / "config.toml", config_text)
-        self.config_hash = content_id(essentials(tomllib.loads(config_text)))[:16]
+        self.config_hash = content_id(essentials(tables))[:16]
         self.id = run_id(path)
         self._warnings = _Warnings(self)
         if not self.is_done:

@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
-
 from tuition.core.texts.visible import visible
 from tuition.report.chart import colours
 from tuition.report.columns import money
@@ -58,6 +55,10 @@ def write_page(
     charts["agreement"] = agreement_chart(agreement(items), material.interval)
     data_checks = [read_json(run.path / "data.json") for run in runs.values()]
     by_domain = {name: figures_of(run).get("by_domain", {}) for name, run in runs.items()}
+    # `check` opens this room for the form of its sums alone
+    from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
+
     environment = Environment(loader=PackageLoader("tuition.report", "."), autoescape=True)
     environment.filters["percent"] = lambda share: "" if share is None else f"{100 * share:.1f}"
     text = environment.get_template("page.html.jinja").render(

@@ -37,6 +37,26 @@ def test_scores_are_those_of_the_formula():
     assert Nearest(TEXTS).find("cat dog", 1)[0][0] == 2
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_scores_of_drawn_texts_are_those_of_the_formula(seed):
+    drawn = random.Random(seed)
+    texts = [" ".join(drawn.choices("abcdefgh", k=drawn.randint(0, 9))) for _ in range(drawn.randint(1, 30))]
+    # each word of the query counts as often as it stands there
+    asked = drawn.choices("abcdefghz", k=6)
+    split = [text.split() for text in texts]
+    mean = sum(map(len, split)) / len(split)
+    wanted = [0.0] * len(texts)
+    for word in asked:
+        df = sum(word in other for other in split)
+        for i, text in enumerate(split):
+            if tf := text.count(word):
+                idf = math.log(1 + (len(split) - df + 0.5) / (df + 0.5))
+                wanted[i] += idf * (tf / (1.5 * (0.25 + 0.75 * len(text) / mean) + tf))
+    found = Nearest(texts).find(" ".join(asked), len(texts))
+    assert dict(found) == pytest.approx(dict(enumerate(wanted)), rel=1e-12)
+    assert [i for i, _ in found] == sorted(range(len(texts)), key=lambda i: (-dict(found)[i], i))
+
+
 def test_nearest_first_ties_by_index_and_n_are_returned():
     nearest = Nearest(["red", "blue", "red", "green", "red"])
     assert [i for i, _ in nearest.find("red", 5)] == [0, 2, 4, 1, 3]

@@ -117,9 +117,9 @@ def _write_down(
     looked_at = Counter(check.teacher for check in checks if check.outcome != "unanswered")
     missing = {name: writer.missing for name, writer in writers.items()}
     health = [row.to_json() for row in health_table([*kept, *dropped], missing, verified=looked_at)]
-    used = {item.id for item in routed.used}
+    used = frozenset(routed.used)
     rows = (
-        annotation_row(bench.config, item, is_kept=is_kept, is_used=item.id in used)
+        annotation_row(bench.config, item, is_kept=is_kept, is_used=item in used)
         for is_kept, items in ((True, kept), (False, dropped))
         for item in items
     )

@@ -95,6 +95,8 @@ class _Sampled:
     example: Example
     stands_for: float
     """How many questions of its split."""
+    shorter: int
+    """Letters that its longest question has more."""
 
 
 _Place = tuple[str, tuple[Message, ...], int]
@@ -113,11 +115,11 @@ class StandIns:
         self.form: AnswerForm = config.student.answer_form
         self._guess = guess
         self._task = task_of(config)
+        self._more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
         self._store = Path(config.store)
         self._most = most
         # Files of a user may give questions of several splits the same id.
         self._sampled: dict[str, list[_Sampled]] = defaultdict(list)
-        self._longest: dict[str, int] = {}
         self._answers: dict[tuple[str, str], tuple[str, str]] = {}
         self._cut: set[_Place] = set()
         self._said: dict[str, list[_Place]] = defaultdict(list)
@@ -135,22 +137,22 @@ class StandIns:
         self._sampled.clear()
         # Rounds choose from the whole pool, and their stop rules look at the whole of validation.
         most = None if whole else self._most
-        train = self._sample("train", train, most=most)
-        valid = self._sample("valid", splits.valid[:limit], most=most)
+        train = self._sample(train, most=most)
+        valid = self._sample(splits.valid[:limit], most=most)
         test = None
         if splits.test is not None:
             test = splits.test.stood_in(
-                lambda examples: self._sample("test", examples[:limit], most=most),
+                lambda examples: self._sample(examples[:limit], most=most),
                 label=lambda item: self.answers(item)[0],
             )
         return dataclasses.replace(splits, valid=valid, test=test), train
 
-    def _sample(self, split: str, examples: Sequence[Example], *, most: int | None) -> tuple[Example, ...]:
+    def _sample(self, examples: Sequence[Example], *, most: int | None) -> tuple[Example, ...]:
         drawn = sample_of(examples, most)
-        if drawn:
-            self._longest[split] = _letters(examples[_longest_of(examples)])
+        longest = _letters(examples[_longest_of(examples)]) if drawn else 0
         for item in drawn:
-            self._sampled[item.id].append(_Sampled(item, len(examples) / len(drawn)))
+            about = _Sampled(item, len(examples) / len(drawn), longest - _letters(item))
+            self._sampled[item.id].append(about)
         return tuple(drawn)
 
     def answers(self, example: Example) -> tuple[str, str]:
@@ -158,8 +160,7 @@ class StandIns:
         place = (example.split, example.id)
         found = self._answers.get(place)
         if found is None:
-            more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
-            listed = [example.answer or "", *example.choices, *more, *_OPEN]
+            listed = [example.answer or "", *example.choices, *self._more, *_OPEN]
             read = (one for one in dict.fromkeys(listed) if one and self._reads(one, example))
             found = self._answers[place] = (*islice(read, 2), *_OPEN)[:2]
         return found
@@ -237,8 +238,7 @@ class StandIns:
         cost, worst = Cost.of(reply.usage, price), worst_cost(request, price)
         worst = _added(worst, Cost.of(Usage(prompt_tokens=hidden), price))
         about = self._about(request)
-        longer = 0 if about is None else self._longest[about.example.split] - _letters(about.example)
-        extra = Cost.of(Usage(prompt_tokens=longer), price)
+        extra = Cost.of(Usage(prompt_tokens=0 if about is None else about.shorter), price)
         bound = _added(worst, extra)
         if not is_paid:
             most = teacher.abilities.most_tokens
