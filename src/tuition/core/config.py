@@ -81,6 +81,7 @@ def meanings(section: type[Section]) -> dict[str, str]:
                 field.target.id: inspect.cleandoc(under.value.value)
                 for field, under in pairwise(getattr(defined, "body", ()))
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+                if field.target.id in section.model_fields
                 if isinstance(under, ast.Expr) and isinstance(under.value, ast.Constant)
                 if isinstance(under.value.value, str)
             }
