@@ -36,8 +36,9 @@ text { fill: #f0f6fc } .soft { fill: #9198a1 } .grid { stroke: #3d444d } .dot { 
 .whisker { stroke: #4493f8 } .page { fill: #0d1117 } }
 """
 BEGIN, END = "<!-- results of real_student.json -->\n", "<!-- end of results -->\n"
-SETS = {"last_letter": "last letters", "obqa": "OpenBookQA"}
-FORMS = {"labels": "labels alone", "blind": "labels, question unseen", "untrained": "untrained"}
+SETS = {"last_letter": "last letters", "svamp": "SVAMP", "tracking": "tracking objects", "obqa": "OpenBookQA"}
+WAYS = {"linear": "percent", "labels": "percent", "one": "over_labels", "all": "over_labels"}
+"""The forms that README has, and what it says of each."""
 
 
 def picture(rows):
@@ -86,30 +87,32 @@ def picture(rows):
 
 
 def real_table(data):
-    """Write the rows of the real student as a table that `figures.py` compares with the file."""
-    rows = [(name, form) for name, forms in data.items() for form in forms if ":" not in form]
-    ways = "data/{0}/{1}/percent | data/{0}/{1}/over_labels | data/{0}/{1}/usd"
+    """Write a row a set of the real student's results; `figures.py` compares the table with the file."""
+    whole = [name for name, forms in data.items() if {*WAYS} <= {*forms}]
     lines = [
         "<!-- table real_student",
-        "rows: " + " | ".join(f"{name} & {form}" for name, form in rows),
-        f"columns: - | - | {ways}",
+        "rows: " + " | ".join(whole),
+        "columns: - | " + " | ".join(f"data/{{}}/{form}/{what}" for form, what in WAYS.items()),
         "-->",
         "",
-        "| set | learnt from | right, % | over labels, points | cost of the answers |",
+        "| | TF-IDF | labels alone | one teacher's chains | several teachers' chains |",
         "|---|---|---|---|---|",
     ]
-    for name, form in rows:
-        row = data[name][form]
-        gain = row["over_labels"]
-        over = f"{gain['mean']:+.1f} [{gain['low']:+.1f}, {gain['high']:+.1f}]" if gain else ""
-        told = SETS.get(name, name), FORMS.get(form, f"`{form}`")
-        lines.append(f"| {told[0]} | {told[1]} | {row['percent']:.1f} | {over} | ${row['usd']:.2f} |")
+    for name in whole:
+        cells = [SETS.get(name, name)]
+        for form, what in WAYS.items():
+            found = data[name][form][what]
+            is_gain = what == "over_labels"
+            cells.append(
+                "{mean:+.1f} [{low:+.1f}, {high:+.1f}]".format(**found) if is_gain else f"{found:.1f}"
+            )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
 def filled(readme, data):
     """Put the table of the real student in its place; without rows the page stays as it is."""
-    if not any(data.values()):
+    if not any({*WAYS} <= {*forms} for forms in data.values()):
         return readme
     pattern = re.escape(BEGIN) + r".*?" + re.escape(END)
     return re.sub(pattern, lambda _: f"{BEGIN}{real_table(data)}\n{END}", readme, count=1, flags=re.DOTALL)

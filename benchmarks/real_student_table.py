@@ -182,29 +182,26 @@ def printed(summary):
     lines = []
     for form, tried in summary["choice"].items():
         told = ", ".join(f"{lr}: {share:.1f} %" for lr, share in tried.items())
-        lines.append(f"learning rate on validation, {form}: {told}")
+        lines.append(f"- Learning rate on validation, {form}: {told}")
     for name, table in summary["data"].items():
         first = next(iter(table.values()))
-        lines += ["", f"## {name}: {first['n']} test questions, at most {max_seeds(table)} seeds", "", *HEAD]
+        lines += ["", f"### {name}: {first['n']} test questions", "", *HEAD]
         lines += [line_of(form, row) for form, row in table.items()]
-        lines += ["", *(CONSTANTS["sources"][source] for source in SETS[name]["sources"])]
+        lines += ["", *(f"- {CONSTANTS['sources'][source]}" for source in SETS[name]["sources"])]
     return "\n".join([*lines, "", *told_targets(summary["targets"])])
 
 
 HEAD = [
-    "| form | % right | points over labels | % unreadable | training tokens | $ of recorded calls |",
-    "|---|---|---|---|---|---|",
+    "| form | seeds | % right | points over labels | % unreadable | training tokens | $ of recorded calls |",
+    "|---|---|---|---|---|---|---|",
 ]
-
-
-def max_seeds(table):
-    return max(row["seeds"] for row in table.values())
 
 
 def line_of(form, row):
     money = f"{row['usd']:.4f}" + f", {row['unpriced_calls']} without a price" * bool(row["unpriced_calls"])
-    cells = [form, f"{row['percent']:.1f}", said(row["over_labels"]), f"{row['unreadable_percent']:.1f}"]
-    return f"| {' | '.join([*cells, format(row['tokens'], ','), money])} |"
+    cells = [form, row["seeds"], f"{row['percent']:.1f}", said(row["over_labels"])]
+    cells += [f"{row['unreadable_percent']:.1f}", f"{row['tokens']:,}", money]
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def said(points):
@@ -214,19 +211,19 @@ def said(points):
 def told_targets(targets):
     several, single = targets["several_over_labels"], targets["several_over_best_single"]
     lines = [
-        f"(a) several teachers' chains {WANTED:.0f} points over labels, {name}: {said(found['points'])}: "
+        f"- (a) several teachers' chains {WANTED:.0f} points over labels, {name}: {said(found['points'])}: "
         f"{found['verdict']}"
         for name, found in several["by_set"].items()
     ]
-    lines.append(f"(a) on two sets: {several['on_two_sets']}")
+    lines.append(f"- (a) on two sets: {several['on_two_sets']}")
     best = ", ".join(f"{form} of {name}" for name, form in single["best"].items())
     lines.append(
-        f"(b) several over the best single teacher ({best}), pooled: {said(single['points'])}: "
+        f"- (b) several over the best single teacher ({best}), pooled: {said(single['points'])}: "
         f"{single['verdict']}"
     )
     for name, found in targets["second_task_over_labels"].items():
-        lines.append(f"(c) a second task over labels, {name}: {said(found['points'])}: {found['verdict']}")
+        lines.append(f"- (c) a second task over labels, {name}: {said(found['points'])}: {found['verdict']}")
     for name, pairs in targets["on_many_items"].items():
         for pair, found in pairs.items():
-            lines.append(f"(d) {name}, {pair}: {said(found['points'])}: {found['verdict']}")
+            lines.append(f"- (d) {name}, {pair}: {said(found['points'])}: {found['verdict']}")
     return lines

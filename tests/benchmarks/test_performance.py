@@ -74,8 +74,13 @@ def test_targets_stand_beside_what_was_measured(tmp_path, performance, measured,
 
 
 def test_a_real_student_is_shown_once_a_test_split_was_examined(tmp_path, performance):
-    run = {"data": "svamp", "form": "labels", "split": "valid", "accuracy": 0.5, "cpu_s": 1800, "tokens": 900}
-    put(tmp_path, "real_student", runs=[run])
+    run = {"data": "svamp", "form": "labels", "seed": 1, "code": "c", "lr": 1e-3, "accuracy": 0.5, "n": 2}
+    run |= {"hits": "10", "items": "svamp/test", "cpu_s": 1800, "tokens": 900, "usd": 0.0, "unreadable": 0.0}
+    put(tmp_path, "real_student", runs=[{**run, "split": "valid"}])
     assert "No row of a test split is there yet." in performance.page(tmp_path)
-    put(tmp_path, "real_student", runs=[{**run, "split": "test", "train_s": 9.0}] * 2)
-    assert "| svamp | labels | 2 | 50.0 % | 100 | 1 |" in performance.page(tmp_path)
+    more = {**run, "split": "test", "form": "one", "seed": 2, "accuracy": 1.0, "hits": "11", "usd": 0.5}
+    put(tmp_path, "real_student", runs=[{**run, "split": "test", "seed": i} for i in (1, 2)] + [more])
+    found = performance.page(tmp_path)
+    assert "| labels | 2 | 50.0 | - | 0.0 | 900 | 0.0000 |" in found
+    assert "| one | 1 | 100.0 | +50.0 [" in found and "median 30 CPU-minutes" in found
+    assert "- arkilpatel/SVAMP" in found and "- `one`: chains of the first teacher" in found

@@ -36,10 +36,10 @@ def test_the_picture_is_of_the_committed_results_and_says_what_is_simulated(pict
 def test_rows_of_a_real_student_take_the_place_of_the_simulated_ones(picture, tmp_path, monkeypatch):
     page = f"# T\n\n## Results\n\n{picture.BEGIN}simulated\n{picture.END}\nbelow\n"
     assert picture.filled(page, {}) == picture.filled(page, {"csqa": {}}) == page
-    data = {"csqa": {"labels": LABELS, "all": CHAIN, "single:x": CHAIN}}
+    data = {"csqa": {"linear": LABELS, "labels": LABELS, "one": CHAIN, "all": CHAIN, "single:x": CHAIN}}
     filled = picture.filled(page, data)
     assert "simulated" not in filled and filled.endswith("\nbelow\n")
-    assert "| csqa | `all` | 50.0 | +8.8 [-1.0, +18.5] | $1.50 |" in filled
+    assert "| csqa | 41.2 | 41.2 | +8.8 [-1.0, +18.5] | +8.8 [-1.0, +18.5] |" in filled
     assert picture.filled(filled, data) == filled
     # the tag holds the table to the file
     figures = importlib.import_module("figures")
@@ -47,7 +47,7 @@ def test_rows_of_a_real_student_take_the_place_of_the_simulated_ones(picture, tm
     path = tmp_path / "page.md"
     path.write_text(filled, encoding="utf-8")
     assert figures.evaluate(path, figures.Results(tmp_path), []) == ([], [])
-    path.write_text(filled.replace("50.0", "51.0"), encoding="utf-8")
+    path.write_text(filled.replace("+18.5]", "+19.5]", 1), encoding="utf-8")
     assert len(figures.evaluate(path, figures.Results(tmp_path), [])[0]) == 1
 
 

@@ -305,7 +305,7 @@ def test_rows_of_other_constants_are_not_mixed_in(table):
 
 def test_a_table_says_where_its_texts_come_from_and_on_what_terms(table):
     text = table.printed(table.summary_of(rows_of("last_letter", "labels", 10)))
-    assert "| labels | 10.0 | - |" in text
+    assert "| labels | 3 | 10.0 | - |" in text
     assert "2hojae/mentor-kd at ec9ea1118ef1, Apache-2.0. OpenAI's terms" in text
     assert "(b) several over the best single teacher (), pooled: -: not measured" in text
 
