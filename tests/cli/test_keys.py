@@ -18,4 +18,7 @@ def test_keys_on_the_command_line(tuition):
     every = tuition("keys", "--json").json
     assert {row["name"] for row in every} == {key.name for key in keys() if not key.is_table}
     assert len(tuition("keys").out.splitlines()) > len(every)
-    assert "did you mean 'training.steps', 'mentor.training.steps'?" in tuition("keys", "steps").error
+    assert (
+        "did you mean 'training.steps', 'mentor.training.steps', 'ranker.training.steps'?"
+        in tuition("keys", "steps").error
+    )

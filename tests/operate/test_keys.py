@@ -15,7 +15,8 @@ def tables_of(recipe, source):
     """The least configuration of a recipe, with one teacher."""
     task = {"files": {"train": "train.jsonl"}, "playground": {}}[source]
     teacher = [{"kind": "playground", "name": "ada"}]
-    return {"recipe": recipe, "out": "run", "task": {"source": source, **task}, "teacher": teacher}
+    tables = {"recipe": recipe, "out": "run", "task": {"source": source, **task}, "teacher": teacher}
+    return tables | ({"knowledge": {"files": ["playground:"]}} if recipe == "kard" else {})
 
 
 def values_in(value, prefix=""):
@@ -75,10 +76,11 @@ def test_a_table_is_found_with_its_keys_and_an_entry_of_a_list_without_its_numbe
     ("name", "hint"),
     [
         ("trainning.steps", "; did you mean 'training.steps'?"),
-        ("steps", "; did you mean 'training.steps', 'mentor.training.steps'?"),
+        ("steps", "; did you mean 'training.steps', 'mentor.training.steps', 'ranker.training.steps'?"),
         (
             "max_tokens",
-            "; did you mean 'evaluation.max_tokens', 'explanation.max_tokens', 'teacher.max_tokens'?",
+            "; did you mean 'evaluation.max_tokens', 'explanation.max_tokens', 'teacher.max_tokens' "
+            "and 1 more?",
         ),
         ("xyz", "."),
     ],

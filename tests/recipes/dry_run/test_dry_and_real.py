@@ -61,6 +61,8 @@ def small(path, folder):
         for key, value in tables.get("student", {}).items()
         if key not in ("model", "update", "preset")
     }
+    if RECIPES[tables["recipe"]].scores:
+        tables["student"]["model"] = "fresh:bert-nano"
     for name in RECIPES[tables["recipe"]].models(resolve(tables, where=path.name)):
         tables[name] |= {part: tables[part] for part in ("student", "training")}
     tables.setdefault("evaluation", {}).update(limit=8, jobs=1)
@@ -69,6 +71,8 @@ def small(path, folder):
     if tables["recipe"] == "elad":
         tables["explanation"] |= {"calibrate": 0, "samples": 2}
         tables["rounds"] |= {"most": 2, "cold": {"items": 8}, "each": {"items": 8}}
+    if tables["recipe"] == "evokd":
+        tables["each"] = {"items": 8}
     return resolve(tables, where=path.name)
 
 
