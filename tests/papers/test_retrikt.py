@@ -17,10 +17,10 @@ from tuition.experiment.learn.answer_store import (
     Retrieval,
     Store,
     mixed,
-    relevance,
     retrieval_targets,
     shares_of,
 )
+from tuition.experiment.learn.finding import relevance
 from tuition.operate.compare import ablation_rows
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
@@ -176,7 +176,9 @@ def test_a_run_keeps_the_store_and_says_what_its_size_does(run):
 
 def test_what_cannot_be_is_refused_before_a_call(tmp_path):
     config = experiment(tmp_path, recipe="retrikt")
-    with pytest.raises(ConfigError, match="'fresh:llama-nano' writes text, and retrikt retrieves with"):
+    with pytest.raises(
+        ConfigError, match="'fresh:llama-nano' writes text, and retrikt needs a student that scores"
+    ):
         execute(config)
     assert not rows(config.store, "SELECT 1 FROM attempts")
     with pytest.raises(ConfigError, match="none is given"):

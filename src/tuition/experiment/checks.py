@@ -294,8 +294,8 @@ def make_ready(config: Experiment) -> Ready:
     student = _look(config, splits, explains=recipe.asks and not recipe.scores)
     if recipe.scores and student.family != "options":
         raise ConfigError(
-            f"[student] {config.student.model!r} writes text, and {config.recipe} retrieves with a student "
-            "that scores options; nothing was asked. Take an encoder, such as 'fresh:bert-mini'."
+            f"[student] {config.student.model!r} writes text, and {config.recipe} needs a student that "
+            "scores options; nothing was asked. Take an encoder, such as 'fresh:bert-mini'."
         )
     try:
         unread, found = _too_long(config, splits, student)

@@ -132,7 +132,8 @@ def _parted(pool: Sequence[Example], config: EvoKD) -> list[list[Example]]:
     mixed = Random(f"{config.seed}/evokd").sample(list(pool), len(pool))
     labelled = [one for one in mixed if one.answer is not None]
     held = labelled[: max(1, round(config.diagnosis.held_share * len(labelled)))]
-    others = [one for one in mixed if one not in held]
+    looked_at = {one.id for one in held}
+    others = [one for one in mixed if one.id not in looked_at]
     n = max(1, round(config.first_share * len(others)))
     if not held or not others:
         raise DataError("evokd holds labelled questions to look at the student by; label two or more")

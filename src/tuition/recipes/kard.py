@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Annotated, ClassVar, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from tuition.annotation import without_closing
@@ -23,9 +22,9 @@ from tuition.experiment.config import Experiment
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.knowledge import KnowledgeConfig, RankedKnowledge, passages_of, with_passages
 from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
+from tuition.experiment.learn.finding import asked_to_find, relevance
 from tuition.experiment.learn.second_model import cost_of, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
-from tuition.experiment.targets import question_text
 from tuition.experiment.teach.gather import gather
 from tuition.student.config import StudentConfig
 
@@ -33,7 +32,6 @@ __all__ = ["KARD", "RECIPE", "Ranker", "kard", "ranked", "ranker_targets"]
 
 _RANKER = "ranker"
 """Name of its table and its folder."""
-_PREFIX = "find: "
 
 
 class Ranker(SecondModel):
@@ -130,10 +128,8 @@ def ranker_targets(
         ids = Random(f"{seed}/{item.id}/rank").sample(list(found), len(found))
         if len(ids) < 2:
             continue
-        scores = passages.scores(rationale)[ids] / table.temperature
-        shares = np.exp(scores - scores.max())
-        shares /= shares.sum()
-        asked = _asked(example, [passages.texts[i] for i in ids])
+        shares = relevance(passages.scores(rationale)[ids], table.temperature)
+        asked = asked_to_find(example, [passages.texts[i] for i in ids])
         best = asked.example.choices[int(shares.argmax())]
         targets.append(dataclasses.replace(asked, output=best, shares=tuple(shares.tolist())))
     return targets
@@ -146,17 +142,11 @@ def ranked(
     found = [[passages.texts[i] for i in passages.find(one.question, max(pool, k))] for one in examples]
     several = [i for i, texts in enumerate(found) if len(texts) > 1]
     if ranker is not None and several:
-        scores = ranker.score_options([_asked(examples[i], found[i]) for i in several])
+        scores = ranker.score_options([asked_to_find(examples[i], found[i]) for i in several])
         for i, row in zip(several, scores, strict=True):
             order = sorted(range(len(row)), key=lambda j, row=row: -row[j])
             found[i] = [found[i][j] for j in order]
     return [with_passages(one, texts[:k]) for one, texts in zip(examples, found, strict=True)]
-
-
-def _asked(example: Example, texts: Sequence[str]) -> Target:
-    """Ask the ranker which passage a question needs."""
-    options = dataclasses.replace(example, choices=tuple(texts), context="", answer=texts[0])
-    return Target(example=options, prefix=_PREFIX, input=question_text(example), output=texts[0])
 
 
 def _parted(annotations: Sequence[Annotation], *, seed: int) -> tuple[list[Annotation], list[Annotation]]:

@@ -18,12 +18,11 @@ from tuition.core.config import Section
 from tuition.core.protocols import Learner
 from tuition.core.records import Example, Prediction, Target
 from tuition.core.texts.passages import Passages
+from tuition.experiment.learn.finding import asked_to_find, relevance
 from tuition.experiment.targets import question_text
 
-__all__ = ["FIND", "Retrieval", "Shares", "Store", "mixed", "relevance", "retrieval_targets", "shares_of"]
+__all__ = ["Retrieval", "Shares", "Store", "mixed", "retrieval_targets", "shares_of"]
 
-FIND = "find: "
-"""By which instruction a student is asked for an entry."""
 Shares = Mapping[str, float]
 """What share of the teachers' answers each answer has."""
 
@@ -36,13 +35,7 @@ class Retrieval(Section):
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.2
     """τ of the teachers' relevance, a softmax over cosines between shares."""
     by: Literal["student", "words"] = "student"
-    """What weighs them at the end: the student, or BM25 alone, for which it is trained in vain."""
-
-
-def relevance(scores: Sequence[float] | np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Turn scores into ρ = softmax(scores / τ), (entries, )."""
-    found = np.exp((np.asarray(scores) - max(scores)) / temperature)
-    return found / found.sum()
+    """What weighs them at the end: the student, or BM25 alone; the student is trained in both cases."""
 
 
 def mixed(weights: Sequence[float] | np.ndarray, shares: Sequence[Shares]) -> dict[str, float]:
@@ -73,12 +66,13 @@ class Store:
 
     def answers(self, student: Learner | None, examples: Sequence[Example], *, n: int) -> list[Prediction]:
         """Answer questions by the entries that a student finds; None: by BM25 alone."""
-        found = [self.find(question_text(one), n) for one in examples]
+        near = [self._texts.find(question_text(one), n) for one in examples]
+        found = [[self._texts.texts[j] for j in places] for places in near]
         several = [i for i, texts in enumerate(found) if len(texts) > 1]
         if student is None:
-            scores = [self._texts.scores(question_text(examples[i]))[self._places(found[i])] for i in several]
+            scores = [self._texts.scores(question_text(examples[i]))[near[i]] for i in several]
         else:
-            scores = student.score_options([_asked(examples[i], found[i]) for i in several])
+            scores = student.score_options([asked_to_find(examples[i], found[i]) for i in several])
         weights = {i: relevance(row) for i, row in zip(several, scores, strict=True)}
         said: list[Prediction] = []
         for i, (one, texts) in enumerate(zip(examples, found, strict=True)):
@@ -90,36 +84,29 @@ class Store:
             said.append(Prediction(example_id=one.id, text="", answer=best, confidence=sure))
         return said
 
-    def _places(self, texts: Sequence[str]) -> list[int]:
-        return [self._texts.texts.index(text) for text in texts]
-
 
 def retrieval_targets(
     examples: Sequence[Example], store: Store, *, table: Retrieval, seed: int
 ) -> list[Target]:
     """Make what the student learns: entries as options, softmax(cos(p_x, p_j)/τ) as soft labels."""
     targets: list[Target] = []
+    texts = list(store.entries)
     for one in examples:
         text, draw = question_text(one), Random(f"{seed}/{one.id}/retrieve")
-        others = [other for other in store.entries if other != text]
-        if text not in store.entries or len(others) < 2:
+        if text not in store.entries or len(texts) < 3:
             continue
         found = dict.fromkeys(store.find(text, table.candidates // 2, but=text))
-        rest = [other for other in others if other not in found]
-        found |= dict.fromkeys(draw.sample(rest, min(len(rest), table.candidates - len(found))))
+        # Without the question and those found, enough of the drawn texts are left.
+        drawn = draw.sample(texts, min(len(texts), table.candidates + 1))
+        rest = [other for other in drawn if other != text and other not in found]
+        found |= dict.fromkeys(rest[: table.candidates - len(found)])
         options = draw.sample(list(found), len(found))
         like = [_cosine(store.entries[text], store.entries[other]) for other in options]
         shares = relevance(like, table.temperature)
-        asked = _asked(one, options)
+        asked = asked_to_find(one, options)
         best = options[int(shares.argmax())]
         targets.append(dataclasses.replace(asked, output=best, shares=tuple(shares.tolist())))
     return targets
-
-
-def _asked(example: Example, texts: Sequence[str]) -> Target:
-    """Ask the student which texts are like a question."""
-    options = dataclasses.replace(example, choices=tuple(texts), context="", answer=texts[0])
-    return Target(example=options, prefix=FIND, input=question_text(example), output=texts[0])
 
 
 def _cosine(one: Shares, other: Shares) -> float:
