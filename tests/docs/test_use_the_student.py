@@ -49,6 +49,7 @@ def test_its_blocks_run_in_order_and_answer_alike(tmp_path, monkeypatch, capsys)
                             writer = load_writer(Path("runs/mine"))
                             address = opened.enter_context(served(app(writer, Limits()), path=""))
             ran.append(language)
+        namespace["client"].close()
     assert ran.count("python") == 3 and ran.count("console") == 3
     rows = [json.loads(line) for line in Path("questions.answers.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == [1, 2]

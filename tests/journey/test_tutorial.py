@@ -69,16 +69,16 @@ def serve_and_ask(arguments, shown, folder):
             address = f"{found[1]}/v1"
             said = {}
             asks = ASKS.replace("http://127.0.0.1:8000/v1", address)
-            exec(compile(asks, str(PAGE), "exec"), {"print": lambda text: said.update(answer=text)} | said)
-            from openai import OpenAI
-
-            client = OpenAI(base_url=address, api_key="none")
+            page = {"print": lambda text: said.update(answer=text)}
+            exec(compile(asks, str(PAGE), "exec"), page)
+            client = page["client"]
             with (folder / "new.csv").open(encoding="utf-8") as file:
                 texts = [row["text"] for row in csv.DictReader(file)][:10]
             answers = [
                 client.chat.completions.create(model="tickets", messages=[{"role": "user", "content": text}])
                 for text in texts
             ]
+            client.close()
         finally:
             process.terminate()
             process.wait(30)
