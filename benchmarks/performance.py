@@ -95,8 +95,9 @@ def training(result):
     heads = ["Work", "Loop", "CPU-s a question", "wall s a question", "CPU over ours"]
     return [
         "Seconds for one question with all its targets, medians. `CPU over ours` is the processor time of",
-        "the other loop over that of Tuition with the question read once. The rows of one thread",
-        "ran beside other work, where the clock says little; those of two threads ran alone.",
+        "the other loop over that of Tuition with the question read once. Where the clock shows",
+        "much more than the processor time over the threads, other programs ran beside: compare the",
+        "processor time there.",
         "",
         table(heads, rows),
     ]

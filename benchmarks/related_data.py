@@ -36,7 +36,7 @@ def small_student(folder, seed):
 
 
 def documents(folder, seed, *, names=120, after=None):
-    """What animals eat. A third of the facts is told, a third has documents and labels, a third documents.
+    """Write what animals eat: a third labelled, a third with documents too, a third with documents alone.
 
     The student is to learn to read from the second third, and the facts of the last from its documents; the
     test asks without them about the first (`known`) and the last (`asked`).

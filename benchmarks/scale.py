@@ -7,6 +7,7 @@ such as that of an earlier release, under the name "before". Questions are made 
 teachers are recorded and answer at once.
 """
 
+import compileall
 import json
 import os
 import random
@@ -305,10 +306,8 @@ def child(case, n, folder):
 
 def measured(case, n, folder, *, source, code):
     env = {**os.environ, "PYTHONPATH": f"{source}", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    # a package that is installed is compiled, and so is this one
+    # An installed package is compiled, so this one is, too.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    import compileall
-
     compileall.compile_dir(source, quiet=1)
     command = [sys.executable, __file__, "--child", case, str(n), str(folder), code]
     found = subprocess.run(command, env=env, capture_output=True, text=True)

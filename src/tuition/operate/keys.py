@@ -151,7 +151,7 @@ def _source(part: Any) -> str:
         said = re.search(r"Source:\s*(.+?)(?:\.\s|\.$|\n\n|$)", (text or "") + "\n\n", re.S)
         if said:
             return " ".join(said[1].split())
-    return "common practice"
+    return "none is named"
 
 
 def keys() -> list[Key]:

@@ -200,7 +200,7 @@ def _asked(bench: Bench, config: KnowGate, student: Learner) -> Answerer:
 
 
 def _ablations(config: KnowGate) -> list[Variant]:
-    """Each gate left open, and both; and the student as it was, which is the plain fine-tuning."""
+    """Each gate left open."""
     gate = config.gates.model_copy
     return [
         Variant(name="without_trust", changed={"gates": gate(update={"trusted_below": 1.1})}, asks=False),

@@ -1,4 +1,7 @@
-"""Plain fine-tuning: the student learns the labels and nothing else. What every rationale has to beat."""
+"""Plain fine-tuning: the student learns the labels and nothing else. What every rationale has to beat.
+
+Source: common practice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The student as it is, nothing learnt: what training has to beat."""
+"""The student as it is, nothing learnt: what training has to beat.
+
+Source: common practice.
+"""
 
 from __future__ import annotations
 

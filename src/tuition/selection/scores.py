@@ -1,6 +1,8 @@
 """How much a teacher's word may teach: one number a row from what the student's reasoning shows.
 
 Higher means: ask first. Knows no model and no teacher.
+
+Source: common practice; another where a score names it.
 """
 
 from __future__ import annotations

@@ -167,6 +167,8 @@ def vote(
     example has a label and only right answers are kept, an example whose majority is wrong gets no rationale:
     what most teachers hold speaks against its label, or the question is too hard for them. Of the teachers
     who hold the majority's answer, the one is taken who most often does; ties go to the earlier one.
+
+    Source: common practice.
     """
     voices = {
         id_: _voices(given, examples[id_], task=task, teachers=teachers)
