@@ -1,3 +1,4 @@
+import gc
 import json
 from collections import Counter
 
@@ -176,6 +177,18 @@ def test_a_killed_training_goes_on_to_the_same_weights(name, optimizer, student,
         straight.model.named_parameters(), resumed.model.named_parameters(), strict=True
     ):
         assert torch.equal(one, other), key
+
+
+def test_a_finished_training_holds_no_optimizer(student, targets, tmp_path):
+    learner = student("llama-nano", training={"optimizer": "adamw"})
+    gc.collect()
+    gc.disable()
+    try:
+        learner.fit(targets, tmp_path)
+        held = [one for one in gc.get_objects() if isinstance(one, torch.optim.Optimizer) and one.state]
+    finally:
+        gc.enable()
+    assert held == [] and all(weight.grad is None for weight in learner.model.parameters())
 
 
 def test_a_finished_training_is_not_repeated(student, targets, tmp_path):

@@ -5,10 +5,12 @@ Knows parameters, and neither data nor losses.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import math
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from copy import copy as copied
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ __all__ = [
     "Additions",
     "MuonWithAdamW",
     "StackedMuon",
+    "give_back",
     "muon_with_adamw",
     "with_additions",
     "with_saved",
@@ -38,6 +41,18 @@ _PROMPTED = ("llama", "mistral")
 """Types of models whose attention peft has prompts for."""
 _STACK = 2**22
 """Numbers orthogonalised at once; on a CPU, larger stacks leave its caches and are slower."""
+
+
+def give_back() -> None:
+    """Return to the system what a training held, before the examination needs as much.
+
+    The Trainer and its callbacks hold one another, and with them the optimizer, until a collection; what is
+    freed then stays with malloc, which gives it back when told to (the GNU C library; others have no such
+    call).
+    """
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class StackedMuon(Muon):
@@ -220,7 +235,7 @@ def with_additions(
         return peft.get_peft_model(model, additions)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _old_attribute() -> Generator[None]:
     """Let peft ask models for an attribute that transformers has renamed."""
     with warnings.catch_warnings():

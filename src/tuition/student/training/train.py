@@ -33,7 +33,7 @@ from tuition.student.families import Pass
 from tuition.student.lessons.lesson import Learning
 from tuition.student.lessons.meter import Meter
 from tuition.student.training.checkpoints import last_checkpoint
-from tuition.student.training.optimizer import muon_with_adamw
+from tuition.student.training.optimizer import give_back, muon_with_adamw
 from tuition.student.training.passes import (
     PASS_TOKENS,
     Item,
@@ -384,7 +384,10 @@ def train_model(
     # The Trainer switches it off, and what is saved would write slowly in other hands.
     if caches is not None:
         model.config.use_cache = caches
-    return trainer.state
+    state = trainer.state
+    del trainer
+    give_back()
+    return state
 
 
 def _only(features: list[dict[str, list[Pass]]]) -> dict[str, list[Pass]]:
