@@ -188,4 +188,17 @@ def test_what_cannot_be_is_refused_before_a_call(tmp_path):
 def test_the_ablations(tmp_path):
     config = experiment(tmp_path, recipe="retrikt", student={"model": "fresh:bert-nano"})
     found = ablation_rows(config)
-    assert found["by_words"].retrieval.by == "words" and found["label_only"].recipe == "label_only"
+    assert found["by_words"].retrieval.by == "words"
+    assert found["stored_labels"].retrieval.shares == "labels"
+
+
+def test_labels_can_stand_in_the_store(run, tmp_path):
+    _, _, config, _ = run
+    paid = len(rows(config.store, "SELECT 1 FROM attempts"))
+    table = config.retrieval.model_copy(update={"shares": "labels"})
+    other = config.model_copy(update={"retrieval": table, "out": str(tmp_path / "labels")})
+    found = execute(other).metrics["store"]
+    store = lines(tmp_path / "labels" / "store.jsonl")
+    assert all(list(row["shares"].values()) == [1.0] for row in store)
+    assert found["written"] == 0 and found["entries"] == len(store) >= 14
+    assert len(rows(config.store, "SELECT 1 FROM attempts")) == paid, "nothing new is asked"

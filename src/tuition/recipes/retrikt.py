@@ -81,8 +81,13 @@ def retrikt(config: RetriKT, run: Run) -> dict[str, Json]:
         # 1. What the teachers answer to the texts of the pool, and to texts written for the store.
         gathered = gather(bench)
         rows = read_own_rows(run.path / "annotations.jsonl")
-        asked = shares_of([(bench.by_id[row["example_id"]], row["answer"]) for row in rows])
-        written, refused = _written(bench, config) if config.written else ({}, Counter[str]())
+        answers = [(bench.by_id[row["example_id"]], row["answer"]) for row in rows]
+        written, refused = dict[str, Shares](), Counter[str]()
+        if config.retrieval.shares == "labels":
+            answers = [(one, one.answer) for one in bench.train]
+        elif config.written:
+            written, refused = _written(bench, config)
+        asked = shares_of(answers)
         store = Store({**written, **asked})
         if len(store.entries) < 2:
             raise DataError("the store has fewer than two texts with an answer; see health.json")
@@ -136,12 +141,15 @@ def _written(bench: Bench, config: RetriKT) -> tuple[dict[str, Shares], Counter[
 
 
 def _ablations(config: RetriKT) -> list[Variant]:
-    """Entries weighed by their words alone; and the labels alone, without the teachers' shares."""
-    words = {"retrieval": config.retrieval.model_copy(update={"by": "words"})}
-    none = "" if config.retrieval.by == "student" else "the run weighs entries by their words"
+    """Entries weighed by their words alone; and labels in the store, without the teachers' shares."""
+    table = config.retrieval
+    words = {"retrieval": table.model_copy(update={"by": "words"})}
+    labels = {"retrieval": table.model_copy(update={"shares": "labels"})}
+    by_words = "" if table.by == "student" else "the run weighs entries by their words"
+    stored = "" if table.shares == "teachers" else "the run stores labels"
     return [
-        Variant(name="by_words", changed=words, why_not=none, asks=False),
-        Variant(name="label_only", changed={"recipe": "label_only"}, asks=False),
+        Variant(name="by_words", changed=words, why_not=by_words, asks=False),
+        Variant(name="stored_labels", changed=labels, why_not=stored, asks=False),
     ]
 
 

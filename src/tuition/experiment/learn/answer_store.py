@@ -36,6 +36,8 @@ class Retrieval(Section):
     """τ of the teachers' relevance, a softmax over cosines between shares."""
     by: Literal["student", "words"] = "student"
     """What weighs them at the end: the student, or BM25 alone; the student is trained in both cases."""
+    shares: Literal["teachers", "labels"] = "teachers"
+    """What stands beside a text: how the teachers' answers are shared, or its label alone."""
 
 
 def mixed(weights: Sequence[float] | np.ndarray, shares: Sequence[Shares]) -> dict[str, float]:
