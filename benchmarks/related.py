@@ -272,12 +272,13 @@ def hits_of(config, predictions, *, by_votes):
 
 
 def real_rows(told, folder, rows):
-    """Recorded teachers and a pretrained student, by the code of `real_student.py`."""
+    """Recorded teachers and a pretrained student: by the code of `real_student.py`, and its rows where they are."""
     import real_student
 
     if not told.student:
         raise SystemExit("--real wants a student: name its folder by TUITION_STUDENT or --student")
     told.threads = 1
+    standing = frame.kept("real_student")["runs"]
     wanted = [
         (seed, system, name, form)
         for seed in told.seeds
@@ -288,10 +289,12 @@ def real_rows(told, folder, rows):
     for seed, system, name, form in wanted:
         how = SYSTEMS[system]["real"]["forms"][form]
         job = real_student.about(told, name, how["form"], seed)
-        job |= {"split": "test", "lr": CONSTANTS["real"]["lr"], "settings": how.get("settings", [])}
+        job |= {"split": "test", "lr": CONSTANTS["real"]["lr"]}
+        settings = how.get("settings", [])
         about = {"code": content_id([job["code"], how, job["lr"]])[:12], "system": system, "form": form}
         if not there({**job, **about}, rows):
-            row = real_student.made(job, told, folder)
+            same = (row for row in standing if not settings and job.items() <= row.items())
+            row = next(same, None) or real_student.made({**job, "settings": settings}, told, folder)
             yield {**row, **about, "learnt_as": how["form"]}, row["items"]
 
 

@@ -213,6 +213,17 @@ def test_real_rows_are_made_by_the_code_of_the_real_student(benchmark, monkeypat
     assert first["items"] == {row["items"]: row["items"]}
     benchmark.main(given)
     assert json.loads(out.read_text())["runs"] == [row]
+    # What stands in the real student's own results is not made again.
+    told = benchmark.arguments(given)
+    told.threads = 1
+    job = real_student.about(told, "last_letter", "one", 1) | {"split": "test", "lr": row["lr"]}
+    standing = row | job | {"accuracy": 0.5, "settings": None}
+    (tmp_path / "real_student.json").write_text(json.dumps({"runs": [standing]}))
+    monkeypatch.setattr(benchmark.frame, "RESULTS", tmp_path)
+    monkeypatch.setitem(benchmark.SYSTEMS["ifd"]["real"], "forms", {"everything": {"form": "one"}})
+    benchmark.main([*given[:-1], str(tmp_path / "other.json")])
+    [taken] = json.loads((tmp_path / "other.json").read_text())["runs"]
+    assert (taken["accuracy"], taken["form"], taken["learnt_as"]) == (0.5, "everything", "one")
 
 
 # ---- what they come to ----
