@@ -13,12 +13,12 @@ from pydantic import Field, model_validator
 from tuition.annotation import AnnotationConfig
 from tuition.core.config import Section
 from tuition.core.protocols import Align, Imitate, Learner, Lesson
-from tuition.core.records import Annotation, Json, Target
+from tuition.core.records import Annotation, Json
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.form import answer_prefix
-from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
+from tuition.experiment.learn.distil import chain_objective, evaluate_trained, learn
 from tuition.experiment.learn.lessons import lessons_apart
 from tuition.experiment.learn.second_model import chain_figures, cost_of, own_chains, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
@@ -120,13 +120,16 @@ def mentor_kd(config: MentorKD, run: Run) -> dict[str, Json]:
             mentor, own, figures = _mentored(bench, config, gathered.annotations)
 
         # 4. The student learns both alike, and at each token what the mentor would have written.
-        def loss(_: float) -> list[Target]:
-            return _chains(bench, [*gathered.annotations, *own])
-
+        chains = [*gathered.annotations, *own]
         imitate = config.lesson.imitate
         align = config.lesson.align
         lesson = None if imitate is None else Lesson(imitate=imitate, mentor=mentor, align=align)
-        trained = learn(bench, loss, prefix=answer_prefix(config), lesson=lesson)
+        trained = learn(
+            bench,
+            lambda _: chain_objective(bench, chains, own=[_MENTOR]),
+            prefix=answer_prefix(config),
+            lesson=lesson,
+        )
         soft = {
             name: part.model_dump(mode="json")
             for name, part in (("imitate", imitate), ("align", align))
@@ -140,7 +143,7 @@ def _mentored(
 ) -> tuple[Learner | None, Sequence[Annotation], dict[str, Json]]:
     """Train the mentor and have it explain; one that is not imitated is let go before the student loads."""
     table, beside = config.mentor, with_model(bench, config.mentor)
-    mentor = train_student(beside, _chains(beside, taught), name=_MENTOR)
+    mentor = train_student(beside, chain_objective(beside, taught), name=_MENTOR)
     kept = None if config.lesson.imitate is None else mentor
     if not table.samples:
         return kept, (), cost_of(beside, mentor, name=_MENTOR)
@@ -155,11 +158,6 @@ def _mentored(
     )
     figures = cost_of(beside, mentor, name=_MENTOR) | chain_figures(bench, found, teacher=_MENTOR)
     return kept, found.annotations, figures
-
-
-def _chains(bench: Bench, annotations: Sequence[Annotation]) -> list[Target]:
-    weights = {table.name: table.weight for table in bench.config.writers} | {_MENTOR: 1.0}
-    return objectives(bench, annotations, gamma=0.0, alphas=weights, combine="summed", rationale_as="chain")
 
 
 def _notes(config: MentorKD, _has_valid: bool) -> list[str]:

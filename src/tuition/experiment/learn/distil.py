@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,7 @@ from tuition.experiment.targets import (
 )
 from tuition.experiment.teach.gather import Gathered
 
-__all__ = ["Combine", "Trained", "evaluate_trained", "learn", "loss_weights", "objectives"]
+__all__ = ["Combine", "Trained", "chain_objective", "evaluate_trained", "learn", "loss_weights", "objectives"]
 
 Combine = Literal["summed", "convex", "normalised"]
 """How the answer's loss and the teachers' losses become one."""
@@ -163,6 +163,12 @@ def objectives(
         )
     answers = [] if rationale_as == "chain" else answer_targets(bench.train, weight=gamma, form=form)
     return answers + taught
+
+
+def chain_objective(bench: Bench, chains: Sequence[Annotation], *, own: Iterable[str] = ()) -> list[Target]:
+    """Make chains one objective, each teacher's by its weight; those of models of the run itself weigh 1."""
+    alphas = {table.name: table.weight for table in bench.config.writers} | dict.fromkeys(own, 1.0)
+    return objectives(bench, chains, gamma=0.0, alphas=alphas, combine="summed", rationale_as="chain")
 
 
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
