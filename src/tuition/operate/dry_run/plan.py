@@ -30,7 +30,8 @@ from tuition.operate.dry_run.calls import (
     rows_of,
     usd_of,
 )
-from tuition.operate.dry_run.stand_ins import EXPECTED, DryCall, Guess
+from tuition.operate.dry_run.guess import EXPECTED, Guess
+from tuition.operate.dry_run.stand_ins import DryCall
 from tuition.operate.execute import baseline_configs
 from tuition.recipes import RECIPES
 from tuition.teachers import make_teacher

@@ -17,7 +17,7 @@ from typing import Final
 
 from tuition.annotation.prompts import question_block
 from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, stand_in_text
-from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
+from tuition.core.budget import LETTERS_PER_TOKEN, Cost, worst_cost
 from tuition.core.protocols import FixedForm, Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import Splits, once_a_split
@@ -25,45 +25,13 @@ from tuition.core.store import Place, kept_of, reading
 from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.targets import AnswerForm
-from tuition.operate.dry_run.student import StandInStudent, hash_of
+from tuition.operate.dry_run.guess import Guess, hash_of
+from tuition.operate.dry_run.student import StandInStudent
 
-__all__ = ["EXPECTED", "HIGH", "LONG", "LOW", "DryCall", "Guess", "StandIns", "sample_of"]
+__all__ = ["DryCall", "StandIns", "sample_of"]
 
 _OPEN: Final = ("7", "8", "yes", "no", "x", "y")
 """Answers to open questions of which every kind of task reads two."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
-    """How replies, drafts and checks turn out in one dry run."""
-
-    share: float
-    """Of `max_tokens`, that a reply uses."""
-    letters_per_token: float = LETTERS_PER_TOKEN
-    """Of prompts."""
-    lengths: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
-    """Tokens of a reply by teacher and prompt, where they were measured; elsewhere `share` holds."""
-    disagree: float = 0.0
-    """Share of the questions of a round about which teachers and student give different answers, and in whose
-    drafts a teacher finds a wrong step."""
-    faulty: float = 0.0
-    """Share of the other replies that end in a wrong answer, so that filters drop them."""
-    faults: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """The same by teacher, where it was measured."""
-    steps: int = 4
-    """Of a student's draft; 0: it states an answer and explains nothing."""
-    at_last: bool = False
-    """Whether the wrong step is the last one, which most calls are made to find; else any of them."""
-    is_cut: bool = False
-    """Whether every reply is cut off, so that it is asked for longer."""
-    learns: bool = True
-    """Whether the student gets better and stays unsure, so that no stop rule holds."""
-
-
-LOW: Final = Guess(share=LOW_SHARE, letters_per_token=6.0, steps=0, learns=False)
-EXPECTED: Final = Guess(share=EXPECTED_SHARE, disagree=0.5)
-LONG: Final = Guess(share=1.0, is_cut=True)
-HIGH: Final = Guess(share=1.0, disagree=1.0, faulty=1.0, at_last=True, is_cut=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +10,9 @@ from tuition.annotation.stand_ins import filler
 from tuition.core.protocols import Generation, Lesson, Progress, StudentAbilities
 from tuition.core.records import Example, Json, Target
 from tuition.experiment.targets import AnswerForm, answer_text
+from tuition.operate.dry_run.guess import hash_of
 
-__all__ = ["Script", "StandInStudent", "hash_of"]
+__all__ = ["Script", "StandInStudent"]
 
 
 class Script(Protocol):
@@ -183,8 +183,3 @@ def _generation(text: str, entropy: float) -> Generation:
     return Generation(
         text=text, tokens=n, logprobs=(-entropy,) * n, entropies=(entropy,) * n, ends=tuple(ends)
     )
-
-
-def hash_of(*parts: Json) -> int:
-    """Make a number below 2⁴⁸ of anything that can be written, the same on every machine."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=6).digest())

@@ -36,8 +36,8 @@ from tuition.experiment.labels.labels import demonstrated
 from tuition.experiment.targets import ANSWER_PREFIX, question_text
 from tuition.experiment.teach.panel import UNSOUND, price_rank
 from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
+from tuition.operate.dry_run.guess import EXPECTED
 from tuition.operate.dry_run.plan import routes_of
-from tuition.operate.dry_run.stand_ins import EXPECTED
 from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.operate.pilot.trial import Trial, all_requests, askers_of, confirm, try_out
 from tuition.tasks.check import fits
