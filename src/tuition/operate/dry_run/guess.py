@@ -6,12 +6,17 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE
-from tuition.core.records import Json
+from tuition.core.protocols import FixedForm, Task
+from tuition.core.records import Example, Json
 
-__all__ = ["EXPECTED", "HIGH", "LONG", "LOW", "Guess", "hash_of"]
+__all__ = ["EXPECTED", "HIGH", "LONG", "LOW", "OPEN", "Guess", "Said", "hash_of"]
+
+OPEN: Final = ("7", "8", "yes", "no", "x", "y")
+"""Answers to open questions of which every kind of task reads two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,43 @@ LOW: Final = Guess(share=LOW_SHARE, letters_per_token=6.0, steps=0, learns=False
 EXPECTED: Final = Guess(share=EXPECTED_SHARE, disagree=0.5)
 LONG: Final = Guess(share=1.0, is_cut=True)
 HIGH: Final = Guess(share=1.0, disagree=1.0, faulty=1.0, at_last=True, is_cut=True)
+
+
+class Said:
+    """What the stand-ins for student and teachers answer."""
+
+    def __init__(self, guess: Guess, task: Task) -> None:
+        """Nobody has answered or learnt yet."""
+        self.guess = guess
+        self.fits = 0
+        """How often a student was trained."""
+        self._task = task
+        self._answers: dict[tuple[str, str], tuple[str, str]] = {}
+
+    @property
+    def skill(self) -> float:
+        """The share of questions that the student answers rightly."""
+        return min(1.0, 0.1 + 0.08 * self.fits) if self.guess.learns else 0.1
+
+    def answers(self, example: Example) -> tuple[str, str]:
+        """Give two answers that the task reads: what stands for the right one, and another."""
+        place = (example.split, example.id)
+        found = self._answers.get(place)
+        if found is None:
+            more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
+            listed = filter(None, dict.fromkeys([example.answer or "", *example.choices, *more, *OPEN]))
+            stated = ((one, f"The answer is {one.rstrip('.')}.") for one in listed)
+            read = (one for one, text in stated if self._task.read(text, example) is not None)
+            found = self._answers[place] = (*islice(read, 2), *OPEN)[:2]
+        return found
+
+    def is_disputed(self, example_id: str) -> bool:
+        """Say whether teachers and student give different answers to a question of a round."""
+        return self.falls(example_id, self.guess.disagree)
+
+    def falls(self, place: str, share: float) -> bool:
+        """Say whether something happens that happens in a share of the places."""
+        return hash_of(place, "falls") % 1000 < 1000 * share
 
 
 def hash_of(*parts: Json) -> int:

@@ -10,28 +10,23 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Final
 
 from tuition.annotation.prompts import question_block
 from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, stand_in_text
 from tuition.core.budget import LETTERS_PER_TOKEN, Cost, worst_cost
-from tuition.core.protocols import FixedForm, Learner, Teacher
+from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import Splits, once_a_split
 from tuition.core.store import Place, kept_of, reading
 from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.targets import AnswerForm
-from tuition.operate.dry_run.guess import Guess, hash_of
+from tuition.operate.dry_run.guess import OPEN, Guess, Said, hash_of
 from tuition.operate.dry_run.student import StandInStudent
 
 __all__ = ["DryCall", "StandIns", "sample_of"]
-
-_OPEN: Final = ("7", "8", "yes", "no", "x", "y")
-"""Answers to open questions of which every kind of task reads two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +75,17 @@ class StandIns:
         """Ask nobody."""
         self.ready = ready
         self._calls = calls
-        self.form: AnswerForm = config.student.answer_form
+        self._form: AnswerForm = config.student.answer_form
         self._guess = guess
-        self._task = task_of(config)
-        self._more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
+        self._said = Said(guess, task_of(config))
         self._store = Path(config.store)
         self._most = most
         # Files of a user may give questions of several splits the same id.
         self._sampled: dict[str, list[_Sampled]] = defaultdict(list)
-        self._answers: dict[tuple[str, str], tuple[str, str]] = {}
         self._cut: set[_Place] = set()
-        self._said: dict[str, list[_Place]] = defaultdict(list)
-        self._fits = 0
+        self._heard: dict[str, list[_Place]] = defaultdict(list)
         self._in_rounds = False
         self._askings = 0
-
-    # ---- data ----
 
     def sampled(
         self, splits: Splits, train: tuple[Example, ...], *, whole: bool, limit: int | None
@@ -111,7 +101,7 @@ class StandIns:
         if splits.test is not None:
             test = splits.test.stood_in(
                 lambda examples: self._sample(examples[:limit], most=most),
-                label=lambda item: self.answers(item)[0],
+                label=lambda item: self._said.answers(item)[0],
             )
         return dataclasses.replace(splits, valid=valid, test=test), train
 
@@ -123,16 +113,6 @@ class StandIns:
             self._sampled[item.id].append(about)
         return tuple(drawn)
 
-    def answers(self, example: Example) -> tuple[str, str]:
-        """Give two answers that the task reads: what stands for the right one, and another."""
-        place = (example.split, example.id)
-        found = self._answers.get(place)
-        if found is None:
-            listed = [example.answer or "", *example.choices, *self._more, *_OPEN]
-            read = (one for one in dict.fromkeys(listed) if one and self._reads(one, example))
-            found = self._answers[place] = (*islice(read, 2), *_OPEN)[:2]
-        return found
-
     def _about(self, request: Request) -> _Sampled | None:
         """The question that a request is about."""
         found = self._sampled.get(request.example_id, [])
@@ -143,40 +123,9 @@ class StandIns:
         # A prompt may word the question its own way: the one that stands for most is the careful choice.
         return next(fits, max(found, key=lambda one: one.stands_for))
 
-    def _reads(self, answer: str, example: Example) -> bool:
-        return self._task.read(f"The answer is {answer.rstrip('.')}.", example) is not None
-
-    # ---- the student ----
-
     def student(self, *_: object, **__: object) -> Learner:
         """Give a student that writes what the guess says, in the place of any other."""
-        return StandInStudent(self)
-
-    def trained(self) -> None:
-        """Note that a student was trained."""
-        self._fits += 1
-
-    @property
-    def skill(self) -> float:
-        """The share of questions that the student answers rightly."""
-        return min(1.0, 0.1 + 0.08 * self._fits) if self._guess.learns else 0.1
-
-    @property
-    def is_unsure(self) -> bool:
-        """Whether the student's explanations say different things."""
-        return self._guess.learns
-
-    @property
-    def steps(self) -> int:
-        """Of a student's explanation."""
-        return self._guess.steps
-
-    @property
-    def share(self) -> float:
-        """Of the tokens that an explanation may have."""
-        return self._guess.share
-
-    # ---- the teachers ----
+        return StandInStudent(self._said, form=self._form)
 
     def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
         """Put a stand-in in the place of a teacher."""
@@ -254,34 +203,26 @@ class StandIns:
 
     def _answer(self, request: Request, name: str, *, turn: int | None) -> str:
         about = self._about(request)
-        right, other = _OPEN[:2] if about is None else self.answers(about.example)
+        right, other = OPEN[:2] if about is None else self._said.answers(about.example)
         if turn is not None:
             # Where they disagree, each answer to the question differs from the one before it.
-            return other if turn % 2 and self.is_disputed(request.example_id) else right
+            return other if turn % 2 and self._said.is_disputed(request.example_id) else right
         faulty = self._guess.faults.get(name, self._guess.faulty)
-        return other if self._falls(f"{request.example_id}/{name}/{request.sample}", faulty) else right
+        return other if self._said.falls(f"{request.example_id}/{name}/{request.sample}", faulty) else right
 
     def _turn(self, request: Request, place: _Place) -> int:
         """How many answers the question had before; asked for longer, a reply has the same answer again."""
-        said = self._said[request.example_id]
+        said = self._heard[request.example_id]
         if is_verdict(request.prompt):
             return 0
         if place not in said:
             said.append(place)
         return said.index(place)
 
-    def is_disputed(self, example_id: str) -> bool:
-        """Whether teachers and student give different answers to a question of a round."""
-        return self._falls(example_id, self._guess.disagree)
-
     def _wrong_step(self, example_id: str) -> int:
-        if not self._guess.steps or not self.is_disputed(example_id):
+        if not self._guess.steps or not self._said.is_disputed(example_id):
             return 0
         return self._guess.steps if self._guess.at_last else 1 + hash_of(example_id) % self._guess.steps
-
-    def _falls(self, place: str, share: float) -> bool:
-        """Whether something happens that happens in a share of the places."""
-        return hash_of(place, "falls") % 1000 < 1000 * share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
