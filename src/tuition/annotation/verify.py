@@ -24,7 +24,6 @@ __all__ = [
     "Outcome",
     "Verdict",
     "Verification",
-    "Verified",
     "judge_requests",
     "judgeable",
     "verdicts",
@@ -65,25 +64,13 @@ class Verdict(Record):
     is_answered: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """What a verifier made of several rationales."""
-
-    checks: tuple[Verification, ...]
-    """One a rationale that it was asked about, in order."""
-    asked: Asked
-    """Its replies, in the same order."""
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the budget ended first."""
-        return self.asked.refused is not None
-
-
-def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], asker: Asker) -> Verified:
+def verify(
+    annotations: Sequence[Annotation], examples: Mapping[str, Example], asker: Asker
+) -> tuple[list[Verification], Asked]:
     """Have a teacher conclude from each rationale; compare with the label, or else the text's own answer.
 
     It is not asked about empty texts, nor where there is no label and the text's own answer could not be one.
+    Gives one check a rationale that it was asked about, and its replies in the same order.
     """
     shown: list[Annotation] = []
     for item in annotations:
@@ -116,7 +103,7 @@ def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], a
                 outcome=outcome,
             )
         )
-    return Verified(checks=tuple(checks), asked=asked)
+    return checks, asked
 
 
 def verify_requests(

@@ -21,12 +21,12 @@ from tuition.annotation.batches.lines import (
     is_refused_whole,
     is_written,
     not_handed_over,
+    owner_of,
     parts_of,
     refuse_written,
     reserve_all,
     settle_lines,
     tagged,
-    waiting_in,
 )
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.errors import StoreError, TeacherError, TuitionError
@@ -214,16 +214,16 @@ class BatchCaller:
     async def _take_up(self, name: str) -> None:
         """Go on with a batch that this asking did not begin; its replies are then found in the store."""
         batch = self._batch(name)
-        waiting = waiting_in(self._store, name)
+        calls, owner = self._store.waiting(name), owner_of(self._store, name)
         if batch.state == "over" or name in _CARRIED:
             return
         # A living process may still hand it over; this very one would be carrying its own.
-        is_others = waiting.owner and not waiting.owner.startswith(f"{here()}:{os.getpid()}:")
+        is_others = owner and not owner.startswith(f"{here()}:{os.getpid()}:")
         if batch.state == "made" and is_others:
             with self._store.read() as connection:
-                if is_alive(connection, waiting.owner):
+                if is_alive(connection, owner):
                     return
-        if not waiting.calls:
+        if not calls:
             if batch.state == "sent" or time.time() - batch.made_at > _FORSAKEN_S:
                 await asyncio.wrap_future(self._store.end_batch(name))
             return
@@ -232,7 +232,7 @@ class BatchCaller:
             await self._carry(name, remote)
         else:
             why = "the asking was broken off before the batch was handed over"
-            await self._settle(name, waiting.calls, [not_handed_over(why)] * len(waiting.calls))
+            await self._settle(name, calls, [not_handed_over(why)] * len(calls))
 
     async def _carry(self, name: str, remote: str = "") -> list[tuple[Request, Reply]]:
         """Bring a batch to its end: hand it over where it is not, wait, fetch, settle."""
