@@ -20,7 +20,7 @@ from tuition.annotation import Account
 from tuition.core.budget import Price, guess_cost, to_usd
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Lesson, Pool, Task, Teacher
-from tuition.core.records import Example, Json, Record, Request, Target, content_id
+from tuition.core.records import Example, Json, Request, Target, content_id
 from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
@@ -40,10 +40,8 @@ from tuition.tasks import TASKS
 __all__ = [
     "Bench",
     "DryRun",
-    "Estimate",
     "StandIns",
     "choose_train",
-    "estimates_of",
     "finish",
     "keep_student",
     "open_bench",
@@ -332,7 +330,7 @@ def finish(
         "valid": figures["valid"],
         "test": figures["test"],
         "spend": bench.account.store.spend(run.id).to_json(),
-        "estimates": [row.to_json() for row in estimates_of(bench.account.store, run.id)],
+        "estimates": [*_estimates(bench.account.store, run.id)],
         "rounds": [],
         "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,
@@ -364,22 +362,12 @@ _ATTEMPTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate(Record):
-    """What one teacher's answered calls were thought to cost before they were made, and what they cost."""
+def _estimates(store: Store, run: str) -> list[dict[str, Json]]:
+    """Say what each teacher's answered calls were thought to cost before they were made, and what they cost.
 
-    teacher: str
-    calls: int
-    """Those this run made and paid at a known price, and whose tokens the provider counted."""
-    guessed_usd: float | None
-    """The guess that `tuition check` shows as expected."""
-    bound_usd: float | None
-    """What was set aside: no call may cost more."""
-    paid_usd: float | None
-
-
-def estimates_of(store: Store, run: str) -> list[Estimate]:
-    """Hold guess and bound against the bill."""
+    Those count that the run paid at a known price, and whose tokens the provider counted: the guess that
+    `tuition check` shows as expected, what was set aside at most, and the bill.
+    """
     sums: dict[str, list[int]] = {}
     with store.read() as connection:
         for row in connection.execute(_ATTEMPTS, (run,)):
@@ -389,12 +377,12 @@ def estimates_of(store: Store, run: str) -> list[Estimate]:
             for i, one in enumerate((1, expected.nano or 0, row["worst_nano"], row["paid_nano"])):
                 so_far[i] += one
     return [
-        Estimate(
-            teacher=name,
-            calls=calls,
-            guessed_usd=to_usd(guessed),
-            bound_usd=to_usd(bound),
-            paid_usd=to_usd(paid),
-        )
+        {
+            "teacher": name,
+            "calls": calls,
+            "guessed_usd": to_usd(guessed),
+            "bound_usd": to_usd(bound),
+            "paid_usd": to_usd(paid),
+        }
         for name, (calls, guessed, bound, paid) in sums.items()
     ]

@@ -13,7 +13,7 @@ from tuition.annotation import Route
 from tuition.annotation.own_words import unmarked
 from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE, Budget
 from tuition.core.errors import ConfigError, some_of
-from tuition.core.records import Example, Json, Record, Request, option_letter
+from tuition.core.records import Example, Json, Record, option_letter
 from tuition.core.store import reading, spend_of
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import Ready, blind_notes, make_ready
@@ -44,7 +44,6 @@ __all__ = [
     "is_over",
     "objection",
     "plan_of",
-    "preview_of",
     "routes_of",
     "spread_of",
 ]
@@ -88,20 +87,6 @@ class Spread(Record):
         """Everything that was counted, by name."""
         counted = {**self.options, **self.answers, "other": self.others, "none": self.unlabelled}
         return {name: count for name, count in counted.items() if isinstance(count, int) and count}
-
-
-def preview_of(example: Example, request: Request | None, *, reads_prompt: bool) -> Preview:
-    """Show an example as it was read, and what a teacher would be sent about it."""
-    messages = () if request is None or not reads_prompt else request.messages
-    return Preview(
-        id=example.id,
-        question=example.question,
-        context=example.context,
-        choices=example.listed,
-        label=example.answer,
-        teacher="" if request is None else request.teacher,
-        prompt=tuple({"role": one.role, "content": one.content} for one in messages),
-    )
 
 
 def spread_of(split: str, examples: Sequence[Example]) -> Spread:
@@ -263,9 +248,17 @@ def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -
     known = {one.id: one for split in (ready.splits.valid, train) for one in split if one.id in ids}
     asked = [call for call in calls if call.request.example_id in known]
     first = next((call for call in asked if call.request.role != "label"), next(iter(asked), None))
-    if first is None:
-        return preview_of(train[0], None, reads_prompt=True)
-    return preview_of(known[first.request.example_id], first.request, reads_prompt=first.reads_prompt)
+    example = train[0] if first is None else known[first.request.example_id]
+    messages = first.request.messages if first is not None and first.reads_prompt else ()
+    return Preview(
+        id=example.id,
+        question=example.question,
+        context=example.context,
+        choices=example.listed,
+        label=example.answer,
+        teacher="" if first is None else first.request.teacher,
+        prompt=tuple({"role": one.role, "content": one.content} for one in messages),
+    )
 
 
 def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:

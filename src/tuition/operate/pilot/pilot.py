@@ -10,7 +10,6 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -24,7 +23,7 @@ from tuition.annotation import (
 from tuition.annotation.routing import probe_of, similar_order
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import Listener, Task
-from tuition.core.records import Example, Json, Record
+from tuition.core.records import Example, Json
 from tuition.core.run import run_id
 from tuition.core.splits import bare
 from tuition.core.store import Place, Store
@@ -42,19 +41,7 @@ from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
 from tuition.operate.pilot.trial import Trial, all_requests, askers_of, confirm, try_out
 from tuition.tasks.check import fits
 
-__all__ = ["Projection", "pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Projection(Record):
-    """What one plan would ask of the whole training set."""
-
-    plan: str
-    """A teacher's name, or a route."""
-    calls: float
-    """Expected calls, verdicts included."""
-    usd: float | None
-    """Expected cost of them all, what the pilot paid included; None: a price is unknown."""
+__all__ = ["pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
 
 
 def similar_choice(
@@ -76,14 +63,20 @@ def similar_choice(
     return chosen
 
 
-def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = "") -> list[Projection]:
-    """Reckon what each plan would cost for all of training, by dry runs with what the pilot measured."""
+def project(
+    config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = ""
+) -> list[dict[str, Json]]:
+    """Reckon what each plan, a teacher or a route, would cost for all of training, by what was measured.
+
+    `calls` are those that are expected, verdicts included; `usd` is their expected cost, what the pilot paid
+    included, None where a price is unknown.
+    """
     guess = dataclasses.replace(
         EXPECTED,
         lengths={(one.teacher, prompt): n for one in tried for prompt, n in one.tokens.items()},
         faults={one.teacher: 1 - one.kept.share for one in tried},
     )
-    found: list[Projection] = []
+    found: list[dict[str, Json]] = []
     for writer in config.writers:
         # The others write nothing, and may still verify.
         tables = tuple(
@@ -91,22 +84,16 @@ def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: 
         )
         one = beside(config, folder_name(writer.name), recipe="step_by_step", teacher=tables)
         calls = dry_calls(one, ready, guess=guess, may_fail=True)
-        found.append(Projection(plan=writer.name, calls=count_of(calls), usd=usd_of(calls)))
-    routes = routes_of(config, ready, guess=guess, judge=judge)
-    found += [
-        Projection(
-            plan=f"judge ({judge})" if row.route == "judge" else row.route, calls=row.calls, usd=row.used_usd
-        )
-        for row in routes
-        if row.route != "judge" or judge
-    ]
+        found.append({"plan": writer.name, "calls": count_of(calls), "usd": usd_of(calls)})
+    for row in routes_of(config, ready, guess=guess, judge=judge):
+        name = f"judge ({judge})" if row.route == "judge" else row.route
+        if row.route != "judge" or judge:
+            found.append({"plan": name, "calls": row.calls, "usd": row.used_usd})
     return found
 
 
 _SHOWN = 2
 """Replies of each teacher that are shown."""
-_VERDICT_TOKENS = 30
-"""Guessed, for the verdicts, which nobody has paid for yet."""
 
 
 def pilot_folder(config: Experiment) -> Path:
@@ -227,7 +214,7 @@ def _figures(
         "agreement": {name: {other: _agreement(words, name, other) for other in solving} for name in solving},
         "some_right": None if oracle is None else oracle.to_json(),
         "similarity_kept": None if share is None else share.to_json(),
-        "plans": [plan.to_json() for plan in plans],
+        "plans": [*plans],
         "advice": advice.to_json(),
     }
 
