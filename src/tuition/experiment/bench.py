@@ -28,7 +28,7 @@ from tuition.core.store import Place, Store
 from tuition.experiment.answer import Way, share_right
 from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
-from tuition.experiment.form import answer_prefix, form_of
+from tuition.experiment.form import answer_prefix, form_of, reader_of
 from tuition.experiment.knowledge import taught
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.recipe import RECIPES
@@ -45,7 +45,6 @@ __all__ = [
     "finish",
     "keep_student",
     "open_bench",
-    "reader_of",
     "train_student",
     "untrained_student",
 ]
@@ -53,6 +52,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 _BEFORE_READING = {"started", "resumed", "warning", "rounds_begun", "too_long"}
 """Events of a run that has read no answer yet."""
+_HELPS = ("checkpoints*", "student-alpha-*", "rounds/*/checkpoints*", "rounds/*/student", "intervals")
 
 
 class StandIns(Protocol):
@@ -175,11 +175,6 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
         )
 
 
-def reader_of(task: Task) -> str:
-    """Name who reads and grades answers: the same name, the same readings."""
-    return f"{getattr(task, 'name', '')} {task.version}".strip()
-
-
 def _try_student(config: Experiment, train: Sequence[Example]) -> None:
     """Load the student and let it go, where teachers are asked: what no look shows ends the run now."""
     recipe = RECIPES[config.recipe]
@@ -292,14 +287,6 @@ def keep_student(bench: Bench, student: Learner, *, name: str = "student") -> No
     bench.run.write_folder(name, partial(student.save, form=form))
 
 
-def _clear(folder: Path) -> None:
-    """Remove what only going on with the run needed: checkpoints, and the students that were not chosen."""
-    rounds = ("rounds/*/checkpoints*", "rounds/*/student")
-    for pattern in ("checkpoints*", "student-alpha-*", *rounds, "intervals"):
-        for path in folder.glob(pattern):
-            shutil.rmtree(path)
-
-
 def finish(
     bench: Bench,
     figures: Mapping[str, dict[str, Json] | None],
@@ -310,6 +297,8 @@ def finish(
 ) -> dict[str, Json]:
     """Write `metrics.json` and the mark that the run is done."""
     config, run = bench.config, bench.run
+    trained = {event.get("student") for event in run.events() if event["event"] == "trained"}
+    sources = Counter("none" if one.answer is None else one.label_source for one in bench.train)
     metrics: dict[str, Json] = {
         "format": FORMATS["metrics.json"],
         "recipe": config.recipe,
@@ -322,9 +311,9 @@ def finish(
         else {
             "parameters": student.parameters,
             "model": config.student.model,
-            "is_trained": _is_trained(config, run),
+            "is_trained": bool(trained - RECIPES[config.recipe].models(config).keys()),
         },
-        "train": {"n": len(bench.train), "label_source": _label_sources(bench.train)},
+        "train": {"n": len(bench.train), "label_source": dict(sorted(sources.items()))},
         "too_long": _counted(bench.unread),
         "labels": bench.labels,
         "valid": figures["valid"],
@@ -339,20 +328,12 @@ def finish(
         "versions": {} if isinstance(run, DryRun) else versions(),
         **more,
     }
-    _clear(run.path)
+    # Only going on with the run needed them: checkpoints, and the students that were not chosen.
+    for pattern in _HELPS:
+        for path in run.path.glob(pattern):
+            shutil.rmtree(path)
     run.finish(metrics)
     return metrics
-
-
-def _is_trained(config: Experiment, run: Run) -> bool:
-    trained = (event.get("student") for event in run.events() if event["event"] == "trained")
-    return any(name not in RECIPES[config.recipe].models(config) for name in trained)
-
-
-def _label_sources(examples: Sequence[Example]) -> dict[str, Json]:
-    """Count the training labels by who says so; "none" where there is no label."""
-    sources = ("none" if example.answer is None else example.label_source for example in examples)
-    return dict(sorted(Counter(sources).items()))
 
 
 _ATTEMPTS = (

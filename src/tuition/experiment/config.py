@@ -105,8 +105,9 @@ class LabelsConfig(Section):
         named = self.sources()
         for source, field in (("teacher", self.teacher), ("file", self.file)):
             if (source in named.values()) != bool(field):
+                splits = ", ".join(split for split, by in named.items() if by == source) or "no split"
                 raise ValueError(
-                    f"labels.{source} = {field!r}, and the labels of {_splits_of(named, source)} are by "
+                    f"labels.{source} = {field!r}, and the labels of {splits} are by "
                     f"{source!r}; name both or neither"
                 )
         if self.least_confidence and self.train not in ("majority", "weighted"):
@@ -133,10 +134,6 @@ class LabelsConfig(Section):
     def by(self, teachers: tuple[TeacherConfig, ...]) -> LabelsConfig:
         """Write down who labels, for a run beside this one that has other teachers or none."""
         return self.model_copy(update={"panel": self.panel or teachers}) if self.asks else self
-
-
-def _splits_of(named: Mapping[str, str], source: str) -> str:
-    return ", ".join(split for split, by in named.items() if by == source) or "no split"
 
 
 class Experiment(Section):

@@ -13,7 +13,8 @@ from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
 from tuition.experiment.answer import Way, ask_student, vote
-from tuition.experiment.bench import Bench, DryRun, reader_of
+from tuition.experiment.bench import Bench, DryRun
+from tuition.experiment.form import reader_of
 from tuition.tasks.check import blind_answers
 from tuition.tasks.classical import LEFT_OUT, Classical
 

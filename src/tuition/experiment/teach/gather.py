@@ -194,13 +194,10 @@ def _show(run: Run, gathered: Gathered) -> None:
         ],
     )
     teachers: Any = gathered.routed["teachers"]
-    verified = {row["teacher"]: _percent(row["unverified_of_verified"]) for row in health}
+    shares = {row.teacher: row.unverified_of_verified for row in found}
+    verified = {name: "-" if share is None else f"{100 * share:.1f}" for name, share in shares.items()}
     rows = [
         {"teacher": name, **counts, "% unverified of verified": verified.get(name, "-")}
         for name, counts in teachers.items()
     ]
     run.table(f"route {gathered.routed['route']!r}: calls for rationales", rows)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"

@@ -108,7 +108,7 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
         'instruction = ""  # what the task is, in your own words; the beginning of every prompt',
         *(f"# {_remark(one.sentence)}" for one in source.findings),
         *(["", "[task.file]", *_lines(task["file"], {})] if "file" in task else []),
-        *(_labels(task["labels"], why) if "labels" in task else []),
+        *(["", _LABELS, *_lines(task["labels"], why)] if "labels" in task else []),
         *(_schema(task["json_schema"]) if "json_schema" in task else []),
     ]
     for name in teachers:
@@ -132,11 +132,7 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
 
 _TABLES = ("file", "labels", "json_schema")
 """What is a table of its own below `[task]`."""
-
-
-def _labels(labels: Mapping[str, str], why: Mapping[str, str]) -> list[str]:
-    head = "[task.labels]  # what each means, for the teachers; they see these lines, the student does not"
-    return ["", head, *_lines(labels, why)]
+_LABELS = "[task.labels]  # what each means, for the teachers; they see these lines, the student does not"
 
 
 def _schema(schema: Mapping[str, Any]) -> list[str]:
