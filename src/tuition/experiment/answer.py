@@ -12,6 +12,7 @@ from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Prediction
 from tuition.evaluation.accuracy import accuracy
 from tuition.experiment.config import Experiment
+from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 
 __all__ = ["Way", "ask_student", "share_right", "vote"]
@@ -30,10 +31,10 @@ class Way:
     """Bound of what it writes."""
 
     @classmethod
-    def of(cls, config: Experiment, *, prefix: str) -> Way:
-        """Read it from the configuration of a run."""
+    def of(cls, config: Experiment, *, prefix: str = "") -> Way:
+        """Read it from the configuration of a run; without another instruction it is the configured one."""
         return cls(
-            prefix=prefix,
+            prefix=prefix or answer_prefix(config),
             answer_form=config.student.answer_form,
             scoring=config.evaluation.scoring,
             max_tokens=config.evaluation.max_tokens or config.student.max_output_tokens,

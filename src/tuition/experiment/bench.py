@@ -28,7 +28,7 @@ from tuition.core.store import Place, Store
 from tuition.experiment.answer import Way, share_right
 from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
-from tuition.experiment.form import answer_prefix, form_of, reader_of
+from tuition.experiment.form import form_of, reader_of
 from tuition.experiment.knowledge import taught
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.recipe import RECIPES
@@ -271,7 +271,7 @@ def train_student(
     if training.keep == "best":
         readable = [example for example in bench.splits.valid if bench.reads(example)]
         most = min(training.validate_questions, config.evaluation.limit or training.validate_questions)
-        way = Way.of(config, prefix=answer_prefix(config))
+        way = Way.of(config)
         validate = partial(share_right, student, bench.task, way, examples=readable[:most])
     logs = run.path / "logs" / name
     targets = taught(targets, config.knowledge)

@@ -44,6 +44,7 @@ __all__ = [
     "rationale_form",
     "resolve",
     "route_of",
+    "source_of",
     "task_of",
 ]
 
@@ -276,7 +277,7 @@ def _with_form(config: Experiment) -> Experiment:
     kind = getattr(config.task, "kind", "mixed")
     key = getattr(TASKS.get(kind), "made_of", "")
     if key and not getattr(config.task, key, None):
-        source = source_type(getattr(config.task, "source", "files"))(config.task)
+        source = source_of(config)
         form = getattr(source, key, None) or label_set(source.load(), kind=kind, key=key)
         config = config.model_copy(update={"task": config.task.model_copy(update={key: form})})
     if key:
@@ -351,6 +352,11 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
 def task_of(config: Experiment) -> Task:
     """Make the task of an experiment; a source whose table names no kind has questions of all kinds."""
     return make_task(getattr(config.task, "kind", "mixed"), dict(config.task))
+
+
+def source_of(config: Experiment) -> Any:
+    """Make the source that an experiment reads its examples from."""
+    return source_type(getattr(config.task, "source", "files"))(config.task)
 
 
 def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:

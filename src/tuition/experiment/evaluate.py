@@ -130,9 +130,12 @@ class StudentAnswers:
 
 
 def student_answers(
-    bench: Bench, student: Learner, *, prefix: str, prepare: Prepare = list
+    bench: Bench, student: Learner, *, prefix: str = "", prepare: Prepare = list
 ) -> StudentAnswers:
-    """Let the student of a run answer what it can read, as `ask_student` does, of questions made ready."""
+    """Let the student of a run answer what it can read, as `ask_student` does, of questions made ready.
+
+    It is asked by the run's own instruction unless another one is given.
+    """
     return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix), prepare=prepare)
 
 

@@ -19,7 +19,6 @@ from tuition.core.run import Run
 from tuition.core.texts.passages import Passages
 from tuition.experiment.bench import open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.knowledge import KnowledgeConfig, RankedKnowledge, passages_of, with_passages
 from tuition.experiment.learn.distil import chain_objective, evaluate_trained, learn
 from tuition.experiment.learn.finding import asked_to_find, relevance
@@ -79,9 +78,7 @@ def kard(config: KARD, run: Run) -> dict[str, Json]:
         gathered = gather(bench)
 
         # 2. The student learns each beside the passage that it finds (`knowledge.by`).
-        trained = learn(
-            bench, lambda _: chain_objective(bench, gathered.annotations), prefix=answer_prefix(config)
-        )
+        trained = learn(bench, lambda _: chain_objective(bench, gathered.annotations))
 
         # 3. The ranker learns from the question alone what the rationale finds; every tenth is held out.
         passages, ranker, figures = passages_of(config.knowledge), None, {}

@@ -12,7 +12,7 @@ from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
-from tuition.experiment.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.targets import answer_targets
 
 __all__ = ["RECIPE", "LabelOnly", "label_only"]
 
@@ -32,7 +32,7 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
                 " 'tinyllm', annotation.forced = false."
             )
         student = train_student(bench, targets)
-        figures = evaluate(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        figures = evaluate(bench, student_answers(bench, student))
         return finish(bench, figures, student=student, objectives={"answer": len(targets)})
 
 

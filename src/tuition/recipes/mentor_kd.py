@@ -17,7 +17,6 @@ from tuition.core.records import Annotation, Json
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.learn.distil import chain_objective, evaluate_trained, learn
 from tuition.experiment.learn.second_model import chain_figures, cost_of, own_chains, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
@@ -123,12 +122,7 @@ def mentor_kd(config: MentorKD, run: Run) -> dict[str, Json]:
         imitate = config.lesson.imitate
         align = config.lesson.align
         lesson = None if imitate is None else Lesson(imitate=imitate, mentor=mentor, align=align)
-        trained = learn(
-            bench,
-            lambda _: chain_objective(bench, chains, own=[_MENTOR]),
-            prefix=answer_prefix(config),
-            lesson=lesson,
-        )
+        trained = learn(bench, lambda _: chain_objective(bench, chains, own=[_MENTOR]), lesson=lesson)
         soft = {
             name: part.model_dump(mode="json")
             for name, part in (("imitate", imitate), ("align", align))

@@ -17,7 +17,6 @@ from tuition.core.run import Run
 from tuition.core.splits import Splits
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs, folder_name
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.learn.distil import Combine, evaluate_trained, learn, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
@@ -93,7 +92,7 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
             )
 
         # One student; where there is a grid, the α that is best on validation.
-        trained = learn(bench, loss, prefix=answer_prefix(config), alpha_grid=config.alpha_grid)
+        trained = learn(bench, loss, alpha_grid=config.alpha_grid)
 
         # Inference from the answer's instruction alone; here the test split opens, once.
         return evaluate_trained(

@@ -16,7 +16,7 @@ from tuition.experiment.checks import load_splits, why_not_without_question
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
-from tuition.experiment.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.targets import answer_targets
 
 __all__ = ["RECIPE", "WithoutQuestion", "without_question"]
 
@@ -41,7 +41,7 @@ def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
                 "some. Label them, or leave it out."
             )
         student = train_student(bench, targets)
-        answer = student_answers(bench, student, prefix=ANSWER_PREFIX)
+        answer = student_answers(bench, student)
 
         def answer_bare(examples: Sequence[Example]) -> list[Prediction] | None:
             return answer(_bare(examples))

@@ -11,7 +11,6 @@ from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
-from tuition.experiment.targets import ANSWER_PREFIX
 
 __all__ = ["RECIPE", "ZeroShot", "zero_shot"]
 
@@ -24,7 +23,7 @@ def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
     """Examine the student before any training."""
     with open_bench(config, run) as bench:
         student = train_student(bench, [])
-        figures = evaluate(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        figures = evaluate(bench, student_answers(bench, student))
         return finish(bench, figures, student=student)
 
 

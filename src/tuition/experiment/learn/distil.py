@@ -14,7 +14,6 @@ from tuition.experiment.bench import Bench, finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import RationaleAs
 from tuition.experiment.evaluate import evaluate, student_answers, try_on_valid
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import (
     RATIONALE_PREFIX,
     answer_targets,
@@ -83,7 +82,6 @@ def learn(
     bench: Bench,
     loss: Callable[[float], Sequence[Target]],
     *,
-    prefix: str,
     alpha_grid: Sequence[float] = (),
     lesson: Lesson | None = None,
 ) -> Trained:
@@ -105,7 +103,7 @@ def learn(
     tried = {event["alpha"]: event["valid"] for event in run.events() if event["event"] == "alpha"}
     for alpha in sorted(set(alpha_grid) - set(tried)):
         student = train_student(bench, loss(alpha), name=_folder(alpha), lesson=lesson)
-        tried[alpha] = try_on_valid(bench, student_answers(bench, student, prefix=prefix))
+        tried[alpha] = try_on_valid(bench, student_answers(bench, student))
         run.event("alpha", alpha=alpha, valid=tried[alpha])
     best = max(tried, key=lambda alpha: (tried[alpha]["right"], -alpha))
     student = train_student(bench, loss(best), name=_folder(best))
@@ -176,7 +174,7 @@ def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more:
     config = bench.config
     unlabelled = {example.id: example for example in bench.train if example.answer is None}
     solved = [item for item in gathered.annotations if item.example_id in unlabelled]
-    answer = student_answers(bench, trained.student, prefix=answer_prefix(config), prepare=trained.prepare)
+    answer = student_answers(bench, trained.student, prepare=trained.prepare)
     figures = evaluate(bench, answer, learnt=[*bench.train, *answered(unlabelled, solved)])
     chosen: dict[str, Json] = (
         {"alpha": trained.alpha, "alphas": list(trained.alphas)} if trained.alphas else {}

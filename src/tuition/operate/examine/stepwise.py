@@ -15,13 +15,12 @@ from tuition.core.records import Example, Grade, Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.evaluation.stepwise import Stepped, advice_of, stepwise_rows, token_f1
 from tuition.experiment.answer import Way, ask_student
-from tuition.experiment.config import Experiment
+from tuition.experiment.config import Experiment, source_of
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import RATIONALE_PREFIX, questions
 from tuition.operate.examine.seen import run_of, seen_on_valid
 from tuition.operate.student import Student
 from tuition.tasks.columns import nested_value
-from tuition.tasks.load import source_type
 
 __all__ = ["Reference", "Steps", "in_steps", "references_of", "stepwise"]
 
@@ -148,7 +147,7 @@ def _knowing(example: Example, text: str) -> Example:
 
 def references_of(config: Experiment, file: Path | None = None) -> dict[str, Reference]:
     """Find what one must know for each question: in its source, the files of the task, or another one."""
-    source = source_type(getattr(config.task, "source", "files"))(config.task)
+    source = source_of(config)
     reference = getattr(source, "reference", None)
     if file is None and callable(reference):
         found = {one.id: reference(one) for one in source.load().valid}
