@@ -20,16 +20,7 @@ from tuition.core.errors import DataError
 from tuition.core.records import Annotation, Example, Grade, Record, Reply, Request
 from tuition.core.texts.steps import before_spill
 
-__all__ = [
-    "Outcome",
-    "Verdict",
-    "Verification",
-    "judge_requests",
-    "judgeable",
-    "verdicts",
-    "verify",
-    "verify_requests",
-]
+__all__ = ["Verdict", "Verification", "judge_requests", "judgeable", "verdicts", "verify", "verify_requests"]
 
 Outcome = Literal["leads", "strays", "unreadable", "unanswered"]
 """What a rationale came to: its answer, another one, none that can be read; or the verifier did not reply."""

@@ -20,7 +20,6 @@ from tuition.tasks.classical import LEFT_OUT, Classical
 
 __all__ = [
     "Answerer",
-    "Figures",
     "StudentAnswers",
     "evaluate",
     "figures_of",

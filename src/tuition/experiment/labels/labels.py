@@ -26,15 +26,7 @@ from tuition.tasks.check import fits
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.reach import out_of_reach_first
 
-__all__ = [
-    "LABELS_FILE",
-    "Labelled",
-    "Labeller",
-    "check_labellers",
-    "demonstrated",
-    "label_splits",
-    "panel_of",
-]
+__all__ = ["LABELS_FILE", "Labelled", "Labeller", "demonstrated", "label_splits"]
 
 _BUILT = ("annotated", "targets", "trained", "test_opened")
 """Events after which labels are no longer what they could become, but what a run stands on."""
@@ -56,11 +48,11 @@ class Labelled:
         return bool(self.facts and self.facts["is_spent"])
 
 
-def check_labellers(config: Experiment, splits: Splits, train: Sequence[Example], *, task: Task) -> None:
+def _check_labellers(config: Experiment, splits: Splits, train: Sequence[Example], *, task: Task) -> None:
     """Refuse labels that could not be had, or would not be what they are called, before anything is spent."""
     if "train" in config.labels.asks:
-        check_terms(panel_of(config))
-    for table in panel_of(config):
+        check_terms(_panel_of(config))
+    for table in _panel_of(config):
         if table.saw_answers and not asker_of(config, table).teacher.abilities.reads_prompt:
             raise ConfigError(
                 f"teacher {table.name!r} is a recording that was made with the gold answers in the prompt "
@@ -136,7 +128,7 @@ def label_splits(
         event = None  # The budget ended it, and nothing stands on it: there may be more now.
     labeller = Labeller(config, run, task=task, account=account, shown=demonstrated(config, splits))
     if event is None:
-        check_labellers(config, splits, train, task=task)
+        _check_labellers(config, splits, train, task=task)
     else:
         labeller.read_back()
     found = _through(labeller, splits, train, named=named)
@@ -192,7 +184,7 @@ LABELS_FILE = "labels.jsonl"
 """Name of the file in the run folder: a row an example that was labelled."""
 
 
-def panel_of(config: Experiment) -> tuple[TeacherConfig, ...]:
+def _panel_of(config: Experiment) -> tuple[TeacherConfig, ...]:
     """Name the teachers that label."""
     labels = config.labels
     if not labels.asks:
@@ -296,7 +288,7 @@ class Labeller:
             for split, found in self._found.items()
         }
         return {
-            "panel": [table.name for table in panel_of(self.config)],
+            "panel": [table.name for table in _panel_of(self.config)],
             "file": self.config.labels.file or None,
             "splits": splits,
             "failures": dict(self._failures),

@@ -36,17 +36,7 @@ from tuition.operate.execute import baseline_configs
 from tuition.recipes import RECIPES
 from tuition.teachers import make_teacher
 
-__all__ = [
-    "Plan",
-    "Preview",
-    "RoutePlan",
-    "Spread",
-    "is_over",
-    "objection",
-    "plan_of",
-    "routes_of",
-    "spread_of",
-]
+__all__ = ["Plan", "Preview", "RoutePlan", "Spread", "is_over", "objection", "plan_of", "routes_of"]
 
 
 _SHOWN = 5
@@ -89,7 +79,7 @@ class Spread(Record):
         return {name: count for name, count in counted.items() if isinstance(count, int) and count}
 
 
-def spread_of(split: str, examples: Sequence[Example]) -> Spread:
+def _spread_of(split: str, examples: Sequence[Example]) -> Spread:
     """Count the labels of a split."""
     places = Counter(item.answer_index for item in examples if item.listed and item.answer_index is not None)
     answers = Counter(item.answer for item in examples if item.answer is not None and not item.listed)
@@ -186,8 +176,8 @@ def plan_of(config: Experiment, ready: Ready | None = None) -> Plan:
         findings=tuple(str(finding["sentence"]) for finding in ready.findings),
         preview=_preview(ready, train, runs[0]),
         labels=(
-            spread_of("train", train),
-            *(spread_of("valid", ready.splits.valid),) * bool(ready.splits.valid),
+            _spread_of("train", train),
+            *(_spread_of("valid", ready.splits.valid),) * bool(ready.splits.valid),
         ),
     )
     notes = (*_notes(config, train, plan), *blind_notes(config, ready.splits))
