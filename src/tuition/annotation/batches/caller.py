@@ -95,7 +95,7 @@ class BatchCaller:
         """By batch under way: how many of its calls the provider says it has answered."""
         self._stage, self._total = "", 0
 
-    async def answer_all(self, requests: Sequence[Request], *, stage: str = "") -> list[Reply]:
+    async def answer_all(self, requests: Sequence[Request], *, more: str = "") -> list[Reply]:
         """Get a reply to everything: kept, bought in as few batches as may be, or a failure.
 
         What an earlier process of the run handed over is waited for first of all. Where the limits do not
@@ -103,7 +103,7 @@ class BatchCaller:
         the next. A batch that was handed over and cannot be asked after stays open, and the same asking goes
         on from there.
         """
-        self._stage = stage
+        self._stage = f"{requests[0].role}{more}" if requests else ""
         try:
             await self._answer({request.key: request for request in requests})
         finally:
