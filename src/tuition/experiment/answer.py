@@ -15,7 +15,7 @@ from tuition.experiment.config import Experiment
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 
-__all__ = ["Way", "ask_student", "share_right", "vote"]
+__all__ = ["Way", "ask_student", "graded", "share_right", "vote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +118,17 @@ def vote(
     return counts, sum(text.tokens for texts in drawn for text in texts)
 
 
+def graded(predictions: Sequence[Prediction], examples: Sequence[Example], task: Task) -> list[Grade]:
+    """Grade answers that are not graded yet."""
+    return [
+        task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
+        for prediction, example in zip(predictions, examples, strict=True)
+    ]
+
+
 def share_right(student: Learner, task: Task, way: Way, *, examples: Sequence[Example]) -> float:
     """Say which share of the examples a student answers rightly now."""
-    grades = [
-        task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
-        for prediction, example in zip(ask_student(student, task, way)(examples), examples, strict=True)
-    ]
-    return accuracy(grades).share
+    return accuracy(graded(ask_student(student, task, way)(examples), examples, task)).share
 
 
 def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:
