@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from tuition.annotation.prompts import question_block
-from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, stand_in_text
+from tuition.annotation.stand_ins import hidden_letters, is_verdict, stand_in_text
 from tuition.core.budget import LETTERS_PER_TOKEN, Cost, worst_cost
 from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
@@ -130,15 +130,11 @@ class StandIns:
     def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
         """Put a stand-in in the place of a teacher."""
         self._askings += 1
-        asking = _Asking(
-            teacher=teacher,
-            number=self._askings,
-            # Labels are made before the first round.
-            round=place.round if self._in_rounds and requests and requests[0].role != "label" else None,
-            order={request.key: i for i, request in enumerate(requests)},
-            kept=self.kept([request.key for request in requests]),
+        # Labels are made before the first round.
+        in_round = self._in_rounds and requests and requests[0].role != "label"
+        return _StandInTeacher(
+            self, teacher, requests, number=self._askings, round=place.round if in_round else None
         )
-        return _StandInTeacher(self, asking)
 
     def kept(self, keys: Sequence[str]) -> Mapping[str, Reply]:
         """Find the replies that the real store has; it is not made where there is none."""
@@ -147,7 +143,7 @@ class StandIns:
         with reading(self._store) as connection:
             return kept_of(connection, keys)
 
-    def note(self, request: Request, reply: Reply, asking: _Asking, *, is_kept: bool) -> None:
+    def note(self, request: Request, reply: Reply, asking: _StandInTeacher, *, is_kept: bool) -> None:
         """Note a call."""
         teacher = asking.teacher
         is_paid, price = teacher.abilities.is_paid, teacher.price
@@ -180,7 +176,6 @@ class StandIns:
         """Write a reply as the guess has it."""
         bound = request.parameters["max_tokens"]
         assert isinstance(bound, int)
-        asked = request.messages[-1].content
         tokens = min(bound, round(self._guess.lengths.get((name, request.prompt), bound * self._guess.share)))
         letters = sum(len(one.content) + hidden_letters(one.content) for one in request.messages)
         place = (request.model, request.messages, request.sample)
@@ -188,13 +183,11 @@ class StandIns:
         self._cut.add(place)
         text = stand_in_text(
             request.prompt,
-            asked,
-            StandIn(
-                answer=self._answer(request, name, turn=self._turn(request, place) if in_round else None),
-                letters=round(tokens * LETTERS_PER_TOKEN),
-                wrong_step=self._wrong_step(request.example_id),
-                seed=request.key,
-            ),
+            request.messages[-1].content,
+            answer=self._answer(request, name, turn=self._turn(request, place) if in_round else None),
+            letters=round(tokens * LETTERS_PER_TOKEN),
+            wrong_step=self._wrong_step(request.example_id),
+            seed=request.key,
         )
         usage = Usage(
             prompt_tokens=round(letters / self._guess.letters_per_token), completion_tokens=max(1, tokens)
@@ -225,24 +218,21 @@ class StandIns:
         return self._guess.steps if self._guess.at_last else 1 + hash_of(example_id) % self._guess.steps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asking:
-    """One list of requests to one teacher."""
-
-    teacher: Teacher
-    number: int
-    round: int | None
-    order: Mapping[str, int]
-    """Places of the requests by key."""
-    kept: Mapping[str, Reply]
-    """Replies that the real store has."""
-
-
 class _StandInTeacher:
-    """Answers under a teacher's name, and lets the calls be noted."""
+    """Answers one list of requests under a teacher's name, and lets the calls be noted."""
 
-    def __init__(self, stand_ins: StandIns, asking: _Asking) -> None:
-        teacher = asking.teacher
+    def __init__(
+        self,
+        stand_ins: StandIns,
+        teacher: Teacher,
+        requests: Sequence[Request],
+        *,
+        number: int,
+        round: int | None,
+    ) -> None:
+        self.teacher, self.number, self.round = teacher, number, round
+        self.order = {request.key: i for i, request in enumerate(requests)}
+        self._kept = stand_ins.kept([*self.order])
         self.name, self.endpoint, self.model = teacher.name, teacher.endpoint, teacher.model
         self.price = teacher.price
         self.abilities = dataclasses.replace(
@@ -255,20 +245,18 @@ class _StandInTeacher:
             in_batches=False,
         )
         self._stand_ins = stand_ins
-        self._asking = asking
 
     async def complete(self, request: Request) -> Reply:
-        reply = self._asking.kept.get(request.key)
-        if reply is None and request.key not in self._asking.order:
+        reply = self._kept.get(request.key)
+        if reply is None and request.key not in self.order:
             # A reply that was cut off, asked for longer under a key of its own.
             reply = self._stand_ins.kept([request.key]).get(request.key)
         is_kept = reply is not None
         if reply is None and not self.abilities.reads_prompt:
-            reply = await self._asking.teacher.complete(request)
+            reply = await self.teacher.complete(request)
         if reply is None:
-            in_round = self._asking.round is not None
-            reply = self._stand_ins.reply(request, self.name, in_round=in_round)
-        self._stand_ins.note(request, reply, self._asking, is_kept=is_kept)
+            reply = self._stand_ins.reply(request, self.name, in_round=self.round is not None)
+        self._stand_ins.note(request, reply, self, is_kept=is_kept)
         return reply
 
 
