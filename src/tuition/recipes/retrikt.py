@@ -124,7 +124,7 @@ def retrikt(config: RetriKT, run: Run) -> dict[str, Json]:
 def _written(bench: Bench, config: RetriKT) -> tuple[dict[str, Shares], Counter[str]]:
     """Have texts written that repeat none of validation and test, and ask every teacher about them."""
     name = config.writers[0].name
-    author = Author.of(bench, name, labeller=name, config=config.writing, kept_apart=())
+    author = Author(bench, name, labeller=name, config=config.writing, kept_apart=())
     made = author.write({EASY: config.written}, {EASY: bench.train})[EASY]
     taken = {one.id: one for one in author.taken(made, known=bench.train)}
     answered: list[tuple[Example, str | None]] = []
