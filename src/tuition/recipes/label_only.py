@@ -14,14 +14,10 @@ from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.targets import answer_targets
 
-__all__ = ["RECIPE", "LabelOnly", "label_only"]
+__all__ = ["RECIPE", "label_only"]
 
 
-class LabelOnly(Experiment):
-    """Configuration of `label_only`; it adds nothing to what every recipe is told."""
-
-
-def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
+def label_only(config: Experiment, run: Run) -> dict[str, Json]:
     """Train on labels alone."""
     with open_bench(config, run) as bench:
         targets = answer_targets(bench.train, weight=1.0, form=config.student.answer_form)
@@ -37,7 +33,7 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
 
 
 RECIPE = Recipe(
-    config_type=LabelOnly,
+    config_type=Experiment,
     run=label_only,
     baseline="label_only",
     beside=lambda _: [Variant(name="label_only", changed={"teacher": ()})],

@@ -18,14 +18,10 @@ from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.targets import answer_targets
 
-__all__ = ["RECIPE", "WithoutQuestion", "without_question"]
+__all__ = ["RECIPE", "without_question"]
 
 
-class WithoutQuestion(Experiment):
-    """Configuration of `without_question`; it adds nothing to what every recipe is told."""
-
-
-def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
+def without_question(config: Experiment, run: Run) -> dict[str, Json]:
     """Train on labels with question and context taken away, and examine in the same way.
 
     What this student gets right it gets from the choices: a set of data where it is often right measures less
@@ -55,7 +51,7 @@ def _bare(examples: Sequence[Example]) -> list[Example]:
 
 
 RECIPE = Recipe(
-    config_type=WithoutQuestion,
+    config_type=Experiment,
     run=without_question,
     baseline="blind",
     beside=lambda config: [

@@ -12,14 +12,10 @@ from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
 
-__all__ = ["RECIPE", "ZeroShot", "zero_shot"]
+__all__ = ["RECIPE", "zero_shot"]
 
 
-class ZeroShot(Experiment):
-    """Configuration of `zero_shot`; it adds nothing to what every recipe is told."""
-
-
-def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
+def zero_shot(config: Experiment, run: Run) -> dict[str, Json]:
     """Examine the student before any training."""
     with open_bench(config, run) as bench:
         student = train_student(bench, [])
@@ -28,7 +24,7 @@ def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
 
 
 RECIPE = Recipe(
-    config_type=ZeroShot,
+    config_type=Experiment,
     run=zero_shot,
     baseline="zero_shot",
     beside=lambda _: [Variant(name="zero_shot", changed={"teacher": ()})],
