@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 
 from tuition.annotation import (
-    Account,
     RoutingConfig,
     health_table,
     majority,
@@ -26,7 +25,7 @@ from tuition.core.protocols import Listener, Task
 from tuition.core.records import Example, Json
 from tuition.core.run import run_id
 from tuition.core.splits import bare
-from tuition.core.store import Place, Store
+from tuition.core.store import Store
 from tuition.experiment.answer import Way, share_right
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import Ready, check_terms, make_ready
@@ -38,7 +37,7 @@ from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
 from tuition.operate.dry_run.guess import EXPECTED
 from tuition.operate.dry_run.plan import routes_of
 from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
-from tuition.operate.pilot.trial import Trial, all_requests, askers_of, confirm, try_out
+from tuition.operate.pilot.trial import Trial, account_beside, all_requests, askers_of, confirm, try_out
 from tuition.tasks.check import fits
 
 __all__ = ["pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
@@ -140,12 +139,7 @@ def pilot(
         chosen = [bare(example) for example in chosen]
     folder = pilot_folder(config)
     with Store(Path(config.store)) as store:
-        account = Account(
-            store=store,
-            place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
-            budget=config.budget,
-            progress=None if listener is None else listener.progress,
-        )
+        account = account_beside(config, folder, store=store, listener=listener)
         askers = askers_of(config, chosen, account=account, train=demonstrated(config, splits))
         if not is_confirmed:
             asked = [(asker, all_requests(asker, chosen)) for asker in askers]
