@@ -115,7 +115,8 @@ class TestTheStore:
         store = Store({text: shares for text, shares in TEXTS.items() if "blue" in text})
         student = Likes("green")
         [before] = store.answers(student, [self.asked], n=4)
-        [after] = store.plus({"Is the green bok very old?": {"yes": 1.0}}).answers(student, [self.asked], n=4)
+        more = Store({**store.entries, "Is the green bok very old?": {"yes": 1.0}})
+        [after] = more.answers(student, [self.asked], n=4)
         assert (before.answer, after.answer) == ("no", "yes") and after.confidence > 0.99
 
     def test_by_words_alone(self):

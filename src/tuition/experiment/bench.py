@@ -169,7 +169,7 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
             train=found.train,
             labels=found.facts,
             readers=readers,
-            lacks_labels=found.is_spent,
+            lacks_labels=bool(found.facts and found.facts["is_spent"]),
             unread=ready.unread,
             load=make_student if dry is None else dry.student,
         )

@@ -58,9 +58,9 @@ Value = TypeVar("Value")
 class _NotTaken(Exception):
     """A batch that the provider does not have, and why."""
 
-    def __init__(self, failure: Failure, error: TeacherError | None = None) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+    def __init__(self, kind: str, message: str, error: TeacherError | None = None) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind=kind, message=message, is_retryable=True)
         self.error = error
         """Why no batch would be taken; None: the next one may be."""
 
@@ -282,7 +282,7 @@ class BatchCaller:
             try:
                 return await self._teacher.submit(name, requests)
             except TeacherError as error:
-                raise _NotTaken(_not_taken("unusable", str(error)), error) from None
+                raise _NotTaken("unusable", str(error), error) from None
             except ConnectionError as error:
                 said = str(error)
             # Nobody saw whether it was taken.
@@ -290,7 +290,7 @@ class BatchCaller:
             if remote:
                 return remote
             await asyncio.sleep(self._pause(attempt))
-        raise _NotTaken(_not_taken("connection", f"the batch could not be handed over: {said}"))
+        raise _NotTaken("connection", f"the batch could not be handed over: {said}")
 
     async def _look_for(self, name: str) -> str:
         """Find a batch at the provider; empty: it is not there."""
@@ -340,7 +340,3 @@ class BatchCaller:
     def _pause(self, turn: int) -> float:
         span = min(self._config.backoff_s * 2 ** (turn - 1), self._config.backoff_most_s)
         return random.uniform(0.0, span)
-
-
-def _not_taken(kind: str, message: str) -> Failure:
-    return Failure(kind=kind, message=message, is_retryable=True)

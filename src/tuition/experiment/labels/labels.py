@@ -42,11 +42,6 @@ class Labelled:
     facts: dict[str, Json] | None = None
     """Who labelled what, for metrics; None: the task's own labels alone."""
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether the budget ended before the panel had seen all of training."""
-        return bool(self.facts and self.facts["is_spent"])
-
 
 def _check_labellers(config: Experiment, splits: Splits, train: Sequence[Example], *, task: Task) -> None:
     """Refuse labels that could not be had, or would not be what they are called, before anything is spent."""

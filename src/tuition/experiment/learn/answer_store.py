@@ -60,10 +60,6 @@ class Store:
         near = [self._texts.texts[i] for i in self._texts.find(text, n + 1)]
         return [one for one in near if one != but][:n]
 
-    def plus(self, more: Mapping[str, Shares]) -> Store:
-        """Add entries."""
-        return Store({**self.entries, **more})
-
     def answers(self, student: Learner | None, examples: Sequence[Example], *, n: int) -> list[Prediction]:
         """Answer questions by the entries that a student finds; None: by BM25 alone."""
         near = [self._texts.find(question_text(one), n) for one in examples]

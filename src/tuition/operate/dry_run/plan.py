@@ -229,9 +229,6 @@ def _begun(config: Experiment) -> float:
         return spend_of(connection, name.read_text(encoding="utf-8").strip()).usd or 0.0
 
 
-# ---- what is told beside ----
-
-
 def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -> Preview:
     """An example that is asked about, and the very prompt; labels are asked for before anything else."""
     ids = {call.request.example_id for call in calls}
