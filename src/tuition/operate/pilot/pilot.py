@@ -173,13 +173,11 @@ def _figures(
     prices = {trial.name: price_rank(trial.asker.teacher) for trial in trials}
     tried = [_tried(trial, right.get(trial.name), chosen=chosen) for trial in trials]
 
-    def similar(names: Sequence[str]) -> list[str]:
-        if len(names) < 2 or len(chosen) < 2:
-            return []
-        return similar_choice(chosen, {name: success[name] for name in names}, prices, routing=routing)
-
     def similar_share(names: Sequence[str]) -> Share | None:
-        picked = [success[name][i] for i, name in enumerate(similar(names))]
+        if len(names) < 2 or len(chosen) < 2:
+            return None
+        turns = similar_choice(chosen, {name: success[name] for name in names}, prices, routing=routing)
+        picked = [success[name][i] for i, name in enumerate(turns)]
         known = [value for value in picked if value is not None]
         return Share.of(round(sum(known)), len(known)) if known else None
 
