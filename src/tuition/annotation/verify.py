@@ -98,9 +98,7 @@ def verify(
 
 
 def verify_requests(
-    annotations: Sequence[Annotation],
-    examples: Mapping[str, Example],
-    asker: Asker,
+    annotations: Sequence[Annotation], examples: Mapping[str, Example], asker: Asker
 ) -> list[Request]:
     """Ask a teacher what follows from each rationale, without the label and without the stated answer.
 
@@ -136,9 +134,7 @@ def judgeable(kept: Sequence[Annotation], *, seed: int) -> dict[str, list[Annota
 
 
 def judge_requests(
-    candidates: Mapping[str, Sequence[Annotation]],
-    examples: Mapping[str, Example],
-    asker: Asker,
+    candidates: Mapping[str, Sequence[Annotation]], examples: Mapping[str, Example], asker: Asker
 ) -> list[Request]:
     """Ask a teacher which rationale of each example is best; it is not told who wrote them."""
     return [

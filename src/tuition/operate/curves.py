@@ -199,12 +199,7 @@ def _read(folder: Path, split: Split) -> _Run:
 
 
 def _setting(
-    name: str,
-    group: Sequence[_Run],
-    *,
-    curve: Curve,
-    between: tuple[float, float] | None,
-    at: float | None,
+    name: str, group: Sequence[_Run], *, curve: Curve, between: tuple[float, float] | None, at: float | None
 ) -> Setting:
     areas = [] if between is None else [area(learning_curve([run.points]), between) for run in group]
     known = [one for one in areas if one is not None]

@@ -79,11 +79,7 @@ class History:
         for look in looks:
             key = (look.teacher, look.domain)
             old = tallies.get(key, LookCounts(teacher=look.teacher, domain=look.domain))
-            tallies[key] = replace(
-                old,
-                looked=old.looked + 1,
-                adequate=old.adequate + look.is_adequate,
-            )
+            tallies[key] = replace(old, looked=old.looked + 1, adequate=old.adequate + look.is_adequate)
         return History(tallies.values())
 
     def tally(self, teacher: str, domain: str) -> LookCounts:

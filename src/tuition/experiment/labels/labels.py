@@ -104,13 +104,7 @@ def demonstrated(config: Experiment, splits: Splits) -> tuple[Example, ...]:
 
 
 def label_splits(
-    config: Experiment,
-    run: Run,
-    *,
-    splits: Splits,
-    train: tuple[Example, ...],
-    task: Task,
-    account: Account,
+    config: Experiment, run: Run, *, splits: Splits, train: tuple[Example, ...], task: Task, account: Account
 ) -> Labelled:
     """Label what the configuration says is to be labelled, or read back what this run labelled before."""
     named = [split for split in ("test", "valid", "train") if config.labels.source(split) != "gold"]

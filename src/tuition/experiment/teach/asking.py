@@ -35,9 +35,7 @@ def asker_of(
         samples=table.samples,
         seed=config.seed,
         words=OwnWords(
-            system=table.system,
-            instruction=getattr(config.task, "instruction", ""),
-            prompts=config.prompts,
+            system=table.system, instruction=getattr(config.task, "instruction", ""), prompts=config.prompts
         ),
     )
 

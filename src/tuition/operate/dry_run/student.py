@@ -101,10 +101,7 @@ class StandInStudent:
         ]
 
     def scores_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        outputs: Sequence[Sequence[str]],
+        self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]], outputs: Sequence[Sequence[str]]
     ) -> list[list[list[tuple[float, ...]]]]:
         """Find every ending as likely as its hash says, its end mark as likely as the rest."""
         return [

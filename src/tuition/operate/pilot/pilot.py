@@ -13,12 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from tuition.annotation import (
-    RoutingConfig,
-    health_table,
-    majority,
-    similar_success,
-)
+from tuition.annotation import RoutingConfig, health_table, majority, similar_success
 from tuition.annotation.routing import probe_of, similar_order
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import Listener, Task

@@ -76,11 +76,7 @@ def all_requests(asker: Asker, chosen: Sequence[Example]) -> list[Request]:
 
 
 def confirm(
-    config: Experiment,
-    asked: Sequence[tuple[Asker, Sequence[Request]]],
-    *,
-    what: str,
-    less: str,
+    config: Experiment, asked: Sequence[tuple[Asker, Sequence[Request]]], *, what: str, less: str
 ) -> None:
     """Refuse what could cost more than may be paid unasked; `less` says how it would cost less."""
     budget, nano, unknown = config.budget, 0, []
