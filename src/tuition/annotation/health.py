@@ -114,10 +114,10 @@ class Annotated:
 
     annotations: tuple[Annotation, ...]
     """Those to train on: they pass the filters."""
-    dropped: tuple[Annotation, ...]
+    dropped: tuple[Annotation, ...] = ()
     """Those a filter dropped; their `faults` say why."""
-    failures: tuple[Unanswered, ...]
-    spent: bool
+    failures: tuple[Unanswered, ...] = ()
+    spent: bool = False
     """Whether the budget ended before the examples did."""
 
     @property

@@ -21,7 +21,7 @@ from tuition.experiment.bench import open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.knowledge import KnowledgeConfig, RankedKnowledge, passages_of, with_passages
 from tuition.experiment.learn.distil import chain_objective, evaluate_trained, learn
-from tuition.experiment.learn.finding import asked_to_find, relevance
+from tuition.experiment.learn.finding import asked_to_find, taught_to_find
 from tuition.experiment.learn.second_model import cost_of, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
 from tuition.experiment.teach.gather import gather
@@ -121,10 +121,8 @@ def ranker_targets(
         ids = Random(f"{seed}/{item.id}/rank").sample(list(found), len(found))
         if len(ids) < 2:
             continue
-        shares = relevance(passages.scores(rationale)[ids], table.temperature)
-        asked = asked_to_find(example, [passages.texts[i] for i in ids])
-        best = asked.example.choices[int(shares.argmax())]
-        targets.append(dataclasses.replace(asked, output=best, shares=tuple(shares.tolist())))
+        texts, scores = [passages.texts[i] for i in ids], passages.scores(rationale)[ids]
+        targets.append(taught_to_find(example, texts, scores, temperature=table.temperature))
     return targets
 
 

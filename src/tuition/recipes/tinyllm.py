@@ -43,13 +43,9 @@ class TinyLLM(Experiment):
     """A second task beside the answer, as in the paper; a chain, written before the answer; or both."""
 
     @model_validator(mode="after")
-    def _some_teacher(self) -> Self:
+    def _weights_fit(self) -> Self:
         if not self.teacher:
             raise ValueError("tinyllm learns from one [[teacher]] or several, none is given")
-        return self
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
         if self.combine == "convex" and self.gamma >= 1:
             raise ValueError(
                 f"gamma = {self.gamma:g} leaves a convex sum nothing for the rationales; give one in [0, 1), "

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tuition.core.errors import DataError
-from tuition.core.records import Example, Json, Prediction
+from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.checks import load_splits, why_not_without_question
@@ -38,11 +38,7 @@ def without_question(config: Experiment, run: Run) -> dict[str, Json]:
             )
         student = train_student(bench, targets)
         answer = student_answers(bench, student)
-
-        def answer_bare(examples: Sequence[Example]) -> list[Prediction] | None:
-            return answer(_bare(examples))
-
-        figures = evaluate(bench, answer_bare)
+        figures = evaluate(bench, lambda examples: answer(_bare(examples)))
         return finish(bench, figures, student=student, objectives={"answer": len(targets)})
 
 

@@ -5,7 +5,6 @@ Source: in the style of RetriKT (arXiv 2310.15594); docs/recipes/related.md.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -18,7 +17,7 @@ from tuition.core.config import Section
 from tuition.core.protocols import Learner
 from tuition.core.records import Example, Prediction, Target
 from tuition.core.texts.passages import Passages
-from tuition.experiment.learn.finding import asked_to_find, relevance
+from tuition.experiment.learn.finding import asked_to_find, relevance, taught_to_find
 from tuition.experiment.targets import question_text
 
 __all__ = ["Retrieval", "Shares", "Store", "mixed", "retrieval_targets", "shares_of"]
@@ -98,10 +97,7 @@ def retrieval_targets(
         found |= dict.fromkeys(rest[: table.candidates - len(found)])
         options = draw.sample(list(found), len(found))
         like = [_cosine(store.entries[text], store.entries[other]) for other in options]
-        shares = relevance(like, table.temperature)
-        asked = asked_to_find(one, options)
-        best = options[int(shares.argmax())]
-        targets.append(dataclasses.replace(asked, output=best, shares=tuple(shares.tolist())))
+        targets.append(taught_to_find(one, options, like, temperature=table.temperature))
     return targets
 
 

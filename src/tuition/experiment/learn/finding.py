@@ -10,7 +10,7 @@ import numpy as np
 from tuition.core.records import Example, Target
 from tuition.experiment.targets import question_text
 
-__all__ = ["FIND", "asked_to_find", "relevance"]
+__all__ = ["FIND", "asked_to_find", "relevance", "taught_to_find"]
 
 FIND = "find: "
 """By which instruction it is asked."""
@@ -26,3 +26,12 @@ def asked_to_find(example: Example, texts: Sequence[str]) -> Target:
     """Ask about the texts as the options of a question, which is read without its own context."""
     options = dataclasses.replace(example, choices=tuple(texts), context="", answer=texts[0])
     return Target(example=options, prefix=FIND, input=question_text(example), output=texts[0])
+
+
+def taught_to_find(
+    example: Example, texts: Sequence[str], scores: Sequence[float] | np.ndarray, *, temperature: float
+) -> Target:
+    """Teach it: the texts as options, softmax(scores / τ) as soft labels."""
+    shares, asked = relevance(scores, temperature), asked_to_find(example, texts)
+    best = texts[int(shares.argmax())]
+    return dataclasses.replace(asked, output=best, shares=tuple(shares.tolist()))

@@ -123,10 +123,8 @@ class Taught:
     @property
     def revision(self) -> RevisionFigures:
         """What came of the drafts that were looked at."""
-        failures, spent = self.unanswered, self.is_spent
-        return revision_figures(
-            Annotated(annotations=self.kept, dropped=self.dropped, failures=failures, spent=spent)
-        )
+        found = Annotated(annotations=self.kept, dropped=self.dropped, failures=self.unanswered)
+        return revision_figures(found)
 
 
 def ask_round(state: ActiveRun, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
