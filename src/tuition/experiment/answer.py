@@ -23,7 +23,6 @@ class Way:
     """How a student is asked for its answer, and how that is read."""
 
     prefix: str
-    """The instruction."""
     answer_form: AnswerForm
     scoring: str
     """generate, exact or options."""

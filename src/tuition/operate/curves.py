@@ -42,7 +42,6 @@ class Setting(Record):
     name: str
     """The recipe, and what tells the setting from the others of that recipe."""
     runs: tuple[str, ...]
-    """Folders."""
     seeds: tuple[int, ...]
     unfinished: int
     """Runs that are not at their end; their rounds so far count."""

@@ -41,9 +41,7 @@ class Finished:
     """A run that came to its end."""
 
     path: Path
-    """The run folder."""
     metrics: dict[str, Json]
-    """What its `metrics.json` holds."""
     is_new: bool
     """False where the run was finished before and nothing was done."""
 

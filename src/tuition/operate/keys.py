@@ -87,9 +87,7 @@ class Method:
     name: str
     """As a configuration gives it."""
     does: str
-    """What it does, in a sentence."""
     source: str
-    """Where it comes from."""
 
 
 _SWITCHES: Mapping[str, Callable[..., Any]] = {

@@ -69,7 +69,6 @@ class Trained:
 
     student: Learner
     objectives: dict[str, Json]
-    """Targets by objective."""
     alpha: float | None = None
     """The factor of the teachers' weights that was chosen; None: there was nothing to choose."""
     alphas: tuple[dict[str, Json], ...] = ()

@@ -91,7 +91,6 @@ class Taught:
     dropped: tuple[Annotation, ...] = ()
     """Those a filter dropped, or a dearer teacher's word replaced."""
     asked: int = 0
-    """Examples asked about."""
     gone: tuple[str, ...] = ()
     """Ids that are not asked about again: answered, refused by a teacher, or found in no need of it."""
     unanswered: tuple[Unanswered, ...] = ()

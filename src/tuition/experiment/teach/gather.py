@@ -43,7 +43,6 @@ class Gathered:
     health: list[dict[str, Json]]
     """One row a teacher, over all annotations."""
     is_spent: bool
-    """Whether the budget ended first."""
     failures: dict[str, Json]
     """Examples left without a reply, counted by teacher and kind."""
     is_simulated: bool

@@ -109,7 +109,6 @@ class RoutePlan(Record):
     used_usd: float | None
     """The same, what is kept already included."""
     is_chosen: bool
-    """Whether it is the configured one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +127,6 @@ class Plan(Record):
     begun_usd: float
     """Dollars of what a run that was broken off has used of that; 0 where a price is unknown."""
     findings: tuple[str, ...]
-    """What the data check found."""
     preview: Preview
     """One training example as it was read, and the prompt about it."""
     labels: tuple[Spread, ...]

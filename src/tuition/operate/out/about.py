@@ -39,7 +39,6 @@ class About:
     """A student that goes out."""
 
     place: Path
-    """Its folder."""
     run: Path | None
     """The run folder that it lies in; None: nothing is known but what its own folder says."""
     name: str

@@ -99,7 +99,6 @@ class Guess:
     why: dict[str, str]
     """By key, those inside the table `file` by `file.decimal`."""
     unlabelled: int
-    """Rows without a label."""
 
 
 def _by_records(labels: Labels) -> Reading | None:
