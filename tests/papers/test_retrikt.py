@@ -20,7 +20,7 @@ from tuition.experiment.learn.answer_store import (
     retrieval_targets,
     shares_of,
 )
-from tuition.experiment.learn.finding import relevance
+from tuition.experiment.targets import relevance
 from tuition.operate.compare import ablation_rows
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute

@@ -21,9 +21,9 @@ from tuition.experiment.bench import open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.knowledge import KnowledgeConfig, RankedKnowledge, passages_of, with_passages
 from tuition.experiment.learn.distil import chain_objective, evaluate_trained, learn
-from tuition.experiment.learn.finding import asked_to_find, taught_to_find
 from tuition.experiment.learn.second_model import cost_of, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
+from tuition.experiment.targets import asked_to_find, taught_to_find
 from tuition.experiment.teach.gather import gather
 from tuition.student.config import StudentConfig
 

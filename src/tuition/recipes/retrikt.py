@@ -21,9 +21,9 @@ from tuition.experiment.bench import Bench, finish, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, try_on_valid
 from tuition.experiment.learn.answer_store import Retrieval, Shares, Store, retrieval_targets, shares_of
-from tuition.experiment.learn.finding import FIND
 from tuition.experiment.learn.invent import EASY, Author, WritingConfig, asker_named
 from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.targets import FIND
 from tuition.experiment.teach.gather import gather
 from tuition.student.config import StudentConfig
 

@@ -17,8 +17,7 @@ from tuition.core.config import Section
 from tuition.core.protocols import Learner
 from tuition.core.records import Example, Prediction, Target
 from tuition.core.texts.passages import Passages
-from tuition.experiment.learn.finding import asked_to_find, relevance, taught_to_find
-from tuition.experiment.targets import question_text
+from tuition.experiment.targets import asked_to_find, question_text, relevance, taught_to_find
 
 __all__ = ["Retrieval", "Shares", "Store", "mixed", "retrieval_targets", "shares_of"]
 
