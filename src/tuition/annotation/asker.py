@@ -20,7 +20,7 @@ from tuition.annotation.ask.caller import Caller
 from tuition.annotation.batches import BatchCaller, refuse_batched
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.own_words import OwnWords
-from tuition.core.budget import EXPECTED_SHARE, Cost, guess_cost
+from tuition.core.budget import Cost, guess_cost
 from tuition.core.errors import TeacherError
 from tuition.core.protocols import BatchTeacher, FixedForm, Task, Teacher
 from tuition.core.records import Example, Json, Message, Reply, Request
@@ -131,9 +131,9 @@ class Asker:
         assert self.account is not None, "an asker without an account makes and prices requests alone"
         return self.account
 
-    def price(self, request: Request, share: float = EXPECTED_SHARE) -> Cost:
-        """Guess what a call costs whose reply uses a share of `max_tokens`."""
-        cost = guess_cost(request, self.teacher.price, share)
+    def price(self, request: Request) -> Cost:
+        """Guess what a call costs."""
+        cost = guess_cost(request, self.teacher.price)
         return cost if self.teacher.abilities.is_paid else dataclasses.replace(cost, nano=0)
 
     def read(self, reply: Reply, example: Example) -> str | None:

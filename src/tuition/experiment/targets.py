@@ -230,7 +230,7 @@ def asked_to_find(example: Example, texts: Sequence[str]) -> Target:
 def taught_to_find(
     example: Example, texts: Sequence[str], scores: Sequence[float] | np.ndarray, *, temperature: float
 ) -> Target:
-    """Teach it: the texts as options, softmax(scores / τ) as soft labels."""
+    """Make the target of finding: the texts as options, softmax(scores / τ) as soft labels."""
     shares, asked = relevance(scores, temperature), asked_to_find(example, texts)
     best = texts[int(shares.argmax())]
     return dataclasses.replace(asked, output=best, shares=tuple(shares.tolist()))

@@ -24,13 +24,6 @@ class StandInStudent:
         """Take a student's place."""
         self._said, self._guess, self._form = said, said.guess, form
 
-    def _drafted(self, example: Example, sample: int) -> str:
-        """The answer of an explanation; where the student is unsure, samples say different things."""
-        right, other = self._said.answers(example)
-        if sample < 0 or not self._guess.learns:
-            return other if self._said.is_disputed(example.id) else right
-        return right if hash_of(example.id, sample) % 2 else other
-
     def _answer(self, example: Example, *salt: Json) -> str:
         right, other = self._said.answers(example)
         is_right = hash_of(example.id, *salt) % 1000 < 1000 * self._said.skill
@@ -68,7 +61,11 @@ class StandInStudent:
 
     def _explained(self, example: Example, sample: int, most: int) -> Generation:
         unsure = self._guess.learns
-        answer = self._written(example, self._drafted(example, sample))
+        right, other = self._said.answers(example)
+        # Where the student is unsure, samples say different things.
+        is_other = hash_of(example.id, sample) % 2 == 0
+        is_other = is_other if unsure and sample >= 0 else self._said.is_disputed(example.id)
+        answer = self._written(example, other if is_other else right)
         letters = round(4 * self._guess.share * most)
         n = self._guess.steps
         steps = filler(letters, f"{example.id}/{sample}", steps=n) if n else ""
