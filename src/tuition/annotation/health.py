@@ -120,11 +120,6 @@ class Annotated:
     spent: bool = False
     """Whether the budget ended before the examples did."""
 
-    @property
-    def absent(self) -> int:
-        """How many examples the teacher has nothing for, which the health table counts with the replies."""
-        return sum(failure.kind == "absent" for failure in self.failures)
-
 
 def check_health(
     annotations: Sequence[Annotation], examples: Iterable[Example], task: Task, *, again: bool = False
