@@ -74,7 +74,6 @@ class Caller:
         """Whether that is a batch in which some of the calls stand."""
         self._calling: set[asyncio.Task[None] | None] = set()
         """Tasks with a call under way, which must not be cut off."""
-        self.is_paid = teacher.abilities.is_paid
         self._teacher = teacher
         self._sampler = teacher if isinstance(teacher, Sampler) else None
         self._pace = pace_of(teacher)
@@ -362,7 +361,7 @@ class Caller:
 
     def _settle(self, attempt_id: int, reply: Reply) -> Written[None]:
         cost = Cost.of(reply.usage, self._teacher.price)
-        return self._store.settle(attempt_id, reply, cost=cost, is_paid=self.is_paid)
+        return self._store.settle(attempt_id, reply, cost=cost, is_paid=self._teacher.abilities.is_paid)
 
 
 _Sent = tuple[_Wanted, Request, int]

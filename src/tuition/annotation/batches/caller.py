@@ -76,7 +76,6 @@ class BatchCaller:
         """False: what is refused from here on is not the end of the asking."""
         self.fault = ""
         """Why the teacher accepts no call at all; empty: it does."""
-        self.is_paid = teacher.abilities.is_paid
         self._teacher = teacher
         self._account = account
         self._store = account.store
@@ -327,7 +326,7 @@ class BatchCaller:
     ) -> list[tuple[Request, Reply]]:
         """Settle the calls of a batch, and end it."""
         came = [(*call, reply) for call, reply in zip(calls, replies, strict=True)]
-        settled = await settle_lines(self._store, came, is_paid=self.is_paid)
+        settled = await settle_lines(self._store, came, is_paid=self._teacher.abilities.is_paid)
         await asyncio.wrap_future(self._store.end_batch(name))
         self._seen.pop(name, None)
         return settled
