@@ -69,7 +69,7 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
         # A price that is unknown under a limit is refused now, and not after the others are paid.
         asker.ask([])
     writers = {
-        name: Writer(asker, bench.train, verifier=panel.verifier_of(name))
+        name: Writer(asker, bench.train, verifier=panel.verifiers.get(name))
         for name, asker in panel.writers.items()
     }
     orders = ask_by_route(bench, writers, panel, route=route, routing=routing)
