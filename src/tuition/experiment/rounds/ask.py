@@ -27,7 +27,7 @@ from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.teach.asking import annotation_row
 from tuition.experiment.teach.panel import Panel, price_rank
 
-__all__ = ["Asking", "Taught", "ask_round", "asking_of", "cheapest_other", "second_opinions"]
+__all__ = ["Asking", "Taught", "ask_round", "cheapest_other", "second_opinions"]
 
 _COMES_BACK = frozenset(
     {"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome", "expired", "exception"}
@@ -41,10 +41,12 @@ Drafter = Callable[[Sequence[Example]], Mapping[str, Prediction]]
 class Asking:
     """How a round asks."""
 
-    def __init__(self, state: ActiveRun, *, by: str) -> None:
-        """Take the teachers of the run, paid in the round that is due; `by` names the annotator."""
+    def __init__(self, state: ActiveRun) -> None:
+        """Take the teachers of the run, paid in the round that is due, and refuse what could not be done."""
         self.panel = state.panel.paid_by(state.account, train=tuple(state.pool.values()))
-        self.by = by
+        by = state.config.annotator
+        self.by = "chain" if by not in BLIND and (state.is_cold or state.is_blind) else by
+        """The annotator."""
         self._state = state
 
     @property
@@ -75,12 +77,6 @@ class Asking:
         price = to_usd(asker.price(request).nano)
         assert price is not None  # `check_rounds` refuses unknown prices where they matter.
         return price
-
-
-def asking_of(state: ActiveRun) -> Asking:
-    """Say who is asked in the round that is due, and how, and refuse what could not be done."""
-    by = state.config.annotator
-    return Asking(state, by="chain" if by not in BLIND and (state.is_cold or state.is_blind) else by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
