@@ -91,19 +91,19 @@ def test_a_teacher_without_temperature_is_sent_none():
     ],
 )
 def test_a_conclusion_is_compared_with_the_label(store, reply, answer, outcome):
-    [found] = verified(store, [note()], reply).checks
+    [found], _ = verified(store, [note()], reply)
     assert (found.answer, found.outcome, found.verifier, found.teacher) == (answer, outcome, "toy", "ada")
 
 
 def test_without_a_label_it_is_compared_with_the_texts_own_answer(store):
     items = [note("q2", answer="7"), note("q2", answer="8")]
-    found = verified(store, items, said("The answer is 7."))
-    assert [check.outcome for check in found.checks] == ["leads", "strays"]
+    checks, _ = verified(store, items, said("The answer is 7."))
+    assert [check.outcome for check in checks] == ["leads", "strays"]
 
 
 def test_a_verification_that_is_cut_off_is_not_asked_for_longer(store):
-    found = verified(store, [note()], said("It leads to", finish="length"))
-    assert len(found.asked.replies) == 1
+    _, asked = verified(store, [note()], said("It leads to", finish="length"))
+    assert len(asked.replies) == 1
     assert sums(store)[2] == 1
 
 
@@ -121,8 +121,8 @@ def test_what_can_be_compared_with_nothing_is_not_asked_about(store):
         note("q2", answer="odd"),
         note(text="The answer is red."),
     ]
-    found = verified(store, items, said("The answer is 7."), task=Picky())
-    assert [check.example_id for check in found.checks] == ["q1", "q2"]
+    checks, _ = verified(store, items, said("The answer is 7."), task=Picky())
+    assert [check.example_id for check in checks] == ["q1", "q2"]
 
 
 def test_a_judge_is_shown_the_answer_and_the_texts_by_number_and_no_name():

@@ -94,22 +94,17 @@ LONG = "Ada has {} red apples in her old basket and Ben gives her two more of th
 
 
 class TestWhatIsRefused:
-    def author(self, **splits):
+    def author(self, config, **splits):
         test = SealedTest([Example(id="t", question=splits.get("test", "What is a test?"))])
         valid = (Example(id="v", question=splits.get("valid", "What is a valid?")),)
         held = [Example(id="h", question=splits.get("held", "What is held?"))]
-        return Author(
-            teacher=None,
-            labeller=None,
-            splits=Splits(train=(), valid=valid, test=test),
-            kept_apart=held,
-            config=WritingConfig(),
-            seed=0,
-        )
+        with bench_of(config) as bench:
+            bench = dataclasses.replace(bench, splits=Splits(train=(), valid=valid, test=test))
+            return Author(bench, "leaky", labeller="leaky", config=WritingConfig(), kept_apart=held)
 
     @pytest.mark.parametrize("split", ["valid", "test", "held"])
-    def test_near_repeats_of_what_figures_stand_on(self, split):
-        author = self.author(**{split: LONG.format(3)})
+    def test_near_repeats_of_what_figures_stand_on(self, sums, split):
+        author = self.author(sums(), **{split: LONG.format(3)})
         near = Example(id="made:1", question=LONG.format(4))
         other = Example(id="made:2", question="How many legs do six hens and two cows have, all in all?")
         assert author.taken([near, other], known=[]) == [other]
@@ -120,8 +115,8 @@ class TestWhatIsRefused:
     def test_the_same_few_words(self):
         assert given_away(["What is 1 plus 2?", "What is 1 plus 3?"], ["what is 1 PLUS 2"]) == {0}
 
-    def test_what_is_known(self):
-        author = self.author()
+    def test_what_is_known(self, sums):
+        author = self.author(sums())
         one, same = (Example(id=f"made:{i}", question="What  is new?") for i in range(2))
         old = Example(id="p", question="What is old?")
         assert author.taken([one, same, dataclasses.replace(old, id="made:3")], known=[old]) == [one]
@@ -166,7 +161,7 @@ def sums(tmp_path, monkeypatch):
 
 def rounds_of(bench, config, *, first, held, rest=()):
     writing = config.writing
-    author = Author.of(bench, "leaky", labeller="leaky", config=writing, kept_apart=held)
+    author = Author(bench, "leaky", labeller="leaky", config=writing, kept_apart=held)
     return SkillRounds(
         bench=bench,
         author=author,

@@ -9,7 +9,7 @@ from tiny_rounds import active, chains, course_of, drafts_of
 from tuition.annotation.routing import least_surprising
 from tuition.core.records import Annotation
 from tuition.experiment.bench import untrained_student
-from tuition.experiment.rounds.ask import Taught, asking_of
+from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.close import close_round
 from tuition.experiment.rounds.rank import Ranked
 from tuition.operate.execute import execute
@@ -50,7 +50,7 @@ def test_the_smallest_change_stays_closer_to_the_students_own_words_than_a_fresh
         ):
             taught = Taught(kept=chains(ids, text=text), asked=2, gone=tuple(ids))
             close_round(
-                state, untrained_student(state.bench), ranked=ranked, taught=taught, asking=asking_of(state)
+                state, untrained_student(state.bench), ranked=ranked, taught=taught, asking=Asking(state)
             )
             found[name] = state.rounds[-1]["similarity"]
     assert found["repair"] == pytest.approx(7 / 8)
@@ -62,7 +62,5 @@ def test_without_a_draft_there_is_no_similarity(tmp_path):
         ids = list(state.pool)[:2]
         ranked = Ranked(order=(), drafts={}, evidence={}, highest=None, student_tokens=0)
         taught = Taught(kept=chains(ids), asked=2, gone=tuple(ids))
-        close_round(
-            state, untrained_student(state.bench), ranked=ranked, taught=taught, asking=asking_of(state)
-        )
+        close_round(state, untrained_student(state.bench), ranked=ranked, taught=taught, asking=Asking(state))
         assert state.rounds[-1]["similarity"] is None

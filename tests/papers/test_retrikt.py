@@ -20,7 +20,7 @@ from tuition.experiment.learn.answer_store import (
     retrieval_targets,
     shares_of,
 )
-from tuition.experiment.learn.finding import relevance
+from tuition.experiment.targets import relevance
 from tuition.operate.compare import ablation_rows
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
@@ -115,7 +115,8 @@ class TestTheStore:
         store = Store({text: shares for text, shares in TEXTS.items() if "blue" in text})
         student = Likes("green")
         [before] = store.answers(student, [self.asked], n=4)
-        [after] = store.plus({"Is the green bok very old?": {"yes": 1.0}}).answers(student, [self.asked], n=4)
+        more = Store({**store.entries, "Is the green bok very old?": {"yes": 1.0}})
+        [after] = more.answers(student, [self.asked], n=4)
         assert (before.answer, after.answer) == ("no", "yes") and after.confidence > 0.99
 
     def test_by_words_alone(self):

@@ -10,7 +10,7 @@ from tuition.core.errors import ConfigError
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.texts.nearest import Nearest
 from tuition.evaluation.gate import judge, known_score, recall, search_queries
-from tuition.experiment.rounds.ask import asking_of
+from tuition.experiment.rounds.ask import Asking
 from tuition.experiment.rounds.close import stop_if_certain
 from tuition.experiment.rounds.rank import rank_pool
 from tuition.operate.execute import execute
@@ -109,7 +109,7 @@ def known_by(state, share):
 def test_only_what_is_unknown_is_asked_about(second_round):
     state = second_round
     known = known_by(state, 0.5)
-    ranked = rank_pool(state, KnowsHalf(known), asking_of(state))
+    ranked = rank_pool(state, KnowsHalf(known), Asking(state))
     assert {one.id for one in ranked.order} == {one.id for one in state.left if one.id not in known}
     assert not stop_if_certain(state, ranked)
     told = [event for event in state.bench.run.events() if event["event"] == "left_known"]
@@ -118,7 +118,7 @@ def test_only_what_is_unknown_is_asked_about(second_round):
 
 def test_where_nothing_is_unknown_the_rounds_end(second_round):
     state = second_round
-    ranked = rank_pool(state, KnowsHalf(known_by(state, 1.0)), asking_of(state))
+    ranked = rank_pool(state, KnowsHalf(known_by(state, 1.0)), Asking(state))
     assert ranked.order == ()
     assert stop_if_certain(state, ranked)
     assert state.stop["by"] == "certain"

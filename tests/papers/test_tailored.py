@@ -9,7 +9,7 @@ from tiny_rounds import active, chains, course_of, written
 
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import Contrast, Generation
-from tuition.experiment.rounds.ask import Taught, ask_round, asking_of
+from tuition.experiment.rounds.ask import Asking, Taught, ask_round
 from tuition.experiment.rounds.exam import examined, lesson_of, mistakes, tailored
 from tuition.experiment.rounds.learn import student_of, train_round
 from tuition.experiment.rounds.rank import drafter, rank_pool
@@ -69,7 +69,7 @@ def exam_of(folder, **changed):
 def begun(state):
     """A first round that is over: four questions were annotated blind."""
     first = chains(list(state.pool)[:4])
-    train_round(state, Taught(kept=first), ranked=rank_pool(state, student_of(state), asking_of(state)))
+    train_round(state, Taught(kept=first), ranked=rank_pool(state, student_of(state), Asking(state)))
     written(state, first)
     return [example.id for example in state.left]
 
@@ -79,7 +79,7 @@ def test_what_is_right_in_every_sample_makes_no_call(tmp_path):
         left = begun(state)
         sure = set(left[::2])
         student = Scripted(student_of(state), lambda example: 4 if example.id in sure else 1)
-        asking = asking_of(state)
+        asking = Asking(state)
         ranked = rank_pool(state, student, asking)
         assert {example.id for example in ranked.order} <= set(left) - sure
         assert student.looks[0] == (8, 4)
@@ -103,7 +103,7 @@ def test_a_mended_explanation_is_held_against_the_mistake(tmp_path):
             assert target.prompt_weight == 0.1 and target.against == WRONG
             assert target.like == RIGHT.format(target.example.answer)
         assert lesson_of(state).contrast == Contrast()
-        ranked = rank_pool(state, student_of(state), asking_of(state))
+        ranked = rank_pool(state, student_of(state), Asking(state))
         student = train_round(state, Taught(kept=items), ranked=ranked)
         assert student.parameters > 0
 

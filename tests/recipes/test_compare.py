@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tuition.core.errors import DataError
-from tuition.operate.compare import compare_runs, compare_with, graded
+from tuition.operate.compare import compare_runs, compare_with, graded_rows
 
 
 def folder(path, grades, *, split="test"):
@@ -42,9 +42,9 @@ def test_test_answers_go_before_validation(tmp_path):
     path = folder(tmp_path / "a", "rw")
     rows = (path / "predictions.jsonl").read_text().replace('"test"', '"valid"').replace('"q', '"v')
     (path / "predictions.jsonl").write_text(rows + (path / "predictions.jsonl").read_text())
-    split, grades = graded(path)
+    split, found = graded_rows(path)
     assert split == "test"
-    assert [item.split()[0] for item in sorted(grades)] == ["q0", "q1"]
+    assert sorted(row["example_id"] for row in found) == ["q0", "q1"]
 
 
 def test_other_items_are_refused(tmp_path):
@@ -59,7 +59,7 @@ def test_another_split_is_refused(tmp_path):
 
 def test_a_folder_without_predictions_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"has no predictions\.jsonl; name the folder of a finished run"):
-        graded(tmp_path)
+        graded_rows(tmp_path)
 
 
 def test_a_group_is_compared_with_its_reference(tmp_path):

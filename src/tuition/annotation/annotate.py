@@ -70,7 +70,6 @@ def annotate(
     ]
     found = Annotated(
         annotations=tuple(answered),
-        dropped=(),
         failures=_failures(requests, asked.replies),
         spent=asked.refused is not None,
     )

@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from tuition.annotation.ask.account import Account, check_price, unpaid
+from tuition.annotation.ask.account import Account, check_price
 from tuition.annotation.ask.caller import Caller
 from tuition.annotation.batches import BatchCaller, refuse_batched
 from tuition.annotation.config import AnnotationConfig
 from tuition.annotation.own_words import OwnWords
-from tuition.core.budget import EXPECTED_SHARE, Cost, guess_cost
+from tuition.core.budget import Cost, guess_cost
 from tuition.core.errors import TeacherError
-from tuition.core.protocols import BatchTeacher, FixedForm, Sampler, Task, Teacher
-from tuition.core.records import Example, Json, Message, Reply, Request, canonical_json
+from tuition.core.protocols import BatchTeacher, FixedForm, Task, Teacher
+from tuition.core.records import Example, Json, Message, Reply, Request
 from tuition.core.store import Refused
 
 __all__ = ["Asked", "Asker", "ask", "ask_all", "longer_of"]
@@ -132,9 +131,9 @@ class Asker:
         assert self.account is not None, "an asker without an account makes and prices requests alone"
         return self.account
 
-    def price(self, request: Request, share: float = EXPECTED_SHARE) -> Cost:
-        """Guess what a call costs whose reply uses a share of `max_tokens`."""
-        cost = guess_cost(request, self.teacher.price, share)
+    def price(self, request: Request) -> Cost:
+        """Guess what a call costs."""
+        cost = guess_cost(request, self.teacher.price)
         return cost if self.teacher.abilities.is_paid else dataclasses.replace(cost, nano=0)
 
     def read(self, reply: Reply, example: Example) -> str | None:
@@ -231,7 +230,7 @@ async def ask(
     async with contextlib.AsyncExitStack() as stack:
         if isinstance(teacher, contextlib.AbstractAsyncContextManager):
             await stack.enter_async_context(teacher)
-        replies = await _answer(requests, teacher, caller=caller, account=account)
+        replies = await caller.answer_all(requests)
         if not caller.fault:
             cut_off = [
                 i
@@ -241,9 +240,7 @@ async def ask(
             again_of = {i: longer_of(requests[i], teacher, times=config.longer) for i in cut_off}
             longer = {i: request for i, request in again_of.items() if request is not None}
             caller.ends_on_refusal = False
-            again = await _answer(
-                list(longer.values()), teacher, caller=caller, account=account, more=", longer"
-            )
+            again = await caller.answer_all(list(longer.values()), more=", longer")
     if caller.fault:
         if isinstance(caller, Caller) and caller.is_batched:
             refuse_batched([*requests, *longer.values()], account.store)
@@ -254,85 +251,6 @@ async def ask(
         keys=tuple((longer[i] if i in came else request).key for i, request in enumerate(requests)),
         refused=caller.refused,
     )
-
-
-async def _answer(
-    requests: Sequence[Request],
-    teacher: Teacher,
-    *,
-    caller: Caller | BatchCaller,
-    account: Account,
-    more: str = "",
-) -> list[Reply]:
-    """Answer a list, call by call or in batches."""
-    if isinstance(caller, Caller):
-        return await _work(requests, teacher, caller=caller, account=account, more=more)
-    return await caller.answer_all(requests, stage=f"{requests[0].role}{more}" if requests else "")
-
-
-async def _work(
-    requests: Sequence[Request], teacher: Teacher, *, caller: Caller, account: Account, more: str
-) -> list[Reply]:
-    """Answer a list, many at once; the first error that is no call's own ends it."""
-    replies: list[Reply] = [unpaid(None)] * len(requests)
-    done, known = itertools.count(1), set[int]()
-
-    def tell(i: int) -> None:
-        if account.progress is not None:
-            account.progress(f"{requests[i].role}{more}", next(done), len(requests))
-
-    async for i, reply in caller.kept(requests):
-        replies[i] = reply
-        known.add(i)
-        tell(i)
-    groups = _groups({i: request for i, request in enumerate(requests) if i not in known}, teacher)
-    waiting = iter(groups)
-    tasks: list[asyncio.Task[None]] = []
-
-    async def work() -> None:
-        for group in waiting:
-            if caller.fault:
-                break
-            for i, reply in zip(group, await caller.answer([requests[i] for i in group]), strict=True):
-                replies[i] = reply
-                tell(i)
-        if caller.fault:
-            # What is under way is finished and kept; who only waits need wait no longer.
-            for task in tasks:
-                if task not in caller.calling:
-                    task.cancel()
-
-    # Twice as many as may be in flight, so that the next is ready when one ends.
-    tasks += [asyncio.create_task(work()) for _ in range(min(2 * teacher.abilities.concurrency, len(groups)))]
-    if not tasks:
-        return replies
-    try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in ended:
-            if not task.cancelled():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return replies
-
-
-def _groups(requests: Mapping[int, Request], teacher: Teacher) -> list[list[int]]:
-    """Which requests one call can bring: those that differ in their sample, where the teacher can do that."""
-    most = teacher.abilities.samples_per_call if isinstance(teacher, Sampler) else 1
-    if most <= 1:
-        return [[i] for i in requests]
-    groups: list[list[int]] = []
-    last: dict[tuple[str, str, tuple[Message, ...], str], list[int]] = {}
-    for i, request in requests.items():
-        alike = (request.endpoint, request.model, request.messages, canonical_json(dict(request.parameters)))
-        group = last.get(alike)
-        if group is None or len(group) >= most or any(requests[k].sample == request.sample for k in group):
-            group = last[alike] = []
-            groups.append(group)
-        group.append(i)
-    return groups
 
 
 def longer_of(request: Request, teacher: Teacher, *, times: float) -> Request | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from tuition.annotation.demonstrations import Choice
 from tuition.annotation.health import CHECKS, FILTERS
@@ -67,15 +67,15 @@ class AnnotationConfig(Section):
         unread = ("wrong", "unreadable") if self.answer_check else ()
         return frozenset({*self.filters, "empty", *unread})
 
-    @field_validator("rationale_prompt")
+    @field_validator("rationale_prompt", "solve_prompt")
     @classmethod
-    def _is_forced_prompt(cls, name: str) -> str:
-        return _known_prompt(name, is_forced=True)
-
-    @field_validator("solve_prompt")
-    @classmethod
-    def _is_free_prompt(cls, name: str) -> str:
-        return _known_prompt(name, is_forced=False)
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        is_forced = info.field_name == "rationale_prompt"
+        fit = [prompt.name for prompt in PROMPTS.values() if prompt.is_forced == is_forced]
+        if name not in fit:
+            shown = "that shows the answer" if is_forced else "that does not show the answer"
+            raise ValueError(near_name(name, fit, kind=f"prompt {shown}"))
+        return name
 
     @field_validator("filters", mode="before")
     @classmethod
@@ -93,11 +93,3 @@ class AnnotationConfig(Section):
             if name not in CHECKS:
                 raise ValueError(near_name(name, CHECKS, kind="health check"))
         return names
-
-
-def _known_prompt(name: str, *, is_forced: bool) -> str:
-    fit = [prompt.name for prompt in PROMPTS.values() if prompt.is_forced == is_forced]
-    if name not in fit:
-        shown = "that shows the answer" if is_forced else "that does not show the answer"
-        raise ValueError(near_name(name, fit, kind=f"prompt {shown}"))
-    return name

@@ -114,16 +114,11 @@ class Annotated:
 
     annotations: tuple[Annotation, ...]
     """Those to train on: they pass the filters."""
-    dropped: tuple[Annotation, ...]
+    dropped: tuple[Annotation, ...] = ()
     """Those a filter dropped; their `faults` say why."""
-    failures: tuple[Unanswered, ...]
-    spent: bool
+    failures: tuple[Unanswered, ...] = ()
+    spent: bool = False
     """Whether the budget ended before the examples did."""
-
-    @property
-    def absent(self) -> int:
-        """How many examples the teacher has nothing for, which the health table counts with the replies."""
-        return sum(failure.kind == "absent" for failure in self.failures)
 
 
 def check_health(

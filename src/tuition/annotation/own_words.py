@@ -60,9 +60,7 @@ class OwnWords:
     """What a user adds to the prompts of one teacher; nothing: they are sent as they are."""
 
     system: str = ""
-    """System message."""
     instruction: str = ""
-    """What the task is."""
     prompts: Mapping[str, str] = field(default_factory=dict)
     """Templates by what they are for, such as `solve`."""
 

@@ -57,15 +57,10 @@ class Prompt:
     def render(
         self, example: Example, demonstrations: Sequence[Example] = (), *, receipt: str = ""
     ) -> tuple[Message, ...]:
-        """Write the messages of one question.
+        """Write the messages of one question: one user message, behind the earlier turns of a conversation.
 
-        Args:
-            example: What is asked; its answer is shown where the prompt is forced.
-            demonstrations: Labelled examples to show first.
-            receipt: What a student has said about the question, as `receipt_of` writes it.
-
-        Returns:
-            One user message, behind the earlier turns of a conversation.
+        Its answer is shown where the prompt is forced; `receipt` is what a student has said about it, as
+        `receipt_of` writes it.
         """
         shown: list[str] = []
         for item in demonstrations:

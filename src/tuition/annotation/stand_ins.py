@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -13,7 +12,7 @@ from tuition.annotation.invent.write import WRITE
 from tuition.annotation.prompts import JUDGE, role_of
 from tuition.annotation.revise.prompts import CLEAR, JUDGE_STEP, LOCATE
 
-__all__ = ["StandIn", "filler", "hidden_letters", "is_verdict", "stand_in_text"]
+__all__ = ["filler", "hidden_letters", "is_verdict", "stand_in_text"]
 
 _TEXT: Final = """
     lorem ipsum dolor sit amet consectetur adipiscing elit sed eiusmod tempor incididunt labore dolore magna
@@ -32,25 +31,6 @@ _ASKED = re.compile(r"Verdict on step (\d+):\s*$")
 _STEP = re.compile(r"^Step \d+:", re.M)
 _LISTED = re.compile(r"^- (.+)$", re.M)
 _HOW_MANY = re.compile(r"(?:at most|Write) (\d+)\b")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandIn:
-    """What a text is to say, and how long it is to be."""
-
-    answer: str
-    """What it concludes."""
-    letters: int
-    """Its length, more or less."""
-    wrong_step: int = 0
-    """Number, from 1, of the step that a verdict calls the first wrong one; 0: none is wrong."""
-    seed: str = ""
-    """Equal seeds give equal words."""
-
-    @property
-    def closing(self) -> str:
-        """The sentence that states the answer."""
-        return f"The answer is {self.answer.rstrip('.')}."
 
 
 def filler(letters: int, seed: str, *, steps: int = 0) -> str:
@@ -78,29 +58,33 @@ def is_verdict(prompt: str) -> bool:
     return role_of(prompt) in map(role_of, (JUDGE, JUDGE_STEP, LOCATE))
 
 
-def stand_in_text(prompt: str, asked: str, wanted: StandIn) -> str:
-    """Write a reply to a prompt."""
+def stand_in_text(prompt: str, asked: str, *, answer: str, letters: int, wrong_step: int, seed: str) -> str:
+    """Write a reply of so many letters, more or less; equal seeds give equal words.
+
+    A verdict calls the step of that number, from 1, the first wrong one; 0: none is wrong.
+    """
     # A user's own prompt may write steps in another way: those of a stand-in student have a mark each.
     steps = len(_STEP.findall(asked)) or len(_HIDDEN.findall(asked))
-    k = min(wanted.wrong_step, steps)
+    k = min(wrong_step, steps)
     role = role_of(prompt)
     if role == role_of(JUDGE):
-        return f"{filler(wanted.letters - 30, wanted.seed)} The best explanation is 1.".strip()
+        return f"{filler(letters - 30, seed)} The best explanation is 1.".strip()
     if role == role_of(JUDGE_STEP):
         found = _ASKED.search(asked)
         step = int(found[1]) if found else max(1, steps)
-        return f"Step {step} is {'wrong' if step == wanted.wrong_step else 'right'}."
+        return f"Step {step} is {'wrong' if step == wrong_step else 'right'}."
     if role == role_of(LOCATE):
         return f"The first wrong step is {k}." if k else "No step is wrong."
     if role == role_of(CLEAR):
-        own = filler(wanted.letters, wanted.seed, steps=1).splitlines() if k else []
-        return json.dumps({"first_wrong_step": k or None, "corrected_steps": own, "answer": wanted.answer})
+        own = filler(letters, seed, steps=1).splitlines() if k else []
+        return json.dumps({"first_wrong_step": k or None, "corrected_steps": own, "answer": answer})
     if role in map(role_of, (SKILLS, NEEDS, MISSES, WRITE)):
-        return _invented(role, asked, wanted)
-    return f"{filler(wanted.letters - len(wanted.closing), wanted.seed)}\n{wanted.closing}"
+        return _invented(role, asked, letters=letters, seed=seed)
+    closing = f"The answer is {answer.rstrip('.')}."
+    return f"{filler(letters - len(closing), seed)}\n{closing}"
 
 
-def _invented(role: str, asked: str, wanted: StandIn) -> str:
+def _invented(role: str, asked: str, *, letters: int, seed: str) -> str:
     """Name every skill that there may be, or write as many questions as are wanted."""
     if role in (role_of(NEEDS), role_of(MISSES)):
         return "\n".join(f"Skill: {skill}" for skill in _LISTED.findall(asked))
@@ -108,5 +92,4 @@ def _invented(role: str, asked: str, wanted: StandIn) -> str:
     n = int(found[1]) if found else 1
     if role == role_of(SKILLS):
         return "\n".join(f"Skill: {filler(0, f'skill {i}')}" for i in range(n))
-    letters = wanted.letters // n
-    return "\n".join(json.dumps({"question": filler(letters, f"{wanted.seed}/{i}")}) for i in range(n))
+    return "\n".join(json.dumps({"question": filler(letters // n, f"{seed}/{i}")}) for i in range(n))

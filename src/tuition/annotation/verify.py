@@ -20,17 +20,7 @@ from tuition.core.errors import DataError
 from tuition.core.records import Annotation, Example, Grade, Record, Reply, Request
 from tuition.core.texts.steps import before_spill
 
-__all__ = [
-    "Outcome",
-    "Verdict",
-    "Verification",
-    "Verified",
-    "judge_requests",
-    "judgeable",
-    "verdicts",
-    "verify",
-    "verify_requests",
-]
+__all__ = ["Verdict", "Verification", "judge_requests", "judgeable", "verdicts", "verify", "verify_requests"]
 
 Outcome = Literal["leads", "strays", "unreadable", "unanswered"]
 """What a rationale came to: its answer, another one, none that can be read; or the verifier did not reply."""
@@ -65,25 +55,13 @@ class Verdict(Record):
     is_answered: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """What a verifier made of several rationales."""
-
-    checks: tuple[Verification, ...]
-    """One a rationale that it was asked about, in order."""
-    asked: Asked
-    """Its replies, in the same order."""
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the budget ended first."""
-        return self.asked.refused is not None
-
-
-def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], asker: Asker) -> Verified:
+def verify(
+    annotations: Sequence[Annotation], examples: Mapping[str, Example], asker: Asker
+) -> tuple[list[Verification], Asked]:
     """Have a teacher conclude from each rationale; compare with the label, or else the text's own answer.
 
     It is not asked about empty texts, nor where there is no label and the text's own answer could not be one.
+    Gives one check a rationale that it was asked about, and its replies in the same order.
     """
     shown: list[Annotation] = []
     for item in annotations:
@@ -116,13 +94,11 @@ def verify(annotations: Sequence[Annotation], examples: Mapping[str, Example], a
                 outcome=outcome,
             )
         )
-    return Verified(checks=tuple(checks), asked=asked)
+    return checks, asked
 
 
 def verify_requests(
-    annotations: Sequence[Annotation],
-    examples: Mapping[str, Example],
-    asker: Asker,
+    annotations: Sequence[Annotation], examples: Mapping[str, Example], asker: Asker
 ) -> list[Request]:
     """Ask a teacher what follows from each rationale, without the label and without the stated answer.
 
@@ -158,9 +134,7 @@ def judgeable(kept: Sequence[Annotation], *, seed: int) -> dict[str, list[Annota
 
 
 def judge_requests(
-    candidates: Mapping[str, Sequence[Annotation]],
-    examples: Mapping[str, Example],
-    asker: Asker,
+    candidates: Mapping[str, Sequence[Annotation]], examples: Mapping[str, Example], asker: Asker
 ) -> list[Request]:
     """Ask a teacher which rationale of each example is best; it is not told who wrote them."""
     return [

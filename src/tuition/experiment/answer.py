@@ -12,9 +12,10 @@ from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Prediction
 from tuition.evaluation.accuracy import accuracy
 from tuition.experiment.config import Experiment
+from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import AnswerForm, answer_text, questions, read_answer
 
-__all__ = ["Way", "ask_student", "share_right", "vote"]
+__all__ = ["Way", "ask_student", "graded", "share_right", "vote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,6 @@ class Way:
     """How a student is asked for its answer, and how that is read."""
 
     prefix: str
-    """The instruction."""
     answer_form: AnswerForm
     scoring: str
     """generate, exact or options."""
@@ -30,10 +30,10 @@ class Way:
     """Bound of what it writes."""
 
     @classmethod
-    def of(cls, config: Experiment, *, prefix: str) -> Way:
-        """Read it from the configuration of a run."""
+    def of(cls, config: Experiment, *, prefix: str = "") -> Way:
+        """Read it from the configuration of a run; without another instruction it is the configured one."""
         return cls(
-            prefix=prefix,
+            prefix=prefix or answer_prefix(config),
             answer_form=config.student.answer_form,
             scoring=config.evaluation.scoring,
             max_tokens=config.evaluation.max_tokens or config.student.max_output_tokens,
@@ -117,13 +117,17 @@ def vote(
     return counts, sum(text.tokens for texts in drawn for text in texts)
 
 
+def graded(predictions: Sequence[Prediction], examples: Sequence[Example], task: Task) -> list[Grade]:
+    """Grade answers that are not graded yet."""
+    return [
+        task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
+        for prediction, example in zip(predictions, examples, strict=True)
+    ]
+
+
 def share_right(student: Learner, task: Task, way: Way, *, examples: Sequence[Example]) -> float:
     """Say which share of the examples a student answers rightly now."""
-    grades = [
-        task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
-        for prediction, example in zip(ask_student(student, task, way)(examples), examples, strict=True)
-    ]
-    return accuracy(grades).share
+    return accuracy(graded(ask_student(student, task, way)(examples), examples, task)).share
 
 
 def _exact(text: str, example: Example, *, form: AnswerForm) -> Grade:

@@ -20,7 +20,7 @@ from tuition.annotation import Account
 from tuition.core.budget import Price, guess_cost, to_usd
 from tuition.core.errors import DataError
 from tuition.core.protocols import Learner, Lesson, Pool, Task, Teacher
-from tuition.core.records import Example, Json, Record, Request, Target, content_id
+from tuition.core.records import Example, Json, Request, Target, content_id
 from tuition.core.rows import FORMATS
 from tuition.core.run import Run, versions
 from tuition.core.splits import Splits
@@ -28,7 +28,7 @@ from tuition.core.store import Place, Store
 from tuition.experiment.answer import Way, share_right
 from tuition.experiment.checks import Ready, make_ready, make_student, named
 from tuition.experiment.config import Experiment, task_of
-from tuition.experiment.form import answer_prefix, form_of
+from tuition.experiment.form import form_of, reader_of
 from tuition.experiment.knowledge import taught
 from tuition.experiment.labels.labels import label_splits
 from tuition.experiment.recipe import RECIPES
@@ -40,14 +40,11 @@ from tuition.tasks import TASKS
 __all__ = [
     "Bench",
     "DryRun",
-    "Estimate",
     "StandIns",
     "choose_train",
-    "estimates_of",
     "finish",
     "keep_student",
     "open_bench",
-    "reader_of",
     "train_student",
     "untrained_student",
 ]
@@ -55,6 +52,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 _BEFORE_READING = {"started", "resumed", "warning", "rounds_begun", "too_long"}
 """Events of a run that has read no answer yet."""
+_HELPS = ("checkpoints*", "student-alpha-*", "rounds/*/checkpoints*", "rounds/*/student", "intervals")
 
 
 class StandIns(Protocol):
@@ -171,15 +169,10 @@ def open_bench(config: Experiment, run: Run) -> Generator[Bench]:
             train=found.train,
             labels=found.facts,
             readers=readers,
-            lacks_labels=found.is_spent,
+            lacks_labels=bool(found.facts and found.facts["is_spent"]),
             unread=ready.unread,
             load=make_student if dry is None else dry.student,
         )
-
-
-def reader_of(task: Task) -> str:
-    """Name who reads and grades answers: the same name, the same readings."""
-    return f"{getattr(task, 'name', '')} {task.version}".strip()
 
 
 def _try_student(config: Experiment, train: Sequence[Example]) -> None:
@@ -278,7 +271,7 @@ def train_student(
     if training.keep == "best":
         readable = [example for example in bench.splits.valid if bench.reads(example)]
         most = min(training.validate_questions, config.evaluation.limit or training.validate_questions)
-        way = Way.of(config, prefix=answer_prefix(config))
+        way = Way.of(config)
         validate = partial(share_right, student, bench.task, way, examples=readable[:most])
     logs = run.path / "logs" / name
     targets = taught(targets, config.knowledge)
@@ -294,14 +287,6 @@ def keep_student(bench: Bench, student: Learner, *, name: str = "student") -> No
     bench.run.write_folder(name, partial(student.save, form=form))
 
 
-def _clear(folder: Path) -> None:
-    """Remove what only going on with the run needed: checkpoints, and the students that were not chosen."""
-    rounds = ("rounds/*/checkpoints*", "rounds/*/student")
-    for pattern in ("checkpoints*", "student-alpha-*", *rounds, "intervals"):
-        for path in folder.glob(pattern):
-            shutil.rmtree(path)
-
-
 def finish(
     bench: Bench,
     figures: Mapping[str, dict[str, Json] | None],
@@ -312,6 +297,8 @@ def finish(
 ) -> dict[str, Json]:
     """Write `metrics.json` and the mark that the run is done."""
     config, run = bench.config, bench.run
+    trained = {event.get("student") for event in run.events() if event["event"] == "trained"}
+    sources = Counter("none" if one.answer is None else one.label_source for one in bench.train)
     metrics: dict[str, Json] = {
         "format": FORMATS["metrics.json"],
         "recipe": config.recipe,
@@ -324,15 +311,15 @@ def finish(
         else {
             "parameters": student.parameters,
             "model": config.student.model,
-            "is_trained": _is_trained(config, run),
+            "is_trained": bool(trained - RECIPES[config.recipe].models(config).keys()),
         },
-        "train": {"n": len(bench.train), "label_source": _label_sources(bench.train)},
+        "train": {"n": len(bench.train), "label_source": dict(sorted(sources.items()))},
         "too_long": _counted(bench.unread),
         "labels": bench.labels,
         "valid": figures["valid"],
         "test": figures["test"],
         "spend": bench.account.store.spend(run.id).to_json(),
-        "estimates": [row.to_json() for row in estimates_of(bench.account.store, run.id)],
+        "estimates": [*_estimates(bench.account.store, run.id)],
         "rounds": [],
         "stopped_by": "budget" if bench.lacks_labels else stopped_by,
         "config_hash": run.config_hash,
@@ -341,20 +328,12 @@ def finish(
         "versions": {} if isinstance(run, DryRun) else versions(),
         **more,
     }
-    _clear(run.path)
+    # Only going on with the run needed them: checkpoints, and the students that were not chosen.
+    for pattern in _HELPS:
+        for path in run.path.glob(pattern):
+            shutil.rmtree(path)
     run.finish(metrics)
     return metrics
-
-
-def _is_trained(config: Experiment, run: Run) -> bool:
-    trained = (event.get("student") for event in run.events() if event["event"] == "trained")
-    return any(name not in RECIPES[config.recipe].models(config) for name in trained)
-
-
-def _label_sources(examples: Sequence[Example]) -> dict[str, Json]:
-    """Count the training labels by who says so; "none" where there is no label."""
-    sources = ("none" if example.answer is None else example.label_source for example in examples)
-    return dict(sorted(Counter(sources).items()))
 
 
 _ATTEMPTS = (
@@ -364,22 +343,12 @@ _ATTEMPTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate(Record):
-    """What one teacher's answered calls were thought to cost before they were made, and what they cost."""
+def _estimates(store: Store, run: str) -> list[dict[str, Json]]:
+    """Say what each teacher's answered calls were thought to cost before they were made, and what they cost.
 
-    teacher: str
-    calls: int
-    """Those this run made and paid at a known price, and whose tokens the provider counted."""
-    guessed_usd: float | None
-    """The guess that `tuition check` shows as expected."""
-    bound_usd: float | None
-    """What was set aside: no call may cost more."""
-    paid_usd: float | None
-
-
-def estimates_of(store: Store, run: str) -> list[Estimate]:
-    """Hold guess and bound against the bill."""
+    Those count that the run paid at a known price, and whose tokens the provider counted: the guess that
+    `tuition check` shows as expected, what was set aside at most, and the bill.
+    """
     sums: dict[str, list[int]] = {}
     with store.read() as connection:
         for row in connection.execute(_ATTEMPTS, (run,)):
@@ -389,12 +358,12 @@ def estimates_of(store: Store, run: str) -> list[Estimate]:
             for i, one in enumerate((1, expected.nano or 0, row["worst_nano"], row["paid_nano"])):
                 so_far[i] += one
     return [
-        Estimate(
-            teacher=name,
-            calls=calls,
-            guessed_usd=to_usd(guessed),
-            bound_usd=to_usd(bound),
-            paid_usd=to_usd(paid),
-        )
+        {
+            "teacher": name,
+            "calls": calls,
+            "guessed_usd": to_usd(guessed),
+            "bound_usd": to_usd(bound),
+            "paid_usd": to_usd(paid),
+        }
         for name, (calls, guessed, bound, paid) in sums.items()
     ]

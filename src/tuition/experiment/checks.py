@@ -17,7 +17,7 @@ from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
 from tuition.evaluation.accuracy import accuracy
-from tuition.experiment.config import Experiment, rationale_form, task_of
+from tuition.experiment.config import Experiment, rationale_form, source_of, task_of
 from tuition.experiment.knowledge import informed
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
@@ -25,7 +25,6 @@ from tuition.playground import BASE_FOLDER
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.tasks.check import Finding, blind_answers, check_labels, check_splits, finding
 from tuition.tasks.kinds import MultipleChoice
-from tuition.tasks.load import source_type
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.recorded import barred_reply
 
@@ -271,8 +270,8 @@ class Ready:
 
 def load_splits(config: Experiment) -> tuple[Splits, list[dict[str, Json]]]:
     """Load the examples and look them over before anything else."""
-    source = source_type(getattr(config.task, "source", "files"))(config.task)
-    splits, task = source.load(), task_of(config)
+    source, task = source_of(config), task_of(config)
+    splits = source.load()
     if isinstance(task, FixedForm):
         splits = Splits(
             train=tuple(map(task.prepared, splits.train)),

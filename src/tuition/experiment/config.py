@@ -44,6 +44,7 @@ __all__ = [
     "rationale_form",
     "resolve",
     "route_of",
+    "source_of",
     "task_of",
 ]
 
@@ -105,8 +106,9 @@ class LabelsConfig(Section):
         named = self.sources()
         for source, field in (("teacher", self.teacher), ("file", self.file)):
             if (source in named.values()) != bool(field):
+                splits = ", ".join(split for split, by in named.items() if by == source) or "no split"
                 raise ValueError(
-                    f"labels.{source} = {field!r}, and the labels of {_splits_of(named, source)} are by "
+                    f"labels.{source} = {field!r}, and the labels of {splits} are by "
                     f"{source!r}; name both or neither"
                 )
         if self.least_confidence and self.train not in ("majority", "weighted"):
@@ -133,10 +135,6 @@ class LabelsConfig(Section):
     def by(self, teachers: tuple[TeacherConfig, ...]) -> LabelsConfig:
         """Write down who labels, for a run beside this one that has other teachers or none."""
         return self.model_copy(update={"panel": self.panel or teachers}) if self.asks else self
-
-
-def _splits_of(named: Mapping[str, str], source: str) -> str:
-    return ", ".join(split for split, by in named.items() if by == source) or "no split"
 
 
 class Experiment(Section):
@@ -279,7 +277,7 @@ def _with_form(config: Experiment) -> Experiment:
     kind = getattr(config.task, "kind", "mixed")
     key = getattr(TASKS.get(kind), "made_of", "")
     if key and not getattr(config.task, key, None):
-        source = source_type(getattr(config.task, "source", "files"))(config.task)
+        source = source_of(config)
         form = getattr(source, key, None) or label_set(source.load(), kind=kind, key=key)
         config = config.model_copy(update={"task": config.task.model_copy(update={key: form})})
     if key:
@@ -354,6 +352,11 @@ def beside(config: Experiment, name: str, *, recipe: str = "", **changed: Any) -
 def task_of(config: Experiment) -> Task:
     """Make the task of an experiment; a source whose table names no kind has questions of all kinds."""
     return make_task(getattr(config.task, "kind", "mixed"), dict(config.task))
+
+
+def source_of(config: Experiment) -> Any:
+    """Make the source that an experiment reads its examples from."""
+    return source_type(getattr(config.task, "source", "files"))(config.task)
 
 
 def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:

@@ -12,14 +12,14 @@ from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Grade, Json, Prediction
 from tuition.core.splits import fingerprint
 from tuition.evaluation.accuracy import Accuracy, accuracy, by_domain
-from tuition.experiment.answer import Way, ask_student, vote
-from tuition.experiment.bench import Bench, DryRun, reader_of
+from tuition.experiment.answer import Way, ask_student, graded, vote
+from tuition.experiment.bench import Bench, DryRun
+from tuition.experiment.form import reader_of
 from tuition.tasks.check import blind_answers
 from tuition.tasks.classical import LEFT_OUT, Classical
 
 __all__ = [
     "Answerer",
-    "Figures",
     "StudentAnswers",
     "evaluate",
     "figures_of",
@@ -129,9 +129,12 @@ class StudentAnswers:
 
 
 def student_answers(
-    bench: Bench, student: Learner, *, prefix: str, prepare: Prepare = list
+    bench: Bench, student: Learner, *, prefix: str = "", prepare: Prepare = list
 ) -> StudentAnswers:
-    """Let the student of a run answer what it can read, as `ask_student` does, of questions made ready."""
+    """Let the student of a run answer what it can read, as `ask_student` does, of questions made ready.
+
+    It is asked by the run's own instruction unless another one is given.
+    """
     return StudentAnswers(bench, student, Way.of(bench.config, prefix=prefix), prepare=prepare)
 
 
@@ -144,19 +147,16 @@ def _evaluate(
     bench.run.progress(f"evaluate on {split}", len(examples), len(examples))
     if predictions is None:
         return None
-    grades = [
-        bench.task.grade(prediction.answer, example) if prediction.grade is None else prediction.grade
-        for prediction, example in zip(predictions, examples, strict=True)
-    ]
+    grades = graded(predictions, examples, bench.task)
     for prediction, example, grade in zip(predictions, examples, grades, strict=True):
-        graded = dataclasses.replace(prediction, grade=grade)
+        done = dataclasses.replace(prediction, grade=grade)
         about = {
             "split": split,
             "domain": example.domain,
             "label": example.answer,
             "label_source": example.label_source,
         }
-        rows.append({**about, "fingerprint": fingerprint(example)[:16], **graded.to_json()})
+        rows.append({**about, "fingerprint": fingerprint(example)[:16], **done.to_json()})
     answers = [prediction.answer for prediction in predictions]
     more = bench.task.figures(answers, examples) if isinstance(bench.task, FixedForm) else {}
     return figures_of(grades, examples) | {"reader": reader_of(bench.task)} | more
@@ -212,12 +212,12 @@ def _shares(found: Accuracy) -> dict[str, Json]:
 def _without_student(bench: Bench, classical: Classical, examples: Sequence[Example]) -> dict[str, Json]:
     """What the rules that need no question come to, and the classical students."""
 
-    def graded(column: Sequence[str | None]) -> dict[str, Json]:
+    def shares(column: Sequence[str | None]) -> dict[str, Json]:
         pairs = zip(column, examples, strict=True)
         return _shares(accuracy([bench.task.grade(answer, example) for answer, example in pairs]))
 
     rules, students = blind_answers(bench.splits.train, examples), classical.answers(examples)
     return {
-        "blind": {rule: graded(column) for rule, column in rules.items()},
-        "classical": {name: column and graded(column) for name, column in students.items()},
+        "blind": {rule: shares(column) for rule, column in rules.items()},
+        "classical": {name: column and shares(column) for name, column in students.items()},
     }

@@ -11,7 +11,7 @@ from tuition.experiment.config import Experiment
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, answer_text, question_text
 
-__all__ = ["answer_prefix", "asked_text", "form_of"]
+__all__ = ["answer_prefix", "asked_text", "form_of", "reader_of"]
 
 
 def answer_prefix(config: Experiment) -> str:
@@ -26,27 +26,29 @@ def asked_text(example: Example) -> str:
     return f"{example.context}\n{text}" if example.context else text
 
 
+def reader_of(task: Task) -> str:
+    """Name who reads and grades answers: the same name, the same readings."""
+    return f"{getattr(task, 'name', '')} {task.version}".strip()
+
+
 def form_of(config: Experiment, task: Task, train: Sequence[Example]) -> dict[str, Json]:
     """Say what `tuition.json` in a student's folder says beside what the student knows itself."""
     shown = min(train, key=lambda example: (len(asked_text(example)), example.id), default=None)
     choices = {example.choices for example in train}
+    # Of the files that it learnt from; other sources have none.
+    column = str(getattr(config.task, "question_column", "question"))
     return {
         "recipe": config.recipe,
         "prefix": answer_prefix(config),
         "scoring": config.evaluation.scoring,
         "max_tokens": config.evaluation.max_tokens or config.student.max_output_tokens,
         "kind": getattr(config.task, "kind", None) or getattr(task, "name", ""),
-        "reader": f"{getattr(task, 'name', '')} {task.version}".strip(),
+        "reader": reader_of(task),
         "choices": list(choices.pop()) if len(choices) == 1 else [],
-        **({"question_column": column} if (column := _column(config)) != "question" else {}),
+        **({"question_column": column} if column != "question" else {}),
         **({key: getattr(config.task, key)} if (key := getattr(task, "made_of", "")) else {}),
         "example": None if shown is None else _shown(config, shown),
     }
-
-
-def _column(config: Experiment) -> str:
-    """The column of questions in the files that the student learnt from; other sources have none."""
-    return str(getattr(config.task, "question_column", "question"))
 
 
 def _shown(config: Experiment, example: Example) -> dict[str, Json]:

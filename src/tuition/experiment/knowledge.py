@@ -19,16 +19,7 @@ from tuition.core.splits import Splits
 from tuition.core.texts.passages import Passages
 from tuition.playground.domains.knowledge import sentences
 
-__all__ = [
-    "KnowledgeConfig",
-    "RankedKnowledge",
-    "informed",
-    "passages_of",
-    "refuse_leaks",
-    "taught",
-    "told",
-    "with_passages",
-]
+__all__ = ["KnowledgeConfig", "RankedKnowledge", "informed", "passages_of", "taught", "with_passages"]
 
 PLAYGROUND = "playground:"
 
@@ -97,7 +88,7 @@ def with_passages(example: Example, found: Sequence[str]) -> Example:
     return dataclasses.replace(example, context=context)
 
 
-def told(example: Example, config: KnowledgeConfig, *, query: str = "") -> Example:
+def _told(example: Example, config: KnowledgeConfig, *, query: str = "") -> Example:
     """Give a question the passages that a text finds; by default its own."""
     passages = passages_of(config)
     found = passages.find(query or example.question, config.k)
@@ -108,17 +99,17 @@ def informed(splits: Splits, config: KnowledgeConfig) -> Splits:
     """Give questions their passages as they are loaded; a passage that gives a test away is refused."""
     if not config.files:
         return splits
-    refuse_leaks(splits, passages_of(config))
+    _refuse_leaks(splits, passages_of(config))
     give = {split: split in config.splits for split in ("train", "valid", "test")}
     train, valid = (
-        tuple(told(item, config) if give[split] else item for item in examples)
+        tuple(_told(item, config) if give[split] else item for item in examples)
         for split, examples in (("train", splits.train), ("valid", splits.valid))
     )
-    test = splits.test and splits.test.in_form(lambda item: told(item, config) if give["test"] else item)
+    test = splits.test and splits.test.in_form(lambda item: _told(item, config) if give["test"] else item)
     return dataclasses.replace(splits, train=train, valid=valid, test=test)
 
 
-def refuse_leaks(splits: Splits, passages: Passages) -> None:
+def _refuse_leaks(splits: Splits, passages: Passages) -> None:
     """Refuse passages that hold a question of validation or test, word for word, with its answer."""
 
     def leaks(examples: Sequence[Example]) -> list[str]:
@@ -142,7 +133,7 @@ def taught(targets: Iterable[Target], config: KnowledgeConfig) -> list[Target]:
     return [
         dataclasses.replace(
             target,
-            example=told(
+            example=_told(
                 target.example,
                 config,
                 query="" if target.objective == "answer" else without_closing(target.output),

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
+
 from tuition.annotation import without_closing
 from tuition.core.errors import DataError, some_of
 from tuition.core.protocols import Task
@@ -17,12 +19,14 @@ from tuition.core.records import Annotation, Example, Target, option_letter
 
 __all__ = [
     "ANSWER_PREFIX",
+    "FIND",
     "RATIONALE_PREFIX",
     "AnswerForm",
     "answer_targets",
     "answer_targets_of",
     "answer_text",
     "answered",
+    "asked_to_find",
     "chain_targets",
     "choice_of_letter",
     "choices_in",
@@ -31,12 +35,16 @@ __all__ = [
     "questions",
     "rationale_targets",
     "read_answer",
+    "relevance",
+    "taught_to_find",
 ]
 
 ANSWER_PREFIX = "predict: "
 """Instruction for the answer alone, as in the published code."""
 RATIONALE_PREFIX = "explain: "
 """Instruction for a rationale, where a teacher's table names no other."""
+FIND = "find: "
+"""Instruction by which a student that scores options says which texts are like a question."""
 
 AnswerForm = Literal["text", "letter"]
 """How an answer is written: the option's text, as published, or its letter, as `(b)`."""
@@ -205,3 +213,24 @@ def chain_targets(
                 )
             )
     return targets
+
+
+def relevance(scores: Sequence[float] | np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Turn scores into ρ = softmax(scores / τ), (texts, )."""
+    found = np.exp((np.asarray(scores) - max(scores)) / temperature)
+    return found / found.sum()
+
+
+def asked_to_find(example: Example, texts: Sequence[str]) -> Target:
+    """Ask about the texts as the options of a question, which is read without its own context."""
+    options = dataclasses.replace(example, choices=tuple(texts), context="", answer=texts[0])
+    return Target(example=options, prefix=FIND, input=question_text(example), output=texts[0])
+
+
+def taught_to_find(
+    example: Example, texts: Sequence[str], scores: Sequence[float] | np.ndarray, *, temperature: float
+) -> Target:
+    """Make the target of finding: the texts as options, softmax(scores / τ) as soft labels."""
+    shares, asked = relevance(scores, temperature), asked_to_find(example, texts)
+    best = texts[int(shares.argmax())]
+    return dataclasses.replace(asked, output=best, shares=tuple(shares.tolist()))

@@ -25,23 +25,15 @@ __all__ = [
     "ablations",
     "compare_runs",
     "compare_with",
-    "graded",
     "graded_rows",
     "left_out",
     "new_calls",
 ]
 
-
 _Rows = Sequence[dict[str, Any]]
 
 
-def graded(folder: Path) -> tuple[str, dict[str, Grade]]:
-    """Read how a run's answers were graded: the split, test where there is one, and the grades by item."""
-    split, rows = graded_rows(folder)
-    return split, _grades(rows)
-
-
-def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
+def compare_runs(left: Path, right: Path) -> dict[str, Json]:
     """Say how much better the left run is, item by item, and who read the answers of each.
 
     Where two readers graded, there is a `warning`. Raises a DataError where the items are not the same ones,
@@ -64,7 +56,7 @@ def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
             f"{_sources(right_rows)}, and on {len(other)} of {len(right_rows)} items they differ "
             f"({some_of(other)}); run both with the same [labels]."
         )
-    found = compare(_grades(left_rows), _grades(right_rows), seed=seed)
+    found = compare(_grades(left_rows), _grades(right_rows), seed=0)
     figures = (read_metrics(folder).get(left_split) or {} for folder in (left, right))
     own, theirs = (figure.get("reader") or "an unknown reader" for figure in figures)
     warning = f"graded by {own} against {theirs}: the difference holds that of the readings too"
@@ -80,7 +72,7 @@ def compare_runs(left: Path, right: Path, *, seed: int = 0) -> dict[str, Json]:
     }
 
 
-def compare_with(folders: dict[str, Path], *, reference: str, seed: int = 0) -> dict[str, Json]:
+def compare_with(folders: dict[str, Path], *, reference: str) -> dict[str, Json]:
     """Compare every run of a group with one of them; empty where the group has no such run.
 
     A run without answers on the reference's split has no comparison. Where the labels are a panel's and two
@@ -95,7 +87,7 @@ def compare_with(folders: dict[str, Path], *, reference: str, seed: int = 0) -> 
         if name == reference or graded_rows(folder)[0] != graded_rows(base)[0]:
             continue
         try:
-            found[name] = compare_runs(folder, base, seed=seed)
+            found[name] = compare_runs(folder, base)
         except DataError as error:
             if {_sources(graded_rows(one)[1]) for one in (folder, base)} <= {"gold", ""}:
                 raise
@@ -104,7 +96,7 @@ def compare_with(folders: dict[str, Path], *, reference: str, seed: int = 0) -> 
 
 
 def graded_rows(folder: Path) -> tuple[str, _Rows]:
-    """Read the graded answers of a run on the split that was examined last."""
+    """Read the graded answers of a run on the split that was examined last: test where there is one."""
     path = folder / "predictions.jsonl"
     if not path.exists():
         raise DataError(f"{str(folder)!r} has no predictions.jsonl; name the folder of a finished run.")

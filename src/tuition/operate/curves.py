@@ -42,7 +42,6 @@ class Setting(Record):
     name: str
     """The recipe, and what tells the setting from the others of that recipe."""
     runs: tuple[str, ...]
-    """Folders."""
     seeds: tuple[int, ...]
     unfinished: int
     """Runs that are not at their end; their rounds so far count."""
@@ -199,12 +198,7 @@ def _read(folder: Path, split: Split) -> _Run:
 
 
 def _setting(
-    name: str,
-    group: Sequence[_Run],
-    *,
-    curve: Curve,
-    between: tuple[float, float] | None,
-    at: float | None,
+    name: str, group: Sequence[_Run], *, curve: Curve, between: tuple[float, float] | None, at: float | None
 ) -> Setting:
     areas = [] if between is None else [area(learning_curve([run.points]), between) for run in group]
     known = [one for one in areas if one is not None]

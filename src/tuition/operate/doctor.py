@@ -21,7 +21,7 @@ from tuition.teachers.config import TeacherConfig
 from tuition.teachers.http.keys import read_key
 from tuition.version import __version__
 
-__all__ = ["Fact", "facts", "key_names"]
+__all__ = ["Fact", "facts"]
 
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*_API_KEY(?:_FILE)?|HF_TOKEN")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
@@ -44,14 +44,11 @@ class Fact(Record):
 def facts(config: Experiment | None = None, *, ask: bool = False) -> list[Fact]:
     """Look everything over; of a configuration its teachers, and with `ask` what their endpoints serve."""
     found = [*_machine(), *_packages(), *_torch()]
-    names = ", ".join(key_names())
+    # Variables that look like keys and hold something; their values are not shown.
+    keys = sorted(name for name, value in os.environ.items() if _KEY.fullmatch(name) and value.strip())
+    names = ", ".join(keys)
     found.append(Fact(what="keys", found=names or "none in the environment", state="ok" if names else "note"))
     return [*found, *(_teachers(config.teacher, ask=ask) if config else ())]
-
-
-def key_names() -> list[str]:
-    """Name the variables that look like keys and hold something; their values are not shown."""
-    return sorted(name for name, value in os.environ.items() if _KEY.fullmatch(name) and value.strip())
 
 
 def _machine() -> Iterator[Fact]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -41,9 +41,7 @@ class Finished:
     """A run that came to its end."""
 
     path: Path
-    """The run folder."""
     metrics: dict[str, Json]
-    """What its `metrics.json` holds."""
     is_new: bool
     """False where the run was finished before and nothing was done."""
 
@@ -126,15 +124,14 @@ def execute_all(
     gets each stage under its run's name, how many of several runs are through as the stage `rows`, and the
     tables of the first run alone.
     """
-    first = next(iter(configs))
+    first, tell = next(iter(configs)), partial(_tell, listener)
     if len(configs) == 1:
-        return {first: execute(configs[first], listener=_Named(first, listener, shows_tables=True))}
+        return {first: execute(configs[first], listener=_Named(first, tell, shows_tables=True))}
     if jobs == 1:
         outcomes: dict[str, Finished | TuitionError] = {}
         for i, (name, config) in enumerate(configs.items()):
-            if listener is not None:
-                listener.progress("rows", i, len(configs))
-            outcomes[name] = _outcome(name, config, _Named(name, listener, shows_tables=name == first))
+            tell("progress", ("rows", i, len(configs)))
+            outcomes[name] = _outcome(name, config, _Named(name, tell, shows_tables=name == first))
     else:
         outcomes = _side_by_side(configs, listener, jobs=jobs)
     for name, outcome in outcomes.items():
@@ -163,34 +160,25 @@ def _side_by_side(
         return {name: future.result() for name, future in work.items()}
 
 
+def _tell(listener: Listener | None, what: str, message: tuple[Any, ...]) -> None:
+    if listener is not None:
+        getattr(listener, what)(*message)
+
+
 @dataclass(frozen=True, slots=True)
 class _Named:
     """Puts the run's name before what is heard of it."""
 
     name: str
-    listener: Listener | None
+    tell: Callable[[str, tuple[Any, ...]], None]
     shows_tables: bool
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        if self.listener is not None:
-            self.listener.progress(f"{self.name}: {stage}", done, total)
+        self.tell("progress", (f"{self.name}: {stage}", done, total))
 
     def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
-        if self.listener is not None and self.shows_tables:
-            self.listener.table(f"{self.name}: {title}", rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sender:
-    """Hears a run in its own process and sends what it hears to the first one."""
-
-    told: Queue[tuple[str, tuple[Any, ...]]]
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        self.told.put(("progress", (stage, done, total)))
-
-    def table(self, title: str, rows: Sequence[Mapping[str, Json]]) -> None:
-        self.told.put(("table", (title, rows)))
+        if self.shows_tables:
+            self.tell("table", (f"{self.name}: {title}", rows))
 
 
 def _work(
@@ -200,7 +188,7 @@ def _work(
     share_with(jobs)
     # The first process would not have it without the user's trust.
     config = resolve(tomllib.loads(config_text), where=name, trust=True)
-    return _outcome(name, config, _Named(name, _Sender(told), shows_tables))
+    return _outcome(name, config, _Named(name, lambda *heard: told.put(heard), shows_tables))
 
 
 def _outcome(name: str, config: Experiment, listener: Listener) -> Finished | TuitionError:
@@ -224,5 +212,4 @@ def _relay(told: Queue[Any], work: Collection[Future], listener: Listener) -> No
             through = done
         with contextlib.suppress(Empty):
             while True:
-                what, message = told.get(timeout=0.2)
-                getattr(listener, what)(*message)
+                _tell(listener, *told.get(timeout=0.2))

@@ -17,9 +17,10 @@ from tuition.exchange.training_rows import read_terms
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import load_splits
 from tuition.experiment.config import Experiment
+from tuition.experiment.form import asked_text
 from tuition.experiment.labels.labels import LABELS_FILE
 from tuition.experiment.labels.tally import Tally
-from tuition.experiment.targets import AnswerForm, answer_text, chain_targets, question_text
+from tuition.experiment.targets import AnswerForm, answer_text, chain_targets
 from tuition.operate.execute import reread
 from tuition.recipes import RECIPES
 
@@ -78,8 +79,7 @@ def find_questions(
 
 def word(example: Example, annotation: Annotation, *, form: AnswerForm) -> tuple[str, str]:
     """Write a reply as something to learn: context and question, then the chain that ends in the answer."""
-    asked = question_text(example)
-    prompt = f"{example.context}\n{asked}" if example.context else asked
+    prompt = asked_text(example)
     weights = {annotation.teacher: 1.0}
     chains = chain_targets({example.id: example}, [annotation], weights=weights, form=form)
     if chains:

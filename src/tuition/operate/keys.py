@@ -19,13 +19,13 @@ from tuition.core.records import Json
 from tuition.evaluation.gate import judge
 from tuition.experiment.answer import vote as majority_of_samples
 from tuition.experiment.knowledge import KnowledgeConfig
-from tuition.experiment.learn.lessons import lessons_apart
 from tuition.experiment.rounds.exam import examined, tailored
 from tuition.experiment.teach.keep import following_difficulty
 from tuition.operate.cascade.ask import Cascade
 from tuition.operate.examine.errors import explain_errors
 from tuition.operate.examine.stepwise import stepwise
 from tuition.recipes import RECIPES
+from tuition.recipes.mentor_kd import lessons_apart
 from tuition.selection import STRATEGIES, scores
 from tuition.student.training.passes import kappas
 from tuition.tasks.load import source_types
@@ -87,9 +87,7 @@ class Method:
     name: str
     """As a configuration gives it."""
     does: str
-    """What it does, in a sentence."""
     source: str
-    """Where it comes from."""
 
 
 _SWITCHES: Mapping[str, Callable[..., Any]] = {

@@ -69,7 +69,6 @@ class Predicted(Record):
     size: int = 0
     """Bytes of these; what lies behind is part of a batch that was not finished."""
     unreadable: int = 0
-    """Answers that cannot be read."""
     cut_contexts: int = 0
     """Contexts that lost their end, for the student reads no more."""
     cut_questions: int = 0
@@ -77,7 +76,6 @@ class Predicted(Record):
     renamed: tuple[str, ...] = ()
     """Columns of the questions that have another name beside the answers."""
     new: int = 0
-    """Answers of the last call."""
     by_teacher: int = 0
     """Answers that a teacher gave where the student was unsure."""
     unasked: int = 0

@@ -180,13 +180,7 @@ def load_second(given: Path, config: CascadeConfig) -> Second:
 
 
 def serve(
-    writer: Writer,
-    *,
-    host: str,
-    port: int,
-    token: str | None,
-    limits: Limits,
-    second: Second | None = None,
+    writer: Writer, *, host: str, port: int, token: str | None, limits: Limits, second: Second | None = None
 ) -> None:
     """Serve until interrupted."""
     application = app(writer, limits, hosts=[host], token=token, second=second)

@@ -14,7 +14,6 @@ from tuition.core.records import Example, Prediction
 from tuition.experiment.answer import Way, ask_student
 from tuition.experiment.checks import make_student
 from tuition.experiment.config import task_of
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import option_texts
 from tuition.operate.execute import reread
 from tuition.student.config import StudentConfig, TrainingConfig
@@ -110,7 +109,7 @@ class Student:
             )
         config = reread(place.parent, trust=trust)
         saved = config.student.model_copy(update={"update": "full", **settings, "model": str(place)})
-        way = Way.of(config, prefix=answer_prefix(config))
+        way = Way.of(config)
         return cls(make_student(saved, config.training), task_of(config), way)
 
     def written(self, example: Example, prediction: Prediction) -> str:

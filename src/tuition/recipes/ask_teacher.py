@@ -49,7 +49,7 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
     Source: SuperContext (arXiv 2312.15918) for `receipt`, which tells it a student's answer and confidence.
     Differs: the confidence is calibrated on validation, whose own figures therefore flatter it a little.
     """
-    told = Receipts.of_run(config.student_run) if config.receipt else None
+    told = Receipts(config.student_run) if config.receipt else None
     overrides: dict[str, Json] = {}
     table = config.teacher[0]
     failures: Counter[str] = Counter()
@@ -89,7 +89,7 @@ def ask_teacher(config: AskTeacher, run: Run) -> dict[str, Json]:
 def _check(config: AskTeacher, splits: Splits) -> None:
     if not config.receipt:
         return
-    Receipts.of_run(config.student_run).lines(splits.valid[: config.evaluation.limit])
+    Receipts(config.student_run).lines(splits.valid[: config.evaluation.limit])
     if not asker_of(config, config.teacher[0]).teacher.abilities.reads_prompt:
         raise ConfigError(
             f"teacher {config.teacher[0].name!r} answers from a recording, which no receipt can change; "

@@ -22,8 +22,7 @@ from tuition.evaluation.mixture import error_ratios, factors, perplexity_ratios
 from tuition.experiment.bench import Bench, open_bench, train_student, untrained_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import student_answers
-from tuition.experiment.form import answer_prefix
-from tuition.experiment.learn.distil import Trained, evaluate_trained, objectives
+from tuition.experiment.learn.distil import Trained, chain_objective, evaluate_trained
 from tuition.experiment.learn.second_model import cost_of, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
 from tuition.experiment.teach.gather import gather
@@ -73,11 +72,9 @@ def ddk(config: DDK, run: Run) -> dict[str, Json]:
     """
     with open_bench(config, run) as bench:
         gathered = gather(bench)
-        weights = {table.name: table.weight for table in config.writers}
-        chains = objectives(
-            bench, gathered.annotations, gamma=0.0, alphas=weights, combine="summed", rationale_as="chain"
+        taught, held = _parted(
+            chain_objective(bench, gathered.annotations), config.held_share, seed=config.seed
         )
-        taught, held = _parted(chains, config.held_share, seed=config.seed)
 
         # The mentor learns the same chains; how well it knows those held out is what the student is held to.
         mentor, lesson, figures = None, Lesson(), None
@@ -149,7 +146,7 @@ def _perplexities(model: Learner, held: Sequence[Target]) -> dict[str, float]:
 def _errors(bench: Bench, student: Learner, domains: Iterable[str]) -> dict[str, float]:
     """Give the share of validation that the student of now answers wrongly, by domain; 1 where none is."""
     examples = [example for example in bench.splits.valid if example.domain in domains]
-    answered = student_answers(bench, student, prefix=answer_prefix(bench.config))(examples) or []
+    answered = student_answers(bench, student)(examples) or []
     seen, wrong = Counter(example.domain for example in examples), Counter[str]()
     for item, example in zip(answered, examples, strict=True):
         wrong[example.domain] += bench.task.grade(item.answer, example) is not Grade.RIGHT

@@ -13,7 +13,7 @@ from tuition.core.records import Json
 from tuition.core.run import Run
 from tuition.experiment.bench import open_bench
 from tuition.experiment.recipe import Recipe, Variant
-from tuition.experiment.rounds.ask import ask_round, asking_of
+from tuition.experiment.rounds.ask import Asking, ask_round
 from tuition.experiment.rounds.check import notes_of
 from tuition.experiment.rounds.close import close_round, evaluate_last, stop_if_certain
 from tuition.experiment.rounds.config import Allowance, Elad, ExamConfig, TailoredLesson
@@ -44,7 +44,7 @@ def elad(config: Elad, run: Run) -> dict[str, Json]:
         student = student_of(state)
         while state.stop is None:
             # 1. and 2. The student answers the pool with explanations; their uncertainty ranks it.
-            asking = asking_of(state)
+            asking = Asking(state)
             ranked = rank_pool(state, student, asking)
             if stop_if_certain(state, ranked):
                 break

@@ -100,7 +100,7 @@ def evokd(config: EvoKD, run: Run) -> dict[str, Json]:
         student = _train(bench, taught, i=0)
         rounds = SkillRounds(
             bench=bench,
-            author=Author.of(
+            author=Author(
                 bench, config.author, labeller=config.labeller, config=config.writing, kept_apart=held
             ),
             config=config.diagnosis,

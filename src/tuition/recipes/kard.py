@@ -19,12 +19,11 @@ from tuition.core.run import Run
 from tuition.core.texts.passages import Passages
 from tuition.experiment.bench import open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.knowledge import KnowledgeConfig, RankedKnowledge, passages_of, with_passages
-from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
-from tuition.experiment.learn.finding import asked_to_find, relevance
+from tuition.experiment.learn.distil import chain_objective, evaluate_trained, learn
 from tuition.experiment.learn.second_model import cost_of, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
+from tuition.experiment.targets import asked_to_find, taught_to_find
 from tuition.experiment.teach.gather import gather
 from tuition.student.config import StudentConfig
 
@@ -79,13 +78,7 @@ def kard(config: KARD, run: Run) -> dict[str, Json]:
         gathered = gather(bench)
 
         # 2. The student learns each beside the passage that it finds (`knowledge.by`).
-        def loss(_: float) -> list[Target]:
-            weights = {table.name: table.weight for table in config.writers}
-            return objectives(
-                bench, gathered.annotations, gamma=0.0, alphas=weights, combine="summed", rationale_as="chain"
-            )
-
-        trained = learn(bench, loss, prefix=answer_prefix(config))
+        trained = learn(bench, lambda _: chain_objective(bench, gathered.annotations))
 
         # 3. The ranker learns from the question alone what the rationale finds; every tenth is held out.
         passages, ranker, figures = passages_of(config.knowledge), None, {}
@@ -128,10 +121,8 @@ def ranker_targets(
         ids = Random(f"{seed}/{item.id}/rank").sample(list(found), len(found))
         if len(ids) < 2:
             continue
-        shares = relevance(passages.scores(rationale)[ids], table.temperature)
-        asked = asked_to_find(example, [passages.texts[i] for i in ids])
-        best = asked.example.choices[int(shares.argmax())]
-        targets.append(dataclasses.replace(asked, output=best, shares=tuple(shares.tolist())))
+        texts, scores = [passages.texts[i] for i in ids], passages.scores(rationale)[ids]
+        targets.append(taught_to_find(example, texts, scores, temperature=table.temperature))
     return targets
 
 

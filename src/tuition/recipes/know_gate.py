@@ -193,7 +193,7 @@ def _difference(task: Task, config: KnowGate) -> Callable[[str, str, Example], f
 
 def _asked(bench: Bench, config: KnowGate, student: Learner) -> Answerer:
     """Let the student answer, without the documents where it is to know what they say."""
-    answer = student_answers(bench, student, prefix=answer_prefix(config))
+    answer = student_answers(bench, student)
     if not config.closed_book:
         return answer
     return lambda examples: answer([replace(example, context="") for example in examples])

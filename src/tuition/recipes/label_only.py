@@ -12,16 +12,12 @@ from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
-from tuition.experiment.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.targets import answer_targets
 
-__all__ = ["RECIPE", "LabelOnly", "label_only"]
-
-
-class LabelOnly(Experiment):
-    """Configuration of `label_only`; it adds nothing to what every recipe is told."""
+__all__ = ["RECIPE", "label_only"]
 
 
-def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
+def label_only(config: Experiment, run: Run) -> dict[str, Json]:
     """Train on labels alone."""
     with open_bench(config, run) as bench:
         targets = answer_targets(bench.train, weight=1.0, form=config.student.answer_form)
@@ -32,12 +28,12 @@ def label_only(config: LabelOnly, run: Run) -> dict[str, Json]:
                 " 'tinyllm', annotation.forced = false."
             )
         student = train_student(bench, targets)
-        figures = evaluate(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        figures = evaluate(bench, student_answers(bench, student))
         return finish(bench, figures, student=student, objectives={"answer": len(targets)})
 
 
 RECIPE = Recipe(
-    config_type=LabelOnly,
+    config_type=Experiment,
     run=label_only,
     baseline="label_only",
     beside=lambda _: [Variant(name="label_only", changed={"teacher": ()})],

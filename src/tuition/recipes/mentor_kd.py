@@ -13,18 +13,16 @@ from pydantic import Field, model_validator
 from tuition.annotation import AnnotationConfig
 from tuition.core.config import Section
 from tuition.core.protocols import Align, Imitate, Learner, Lesson
-from tuition.core.records import Annotation, Json, Target
+from tuition.core.records import Annotation, Json
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.form import answer_prefix
-from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
-from tuition.experiment.learn.lessons import lessons_apart
+from tuition.experiment.learn.distil import chain_objective, evaluate_trained, learn
 from tuition.experiment.learn.second_model import chain_figures, cost_of, own_chains, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
 from tuition.experiment.teach.gather import gather
 
-__all__ = ["RECIPE", "Mentor", "MentorKD", "MentorLesson", "Solving", "mentor_kd"]
+__all__ = ["RECIPE", "Mentor", "MentorKD", "MentorLesson", "Solving", "lessons_apart", "mentor_kd"]
 
 _MENTOR = "mentor"
 """Name of its table, its folder and its chains."""
@@ -120,13 +118,11 @@ def mentor_kd(config: MentorKD, run: Run) -> dict[str, Json]:
             mentor, own, figures = _mentored(bench, config, gathered.annotations)
 
         # 4. The student learns both alike, and at each token what the mentor would have written.
-        def loss(_: float) -> list[Target]:
-            return _chains(bench, [*gathered.annotations, *own])
-
+        chains = [*gathered.annotations, *own]
         imitate = config.lesson.imitate
         align = config.lesson.align
         lesson = None if imitate is None else Lesson(imitate=imitate, mentor=mentor, align=align)
-        trained = learn(bench, loss, prefix=answer_prefix(config), lesson=lesson)
+        trained = learn(bench, lambda _: chain_objective(bench, chains, own=[_MENTOR]), lesson=lesson)
         soft = {
             name: part.model_dump(mode="json")
             for name, part in (("imitate", imitate), ("align", align))
@@ -140,7 +136,7 @@ def _mentored(
 ) -> tuple[Learner | None, Sequence[Annotation], dict[str, Json]]:
     """Train the mentor and have it explain; one that is not imitated is let go before the student loads."""
     table, beside = config.mentor, with_model(bench, config.mentor)
-    mentor = train_student(beside, _chains(beside, taught), name=_MENTOR)
+    mentor = train_student(beside, chain_objective(beside, taught), name=_MENTOR)
     kept = None if config.lesson.imitate is None else mentor
     if not table.samples:
         return kept, (), cost_of(beside, mentor, name=_MENTOR)
@@ -157,9 +153,36 @@ def _mentored(
     return kept, found.annotations, figures
 
 
-def _chains(bench: Bench, annotations: Sequence[Annotation]) -> list[Target]:
-    weights = {table.name: table.weight for table in bench.config.writers} | {_MENTOR: 1.0}
-    return objectives(bench, annotations, gamma=0.0, alphas=weights, combine="summed", rationale_as="chain")
+def lessons_apart(config: MentorKD) -> list[Variant]:
+    """Learn one thing of the mentor a run: its chains, its probabilities by each divergence, its states.
+
+    Source: LLAVADI (arXiv 2407.19409), whose ablation finds more of data than of logits than of states.
+
+    Differs: no images; its affinity between tokens, which adds little there, is left out.
+    """
+    how: Imitate = config.lesson.imitate or Imitate()
+    silent = config.mentor.model_copy(update={"samples": 0})
+    writes = config.mentor.model_copy(update={"samples": config.mentor.samples or 3})
+    rows: dict[str, tuple[Mentor, Imitate | None, Align | None]] = {
+        "tokens_alone": (silent, None, None),
+        "mentor_chains": (writes, None, None),
+        **{
+            measure: (silent, how.model_copy(update={"measure": measure}), None)
+            for measure in ("forward", "reverse", "jsd", "mse")
+        },
+        "states": (silent, Imitate(share=0.0, tokens=1.0), config.lesson.align or Align()),
+    }
+    return [
+        Variant(
+            name=name,
+            changed={
+                "mentor": mentor,
+                "lesson": config.lesson.model_copy(update={"imitate": imitate, "align": align}),
+            },
+            asks=False,
+        )
+        for name, (mentor, imitate, align) in rows.items()
+    ]
 
 
 def _notes(config: MentorKD, _has_valid: bool) -> list[str]:

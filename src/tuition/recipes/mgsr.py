@@ -16,7 +16,7 @@ from tuition.core.records import Json, Target
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, DryRun, open_bench, train_student
 from tuition.experiment.config import Experiment
-from tuition.experiment.learn.distil import Trained, evaluate_trained, objectives
+from tuition.experiment.learn.distil import Trained, chain_objective, evaluate_trained
 from tuition.experiment.learn.second_model import cost_of, with_model
 from tuition.experiment.recipe import Recipe, SecondModel, Variant
 from tuition.experiment.targets import RATIONALE_PREFIX, questions
@@ -77,10 +77,7 @@ def mgsr(config: MGSR, run: Run) -> dict[str, Json]:
     """
     with open_bench(config, run) as bench:
         gathered = gather(bench)
-        weights = {table.name: table.weight for table in config.writers}
-        chains = objectives(
-            bench, gathered.annotations, gamma=0.0, alphas=weights, combine="summed", rationale_as="chain"
-        )
+        chains = chain_objective(bench, gathered.annotations)
 
         # 1. The mentor learns the teachers' chains, and so does the student, until it can write.
         beside = with_model(bench, config.mentor)

@@ -20,7 +20,6 @@ from tuition.core.rows import read_rows
 from tuition.core.run import Run
 from tuition.experiment.bench import Bench, open_bench
 from tuition.experiment.config import Experiment, RationaleAs
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.learn.distil import evaluate_trained, learn
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.targets import answer_targets, chain_targets, question_text, rationale_targets
@@ -132,7 +131,7 @@ def mint(config: MinT, run: Run) -> dict[str, Json]:
                 target for view in config.view for target in view_targets(bench, view, gathered.annotations)
             ]
 
-        trained = learn(bench, loss, prefix=answer_prefix(config), lesson=mixed)
+        trained = learn(bench, loss, lesson=mixed)
 
         # 4. At the end the instruction of the wanted view stands behind the question.
         return evaluate_trained(bench, gathered, trained, rationale_as=config.rationale_as)

@@ -20,16 +20,10 @@ from tuition.core.run import Run
 from tuition.experiment.bench import Bench, finish, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, try_on_valid
-from tuition.experiment.learn.answer_store import (
-    Retrieval,
-    Shares,
-    Store,
-    retrieval_targets,
-    shares_of,
-)
-from tuition.experiment.learn.finding import FIND
+from tuition.experiment.learn.answer_store import Retrieval, Shares, Store, retrieval_targets, shares_of
 from tuition.experiment.learn.invent import EASY, Author, WritingConfig, asker_named
 from tuition.experiment.recipe import Recipe, Variant
+from tuition.experiment.targets import FIND
 from tuition.experiment.teach.gather import gather
 from tuition.student.config import StudentConfig
 
@@ -129,7 +123,7 @@ def retrikt(config: RetriKT, run: Run) -> dict[str, Json]:
 def _written(bench: Bench, config: RetriKT) -> tuple[dict[str, Shares], Counter[str]]:
     """Have texts written that repeat none of validation and test, and ask every teacher about them."""
     name = config.writers[0].name
-    author = Author.of(bench, name, labeller=name, config=config.writing, kept_apart=())
+    author = Author(bench, name, labeller=name, config=config.writing, kept_apart=())
     made = author.write({EASY: config.written}, {EASY: bench.train})[EASY]
     taken = {one.id: one for one in author.taken(made, known=bench.train)}
     answered: list[tuple[Example, str | None]] = []

@@ -14,7 +14,6 @@ from tuition.core.records import Json, Target
 from tuition.core.run import Run
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.learn.distil import evaluate_trained, learn, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
@@ -60,7 +59,7 @@ def step_by_step(config: StepByStep, run: Run) -> dict[str, Json]:
                 rationale_as=config.rationale_as,
             )
 
-        trained = learn(bench, loss, prefix=answer_prefix(config))
+        trained = learn(bench, loss)
         return evaluate_trained(bench, gathered, trained, rationale_as=config.rationale_as)
 
 

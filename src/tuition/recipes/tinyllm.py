@@ -17,7 +17,6 @@ from tuition.core.run import Run
 from tuition.core.splits import Splits
 from tuition.experiment.bench import open_bench
 from tuition.experiment.config import Experiment, RationaleAs, folder_name
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.learn.distil import Combine, evaluate_trained, learn, objectives
 from tuition.experiment.recipe import Recipe, Variant
 from tuition.experiment.teach.gather import gather
@@ -44,13 +43,9 @@ class TinyLLM(Experiment):
     """A second task beside the answer, as in the paper; a chain, written before the answer; or both."""
 
     @model_validator(mode="after")
-    def _some_teacher(self) -> Self:
+    def _weights_fit(self) -> Self:
         if not self.teacher:
             raise ValueError("tinyllm learns from one [[teacher]] or several, none is given")
-        return self
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
         if self.combine == "convex" and self.gamma >= 1:
             raise ValueError(
                 f"gamma = {self.gamma:g} leaves a convex sum nothing for the rationales; give one in [0, 1), "
@@ -93,7 +88,7 @@ def tinyllm(config: TinyLLM, run: Run) -> dict[str, Json]:
             )
 
         # One student; where there is a grid, the α that is best on validation.
-        trained = learn(bench, loss, prefix=answer_prefix(config), alpha_grid=config.alpha_grid)
+        trained = learn(bench, loss, alpha_grid=config.alpha_grid)
 
         # Inference from the answer's instruction alone; here the test split opens, once.
         return evaluate_trained(

@@ -9,23 +9,19 @@ import dataclasses
 from collections.abc import Sequence
 
 from tuition.core.errors import DataError
-from tuition.core.records import Example, Json, Prediction
+from tuition.core.records import Example, Json
 from tuition.core.run import Run
 from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.checks import load_splits, why_not_without_question
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
-from tuition.experiment.targets import ANSWER_PREFIX, answer_targets
+from tuition.experiment.targets import answer_targets
 
-__all__ = ["RECIPE", "WithoutQuestion", "without_question"]
-
-
-class WithoutQuestion(Experiment):
-    """Configuration of `without_question`; it adds nothing to what every recipe is told."""
+__all__ = ["RECIPE", "without_question"]
 
 
-def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
+def without_question(config: Experiment, run: Run) -> dict[str, Json]:
     """Train on labels with question and context taken away, and examine in the same way.
 
     What this student gets right it gets from the choices: a set of data where it is often right measures less
@@ -41,12 +37,8 @@ def without_question(config: WithoutQuestion, run: Run) -> dict[str, Json]:
                 "some. Label them, or leave it out."
             )
         student = train_student(bench, targets)
-        answer = student_answers(bench, student, prefix=ANSWER_PREFIX)
-
-        def answer_bare(examples: Sequence[Example]) -> list[Prediction] | None:
-            return answer(_bare(examples))
-
-        figures = evaluate(bench, answer_bare)
+        answer = student_answers(bench, student)
+        figures = evaluate(bench, lambda examples: answer(_bare(examples)))
         return finish(bench, figures, student=student, objectives={"answer": len(targets)})
 
 
@@ -55,7 +47,7 @@ def _bare(examples: Sequence[Example]) -> list[Example]:
 
 
 RECIPE = Recipe(
-    config_type=WithoutQuestion,
+    config_type=Experiment,
     run=without_question,
     baseline="blind",
     beside=lambda config: [

@@ -11,25 +11,20 @@ from tuition.experiment.bench import finish, open_bench, train_student
 from tuition.experiment.config import Experiment
 from tuition.experiment.evaluate import evaluate, student_answers
 from tuition.experiment.recipe import Recipe, Variant
-from tuition.experiment.targets import ANSWER_PREFIX
 
-__all__ = ["RECIPE", "ZeroShot", "zero_shot"]
-
-
-class ZeroShot(Experiment):
-    """Configuration of `zero_shot`; it adds nothing to what every recipe is told."""
+__all__ = ["RECIPE", "zero_shot"]
 
 
-def zero_shot(config: ZeroShot, run: Run) -> dict[str, Json]:
+def zero_shot(config: Experiment, run: Run) -> dict[str, Json]:
     """Examine the student before any training."""
     with open_bench(config, run) as bench:
         student = train_student(bench, [])
-        figures = evaluate(bench, student_answers(bench, student, prefix=ANSWER_PREFIX))
+        figures = evaluate(bench, student_answers(bench, student))
         return finish(bench, figures, student=student)
 
 
 RECIPE = Recipe(
-    config_type=ZeroShot,
+    config_type=Experiment,
     run=zero_shot,
     baseline="zero_shot",
     beside=lambda _: [Variant(name="zero_shot", changed={"teacher": ()})],

@@ -21,7 +21,7 @@ def plans(folder, *settings, tokens=20, kept=50, judge="", **changed):
         for table in config.writers
     ]
     found = project(config, make_ready(config), measured, judge=judge)
-    return {plan.plan: (plan.calls, plan.usd) for plan in found}
+    return {plan["plan"]: (plan["calls"], plan["usd"]) for plan in found}
 
 
 def test_the_measured_length_is_what_is_paid_for(tmp_path):

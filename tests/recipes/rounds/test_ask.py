@@ -8,7 +8,7 @@ from tiny_rounds import active, closed, course_of, drafts_of, unanswered
 
 from tuition.core.errors import ConfigError
 from tuition.core.records import Annotation
-from tuition.experiment.rounds.ask import Taught, ask_round, asking_of
+from tuition.experiment.rounds.ask import Asking, Taught, ask_round
 from tuition.operate.execute import execute
 
 WARM = {"cold": {"items": 0}, "each": {"items": 12}}
@@ -19,7 +19,7 @@ def no_draft(examples):
 
 
 def asked(state, *, draft=no_draft, order=None):
-    return ask_round(state, asking_of(state), order or list(state.pool.values()), draft=draft)
+    return ask_round(state, Asking(state), order or list(state.pool.values()), draft=draft)
 
 
 def of_teacher(store, name):
@@ -199,7 +199,7 @@ def test_the_history_of_teachers_grows_from_round_to_round(allocation, tmp_path)
     finished = execute(config)
     with course_of(config) as state:
         looks = [look for row in state.rounds for look in row["looks"]]
-        history = asking_of(state).history
+        history = Asking(state).history
     assert len(looks) == 12
     assert sum(tally.looked for tally in history.tallies) == 12
     assert {tally.teacher for tally in history.tallies} == {"dara", "bela"}

@@ -6,7 +6,7 @@ from tiny import hashes, lines
 from tiny_rounds import UNSEEN, active, chains, closed, course_of, written
 
 from tuition.core.records import Annotation
-from tuition.experiment.rounds.ask import Taught, asking_of
+from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.close import close_round, evaluate_last, stop_if_certain
 from tuition.experiment.rounds.learn import student_of, train_round
 from tuition.operate.execute import execute
@@ -20,7 +20,7 @@ def end(state, taught=None, ranked=UNSEEN):
     """Close the round that is due with an untrained student; give its row."""
     if taught is None:
         taught = Taught(asked=4, gone=tuple(example.id for example in state.left[:4]))
-    close_round(state, student_of_start(state), ranked=ranked, taught=taught, asking=asking_of(state))
+    close_round(state, student_of_start(state), ranked=ranked, taught=taught, asking=Asking(state))
     assert state.rounds[-1]["hits"] == NONE_RIGHT
     return state.rounds[-1]
 
@@ -170,13 +170,13 @@ def test_mending_is_given_up_where_the_first_step_is_wrong_too_often(
     rounds = {"most": 9, "each": {"items": 4}, "blind_above": blind_above}
     config = active(tmp_path, annotator="clear", rounds=rounds)
     with course_of(config) as state:
-        assert asking_of(state).by == "chain"
+        assert Asking(state).by == "chain"
         state.close(closed(0, hits=NONE_RIGHT))
-        assert asking_of(state).by == "clear"
+        assert Asking(state).by == "clear"
         row = end(state, Taught(asked=4, kept=tuple(mended(k, i) for i, k in enumerate(first_wrong))))
         assert row["switched_to_blind"] is switches
-        assert asking_of(state).by == ("chain" if switches else "clear")
-        assert asking_of(state).revises is not switches
+        assert Asking(state).by == ("chain" if switches else "clear")
+        assert Asking(state).revises is not switches
     events = [row for row in lines(tmp_path / "run" / "events.jsonl") if row["event"] == "switched_to_blind"]
     assert [(row["round"], row["first_step_wrong"]) for row in events] == ([(1, 0.75)] if switches else [])
 

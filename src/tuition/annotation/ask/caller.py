@@ -1,15 +1,16 @@
-"""Carry requests through the pace, the store and the teacher, with retries. Knows no order among them."""
+"""Carry requests through the pace, the store and the teacher, many at once, with retries."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import random
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from tuition.annotation.config import AnnotationConfig
 from tuition.core.budget import Cost
 from tuition.core.errors import StoreError
 from tuition.core.protocols import Sampler, Teacher
-from tuition.core.records import Failure, Reply, Request
+from tuition.core.records import Failure, Message, Reply, Request, canonical_json
 from tuition.core.store import Busy, Kept, Left, Outcome, Refused, Reserved, Written
 
 __all__ = ["Caller"]
@@ -71,9 +72,8 @@ class Caller:
         """Why the teacher accepts no call at all; empty: it does."""
         self.is_batched = False
         """Whether that is a batch in which some of the calls stand."""
-        self.calling: set[asyncio.Task[None] | None] = set()
+        self._calling: set[asyncio.Task[None] | None] = set()
         """Tasks with a call under way, which must not be cut off."""
-        self.is_paid = teacher.abilities.is_paid
         self._teacher = teacher
         self._sampler = teacher if isinstance(teacher, Sampler) else None
         self._pace = pace_of(teacher)
@@ -86,6 +86,76 @@ class Caller:
         # A call that waits for money goes first, or small calls would take for ever what it waits for.
         self._gate = asyncio.Lock()
         self._settled = asyncio.Event()
+
+    async def answer_all(self, requests: Sequence[Request], *, more: str = "") -> list[Reply]:
+        """Answer a list, many calls at once; the first error that is no call's own ends it."""
+        replies: list[Reply] = [unpaid(None)] * len(requests)
+        done, known = itertools.count(1), set[int]()
+
+        def take(i: int, reply: Reply) -> None:
+            replies[i] = reply
+            if self._account.progress is not None:
+                self._account.progress(f"{requests[i].role}{more}", next(done), len(requests))
+
+        async for i, reply in self._kept(requests):
+            known.add(i)
+            take(i, reply)
+        groups = self._groups({i: request for i, request in enumerate(requests) if i not in known})
+        waiting = iter(groups)
+        tasks: list[asyncio.Task[None]] = []
+
+        async def work() -> None:
+            for group in waiting:
+                if self.fault:
+                    break
+                for i, reply in zip(group, await self.answer([requests[i] for i in group]), strict=True):
+                    take(i, reply)
+            if self.fault:
+                # What is under way is finished and kept; who only waits need wait no longer.
+                for task in tasks:
+                    if task not in self._calling:
+                        task.cancel()
+
+        # Twice as many as may be in flight, so that the next is ready when one ends.
+        n = min(2 * self._teacher.abilities.concurrency, len(groups))
+        tasks += [asyncio.create_task(work()) for _ in range(n)]
+        if not tasks:
+            return replies
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in ended:
+                if not task.cancelled():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return replies
+
+    def _groups(self, requests: Mapping[int, Request]) -> list[list[int]]:
+        """Say which requests one call can bring: where the teacher can, those that differ in their sample."""
+        most = self._at_once
+        if most <= 1:
+            return [[i] for i in requests]
+        groups: list[list[int]] = []
+        last: dict[tuple[str, str, tuple[Message, ...], str], list[int]] = {}
+        for i, request in requests.items():
+            alike = (
+                request.endpoint,
+                request.model,
+                request.messages,
+                canonical_json({**request.parameters}),
+            )
+            group = last.get(alike)
+            if (
+                group is None
+                or len(group) >= most
+                or any(requests[k].sample == request.sample for k in group)
+            ):
+                group = last[alike] = []
+                groups.append(group)
+            group.append(i)
+        return groups
 
     async def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Get the replies to what one call can bring: kept, bought with retries, or failures."""
@@ -106,7 +176,7 @@ class Caller:
                 await asyncio.sleep(max(random.uniform(0.0, span) for span in spans))
         return [item.reply or unpaid(None) for item in wanted]
 
-    async def kept(self, requests: Sequence[Request]) -> AsyncIterator[tuple[int, Reply]]:
+    async def _kept(self, requests: Sequence[Request]) -> AsyncIterator[tuple[int, Reply]]:
         """Give the replies that the store has, by place: they need no turn, and no transaction each."""
         for start in range(0, len(requests), _LOOKED_UP):
             part = requests[start : start + _LOOKED_UP]
@@ -233,7 +303,7 @@ class Caller:
     async def _call(self, sent: Sequence[_Sent], turn: Turn) -> None:
         """Make one call, and settle what each of its requests came to."""
         task = asyncio.current_task()
-        self.calling.add(task)
+        self._calling.add(task)
         try:
             heard = [storable(reply) for reply in await self._complete(sent)]
             # Limits are news, and nothing to keep.
@@ -257,7 +327,7 @@ class Caller:
             for future in settled:
                 await future
         finally:
-            self.calling.discard(task)
+            self._calling.discard(task)
         self._settled.set()
 
     async def _complete(self, sent: Sequence[_Sent]) -> list[Reply]:
@@ -291,7 +361,7 @@ class Caller:
 
     def _settle(self, attempt_id: int, reply: Reply) -> Written[None]:
         cost = Cost.of(reply.usage, self._teacher.price)
-        return self._store.settle(attempt_id, reply, cost=cost, is_paid=self.is_paid)
+        return self._store.settle(attempt_id, reply, cost=cost, is_paid=self._teacher.abilities.is_paid)
 
 
 _Sent = tuple[_Wanted, Request, int]

@@ -21,12 +21,12 @@ from tuition.annotation.batches.lines import (
     is_refused_whole,
     is_written,
     not_handed_over,
+    owner_of,
     parts_of,
     refuse_written,
     reserve_all,
     settle_lines,
     tagged,
-    waiting_in,
 )
 from tuition.annotation.config import AnnotationConfig
 from tuition.core.errors import StoreError, TeacherError, TuitionError
@@ -58,9 +58,9 @@ Value = TypeVar("Value")
 class _NotTaken(Exception):
     """A batch that the provider does not have, and why."""
 
-    def __init__(self, failure: Failure, error: TeacherError | None = None) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+    def __init__(self, kind: str, message: str, error: TeacherError | None = None) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind=kind, message=message, is_retryable=True)
         self.error = error
         """Why no batch would be taken; None: the next one may be."""
 
@@ -76,7 +76,6 @@ class BatchCaller:
         """False: what is refused from here on is not the end of the asking."""
         self.fault = ""
         """Why the teacher accepts no call at all; empty: it does."""
-        self.is_paid = teacher.abilities.is_paid
         self._teacher = teacher
         self._account = account
         self._store = account.store
@@ -95,7 +94,7 @@ class BatchCaller:
         """By batch under way: how many of its calls the provider says it has answered."""
         self._stage, self._total = "", 0
 
-    async def answer_all(self, requests: Sequence[Request], *, stage: str = "") -> list[Reply]:
+    async def answer_all(self, requests: Sequence[Request], *, more: str = "") -> list[Reply]:
         """Get a reply to everything: kept, bought in as few batches as may be, or a failure.
 
         What an earlier process of the run handed over is waited for first of all. Where the limits do not
@@ -103,7 +102,7 @@ class BatchCaller:
         the next. A batch that was handed over and cannot be asked after stays open, and the same asking goes
         on from there.
         """
-        self._stage = stage
+        self._stage = f"{requests[0].role}{more}" if requests else ""
         try:
             await self._answer({request.key: request for request in requests})
         finally:
@@ -214,16 +213,16 @@ class BatchCaller:
     async def _take_up(self, name: str) -> None:
         """Go on with a batch that this asking did not begin; its replies are then found in the store."""
         batch = self._batch(name)
-        waiting = waiting_in(self._store, name)
+        calls, owner = self._store.waiting(name), owner_of(self._store, name)
         if batch.state == "over" or name in _CARRIED:
             return
         # A living process may still hand it over; this very one would be carrying its own.
-        is_others = waiting.owner and not waiting.owner.startswith(f"{here()}:{os.getpid()}:")
+        is_others = owner and not owner.startswith(f"{here()}:{os.getpid()}:")
         if batch.state == "made" and is_others:
             with self._store.read() as connection:
-                if is_alive(connection, waiting.owner):
+                if is_alive(connection, owner):
                     return
-        if not waiting.calls:
+        if not calls:
             if batch.state == "sent" or time.time() - batch.made_at > _FORSAKEN_S:
                 await asyncio.wrap_future(self._store.end_batch(name))
             return
@@ -232,7 +231,7 @@ class BatchCaller:
             await self._carry(name, remote)
         else:
             why = "the asking was broken off before the batch was handed over"
-            await self._settle(name, waiting.calls, [not_handed_over(why)] * len(waiting.calls))
+            await self._settle(name, calls, [not_handed_over(why)] * len(calls))
 
     async def _carry(self, name: str, remote: str = "") -> list[tuple[Request, Reply]]:
         """Bring a batch to its end: hand it over where it is not, wait, fetch, settle."""
@@ -282,7 +281,7 @@ class BatchCaller:
             try:
                 return await self._teacher.submit(name, requests)
             except TeacherError as error:
-                raise _NotTaken(_not_taken("unusable", str(error)), error) from None
+                raise _NotTaken("unusable", str(error), error) from None
             except ConnectionError as error:
                 said = str(error)
             # Nobody saw whether it was taken.
@@ -290,7 +289,7 @@ class BatchCaller:
             if remote:
                 return remote
             await asyncio.sleep(self._pause(attempt))
-        raise _NotTaken(_not_taken("connection", f"the batch could not be handed over: {said}"))
+        raise _NotTaken("connection", f"the batch could not be handed over: {said}")
 
     async def _look_for(self, name: str) -> str:
         """Find a batch at the provider; empty: it is not there."""
@@ -327,7 +326,7 @@ class BatchCaller:
     ) -> list[tuple[Request, Reply]]:
         """Settle the calls of a batch, and end it."""
         came = [(*call, reply) for call, reply in zip(calls, replies, strict=True)]
-        settled = await settle_lines(self._store, came, is_paid=self.is_paid)
+        settled = await settle_lines(self._store, came, is_paid=self._teacher.abilities.is_paid)
         await asyncio.wrap_future(self._store.end_batch(name))
         self._seen.pop(name, None)
         return settled
@@ -340,7 +339,3 @@ class BatchCaller:
     def _pause(self, turn: int) -> float:
         span = min(self._config.backoff_s * 2 ** (turn - 1), self._config.backoff_most_s)
         return random.uniform(0.0, span)
-
-
-def _not_taken(kind: str, message: str) -> Failure:
-    return Failure(kind=kind, message=message, is_retryable=True)

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from tuition.annotation.ask.account import Account
 from tuition.annotation.ask.failures import advised, mendable, storable
@@ -17,17 +16,16 @@ from tuition.core.records import Failure, Reply, Request, canonical_json
 from tuition.core.store import AlreadySettled, Batch, Busy, Outcome, Store
 
 __all__ = [
-    "Waiting",
     "is_refused_whole",
     "is_written",
     "not_handed_over",
+    "owner_of",
     "parts_of",
     "refuse_batched",
     "refuse_written",
     "reserve_all",
     "settle_lines",
     "tagged",
-    "waiting_in",
     "written_as",
 ]
 
@@ -39,24 +37,13 @@ _ENVELOPE_BYTES = 200
 """What a line holds beside its request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """What of a batch is not settled."""
-
-    calls: tuple[tuple[int, Request], ...]
-    """Attempt ids with their requests, in the order of the batch."""
-    owner: str
-    """The open store that reserved them; empty: there are none."""
-
-
-def waiting_in(store: Store, name: str) -> Waiting:
-    """List what of a batch is not settled."""
-    calls = tuple(store.waiting(name))
+def owner_of(store: Store, name: str) -> str:
+    """Name the open store that reserved what of a batch is not settled; empty: nothing is left of it."""
     with store.read() as connection:
         row = connection.execute(
             "SELECT owner FROM attempts WHERE batch = ? AND state = 'open' LIMIT 1", (name,)
         ).fetchone()
-    return Waiting(calls=calls, owner="" if row is None else row["owner"])
+    return "" if row is None else row["owner"]
 
 
 def tagged(requests: Sequence[Request], name: str) -> list[Request]:

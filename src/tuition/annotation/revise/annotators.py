@@ -150,7 +150,6 @@ def _collected(cases: Sequence[Case], session: Session, *, dropping: frozenset[s
     made = [case for case in cases if case.failure is None and case.made is not None]
     found = Annotated(
         annotations=tuple(case.made for case in made if case.made is not None),
-        dropped=(),
         failures=tuple(case.failure for case in cases if case.failure is not None),
         spent=session.spent,
     )

@@ -210,10 +210,10 @@ def clear_panel(cases: Sequence[Case], session: Session) -> None:
     # A label would say what the text should lead to; without one it is compared with its own answer.
     examples = {case.example.id: dataclasses.replace(case.example, answer=None) for case in cases}
     by_id = {case.example.id: case for case in cases}
-    found = verify([case.made for case in cases if case.made is not None], examples, second)
-    waiting = [by_id[check.example_id] for check in found.checks]
-    leads = {check.example_id: check.outcome == "leads" for check in found.checks}
-    for case, _ in session.answered(waiting, found.asked, asker=second):
+    checks, asked = verify([case.made for case in cases if case.made is not None], examples, second)
+    waiting = [by_id[check.example_id] for check in checks]
+    leads = {check.example_id: check.outcome == "leads" for check in checks}
+    for case, _ in session.answered(waiting, asked, asker=second):
         is_led = leads[case.example.id]
         session.says(case, "verified" if is_led else "unverified", asker=second)
         case.settle(is_led)

@@ -12,14 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tuition.annotation.prompts import (
-    VERIFY,
-    answer_line,
-    asked_messages,
-    one_block,
-    question_block,
-    role_of,
-)
+from tuition.annotation.prompts import VERIFY, answer_line, asked_messages, one_block, question_block, role_of
 from tuition.annotation.revise.config import RevisionConfig
 from tuition.core.records import Example, Json, Message
 

@@ -273,11 +273,9 @@ def read_verdict(text: str, *, step: int) -> bool | None:
 
 
 def read_location(text: str, steps: int) -> int | None:
-    """Read which step is the first wrong one.
+    """Read which step is the first wrong one, from 0; the number of steps where none is wrong.
 
-    Returns:
-        The 0-based index; the number of steps where none is wrong; None: unreadable, no such step, or the
-        statements do not go together.
+    None: unreadable, no such step, or the statements do not go together.
     """
     body = before_spill(text).strip()
     if alone := _ALONE.fullmatch(body):

@@ -45,14 +45,11 @@ class Case:
     example: Example
     """Its question; without its label where no annotator may see it."""
     steps: tuple[str, ...]
+    # The next four are as in `Annotation`.
     first_wrong: int | None = None
-    """As in `Annotation`."""
     history: list[str] = field(default_factory=list)
-    """As in `Annotation`."""
     outcome: RevisionOutcome = ""
-    """As in `Annotation`."""
     is_repaired: bool = False
-    """As in `Annotation`."""
     keys: list[str] = field(default_factory=list)
     """Of every call it stands on."""
     made: Annotation | None = None

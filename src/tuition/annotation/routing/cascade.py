@@ -26,7 +26,6 @@ class Cascaded(Generic[Result]):
     results: Mapping[str, Result]
     """The result taken, by item id; an unanswered item is missing."""
     endings: Mapping[str, Ending]
-    """How it ended, by item id."""
 
 
 def by_expected_price(costs: Mapping[str, float]) -> list[str]:

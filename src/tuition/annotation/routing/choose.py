@@ -47,7 +47,6 @@ class LookCounts(Record):
     teacher: str
     domain: str = ""
     looked: int = 0
-    """Verified replies."""
     adequate: int = 0
     """Those found adequate, at most `looked`."""
 
@@ -79,11 +78,7 @@ class History:
         for look in looks:
             key = (look.teacher, look.domain)
             old = tallies.get(key, LookCounts(teacher=look.teacher, domain=look.domain))
-            tallies[key] = replace(
-                old,
-                looked=old.looked + 1,
-                adequate=old.adequate + look.is_adequate,
-            )
+            tallies[key] = replace(old, looked=old.looked + 1, adequate=old.adequate + look.is_adequate)
         return History(tallies.values())
 
     def tally(self, teacher: str, domain: str) -> LookCounts:
@@ -112,7 +107,6 @@ class Choice:
     costs: Mapping[str, float]
     """Expected dollars of asking each teacher about it, in the order of the tables, 0 or more."""
     history: History
-    """Verified replies."""
     seed: int
     """Equal seeds choose equal teachers for equal items."""
     config: AllocationConfig = _CONFIG

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from tuition.annotation import Account, solve
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, TeacherError, some_of
@@ -26,15 +27,7 @@ from tuition.tasks.check import fits
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.reach import out_of_reach_first
 
-__all__ = [
-    "LABELS_FILE",
-    "Labelled",
-    "Labeller",
-    "check_labellers",
-    "demonstrated",
-    "label_splits",
-    "panel_of",
-]
+__all__ = ["LABELS_FILE", "Labelled", "demonstrated", "label_splits"]
 
 _BUILT = ("annotated", "targets", "trained", "test_opened")
 """Events after which labels are no longer what they could become, but what a run stands on."""
@@ -50,17 +43,12 @@ class Labelled:
     facts: dict[str, Json] | None = None
     """Who labelled what, for metrics; None: the task's own labels alone."""
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether the budget ended before the panel had seen all of training."""
-        return bool(self.facts and self.facts["is_spent"])
 
-
-def check_labellers(config: Experiment, splits: Splits, train: Sequence[Example], *, task: Task) -> None:
+def _check_labellers(config: Experiment, splits: Splits, train: Sequence[Example], *, task: Task) -> None:
     """Refuse labels that could not be had, or would not be what they are called, before anything is spent."""
     if "train" in config.labels.asks:
-        check_terms(panel_of(config))
-    for table in panel_of(config):
+        check_terms(_panel_of(config))
+    for table in _panel_of(config):
         if table.saw_answers and not asker_of(config, table).teacher.abilities.reads_prompt:
             raise ConfigError(
                 f"teacher {table.name!r} is a recording that was made with the gold answers in the prompt "
@@ -117,13 +105,7 @@ def demonstrated(config: Experiment, splits: Splits) -> tuple[Example, ...]:
 
 
 def label_splits(
-    config: Experiment,
-    run: Run,
-    *,
-    splits: Splits,
-    train: tuple[Example, ...],
-    task: Task,
-    account: Account,
+    config: Experiment, run: Run, *, splits: Splits, train: tuple[Example, ...], task: Task, account: Account
 ) -> Labelled:
     """Label what the configuration says is to be labelled, or read back what this run labelled before."""
     named = [split for split in ("test", "valid", "train") if config.labels.source(split) != "gold"]
@@ -134,28 +116,30 @@ def label_splits(
     event = None if last is None else events[last]
     if event and event["facts"]["is_spent"] and not any(one["event"] in _BUILT for one in events[last:]):
         event = None  # The budget ended it, and nothing stands on it: there may be more now.
-    labeller = Labeller(config, run, task=task, account=account, shown=demonstrated(config, splits))
+    labeller = _Labeller(config=config, task=task, account=account, shown=demonstrated(config, splits))
     if event is None:
-        check_labellers(config, splits, train, task=task)
+        _check_labellers(config, splits, train, task=task)
     else:
-        labeller.read_back()
+        rows = (Tally.from_json(row) for row in read_rows(run.path / LABELS_FILE))
+        labeller.before = {(row.split, row.example_id): row for row in rows}
     found = _through(labeller, splits, train, named=named)
     if event is not None:
         return dataclasses.replace(found, facts=event["facts"])
     facts = labeller.facts(_by_gold({"train": train, "valid": splits.valid}, found, config=config, task=task))
-    run.write_rows(LABELS_FILE, [tally.to_json() for tally in labeller.tallies])
+    tallied = (tally for one in labeller.found.values() for tally in one.tallies)
+    run.write_rows(LABELS_FILE, (tally.to_json() for tally in tallied))
     run.event("labelled", facts=facts)
     run.table("how far the panel is believed, by split", labeller.table())
     return dataclasses.replace(found, facts=facts)
 
 
 def _through(
-    labeller: Labeller, splits: Splits, train: tuple[Example, ...], *, named: Sequence[str]
+    labeller: _Labeller, splits: Splits, train: tuple[Example, ...], *, named: Sequence[str]
 ) -> Labelled:
     """Label every split; people's labels first, which cost nothing."""
     labels, first = labeller.config.labels, labeller.config.evaluation.limit
     for split in sorted(named, key=lambda split: labels.source(split) != "file"):
-        label = labeller.labeller(split)
+        label = partial(labeller.label, split)
         if split == "test" and splits.test is not None:
             sealed = splits.test.relabelled(label, replace=labels.replace, first=first)
             splits = dataclasses.replace(splits, test=sealed)
@@ -192,7 +176,7 @@ LABELS_FILE = "labels.jsonl"
 """Name of the file in the run folder: a row an example that was labelled."""
 
 
-def panel_of(config: Experiment) -> tuple[TeacherConfig, ...]:
+def _panel_of(config: Experiment) -> tuple[TeacherConfig, ...]:
     """Name the teachers that label."""
     labels = config.labels
     if not labels.asks:
@@ -202,50 +186,36 @@ def panel_of(config: Experiment) -> tuple[TeacherConfig, ...]:
     return panel if by != {"teacher"} else tuple(table for table in panel if table.name == labels.teacher)
 
 
-class Labeller:
+@dataclass(kw_only=True)
+class _Labeller:
     """Labels the questions of one split after the other, and remembers what came of it."""
 
-    def __init__(
-        self, config: Experiment, run: Run, *, task: Task, account: Account, shown: Sequence[Example]
-    ) -> None:
-        """Take a place in a run."""
-        self.config = config
-        self.tallies: list[Tally] = []
-        """Of all splits, as they came."""
-        self._run = run
-        self._task = task
-        self._account = account
-        self._shown = shown
-        self._found: dict[str, Tallies] = {}
-        self._before: dict[tuple[str, str], Tally] | None = None
-        self._failures: Counter[str] = Counter()
-        self._is_spent = False
-        self._is_simulated = False
+    config: Experiment
+    task: Task
+    account: Account
+    shown: Sequence[Example]
+    """Where the panel's demonstrations are drawn from."""
+    before: Mapping[tuple[str, str], Tally] | None = None
+    """What was labelled before, by split and id, where the run goes by it and asks nobody."""
+    found: dict[str, Tallies] = field(default_factory=dict)
+    """By split, as they came."""
+    failures: Counter[str] = field(default_factory=Counter)
+    is_spent: bool = False
+    is_simulated: bool = False
 
-    def read_back(self) -> None:
-        """Go by what was labelled before, and ask nobody."""
-        rows = [Tally.from_json(row) for row in read_rows(self._run.path / LABELS_FILE)]
-        self._before = {(row.split, row.example_id): row for row in rows}
-
-    def labeller(self, split: str) -> Callable[[Sequence[Example]], list[Example | None]]:
-        """Give what `relabelled` wants."""
-
-        def label(examples: Sequence[Example]) -> list[Example | None]:
-            if self._before is not None:
-                found = [self._before[split, example.id] for example in examples]
-                return [tally.on(example) for tally, example in zip(found, examples, strict=True)]
-            labels = self.config.labels
-            if labels.source(split) == "file":
-                judged = HumanLabels(labels).tallies(split, examples)
-            else:
-                judged = tallies(labels, split, examples, answers=self._answers(split, examples))
-            if not any(tally.label for tally in judged.tallies):
-                self._refuse(split, judged)
-            self._found[split] = judged
-            self.tallies += judged.tallies
-            return [tally.on(example) for tally, example in zip(judged.tallies, examples, strict=True)]
-
-        return label
+    def label(self, split: str, examples: Sequence[Example]) -> list[Example | None]:
+        """Label the questions of a split, as `relabelled` wants it."""
+        if self.before is not None:
+            return [self.before[split, example.id].on(example) for example in examples]
+        labels = self.config.labels
+        if labels.source(split) == "file":
+            judged = HumanLabels(labels).tallies(split, examples)
+        else:
+            judged = tallies(labels, split, examples, answers=self._answers(split, examples))
+        if not any(tally.label for tally in judged.tallies):
+            self._refuse(split, judged)
+        self.found[split] = judged
+        return [tally.on(example) for tally, example in zip(judged.tallies, examples, strict=True)]
 
     def _answers(self, split: str, examples: Sequence[Example]) -> list[dict[str, str | None]]:
         """Ask everyone who votes on this split."""
@@ -256,14 +226,14 @@ class Labeller:
         order = out_of_reach_first(list(voters.values()))
         asked = {name: self._ask(voters[name], split, examples) for name in order}
         rows = [{name: asked[name][i] for name in voters} for i in range(len(examples))]
-        return [in_one_form(row, item, self._task) for row, item in zip(rows, examples, strict=True)]
+        return [in_one_form(row, item, self.task) for row, item in zip(rows, examples, strict=True)]
 
     def _ask(self, table: TeacherConfig, split: str, examples: Sequence[Example]) -> list[str | None]:
-        asker = asker_of(self.config, table, account=self._account.telling(split), train=self._shown)
+        asker = asker_of(self.config, table, account=self.account.telling(split), train=self.shown)
         solved = solve(examples, asker, role="label")
-        self._failures.update(f"{table.name}: {failure.kind}" for failure in solved.failures)
-        self._is_simulated |= asker.teacher.abilities.is_simulated
-        self._is_spent |= solved.spent
+        self.failures.update(f"{table.name}: {failure.kind}" for failure in solved.failures)
+        self.is_simulated |= asker.teacher.abilities.is_simulated
+        self.is_spent |= solved.spent
         if solved.spent and split != "train":
             unpaid = sum(failure.kind == "unpaid" for failure in solved.failures)
             raise BudgetSpent(
@@ -281,11 +251,11 @@ class Labeller:
                 f"{self.config.labels.least_confidence:g} ({unsure} are less so); lower it, or widen the "
                 "panel."
             )
-        if self._is_spent:
+        if self.is_spent:
             raise BudgetSpent(f"the budget was spent before a single label of {split}; raise [budget].")
         raise TeacherError(
             f"not one of {len(found.tallies)} questions of {split} got a label (calls without a reply: "
-            f"{dict(self._failures) or 'none'}). Mend the panel or the file, then start again: nothing is "
+            f"{dict(self.failures) or 'none'}). Mend the panel or the file, then start again: nothing is "
             "asked twice."
         )
 
@@ -293,21 +263,21 @@ class Labeller:
         """Say who labelled what, for metrics."""
         splits: dict[str, Json] = {
             split: found.facts() | ({"gold": by_gold[split]} if split in by_gold else {})
-            for split, found in self._found.items()
+            for split, found in self.found.items()
         }
         return {
-            "panel": [table.name for table in panel_of(self.config)],
+            "panel": [table.name for table in _panel_of(self.config)],
             "file": self.config.labels.file or None,
             "splits": splits,
-            "failures": dict(self._failures),
-            "is_spent": self._is_spent,
-            "is_simulated": self._is_simulated,
+            "failures": dict(self.failures),
+            "is_spent": self.is_spent,
+            "is_simulated": self.is_simulated,
         }
 
     def table(self) -> list[dict[str, Json]]:
         """Show the estimated reliabilities to people."""
         return [
             {"split": split, **{name: f"{p:.2f}" for name, p in found.reliability.items()}}
-            for split, found in self._found.items()
+            for split, found in self.found.items()
             if found.reliability
         ]

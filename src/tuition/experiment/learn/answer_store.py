@@ -5,7 +5,6 @@ Source: in the style of RetriKT (arXiv 2310.15594); docs/recipes/related.md.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -18,8 +17,7 @@ from tuition.core.config import Section
 from tuition.core.protocols import Learner
 from tuition.core.records import Example, Prediction, Target
 from tuition.core.texts.passages import Passages
-from tuition.experiment.learn.finding import asked_to_find, relevance
-from tuition.experiment.targets import question_text
+from tuition.experiment.targets import asked_to_find, question_text, relevance, taught_to_find
 
 __all__ = ["Retrieval", "Shares", "Store", "mixed", "retrieval_targets", "shares_of"]
 
@@ -62,10 +60,6 @@ class Store:
         near = [self._texts.texts[i] for i in self._texts.find(text, n + 1)]
         return [one for one in near if one != but][:n]
 
-    def plus(self, more: Mapping[str, Shares]) -> Store:
-        """Add entries."""
-        return Store({**self.entries, **more})
-
     def answers(self, student: Learner | None, examples: Sequence[Example], *, n: int) -> list[Prediction]:
         """Answer questions by the entries that a student finds; None: by BM25 alone."""
         near = [self._texts.find(question_text(one), n) for one in examples]
@@ -104,10 +98,7 @@ def retrieval_targets(
         found |= dict.fromkeys(rest[: table.candidates - len(found)])
         options = draw.sample(list(found), len(found))
         like = [_cosine(store.entries[text], store.entries[other]) for other in options]
-        shares = relevance(like, table.temperature)
-        asked = asked_to_find(one, options)
-        best = options[int(shares.argmax())]
-        targets.append(dataclasses.replace(asked, output=best, shares=tuple(shares.tolist())))
+        targets.append(taught_to_find(one, options, like, temperature=table.temperature))
     return targets
 
 

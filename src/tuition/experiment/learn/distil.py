@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,6 @@ from tuition.experiment.bench import Bench, finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.config import RationaleAs
 from tuition.experiment.evaluate import evaluate, student_answers, try_on_valid
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.targets import (
     RATIONALE_PREFIX,
     answer_targets,
@@ -24,7 +23,7 @@ from tuition.experiment.targets import (
 )
 from tuition.experiment.teach.gather import Gathered
 
-__all__ = ["Combine", "Trained", "evaluate_trained", "learn", "loss_weights", "objectives"]
+__all__ = ["Combine", "Trained", "chain_objective", "evaluate_trained", "learn", "loss_weights", "objectives"]
 
 Combine = Literal["summed", "convex", "normalised"]
 """How the answer's loss and the teachers' losses become one."""
@@ -70,7 +69,6 @@ class Trained:
 
     student: Learner
     objectives: dict[str, Json]
-    """Targets by objective."""
     alpha: float | None = None
     """The factor of the teachers' weights that was chosen; None: there was nothing to choose."""
     alphas: tuple[dict[str, Json], ...] = ()
@@ -83,7 +81,6 @@ def learn(
     bench: Bench,
     loss: Callable[[float], Sequence[Target]],
     *,
-    prefix: str,
     alpha_grid: Sequence[float] = (),
     lesson: Lesson | None = None,
 ) -> Trained:
@@ -105,7 +102,7 @@ def learn(
     tried = {event["alpha"]: event["valid"] for event in run.events() if event["event"] == "alpha"}
     for alpha in sorted(set(alpha_grid) - set(tried)):
         student = train_student(bench, loss(alpha), name=_folder(alpha), lesson=lesson)
-        tried[alpha] = try_on_valid(bench, student_answers(bench, student, prefix=prefix))
+        tried[alpha] = try_on_valid(bench, student_answers(bench, student))
         run.event("alpha", alpha=alpha, valid=tried[alpha])
     best = max(tried, key=lambda alpha: (tried[alpha]["right"], -alpha))
     student = train_student(bench, loss(best), name=_folder(best))
@@ -165,12 +162,18 @@ def objectives(
     return answers + taught
 
 
+def chain_objective(bench: Bench, chains: Sequence[Annotation], *, own: Iterable[str] = ()) -> list[Target]:
+    """Make chains one objective, each teacher's by its weight; those of models of the run itself weigh 1."""
+    alphas = {table.name: table.weight for table in bench.config.writers} | dict.fromkeys(own, 1.0)
+    return objectives(bench, chains, gamma=0.0, alphas=alphas, combine="summed", rationale_as="chain")
+
+
 def evaluate_trained(bench: Bench, gathered: Gathered, trained: Trained, **more: Json) -> dict[str, Json]:
     """Examine the student and write the metrics of the run."""
     config = bench.config
     unlabelled = {example.id: example for example in bench.train if example.answer is None}
     solved = [item for item in gathered.annotations if item.example_id in unlabelled]
-    answer = student_answers(bench, trained.student, prefix=answer_prefix(config), prepare=trained.prepare)
+    answer = student_answers(bench, trained.student, prepare=trained.prepare)
     figures = evaluate(bench, answer, learnt=[*bench.train, *answered(unlabelled, solved)])
     chosen: dict[str, Json] = (
         {"alpha": trained.alpha, "alphas": list(trained.alphas)} if trained.alphas else {}

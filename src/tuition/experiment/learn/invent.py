@@ -8,9 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
@@ -26,7 +25,7 @@ from tuition.annotation.invent.write import questions_in, write_request
 from tuition.core.config import Section
 from tuition.core.protocols import FixedForm, Task
 from tuition.core.records import Annotation, Example, Request
-from tuition.core.splits import Splits, fingerprint
+from tuition.core.splits import fingerprint
 from tuition.core.texts.nearest import near_repeats, words
 from tuition.experiment.bench import Bench
 from tuition.experiment.teach.asking import asker_of
@@ -88,43 +87,22 @@ def asker_named(bench: Bench, name: str) -> Asker:
     return asker_of(bench.config, table, account=bench.account, train=bench.splits.train)
 
 
-@dataclass(kw_only=True)
 class Author:
     """One teacher that diagnoses and writes, one that labels, and what became of the questions."""
 
-    teacher: Asker
-    labeller: Asker
-    splits: Splits
-    kept_apart: Sequence[Example]
-    """The student is looked at by them."""
-    config: WritingConfig
-    seed: int
-    refused: Counter[str] = field(default_factory=Counter)
-    """New questions that were not taken, by reason."""
-    is_spent: bool = False
-    """Whether the budget ended first."""
-    calls: int = 0
-    """For new questions; each has a number of its own."""
-
-    @classmethod
-    def of(
-        cls,
-        bench: Bench,
-        name: str,
-        *,
-        labeller: str,
-        config: WritingConfig,
-        kept_apart: Sequence[Example],
-    ) -> Self:
-        """Take teachers of a run by their names."""
-        return cls(
-            teacher=asker_named(bench, name),
-            labeller=asker_named(bench, labeller),
-            splits=bench.splits,
-            kept_apart=kept_apart,
-            config=config,
-            seed=bench.config.seed,
-        )
+    def __init__(
+        self, bench: Bench, name: str, *, labeller: str, config: WritingConfig, kept_apart: Sequence[Example]
+    ) -> None:
+        """Take teachers of a run by their names; the student is looked at by what is kept apart."""
+        self.teacher, self.labeller = asker_named(bench, name), asker_named(bench, labeller)
+        self.splits, self.kept_apart = bench.splits, kept_apart
+        self.config, self.seed = config, bench.config.seed
+        self.refused: Counter[str] = Counter()
+        """New questions that were not taken, by reason."""
+        self.is_spent = False
+        """Whether the budget ended first."""
+        self.calls = 0
+        """For new questions; each has a number of its own."""
 
     def skills(self, examples: Sequence[Example], *, n: int) -> list[str]:
         """Name the skills of a task."""

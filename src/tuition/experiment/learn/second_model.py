@@ -60,7 +60,7 @@ def own_chains(
             tuple(Annotation.from_json(row) for row in rows if row["is_kept"] is is_kept)
             for is_kept in (True, False)
         )
-        return Annotated(annotations=kept, dropped=dropped, failures=(), spent=False)
+        return Annotated(annotations=kept, dropped=dropped)
     asked = [example for example in examples if example.answer is not None]
     run.progress(f"{teacher} explains", 0, len(asked))
     written = model.explain(
@@ -86,7 +86,7 @@ def own_chains(
         for i, text in enumerate(texts)
     )
     found = filtered(
-        [Annotated(annotations=chains, dropped=(), failures=(), spent=False)],
+        [Annotated(annotations=chains)],
         asked,
         task=bench.task,
         dropping={*bench.config.annotation.dropping, "wrong", "unreadable"},

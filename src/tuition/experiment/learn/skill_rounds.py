@@ -73,7 +73,6 @@ class SkillRounds:
     held: Sequence[Example]
     """The student is looked at by them, and learns none of them."""
     first: Sequence[Taught]
-    """What was learnt first."""
     rest: Sequence[Example]
     """Questions of the pool that nobody was asked about."""
     skills: list[str] = field(default_factory=list)

@@ -27,7 +27,7 @@ from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.teach.asking import annotation_row
 from tuition.experiment.teach.panel import Panel, price_rank
 
-__all__ = ["Asking", "Opinions", "Taught", "ask_round", "asking_of", "cheapest_other", "second_opinions"]
+__all__ = ["Asking", "Taught", "ask_round", "cheapest_other", "second_opinions"]
 
 _COMES_BACK = frozenset(
     {"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome", "expired", "exception"}
@@ -41,10 +41,12 @@ Drafter = Callable[[Sequence[Example]], Mapping[str, Prediction]]
 class Asking:
     """How a round asks."""
 
-    def __init__(self, state: ActiveRun, *, by: str) -> None:
-        """Take the teachers of the run, paid in the round that is due; `by` names the annotator."""
+    def __init__(self, state: ActiveRun) -> None:
+        """Take the teachers of the run, paid in the round that is due, and refuse what could not be done."""
         self.panel = state.panel.paid_by(state.account, train=tuple(state.pool.values()))
-        self.by = by
+        by = state.config.annotator
+        self.by = "chain" if by not in BLIND and (state.is_cold or state.is_blind) else by
+        """The annotator."""
         self._state = state
 
     @property
@@ -77,12 +79,6 @@ class Asking:
         return price
 
 
-def asking_of(state: ActiveRun) -> Asking:
-    """Say who is asked in the round that is due, and how, and refuse what could not be done."""
-    by = state.config.annotator
-    return Asking(state, by="chain" if by not in BLIND and (state.is_cold or state.is_blind) else by)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taught:
     """What a round's asking came to."""
@@ -91,7 +87,6 @@ class Taught:
     dropped: tuple[Annotation, ...] = ()
     """Those a filter dropped, or a dearer teacher's word replaced."""
     asked: int = 0
-    """Examples asked about."""
     gone: tuple[str, ...] = ()
     """Ids that are not asked about again: answered, refused by a teacher, or found in no need of it."""
     unanswered: tuple[Unanswered, ...] = ()
@@ -123,10 +118,8 @@ class Taught:
     @property
     def revision(self) -> RevisionFigures:
         """What came of the drafts that were looked at."""
-        failures, spent = self.unanswered, self.is_spent
-        return revision_figures(
-            Annotated(annotations=self.kept, dropped=self.dropped, failures=failures, spent=spent)
-        )
+        found = Annotated(annotations=self.kept, dropped=self.dropped, failures=self.unanswered)
+        return revision_figures(found)
 
 
 def ask_round(state: ActiveRun, asking: Asking, order: Sequence[Example], *, draft: Drafter) -> Taught:
@@ -209,9 +202,11 @@ def _ask_part(
         found.append(came)
         given = {item.example_id: item for item in came.annotations}
         if allocation.has_history or (allocation.escalate and name != names[-1]):
-            second = second_opinions(state.pool, asking.panel, given, drafts=drafts, check=allocation.check)
-            holds.update({(name, id_): said for id_, said in second.holds.items()})
-            is_spent = is_spent or second.is_spent
+            second, ends = second_opinions(
+                state.pool, asking.panel, given, drafts=drafts, check=allocation.check
+            )
+            holds.update({(name, id_): said for id_, said in second.items()})
+            is_spent = is_spent or ends
         return given
 
     def check(item: Example, result: Annotation) -> bool | None:
@@ -268,16 +263,6 @@ def _taught(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinions:
-    """What second opinions on replies of one teacher came to."""
-
-    holds: Mapping[str, bool | None]
-    """By example id; None, or no entry: there was no second opinion."""
-    is_spent: bool = False
-    """Whether the budget ended first."""
-
-
 def second_opinions(
     pool: Mapping[str, Example],
     panel: Panel,
@@ -285,27 +270,29 @@ def second_opinions(
     *,
     drafts: Mapping[str, Prediction],
     check: SecondOpinion,
-) -> Opinions:
-    """Compare replies of one teacher with a second answer to the same questions."""
+) -> tuple[Mapping[str, bool | None], bool]:
+    """Compare replies of one teacher with a second answer to the same questions.
+
+    Gives by example id whether it holds (None, or no entry: there was no second opinion), and whether the
+    budget ended first.
+    """
     if not given:
-        return Opinions(holds={})
+        return {}, False
     author = panel.writers[next(iter(given.values())).teacher]
     if check == "student":
         answers = {id_: draft.answer for id_, draft in drafts.items()}
-        return Opinions(holds=_holds(pool, given, answers, task=author.task))
+        return _holds(pool, given, answers, task=author.task), False
     other = author if check == "sample" else cheapest_other(panel.everyone, author.name)
     if check == "verify":
-        found = verify(list(given.values()), pool, other)
-        leads = {
-            one.example_id: one.outcome == "leads" for one in found.checks if one.outcome != "unanswered"
-        }
-        return Opinions(holds=leads, is_spent=found.is_spent)
+        checks, asked = verify(list(given.values()), pool, other)
+        leads = {one.example_id: one.outcome == "leads" for one in checks if one.outcome != "unanswered"}
+        return leads, asked.refused is not None
     # The same teacher a second time, or another one by itself.
     came = annotate(
         [pool[id_] for id_ in given], other.how(forced=False), first_sample=int(check == "sample")
     )
     answers = {item.example_id: item.answer for item in (*came.annotations, *came.dropped)}
-    return Opinions(holds=_holds(pool, given, answers, task=author.task), is_spent=came.spent)
+    return _holds(pool, given, answers, task=author.task), came.spent
 
 
 def _holds(

@@ -15,7 +15,6 @@ from tuition.evaluation.stop import certain, should_stop
 from tuition.experiment.bench import finish, keep_student, train_student
 from tuition.experiment.checks import answer_way
 from tuition.experiment.evaluate import evaluate, hits_on_valid, student_answers
-from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.allowance import PROBE, Used
 from tuition.experiment.rounds.ask import Asking, Taught
 from tuition.experiment.rounds.exam import mistakes
@@ -55,7 +54,7 @@ def close_round(
     figures: dict[str, Json] = {}
     hits: list[int] = []
     if state.bench.splits.valid:
-        answer = student_answers(state.bench, student, prefix=answer_prefix(config))
+        answer = student_answers(state.bench, student)
         figures, hits = hits_on_valid(state.bench, answer)
     revision = taught.revision if asking.revises else None
     share = None if revision is None else revision.first_step_share
@@ -154,7 +153,7 @@ def evaluate_last(state: ActiveRun, student: Learner) -> dict[str, Json]:
         keep_student(bench, student)
     calibration = calibrate(state, student)
     taught = [item for number in range(kept + 1) for item in state.replies_of(number)[0]]
-    answer = student_answers(bench, student, prefix=answer_prefix(config))
+    answer = student_answers(bench, student)
     figures = evaluate(bench, answer, learnt=answered(state.pool, taught))
     stop = state.stop or {}
     rounds = [{name: row[name] for name in row if name not in _FOR_RESUMING} for row in state.rounds]

@@ -17,14 +17,7 @@ from tuition.evaluation.stop import StopConfig
 from tuition.experiment.config import Experiment, RationaleAs
 from tuition.selection import SelectionConfig
 
-__all__ = [
-    "Allowance",
-    "Elad",
-    "ExamConfig",
-    "ExplanationConfig",
-    "RoundsConfig",
-    "TailoredLesson",
-]
+__all__ = ["Allowance", "Elad", "ExamConfig", "ExplanationConfig", "RoundsConfig", "TailoredLesson"]
 
 _STRATEGY = "mean_token_entropy"
 """What is asked next where nothing else is said: not surely worse than answer entropy, at a quarter of the

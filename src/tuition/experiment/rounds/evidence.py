@@ -99,10 +99,7 @@ class Look:
         found = self.student.scores_from_prefixes(
             [draft.question for draft in drafts],
             [
-                [
-                    draft.behind(draft.steps),
-                    *(self.without_each(draft) if "removal" in self.needs else []),
-                ]
+                [draft.behind(draft.steps), *(self.without_each(draft) if "removal" in self.needs else [])]
                 for draft in drafts
             ],
             [[draft.ending(option, self.form) for option in self.offered(draft)] for draft in drafts],

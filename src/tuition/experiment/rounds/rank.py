@@ -16,6 +16,7 @@ from tuition.core.texts.steps import split_steps
 from tuition.evaluation.calibration import calibration_rows
 from tuition.evaluation.gate import judge, known_score
 from tuition.experiment.bench import DryRun
+from tuition.experiment.config import source_of
 from tuition.experiment.form import answer_prefix
 from tuition.experiment.rounds.ask import Asking
 from tuition.experiment.rounds.evidence import evidence_of
@@ -23,7 +24,6 @@ from tuition.experiment.rounds.exam import examined, mistakes
 from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.targets import questions
 from tuition.selection import STRATEGIES, SelectionConfig, candidates_of, needs_of, rank, scores_of
-from tuition.tasks.load import source_type
 
 __all__ = ["Ranked", "calibrate", "drafter", "explained", "rank_pool"]
 
@@ -244,8 +244,7 @@ def _wrong_steps(
     state: ActiveRun, examples: Sequence[Example], drafts: Sequence[Prediction]
 ) -> list[int] | None:
     """Whether an explanation has a wrong step or misses one; None: nobody here can tell."""
-    table = state.config.task
-    checker = source_type(getattr(table, "source", "files"))(table)
+    checker = source_of(state.config)
     if not isinstance(checker, StepChecker):
         return None
     try:

@@ -51,8 +51,6 @@ class ActiveRun:
         """The teachers; what could not be done is refused when they are first wanted."""
         return open_panel(self.config, has_valid=bool(self.bench.splits.valid))
 
-    # ---- the round that is due ----
-
     @property
     def number(self) -> int:
         """Of the round that is due, from 0."""
@@ -99,8 +97,6 @@ class ActiveRun:
         gone = {id_ for done in self.rounds for id_ in done["gone"]}
         return [example for id_, example in self.pool.items() if id_ not in gone]
 
-    # ---- what was learnt from ----
-
     def replies_of(self, number: int) -> tuple[list[Annotation], list[Annotation]]:
         """Read what a round's asking came to."""
         kept: list[Annotation] = []
@@ -115,8 +111,6 @@ class ActiveRun:
     def annotations(self) -> list[Annotation]:
         """What the student learnt from in all rounds that are over."""
         return [item for number in range(self.number) for item in self.replies_of(number)[0]]
-
-    # ---- money ----
 
     def used(self, items: int) -> Used:
         """Count what the run has used so far."""
@@ -150,14 +144,10 @@ class ActiveRun:
         """What the run had used before its first round."""
         return Used.from_json(self.rounds[0]["used_before"]) if self.rounds else self.used_before
 
-    # ---- parts ----
-
     def parts(self) -> list[int]:
         """List the parts that the round that is due began to ask before the run was broken off."""
         events = self.bench.run.events()
         return [event["n"] for event in events if event["event"] == "asks" and event["round"] == self.number]
-
-    # ---- files of the round that is due ----
 
     def write_rows(self, name: str, rows: Iterable[Mapping[str, Json]]) -> None:
         """Write a JSONL file into the round's folder, whole or not at all."""
@@ -178,8 +168,6 @@ class ActiveRun:
         """Read a JSON file of the round's folder."""
         path = self.folder / name
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-    # ---- the end of a round ----
 
     def close(self, row: Mapping[str, Any]) -> None:
         """Write down that the round that is due is over."""

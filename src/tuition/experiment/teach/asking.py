@@ -35,9 +35,7 @@ def asker_of(
         samples=table.samples,
         seed=config.seed,
         words=OwnWords(
-            system=table.system,
-            instruction=getattr(config.task, "instruction", ""),
-            prompts=config.prompts,
+            system=table.system, instruction=getattr(config.task, "instruction", ""), prompts=config.prompts
         ),
     )
 
@@ -107,6 +105,6 @@ class Writer:
         self._parts.append(part)
         if self._verifier is not None:
             # A rationale that another check dropped needs no verification, so none is paid.
-            found = verify(part.annotations, self._examples, self._verifier)
-            self._is_spent = self._is_spent or found.is_spent
-            self.verifications += found.checks
+            checks, asked = verify(part.annotations, self._examples, self._verifier)
+            self._is_spent |= asked.refused is not None
+            self.verifications += checks

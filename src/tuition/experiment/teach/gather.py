@@ -43,7 +43,6 @@ class Gathered:
     health: list[dict[str, Json]]
     """One row a teacher, over all annotations."""
     is_spent: bool
-    """Whether the budget ended first."""
     failures: dict[str, Json]
     """Examples left without a reply, counted by teacher and kind."""
     is_simulated: bool
@@ -70,7 +69,7 @@ def gather(bench: Bench, *, route: Route = "all", routing: RoutingConfig = _ROUT
         # A price that is unknown under a limit is refused now, and not after the others are paid.
         asker.ask([])
     writers = {
-        name: Writer(asker, bench.train, verifier=panel.verifier_of(name))
+        name: Writer(asker, bench.train, verifier=panel.verifiers.get(name))
         for name, asker in panel.writers.items()
     }
     orders = ask_by_route(bench, writers, panel, route=route, routing=routing)
@@ -194,13 +193,10 @@ def _show(run: Run, gathered: Gathered) -> None:
         ],
     )
     teachers: Any = gathered.routed["teachers"]
-    verified = {row["teacher"]: _percent(row["unverified_of_verified"]) for row in health}
+    shares = {row.teacher: row.unverified_of_verified for row in found}
+    verified = {name: "-" if share is None else f"{100 * share:.1f}" for name, share in shares.items()}
     rows = [
         {"teacher": name, **counts, "% unverified of verified": verified.get(name, "-")}
         for name, counts in teachers.items()
     ]
     run.table(f"route {gathered.routed['route']!r}: calls for rationales", rows)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"

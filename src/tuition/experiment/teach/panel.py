@@ -53,9 +53,8 @@ class Panel:
 
     writers: Mapping[str, Asker]
     """In the order of the tables: those whose weight is not 0."""
-    verifier: Asker | None
-    """None: nobody, or each writer itself."""
-    verifies_self: bool
+    verifiers: Mapping[str, Asker]
+    """Who looks at the rationales of each writer; empty: nobody."""
     judge: Asker | None
 
     def paid_by(self, account: Account, *, train: Sequence[Example]) -> Panel:
@@ -64,24 +63,20 @@ class Panel:
         return dataclasses.replace(
             self,
             writers={name: paid(asker) for name, asker in self.writers.items()},
-            verifier=self.verifier and paid(self.verifier),
+            verifiers={name: paid(asker) for name, asker in self.verifiers.items()},
             judge=self.judge and paid(self.judge),
         )
 
     @property
     def everyone(self) -> list[Asker]:
         """All that are asked, each once."""
-        others = [who for who in (self.verifier, self.judge) if who is not None]
-        return list({who.name: who for who in [*self.writers.values(), *others]}.values())
+        several = [*self.writers.values(), *self.verifiers.values(), self.judge]
+        return list({who.name: who for who in several if who is not None}.values())
 
     @property
     def is_simulated(self) -> bool:
         """Whether one of them is a program."""
         return any(who.teacher.abilities.is_simulated for who in self.everyone)
-
-    def verifier_of(self, name: str) -> Asker | None:
-        """Say who looks at the rationales of a writer."""
-        return self.writers[name] if self.verifies_self else self.verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +128,7 @@ def assemble(config: Experiment, *, route: Route, routing: RoutingConfig) -> Pan
         raise ConfigError("; ".join(faults) + ". Nothing was asked.")
     return Panel(
         writers=writers,
-        verifier=None if verify in ("", "self") else panel[verify],
-        verifies_self=verify == "self",
+        verifiers={name: panel[name if verify == "self" else verify] for name in writers if verify},
         judge=panel[judge] if judge else None,
     )
 

@@ -48,16 +48,12 @@ def scored(rows: Sequence[Mapping[str, Any]], split: str) -> tuple[list[float | 
 class Receipts:
     """The answers of one student by example, with a calibrated confidence."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], *, where: str) -> None:
-        """Take the rows of `predictions.jsonl`; `where` names the run in errors."""
-        self.trust = trust_of(rows, where=where)
-        self._where = where
-        self._rows = {(row["split"], row["example_id"]): row for row in rows}
-
-    @classmethod
-    def of_run(cls, folder: str) -> Receipts:
+    def __init__(self, folder: str) -> None:
         """Read them in a run folder."""
-        return cls(predicted_rows(Path(folder)), where=folder)
+        rows = predicted_rows(Path(folder))
+        self.trust = trust_of(rows, where=folder)
+        self._where = folder
+        self._rows = {(row["split"], row["example_id"]): row for row in rows}
 
     def lines(self, examples: Sequence[Example]) -> dict[str, str]:
         """Write what a prompt tells of each example, by id."""

@@ -13,13 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuition.annotation import (
-    Account,
-    AnnotationConfig,
-    Asker,
-    solve,
-    without_closing,
-)
+from tuition.annotation import Account, AnnotationConfig, Asker, solve, without_closing
 from tuition.annotation.prompts import receipt_of
 from tuition.core.budget import Budget
 from tuition.core.config import Section, parse, read_toml
@@ -30,13 +24,7 @@ from tuition.core.records import Example, Message, Prediction, content_id, writt
 from tuition.core.store import Place, Store
 from tuition.evaluation.gate import Isotonic, judge, known_score, threshold_for
 from tuition.experiment.answer import Way
-from tuition.experiment.targets import (
-    ANSWER_PREFIX,
-    answer_text,
-    choices_in,
-    question_text,
-    read_answer,
-)
+from tuition.experiment.targets import ANSWER_PREFIX, answer_text, choices_in, question_text, read_answer
 from tuition.experiment.teach.receipts import predicted_rows, scored, trust_of
 from tuition.teachers import make_teacher
 from tuition.teachers.config import TeacherConfig

@@ -18,7 +18,8 @@ from tuition.core.records import Record, Request
 from tuition.experiment.bench import DryRun
 from tuition.experiment.checks import Ready, make_ready
 from tuition.experiment.config import Experiment, dump
-from tuition.operate.dry_run.stand_ins import EXPECTED, HIGH, LONG, LOW, DryCall, Guess, StandIns
+from tuition.operate.dry_run.guess import EXPECTED, HIGH, LONG, LOW, Guess
+from tuition.operate.dry_run.stand_ins import DryCall, StandIns
 from tuition.operate.execute import baseline_configs
 from tuition.recipes import RECIPES
 from tuition.teachers.config import TeacherConfig

@@ -13,7 +13,7 @@ from tuition.annotation import Route
 from tuition.annotation.own_words import unmarked
 from tuition.core.budget import EXPECTED_SHARE, LOW_SHARE, Budget
 from tuition.core.errors import ConfigError, some_of
-from tuition.core.records import Example, Json, Record, Request, option_letter
+from tuition.core.records import Example, Json, Record, option_letter
 from tuition.core.store import reading, spend_of
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import Ready, blind_notes, make_ready
@@ -30,23 +30,13 @@ from tuition.operate.dry_run.calls import (
     rows_of,
     usd_of,
 )
-from tuition.operate.dry_run.stand_ins import EXPECTED, DryCall, Guess
+from tuition.operate.dry_run.guess import EXPECTED, Guess
+from tuition.operate.dry_run.stand_ins import DryCall
 from tuition.operate.execute import baseline_configs
 from tuition.recipes import RECIPES
 from tuition.teachers import make_teacher
 
-__all__ = [
-    "Plan",
-    "Preview",
-    "RoutePlan",
-    "Spread",
-    "is_over",
-    "objection",
-    "plan_of",
-    "preview_of",
-    "routes_of",
-    "spread_of",
-]
+__all__ = ["Plan", "Preview", "RoutePlan", "Spread", "is_over", "objection", "plan_of", "routes_of"]
 
 
 _SHOWN = 5
@@ -89,21 +79,7 @@ class Spread(Record):
         return {name: count for name, count in counted.items() if isinstance(count, int) and count}
 
 
-def preview_of(example: Example, request: Request | None, *, reads_prompt: bool) -> Preview:
-    """Show an example as it was read, and what a teacher would be sent about it."""
-    messages = () if request is None or not reads_prompt else request.messages
-    return Preview(
-        id=example.id,
-        question=example.question,
-        context=example.context,
-        choices=example.listed,
-        label=example.answer,
-        teacher="" if request is None else request.teacher,
-        prompt=tuple({"role": one.role, "content": one.content} for one in messages),
-    )
-
-
-def spread_of(split: str, examples: Sequence[Example]) -> Spread:
+def _spread_of(split: str, examples: Sequence[Example]) -> Spread:
     """Count the labels of a split."""
     places = Counter(item.answer_index for item in examples if item.listed and item.answer_index is not None)
     answers = Counter(item.answer for item in examples if item.answer is not None and not item.listed)
@@ -133,7 +109,6 @@ class RoutePlan(Record):
     used_usd: float | None
     """The same, what is kept already included."""
     is_chosen: bool
-    """Whether it is the configured one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +127,6 @@ class Plan(Record):
     begun_usd: float
     """Dollars of what a run that was broken off has used of that; 0 where a price is unknown."""
     findings: tuple[str, ...]
-    """What the data check found."""
     preview: Preview
     """One training example as it was read, and the prompt about it."""
     labels: tuple[Spread, ...]
@@ -200,8 +174,8 @@ def plan_of(config: Experiment, ready: Ready | None = None) -> Plan:
         findings=tuple(str(finding["sentence"]) for finding in ready.findings),
         preview=_preview(ready, train, runs[0]),
         labels=(
-            spread_of("train", train),
-            *(spread_of("valid", ready.splits.valid),) * bool(ready.splits.valid),
+            _spread_of("train", train),
+            *(_spread_of("valid", ready.splits.valid),) * bool(ready.splits.valid),
         ),
     )
     notes = (*_notes(config, train, plan), *blind_notes(config, ready.splits))
@@ -253,18 +227,23 @@ def _begun(config: Experiment) -> float:
         return spend_of(connection, name.read_text(encoding="utf-8").strip()).usd or 0.0
 
 
-# ---- what is told beside ----
-
-
 def _preview(ready: Ready, train: Sequence[Example], calls: Sequence[DryCall]) -> Preview:
     """An example that is asked about, and the very prompt; labels are asked for before anything else."""
     ids = {call.request.example_id for call in calls}
     known = {one.id: one for split in (ready.splits.valid, train) for one in split if one.id in ids}
     asked = [call for call in calls if call.request.example_id in known]
     first = next((call for call in asked if call.request.role != "label"), next(iter(asked), None))
-    if first is None:
-        return preview_of(train[0], None, reads_prompt=True)
-    return preview_of(known[first.request.example_id], first.request, reads_prompt=first.reads_prompt)
+    example = train[0] if first is None else known[first.request.example_id]
+    messages = first.request.messages if first is not None and first.reads_prompt else ()
+    return Preview(
+        id=example.id,
+        question=example.question,
+        context=example.context,
+        choices=example.listed,
+        label=example.answer,
+        teacher="" if first is None else first.request.teacher,
+        prompt=tuple({"role": one.role, "content": one.content} for one in messages),
+    )
 
 
 def _notes(config: Experiment, train: Sequence[Example], plan: Plan) -> list[str]:

@@ -10,60 +10,23 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Final
 
 from tuition.annotation.prompts import question_block
-from tuition.annotation.stand_ins import StandIn, hidden_letters, is_verdict, stand_in_text
-from tuition.core.budget import EXPECTED_SHARE, LETTERS_PER_TOKEN, LOW_SHARE, Cost, worst_cost
-from tuition.core.protocols import FixedForm, Learner, Teacher
+from tuition.annotation.stand_ins import hidden_letters, is_verdict, stand_in_text
+from tuition.core.budget import LETTERS_PER_TOKEN, Cost, worst_cost
+from tuition.core.protocols import Learner, Teacher
 from tuition.core.records import Example, Message, Reply, Request, Usage
 from tuition.core.splits import Splits, once_a_split
 from tuition.core.store import Place, kept_of, reading
 from tuition.experiment.checks import Ready
 from tuition.experiment.config import Experiment, task_of
 from tuition.experiment.targets import AnswerForm
-from tuition.operate.dry_run.student import StandInStudent, hash_of
+from tuition.operate.dry_run.guess import OPEN, Guess, Said, hash_of
+from tuition.operate.dry_run.student import StandInStudent
 
-__all__ = ["EXPECTED", "HIGH", "LONG", "LOW", "DryCall", "Guess", "StandIns", "sample_of"]
-
-_OPEN: Final = ("7", "8", "yes", "no", "x", "y")
-"""Answers to open questions of which every kind of task reads two."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
-    """How replies, drafts and checks turn out in one dry run."""
-
-    share: float
-    """Of `max_tokens`, that a reply uses."""
-    letters_per_token: float = LETTERS_PER_TOKEN
-    """Of prompts."""
-    lengths: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
-    """Tokens of a reply by teacher and prompt, where they were measured; elsewhere `share` holds."""
-    disagree: float = 0.0
-    """Share of the questions of a round about which teachers and student give different answers, and in whose
-    drafts a teacher finds a wrong step."""
-    faulty: float = 0.0
-    """Share of the other replies that end in a wrong answer, so that filters drop them."""
-    faults: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """The same by teacher, where it was measured."""
-    steps: int = 4
-    """Of a student's draft; 0: it states an answer and explains nothing."""
-    at_last: bool = False
-    """Whether the wrong step is the last one, which most calls are made to find; else any of them."""
-    is_cut: bool = False
-    """Whether every reply is cut off, so that it is asked for longer."""
-    learns: bool = True
-    """Whether the student gets better and stays unsure, so that no stop rule holds."""
-
-
-LOW: Final = Guess(share=LOW_SHARE, letters_per_token=6.0, steps=0, learns=False)
-EXPECTED: Final = Guess(share=EXPECTED_SHARE, disagree=0.5)
-LONG: Final = Guess(share=1.0, is_cut=True)
-HIGH: Final = Guess(share=1.0, disagree=1.0, faulty=1.0, at_last=True, is_cut=True)
+__all__ = ["DryCall", "StandIns", "sample_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,22 +75,17 @@ class StandIns:
         """Ask nobody."""
         self.ready = ready
         self._calls = calls
-        self.form: AnswerForm = config.student.answer_form
+        self._form: AnswerForm = config.student.answer_form
         self._guess = guess
-        self._task = task_of(config)
-        self._more = self._task.stand_ins if isinstance(self._task, FixedForm) else ()
+        self._said = Said(guess, task_of(config))
         self._store = Path(config.store)
         self._most = most
         # Files of a user may give questions of several splits the same id.
         self._sampled: dict[str, list[_Sampled]] = defaultdict(list)
-        self._answers: dict[tuple[str, str], tuple[str, str]] = {}
         self._cut: set[_Place] = set()
-        self._said: dict[str, list[_Place]] = defaultdict(list)
-        self._fits = 0
+        self._heard: dict[str, list[_Place]] = defaultdict(list)
         self._in_rounds = False
         self._askings = 0
-
-    # ---- data ----
 
     def sampled(
         self, splits: Splits, train: tuple[Example, ...], *, whole: bool, limit: int | None
@@ -143,7 +101,7 @@ class StandIns:
         if splits.test is not None:
             test = splits.test.stood_in(
                 lambda examples: self._sample(examples[:limit], most=most),
-                label=lambda item: self.answers(item)[0],
+                label=lambda item: self._said.answers(item)[0],
             )
         return dataclasses.replace(splits, valid=valid, test=test), train
 
@@ -155,16 +113,6 @@ class StandIns:
             self._sampled[item.id].append(about)
         return tuple(drawn)
 
-    def answers(self, example: Example) -> tuple[str, str]:
-        """Give two answers that the task reads: what stands for the right one, and another."""
-        place = (example.split, example.id)
-        found = self._answers.get(place)
-        if found is None:
-            listed = [example.answer or "", *example.choices, *self._more, *_OPEN]
-            read = (one for one in dict.fromkeys(listed) if one and self._reads(one, example))
-            found = self._answers[place] = (*islice(read, 2), *_OPEN)[:2]
-        return found
-
     def _about(self, request: Request) -> _Sampled | None:
         """The question that a request is about."""
         found = self._sampled.get(request.example_id, [])
@@ -175,53 +123,18 @@ class StandIns:
         # A prompt may word the question its own way: the one that stands for most is the careful choice.
         return next(fits, max(found, key=lambda one: one.stands_for))
 
-    def _reads(self, answer: str, example: Example) -> bool:
-        return self._task.read(f"The answer is {answer.rstrip('.')}.", example) is not None
-
-    # ---- the student ----
-
     def student(self, *_: object, **__: object) -> Learner:
         """Give a student that writes what the guess says, in the place of any other."""
-        return StandInStudent(self)
-
-    def trained(self) -> None:
-        """Note that a student was trained."""
-        self._fits += 1
-
-    @property
-    def skill(self) -> float:
-        """The share of questions that the student answers rightly."""
-        return min(1.0, 0.1 + 0.08 * self._fits) if self._guess.learns else 0.1
-
-    @property
-    def is_unsure(self) -> bool:
-        """Whether the student's explanations say different things."""
-        return self._guess.learns
-
-    @property
-    def steps(self) -> int:
-        """Of a student's explanation."""
-        return self._guess.steps
-
-    @property
-    def share(self) -> float:
-        """Of the tokens that an explanation may have."""
-        return self._guess.share
-
-    # ---- the teachers ----
+        return StandInStudent(self._said, form=self._form)
 
     def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
         """Put a stand-in in the place of a teacher."""
         self._askings += 1
-        asking = _Asking(
-            teacher=teacher,
-            number=self._askings,
-            # Labels are made before the first round.
-            round=place.round if self._in_rounds and requests and requests[0].role != "label" else None,
-            order={request.key: i for i, request in enumerate(requests)},
-            kept=self.kept([request.key for request in requests]),
+        # Labels are made before the first round.
+        in_round = self._in_rounds and requests and requests[0].role != "label"
+        return _StandInTeacher(
+            self, teacher, requests, number=self._askings, round=place.round if in_round else None
         )
-        return _StandInTeacher(self, asking)
 
     def kept(self, keys: Sequence[str]) -> Mapping[str, Reply]:
         """Find the replies that the real store has; it is not made where there is none."""
@@ -230,7 +143,7 @@ class StandIns:
         with reading(self._store) as connection:
             return kept_of(connection, keys)
 
-    def note(self, request: Request, reply: Reply, asking: _Asking, *, is_kept: bool) -> None:
+    def note(self, request: Request, reply: Reply, asking: _StandInTeacher, *, is_kept: bool) -> None:
         """Note a call."""
         teacher = asking.teacher
         is_paid, price = teacher.abilities.is_paid, teacher.price
@@ -263,7 +176,6 @@ class StandIns:
         """Write a reply as the guess has it."""
         bound = request.parameters["max_tokens"]
         assert isinstance(bound, int)
-        asked = request.messages[-1].content
         tokens = min(bound, round(self._guess.lengths.get((name, request.prompt), bound * self._guess.share)))
         letters = sum(len(one.content) + hidden_letters(one.content) for one in request.messages)
         place = (request.model, request.messages, request.sample)
@@ -271,13 +183,11 @@ class StandIns:
         self._cut.add(place)
         text = stand_in_text(
             request.prompt,
-            asked,
-            StandIn(
-                answer=self._answer(request, name, turn=self._turn(request, place) if in_round else None),
-                letters=round(tokens * LETTERS_PER_TOKEN),
-                wrong_step=self._wrong_step(request.example_id),
-                seed=request.key,
-            ),
+            request.messages[-1].content,
+            answer=self._answer(request, name, turn=self._turn(request, place) if in_round else None),
+            letters=round(tokens * LETTERS_PER_TOKEN),
+            wrong_step=self._wrong_step(request.example_id),
+            seed=request.key,
         )
         usage = Usage(
             prompt_tokens=round(letters / self._guess.letters_per_token), completion_tokens=max(1, tokens)
@@ -286,54 +196,43 @@ class StandIns:
 
     def _answer(self, request: Request, name: str, *, turn: int | None) -> str:
         about = self._about(request)
-        right, other = _OPEN[:2] if about is None else self.answers(about.example)
+        right, other = OPEN[:2] if about is None else self._said.answers(about.example)
         if turn is not None:
             # Where they disagree, each answer to the question differs from the one before it.
-            return other if turn % 2 and self.is_disputed(request.example_id) else right
+            return other if turn % 2 and self._said.is_disputed(request.example_id) else right
         faulty = self._guess.faults.get(name, self._guess.faulty)
-        return other if self._falls(f"{request.example_id}/{name}/{request.sample}", faulty) else right
+        return other if self._said.falls(f"{request.example_id}/{name}/{request.sample}", faulty) else right
 
     def _turn(self, request: Request, place: _Place) -> int:
         """How many answers the question had before; asked for longer, a reply has the same answer again."""
-        said = self._said[request.example_id]
+        said = self._heard[request.example_id]
         if is_verdict(request.prompt):
             return 0
         if place not in said:
             said.append(place)
         return said.index(place)
 
-    def is_disputed(self, example_id: str) -> bool:
-        """Whether teachers and student give different answers to a question of a round."""
-        return self._falls(example_id, self._guess.disagree)
-
     def _wrong_step(self, example_id: str) -> int:
-        if not self._guess.steps or not self.is_disputed(example_id):
+        if not self._guess.steps or not self._said.is_disputed(example_id):
             return 0
         return self._guess.steps if self._guess.at_last else 1 + hash_of(example_id) % self._guess.steps
 
-    def _falls(self, place: str, share: float) -> bool:
-        """Whether something happens that happens in a share of the places."""
-        return hash_of(place, "falls") % 1000 < 1000 * share
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asking:
-    """One list of requests to one teacher."""
-
-    teacher: Teacher
-    number: int
-    round: int | None
-    order: Mapping[str, int]
-    """Places of the requests by key."""
-    kept: Mapping[str, Reply]
-    """Replies that the real store has."""
-
 
 class _StandInTeacher:
-    """Answers under a teacher's name, and lets the calls be noted."""
+    """Answers one list of requests under a teacher's name, and lets the calls be noted."""
 
-    def __init__(self, stand_ins: StandIns, asking: _Asking) -> None:
-        teacher = asking.teacher
+    def __init__(
+        self,
+        stand_ins: StandIns,
+        teacher: Teacher,
+        requests: Sequence[Request],
+        *,
+        number: int,
+        round: int | None,
+    ) -> None:
+        self.teacher, self.number, self.round = teacher, number, round
+        self.order = {request.key: i for i, request in enumerate(requests)}
+        self._kept = stand_ins.kept([*self.order])
         self.name, self.endpoint, self.model = teacher.name, teacher.endpoint, teacher.model
         self.price = teacher.price
         self.abilities = dataclasses.replace(
@@ -346,20 +245,18 @@ class _StandInTeacher:
             in_batches=False,
         )
         self._stand_ins = stand_ins
-        self._asking = asking
 
     async def complete(self, request: Request) -> Reply:
-        reply = self._asking.kept.get(request.key)
-        if reply is None and request.key not in self._asking.order:
+        reply = self._kept.get(request.key)
+        if reply is None and request.key not in self.order:
             # A reply that was cut off, asked for longer under a key of its own.
             reply = self._stand_ins.kept([request.key]).get(request.key)
         is_kept = reply is not None
         if reply is None and not self.abilities.reads_prompt:
-            reply = await self._asking.teacher.complete(request)
+            reply = await self.teacher.complete(request)
         if reply is None:
-            in_round = self._asking.round is not None
-            reply = self._stand_ins.reply(request, self.name, in_round=in_round)
-        self._stand_ins.note(request, reply, self._asking, is_kept=is_kept)
+            reply = self._stand_ins.reply(request, self.name, in_round=self.round is not None)
+        self._stand_ins.note(request, reply, self, is_kept=is_kept)
         return reply
 
 

@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from tuition.annotation.stand_ins import filler
 from tuition.core.protocols import Generation, Lesson, Progress, StudentAbilities
 from tuition.core.records import Example, Json, Target
 from tuition.experiment.targets import AnswerForm, answer_text
+from tuition.operate.dry_run.guess import Said, hash_of
 
-__all__ = ["Script", "StandInStudent", "hash_of"]
-
-
-class Script(Protocol):
-    """What a stand-in for a student goes by."""
-
-    form: AnswerForm
-    """Of answers."""
-
-    @property
-    def skill(self) -> float:
-        """Share of questions that it answers rightly."""
-        ...
-
-    @property
-    def is_unsure(self) -> bool:
-        """Whether its explanations say different things."""
-        ...
-
-    @property
-    def steps(self) -> int:
-        """Of an explanation."""
-        ...
-
-    @property
-    def share(self) -> float:
-        """Of the tokens that an explanation may have."""
-        ...
-
-    def answers(self, example: Example) -> tuple[str, str]:
-        """Give what stands for the right answer, and another."""
-        ...
-
-    def is_disputed(self, example_id: str) -> bool:
-        """Say whether teachers and student give different answers to a question."""
-        ...
-
-    def trained(self) -> None:
-        """Note that a student was trained."""
-        ...
+__all__ = ["StandInStudent"]
 
 
 class StandInStudent:
@@ -60,29 +20,23 @@ class StandInStudent:
     abilities = StudentAbilities(generates=True)
     parameters = 0
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, said: Said, *, form: AnswerForm) -> None:
         """Take a student's place."""
-        self._script = script
-
-    def _drafted(self, example: Example, sample: int) -> str:
-        """The answer of an explanation; where the student is unsure, samples say different things."""
-        right, other = self._script.answers(example)
-        if sample < 0 or not self._script.is_unsure:
-            return other if self._script.is_disputed(example.id) else right
-        return right if hash_of(example.id, sample) % 2 else other
+        self._said, self._guess, self._form = said, said.guess, form
 
     def _answer(self, example: Example, *salt: Json) -> str:
-        right, other = self._script.answers(example)
-        is_right = hash_of(example.id, *salt) % 1000 < 1000 * self._script.skill
+        right, other = self._said.answers(example)
+        is_right = hash_of(example.id, *salt) % 1000 < 1000 * self._said.skill
         return right if is_right else other
 
-    def _said(self, example: Example, answer: str) -> str:
-        return answer_text(example, answer, form=self._script.form if answer in example.choices else "text")
+    def _written(self, example: Example, answer: str) -> str:
+        return answer_text(example, answer, form=self._form if answer in example.choices else "text")
 
     def generate(self, questions: Sequence[Target], *, max_tokens: int) -> list[Generation]:
         """Answer, with nothing before the answer."""
         return [
-            Generation(text=self._said(one.example, self._answer(one.example)), tokens=1) for one in questions
+            Generation(text=self._written(one.example, self._answer(one.example)), tokens=1)
+            for one in questions
         ]
 
     def score_options(self, questions: Sequence[Target]) -> list[tuple[float, ...]]:
@@ -106,10 +60,14 @@ class StandInStudent:
         ]
 
     def _explained(self, example: Example, sample: int, most: int) -> Generation:
-        unsure = self._script.is_unsure
-        answer = self._said(example, self._drafted(example, sample))
-        letters = round(4 * self._script.share * most)
-        n = self._script.steps
+        unsure = self._guess.learns
+        right, other = self._said.answers(example)
+        # Where the student is unsure, samples say different things.
+        is_other = hash_of(example.id, sample) % 2 == 0
+        is_other = is_other if unsure and sample >= 0 else self._said.is_disputed(example.id)
+        answer = self._written(example, other if is_other else right)
+        letters = round(4 * self._guess.share * most)
+        n = self._guess.steps
         steps = filler(letters, f"{example.id}/{sample}", steps=n) if n else ""
         return _generation(
             f"{steps}\nThe answer is {answer}.", hash_of(example.id) % 100 / 100 if unsure else 0.0
@@ -130,7 +88,7 @@ class StandInStudent:
             [
                 [
                     _generation(
-                        f"The answer is {self._said(one.example, self._answer(one.example, i, k))}.", 0.5
+                        f"The answer is {self._written(one.example, self._answer(one.example, i, k))}.", 0.5
                     )
                     for i in range(samples)
                 ]
@@ -140,10 +98,7 @@ class StandInStudent:
         ]
 
     def scores_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        outputs: Sequence[Sequence[str]],
+        self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]], outputs: Sequence[Sequence[str]]
     ) -> list[list[list[tuple[float, ...]]]]:
         """Find every ending as likely as its hash says, its end mark as likely as the rest."""
         return [
@@ -166,7 +121,7 @@ class StandInStudent:
         logs: Path | None = None,
     ) -> Mapping[str, Json]:
         """Learn nothing, and be called trained."""
-        self._script.trained()
+        self._said.fits += 1
         return {"steps": 0, "tokens": 0, "wall_s": 0.0}
 
     def save(self, folder: Path, *, form: Mapping[str, Json] | None = None) -> None:
@@ -183,8 +138,3 @@ def _generation(text: str, entropy: float) -> Generation:
     return Generation(
         text=text, tokens=n, logprobs=(-entropy,) * n, entropies=(entropy,) * n, ends=tuple(ends)
     )
-
-
-def hash_of(*parts: Json) -> int:
-    """Make a number below 2⁴⁸ of anything that can be written, the same on every machine."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=6).digest())

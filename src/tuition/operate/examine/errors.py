@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tuition.annotation import Account, Asker
+from tuition.annotation import Asker
 from tuition.annotation.invent.diagnose import (
     MOST_LETTERS,
     Seen,
@@ -30,12 +30,12 @@ from tuition.core.errors import BudgetSpent, DataError, TeacherError
 from tuition.core.protocols import Listener
 from tuition.core.records import Json, Record
 from tuition.core.run import run_id
-from tuition.core.store import Place, Store
+from tuition.core.store import Store
 from tuition.evaluation.accuracy import wilson
 from tuition.evaluation.compare import more_often
 from tuition.experiment.teach.asking import asker_of
 from tuition.operate.examine.seen import run_of, seen_on_valid, teacher_named
-from tuition.operate.pilot.trial import confirm
+from tuition.operate.pilot.trial import account_beside, confirm
 
 __all__ = ["Verified", "explain_errors", "parted", "verified"]
 
@@ -85,12 +85,7 @@ def explain_errors(
     shown, unseen = parted(seen_on_valid(config), most=items, seed=config.seed)
     place = folder / "errors"
     with Store(Path(config.store)) as store:
-        account = Account(
-            store=store,
-            place=Place(run=run_id(place), group=config.budget.scope or run_id(folder)),
-            budget=config.budget,
-            progress=None if listener is None else listener.progress,
-        )
+        account = account_beside(config, place, store=store, listener=listener)
         asker = asker_of(config, teacher_named(config, teacher), account=account)
         first = diagnose_request(asker, shown, n=hypotheses)
         if not is_confirmed:

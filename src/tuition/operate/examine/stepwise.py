@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,14 +14,13 @@ from tuition.core.protocols import Learner, Task
 from tuition.core.records import Example, Grade, Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.evaluation.stepwise import Stepped, advice_of, stepwise_rows, token_f1
-from tuition.experiment.answer import Way, ask_student
-from tuition.experiment.config import Experiment
+from tuition.experiment.answer import Way, ask_student, graded
+from tuition.experiment.config import Experiment, source_of
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import RATIONALE_PREFIX, questions
 from tuition.operate.examine.seen import run_of, seen_on_valid
 from tuition.operate.student import Student
 from tuition.tasks.columns import nested_value
-from tuition.tasks.load import source_type
 
 __all__ = ["Reference", "Steps", "in_steps", "references_of", "stepwise"]
 
@@ -116,13 +115,8 @@ def in_steps(
         written = learner.generate(questions(knowing, how.use), max_tokens=how.max_tokens)
         used.append([text.text for text in written])
         knowing = [_knowing(one, text) for one, text in zip(knowing, used[-1], strict=True)]
-        said = ask_student(learner, task, way)(knowing)
-        answers.append(
-            [
-                (one.grade or task.grade(one.answer, example)) is Grade.RIGHT
-                for one, example in zip(said, knowing, strict=True)
-            ]
-        )
+        grades = graded(ask_student(learner, task, way)(knowing), knowing, task)
+        answers.append([grade is Grade.RIGHT for grade in grades])
     rows: list[Stepped] = []
     for i, example in enumerate(examples):
         reference = references[example.id]
@@ -148,26 +142,20 @@ def _knowing(example: Example, text: str) -> Example:
 
 def references_of(config: Experiment, file: Path | None = None) -> dict[str, Reference]:
     """Find what one must know for each question: in its source, the files of the task, or another one."""
-    source = source_type(getattr(config.task, "source", "files"))(config.task)
+    source = source_of(config)
     reference = getattr(source, "reference", None)
     if file is None and callable(reference):
         found = {one.id: reference(one) for one in source.load().valid}
         return {id: Reference(knowledge=facts, steps=steps) for id, (facts, steps) in found.items() if facts}
-    paths = (
-        [getattr(config.task, split, None) for split in ("train", "valid")] if file is None else [str(file)]
-    )
-    rows = (row for path in paths if path for row in _rows_of(config, path))
-    return {id: one for id, one in rows if one.knowledge}
-
-
-def _rows_of(config: Experiment, path: str) -> Iterator[tuple[str, Reference]]:
+    files = [getattr(config.task, split, None) for split in ("train", "valid")]
+    paths = files if file is None else [str(file)]
     column = getattr(config.task, "id_column", "id")
-    for row in read_rows(resolve_data(path)):
-        facts, steps = (row.get(f"reference_{name}") or "" for name in ("rationale", "steps"))
-        yield (
-            str(nested_value(row, column)),
-            Reference(knowledge=_text(facts), steps=_text(steps)),
-        )
+    known: dict[str, Reference] = {}
+    for row in (row for path in paths if path for row in read_rows(resolve_data(path))):
+        facts, steps = (_text(row.get(f"reference_{name}") or "") for name in ("rationale", "steps"))
+        if facts:
+            known[str(nested_value(row, column))] = Reference(knowledge=facts, steps=steps)
+    return known
 
 
 def _text(value: Json) -> str:

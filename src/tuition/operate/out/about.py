@@ -39,7 +39,6 @@ class About:
     """A student that goes out."""
 
     place: Path
-    """Its folder."""
     run: Path | None
     """The run folder that it lies in; None: nothing is known but what its own folder says."""
     name: str
@@ -85,6 +84,7 @@ def about(given: Path, *, licence: str = "", base_model: str = "") -> About:
     base = str(tables.get("student", {}).get("model", "base")) if run else ""
     folder = _base_folder(base)
     texts = sorted(folder.glob("LICENSE*")) if folder else []
+    named = [str(tables.get("task", {}).get(split, "")) for split in ("train", "valid", "test")]
     if not base_model and _HUB_NAME.fullmatch(base) and not Path(base).exists():
         base_model = base
     return About(
@@ -93,18 +93,13 @@ def about(given: Path, *, licence: str = "", base_model: str = "") -> About:
         name=(resolved.parent if inside else resolved).name,
         form=form,
         metrics=read_metrics(run) if run else {},
-        sources=tuple(_sources(tables.get("task", {}))),
+        sources=tuple(dict.fromkeys(one.split(":")[1] for one in named if one.startswith("hub:"))),
         teachers=tuple(_teachers(run, tables)) if run else (),
         base=base,
         base_model=base_model,
         licence=licence or ("apache-2.0" if base == "base" else _licence_in(folder)),
         base_licence_file=texts[0] if texts else None,
     )
-
-
-def _sources(task: Mapping[str, Any]) -> Iterable[str]:
-    named = [task.get(split, "") for split in ("train", "valid", "test")]
-    return dict.fromkeys(str(one).split(":")[1] for one in named if str(one).startswith("hub:"))
 
 
 def _teachers(run: Path, tables: Mapping[str, Any]) -> Iterable[Terms]:

@@ -12,7 +12,7 @@ from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingEr
 from tuition.core.protocols import Generation, Learner, StudentAbilities
 from tuition.core.records import Grade, Json, Target
 from tuition.evaluation import Comparison, compare
-from tuition.experiment.answer import ask_student
+from tuition.experiment.answer import ask_student, graded
 from tuition.experiment.evaluate import figures_of
 from tuition.operate.out.about import About, Exam, exam_of
 from tuition.operate.out.card import write_card
@@ -117,11 +117,9 @@ def _examined(found: About, student: Student, converted: Converted) -> tuple[str
 def _grades(exam: Exam, student: Student, converted: Converted) -> dict[str, Grade]:
     asked = [example for example in exam.examples if example.id not in exam.unread]
     predictions = ask_student(cast("Learner", converted), student.task, student.way)(asked)
-    grades = dict.fromkeys((example.id for example in exam.examples), Grade.UNREADABLE)
-    for example, prediction in zip(asked, predictions, strict=True):
-        found = prediction.grade
-        grades[example.id] = student.task.grade(prediction.answer, example) if found is None else found
-    return grades
+    given = zip(asked, graded(predictions, asked, student.task), strict=True)
+    unread = dict.fromkeys((example.id for example in exam.examples), Grade.UNREADABLE)
+    return unread | {example.id: grade for example, grade in given}
 
 
 def _sentence(exam: Exam, found: Comparison) -> str:

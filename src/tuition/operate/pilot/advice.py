@@ -58,7 +58,6 @@ class Tried(Record):
     faults: Mapping[str, float]
     """For each health check the share of its rationales that fail it."""
     failures: Mapping[str, int]
-    """Calls without a reply, by kind."""
     tokens: Mapping[str, float] = field(default_factory=dict)
     """Mean tokens of a reply by prompt."""
     chance: float | None = None
@@ -108,7 +107,6 @@ class Advice(Record):
     dropped: tuple[str, ...]
     """Those that guess, whose texts repeat or break off, or that another one beats for no more money."""
     because: tuple[str, ...]
-    """Sentences."""
 
 
 def oracle_of(right: Mapping[str, Sequence[bool | None]]) -> Share | None:

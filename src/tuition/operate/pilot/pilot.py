@@ -10,24 +10,17 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tuition.annotation import (
-    Account,
-    RoutingConfig,
-    health_table,
-    majority,
-    similar_success,
-)
+from tuition.annotation import RoutingConfig, health_table, majority, similar_success
 from tuition.annotation.routing import probe_of, similar_order
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import Listener, Task
-from tuition.core.records import Example, Json, Record
+from tuition.core.records import Example, Json
 from tuition.core.run import run_id
 from tuition.core.splits import bare
-from tuition.core.store import Place, Store
+from tuition.core.store import Store
 from tuition.experiment.answer import Way, share_right
 from tuition.experiment.bench import choose_train
 from tuition.experiment.checks import Ready, check_terms, make_ready
@@ -36,25 +29,13 @@ from tuition.experiment.labels.labels import demonstrated
 from tuition.experiment.targets import ANSWER_PREFIX, question_text
 from tuition.experiment.teach.panel import UNSOUND, price_rank
 from tuition.operate.dry_run.calls import count_of, dry_calls, usd_of
+from tuition.operate.dry_run.guess import EXPECTED
 from tuition.operate.dry_run.plan import routes_of
-from tuition.operate.dry_run.stand_ins import EXPECTED
 from tuition.operate.pilot.advice import Share, Tried, advise, oracle_of
-from tuition.operate.pilot.trial import Trial, all_requests, askers_of, confirm, try_out
+from tuition.operate.pilot.trial import Trial, account_beside, all_requests, askers_of, confirm, try_out
 from tuition.tasks.check import fits
 
-__all__ = ["Projection", "pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Projection(Record):
-    """What one plan would ask of the whole training set."""
-
-    plan: str
-    """A teacher's name, or a route."""
-    calls: float
-    """Expected calls, verdicts included."""
-    usd: float | None
-    """Expected cost of them all, what the pilot paid included; None: a price is unknown."""
+__all__ = ["pilot", "pilot_examples", "pilot_folder", "project", "similar_choice"]
 
 
 def similar_choice(
@@ -76,14 +57,20 @@ def similar_choice(
     return chosen
 
 
-def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = "") -> list[Projection]:
-    """Reckon what each plan would cost for all of training, by dry runs with what the pilot measured."""
+def project(
+    config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: str = ""
+) -> list[dict[str, Json]]:
+    """Reckon what each plan, a teacher or a route, would cost for all of training, by what was measured.
+
+    `calls` are those that are expected, verdicts included; `usd` is their expected cost, what the pilot paid
+    included, None where a price is unknown.
+    """
     guess = dataclasses.replace(
         EXPECTED,
         lengths={(one.teacher, prompt): n for one in tried for prompt, n in one.tokens.items()},
         faults={one.teacher: 1 - one.kept.share for one in tried},
     )
-    found: list[Projection] = []
+    found: list[dict[str, Json]] = []
     for writer in config.writers:
         # The others write nothing, and may still verify.
         tables = tuple(
@@ -91,22 +78,16 @@ def project(config: Experiment, ready: Ready, tried: Sequence[Tried], *, judge: 
         )
         one = beside(config, folder_name(writer.name), recipe="step_by_step", teacher=tables)
         calls = dry_calls(one, ready, guess=guess, may_fail=True)
-        found.append(Projection(plan=writer.name, calls=count_of(calls), usd=usd_of(calls)))
-    routes = routes_of(config, ready, guess=guess, judge=judge)
-    found += [
-        Projection(
-            plan=f"judge ({judge})" if row.route == "judge" else row.route, calls=row.calls, usd=row.used_usd
-        )
-        for row in routes
-        if row.route != "judge" or judge
-    ]
+        found.append({"plan": writer.name, "calls": count_of(calls), "usd": usd_of(calls)})
+    for row in routes_of(config, ready, guess=guess, judge=judge):
+        name = f"judge ({judge})" if row.route == "judge" else row.route
+        if row.route != "judge" or judge:
+            found.append({"plan": name, "calls": row.calls, "usd": row.used_usd})
     return found
 
 
 _SHOWN = 2
 """Replies of each teacher that are shown."""
-_VERDICT_TOKENS = 30
-"""Guessed, for the verdicts, which nobody has paid for yet."""
 
 
 def pilot_folder(config: Experiment) -> Path:
@@ -153,12 +134,7 @@ def pilot(
         chosen = [bare(example) for example in chosen]
     folder = pilot_folder(config)
     with Store(Path(config.store)) as store:
-        account = Account(
-            store=store,
-            place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
-            budget=config.budget,
-            progress=None if listener is None else listener.progress,
-        )
+        account = account_beside(config, folder, store=store, listener=listener)
         askers = askers_of(config, chosen, account=account, train=demonstrated(config, splits))
         if not is_confirmed:
             asked = [(asker, all_requests(asker, chosen)) for asker in askers]
@@ -192,13 +168,11 @@ def _figures(
     prices = {trial.name: price_rank(trial.asker.teacher) for trial in trials}
     tried = [_tried(trial, right.get(trial.name), chosen=chosen) for trial in trials]
 
-    def similar(names: Sequence[str]) -> list[str]:
-        if len(names) < 2 or len(chosen) < 2:
-            return []
-        return similar_choice(chosen, {name: success[name] for name in names}, prices, routing=routing)
-
     def similar_share(names: Sequence[str]) -> Share | None:
-        picked = [success[name][i] for i, name in enumerate(similar(names))]
+        if len(names) < 2 or len(chosen) < 2:
+            return None
+        turns = similar_choice(chosen, {name: success[name] for name in names}, prices, routing=routing)
+        picked = [success[name][i] for i, name in enumerate(turns)]
         known = [value for value in picked if value is not None]
         return Share.of(round(sum(known)), len(known)) if known else None
 
@@ -227,7 +201,7 @@ def _figures(
         "agreement": {name: {other: _agreement(words, name, other) for other in solving} for name in solving},
         "some_right": None if oracle is None else oracle.to_json(),
         "similarity_kept": None if share is None else share.to_json(),
-        "plans": [plan.to_json() for plan in plans],
+        "plans": [*plans],
         "advice": advice.to_json(),
     }
 

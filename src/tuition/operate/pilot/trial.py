@@ -7,15 +7,19 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tuition.annotation import Account, Annotated, Asker, annotate, annotation_requests, solve
 from tuition.core.budget import NANO, Cost, to_usd, worst_cost
 from tuition.core.errors import BudgetSpent, ConfigError, TeacherError, some_of
+from tuition.core.protocols import Listener
 from tuition.core.records import Example, Request
+from tuition.core.run import run_id
+from tuition.core.store import Place, Store
 from tuition.experiment.config import Experiment
 from tuition.experiment.teach.asking import asker_of
 
-__all__ = ["Trial", "all_requests", "askers_of", "confirm", "try_out"]
+__all__ = ["Trial", "account_beside", "all_requests", "askers_of", "confirm", "try_out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,16 @@ class Trial:
         return self.asker.name
 
 
+def account_beside(config: Experiment, folder: Path, *, store: Store, listener: Listener | None) -> Account:
+    """Open an account within a run's budget, for what is asked beside it and kept in a folder of its own."""
+    return Account(
+        store=store,
+        place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
+        budget=config.budget,
+        progress=None if listener is None else listener.progress,
+    )
+
+
 def askers_of(
     config: Experiment, chosen: Sequence[Example], *, account: Account, train: Sequence[Example]
 ) -> list[Asker]:
@@ -62,11 +76,7 @@ def all_requests(asker: Asker, chosen: Sequence[Example]) -> list[Request]:
 
 
 def confirm(
-    config: Experiment,
-    asked: Sequence[tuple[Asker, Sequence[Request]]],
-    *,
-    what: str,
-    less: str,
+    config: Experiment, asked: Sequence[tuple[Asker, Sequence[Request]]], *, what: str, less: str
 ) -> None:
     """Refuse what could cost more than may be paid unasked; `less` says how it would cost less."""
     budget, nano, unknown = config.budget, 0, []

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
 
@@ -79,7 +79,7 @@ class Reading:
 
     kind: str
     why: str
-    keys: Mapping[str, Json]
+    keys: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,6 @@ class Guess:
     why: dict[str, str]
     """By key, those inside the table `file` by `file.decimal`."""
     unlabelled: int
-    """Rows without a label."""
 
 
 def _by_records(labels: Labels) -> Reading | None:
@@ -136,35 +135,33 @@ def _by_options(labels: Labels) -> Reading | None:
         return None
     texts = [text.strip() for text in labels.texts]
     is_text = all(text in options for text, options in zip(texts, labels.options, strict=True))
-    keys: dict[str, Json] = {}
+    why = "each row has its options"
     if texts and not is_text and all(text.isascii() and text.isdigit() for text in texts):
-        keys["label"] = "index" if "0" in texts else "index1"
-        from_ = 0 if "0" in texts else 1
-        return Reading(
-            kind="multiple_choice", why=f"each row has its options; labels count them from {from_}", keys=keys
-        )
-    return Reading(kind="multiple_choice", why="each row has its options", keys=keys)
+        label, first = ("index", 0) if "0" in texts else ("index1", 1)
+        why = f"{why}; labels count them from {first}"
+        return Reading(kind="multiple_choice", why=why, keys={"label": label})
+    return Reading(kind="multiple_choice", why=why)
 
 
 def _by_words(labels: Labels) -> Reading | None:
     if not labels.texts or not {normalise(text) for text in labels.texts} <= {"yes", "no"}:
         return None
-    return Reading(kind="yes_no", why="every label is yes or no", keys={})
+    return Reading(kind="yes_no", why="every label is yes or no")
 
 
 def _by_numbers(labels: Labels) -> Reading | None:
     if not labels.texts:
         return None
     if all(parse_bare_number(text) is not None for text in labels.texts):
-        return Reading(kind="number", why="every label is a number", keys={})
+        return Reading(kind="number", why="every label is a number")
     try:
         numbers = [parse_bare_number(with_point(text)) for text in labels.texts]
     except BadRow:
         return None
     if None in numbers:
         return None
-    keys: dict[str, Json] = {"file": {"decimal": ","}}
-    return Reading(kind="number", why="every label is a number with a decimal comma", keys=keys)
+    why = "every label is a number with a decimal comma"
+    return Reading(kind="number", why=why, keys={"file": {"decimal": ","}})
 
 
 def _by_a_fixed_set(labels: Labels) -> Reading | None:
@@ -192,9 +189,7 @@ def _by_length(labels: Labels) -> Reading | None:
     lengths = [len(text) for text in labels.texts] or [0]
     if median(lengths) > _LONGEST or any("\n" in text.strip() for text in labels.texts):
         return None
-    return Reading(
-        kind="free_text", why="labels are short texts" if labels.texts else "there are no labels", keys={}
-    )
+    return Reading(kind="free_text", why="labels are short texts" if labels.texts else "there are no labels")
 
 
 GUESSERS: list[Callable[[Labels], Reading | None]] = [

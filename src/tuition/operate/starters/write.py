@@ -19,40 +19,32 @@ from tuition.teachers.prices import price_for
 
 __all__ = ["PROVIDERS", "keys_present", "own_config", "task_of_guess"]
 
+_SERVED = (
+    ("openai", "gpt-4o-mini", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    ("anthropic", "claude-haiku-4-5", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
+    ("gemini", "gemini-2.5-flash-lite", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY"),
+    ("mistral", "mistral-small-latest", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    ("deepseek", "deepseek-chat", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+    (
+        "together",
+        "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        "https://api.together.xyz/v1",
+        "TOGETHER_API_KEY",
+    ),
+    ("openrouter", "meta-llama/llama-3.3-70b-instruct", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+    ("local", "Qwen/Qwen2.5-7B-Instruct", "http://127.0.0.1:8000/v1", ""),
+)
+"""Who serves, a model, the endpoint, and the variable of its key; empty: it needs none."""
+_BESIDES: dict[str, dict[str, Any]] = {
+    "anthropic": {"wire": {"form": "anthropic"}},
+    "gemini": {"concurrency": 4, "wire": {"form": "gemini"}},
+    "mistral": {"concurrency": 4},
+    "deepseek": {"timeout_s": 600},
+    "local": {"price_prompt": 0.0, "price_completion": 0.0},
+}
 PROVIDERS: dict[str, dict[str, Any]] = {
-    "openai": {
-        "model": "gpt-4o-mini",
-        "base_url": "https://api.openai.com/v1",
-        "api_key_env": "OPENAI_API_KEY",
-    },
-    "anthropic": {
-        **{"model": "claude-haiku-4-5", "base_url": "https://api.anthropic.com/v1"},
-        **{"api_key_env": "ANTHROPIC_API_KEY", "wire": {"form": "anthropic"}},
-    },
-    "gemini": {
-        **{"model": "gemini-2.5-flash-lite", "base_url": "https://generativelanguage.googleapis.com/v1beta"},
-        **{"api_key_env": "GEMINI_API_KEY", "concurrency": 4, "wire": {"form": "gemini"}},
-    },
-    "mistral": {
-        **{"model": "mistral-small-latest", "base_url": "https://api.mistral.ai/v1"},
-        **{"api_key_env": "MISTRAL_API_KEY", "concurrency": 4},
-    },
-    "deepseek": {
-        **{"model": "deepseek-chat", "base_url": "https://api.deepseek.com"},
-        **{"api_key_env": "DEEPSEEK_API_KEY", "timeout_s": 600},
-    },
-    "together": {
-        **{"model": "meta-llama/Llama-3.3-70B-Instruct-Turbo", "base_url": "https://api.together.xyz/v1"},
-        "api_key_env": "TOGETHER_API_KEY",
-    },
-    "openrouter": {
-        **{"model": "meta-llama/llama-3.3-70b-instruct", "base_url": "https://openrouter.ai/api/v1"},
-        "api_key_env": "OPENROUTER_API_KEY",
-    },
-    "local": {
-        **{"model": "Qwen/Qwen2.5-7B-Instruct", "base_url": "http://127.0.0.1:8000/v1"},
-        **{"price_prompt": 0.0, "price_completion": 0.0},
-    },
+    name: {"model": model, "base_url": url} | ({"api_key_env": key} if key else {}) | _BESIDES.get(name, {})
+    for name, model, url, key in _SERVED
 }
 """Tables of teachers by who serves them; `local` is a server of one's own (docs/how-to/teachers.md)."""
 
@@ -108,7 +100,7 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
         'instruction = ""  # what the task is, in your own words; the beginning of every prompt',
         *(f"# {_remark(one.sentence)}" for one in source.findings),
         *(["", "[task.file]", *_lines(task["file"], {})] if "file" in task else []),
-        *(_labels(task["labels"], why) if "labels" in task else []),
+        *(["", _LABELS, *_lines(task["labels"], why)] if "labels" in task else []),
         *(_schema(task["json_schema"]) if "json_schema" in task else []),
     ]
     for name in teachers:
@@ -132,11 +124,7 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
 
 _TABLES = ("file", "labels", "json_schema")
 """What is a table of its own below `[task]`."""
-
-
-def _labels(labels: Mapping[str, str], why: Mapping[str, str]) -> list[str]:
-    head = "[task.labels]  # what each means, for the teachers; they see these lines, the student does not"
-    return ["", head, *_lines(labels, why)]
+_LABELS = "[task.labels]  # what each means, for the teachers; they see these lines, the student does not"
 
 
 def _schema(schema: Mapping[str, Any]) -> list[str]:
