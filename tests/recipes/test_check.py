@@ -108,6 +108,16 @@ def test_a_student_that_writes_nothing_cannot_learn_rationales(tmp_path):
     )
 
 
+def test_a_student_that_scores_options_wants_them_in_every_question(tmp_path):
+    refused(
+        DataError,
+        r"\[student\] 'fresh:bert-nano' scores options, but \d+ questions have fewer than two choices",
+        tmp_path,
+        "student.model=fresh:bert-nano",
+        recipe="label_only",
+    )
+
+
 def test_an_unlabelled_validation_is_found_before_anybody_is_asked(tmp_path):
     rows = [{"question": f"What is {i}?", "answer": None} for i in range(20)]
     task = {"train": questions(tmp_path / "train.jsonl", rows)}

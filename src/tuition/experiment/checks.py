@@ -296,6 +296,9 @@ def make_ready(config: Experiment) -> Ready:
             f"[student] {config.student.model!r} writes text, and {config.recipe} needs a student that "
             "scores options; nothing was asked. Take an encoder, such as 'fresh:bert-mini'."
         )
+    if student.family == "options" and not recipe.scores:
+        scores = f"[student] {config.student.model!r} scores options"
+        _refuse_open(open_questions(splits), scores, "Take a student that writes.")
     try:
         unread, found = _too_long(config, splits, student)
     except TrainingError as error:
@@ -375,7 +378,8 @@ def _too_long(
     unread: dict[str, list[str]] = {}
     found: list[Finding] = []
     for split, examples in (("train", splits.train), ("valid", splits.valid), ("test", splits.test)):
-        see = examples.check if isinstance(examples, SealedTest) else _plain(examples or ())
+        plain = examples or ()
+        see = plain.check if isinstance(plain, SealedTest) else lambda look, them=plain: look(them)
         long = see(is_cut)
         gone = frozenset(long)
         # What has no context was looked at already, as it is.
@@ -393,7 +397,3 @@ def _too_long(
         cut = [id for id in long if id not in gone]
         found += finding("cut", split, cut, words=_CUT.format(student.cut_at))
     return unread, found
-
-
-def _plain(examples: Sequence[Example]) -> Callable[[Callable[[Sequence[Example]], list[str]]], list[str]]:
-    return lambda look: look(examples)
