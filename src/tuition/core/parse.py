@@ -1,26 +1,81 @@
-"""Parse rows from the text of a file: JSON Lines, JSON arrays, CSV. Knows no noun: a row is a dictionary."""
+"""Parse rows from the text of a file: JSON by line or as a whole, CSV. Knows no noun: a row is a dictionary.
+
+What a file holds counts, not its name alone: an array may be named .jsonl, and lines may be named .json.
+"""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn, TextIO, cast
 
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 
-__all__ = ["array_rows", "csv_rows", "json_rows"]
+__all__ = ["array_rows", "csv_rows", "has_lines", "json_rows", "opened"]
 
 _DELIMITERS = (",", ";", "\t")
 _HEAD, _SHOWING = 1 << 16, 20
 """Letters at the beginning of a CSV, and records among them, that show what parts its cells."""
+_BLANKS = re.compile(r"\s*")
+
+
+def opened(path: Path, *, newline: str = "") -> TextIO:
+    """Open a text, packed or not, in the Unicode form that its first bytes tell, with or without a mark."""
+    way = gzip.open if path.name.endswith(".gz") else open
+    with way(path, "rb") as file:
+        encoding = json.detect_encoding(file.read(4))
+    return cast("TextIO", way(path, "rt", encoding=encoding, newline=newline))
+
+
+def has_lines(lines: IO[str]) -> bool:
+    """Say whether the first line that is not blank is a whole JSON object; reads from the beginning."""
+    lines.seek(0)
+    first = next(filter(str.strip, lines), "{}")
+    lines.seek(0)
+    try:
+        return isinstance(_decode(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _whole(text: str) -> list[dict[str, Json]] | None:
+    """Parse the objects of a text: an array, the only one within an object, or objects in a row."""
+    found: list[Any] = []
+    place = _blanks_end(text, 0)
+    try:
+        while place < len(text):
+            value, end = _DECODER.raw_decode(text, place)
+            found.append(value)
+            place = _blanks_end(text, end)
+    except (ValueError, RecursionError):
+        return None
+    if len(found) == 1:
+        inner = found[0].values() if isinstance(found[0], dict) else found
+        lists = [one for one in inner if isinstance(one, list) and (one or inner is found)]
+        lists = [one for one in lists if all(isinstance(row, dict) for row in one)]
+        found = lists[0] if len(lists) == 1 else [None]
+    return found if all(isinstance(row, dict) for row in found) else None
+
+
+def _blanks_end(text: str, start: int) -> int:
+    blanks = _BLANKS.match(text, start)
+    return blanks.end() if blanks else start
 
 
 def json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    """Parse a row a line, each with its line."""
+    """Parse a row a line, each with its line; a text that is not written so is parsed as a whole."""
+    if not has_lines(lines):
+        text = lines.read()
+        lines.seek(0)
+        if (rows := _whole(text)) is not None:
+            yield from _sound(rows, text, path)
+            return
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -48,9 +103,19 @@ def _refuse_half(row: Json, place: str) -> None:
         ) from None
 
 
+def _sound(rows: list[dict[str, Json]], text: str, path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
+    if "\\ud" in text.lower():
+        _refuse_half(cast("Json", rows), str(path))
+    yield from enumerate(rows, start=1)
+
+
 def array_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    """Parse one array of rows, each with its number."""
+    """Parse the rows of a JSON text, each with its number."""
     text = lines.read()
+    found = _whole(text)
+    if found is not None:
+        yield from _sound(found, text, path)
+        return
     try:
         rows = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -59,26 +124,19 @@ def array_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json
             "line is a value of its own"
         ) from None
     odd = next((row for row in rows if not isinstance(row, dict)), None) if isinstance(rows, list) else rows
-    if odd is not None or not isinstance(rows, list):
-        found = (
-            f"holds a JSON {type(odd).__name__}"
-            if isinstance(rows, list)
-            else f"is a JSON {type(rows).__name__}"
-        )
-        raise DataError(
-            f"{str(path)!r} {found}, not an array of objects; expected a row an entry, such as "
-            '[{"question": "…", "answer": "…"}, …]'
-        )
-    if "\\ud" in text.lower():
-        _refuse_half(rows, str(path))
-    yield from enumerate(rows, start=1)
+    what = "holds" if isinstance(rows, list) else "is"
+    raise DataError(
+        f"{str(path)!r} {what} a JSON {type(odd).__name__}, not an array of objects; expected a row an "
+        'entry, such as [{"question": "…", "answer": "…"}, …]'
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_decode = _DECODER.decode
 """Made once: `json.loads` makes a decoder for each text, and takes four times as long."""
 
 
@@ -87,12 +145,14 @@ def _delimiter_of(head: str, path: Path) -> str:
     found: dict[str, list[int]] = {}
     for mark in _DELIMITERS:
         try:
-            rows = list(csv.reader(io.StringIO(head, newline=""), delimiter=mark))
+            rows = list(csv.reader(io.StringIO(head, newline=""), delimiter=mark, skipinitialspace=True))
         except csv.Error:
             continue
         # the last record may be cut
         found[mark] = [
-            len(row) for row in rows[: _SHOWING if len(head) < _HEAD else max(1, len(rows) - 1)] if row
+            len(_cells(row))
+            for row in rows[: _SHOWING if len(head) < _HEAD else max(1, len(rows) - 1)]
+            if row
         ]
     fits = [mark for mark, cells in found.items() if len(set(cells)) == 1 and cells[0] > 1]
     if len(fits) > 1:
@@ -105,19 +165,19 @@ def _delimiter_of(head: str, path: Path) -> str:
 
 def csv_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Json]]]:
     """Parse a row a record of a CSV, each with the line it begins at."""
-    if not delimiter:
-        head = lines.read(_HEAD)
-        lines.seek(0)
-        if head.startswith("sep=") and len(head.splitlines()[0]) == 5:
-            # Excel writes so what parts the cells
-            delimiter = lines.readline()[4]
-        else:
-            delimiter = _delimiter_of(head, path)
-    reader = csv.reader(lines, strict=True, delimiter=delimiter)
+    head = lines.read(_HEAD)
+    lines.seek(0)
+    if not delimiter and head.startswith("sep=") and len(head.splitlines()[0]) == 5:
+        # Excel writes so what parts the cells
+        delimiter = lines.readline()[4]
+    delimiter = delimiter or _delimiter_of(head, path)
+    # some write a blank behind each comma, the header's too
+    is_spaced = f"{delimiter} " in head.partition("\n")[0]
+    reader = csv.reader(lines, strict=True, delimiter=delimiter, skipinitialspace=is_spaced)
     try:
-        header = next(reader, [])
-        is_header = all(name.strip() for name in header) and 0 < len(header) == len(set(header))
-        if not is_header:
+        header = _cells([name.strip() for name in next(reader, [])])
+        # a table that was written with its row numbers has no name above them
+        if not all(header[1:]) or not any(header) or len(header) != len(set(header)):
             raise DataError(
                 f"{str(path)!r} line 1 is no CSV header: {header!r}; "
                 "expected the names of the columns, each once and none empty, such as: id,question,answer"
@@ -127,13 +187,21 @@ def csv_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[tuple[int, 
             start, end = end + 1, reader.line_num
             if not cells:
                 continue
+            cells = [*cells[: len(header)], *_cells(cells[len(header) :])]
             if len(cells) != len(header):
                 raise DataError(
                     f"{str(path)!r} line {reader.line_num} has {len(cells)} cells, its header {len(header)}; "
                     f"put quotes around cells that hold {'commas' if delimiter == ',' else repr(delimiter)}"
                 )
-            yield start, dict(zip(header, cells, strict=True))
+            yield start, {name: cell for name, cell in zip(header, cells, strict=True) if name}
     except csv.Error as error:
         raise DataError(
             f"{str(path)!r} line {reader.line_num} is no CSV: {error}; mend or remove it"
         ) from None
+
+
+def _cells(cells: list[str]) -> list[str]:
+    """Leave out the empty cells at the end."""
+    while cells and not cells[-1]:
+        cells = cells[:-1]
+    return cells

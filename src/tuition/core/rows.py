@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tuition.core.errors import DataError, nearest
-from tuition.core.parse import array_rows, csv_rows, json_rows
+from tuition.core.parse import array_rows, csv_rows, json_rows, opened
 from tuition.core.records import Json, RevisionOutcome
 from tuition.core.tables import HUB, read_dataset, read_parquet, read_workbook
 
@@ -141,9 +141,8 @@ def numbered_rows(
             table = read_parquet(path) if ending == ".parquet" else read_workbook(path, sheet=sheet)
             yield from enumerate(table, start=1)
             return
-        # newline="" leaves line ends in quoted CSV cells alone; utf-8-sig forgives the mark of spreadsheets
-        opened = gzip.open if path.name.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        # newline="" leaves line ends in quoted CSV cells alone
+        with opened(path) as lines:
             if ending in (".csv", ".tsv"):
                 yield from csv_rows(lines, path, "\t" if ending == ".tsv" else delimiter)
             else:
