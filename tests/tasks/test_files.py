@@ -97,9 +97,10 @@ def test_a_csv_that_two_marks_divide_is_refused_and_declared(tmp_path):
         ",question,answer\n0,How many?,3\n1,How much?,4\n",
         "question,answer,\nHow many?,3,\nHow much?,4,\n",
         "question,answer\nHow many?,3\nHow much?,4\n,\n,\n",
+        "\nquestion,answer\n\nHow many?,3\nHow much?,4\n",
         'question, answer\nHow many?, 3\n"How much?", "4"\n',
     ],
-    ids=["row numbers", "a last comma", "empty rows", "blanks"],
+    ids=["row numbers", "a last comma", "empty rows", "empty lines", "blanks"],
 )
 def test_csv_as_programs_write_it(tmp_path, text):
     found = load(tmp_path, text, kind="number")

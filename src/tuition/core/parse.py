@@ -175,7 +175,7 @@ def csv_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[tuple[int, 
     is_spaced = f"{delimiter} " in head.partition("\n")[0]
     reader = csv.reader(lines, strict=True, delimiter=delimiter, skipinitialspace=is_spaced)
     try:
-        header = _cells([name.strip() for name in next(reader, [])])
+        header = _cells([name.strip() for name in next(filter(any, reader), [])])
         # a table that was written with its row numbers has no name above them
         if not all(header[1:]) or not any(header) or len(header) != len(set(header)):
             raise DataError(

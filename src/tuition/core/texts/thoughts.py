@@ -12,9 +12,10 @@ from typing import Any
 __all__ = ["finish_of", "parts_of", "reasoning_of", "text_and_thought", "thought_apart"]
 
 _TAG = (
-    r"(?:[\w-]+:|ant_?|inner_|internal_)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|monologue"
+    r"(?:[\w-]+[:_]|ant)?(?:cot|think|thinking|thoughts?|reasoning|reflection|scratchpad|monologue"
     r"|analysis|chain_of_thought)(?:_process|_content)?"
 )
+_WORD = "(?:think|thinking|thoughts?|reasoning)"
 _CHANNEL = r"(?:<\|start\|>assistant\s*)?<\|channel\|>\s*"
 _MESSAGE = r"\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
 _OPEN = "|".join(
@@ -22,9 +23,10 @@ _OPEN = "|".join(
         rf"<{_TAG}(?:\s[^<>]*)?(?<!/)>",
         r"\[THINK\]",
         r"◁think▷",
-        r"<\|(?:begin_of_thought|START_THINKING|think|thinking|thought_start|inner_prefix)\|>",
+        rf"<\|(?:(?:begin_of_|start_of_|start_)?{_WORD}|{_WORD}_start|inner_prefix)\|>",
         r"<unused94>(?:thought\b)?",
         r"\A\s*Thinking\.\.\.\n",
+        r"\A\s*Here(?:'s| is) my (?:thought|thinking) process:",
         r"<\|channel>thought\b",
         rf"{_CHANNEL}(?:analysis|commentary){_MESSAGE}",
         # What is left of a channel's mark once the special tokens are gone.
@@ -36,9 +38,10 @@ _CLOSE = "|".join(
         rf"</\s*{_TAG}\s*>",
         r"\[/THINK\]",
         r"◁/think▷",
-        r"<\|(?:end_of_thought|END_THINKING|/think|/thinking|thought_end|inner_suffix)\|>",
+        rf"<\|(?:(?:end_of_|end_|/){_WORD}|{_WORD}_end|inner_suffix)\|>",
         r"<unused95>|<channel\|>",
         r"\n\.\.\.done thinking\.(?=\s)",
+        r"\nHere(?:'s| is) my response:",
         rf"(?:<\|end\|>\s*)?{_CHANNEL}final{_MESSAGE}",
         r"(?-i:assistantfinal)",
     )
@@ -46,6 +49,9 @@ _CLOSE = "|".join(
 _CODE = r"```.*?```|~~~.*?~~~|`[^`\n]+`"
 _NEXT = re.compile(rf"(?P<code>{_CODE})|(?P<open>{_OPEN})|(?P<close>{_CLOSE})", re.I | re.DOTALL)
 _END = re.compile(_CLOSE, re.I)
+_FOLDED = re.compile(r"<details type=\"reasoning\"[^<>]*>(.{0,50000}?)</details>", re.DOTALL)
+"""As Open WebUI keeps a thought in the text."""
+_ESCAPED = re.compile(rf"&lt;(/?{_TAG})&gt;", re.I)
 _WRAPPED = re.compile(
     r"\A\s*<\|(?:begin_of_solution|START_RESPONSE)\|>|<\|(?:end_of_solution|END_RESPONSE|return|end)\|>\s*\Z",
     re.I,
@@ -66,6 +72,10 @@ def thought_apart(text: str) -> tuple[str, str]:
     stays. A thought without its end takes everything behind it, an end without its beginning everything
     before.
     """
+    if "<details" in text:
+        text = _FOLDED.sub(r"<think>\1</think>", text)
+    if "&lt;" in text:
+        text = _ESCAPED.sub(r"<\1>", text)
     kept: list[str] = []
     thought: list[str] = []
     start = pos = 0
@@ -97,7 +107,9 @@ def thought_apart(text: str) -> tuple[str, str]:
     if start == 0:
         return text, ""
     last = text[start:].lstrip()
-    answer = _WRAPPED.sub("", "\n\n".join(piece for piece in (*kept, last) if piece))
+    whole = "\n\n".join(piece for piece in (*kept, last) if piece)
+    answer = _WRAPPED.sub("", whole)
+    answer = answer if answer == whole else answer.rstrip()
     return answer.lstrip(), "\n\n".join(piece for piece in thought if piece)
 
 
@@ -133,19 +145,19 @@ _ENDS = (
     (
         "content_filter",
         "filter|safety|prohibit|block|spii|recitation|sensitive|toxic|guardrail|armor|moderat|policy"
-        "|unsafe|violat|censor|harmful|withheld",
+        "|unsafe|risk|violat|censor|harm|withheld|flag|inappropriate|copyright|nsfw|explicit|sexual|hate|abus|forbid|jailbreak|pii|redact",
     ),
     (
         "length",
         r"length|\Amax|max_(?:[a-z]+_)?(?:tok|new|out|len)|context_window|(?<!rate_)(?<!time_)limit|truncat"
-        "|cut_?off|budget",
+        "|cut_?off|budget|num_predict|token_cap",
     ),
     (
         "error",
         "error|fail|abort|cancel|interrupt|insufficient|malformed|invalid|time|unknown|unspecified|other"
         "|network|overload|unavailable|unexpected|incomplete|partial|disconnect|clos|drop|lost|terminat|kill"
         "|crash|exception|preempt|evict|missing|language|pause|repetit|too_many|quota|rate_limit|no_image"
-        r"|reset|internal|broke|shut|halt|deadline|exceed|exhaust|by_user|user_|(?:\A|_)oom\Z",
+        r"|reset|died|dead|bad_|capacity|internal|broke|shut|halt|deadline|exceed|exhaust|by_user|user_|(?:\A|_)oom\Z",
     ),
     ("stop", r"\A(?:stop|stop_sequence|end_turn|end|eos|eos_token|completed?|finished|done|success)\Z"),
 )
