@@ -147,6 +147,9 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
         ("own.json", json.dumps({"version": "1", "tags": ["a"], "data": ROWS})),
         ("own.jsonl", "\n".join(json.dumps(row, indent=2) for row in ROWS)),
         *(("own.jsonl", LINES.encode(code)) for code in ("utf-16", "utf-16-le", "utf-8-sig", "utf-32")),
+        ("own.json", json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]})),
+        ("own.json", json.dumps({name: {i: row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]})),
+        ("own.json", json.dumps({f"id{i}": row for i, row in enumerate(ROWS)})),
         ("own.jsonl.gz", gzip.compress(json.dumps(ROWS).encode(), mtime=0)),
     ],
 )

@@ -174,6 +174,8 @@ CALLED_RIGHT = [
     "I would choose C.",
     "I would pick C — a safe choice.",
     "The bird",
+    "[[C]]",
+    "answer = 'C'",
     "A bird.",
     "The description matches answer choice C.",
     "The answer is C. Let me double-check: dogs bark, birds sing. So C is correct.",

@@ -39,6 +39,9 @@ WITHHELD = [
     "withheld",
     "risk_control",
     "flagged",
+    "dangerous",
+    "malicious_content",
+    "ip_infringement",
     "jailbreak",
     "pii_detected",
     "redacted",
@@ -78,6 +81,7 @@ BROKEN = [
     "deadline_exceeded",
     "stop_by_user",
     "worker_died",
+    "unfinished",
     "bad_response",
     "no_capacity",
 ]
@@ -158,6 +162,15 @@ def test_what_ended_by_itself_is_whole(server, form, word):
     assert answered(server, form, "", finish=word).failure.kind == "empty"
 
 
+@pytest.mark.parametrize(
+    "word", ["sigterm", "socket_hang_up", "too_slow", "tool_calls", "hit_stop_token", "zzz"]
+)
+def test_an_unknown_word_is_read_by_the_end_of_the_text(server, form, word):
+    is_end = word in OWN
+    assert (answered(server, form, "Start with 33. Double:", finish=word).failure is None) == is_end
+    assert answered(server, form, "Double 33 to get 66.", finish=word).failure is None
+
+
 def test_a_refusal_with_half_a_text_is_none(server, form):
     reply = answered(server, form, "I ca", finish="refusal")
     assert (reply.text, reply.failure.kind, reply.finish) == ("", "refused", "refusal")
@@ -187,6 +200,9 @@ REFUSED = {
     "zhipu, in its own words": fault("输入内容可能包含不安全或敏感内容", code="1301"),
     "stepfun": fault("What you provided is withheld.", 451, type="censorship_blocked"),
     "vertex": fault("The response was blocked."),
+    "ark": fault("It failed.", code="SensitiveContentDetected"),
+    "a code": fault("No.", code="harmful_content"),
+    "a type": fault("No.", type="unsafe_content"),
     "deepseek": fault("Content Exists Risk", type="invalid_request_error"),
     "bedrock": fault("The model response was blocked by the guardrail", type="guardrail_intervened"),
     "under 200": fault("Withheld.", 200, code="content_filter"),

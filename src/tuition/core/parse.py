@@ -55,12 +55,32 @@ def _whole(text: str) -> list[dict[str, Json]] | None:
             place = _blanks_end(text, end)
     except (ValueError, RecursionError):
         return None
+    if len(found) == 1 and isinstance(found[0], dict) and (rows := _turned(found[0])):
+        return rows
     if len(found) == 1:
         inner = found[0].values() if isinstance(found[0], dict) else found
         lists = [one for one in inner if isinstance(one, list) and (one or inner is found)]
         lists = [one for one in lists if all(isinstance(row, dict) for row in one)]
         found = lists[0] if len(lists) == 1 else [None]
     return found if all(isinstance(row, dict) for row in found) else None
+
+
+def _turned(table: dict[str, Any]) -> list[dict[str, Json]]:
+    """Give the rows of a table of columns or of rows by their ids; none where it is neither."""
+    columns = list(table.values())
+    if all(isinstance(one, dict) and one and all(key.isdecimal() for key in one) for one in columns):
+        # numbers of rows within each column
+        columns = [list(one.values()) for one in columns]
+    elif len(columns) > 1 and all(isinstance(one, dict) for one in columns):
+        return [{"id": id, **row} for id, row in table.items()]
+    is_even = len(columns) > 1 and all(isinstance(one, list) for one in columns)
+    if (
+        not is_even
+        or len(set(map(len, columns))) > 1
+        or dict in {type(cell) for one in columns for cell in one}
+    ):
+        return []
+    return [dict(zip(table, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 def _blanks_end(text: str, start: int) -> int:

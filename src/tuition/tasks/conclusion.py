@@ -157,7 +157,7 @@ _ANSWER = (
     r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
     rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
-    r"|\s*[-–—=]\s*(?=(?-i:\(?[A-Z]\)?(?![\w'’]|\s[a-z])|[-$]?\d)))"
+    r"|\s*[-–—=]\s*(?=['\"]?(?-i:\(?[A-Z]\)?(?![\w’]|'\w|\s[a-z])|[-$]?\d)))"
 )
 _CHOSEN = (
     r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"

@@ -21,7 +21,7 @@ _MESSAGE = r"\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
 _OPEN = "|".join(
     (
         rf"<{_TAG}(?:\s[^<>]*)?(?<!/)>",
-        r"\[THINK\]",
+        rf"\[{_WORD}\]",
         r"◁think▷",
         rf"<\|(?:(?:begin_of_|start_of_|start_)?{_WORD}|{_WORD}_start|inner_prefix)\|>",
         r"<unused94>(?:thought\b)?",
@@ -36,7 +36,7 @@ _OPEN = "|".join(
 _CLOSE = "|".join(
     (
         rf"</\s*{_TAG}\s*>",
-        r"\[/THINK\]",
+        rf"\[/{_WORD}\]",
         r"◁/think▷",
         rf"<\|(?:(?:end_of_|end_|/){_WORD}|{_WORD}_end|inner_suffix)\|>",
         r"<unused95>|<channel\|>",
@@ -145,7 +145,7 @@ _ENDS = (
     (
         "content_filter",
         "filter|safety|prohibit|block|spii|recitation|sensitive|toxic|guardrail|armor|moderat|policy"
-        "|unsafe|risk|violat|censor|harm|withheld|flag|inappropriate|copyright|nsfw|explicit|sexual|hate|abus|forbid|jailbreak|pii|redact",
+        "|unsafe|risk|violat|censor|harm(?!on)|withheld|flag|inappropriate|copyright|nsfw|explicit|sexual|hate(?!v)|abus|forbid|jailbreak|pii|redact|danger|malicious|infring",
     ),
     (
         "length",
@@ -154,7 +154,7 @@ _ENDS = (
     ),
     (
         "error",
-        "error|fail|abort|cancel|interrupt|insufficient|malformed|invalid|time|unknown|unspecified|other"
+        "error|fail|abort|cancel|interrupt|unfinish|insufficient|malformed|invalid|time|unknown|unspecified|other"
         "|network|overload|unavailable|unexpected|incomplete|partial|disconnect|clos|drop|lost|terminat|kill"
         "|crash|exception|preempt|evict|missing|language|pause|repetit|too_many|quota|rate_limit|no_image"
         r"|reset|died|dead|bad_|capacity|internal|broke|shut|halt|deadline|exceed|exhaust|by_user|user_|(?:\A|_)oom\Z",
@@ -162,17 +162,25 @@ _ENDS = (
     ("stop", r"\A(?:stop|stop_sequence|end_turn|end|eos|eos_token|completed?|finished|done|success)\Z"),
 )
 """What the word means by which a writing ended, and its parts by which it is known, in lower case; the first
-that fits. A word that no part fits is a whole text's, as long as there is one."""
+that fits. A word that no part fits is a whole text's where it speaks of an end or the text has a final
+mark."""
+_SPEAKS_OF_END = re.compile(
+    r"stop|(?:\A|[^a-z])(?:end|eo[sdt]|ok)|eos|finish|complet|done|success|normal|natural|tool|call|null|none"
+)
+_FINAL = re.compile(r"[.!?…。！？)\]}\"'”’*`$>]\s*\Z")
 _APART = ("reasoning", "reasoning_content", "thinking", "reasoning_details", "thinking_blocks")
 """Where a message, or a part of one, keeps a thought apart."""
 _THOUGHT = re.compile("reason|think|thought", re.I)
 """In the type of a part that is a thought."""
 
 
-def finish_of(word: object) -> str:
-    """Read why the writing ended, in the words of whatever endpoint."""
+def finish_of(word: object, text: str = "") -> str:
+    """Read why the writing ended, in the words of whatever endpoint, and by the end of the text it left."""
     plain = re.sub(r"[\s-]+", "_", word.strip().lower()) if isinstance(word, str) else ""
-    return next((meant for meant, parts in _ENDS if re.search(parts, plain)), plain and str(word)) or "stop"
+    if known := next((meant for meant, parts in _ENDS if re.search(parts, plain)), ""):
+        return known
+    is_odd = plain and text and not (_SPEAKS_OF_END.search(plain) or _FINAL.search(text))
+    return "error" if is_odd else (plain and str(word)) or "stop"
 
 
 def parts_of(content: Any) -> tuple[str, str, str]:

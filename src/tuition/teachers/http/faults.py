@@ -44,7 +44,8 @@ _KEY_WORDS = re.compile(r"api key (?:not valid|expired|not found)")
 """Google refuses a key under status 400."""
 _FILTERS = re.compile(
     r"content[ _-]?filter|content(?: management)?[ _-]?policy|filtering policy|responsible ?ai ?policy"
-    r"|prohibited[ _]content|inappropriate content|sensitive (?:content|word)|data_?inspection_?failed"
+    r"|prohibited[ _]content|inappropriate content|unsafe|harmful"
+    r"|sensitive[ _]?(?:content|word|information)|data_?inspection_?failed"
     r"|\bspii\b|blocklist|safety (?:system|filter|setting)|moderation"
     r"|guardrail|content exists risk|risk[ _]control|violat\w* [^.]{0,40}polic"
     r"|censor|(?:content|prompt|output|response) [^.]{0,60}blocked|敏感|违规|不安全"
@@ -260,22 +261,22 @@ def _is_filtered(table: Mapping[str, Any]) -> bool:
     return False
 
 
-def unfinished(word: object, *, has_text: bool, refused: str = "", said: str = "") -> Failure | None:
+def unfinished(word: object, *, text: str = "", refused: str = "", said: str = "") -> Failure | None:
     """Say why what was paid for is no answer; None: it is one, whole or cut off by `max_tokens`."""
-    finish, where = finish_of(word), "in the middle of the text" if has_text else "before any text"
+    finish, where = finish_of(word, text), "in the middle of the text" if text else "before any text"
     if finish == "error":
         # Some routers give what there was until then; it is charged, and is no answer.
         message = f"the endpoint broke off {where}, finish reason {word!r}" + (
             f": {said[:_SHOWN]}" if said else ""
         )
         return Failure(kind="server", message=message, is_retryable=True, is_paid=True)
-    if finish == "refusal" or (refused and not has_text):
+    if finish == "refusal" or (refused and not text):
         said = f": {refused[:_SHOWN]}" if refused else ""
         return Failure(kind="refused", message=f"the model refused to answer{said}", is_paid=True)
     if finish == "content_filter":
         message = f"the provider's content filter withheld the text, finish reason {word!r}"
         return Failure(kind="filtered", message=message, is_paid=True)
-    if has_text:
+    if text:
         return None
     if finish == "length":
         message = "no text: max_tokens ran out before the answer began; raise the teacher's max_tokens"

@@ -80,7 +80,7 @@ def read_replies(form: Form, body: Any, requests: Sequence[Request], *, text: st
         is_alone = not any(replies)
         # Without a count nobody can tell what a broken answer cost. Those that came carry what is counted.
         is_paid = None if counted is None else is_alone
-        withheld = unfinished(ending_of({}, table, has_text=False), has_text=False)
+        withheld = unfinished(ending_of({}, table, has_text=False))
         if is_alone and withheld is not None and withheld.kind == "filtered":
             failure = dataclasses.replace(withheld, is_paid=is_paid)
         else:
@@ -106,8 +106,9 @@ def _read(answer: Written, table: Table) -> Reply:
     word = ending_of(answer.source, table, has_text=has_text)
     if isinstance(answer.refusal, str) and answer.refusal:
         refused = answer.refusal
-    failure = unfinished(word, has_text=has_text, refused=refused, said=next(said_of(answer.source), ""))
-    return Reply(text=text, reasoning=reasoning, finish=finish_of(word), failure=failure)
+    said, whole = next(said_of(answer.source), ""), text if has_text else ""
+    failure = unfinished(word, text=whole, refused=refused, said=said)
+    return Reply(text=text, reasoning=reasoning, finish=finish_of(word, whole), failure=failure)
 
 
 def _dumped(answer: Written | None) -> str:
