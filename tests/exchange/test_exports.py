@@ -15,6 +15,7 @@ from runs import annotation, make
 from tuition.cli.exchange import export_replies
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Example, content_id
+from tuition.core.texts.thoughts import thought_apart
 from tuition.exchange import EXPORTS, TRAINING, export_run, import_files
 from tuition.exchange.exports import Tally, write_card
 from tuition.operate.export import word
@@ -442,7 +443,7 @@ class TestWording:
 
 ANY = st.text(max_size=40)
 ANSWER = st.none() | st.text(min_size=1, max_size=40)
-SAID = st.tuples(ANY, ANSWER)
+SAID = st.tuples(ANY.filter(lambda text: thought_apart(text) == (text, "")), ANSWER)
 
 
 @st.composite

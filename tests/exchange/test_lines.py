@@ -30,7 +30,7 @@ def test_an_array_is_read_item_by_item_wherever_the_chunks_are_cut(tmp_path_fact
             assert [value for _, value in numbered(path)] == values
 
 
-@given(st.lists(VALUES, max_size=9))
+@given(st.lists(VALUES, max_size=9).filter(lambda values: [*map(type, values)] != [list]))
 def test_lines_are_cut_at_line_ends_and_nowhere_else(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("lines") / "a.jsonl"
     path.write_text(
@@ -92,7 +92,7 @@ def test_half_a_character_in_an_array(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.jsonl", b"\xff\xfe", "is not UTF-8"),
+        ("a.jsonl", b"\xff\xfa", "is not UTF-8"),
         ("a.jsonl.gz", b"no gzip", "is no whole gzip file"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}' * 99, mtime=0)[:-9], "is no whole gzip file"),
         ("a.txt", b"", "is of no known form"),
@@ -107,3 +107,17 @@ def test_files_that_cannot_be_read(tmp_path, name, content, words):
 def test_a_file_that_is_not_there():
     with pytest.raises(DataError, match=r"no file 'gone.jsonl' in '.'; correct the path"):
         list(numbered(Path("gone.jsonl")))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", '[{"a": 1}, {"a": 2}]'),
+        ("a.jsonl", '[\n  {"a": 1},\n  {"a": 2}\n]\n'),
+        ("a.json", '{"a": 1}\n\n{"a": 2}\n'),
+    ],
+)
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_a_file_holds_counts_not_its_name(tmp_path, name, text, code):
+    (tmp_path / name).write_text(text, encoding=code)
+    assert [value for _, value in numbered(tmp_path / name)] == [{"a": 1}, {"a": 2}]

@@ -23,7 +23,7 @@ THOUGHT = [
     ("Okay. <think>It is 4.</think>It is 5.", "Okay.\n\nIt is 4."),
     ("It is 4.</think>It is 5.", "It is 4."),
 ]
-EMPTY = ["", " \n", "<think>It is 4.", "<think>It is 4.</think>"]
+EMPTY = ["", " \n", "<|im_end|>", "<think>It is 4.", "<think>It is 4.</think>"]
 
 
 def imported(form, text, **more):

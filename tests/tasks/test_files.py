@@ -1,5 +1,6 @@
 """Files as people have them: each form that is read, and each that is refused, by its sentence."""
 
+import gzip
 import json
 import sys
 
@@ -90,6 +91,27 @@ def test_a_csv_that_two_marks_divide_is_refused_and_declared(tmp_path):
         load(tmp_path, "question;answer\na;b;c\n", file={"delimiter": ";"})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",question,answer\n0,How many?,3\n1,How much?,4\n",
+        "question,answer,\nHow many?,3,\nHow much?,4,\n",
+        "question,answer\nHow many?,3\nHow much?,4\n,\n,\n",
+        "\nquestion,answer\n\nHow many?,3\nHow much?,4\n",
+        'question, answer\nHow many?, 3\n"How much?", "4"\n',
+    ],
+    ids=["row numbers", "a last comma", "empty rows", "empty lines", "blanks"],
+)
+def test_csv_as_programs_write_it(tmp_path, text):
+    found = load(tmp_path, text, kind="number")
+    assert [(one.question, one.answer) for one in found] == [("How many?", "3"), ("How much?", "4")]
+
+
+def test_csv_cells_beyond_the_header_are_no_empty_ones(tmp_path):
+    with pytest.raises(DataError, match=r"line 2 has 3 cells, its header 2"):
+        load(tmp_path, "question,answer,\nHow many?,3,4\n")
+
+
 # ---- JSON arrays, workbooks ----
 
 
@@ -100,10 +122,7 @@ def test_a_json_array(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (
-            '{"question": "q"}\n{"question": "r"}\n',
-            r"is no JSON: Extra data.*name it \.jsonl where each line",
-        ),
+        ('{"question": "q"}\n"r"\n', r"is no JSON: Extra data.*name it \.jsonl where each line"),
         ('{"data": []}', r"is a JSON dict, not an array of objects; expected a row an entry"),
         ('[{"question": "q"}, 3]', r"holds a JSON int, not an array of objects"),
         ("[]", r"holds no row; expected at least one question"),
@@ -113,6 +132,38 @@ def test_a_json_array(tmp_path):
 def test_json_that_is_no_array_of_rows(tmp_path, text, words):
     with pytest.raises(DataError, match=words):
         load(tmp_path, text, name="own.json")
+
+
+ROWS = tickets(2)
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own.json", LINES),
+        ("own.jsonl", json.dumps(ROWS)),
+        ("own.jsonl", json.dumps(ROWS, indent=2)),
+        ("own.json", json.dumps({"version": "1", "tags": ["a"], "data": ROWS})),
+        ("own.jsonl", "\n".join(json.dumps(row, indent=2) for row in ROWS)),
+        *(("own.jsonl", LINES.encode(code)) for code in ("utf-16", "utf-16-le", "utf-8-sig", "utf-32")),
+        ("own.json", json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]})),
+        ("own.json", json.dumps({name: {i: row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]})),
+        ("own.json", json.dumps({f"id{i}": row for i, row in enumerate(ROWS)})),
+        ("own.jsonl.gz", gzip.compress(json.dumps(ROWS).encode(), mtime=0)),
+    ],
+)
+def test_json_counts_as_it_is_written_whatever_its_name(tmp_path, name, text):
+    assert [one.answer for one in load(tmp_path, text, name=name)] == [row["answer"] for row in ROWS]
+
+
+def test_a_label_may_be_a_list_of_one(tmp_path):
+    squad = [{"question": "How many?", "answers": {"text": ["3", "3"]}}]
+    (example,) = load(tmp_path, json.dumps(squad), name="own.json", answer_column="answers.text")
+    assert example.answer == "3"
+    squad[0]["answers"]["text"][1] = "4"
+    with pytest.raises(DataError, match="has a list as answer"):
+        load(tmp_path, json.dumps(squad), name="own.json", answer_column="answers.text")
 
 
 def test_a_workbook(tmp_path):

@@ -172,6 +172,14 @@ CALLED_RIGHT = [
     "The correct option is option C.",
     "The right answer must be C.",
     "I would choose C.",
+    "I would pick C — a safe choice.",
+    "The bird",
+    "[[C]]",
+    "answer = 'C'",
+    "A bird.",
+    "The description matches answer choice C.",
+    "The answer is C. Let me double-check: dogs bark, birds sing. So C is correct.",
+    "Answer: C\n\nWait, do birds have feathers? Yes, so option C is right.",
     "I'd choose C.",
     "I would go with C.",
     "I'd go with option C.",
@@ -225,6 +233,9 @@ CALLED_RIGHT = [
     "Thus, the correct option is (C) bird.",
 ]
 ABROAD = [
+    "A resposta certa é a alternativa C.",
+    "正确选项为 C。",
+    "故选：C．",
     "Antwort: C",
     "Die Antwort ist C.",
     "Die richtige Antwort ist C.",
@@ -655,6 +666,8 @@ NOT_CLAIMED = [
     "The answer is C (wrong).",
     "The answer is C, though it could be D.",
     "C is the option that says birds swim.",
+    "If the question asked about feathers, the answer would be C.",
+    "The answer is B. Let me double-check. So C is correct. No, wait.",
     "不选C。",
 ]
 TAKEN_BACK = [

@@ -37,7 +37,18 @@ WITHHELD = [
     "harmful",
     "censored",
     "withheld",
-    "PROHIBITED_CONTENT",
+    "risk_control",
+    "flagged",
+    "dangerous",
+    "malicious_content",
+    "ip_infringement",
+    "jailbreak",
+    "pii_detected",
+    "redacted",
+    "forbidden_content",
+    "inappropriate",
+    "copyright",
+    "nsfw",
 ]
 BROKEN = [
     "error",
@@ -69,6 +80,10 @@ BROKEN = [
     "halted",
     "deadline_exceeded",
     "stop_by_user",
+    "worker_died",
+    "unfinished",
+    "bad_response",
+    "no_capacity",
 ]
 CUT = [
     "length",
@@ -88,6 +103,8 @@ CUT = [
     "limit",
     "cutoff",
     "budget_exhausted",
+    "num_predict",
+    "token_cap",
 ]
 WHOLE = [*["stop", "STOP", "eos", "eos_token", "end_turn", "stop_sequence", "COMPLETE", "done"], None, "", 3]
 OWN = ["tool_calls", "function_call", "hit_stop_token"]
@@ -145,6 +162,15 @@ def test_what_ended_by_itself_is_whole(server, form, word):
     assert answered(server, form, "", finish=word).failure.kind == "empty"
 
 
+@pytest.mark.parametrize(
+    "word", ["sigterm", "socket_hang_up", "too_slow", "tool_calls", "hit_stop_token", "zzz"]
+)
+def test_an_unknown_word_is_read_by_the_end_of_the_text(server, form, word):
+    is_end = word in OWN
+    assert (answered(server, form, "Start with 33. Double:", finish=word).failure is None) == is_end
+    assert answered(server, form, "Double 33 to get 66.", finish=word).failure is None
+
+
 def test_a_refusal_with_half_a_text_is_none(server, form):
     reply = answered(server, form, "I ca", finish="refusal")
     assert (reply.text, reply.failure.kind, reply.finish) == ("", "refused", "refusal")
@@ -171,6 +197,14 @@ REFUSED = {
     "alibaba": fault("Input data may contain inappropriate content.", code="DataInspectionFailed"),
     "openrouter": fault("m requires moderation. Your input was flagged for 'x'.", 403, code=403),
     "zhipu": fault("may contain sensitive content", code="1301"),
+    "zhipu, in its own words": fault("输入内容可能包含不安全或敏感内容", code="1301"),
+    "stepfun": fault("What you provided is withheld.", 451, type="censorship_blocked"),
+    "vertex": fault("The response was blocked."),
+    "ark": fault("It failed.", code="SensitiveContentDetected"),
+    "a code": fault("No.", code="harmful_content"),
+    "a type": fault("No.", type="unsafe_content"),
+    "deepseek": fault("Content Exists Risk", type="invalid_request_error"),
+    "bedrock": fault("The model response was blocked by the guardrail", type="guardrail_intervened"),
     "under 200": fault("Withheld.", 200, code="content_filter"),
     "under 201": fault("Withheld.", 201, code="content_policy_violation"),
     "gemini": fault("Blocked: PROHIBITED_CONTENT", 400),
@@ -194,6 +228,14 @@ def test_a_refusal_by_a_filter_is_filtered_in_whatever_words(server, form, name)
         (fault("content filter crashed", 500), "server"),
         (fault("upstream", 200, code="502"), "server"),
         (fault("bad key", 201, code=401), "auth"),
+        (fault("slow down", 200, type="rate_limit_error", code="rate_limit_exceeded"), "rate_limit"),
+        (fault("too long", 200, type="BadRequestError"), "bad_request"),
+        (fault("who?", 200, code="invalid_api_key"), "auth"),
+        (fault("busy", 200, type="overloaded_error"), "server"),
+        (fault("empty", 200, code="insufficient_quota"), "quota"),
+        (JSONResponse({"object": "error", "message": "too long", "code": 400}), "bad_request"),
+        (JSONResponse({"success": False, "errors": [{"code": 429, "message": "slow"}]}), "rate_limit"),
+        (JSONResponse({"status": "error", "msg": "what?"}), "server"),
     ],
 )
 def test_other_refusals_are_not_filtered(server, answer, kind):
@@ -292,6 +334,11 @@ def test_a_line_of_a_batch_estimates_the_same(name):
     usage, wanted = COUNTED[name]
     row = {"response": {"status_code": 201, "body": completion(WORDS, usage=usage)}}
     assert of(read_line(row, json.dumps(row), request()).usage) == wanted
+
+
+@pytest.mark.parametrize("text", ["<|im_end|>", "</s>\n", "\u200b \n"])
+def test_marks_of_a_template_alone_are_no_text(server, form, text):
+    assert answered(server, form, text).failure.kind == "empty"
 
 
 @pytest.mark.parametrize("finish", ["PROHIBITED_CONTENT", "stop"])

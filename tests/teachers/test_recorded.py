@@ -179,3 +179,13 @@ def test_replies_of_a_plain_file_are_read_from_the_disk_when_they_are_asked_for(
     path.write_text(json.dumps({"id": "q1"}) + " " * 1000)
     with pytest.raises(TeacherError, match="was changed while its replies were asked for; start again"):
         ask(plain, "q1")
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("is_array", [False, True])
+def test_a_recording_is_read_as_it_is_written_whatever_its_name(tmp_path, code, is_array):
+    rows = [{"id": id, "rationales": {"ann": {"text": f"Ä {id}."}}} for id in ("a", "b")]
+    text = json.dumps(rows, indent=2) if is_array else "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "x.jsonl").write_text(text, encoding=code)
+    teacher = make_teacher(TeacherConfig(kind="recorded", name="ann", file=str(tmp_path / "x.jsonl")))
+    assert [ask(teacher, id).text for id in ("b", "a")] == ["Ä b.", "Ä a."]

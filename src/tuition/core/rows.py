@@ -15,9 +15,10 @@ import re
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from tuition.core.errors import DataError, nearest
+from tuition.core.parse import array_rows, csv_rows, json_rows, opened
 from tuition.core.records import Json, RevisionOutcome
 from tuition.core.tables import HUB, read_dataset, read_parquet, read_workbook
 
@@ -59,9 +60,6 @@ _TEXT_ENDINGS = (*JSON_ENDINGS, ".csv")
 _TABLES = {".parquet": "Parquet", ".xlsx": "a workbook"}
 ENDINGS = (*_TEXT_ENDINGS, ".tsv", ".json", *_TABLES)
 """Of files that can be read; those with text in them also with .gz behind it."""
-_DELIMITERS = (",", ";", "\t")
-_HEAD, _SHOWING = 1 << 16, 20
-"""Letters at the beginning of a CSV, and records among them, that show what parts its cells."""
 _DATA = "data:"
 _DEFAULT_FOLDER = "data"
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
@@ -143,13 +141,12 @@ def numbered_rows(
             table = read_parquet(path) if ending == ".parquet" else read_workbook(path, sheet=sheet)
             yield from enumerate(table, start=1)
             return
-        # newline="" leaves line ends in quoted CSV cells alone; utf-8-sig forgives the mark of spreadsheets
-        opened = gzip.open if path.name.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        # newline="" leaves line ends in quoted CSV cells alone
+        with opened(path) as lines:
             if ending in (".csv", ".tsv"):
-                yield from _csv_rows(lines, path, "\t" if ending == ".tsv" else delimiter)
+                yield from csv_rows(lines, path, "\t" if ending == ".tsv" else delimiter)
             else:
-                yield from (_array_rows if ending == ".json" else _json_rows)(lines, path)
+                yield from (array_rows if ending == ".json" else json_rows)(lines, path)
 
 
 @contextlib.contextmanager
@@ -189,123 +186,6 @@ def ending_of(path: Path, *, known: Sequence[str] = _TEXT_ENDINGS) -> str:
             f"{', '.join(texts)}, with or without .gz{more}"
         )
     return ending
-
-
-def _json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = _decode(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{str(path)!r} line {number} is no JSON: {error}; mend or remove it") from None
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{str(path)!r} line {number} is a JSON {type(row).__name__}, not an object; "
-                'expected one line a row, such as {"question": "…", "answer": "…"}'
-            )
-        if "\\ud" in line.lower():
-            _refuse_half(row, f"{str(path)!r} line {number}")
-        yield number, row
-
-
-def _refuse_half(row: Json, place: str) -> None:
-    """Refuse half of a surrogate pair: it parses, and fails much later, when it is written or hashed."""
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{place} holds half of a two-part Unicode escape (\\ud…); mend or remove it"
-        ) from None
-
-
-def _array_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    text = lines.read()
-    try:
-        rows = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{str(path)!r} is no JSON: {error}; mend it, or name it .jsonl where each "
-            "line is a value of its own"
-        ) from None
-    odd = next((row for row in rows if not isinstance(row, dict)), None) if isinstance(rows, list) else rows
-    if odd is not None or not isinstance(rows, list):
-        found = (
-            f"holds a JSON {type(odd).__name__}"
-            if isinstance(rows, list)
-            else f"is a JSON {type(rows).__name__}"
-        )
-        raise DataError(
-            f"{str(path)!r} {found}, not an array of objects; expected a row an entry, such as "
-            '[{"question": "…", "answer": "…"}, …]'
-        )
-    if "\\ud" in text.lower():
-        _refuse_half(rows, str(path))
-    yield from enumerate(rows, start=1)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-"""Made once: `json.loads` makes a decoder for each text, and takes four times as long."""
-
-
-def _delimiter_of(head: str, path: Path) -> str:
-    """Find what parts the cells of a CSV: it stands in the header, and divides the first records alike."""
-    found: dict[str, list[int]] = {}
-    for mark in _DELIMITERS:
-        try:
-            rows = list(csv.reader(io.StringIO(head, newline=""), delimiter=mark))
-        except csv.Error:
-            continue
-        # the last record may be cut
-        found[mark] = [
-            len(row) for row in rows[: _SHOWING if len(head) < _HEAD else max(1, len(rows) - 1)] if row
-        ]
-    fits = [mark for mark, cells in found.items() if len(set(cells)) == 1 and cells[0] > 1]
-    if len(fits) > 1:
-        raise DataError(
-            f"{str(path)!r} can be read with {' or '.join(map(repr, fits))} between its cells; set "
-            f"delimiter = {fits[0]!r} in [task.file]"
-        )
-    return fits[0] if fits else max(found, key=lambda mark: found[mark][:1], default=",")
-
-
-def _csv_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Json]]]:
-    if not delimiter:
-        head = lines.read(_HEAD)
-        lines.seek(0)
-        if head.startswith("sep=") and len(head.splitlines()[0]) == 5:
-            # Excel writes so what parts the cells
-            delimiter = lines.readline()[4]
-        else:
-            delimiter = _delimiter_of(head, path)
-    reader = csv.reader(lines, strict=True, delimiter=delimiter)
-    try:
-        header = next(reader, [])
-        is_header = all(name.strip() for name in header) and 0 < len(header) == len(set(header))
-        if not is_header:
-            raise DataError(
-                f"{str(path)!r} line 1 is no CSV header: {header!r}; "
-                "expected the names of the columns, each once and none empty, such as: id,question,answer"
-            )
-        end = reader.line_num
-        for cells in reader:
-            start, end = end + 1, reader.line_num
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise DataError(
-                    f"{str(path)!r} line {reader.line_num} has {len(cells)} cells, its header {len(header)}; "
-                    f"put quotes around cells that hold {'commas' if delimiter == ',' else repr(delimiter)}"
-                )
-            yield start, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise DataError(
-            f"{str(path)!r} line {reader.line_num} is no CSV: {error}; mend or remove it"
-        ) from None
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> int:

@@ -155,7 +155,7 @@ def _curator(row: Mapping[str, Json], teacher: str) -> Row:
     if message is None:
         first = errors[0] if isinstance(errors, list | tuple) and errors else errors
         raise BadRow(f"has no reply: {first or 'response_message is null'}")
-    sample: Row = {"text": "", "answer": None, **_ended(row.get("finish_reason"))}
+    sample: Row = {"text": "", "answer": None}
     if not isinstance(message, Mapping):
         sample["text"] = text_of(message, "response_message")
     elif message.get("content"):
@@ -168,6 +168,7 @@ def _curator(row: Mapping[str, Json], teacher: str) -> Row:
         sample |= (
             {"text": text, "answer": str(answer)} if is_known else {"text": canonical_json(dict(message))}
         )
+    sample |= _ended(row.get("finish_reason"), sample["text"])
     talk = talk_of(request.get("messages"))
     if talk.system:
         sample["system"] = talk.system
@@ -176,9 +177,9 @@ def _curator(row: Mapping[str, Json], teacher: str) -> Row:
     return _with_example(known if isinstance(known, Mapping) else {}, {model: [sample]}, prompt=talk.question)
 
 
-def _ended(finish: Json) -> Row:
+def _ended(finish: Json, text: Json) -> Row:
     """What a finish reason adds to a sample: a reply that a filter or a fault cut is set aside."""
-    if finish_of(finish) in ("error", "content_filter", "refusal"):
+    if finish_of(finish, str(text)) in ("error", "content_filter", "refusal"):
         return {UNUSABLE: f"has a reply that is not whole, finish reason {finish!r}"}
     return {} if finish in (None, "stop") else {"finish": finish}
 
@@ -224,7 +225,11 @@ def completion_row(body: Mapping[str, Json], asked: Json, *, teacher: str, id: s
             sample[UNUSABLE] = f"has a choice without text: {why}"
         else:
             text, reasoning = message_of(message)
-            sample |= {"text": text, **({"reasoning": reasoning} if reasoning else {}), **_ended(finish)}
+            sample |= {
+                "text": text,
+                **({"reasoning": reasoning} if reasoning else {}),
+                **_ended(finish, text),
+            }
         samples.append(sample)
     model = teacher or text_of(body.get("model"), "model")
     return reply_row({model: samples}, question=talk.question, id=id)

@@ -12,6 +12,7 @@ from typing import Any
 from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
+from tuition.core.texts.steps import without_marks
 from tuition.core.texts.thoughts import thought_apart
 from tuition.exchange.by_question import RepliesByQuestion
 from tuition.exchange.files import read_batch, read_messages, read_tinyllm
@@ -147,7 +148,7 @@ def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
             sample
             for sample in samples
             if UNUSABLE not in sample
-            and (str(sample["text"]).strip() or sample.get("answer") is not None or "kind" in sample)
+            and (without_marks(str(sample["text"])) or sample.get("answer") is not None or "kind" in sample)
         ]
         if whole:
             said[teacher] = {**entry, **whole[0], **({"samples": whole} if entry.get("samples") else {})}

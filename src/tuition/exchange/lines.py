@@ -5,7 +5,6 @@ Knows JSON Lines, JSON arrays, and through `core` the tables; nothing of what a 
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from tuition.core.errors import DataError
+from tuition.core.parse import has_lines, opened
 from tuition.core.records import Json
 from tuition.core.rows import JSON_ENDINGS, read_rows, readable
 from tuition.exchange.rows import BadRow, Found, Row, object_of
@@ -39,15 +39,25 @@ def numbered(path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         for n, row in enumerate(read_rows(path), start=1):
             yield f"{str(path)!r} row {n}", row
         return
-    # utf-8-sig forgives the mark that some editors put first; lines end in \n alone, as JSON Lines has it
-    opened = gzip.open if path.name.endswith(".gz") else open
-    with readable(path), opened(path, "rt", encoding="utf-8-sig", newline="\n") as file:
-        if ending == ".json":
+    # lines end in \n alone, as JSON Lines has it
+    with readable(path), opened(path, newline="\n") as file:
+        if _is_one(file, is_named=ending == ".json"):
             yield from _items(file, path)
             return
         for n, line in enumerate(file, start=1):
             if line.strip():
                 yield f"{str(path)!r} line {n}", _value(line)
+
+
+def _is_one(file: IO[str], *, is_named: bool) -> bool:
+    """Say whether a file holds one array or object: arrays may be named as lines, and lines as an array."""
+    lines = filter(str.strip, file)
+    first, is_alone = next(lines, "").strip(), next(lines, None) is None
+    file.seek(0)
+    if is_named:
+        return is_alone or not has_lines(file)
+    is_begun = first[:1] == "[" and first[1:].lstrip()[:1] in ("", "{")
+    return is_begun and (is_alone or isinstance(_value(first), BadRow))
 
 
 def read_each(

@@ -9,7 +9,7 @@ from tuition.tasks.conclusion import last_sentence
 
 __all__ = ["called_right"]
 
-_NOUN = r"(?:(?:the )?(?:option|choice|answer|letter) )?"
+_NOUN = r"(?:(?:the )?(?:answer )?(?:option|choice|answer|letter) )?"
 _LETTER = (
     r"\*{{0,3}}(?:[(\[]\*{{0,3}}(?P<{0}_in>[A-Za-z])\*{{0,3}}[)\]]"
     r"|(?P<{0}>[A-Z])(?!(?<=I) (?!is\b))(?![\w'’/+-]|\.\w))\*{{0,3}}"
@@ -21,7 +21,7 @@ _GOOD = (
 _KIND = r"(?:answer|option|choice|one|response|match|fit|pick|selection|solution)"
 _END = (
     r"(?=\*{0,3}\s*[.,;:!)\]\n]|\*{0,3}\s*$"
-    r"|\*{0,3}\s+(?:because|since|as|here|for|to|and|given|in this|among)\b)"
+    r"|\*{0,3}\s+(?:[–—-]\s|(?:because|since|as|here|for|to|and|given|in this|among)\b))"
 )
 _IS = r"\s+(?:is|was|would be|must be|has to be|should be|(?:seems|appears) to be|looks like|looks|seems)\s+"
 _SAID = re.compile(
@@ -52,7 +52,7 @@ _AT_LAST = re.compile(
     rf"|that['’]s )?{_NOUN}{_LETTER.format('so')}[\s.!]*$"
     r"|\b(?:corresponds?|corresponding|matche?s?|matching|points? to|leads? to|leads us to|left with"
     r"|agrees with|aligns with|consistent with|best described by|represented by|given by)(?: to| with)?"
-    rf" (?:the )?(?:option|choice|answer|letter) {_LETTER.format('matched')}[\s.!]*$"
+    rf" (?:the )?(?:answer )?(?:option|choice|answer|letter) {_LETTER.format('matched')}[\s.!]*$"
     rf"|(?:\bleaves(?: us with)?|^\W*(?:[Ss]o |[Tt]hus |[Hh]ence "
     rf"|[Tt]herefore,? )?(?:(?:[Tt]he )?[Ss]olution|[Cc]orrect"
     rf"|[Ff]inal)(?: is|\W{{0,3}}:\W{{0,3}})) {_NOUN}{_LETTER.format('left')}[\s.!]*$",

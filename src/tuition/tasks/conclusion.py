@@ -157,7 +157,7 @@ _ANSWER = (
     r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
     rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
-    r"|\s*[-–—=]\s*(?=(?-i:\(?[A-Z]\)?(?![\w'’]|\s[a-z])|[-$]?\d)))"
+    r"|\s*[-–—=]\s*(?=['\"]?(?-i:\(?[A-Z]\)?(?![\w’]|'\w|\s[a-z])|[-$]?\d)))"
 )
 _CHOSEN = (
     r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"
@@ -170,7 +170,7 @@ _ABROAD = (
     r"(?:\b(?:antwort|lösung|réponse|respuesta|solución|risposta|resposta|antwoord|svar(?:et)?"
     r"|odpowied[źz]|odpověď"
     r"|vastaus|cevap|yanıt|jawaban(?:nya)?|đáp án|răspuns(?:ul)?|válasz|ответ|вариант|відповідь|απάντηση"
-    r"|उत्तर)\b|答案|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
+    r"|उत्तर)\b|答案|正确选项|正確選項|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
     r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b"
     r"|[:：—–]|是|为|為|は|が|은|는|-(?= ))[\s:：*_]*|(?<!不)[选選]择?[\s:：*_]*(?=[(（]?[A-Z](?![A-Za-z]))"
 )

@@ -194,6 +194,9 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     form, needless = config.file, set()
     rows: list[_Row] = []
     for i, row in enumerate(read_rows(path, delimiter=form.delimiter or "", sheet=form.sheet), start=1):
+        if row and not any(cell != "" for cell in row.values()):
+            # spreadsheets write empty rows behind the last one
+            continue
         absent = [one for one in absent if not (one[0] in row or nested_value(row, one[0]) is not None)]
         if nested_value(row, config.messages_column) is not None:
             needless.add("question_column")
@@ -202,6 +205,9 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
         id = nested_value(row, config.id_column)
         id = f"{stem}-{i}" if id in (None, "") else str(id)
         value = nested_value(row, config.answer_column)
+        if isinstance(value, list) and config.kind != "fields" and len(set(map(repr, value))) == 1:
+            # a list of one label, or the same one of each annotator
+            value = value[0]
         try:
             asked = read_question(row, config, id=id, domain=_text(row, config.domain_column), split=split)
             if config.kind == "fields":

@@ -11,7 +11,7 @@ from tuition.core.texts.claims import corrected, is_claimed, turn
 from tuition.core.texts.steps import own_words
 from tuition.tasks.answers import leading_word, normalise, unwrapped
 from tuition.tasks.called import called_right
-from tuition.tasks.conclusion import WRAPPING, is_cut, last_sentence, marks, plain
+from tuition.tasks.conclusion import WRAPPING, Mark, is_cut, last_sentence, marks, plain
 
 __all__ = ["option_begun", "option_mentioned", "option_named", "read_option"]
 
@@ -24,13 +24,13 @@ _DENIAL = re.compile(
 _BRACKETED = re.compile(r"[(\[{（]\s*([A-Za-z])\s*[)\]}）]")
 _LABEL = (
     r"(?:(?:the|la|le|el|il|die|het|de|l['’])\s*)?"
-    r"(?:(?:option|choice|letter|answer|opci[oó]n|opzione|opç[aã]o|letra|lettre|lettera|buchstabe|вариант"
+    r"(?:(?:option|choice|letter|answer|opci[oó]n|opzione|opç[aã]o|letra|lettre|lettera|alternativ[ae]|buchstabe|вариант"
     r"|选项|選項|選択肢|보기)\s*[:：]?\s*)?"
 )
 _LEADING_LETTER = re.compile(
-    rf"(?i)^[\s*_`'\"“$]*{_LABEL}[*_'\"“‘]{{0,3}}(?:[(\[{{（<]\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）>]"
-    r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、]|$|\s(?:because|since|as|which|and not"
-    r"|not)\b))"
+    rf"(?i)^[\s*_`'\"“$]*{_LABEL}[*_'\"“‘]{{0,3}}(?:[(\[{{（<]{{1,2}}\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）>]{{1,2}}"
+    r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、．：；！]|$|\s(?:because|since|as|which"
+    r"|and not|not)\b))"
     r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\srather than\b|\s?です|입니다|이다|だ|でした)"
     r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))"
 )
@@ -55,7 +55,7 @@ _SPECIES = re.compile(r"\. [a-z]{4,}\W*$")
 _SLACK = 200
 _COMMON = frozenset({"yes", "no", "maybe", "true", "false"})
 _SHORT = 4
-_FILLER = re.compile(r"^(?:that |it is |the |an? |option |choice )+")
+_FILLER = re.compile(r"(?i)^(?:that |it is |the |an? |option |choice )+")
 _CONCLUDES = re.compile(
     r"(?i)^\W*(?:so|therefore|thus|hence|in conclusion|overall|consequently)\b"
     r"|\b(?:is|would be|must be) the (?:\w+ )?(?:correct|right|best)(?: (?:answer|option|choice|one))?\W*$"
@@ -94,6 +94,7 @@ def read_option(text: str, choices: Sequence[str]) -> str | None:
 def _unmarked(body: str, options: tuple[str, ...]) -> int | None:
     i = _whole(plain(body), options)
     i = _explained(body, options) if i is None else i
+    i = option_named(_FILLER.sub("", body), options) if i is None else i
     if i is not None:
         return i
     letters, end = called_right(body)
@@ -112,15 +113,24 @@ def _marked(body: str, options: tuple[str, ...]) -> list[int | None]:
         text = mark.tail if mark.is_whole else body[mark.start : mark.start + 2 * longest]
         begun = option_begun(text, options) or _lettered(text, options) if mark.is_claimed else None
         if begun is None:
-            read.append((mark.place, _announced(mark.tail, options)))
+            read.append((mark.place, _taken(mark, body[mark.start :], options)))
             continue
         i, length = begun
         if mark.is_taken_back and turn(body[mark.start + length :]) is not None:
-            i = _announced(mark.tail, options)
+            i = _taken(mark, body[mark.start + length :], options)
         # a mark inside the text of an option announces nothing
         read = [(place, other) for place, other in read if mark.is_whole or place >= mark.start + length]
         read.append((mark.place, i))
     return [i for _, i in read]
+
+
+def _taken(mark: Mark, rest: str, options: tuple[str, ...]) -> int | None:
+    """Read the tail of a mark; where it is taken back without one, the letter that is called right then."""
+    place = turn(rest) if mark.is_taken_back and not mark.tail else None
+    if place is None:
+        return _announced(mark.tail, options)
+    letters, end = called_right(rest[place:])
+    return _place(letters.pop(), options) if len(letters) == 1 and turn(rest[place + end :]) is None else None
 
 
 def _lettered(text: str, options: tuple[str, ...]) -> tuple[int, int] | None:

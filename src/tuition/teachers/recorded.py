@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.errors import DataError, TeacherError, some_of
+from tuition.core.parse import has_lines, opened
 from tuition.core.protocols import TeacherAbilities
 from tuition.core.records import Failure, Json, Reply, Request
-from tuition.core.rows import JSON_ENDINGS, numbered_rows, resolve_data
+from tuition.core.rows import JSON_ENDINGS, numbered_rows, readable, resolve_data
 from tuition.core.texts.thoughts import thought_apart
 from tuition.teachers.config import TeacherConfig
 from tuition.teachers.usage import estimate_usage, read_usage
@@ -103,6 +104,9 @@ def _line_places(path: Path) -> array[int] | None:
     """Find the byte at which each line begins, and where the last one ends; None: it has no plain lines."""
     if path.suffix.lower() not in JSON_ENDINGS or not path.is_file():
         return None
+    with readable(path), opened(path) as text:
+        if not (has_lines(text) and text.encoding.startswith("utf-8")):
+            return None
     places = array("q", [0])
     with path.open("rb") as file:
         for part in file:

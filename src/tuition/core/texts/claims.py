@@ -110,7 +110,8 @@ _WRONG_KIND = re.compile(
     re.IGNORECASE,
 )
 _UNREAL = re.compile(
-    r"(?:\b(?:if|unless)\b[^.?!]{0,120}\b(?:were|had|was|did)\b|^\W*(?:had|were|should)\b|\botherwise\b)"
+    r"(?:\b(?:if|unless)\b[^.?!]{0,120}\b(?:were|had|was|did"
+    r"|(?:question|problem|passage) (?:\w+ed|meant|said))\b|^\W*(?:had|were|should)\b|\botherwise\b)"
     r"[^.?!]{0,100}\bwould\b",
     re.IGNORECASE,
 )

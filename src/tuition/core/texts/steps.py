@@ -20,10 +20,11 @@ _TOKEN = (
 )
 _MARKS = re.compile(_TOKEN)
 _HEAD = re.compile(
-    rf"[\s✅✓✔☑\ufe0f]*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*", re.IGNORECASE
+    rf"[\s✅✓✔☑\ufe0f\u200b\u2060\ufeff]*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*",
+    re.IGNORECASE,
 )
 _TAIL = re.compile(
-    rf"(?:\s*{_TOKEN}|\s*[✅✓✔☑\ufe0f]+|\s*#{{3,}}(?=\s*\Z)|<\|\w{{1,20}}\|?(?=\s*\Z)"
+    rf"(?:\s*{_TOKEN}|\s*[✅✓✔☑\ufe0f\u200b\u2060\ufeff]+|\s*#{{3,}}(?=\s*\Z)|<\|\w{{1,20}}\|?(?=\s*\Z)"
     rf"|\n[ \t]*(?:-{{3,}}|\*{{3,}})[ \t]*(?=\n|\Z))+\s*\Z"
 )
 _LONGEST_TAIL = 400

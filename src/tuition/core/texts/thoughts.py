@@ -12,19 +12,21 @@ from typing import Any
 __all__ = ["finish_of", "parts_of", "reasoning_of", "text_and_thought", "thought_apart"]
 
 _TAG = (
-    r"(?:[\w-]+:|ant_?|inner_|internal_)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|monologue"
+    r"(?:[\w-]+[:_]|ant)?(?:cot|think|thinking|thoughts?|reasoning|reflection|scratchpad|monologue"
     r"|analysis|chain_of_thought)(?:_process|_content)?"
 )
+_WORD = "(?:think|thinking|thoughts?|reasoning)"
 _CHANNEL = r"(?:<\|start\|>assistant\s*)?<\|channel\|>\s*"
 _MESSAGE = r"\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
 _OPEN = "|".join(
     (
         rf"<{_TAG}(?:\s[^<>]*)?(?<!/)>",
-        r"\[THINK\]",
+        rf"\[{_WORD}\]",
         r"◁think▷",
-        r"<\|(?:begin_of_thought|START_THINKING|think|thinking|thought_start|inner_prefix)\|>",
+        rf"<\|(?:(?:begin_of_|start_of_|start_)?{_WORD}|{_WORD}_start|inner_prefix)\|>",
         r"<unused94>(?:thought\b)?",
         r"\A\s*Thinking\.\.\.\n",
+        r"\A\s*Here(?:'s| is) my (?:thought|thinking) process:",
         r"<\|channel>thought\b",
         rf"{_CHANNEL}(?:analysis|commentary){_MESSAGE}",
         # What is left of a channel's mark once the special tokens are gone.
@@ -34,11 +36,12 @@ _OPEN = "|".join(
 _CLOSE = "|".join(
     (
         rf"</\s*{_TAG}\s*>",
-        r"\[/THINK\]",
+        rf"\[/{_WORD}\]",
         r"◁/think▷",
-        r"<\|(?:end_of_thought|END_THINKING|/think|/thinking|thought_end|inner_suffix)\|>",
+        rf"<\|(?:(?:end_of_|end_|/){_WORD}|{_WORD}_end|inner_suffix)\|>",
         r"<unused95>|<channel\|>",
         r"\n\.\.\.done thinking\.(?=\s)",
+        r"\nHere(?:'s| is) my response:",
         rf"(?:<\|end\|>\s*)?{_CHANNEL}final{_MESSAGE}",
         r"(?-i:assistantfinal)",
     )
@@ -46,6 +49,9 @@ _CLOSE = "|".join(
 _CODE = r"```.*?```|~~~.*?~~~|`[^`\n]+`"
 _NEXT = re.compile(rf"(?P<code>{_CODE})|(?P<open>{_OPEN})|(?P<close>{_CLOSE})", re.I | re.DOTALL)
 _END = re.compile(_CLOSE, re.I)
+_FOLDED = re.compile(r"<details type=\"reasoning\"[^<>]*>(.{0,50000}?)</details>", re.DOTALL)
+"""As Open WebUI keeps a thought in the text."""
+_ESCAPED = re.compile(rf"&lt;(/?{_TAG})&gt;", re.I)
 _WRAPPED = re.compile(
     r"\A\s*<\|(?:begin_of_solution|START_RESPONSE)\|>|<\|(?:end_of_solution|END_RESPONSE|return|end)\|>\s*\Z",
     re.I,
@@ -66,6 +72,10 @@ def thought_apart(text: str) -> tuple[str, str]:
     stays. A thought without its end takes everything behind it, an end without its beginning everything
     before.
     """
+    if "<details" in text:
+        text = _FOLDED.sub(r"<think>\1</think>", text)
+    if "&lt;" in text:
+        text = _ESCAPED.sub(r"<\1>", text)
     kept: list[str] = []
     thought: list[str] = []
     start = pos = 0
@@ -97,7 +107,9 @@ def thought_apart(text: str) -> tuple[str, str]:
     if start == 0:
         return text, ""
     last = text[start:].lstrip()
-    answer = _WRAPPED.sub("", "\n\n".join(piece for piece in (*kept, last) if piece))
+    whole = "\n\n".join(piece for piece in (*kept, last) if piece)
+    answer = _WRAPPED.sub("", whole)
+    answer = answer if answer == whole else answer.rstrip()
     return answer.lstrip(), "\n\n".join(piece for piece in thought if piece)
 
 
@@ -133,34 +145,42 @@ _ENDS = (
     (
         "content_filter",
         "filter|safety|prohibit|block|spii|recitation|sensitive|toxic|guardrail|armor|moderat|policy"
-        "|unsafe|violat|censor|harmful|withheld",
+        "|unsafe|risk|violat|censor|harm(?!on)|withheld|flag|inappropriate|copyright|nsfw|explicit|sexual|hate(?!v)|abus|forbid|jailbreak|pii|redact|danger|malicious|infring",
     ),
     (
         "length",
         r"length|\Amax|max_(?:[a-z]+_)?(?:tok|new|out|len)|context_window|(?<!rate_)(?<!time_)limit|truncat"
-        "|cut_?off|budget",
+        "|cut_?off|budget|num_predict|token_cap",
     ),
     (
         "error",
-        "error|fail|abort|cancel|interrupt|insufficient|malformed|invalid|time|unknown|unspecified|other"
+        "error|fail|abort|cancel|interrupt|unfinish|insufficient|malformed|invalid|time|unknown|unspecified|other"
         "|network|overload|unavailable|unexpected|incomplete|partial|disconnect|clos|drop|lost|terminat|kill"
         "|crash|exception|preempt|evict|missing|language|pause|repetit|too_many|quota|rate_limit|no_image"
-        r"|reset|internal|broke|shut|halt|deadline|exceed|exhaust|by_user|user_|(?:\A|_)oom\Z",
+        r"|reset|died|dead|bad_|capacity|internal|broke|shut|halt|deadline|exceed|exhaust|by_user|user_|(?:\A|_)oom\Z",
     ),
     ("stop", r"\A(?:stop|stop_sequence|end_turn|end|eos|eos_token|completed?|finished|done|success)\Z"),
 )
 """What the word means by which a writing ended, and its parts by which it is known, in lower case; the first
-that fits. A word that no part fits is a whole text's, as long as there is one."""
+that fits. A word that no part fits is a whole text's where it speaks of an end or the text has a final
+mark."""
+_SPEAKS_OF_END = re.compile(
+    r"stop|(?:\A|[^a-z])(?:end|eo[sdt]|ok)|eos|finish|complet|done|success|normal|natural|tool|call|null|none"
+)
+_FINAL = re.compile(r"[.!?…。！？)\]}\"'”’*`$>]\s*\Z")
 _APART = ("reasoning", "reasoning_content", "thinking", "reasoning_details", "thinking_blocks")
 """Where a message, or a part of one, keeps a thought apart."""
 _THOUGHT = re.compile("reason|think|thought", re.I)
 """In the type of a part that is a thought."""
 
 
-def finish_of(word: object) -> str:
-    """Read why the writing ended, in the words of whatever endpoint."""
+def finish_of(word: object, text: str = "") -> str:
+    """Read why the writing ended, in the words of whatever endpoint, and by the end of the text it left."""
     plain = re.sub(r"[\s-]+", "_", word.strip().lower()) if isinstance(word, str) else ""
-    return next((meant for meant, parts in _ENDS if re.search(parts, plain)), plain and str(word)) or "stop"
+    if known := next((meant for meant, parts in _ENDS if re.search(parts, plain)), ""):
+        return known
+    is_odd = plain and text and not (_SPEAKS_OF_END.search(plain) or _FINAL.search(text))
+    return "error" if is_odd else (plain and str(word)) or "stop"
 
 
 def parts_of(content: Any) -> tuple[str, str, str]:

@@ -44,11 +44,23 @@ _KEY_WORDS = re.compile(r"api key (?:not valid|expired|not found)")
 """Google refuses a key under status 400."""
 _FILTERS = re.compile(
     r"content[ _-]?filter|content(?: management)?[ _-]?policy|filtering policy|responsible ?ai ?policy"
-    r"|prohibited[ _]content|inappropriate content|sensitive (?:content|word)|data_?inspection_?failed"
+    r"|prohibited[ _]content|inappropriate content|unsafe|harmful"
+    r"|sensitive[ _]?(?:content|word|information)|data_?inspection_?failed"
     r"|\bspii\b|blocklist|safety (?:system|filter|setting)|moderation"
+    r"|guardrail|content exists risk|risk[ _]control|violat\w* [^.]{0,40}polic"
+    r"|censor|(?:content|prompt|output|response) [^.]{0,60}blocked|敏感|违规|不安全"
     r"|(?:input|prompt|request|text) (?:was |is )?flagged"
 )
 """Codes and words of providers that withhold a text, in lower case."""
+_STATUS = (
+    ("rate_?limit|too_?many|throttl|quota|balance|billing", 429),
+    ("auth|api_?key", 401),
+    ("permission|forbidden", 403),
+    ("not_?found", 404),
+    ("over_?load|unavailable|internal|server", 503),
+    ("bad_?request|invalid|context_length", 400),
+)
+"""What the code of a fault under status 200 stands for, by a part of it; the first that fits."""
 _FILTERING = (200, 400, 403, 422, 451)
 _WITHIN = ("innererror", "provider_specific_fields", "metadata")
 """Where a gateway keeps what the provider behind it said."""
@@ -58,8 +70,15 @@ _WRONG = ("refusal", "content_filter", "length", "error")
 def is_fault(body: Any) -> bool:
     """Whether a body tells of a fault; an error object that holds nothing tells of none."""
     body = _alone(body)
-    error = body.get("error") if isinstance(body, dict) else None
-    return any(error.values()) if isinstance(error, dict) else bool(error)
+    if not isinstance(body, dict):
+        return False
+    error = body.get("error")
+    is_named = "error" in (body.get("object"), body.get("type"), body.get("status"))
+    return (
+        is_named
+        or body.get("success") is False
+        or any(error.values() if isinstance(error, dict) else [error])
+    )
 
 
 def _alone(body: Any) -> Any:
@@ -103,7 +122,8 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:
         # Some routers put the provider's status into the code.
         inner = fault.get("code")
         inner = int(inner) if isinstance(inner, str) and inner.isdecimal() and len(inner) == 3 else inner
-        status = inner if isinstance(inner, int) and 400 <= inner <= 599 else 200
+        fits = (known for part, known in _STATUS if any(re.search(part, code) for code in codes))
+        status = inner if isinstance(inner, int) and 400 <= inner <= 599 else next(fits, 200)
     said = next(iter(said_of(body)), "") or text
     within = [json.dumps(fault[name]) for name in _WITHIN if name in fault]
     kind, is_retryable = _kind(status, codes, " ".join((said, *codes, *within)).lower())
@@ -143,7 +163,7 @@ def said_of(body: Any) -> Iterator[str]:
     The message comes first, then the name of the parameter it is about, then places within the request.
     """
     fault = _fault(body)
-    for value in map(fault.get, ("message", "detail", "param")):
+    for value in map(fault.get, ("message", "msg", "detail", "param")):
         if isinstance(value, str) and value:
             yield value
         # A list is FastAPI's, of faults with their messages and places.
@@ -162,7 +182,8 @@ def _fault(body: Any) -> Mapping[str, Any]:
     body = _alone(body)
     if not isinstance(body, dict):
         return {}
-    found = body.get("error")
+    listed = body.get("errors")
+    found = body.get("error") or (listed[0] if isinstance(listed, list) and listed else None)
     if isinstance(found, dict):
         return found
     return {"message": found} if isinstance(found, str) else body
@@ -240,22 +261,22 @@ def _is_filtered(table: Mapping[str, Any]) -> bool:
     return False
 
 
-def unfinished(word: object, *, has_text: bool, refused: str = "", said: str = "") -> Failure | None:
+def unfinished(word: object, *, text: str = "", refused: str = "", said: str = "") -> Failure | None:
     """Say why what was paid for is no answer; None: it is one, whole or cut off by `max_tokens`."""
-    finish, where = finish_of(word), "in the middle of the text" if has_text else "before any text"
+    finish, where = finish_of(word, text), "in the middle of the text" if text else "before any text"
     if finish == "error":
         # Some routers give what there was until then; it is charged, and is no answer.
         message = f"the endpoint broke off {where}, finish reason {word!r}" + (
             f": {said[:_SHOWN]}" if said else ""
         )
         return Failure(kind="server", message=message, is_retryable=True, is_paid=True)
-    if finish == "refusal" or (refused and not has_text):
+    if finish == "refusal" or (refused and not text):
         said = f": {refused[:_SHOWN]}" if refused else ""
         return Failure(kind="refused", message=f"the model refused to answer{said}", is_paid=True)
     if finish == "content_filter":
         message = f"the provider's content filter withheld the text, finish reason {word!r}"
         return Failure(kind="filtered", message=message, is_paid=True)
-    if has_text:
+    if text:
         return None
     if finish == "length":
         message = "no text: max_tokens ran out before the answer began; raise the teacher's max_tokens"

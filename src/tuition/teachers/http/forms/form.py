@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuition.core.records import Json, Reply, Request, Usage
+from tuition.core.texts.steps import without_marks
 from tuition.core.texts.thoughts import finish_of, text_and_thought
 from tuition.teachers.http.faults import ending_of, malformed, said_of, unfinished
 from tuition.teachers.usage import completed_usage, estimate_usage, split_usage
@@ -79,7 +80,7 @@ def read_replies(form: Form, body: Any, requests: Sequence[Request], *, text: st
         is_alone = not any(replies)
         # Without a count nobody can tell what a broken answer cost. Those that came carry what is counted.
         is_paid = None if counted is None else is_alone
-        withheld = unfinished(ending_of({}, table, has_text=False), has_text=False)
+        withheld = unfinished(ending_of({}, table, has_text=False))
         if is_alone and withheld is not None and withheld.kind == "filtered":
             failure = dataclasses.replace(withheld, is_paid=is_paid)
         else:
@@ -101,12 +102,13 @@ def read_replies(form: Form, body: Any, requests: Sequence[Request], *, text: st
 def _read(answer: Written, table: Table) -> Reply:
     """Read one answer. A text that failed still stands in it: it was paid, so its length counts."""
     text, reasoning, refused = text_and_thought(answer.content, answer.reasoning)
-    has_text = bool(text.strip())
+    has_text = bool(without_marks(text))
     word = ending_of(answer.source, table, has_text=has_text)
     if isinstance(answer.refusal, str) and answer.refusal:
         refused = answer.refusal
-    failure = unfinished(word, has_text=has_text, refused=refused, said=next(said_of(answer.source), ""))
-    return Reply(text=text, reasoning=reasoning, finish=finish_of(word), failure=failure)
+    said, whole = next(said_of(answer.source), ""), text if has_text else ""
+    failure = unfinished(word, text=whole, refused=refused, said=said)
+    return Reply(text=text, reasoning=reasoning, finish=finish_of(word, whole), failure=failure)
 
 
 def _dumped(answer: Written | None) -> str:
