@@ -19,7 +19,9 @@ _LEADING_WORD = re.compile(
     r"(?i)^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\("
     r"|\s+(?:indeed|it|he|she|they|we|there)\b|\s+and (?:here|this|that)\b)"
 )
-_TURN = re.compile(r"(?i)\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$")
+_TURN = re.compile(
+    r"(?i)\b(?:but|and|or|then)\W+(?:\w+\W+)?(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$"
+)
 _NO = re.compile(r"(?i)\bno\b")
 _SURE = (
     r"(?:(?:an?|definitely|clearly|certainly|probably|likely|most likely|simply|obviously|therefore|thus"
@@ -43,6 +45,7 @@ _SPAN = re.compile(
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
 """What is in bold where the mark was so too: the first asterisks belong to the mark."""
 _LATEX_BLANK = re.compile(r"(?<=[\w}])(?:\\[ ,;:]|~)(?=\w)")
+_ESCAPED = re.compile(r"\\([_&%$#])")
 _UNDER = re.compile(r"\\(?:underline|fbox)\s*\{([^{}]*)\}")
 _STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bfseries)(?![A-Za-z])\s*")
 _LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
@@ -62,7 +65,9 @@ _TYPE = re.compile(
     r"(?i)\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
     r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])"
 )
-_POINTS = re.compile(r"(?is)(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$")
+_POINTS = re.compile(
+    r"(?is)not (?:an? |the |(?-i:[\"“'‘*\dA-Z]))|(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$"
+)
 _ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
 _SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")
 _NO_RESULT = re.compile(
@@ -139,7 +144,7 @@ def read_string(text: str) -> str | None:
 def _announced(tail: str) -> str | None:
     """Take what a mark announces: what it sets in bold or quotes at once, else its sentence."""
     if "\\" in tail or "~" in tail:
-        tail = _STYLE.sub("", _UNDER.sub(r"\1", _LATEX_BLANK.sub(" ", tail)))
+        tail = _STYLE.sub("", _UNDER.sub(r"\1", _ESCAPED.sub(r"\1", _LATEX_BLANK.sub(" ", tail))))
     tail = _TYPE.sub("", tail)
     found = _SPAN.match(tail) or _CLOSED.match(tail)
     is_set_off = found and not _GOES_ON.match(tail, found.end())
@@ -171,5 +176,7 @@ def unwrapped(text: str) -> str | None:
     text = text.strip().removesuffix("。")
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
-    # the outer quotes of a list belong to its items
-    return text.strip(_BLANKS if _LIST.search(text) else WRAPPING) or None
+    # the outer quotes of a list belong to its items, and one that opens within closes there
+    said = text.strip(_BLANKS if _LIST.search(text) else WRAPPING)
+    is_open = said.count('"') % 2 and text.strip(_BLANKS).endswith('"')
+    return (f'{said}"' if is_open else said) or None

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tuition.core.texts.claims import corrected, is_claimed, turn
+from tuition.core.texts.claims import corrected, is_claimed, is_confirmed, turn
 from tuition.core.texts.steps import own_words
 
 __all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks", "plain", "reading_rule"]
@@ -18,7 +18,7 @@ __all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks",
 _END = re.compile(r"[.!?][\"')\]*`”’]*(?=\s|$)|[。！？]|\n")
 _LATIN = re.compile(
     r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Blvd|Rd|Dept|Univ|Assn|Intl|Inc|Ltd|Co|Corp|Bros"
-    r"|St|Ste|Ft|Pt|Sr|Jr))\.$"
+    r"|St|Ste|Ft|Pt|Sr|Jr)|\b[A-Z][\w'’]+ v)\.$"
 )
 _TITLE = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Hon|Sen|Rep|Gov|Gen|Col|Capt|Cpt|Lt|Sgt|Cpl|Maj|Adm|Cmdr|Pres|Fr|Mt"
@@ -26,7 +26,7 @@ _TITLE = re.compile(
 )
 _NUMBERED = re.compile(
     r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Nos?|Vol|vol|pp?|Ch|ch|Fig|fig|Eq|eq|Sec|sec|Art|art"
-    r"|Ca|Bldg|Dist|Rte|Hwy|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
+    r"|c|[Cc]a|Bldg|Dist|Rte|Hwy|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
 )
 _UNIT = re.compile(
     r"\d\s*(?:ft|in|oz|lbs?|yd|mi|cm|mm|km|hrs?|min|sec|sq|cu|gal|qt|pt|tbsp|tsp)\.$|\b(?:Mon|Tues?|Wed"
@@ -152,7 +152,7 @@ _KEY = (
 _ANSWER = (
     r"(?<!approximate the )(?<!estimate the )(?<!calculate the )(?<!compute the )(?<!check the )"
     r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
-    r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?(?: \"[^\"\n]{1,80}\")?"
+    r"(?: (?:to|for|in)(?: (?:this|the|that|your|our)(?: \w+){0,3}?)?(?: [\"“][^\"”\n]{1,120}[\"”])?"
     r"| here| (?:that )?(?:I|we|you)(?:['’]re)? (?:would |will |should )?(?:choose|pick|want|need|get"
     r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
@@ -264,7 +264,7 @@ def marks(text: str) -> Iterator[Mark]:
         if mark is None:
             continue
         place = turn(text[end:]) if is_last else None
-        if place is not None and mark.is_claimed:
+        if place is not None and mark.is_claimed and not is_confirmed(text[end + place :], mark.tail):
             mark = mark._replace(tail=corrected(text[end + place :]) or "", is_taken_back=True)
         yield mark
         is_last = False

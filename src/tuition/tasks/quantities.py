@@ -116,14 +116,16 @@ _LONG_UNITS = (
     "|[KMGT]B|[kMG]?Hz"
     "|sqft|k?Pa|k[JN]|mol|cents?|USD|EUR|rpm|dB|degrees|percent|years?"
 )
-_ATTACHED = rf"(?:%|°\s?[CFK]?|{_CURRENCY}|(?:{_LONG_UNITS}){_POWER})?(?:/(?:[A-Za-z]{{2,}}|[smhL]){_POWER})*"
+_EASTERN = r"(?![万亿億兆千百十만억천백])[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]{1,6}"
+"""A unit of a language that sets no blanks, with the verb behind it."""
+_ATTACHED = rf"(?:%|°\s?[CFK]?|{_CURRENCY}|(?:{_LONG_UNITS}){_POWER}|{_EASTERN})?(?:/(?:[A-Za-z]{{2,}}|[smhL]){_POWER})*"
 _NUMBER = re.compile(
     rf"(?P<sign>[-+]?)(?:{_CURRENCY}(?P<minus>-?))?"
     rf"(?:(?P<whole>\d+){_AND}(?P<part>\d+)/(?P<of>[1-9]\d*)|{_AND}?(?P<value>{_VALUE})(?:/(?P<below>\d+))?)"
     rf"{_ATTACHED}"
 )
 _OPENING = "([{\"'“”‘’`*_~$≈"
-_CLOSING = ".,;:?!)]}\"'“”’`*_$…"
+_CLOSING = ".,;:?!。，、！)]}\"'“”’`*_$…"
 _FACTORIAL_OR_DOTS = re.compile(r"\d[)\]}$]*(?:!|\.\.|…)")
 _NAME = re.compile(r"(?i)\d+(?:st|nd|rd|th)|[A-Za-z]{2,}[-_]?\d+|\d+-[A-Za-z-]+")
 _UNIT_OF_POWER = re.compile(rf"(?i)(?:[A-Za-z]+{_POWER}/)?[A-Za-z]+\^?\{{?-?[23]\}}?")

@@ -1,0 +1,44 @@
+"""Replies as public reports of misread answers show them: each is read as a careful person reads it."""
+
+import pytest
+
+from tuition.tasks.answers import read_string, read_yes_no
+from tuition.tasks.numbers import read_number
+
+NUMBERS = [
+    ("答えは3500円です。", "3500"),
+    ("정답은 42개입니다.", "42"),
+    ("答案是42，因为6*7=42。", "42"),
+    ("答案是3万。", None),
+    ("答えは3時間30分です。", None),
+    ("The answer is 12. Let me double-check: 3 * 4 = 12. Yes.", "12"),
+    ("The answer is 12.\n\nLet me double-check: 3 × 4 = 12 ✓", "12"),
+    ("The answer is 12. Let me recheck. Yes, that's right.", "12"),
+    ("The answer is 12. Let me double-check: 3 * 5 = 15. Correct.", None),
+    ("The answer is 12. Let me double-check: 3 * 5 = 15. So I was wrong.", None),
+]
+STRINGS = [
+    (r"\boxed{\text{snake\_case}}", "snake_case"),
+    ("The answer is c. 200 BCE.", "c. 200 BCE"),
+    ("The answer is Brown v. Board of Education.", "Brown v. Board of Education"),
+    ('The answer to "Who wrote Emma?" is Jane Austen.', "Jane Austen"),
+    ("The answer is not Paris.", None),
+    ("The answer is not guilty.", "not guilty"),
+    ('{"reasoning": "x", "answer": "He said \\"no\\""}', 'He said "no"'),
+]
+YES_NO = [("Yes, but also no.", None), ("Yes, and there is no doubt about it.", "yes")]
+
+
+@pytest.mark.parametrize(("text", "read"), NUMBERS)
+def test_a_number(text, read):
+    assert read_number(text) == read
+
+
+@pytest.mark.parametrize(("text", "read"), STRINGS)
+def test_a_string(text, read):
+    assert read_string(text) == read
+
+
+@pytest.mark.parametrize(("text", "read"), YES_NO)
+def test_yes_or_no(text, read):
+    assert read_yes_no(text) == read
