@@ -16,17 +16,30 @@ NUMBERS = [
     ("The answer is 12. Let me recheck. Yes, that's right.", "12"),
     ("The answer is 12. Let me double-check: 3 * 5 = 15. Correct.", None),
     ("The answer is 12. Let me double-check: 3 * 5 = 15. So I was wrong.", None),
+    (r"The solutions are \boxed{-2} and \boxed{5}.", None),
+    (r"The value is \boxed{\frac{1}{2}}, \boxed{5}.", None),
+    (r"It is \boxed{5} and so the answer is \boxed{5}.", "5"),
+    (r"It is \boxed{5}, \boxed{5}.", "5"),
+    ("There is no answer. 3 facts are missing.", None),
+    ("Not enough information is given. 3 facts are missing.", None),
 ]
 STRINGS = [
     (r"\boxed{\text{snake\_case}}", "snake_case"),
     ("The answer is c. 200 BCE.", "c. 200 BCE"),
+    ("The answer is Act 3, Sc. 2.", "Act 3, Sc. 2"),
+    (r"\boxed{\text{Evelyn} \text{ Smith}}", "Evelyn Smith"),
+    (r"\boxed{\text{red}} and \boxed{\text{blue}}", "red, blue"),
     ("The answer is Brown v. Board of Education.", "Brown v. Board of Education"),
     ('The answer to "Who wrote Emma?" is Jane Austen.', "Jane Austen"),
     ("The answer is not Paris.", None),
     ("The answer is not guilty.", "not guilty"),
     ('{"reasoning": "x", "answer": "He said \\"no\\""}', 'He said "no"'),
 ]
-YES_NO = [("Yes, but also no.", None), ("Yes, and there is no doubt about it.", "yes")]
+YES_NO = [
+    ("Yes, but also no.", None),
+    ("Yes, and there is no doubt about it.", "yes"),
+    ("The answer is yes if it rains and no otherwise.", None),
+]
 
 
 @pytest.mark.parametrize(("text", "read"), NUMBERS)

@@ -31,7 +31,7 @@ _BEGINS = re.compile(
     rf"(?i)^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
     rf"|we|you|this|that)\b))"
 )
-_YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+[a-z])")
+_YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+(?!(?:otherwise|if|when|unless)\b)[a-z])")
 _YES_NO_AT_END = re.compile(
     r"(?i)\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
     r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)"
@@ -66,7 +66,8 @@ _TYPE = re.compile(
     r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])"
 )
 _POINTS = re.compile(
-    r"(?is)not (?:an? |the |(?-i:[\"“'‘*\dA-Z]))|(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$"
+    r"(?is)not (?:an? |the |(?-i:[\"“'‘*\dA-Z]))|(?:this|that)(?: \w+)?$"
+    r"|.*\bth(?:is|at) (?:value|string|list)$"
 )
 _ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
 _SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")

@@ -17,9 +17,10 @@ __all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks",
 
 _END = re.compile(r"[.!?][\"')\]*`”’]*(?=\s|$)|[。！？]|\n")
 _LATIN = re.compile(
-    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Blvd|Rd|Dept|Univ|Assn|Intl|Inc|Ltd|Co|Corp|Bros"
-    r"|St|Ste|Ft|Pt|Sr|Jr)|\b[A-Z][\w'’]+ v)\.$"
+    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Dept|Univ|Assn|Intl|Inc|Co|Corp|Bros|Ste"
+    r"|[A-Z][b-df-hj-np-tv-xz]{1,4})|\b[A-Z][\w'’]+ v)\.$"
 )
+"""Abbreviations; capitals without a vowel behind them, such as "Ltd" and "Sc", are no words."""
 _TITLE = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Hon|Sen|Rep|Gov|Gen|Col|Capt|Cpt|Lt|Sgt|Cpl|Maj|Adm|Cmdr|Pres|Fr|Mt"
     r"|Wm|Chas|Robt|Jos|Geo|Thos|Benj|Supt|Atty|Msgr|Bp|Insp|Messrs|Mme|Mlle)\.$"
@@ -182,6 +183,11 @@ _SIGN = re.compile(
     rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))"
 )
 _ANNOUNCED_BOX = re.compile(r"(?i)(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z")
+_BOX_BEFORE = re.compile(
+    r"\\f?boxed\s*\{(?P<inside>(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+    r"[\s$)\\]*(?:,|;|,?\s*\b(?:and|or)\b|\\q?quad|(?:\\text\s*\{\s*(?:and|or)\s*\}))[\s$(\\]*\Z"
+)
+"""Before a box: another one of the same list."""
 _VALUE = re.compile(r"(?s)\{[^{}]*\}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+")
 _INNER_KEYS = ("answer", "value", "letter", "label", "option", "choice", "text")
 _ARROW_REACH = 60
@@ -278,6 +284,8 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     if kind == "box":
         tail = _inside_box(text, start)
         end = start + len(tail)
+        if (before := _BOX_BEFORE.search(text[max(0, place - _HEAD) : place])) and before["inside"] != tail:
+            tail = f"{before['inside']}, {tail}"
     elif kind == "tag":
         closing = text.find(f"{text[place]}/", start, start + _LONGEST)
         tail = text[start : closing if closing >= 0 else start + _LONGEST].strip()
@@ -366,5 +374,7 @@ def plain(tail: str) -> str:
 
 
 def _unstyled(found: re.Match[str]) -> str:
-    is_word = found["before"] and found["inside"][:1].isalnum()
-    return f"{found['before']}{' ' if is_word else ''}{found['inside']}"
+    inside, at = found["inside"], found.start()
+    is_word = found["before"] and inside[:1].isalnum()
+    is_apart = found.string[max(0, at - 1) : at].isspace()
+    return f"{found['before']}{' ' if is_word else ''}{inside.lstrip() if is_apart else inside}"

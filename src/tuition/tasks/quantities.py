@@ -118,7 +118,10 @@ _LONG_UNITS = (
 )
 _EASTERN = r"(?![万亿億兆千百十만억천백])[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]{1,6}"
 """A unit of a language that sets no blanks, with the verb behind it."""
-_ATTACHED = rf"(?:%|°\s?[CFK]?|{_CURRENCY}|(?:{_LONG_UNITS}){_POWER}|{_EASTERN})?(?:/(?:[A-Za-z]{{2,}}|[smhL]){_POWER})*"
+_ATTACHED = (
+    rf"(?:%|°\s?[CFK]?|{_CURRENCY}|(?:{_LONG_UNITS}){_POWER}|{_EASTERN})?"
+    rf"(?:/(?:[A-Za-z]{{2,}}|[smhL]){_POWER})*"
+)
 _NUMBER = re.compile(
     rf"(?P<sign>[-+]?)(?:{_CURRENCY}(?P<minus>-?))?"
     rf"(?:(?P<whole>\d+){_AND}(?P<part>\d+)/(?P<of>[1-9]\d*)|{_AND}?(?P<value>{_VALUE})(?:/(?P<below>\d+))?)"

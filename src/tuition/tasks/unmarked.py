@@ -199,7 +199,11 @@ _DENIES = re.compile(
 )
 _RESULT = re.compile(r"(?<![<>!=:])=(?![=>])|\bequals\b|\bwhich (?:is|gives)\b|\bgives us\b")
 _JOINED = re.compile(r",|\b(?:and|which|total)\b")
-_BACK = 2000
+_UNANSWERED = re.compile(
+    r"(?i)\bno (?:definite |correct |single )?answer\b|\bcannot be (?:answered|determined)\b"
+    r"|\b(?:not enough|insufficient) (?:information|data)\b"
+)
+_NEAR, _BACK = 200, 2000
 
 
 def only(text: str) -> Fraction | None:
@@ -230,7 +234,7 @@ def stated(body: str) -> Fraction | None:
         or (lead.endswith(":") and _CHECKS.match(_BULLET.sub("", lead, count=1)))
         or (_VERIFIES.search(body[-_BACK:].rstrip()) and not _THEREFORE.match(sentence))
     )
-    if is_check:
+    if is_check or _UNANSWERED.search(head[-_NEAR:]):
         return None
     if has_equation(sentence):
         return None if _LOSS.search(sentence) else solved(sentence)

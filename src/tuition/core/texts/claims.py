@@ -197,12 +197,13 @@ _TURN = re.compile(
     f"{_ANYWHERE}|{_PAUSE}{_OPENING}{_AT_A_PAUSE}|{_STOP}{_OPENING}{_AT_A_STOP}", re.IGNORECASE
 )
 _CHECKS = re.compile(
-    r"\W*(?:let me|let['’]s|i['’]ll) (?:just |quickly )?(?:double[- ]?|re-?)?(?:check|verify|confirm|count)\w*",
+    r"\W*(?:let me|let['’]s|i['’]ll) (?:just |quickly )?(?:double[- ]?|re-?)?(?:check|verify|confirm"
+    r"|count)\w*",
     re.IGNORECASE,
 )
 _CONFIRMS = re.compile(
-    r"\b(?<!not )(?<!n't )(?<!n’t )(?:yes|ok|okay|correct|right|consistent|confirmed|indeed|it works|holds?|checks out|match(?:es)?|good)"
-    r"(?:,? that(?:['’]s| is) (?:right|correct))?[\s.!)]*$|[=≈]\s*(?P<result>[-$€£]*\d[\d.,]*)[^\d=]{0,20}$",
+    r"\b(?<!not )(?<!n't )(?<!n’t )(?:yes|ok|okay|correct|right|consistent|confirmed|indeed|it works|holds?"
+    r"|checks out|match(?:es)?|good)[\s.!)]*$|[=≈]\s*(?P<result>[-$€£]*\d[\d.,]*)[^\d=]{0,20}$",
     re.IGNORECASE,
 )
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
