@@ -62,15 +62,18 @@ _DENIAL = re.compile(r"(?i)\b(?:not|never|cannot|neither|none|unless|if)\b|n['�
 _TELLS = re.compile(r"(?is)(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b")
 """What begins a sentence about an answer, which is no answer itself."""
 _TYPE = re.compile(
-    r"(?i)\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
-    r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])"
+    r"(?i)\A(?:(?:set|equal|assigned) to|(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple"
+    r"|dictionary|boolean|value|word)(?: in the form(?:at)?| of the form)?:?) (?=[\d\"'`\[({])"
 )
 _POINTS = re.compile(
     r"(?is)not (?:an? |the |(?-i:[\"“'‘*\dA-Z]))|(?:this|that)(?: \w+)?$"
-    r"|.*\bth(?:is|at) (?:value|string|list)$"
+    r"|.*\bth(?:is|at) (?:value|string|list)$|the (?:same|original|unchanged|given|input)\b"
 )
 _ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
-_SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")
+_CLOSING_QUOTE = re.compile(r"(?<!\w)'(?=\w)|'(?!\w)")
+_SUM = re.compile(
+    rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})|[\w\s+*.()]+=\s*(?P<quoted>['\"].*['\"])"
+)
 _NO_RESULT = re.compile(
     r"(?i)(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)? (?:is"
     r"|are)\s*$"
@@ -156,7 +159,7 @@ def _announced(tail: str) -> str | None:
 def _calculated(said: str) -> str:
     """Take the value of a sum: "30 + 12 = 42"."""
     found = _SUM.fullmatch(said.strip(" ."))
-    return found["value"] if found else said
+    return found["value"] or found["quoted"] if found else said
 
 
 def _quoted(sentence: str) -> str | None:
@@ -166,6 +169,8 @@ def _quoted(sentence: str) -> str | None:
         return None
     head = sentence[: spans[0].start()]
     said = spans[0][spans[0].lastindex or 0]
+    if head.count('"') % 2 or len(_CLOSING_QUOTE.findall(head)) % 2:
+        return None  # the sentence begins within quotes
     # an assertion about the answer is not the answer
     is_said = _ANNOUNCES.search(head) and not _DENIAL.search(head) and "==" not in said
     is_part = said[0] not in "[({" and _NO_RESULT.search(head)

@@ -151,7 +151,6 @@ _KEY = (
     r"(?:answer|option|choice)(?:[_ -]?(?:letter|choice|option|text|key))?[\"']\s*:\s*"
 )
 _ANSWER = (
-    r"(?<!approximate the )(?<!estimate the )(?<!calculate the )(?<!compute the )(?<!check the )"
     r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
     r"(?: (?:to|for|in)(?: (?:this|the|that|your|our)(?: \w+){0,3}?)?(?: [\"“][^\"”\n]{1,120}[\"”])?"
     r"| here| (?:that )?(?:I|we|you)(?:['’]re)? (?:would |will |should )?(?:choose|pick|want|need|get"
@@ -182,6 +181,11 @@ _SIGN = re.compile(
     rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
     rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))"
 )
+_TASK = re.compile(
+    r"(?i)\b(?:approximate|estimate|calculate|compute|check|verify|confirm|validate|test)(?:ing)?"
+    r" (?:the|our|my|this|that|your) (?:final )?\Z"
+)
+"""Before "answer:": what is to be done with it."""
 _ANNOUNCED_BOX = re.compile(r"(?i)(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z")
 _BOX_BEFORE = re.compile(
     r"\\f?boxed\s*\{(?P<inside>(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
@@ -299,6 +303,8 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
         return None, 0  # elsewhere than at the very end an arrow is a step or a reaction
     elif kind == "heading" and not _is_above_an_answer(text, start):
         return None, 0
+    elif kind == "answer" and _TASK.search(text, max(0, place - _BACK), place):
+        return None, 0  # a heading of a step
     else:
         if text.startswith("}", start) and _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
             start += 1

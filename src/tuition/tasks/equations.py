@@ -51,6 +51,7 @@ _REASON = re.compile(
     r"|\d[^;:=]*, (?:as|since|which corresponds to)\b(?=[^=]*=)"
 )
 """Behind the number that is stated: why, or what goes with it."""
+_WHY = re.compile(r"(?i),\s+(?:because|since)\b(?=[^=]*=)")
 _BASED = re.compile(r"\bin base (?!10\b)")
 _REACHED = re.compile(r"\b(?:achieved|attained|reached|occurs?|happens|holds)\b")
 _WHEN = re.compile(r"\b(?:when|if|at)\b")
@@ -89,6 +90,9 @@ def solved(text: str) -> Fraction | None:
     if (found := _IN_BRACKETS.match(text)) and not has_equation(found["head"]):
         value = solved(found["inside"])
         return value if _values(found["head"]) <= {value} else None
+    why = _WHY.search(text)
+    if why and has_equation(text[: why.start()]):
+        return solved(text[: why.start()])
     parts = _EQUALS.split(_ASIDE.sub("", _TIMES.sub(" × ", text)))
     sides, signs = parts[::2], parts[1::2]
     right = _SPACED_MINUS.sub("-", sides[-1])
