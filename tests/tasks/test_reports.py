@@ -27,6 +27,13 @@ NUMBERS = [
     ("Each of these pairs satisfies the equation and has a gcd of 1.", None),
     ("The value that satisfies the equation is 5.", "5"),
     ("The smallest is 2^3 * 3^2 = 72, because it has (3+1)(2+1) = 4 * 3 = 12 divisors.", "72"),
+    ("The answer is «8».", "8"),
+    ("The answer is 8.[1]", "8"),
+    (r"\boxed{x \approx 12.3}", "12.3"),
+    ("The answer would be 8 if he had paid.", None),
+    ("Sorry, I can't help with that. Call 911.", None),
+    ("Hence the remainder when 100 is divided by 7 is 2.", "2"),
+    ("The answer is 3 (Tom) and 4 (Ann).", None),
     ("There is no answer. 3 facts are missing.", None),
     ("Not enough information is given. 3 facts are missing.", None),
 ]
@@ -40,6 +47,11 @@ STRINGS = [
     ("The function returns `right + left = 'j rinp'`.", "j rinp"),
     ("The input is 'A b! Daniel', and the substring to be removed is 'Daniel'.", None),
     ("So the answer is the original string.", None),
+    ("The answer is 12 ft. 3 in.", "12 ft. 3 in"),
+    (r"\boxed{\text{Dr.~Who}}", "Dr. Who"),
+    (r"\(\text{Paris}\)", "Paris"),
+    ("<think>Rome? The answer is Rome.</think>\n\nParis", "Paris"),
+    (r"\boxed{\textbf{(A)}\ \text{Paris}}", "(A) Paris"),
     ("The answer is Brown v. Board of Education.", "Brown v. Board of Education"),
     ('The answer to "Who wrote Emma?" is Jane Austen.', "Jane Austen"),
     ("The answer is not Paris.", None),
@@ -49,6 +61,10 @@ STRINGS = [
 YES_NO = [
     ("Yes, but also no.", None),
     ("Yes, and there is no doubt about it.", "yes"),
+    ("The answer is probably no.", "no"),
+    ("The answer is yes. No, wait.", None),
+    ("Answer - Yes", "yes"),
+    ("The answer would be yes if it rained.", None),
     ("The answer is yes if it rains and no otherwise.", None),
 ]
 

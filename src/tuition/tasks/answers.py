@@ -11,6 +11,7 @@ import re
 
 from tuition.core.texts.claims import turn
 from tuition.core.texts.steps import own_words, without_marks
+from tuition.core.texts.thoughts import thought_apart
 from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence, plain
 
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]
@@ -44,7 +45,7 @@ _SPAN = re.compile(
 """What is set in bold, quotes or mathematics."""
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
 """What is in bold where the mark was so too: the first asterisks belong to the mark."""
-_LATEX_BLANK = re.compile(r"(?<=[\w}])(?:\\[ ,;:]|~)(?=\w)")
+_LATEX_BLANK = re.compile(r"(?<=[\w}.,)])(?:\\[ ,;:]|~)(?=\w)")
 _ESCAPED = re.compile(r"\\([_&%$#])")
 _UNDER = re.compile(r"\\(?:underline|fbox)\s*\{([^{}]*)\}")
 _STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bfseries)(?![A-Za-z])\s*")
@@ -137,12 +138,16 @@ def read_string(text: str) -> str | None:
     if not is_cut(body) and (quoted := _quoted(sentence)):
         return quoted
     # what runs on into another turn was an explanation, however short
-    is_answer = body == without_marks(text) and sentence == body and len(body.split()) <= _LONGEST_STRING
+    is_answer = (
+        body == without_marks(thought_apart(text)[0])
+        and sentence == body
+        and len(body.split()) <= _LONGEST_STRING
+    )
     is_whole = is_answer and not is_cut(body, needs_final_mark=False) and turn(body) is None
     # quotes beside words may quote anything
     is_bare = not _SPAN.search(body) or not _WORD.search(_SPAN.sub("", body))
     is_named = is_whole and is_bare and not _ANSWER.search(body) and not _TELLS.match(plain(body))
-    return unwrapped(plain(body)) if is_named else None
+    return _announced(plain(body)) if is_named else None
 
 
 def _announced(tail: str) -> str | None:

@@ -33,7 +33,9 @@ _UNIT = re.compile(
     r"\d\s*(?:ft|in|oz|lbs?|yd|mi|cm|mm|km|hrs?|min|sec|sq|cu|gal|qt|pt|tbsp|tsp)\.$|\b(?:Mon|Tues?|Wed"
     r"|Thu(?:rs?)?|Fri)\.$"
 )
-_GOES_ON = re.compile(r"\s+(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]")
+_GOES_ON = re.compile(
+    r"\s+(?:(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]|\d[\d./]*\s*[a-z]{1,3}\b)"
+)
 _DOTTED = re.compile(r"\b(?:(?:[A-Za-z]\.){2,}|(?:Ph|Ed|Sc|Litt)\.[A-Z]\.|[A-Z][a-z]?\.(?:[A-Z]\.)+)$")
 _INITIAL = re.compile(r"(?:^\W*|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
 _NAME = re.compile(
@@ -157,7 +159,7 @@ _ANSWER = (
     r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
     rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
-    r"|\s*[-–—=]\s*(?=(?-i:\(?[A-Z]\)?(?![\w'’]|\s[a-z])|[-$]?\d)))"
+    r"|\s*[-–—=]\s*(?=(?-i:\(?[A-Z]\)?(?![\w'’]|\s[a-z])|(?:[Yy]es|YES|[Nn]o|NO)\b|[-$]?\d)))"
 )
 _CHOSEN = (
     r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"
@@ -216,6 +218,7 @@ _DENIED = re.compile(
     r"|nicht\b|n['’]est pas\b|pas\b|no es\b|não\b|non è\b|не\b|不是|ではない)"
 )
 """What the announced begins with where it is denied; "not" is left to the readers: it may be an answer's."""
+_IF = re.compile(r"\b(?:if|unless)\b")
 _FEW_WORDS = 4
 _HEAD = 240
 _MOST = 100
@@ -323,6 +326,7 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail)
     is_open = is_asked and not is_whole and (not text.endswith(tail) or _ASKS.search(head))
     is_said = is_claimed(_ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start])
+    is_said = is_said and not (_IF.search(tail) and "would" in text[place:start])
     is_said = is_said and not (kind == "abroad" and _NOT_ABROAD.search(text, place, start))
     # an option's own text may begin with "never" or "unlikely", so that a denial is not the claim's
     is_empty = is_open or not is_said or _DENIED.match(tail)

@@ -43,6 +43,7 @@ _RESULT = re.compile(
     r"|be|becomes?)\b"
     rf"[\s$\\(]*{_NAME}\s*$|(?:⇒|→|\\(?:Rightarrow|implies|to))\s*{_NAME}\s*$"
 )
+_ALONE = re.compile(rf"[\s$\\(]*{_NAME}\s*")
 _PLAIN = re.compile(rf"(?:^|[,:;]|\b(?:have|to|find)\b)[\s$\\(]*{_NAME}\s*$")
 _WORDS = re.compile(r"[\s.}$%°]*(?:(?!of\b|per\b|is\b)[A-Za-z]{2,}[\s.)\]}]*){0,2}")
 _PRICE = re.compile(r"[.,$€£]")
@@ -123,7 +124,7 @@ def _values(text: str) -> set[Fraction | None]:
 def _is_another(left: str, value: Fraction, *, is_rounded: bool, has_unit: bool) -> bool:
     """Say whether the side before is itself a number and another one, or is rounded and no number."""
     found = quantities(left)
-    if is_rounded and (_SYMBOLS.search(left) or _IRRATIONAL.search(left)):
+    if is_rounded and ((_SYMBOLS.search(left) and not _ALONE.fullmatch(left)) or _IRRATIONAL.search(left)):
         return True
     last = found[-1] if found else None
     if last is None or last.value is None or last.is_name:

@@ -26,7 +26,7 @@ _BOUND = re.compile(
     r"|decline) of)\s*[$€£¥]?$"
 )
 """Before a number that is a bound, or part of a calculation in words."""
-_CLAUSE = re.compile(r"(?i)[,;:](?=\s)|\b(?:so|then|therefore|thus|which means|meaning)\b")
+_CLAUSE = re.compile(r"(?i)[,;:](?=\s)|\b(?:so|then|therefore|thus|hence|which means|meaning)\b")
 """Ends a clause."""
 _CONCLUDES = re.compile(
     r"(?i)\W*(?:(?:the )?(?:final )?answer:|(?:since|as|because|given)\b[^,]*,\s*(?=\w)|so|therefore|thus"
@@ -176,7 +176,8 @@ _CHECKS = re.compile(
     r"(?i)\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*"
     r"|indeed|note|remember|recall|for (?:example|instance)|another|let'?s|let us"
     r"|let me (?:double[- ]?)?(?:check|verify|confirm)|suppose|(?:I )?assumed?|there (?:may|might|could) be"
-    r"|see|(?:each|all|both|these|this|they)\b[^,.]{0,30}\bsatisf(?:y|ies)|[^:\n]{1,60}\(optional\)|the number of (?:seconds|minutes|hours|days|weeks"
+    r"|see|(?:each|all|both|these|this|they)\b[^,.]{0,30}\bsatisf(?:y|ies)"
+    r"|[^:\n]{1,60}\(optional\)|the number of (?:seconds|minutes|hours|days|weeks"
     r"|months) in an? \w+ is)(?!\w)"
 )
 _LOSS = re.compile(r"(?i)\b(?:los(?:s|t|ses|ing)|short|deficit|debt|in the red)\b[^=]*$")
@@ -201,7 +202,7 @@ _RESULT = re.compile(r"(?<![<>!=:])=(?![=>])|\bequals\b|\bwhich (?:is|gives)\b|\
 _JOINED = re.compile(r",|\b(?:and|which|total)\b")
 _UNANSWERED = re.compile(
     r"(?i)\bno (?:definite |correct |single )?answer\b|\bcannot be (?:answered|determined)\b"
-    r"|\b(?:not enough|insufficient) (?:information|data)\b"
+    r"|\b(?:not enough|insufficient) (?:information|data)\b|\bI (?:cannot|can['’]t) (?:help|assist|answer)\b"
 )
 _ENTRY = re.compile(r"[\s$*]*(?P<of>[^\d=]{1,40}=\s*|)[-+]?[$€£]?\d[\d.,]*(?:[^-+*/×÷=\d(]|\([^)]*\))*")
 _NEAR, _BACK = 200, 2000

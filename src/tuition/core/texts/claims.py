@@ -187,7 +187,7 @@ _AT_A_PAUSE = _any(
     "it should (?:be|have been) (?!not|mention|clear|said|obvious)",
     r"(?:the )?(?:correct|right|actual|real|true) (?:value|result|number|one|response) (?:is|should be)\b",
 )
-_STOP = r"(?:^|[.!?…;\n—–]|\s-|,)[\s*_>\"“(\[#.…-]{0,12}"
+_STOP = r"(?:^(?! )|[.!?…;\n—–]|\s-|,)[\s*_>\"“(\[#.…-]{0,12}"
 _AT_A_STOP = _any(
     r"no(?=\W*$|\s*[,;:!?—–…]|\s*-(?!\w)|\s*\.(?!\s*\d)"
     r"|\s+(?:wait|it\b|rather|sorry|that|this|i\b|\(?[a-z]\)?(?![\w'’])|[-$€£]?\d))",
