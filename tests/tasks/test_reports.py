@@ -26,6 +26,7 @@ NUMBERS = [
     ("Thus x = 7.\n\nWe can check our answer:\n$$2^7 - 3 = 125$$\nBoth sides are equal.", None),
     ("Each of these pairs satisfies the equation and has a gcd of 1.", None),
     ("The value that satisfies the equation is 5.", "5"),
+    ("3 * 4 - 12 = 0.\n\nThis satisfies the equation, so the base is 6.", "6"),
     ("The smallest is 2^3 * 3^2 = 72, because it has (3+1)(2+1) = 4 * 3 = 12 divisors.", "72"),
     ("The answer is «8».", "8"),
     ("The answer is 8.[1]", "8"),

@@ -177,6 +177,7 @@ _CHECKS = re.compile(
     r"|indeed|note|remember|recall|for (?:example|instance)|another|let'?s|let us"
     r"|let me (?:double[- ]?)?(?:check|verify|confirm)|suppose|(?:I )?assumed?|there (?:may|might|could) be"
     r"|see|(?:each|all|both|these|this|they)\b[^,.]{0,30}\bsatisf(?:y|ies)"
+    r"(?!.*\b(?:so|therefore|thus|hence)\b)"
     r"|[^:\n]{1,60}\(optional\)|the number of (?:seconds|minutes|hours|days|weeks"
     r"|months) in an? \w+ is)(?!\w)"
 )
