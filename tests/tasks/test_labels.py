@@ -112,6 +112,7 @@ def test_the_files_of_a_task_decide_together(tmp_path):
         ("He pays twice.\n####  1,234 ", "1,234"),
         ("#### yes", "yes"),
         ("a #### b #### 7", "7"),
+        ("We add $20+22=42$. So it is $\\boxed{42}$.", "42"),
         ("####", "####"),
         ("42", "42"),
         ("7 May", "7 May"),

@@ -11,6 +11,7 @@ import re
 
 from tuition.core.texts.claims import turn
 from tuition.core.texts.steps import own_words, without_marks
+from tuition.core.texts.thoughts import thought_apart
 from tuition.tasks.conclusion import WRAPPING, conclusion, is_cut, last_sentence, plain
 
 __all__ = ["leading_word", "normalise", "read_string", "read_yes_no", "unwrapped"]
@@ -19,7 +20,9 @@ _LEADING_WORD = re.compile(
     r"(?i)^\W*(yes|no|maybe|true|false)\b(?=\s*[,:;!—–*]|\s*\.(?!\s*\d)|\W*$|\s*\n|\s+-|\s*\("
     r"|\s+(?:indeed|it|he|she|they|we|there)\b|\s+and (?:here|this|that)\b)"
 )
-_TURN = re.compile(r"(?i)\b(?:but|and|or|then)\W+(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$")
+_TURN = re.compile(
+    r"(?i)\b(?:but|and|or|then)\W+(?:\w+\W+)?(yes|no)\b(?=\s*(?:[,.;:!?)]|$))|,\s*(yes|no)\W*$"
+)
 _NO = re.compile(r"(?i)\bno\b")
 _SURE = (
     r"(?:(?:an?|definitely|clearly|certainly|probably|likely|most likely|simply|obviously|therefore|thus"
@@ -29,7 +32,7 @@ _BEGINS = re.compile(
     rf"(?i)^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
     rf"|we|you|this|that)\b))"
 )
-_YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+[a-z])")
+_YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+(?!(?:otherwise|if|when|unless)\b)[a-z])")
 _YES_NO_AT_END = re.compile(
     r"(?i)\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
     r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)"
@@ -42,7 +45,8 @@ _SPAN = re.compile(
 """What is set in bold, quotes or mathematics."""
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
 """What is in bold where the mark was so too: the first asterisks belong to the mark."""
-_LATEX_BLANK = re.compile(r"(?<=[\w}])(?:\\[ ,;:]|~)(?=\w)")
+_LATEX_BLANK = re.compile(r"(?<=[\w}.,)])(?:\\[ ,;:]|~)(?=\w)")
+_ESCAPED = re.compile(r"\\([_&%$#])")
 _UNDER = re.compile(r"\\(?:underline|fbox)\s*\{([^{}]*)\}")
 _STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bfseries)(?![A-Za-z])\s*")
 _LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
@@ -59,12 +63,18 @@ _DENIAL = re.compile(r"(?i)\b(?:not|never|cannot|neither|none|unless|if)\b|n['�
 _TELLS = re.compile(r"(?is)(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b")
 """What begins a sentence about an answer, which is no answer itself."""
 _TYPE = re.compile(
-    r"(?i)\A(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple|dictionary|boolean|value|word)"
-    r"(?: in the form(?:at)?| of the form)?:? (?=[\d\"'`\[({])"
+    r"(?i)\A(?:(?:set|equal|assigned) to|(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple"
+    r"|dictionary|boolean|value|word)(?: in the form(?:at)?| of the form)?:?) (?=[\d\"'`\[({])"
 )
-_POINTS = re.compile(r"(?is)(?:this|that)(?: \w+)?$|.*\bth(?:is|at) (?:value|string|list)$")
+_POINTS = re.compile(
+    r"(?is)not (?:an? |the |(?-i:[\"“'‘*\dA-Z]))|(?:this|that)(?: \w+)?$"
+    r"|.*\bth(?:is|at) (?:value|string|list)$|the (?:same|original|unchanged|given|input)\b"
+)
 _ITEM = r"(?:'[^'\n]*'|\"[^\"\n]*\"|-?\d+(?:\.\d+)?)"
-_SUM = re.compile(rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})")
+_CLOSING_QUOTE = re.compile(r"(?<!\w)'(?=\w)|'(?!\w)")
+_SUM = re.compile(
+    rf"{_ITEM}(?:\s*[-+*/]\s*{_ITEM})+\s*=\s*(?P<value>{_ITEM})|[\w\s+*.()]+=\s*(?P<quoted>['\"].*['\"])"
+)
 _NO_RESULT = re.compile(
     r"(?i)(?:^|\bwhen |\bwhere )\W*the (?:given |provided )?(?:input|argument)s?(?: string| list)? (?:is"
     r"|are)\s*$"
@@ -128,18 +138,22 @@ def read_string(text: str) -> str | None:
     if not is_cut(body) and (quoted := _quoted(sentence)):
         return quoted
     # what runs on into another turn was an explanation, however short
-    is_answer = body == without_marks(text) and sentence == body and len(body.split()) <= _LONGEST_STRING
+    is_answer = (
+        body == without_marks(thought_apart(text)[0])
+        and sentence == body
+        and len(body.split()) <= _LONGEST_STRING
+    )
     is_whole = is_answer and not is_cut(body, needs_final_mark=False) and turn(body) is None
     # quotes beside words may quote anything
     is_bare = not _SPAN.search(body) or not _WORD.search(_SPAN.sub("", body))
     is_named = is_whole and is_bare and not _ANSWER.search(body) and not _TELLS.match(plain(body))
-    return unwrapped(plain(body)) if is_named else None
+    return _announced(plain(body)) if is_named else None
 
 
 def _announced(tail: str) -> str | None:
     """Take what a mark announces: what it sets in bold or quotes at once, else its sentence."""
     if "\\" in tail or "~" in tail:
-        tail = _STYLE.sub("", _UNDER.sub(r"\1", _LATEX_BLANK.sub(" ", tail)))
+        tail = _STYLE.sub("", _UNDER.sub(r"\1", _ESCAPED.sub(r"\1", _LATEX_BLANK.sub(" ", tail))))
     tail = _TYPE.sub("", tail)
     found = _SPAN.match(tail) or _CLOSED.match(tail)
     is_set_off = found and not _GOES_ON.match(tail, found.end())
@@ -150,7 +164,7 @@ def _announced(tail: str) -> str | None:
 def _calculated(said: str) -> str:
     """Take the value of a sum: "30 + 12 = 42"."""
     found = _SUM.fullmatch(said.strip(" ."))
-    return found["value"] if found else said
+    return found["value"] or found["quoted"] if found else said
 
 
 def _quoted(sentence: str) -> str | None:
@@ -160,6 +174,8 @@ def _quoted(sentence: str) -> str | None:
         return None
     head = sentence[: spans[0].start()]
     said = spans[0][spans[0].lastindex or 0]
+    if head.count('"') % 2 or len(_CLOSING_QUOTE.findall(head)) % 2:
+        return None  # the sentence begins within quotes
     # an assertion about the answer is not the answer
     is_said = _ANNOUNCES.search(head) and not _DENIAL.search(head) and "==" not in said
     is_part = said[0] not in "[({" and _NO_RESULT.search(head)
@@ -171,5 +187,7 @@ def unwrapped(text: str) -> str | None:
     text = text.strip().removesuffix("。")
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
-    # the outer quotes of a list belong to its items
-    return text.strip(_BLANKS if _LIST.search(text) else WRAPPING) or None
+    # the outer quotes of a list belong to its items, and one that opens within closes there
+    said = text.strip(_BLANKS if _LIST.search(text) else WRAPPING)
+    is_open = said.count('"') % 2 and text.strip(_BLANKS).endswith('"')
+    return (f'{said}"' if is_open else said) or None

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tuition.core.texts.claims import corrected, is_claimed, turn
+from tuition.core.texts.claims import corrected, is_claimed, is_confirmed, turn
 from tuition.core.texts.steps import own_words
 
 __all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks", "plain", "reading_rule"]
@@ -17,22 +17,25 @@ __all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks",
 
 _END = re.compile(r"[.!?][\"')\]*`”’]*(?=\s|$)|[。！？]|\n")
 _LATIN = re.compile(
-    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Blvd|Rd|Dept|Univ|Assn|Intl|Inc|Ltd|Co|Corp|Bros"
-    r"|St|Ste|Ft|Pt|Sr|Jr))\.$"
+    r"(?:\be\.g|\bi\.e|\b(?:vs|approx|ca|cf|etc|viz|al|Ave|Dept|Univ|Assn|Intl|Inc|Co|Corp|Bros|Ste"
+    r"|[A-Z][b-df-hj-np-tv-xz]{1,4})|\b[A-Z][\w'’]+ v)\.$"
 )
+"""Abbreviations; capitals without a vowel behind them, such as "Ltd" and "Sc", are no words."""
 _TITLE = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Hon|Sen|Rep|Gov|Gen|Col|Capt|Cpt|Lt|Sgt|Cpl|Maj|Adm|Cmdr|Pres|Fr|Mt"
     r"|Wm|Chas|Robt|Jos|Geo|Thos|Benj|Supt|Atty|Msgr|Bp|Insp|Messrs|Mme|Mlle)\.$"
 )
 _NUMBERED = re.compile(
     r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Nos?|Vol|vol|pp?|Ch|ch|Fig|fig|Eq|eq|Sec|sec|Art|art"
-    r"|Ca|Bldg|Dist|Rte|Hwy|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
+    r"|c|[Cc]a|Bldg|Dist|Rte|Hwy|Ex|Op|op|Rm|Apt|App|Tab|Ref|Thm|Prop|Lem|Rs)\.$"
 )
 _UNIT = re.compile(
     r"\d\s*(?:ft|in|oz|lbs?|yd|mi|cm|mm|km|hrs?|min|sec|sq|cu|gal|qt|pt|tbsp|tsp)\.$|\b(?:Mon|Tues?|Wed"
     r"|Thu(?:rs?)?|Fri)\.$"
 )
-_GOES_ON = re.compile(r"\s+(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]")
+_GOES_ON = re.compile(
+    r"\s+(?:(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]|\d[\d./]*\s*[a-z]{1,3}\b)"
+)
 _DOTTED = re.compile(r"\b(?:(?:[A-Za-z]\.){2,}|(?:Ph|Ed|Sc|Litt)\.[A-Z]\.|[A-Z][a-z]?\.(?:[A-Z]\.)+)$")
 _INITIAL = re.compile(r"(?:^\W*|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
 _NAME = re.compile(
@@ -150,14 +153,13 @@ _KEY = (
     r"(?:answer|option|choice)(?:[_ -]?(?:letter|choice|option|text|key))?[\"']\s*:\s*"
 )
 _ANSWER = (
-    r"(?<!approximate the )(?<!estimate the )(?<!calculate the )(?<!compute the )(?<!check the )"
     r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
-    r"(?: (?:to|for|in) (?:this|the|that|your|our)(?: \w+){0,3}?(?: \"[^\"\n]{1,80}\")?"
+    r"(?: (?:to|for|in)(?: (?:this|the|that|your|our)(?: \w+){0,3}?)?(?: [\"“][^\"”\n]{1,120}[\"”])?"
     r"| here| (?:that )?(?:I|we|you)(?:['’]re)? (?:would |will |should )?(?:choose|pick|want|need|get"
     r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
     rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
-    r"|\s*[-–—=]\s*(?=['\"]?(?-i:\(?[A-Z]\)?(?![\w’]|'\w|\s[a-z])|[-$]?\d)))"
+    r"|\s*[-–—=]\s*(?=['\"]?(?-i:\(?[A-Z]\)?(?![\w’]|'\w|\s[a-z])|(?:[Yy]es|YES|[Nn]o|NO)\b|[-$]?\d)))"
 )
 _CHOSEN = (
     r"(?<![\w-])(?:(?:correct|best|right|final|my|appropriate|suitable|chosen|selected|proper|valid)"
@@ -181,7 +183,17 @@ _SIGN = re.compile(
     rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
     rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))"
 )
+_TASK = re.compile(
+    r"(?i)\b(?:approximate|estimate|calculate|compute|check|verify|confirm|validate|test)(?:ing)?"
+    r" (?:the|our|my|this|that|your) (?:final )?\Z"
+)
+"""Before "answer:": what is to be done with it."""
 _ANNOUNCED_BOX = re.compile(r"(?i)(?:answer|option|choice)\b\W{0,4}(?:(?:is|was|would be)\b)?[\s:*$]*\Z")
+_BOX_BEFORE = re.compile(
+    r"\\f?boxed\s*\{(?P<inside>(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+    r"[\s$)\\]*(?:,|;|,?\s*\b(?:and|or)\b|\\q?quad|(?:\\text\s*\{\s*(?:and|or)\s*\}))[\s$(\\]*\Z"
+)
+"""Before a box: another one of the same list."""
 _VALUE = re.compile(r"(?s)\{[^{}]*\}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\[\]]*\]|[^\s,}\]]+")
 _INNER_KEYS = ("answer", "value", "letter", "label", "option", "choice", "text")
 _ARROW_REACH = 60
@@ -206,6 +218,7 @@ _DENIED = re.compile(
     r"|nicht\b|n['’]est pas\b|pas\b|no es\b|não\b|non è\b|не\b|不是|ではない)"
 )
 """What the announced begins with where it is denied; "not" is left to the readers: it may be an answer's."""
+_IF = re.compile(r"\b(?:if|unless)\b")
 _FEW_WORDS = 4
 _HEAD = 240
 _MOST = 100
@@ -264,7 +277,7 @@ def marks(text: str) -> Iterator[Mark]:
         if mark is None:
             continue
         place = turn(text[end:]) if is_last else None
-        if place is not None and mark.is_claimed:
+        if place is not None and mark.is_claimed and not is_confirmed(text[end + place :], mark.tail):
             mark = mark._replace(tail=corrected(text[end + place :]) or "", is_taken_back=True)
         yield mark
         is_last = False
@@ -278,6 +291,8 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     if kind == "box":
         tail = _inside_box(text, start)
         end = start + len(tail)
+        if (before := _BOX_BEFORE.search(text[max(0, place - _HEAD) : place])) and before["inside"] != tail:
+            tail = f"{before['inside']}, {tail}"
     elif kind == "tag":
         closing = text.find(f"{text[place]}/", start, start + _LONGEST)
         tail = text[start : closing if closing >= 0 else start + _LONGEST].strip()
@@ -291,6 +306,8 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
         return None, 0  # elsewhere than at the very end an arrow is a step or a reaction
     elif kind == "heading" and not _is_above_an_answer(text, start):
         return None, 0
+    elif kind == "answer" and _TASK.search(text, max(0, place - _BACK), place):
+        return None, 0  # a heading of a step
     else:
         if text.startswith("}", start) and _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
             start += 1
@@ -309,6 +326,7 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
     is_asked = "?" in tail[-_QUESTION_REACH:] and _ASKED.search(tail)
     is_open = is_asked and not is_whole and (not text.endswith(tail) or _ASKS.search(head))
     is_said = is_claimed(_ANNOUNCED_BOX.sub("", head) if kind == "box" else head, text[place:start])
+    is_said = is_said and not (_IF.search(tail) and "would" in text[place:start])
     is_said = is_said and not (kind == "abroad" and _NOT_ABROAD.search(text, place, start))
     # an option's own text may begin with "never" or "unlikely", so that a denial is not the claim's
     is_empty = is_open or not is_said or _DENIED.match(tail)
@@ -366,5 +384,7 @@ def plain(tail: str) -> str:
 
 
 def _unstyled(found: re.Match[str]) -> str:
-    is_word = found["before"] and found["inside"][:1].isalnum()
-    return f"{found['before']}{' ' if is_word else ''}{found['inside']}"
+    inside, at = found["inside"], found.start()
+    is_word = found["before"] and inside[:1].isalnum()
+    is_apart = found.string[max(0, at - 1) : at].isspace()
+    return f"{found['before']}{' ' if is_word else ''}{inside.lstrip() if is_apart else inside}"

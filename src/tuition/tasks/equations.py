@@ -43,6 +43,7 @@ _RESULT = re.compile(
     r"|be|becomes?)\b"
     rf"[\s$\\(]*{_NAME}\s*$|(?:⇒|→|\\(?:Rightarrow|implies|to))\s*{_NAME}\s*$"
 )
+_ALONE = re.compile(rf"[\s$\\(]*{_NAME}\s*")
 _PLAIN = re.compile(rf"(?:^|[,:;]|\b(?:have|to|find)\b)[\s$\\(]*{_NAME}\s*$")
 _WORDS = re.compile(r"[\s.}$%°]*(?:(?!of\b|per\b|is\b)[A-Za-z]{2,}[\s.)\]}]*){0,2}")
 _PRICE = re.compile(r"[.,$€£]")
@@ -51,6 +52,7 @@ _REASON = re.compile(
     r"|\d[^;:=]*, (?:as|since|which corresponds to)\b(?=[^=]*=)"
 )
 """Behind the number that is stated: why, or what goes with it."""
+_WHY = re.compile(r"(?i),\s+(?:because|since)\b(?=[^=]*=)")
 _BASED = re.compile(r"\bin base (?!10\b)")
 _REACHED = re.compile(r"\b(?:achieved|attained|reached|occurs?|happens|holds)\b")
 _WHEN = re.compile(r"\b(?:when|if|at)\b")
@@ -89,6 +91,9 @@ def solved(text: str) -> Fraction | None:
     if (found := _IN_BRACKETS.match(text)) and not has_equation(found["head"]):
         value = solved(found["inside"])
         return value if _values(found["head"]) <= {value} else None
+    why = _WHY.search(text)
+    if why and has_equation(text[: why.start()]):
+        return solved(text[: why.start()])
     parts = _EQUALS.split(_ASIDE.sub("", _TIMES.sub(" × ", text)))
     sides, signs = parts[::2], parts[1::2]
     right = _SPACED_MINUS.sub("-", sides[-1])
@@ -119,7 +124,7 @@ def _values(text: str) -> set[Fraction | None]:
 def _is_another(left: str, value: Fraction, *, is_rounded: bool, has_unit: bool) -> bool:
     """Say whether the side before is itself a number and another one, or is rounded and no number."""
     found = quantities(left)
-    if is_rounded and (_SYMBOLS.search(left) or _IRRATIONAL.search(left)):
+    if is_rounded and ((_SYMBOLS.search(left) and not _ALONE.fullmatch(left)) or _IRRATIONAL.search(left)):
         return True
     last = found[-1] if found else None
     if last is None or last.value is None or last.is_name:

@@ -13,14 +13,15 @@ from typing import NamedTuple
 from tuition.core.errors import DataError
 from tuition.core.records import Json, option_letter
 from tuition.tasks.answers import normalise
+from tuition.tasks.conclusion import conclusion
 
 __all__ = ["BadLabel", "BadRow", "Labelled", "label_readings", "read_label", "with_point"]
 
 _FEW = 20
 """So few whole-number labels may lack a 0 by chance: they count from 0, and a finding says so."""
 _LETTERED = re.compile(r"\W*[A-Za-z]{1,2}\W*")
-_WORKED = "####"
-"""Stands before the answer where a label is a whole worked solution, as in GSM8K."""
+_WORKED, _BOX = "####", "\\boxed{"
+"""Stand before the answer where a label is a whole worked solution, as in GSM8K and MATH."""
 _WITH_COMMA = re.compile(r"\s*([-+]?)(\d{1,3}(?:\.\d{3})+|\d+)(?:,(\d+))?\s*")
 _WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+\s*")
 _WAYS = "text, letter, index (counted from 0) or index1 (counted from 1)"
@@ -60,8 +61,9 @@ def read_label(
         if isinstance(value, bool):
             return "yes" if value else "no"
         _, mark, final = str(value).rpartition(_WORKED)
-        is_worked = mark and final.strip() and "\n" not in final.strip()
-        return final.strip() if is_worked else str(value)
+        if not mark and _BOX in str(value):
+            final = conclusion(str(value)) or ""
+        return final.strip() if final.strip() and "\n" not in final.strip() else str(value)
     hows: Sequence[str] = (how,)
     if how == "auto":
         form = _form(value)

@@ -42,7 +42,9 @@ _SPACED_PART = re.compile(rf"(?<=\d)\s+{_AND}")
 _DROPPED = re.compile(
     r"\\(?:left|right|displaystyle|textstyle|[bB]igg?[lr]?|!)(?![A-Za-z])|(?<=[\d }])\\[)\]]!?"
 )
-_BLANK = re.compile(r"\\(?:[,;:( \[)\]]|q?quad(?![A-Za-z])|\\)|(?<!\d)~(?!~)|(?<=\d)~(?![\d~])|\u2009")
+_BLANK = re.compile(
+    r"\\(?:[,;:( \[)\]]|q?quad(?![A-Za-z])|\\)|(?<!\d)~(?!~)|(?<=\d)~(?![\d~])|\u2009|(?<=\d\.)\[\^?\d{1,2}\]"
+)
 _TEXT = re.compile(
     r"\\(?:text\w*|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname|emph|bm|boldsymbol|boxed|fbox|framebox)"
     r"\s*\{([^{}]*)\}(?=(\w)?)"
@@ -116,14 +118,19 @@ _LONG_UNITS = (
     "|[KMGT]B|[kMG]?Hz"
     "|sqft|k?Pa|k[JN]|mol|cents?|USD|EUR|rpm|dB|degrees|percent|years?"
 )
-_ATTACHED = rf"(?:%|°\s?[CFK]?|{_CURRENCY}|(?:{_LONG_UNITS}){_POWER})?(?:/(?:[A-Za-z]{{2,}}|[smhL]){_POWER})*"
+_EASTERN = r"(?![万亿億兆千百十만억천백])[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]{1,6}"
+"""A unit of a language that sets no blanks, with the verb behind it."""
+_ATTACHED = (
+    rf"(?:%|°\s?[CFK]?|{_CURRENCY}|(?:{_LONG_UNITS}){_POWER}|{_EASTERN})?"
+    rf"(?:/(?:[A-Za-z]{{2,}}|[smhL]){_POWER})*"
+)
 _NUMBER = re.compile(
     rf"(?P<sign>[-+]?)(?:{_CURRENCY}(?P<minus>-?))?"
     rf"(?:(?P<whole>\d+){_AND}(?P<part>\d+)/(?P<of>[1-9]\d*)|{_AND}?(?P<value>{_VALUE})(?:/(?P<below>\d+))?)"
     rf"{_ATTACHED}"
 )
-_OPENING = "([{\"'“”‘’`*_~$≈"
-_CLOSING = ".,;:?!)]}\"'“”’`*_$…"
+_OPENING = "([{\"'“”‘’«`*_~$≈"
+_CLOSING = ".,;:?!。，、！)]}\"'“”’»`*_$…"
 _FACTORIAL_OR_DOTS = re.compile(r"\d[)\]}$]*(?:!|\.\.|…)")
 _NAME = re.compile(r"(?i)\d+(?:st|nd|rd|th)|[A-Za-z]{2,}[-_]?\d+|\d+-[A-Za-z-]+")
 _UNIT_OF_POWER = re.compile(rf"(?i)(?:[A-Za-z]+{_POWER}/)?[A-Za-z]+\^?\{{?-?[23]\}}?")
@@ -248,7 +255,8 @@ _WORDS_AFTER = re.compile(
 )
 _PER_CENT_OF = re.compile(r"\s*of\s+\$?[a-z]\b")
 _LIST = re.compile(
-    rf"(?i)[\s)\]}}\"'”’$€£,;:.]*+(?:(?:(?:and then|and|or|nor|to|x|vs\.?|versus|&|:|;|,)"
+    rf"(?i)(?:\s*\([^()\d]{{1,30}}\))?+[\s)\]}}\"'”’$€£,;:.]*+"
+    rf"(?:(?:(?:and then|and|or|nor|to|x|vs\.?|versus|&|:|;|,)"
     rf"[\s(\[{{\"'“]*+){{1,3}}+(?:(?:either|maybe|perhaps|possibly|even|also)\s+)?{_NUMERAL}"
     rf"|(?:(?:by|of|out of|per|over|from|into|through|maybe|perhaps|possibly)\s+)?{_DIGITS}"
     rf"|in\s+\d{{1,3}}\W*$)"

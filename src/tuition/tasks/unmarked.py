@@ -26,7 +26,7 @@ _BOUND = re.compile(
     r"|decline) of)\s*[$€£¥]?$"
 )
 """Before a number that is a bound, or part of a calculation in words."""
-_CLAUSE = re.compile(r"(?i)[,;:](?=\s)|\b(?:so|then|therefore|thus|which means|meaning)\b")
+_CLAUSE = re.compile(r"(?i)[,;:](?=\s)|\b(?:so|then|therefore|thus|hence|which means|meaning)\b")
 """Ends a clause."""
 _CONCLUDES = re.compile(
     r"(?i)\W*(?:(?:the )?(?:final )?answer:|(?:since|as|because|given)\b[^,]*,\s*(?=\w)|so|therefore|thus"
@@ -176,7 +176,9 @@ _CHECKS = re.compile(
     r"(?i)\W*(?:and |but )?(?:we|you|one)? ?(?:can |could |may )?(?:also )?(?:verif\w+|check\w*|confirm\w*"
     r"|indeed|note|remember|recall|for (?:example|instance)|another|let'?s|let us"
     r"|let me (?:double[- ]?)?(?:check|verify|confirm)|suppose|(?:I )?assumed?|there (?:may|might|could) be"
-    r"|see|[^:\n]{1,60}\(optional\)|the number of (?:seconds|minutes|hours|days|weeks"
+    r"|see|(?:each|all|both|these|this|they)\b[^,.]{0,30}\bsatisf(?:y|ies)"
+    r"(?!.*\b(?:so|therefore|thus|hence)\b)"
+    r"|[^:\n]{1,60}\(optional\)|the number of (?:seconds|minutes|hours|days|weeks"
     r"|months) in an? \w+ is)(?!\w)"
 )
 _LOSS = re.compile(r"(?i)\b(?:los(?:s|t|ses|ing)|short|deficit|debt|in the red)\b[^=]*$")
@@ -199,7 +201,12 @@ _DENIES = re.compile(
 )
 _RESULT = re.compile(r"(?<![<>!=:])=(?![=>])|\bequals\b|\bwhich (?:is|gives)\b|\bgives us\b")
 _JOINED = re.compile(r",|\b(?:and|which|total)\b")
-_BACK = 2000
+_UNANSWERED = re.compile(
+    r"(?i)\bno (?:definite |correct |single )?answer\b|\bcannot be (?:answered|determined)\b"
+    r"|\b(?:not enough|insufficient) (?:information|data)\b|\bI (?:cannot|can['’]t) (?:help|assist|answer)\b"
+)
+_ENTRY = re.compile(r"[\s$*]*(?P<of>[^\d=]{1,40}=\s*|)[-+]?[$€£]?\d[\d.,]*(?:[^-+*/×÷=\d(]|\([^)]*\))*")
+_NEAR, _BACK = 200, 2000
 
 
 def only(text: str) -> Fraction | None:
@@ -230,12 +237,18 @@ def stated(body: str) -> Fraction | None:
         or (lead.endswith(":") and _CHECKS.match(_BULLET.sub("", lead, count=1)))
         or (_VERIFIES.search(body[-_BACK:].rstrip()) and not _THEREFORE.match(sentence))
     )
-    if is_check:
+    if is_check or _UNANSWERED.search(head[-_NEAR:]) or (bullet and _is_one_of_a_list(sentence, clean(lead))):
         return None
     if has_equation(sentence):
         return None if _LOSS.search(sentence) else solved(sentence)
     value = None if _LOSS.search(sentence) else _said(sentence, body)
     return _repeated(sentence, clean(head)) if value is None else value
+
+
+def _is_one_of_a_list(item: str, before: str) -> bool:
+    """Say whether two items are values of the same: "x = 12" and "x = 45", "121" and "144 (twice)"."""
+    here, there = _ENTRY.fullmatch(item), _ENTRY.fullmatch(_BULLET.sub("", before, count=1))
+    return bool(here and there and here["of"] == there["of"] and _BULLET.match(before))
 
 
 def _said(sentence: str, body: str) -> Fraction | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["corrected", "is_asserted", "is_claimed", "turn"]
+__all__ = ["corrected", "is_asserted", "is_claimed", "is_confirmed", "turn"]
 
 _REACH = 200
 _LAST = 160
@@ -188,7 +188,7 @@ _AT_A_PAUSE = _any(
     "it should (?:be|have been) (?!not|mention|clear|said|obvious)",
     r"(?:the )?(?:correct|right|actual|real|true) (?:value|result|number|one|response) (?:is|should be)\b",
 )
-_STOP = r"(?:^|[.!?…;\n—–]|\s-|,)[\s*_>\"“(\[#.…-]{0,12}"
+_STOP = r"(?:^(?! )|[.!?…;\n—–]|\s-|,)[\s*_>\"“(\[#.…-]{0,12}"
 _AT_A_STOP = _any(
     r"no(?=\W*$|\s*[,;:!?—–…]|\s*-(?!\w)|\s*\.(?!\s*\d)"
     r"|\s+(?:wait|it\b|rather|sorry|that|this|i\b|\(?[a-z]\)?(?![\w'’])|[-$€£]?\d))",
@@ -197,6 +197,17 @@ _AT_A_STOP = _any(
 _TURN = re.compile(
     f"{_ANYWHERE}|{_PAUSE}{_OPENING}{_AT_A_PAUSE}|{_STOP}{_OPENING}{_AT_A_STOP}", re.IGNORECASE
 )
+_CHECKS = re.compile(
+    r"\W*(?:let me|let['’]s|i['’]ll) (?:just |quickly )?(?:double[- ]?|re-?)?(?:check|verify|confirm"
+    r"|count)\w*",
+    re.IGNORECASE,
+)
+_CONFIRMS = re.compile(
+    r"\b(?<!not )(?<!n't )(?<!n’t )(?:yes|ok|okay|correct|right|consistent|confirmed|indeed|it works|holds?"
+    r"|checks out|match(?:es)?|good)[\s.!)]*$|[=≈]\s*(?P<result>[-$€£]*\d[\d.,]*)[^\d=]{0,20}$",
+    re.IGNORECASE,
+)
+_FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 _CORRECTED = re.compile(
     r"\b(?:it(?:['’]s| is| was| has to be| must be| should be| should have been)|that['’]s|rather|i meant?"
     r"|make (?:it|that)|correction|scratch that|sorry|no|actually)\b[\s,:*]*(?:option |choice )?"
@@ -235,6 +246,16 @@ def turn(text: str) -> int | None:
     at_once = _AT_ONCE.match(text[:_REACH])
     found = _TURN.search(text)
     return 0 if at_once else found.start() if found else None
+
+
+def is_confirmed(text: str, said: str) -> bool:
+    """Say whether a text that takes something back only checks what was said, and comes to it again."""
+    check, end = _CHECKS.match(text), _CONFIRMS.search(text)
+    if check is None or end is None or turn(text[check.end() :]) is not None:
+        return False
+    # a check that names numbers must name the one that was said
+    figures = _FIGURE.findall(end["result"] or text)
+    return not figures or not {*_FIGURE.findall(said)[:1]}.isdisjoint(figures)
 
 
 def corrected(text: str) -> str | None:
