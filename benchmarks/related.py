@@ -272,7 +272,7 @@ def hits_of(config, predictions, *, by_votes):
 
 
 def real_rows(told, folder, rows):
-    """Recorded teachers and a pretrained student: the code of `real_student.py`, and its rows where they are."""
+    """Recorded teachers and a pretrained student: code of `real_student.py`, and its rows where they are."""
     import real_student
 
     if not told.student:
