@@ -175,7 +175,7 @@ _THOUGHT = re.compile("reason|think|thought", re.I)
 
 
 def finish_of(word: object, text: str = "") -> str:
-    """Read why the writing ended, in the words of whatever endpoint, and by the end of the text it left."""
+    """Say why a text ended: by the word that the endpoint has for it, and by the end of the text itself."""
     plain = re.sub(r"[\s-]+", "_", word.strip().lower()) if isinstance(word, str) else ""
     if known := next((meant for meant, parts in _ENDS if re.search(parts, plain)), ""):
         return known

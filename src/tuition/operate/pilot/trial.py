@@ -50,7 +50,7 @@ class Trial:
 
 
 def account_beside(config: Experiment, folder: Path, *, store: Store, listener: Listener | None) -> Account:
-    """Open an account within a run's budget, for what is asked beside it and kept in a folder of its own."""
+    """Open an account for calls beside a run: within its budget, kept in a folder of its own."""
     return Account(
         store=store,
         place=Place(run=run_id(folder), group=config.budget.scope or run_id(Path(config.out))),
