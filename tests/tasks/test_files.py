@@ -153,7 +153,7 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
         ("own.jsonl.gz", gzip.compress(json.dumps(ROWS).encode(), mtime=0)),
     ],
 )
-def test_json_counts_as_it_is_written_whatever_its_name(tmp_path, name, text):
+def test_json_is_parsed_by_its_content_not_by_the_name_of_its_file(tmp_path, name, text):
     assert [one.answer for one in load(tmp_path, text, name=name)] == [row["answer"] for row in ROWS]
 
 

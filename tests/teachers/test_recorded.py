@@ -183,7 +183,7 @@ def test_replies_of_a_plain_file_are_read_from_the_disk_when_they_are_asked_for(
 
 @pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("is_array", [False, True])
-def test_a_recording_is_read_as_it_is_written_whatever_its_name(tmp_path, code, is_array):
+def test_a_recording_is_read_by_its_content_not_by_its_name(tmp_path, code, is_array):
     rows = [{"id": id, "rationales": {"ann": {"text": f"Ä {id}."}}} for id in ("a", "b")]
     text = json.dumps(rows, indent=2) if is_array else "".join(json.dumps(row) + "\n" for row in rows)
     (tmp_path / "x.jsonl").write_text(text, encoding=code)
