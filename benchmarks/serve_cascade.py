@@ -203,12 +203,17 @@ def summary_of(rows):
             own = [
                 p for one in all_weighed for p in one["points"] if (p["second"], p["kind"]) == (second, kind)
             ]
-            means = {key: round(float(np.mean([p[key] for p in own])), 4) for key in ("gap", "money", "own")}
+            means = {
+                key: round(float(np.mean([p[key] for p in own])), 4)
+                for key in ("valid_gap", "gap", "money", "own")
+            }
             lines.append({"second": second, "kind": kind, "seeds": len(own), **means})
         fit = [
-            line for line in lines if line["gap"] >= -LOSS and line["money"] <= MONEY and line["own"] >= OWN
+            line
+            for line in lines
+            if line["valid_gap"] >= -LOSS and line["money"] <= MONEY and line["own"] >= OWN
         ]
-        models = [line for line in lines if line["kind"] == "alone" and line["gap"] >= -LOSS]
+        models = [line for line in lines if line["kind"] == "alone" and line["valid_gap"] >= -LOSS]
         found[name] = {
             "seeds": len(all_weighed),
             "student": round(float(np.mean([one["student"]["test"] for one in all_weighed])), 4),
