@@ -1,4 +1,4 @@
-"""What the page on using a student shows is typed and run, block by block, on a tiny student."""
+"""What the page on using a student shows is typed and run, block by block, on the embedded student."""
 
 import json
 import re
@@ -21,8 +21,8 @@ TABLES = {
     "recipe": "label_only",
     "out": "runs/mine",
     "task": {"source": "playground", "train": 12, "valid": 6, "test": 6, "domains": ["tracking"]},
-    "student": {"model": "fresh:llama-nano", "max_output_tokens": 6},
-    "training": {"steps": 40, "batch_examples": 12, "lr": 1e-2},
+    "student": {"model": "base", "max_output_tokens": 6},
+    "training": {"steps": 2, "batch_examples": 12},
 }
 
 
