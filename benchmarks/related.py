@@ -12,6 +12,7 @@ import copy
 import json
 import os
 import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -67,7 +68,7 @@ def arguments(given=None):
     )
     told = parser.parse_args(given)
     told.systems = told.systems or [
-        name for name, about in SYSTEMS.items() if "real" in about or not told.real
+        name for name, about in SYSTEMS.items() if "of" not in about and ("real" in about or not told.real)
     ]
     seeds = told.seeds or (CONSTANTS["real"] if told.real else CONSTANTS)["seeds"]
     told.seeds = [int(seed) for seed in seeds[: 1 if told.quick else None]]
@@ -187,6 +188,7 @@ def made(job, folder, *, quick):
         "wall_s": round(metrics["wall_s"], 1),
         "made_by": metrics["versions"]["code"],
         "figures": {name: metrics[name] for name in figures if metrics.get(name) is not None},
+        **metered(events_of(finished.path, Path(config.student.model))),
     }
     return row, items
 
@@ -246,6 +248,14 @@ def spent(metrics, events):
         "steps_of_others": sum(event["steps"] for event in trained) - sum(event["steps"] for event in own),
         **({"exams": exams} if exams else {}),
     }
+
+
+def metered(events):
+    """By objective, the median over a training of κ, the first one's divergence over this one's."""
+    found = [row["kappa"] for event in events for row in event.get("metered", ())]
+    parts = found[0] if found else ()
+    kappa = {part: round(statistics.median(row[part] for row in found), 3) for part in parts}
+    return {"kappa": kappa} if found else {}
 
 
 def items_of(config, predictions):

@@ -10,6 +10,8 @@ import frame
 HERE = Path(__file__).parent
 CONSTANTS = tomllib.loads((HERE / "related.toml").read_text())
 SYSTEMS = CONSTANTS["systems"]
+for about in SYSTEMS.values():  # other pairs of another's rows
+    about.update({key: SYSTEMS[about["of"]][key] for key in ("like", "tables", "forms") if "of" in about})
 PAGE = HERE.parent / "docs" / "recipes" / "related.md"
 BEGIN, END = "<!-- begin benchmarks/related_table.py -->", "<!-- end benchmarks/related_table.py -->"
 MEANS = ("usd", "calls", "steps", "tokens", "cpu_s")
@@ -21,7 +23,7 @@ def summary_of(rows, items):
     found = {}
     for system, about in SYSTEMS.items():
         for data, pairs in wanted(about):
-            forms = of_forms(rows, system, data)
+            forms = of_forms(rows, about.get("of", system), data)
             if forms:
                 compared = {named(*pair): compare(forms, *pair, items=items) for pair in pairs}
                 compared = {name: told for name, told in compared.items() if told}
@@ -53,7 +55,16 @@ def named(ours, control, part=""):
 def means_of(rows):
     about = {name: round(statistics.fmean(row[name] for row in rows), 4) for name in MEANS}
     percent = round(100 * statistics.fmean(row["accuracy"] for row in rows), 2)
-    return {"percent": percent, "seeds": len(rows), "n": rows[0]["n"], **about}
+    parts = rows[0].get("kappa", ())
+    kappa = {part: round(statistics.fmean(row["kappa"][part] for row in rows), 2) for part in parts}
+    about |= {"unpriced_calls": round(statistics.fmean(row.get("unpriced_calls", 0) for row in rows))}
+    return {
+        "percent": percent,
+        "seeds": len(rows),
+        "n": rows[0]["n"],
+        **about,
+        **({"kappa": kappa} if kappa else {}),
+    }
 
 
 def compare(forms, ours, control, part="", *, items):
@@ -70,7 +81,7 @@ def compare(forms, ours, control, part="", *, items):
 
     points = frame.gain(*rows, mask=places if part else None)
     means = [means_of(side) for side in rows]
-    told = {name: [mean[name] for mean in means] for name in ("percent", *MEANS)}
+    told = {name: [mean[name] for mean in means] for name in ("percent", *MEANS, "unpriced_calls")}
     if part:
         told["percent"] = [percent_of(side, places) for side in rows]
     return {
@@ -108,7 +119,7 @@ def verdict(points):
 # ---- for people ----
 
 HEAD = ["System", "compared", "data", "seeds", "right, %", "points", "verdict"]
-HEAD += ["teacher money, $", "student steps", "calls", "CPU-s"]
+HEAD += ["teacher money, $", "student steps", "student tokens, 1,000", "calls", "CPU-s"]
 
 
 def table(summary):
@@ -123,7 +134,7 @@ def table(summary):
 
 def line(title, name, data, told):
     if told is None:
-        return [title, name, data, 0, "", NOT_YET, "", "", "", "", ""]
+        return [title, name, data, 0, "", NOT_YET, *[""] * 6]
     points = told["points"]
     return [
         title,
@@ -133,11 +144,17 @@ def line(title, name, data, told):
         both(told["percent"], ".1f"),
         f"{points['mean']:+.1f} [{points['low']:+.1f}, {points['high']:+.1f}]".replace("-", "−"),
         told["verdict"],
-        both(told["usd"], ".3f") + " **unequal**" * (not told["is_equal_money"]),
+        both(told["usd"], ".3f") + unpriced(told) + " **unequal**" * (not told["is_equal_money"]),
         both(told["steps"], ".0f") + " **unequal**" * (not told["is_equal_steps"]),
+        both([tokens / 1000 for tokens in told["tokens"]], ".0f"),
         both(told["calls"], ".0f"),
         both(told["cpu_s"], ".0f"),
     ]
+
+
+def unpriced(told):
+    calls = told["unpriced_calls"]
+    return f", and {both(calls, '.0f')} calls without a price" if any(calls) else ""
 
 
 def both(pair, form):

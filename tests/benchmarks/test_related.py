@@ -62,7 +62,8 @@ def test_every_form_of_every_system_is_a_configuration(benchmark, tmp_path):
 def test_a_pair_names_two_forms_of_its_system(benchmark):
     for about in benchmark.SYSTEMS.values():
         for told in [about, *([about["real"]] if "real" in about else [])]:
-            assert {form for pair in told["pairs"] for form in pair[:2]} == {*told["forms"]}
+            named = {form for pair in told["pairs"] for form in pair[:2]}
+            assert named <= {*told["forms"]} if "of" in about else named == {*told["forms"]}
 
 
 def test_the_forms_of_a_pair_have_equal_steps(benchmark):

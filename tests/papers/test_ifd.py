@@ -1,6 +1,9 @@
 """IFD: hand numbers, a plain loop that agrees, another question's rationale, and what a run keeps."""
 
 import dataclasses
+import gzip
+import itertools
+import json
 import math
 
 import pytest
@@ -8,12 +11,15 @@ import torch
 from tiny import bench_of, experiment, lines, teachers
 
 from tuition.core.errors import ConfigError, DataError
-from tuition.core.records import Annotation
+from tuition.core.records import Annotation, Example, Target
 from tuition.experiment.bench import untrained_student
 from tuition.experiment.rounds.check import open_panel
 from tuition.experiment.teach.keep import KEEP_BY, following_difficulty, keep_best
 from tuition.experiment.teach.panel import target_of
 from tuition.operate.execute import execute
+from tuition.playground import BASE_FOLDER
+from tuition.student.config import StudentConfig, TrainingConfig
+from tuition.student.load import load_student
 
 BASE = {"model": "base", "max_output_tokens": 96, "device": "cpu"}
 
@@ -75,6 +81,28 @@ def test_another_questions_rationale_is_harder_to_follow(gathered):
     own, other = (KEEP_BY["ifd"](student, part) for part in (targets, wrong))
     # Of a misplaced rationale the loss alone is that of another row; the mean is over the same texts.
     assert sum(other) / len(other) > 1.1 * sum(own) / len(own)
+
+
+@pytest.mark.parametrize("teacher", ["flan-t5-xl", "llama-2"])
+def test_another_questions_rationale_misleads_a_real_student(real_student, data, teacher):
+    with gzip.open(data / "tinyllm" / "obqa.train.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in itertools.islice(file, 10)]
+    targets = [
+        Target(
+            example=Example(id=row["id"], question=row["question"]),
+            prefix="explain: ",
+            input=row["question"],
+            output=row["rationales"][teacher]["text"],
+            weight=1.0,
+            objective="rationale",
+        )
+        for row in rows
+    ]
+    wrong = [dataclasses.replace(target, output=targets[i - 1].output) for i, target in enumerate(targets)]
+    config = StudentConfig(model=str(real_student), device="cpu", threads=1)
+    student = load_student(config, TrainingConfig(), base_folder=BASE_FOLDER)
+    own, other = (KEEP_BY["ifd"](student, part) for part in (targets, wrong))
+    assert sum(other) / len(other) > 1.05 * sum(own) / len(own)
 
 
 def test_a_run_learns_the_share_that_is_hardest_to_follow(gathered):
