@@ -81,22 +81,25 @@ def training(result):
         here = [
             r for r in runs if (r["data"], r["student"], r["precision"], r["per_step"], r["threads"]) == job
         ]
+        of = {loop: [r for r in here if r["loop"] == loop] for loop in LOOPS}
         times = {
-            loop: [statistics.median(r[f] for r in here if r["loop"] == loop) for f in ("cpu_s", "wall_s")]
+            loop: [statistics.median(r[f] for r in of[loop]) for f in ("cpu_s", "wall_s")]
             for loop in LOOPS
-            if any(r["loop"] == loop for r in here)
+            if of[loop]
         }
         ours = times.get("once", times.get("before"))
         data, student, precision, per_step, threads = job
         for loop, (cpu_s, wall_s) in times.items():
             ratio = f"{cpu_s / ours[0]:.2f}" if ours and loop not in ("before", "once") else ""
             what = f"{data}, {student}, {precision}, {per_step} a step, {threads} thread"
-            rows.append([f"{what}{'s' * (threads != 1)}", LOOPS[loop], number(cpu_s), number(wall_s), ratio])
-    heads = ["Work", "Loop", "CPU-s a question", "wall s a question", "CPU over ours"]
+            cells = [f"{what}{'s' * (threads != 1)}", LOOPS[loop], number(cpu_s), number(wall_s)]
+            rows.append([*cells, len(of[loop]), ratio])
+    heads = ["Work", "Loop", "CPU-s a question", "wall s a question", "runs", "CPU over ours"]
     return [
-        "Seconds for one question with all its targets, medians. `CPU over ours` is the processor time of",
-        "the other loop over that of Tuition with the question read once. Where the clock shows",
-        "much more than the processor time over the threads, other programs ran beside: compare the",
+        "Seconds for one question with all its targets: the median of the runs of a row, each of which",
+        f"times the {max(r['steps'] for r in runs) - 1} steps behind its first. `CPU over ours` is the",
+        "processor time of the other loop over that of Tuition with the question read once. Where the clock",
+        "shows much more than the processor time over the threads, other programs ran beside: compare the",
         "processor time there.",
         "",
         table(heads, rows),

@@ -37,8 +37,16 @@ text { fill: #f0f6fc } .soft { fill: #9198a1 } .grid { stroke: #3d444d } .dot { 
 """
 BEGIN, END = "<!-- results of real_student.json -->\n", "<!-- end of results -->\n"
 SETS = {"last_letter": "last letters", "svamp": "SVAMP", "tracking": "tracking objects", "obqa": "OpenBookQA"}
-WAYS = {"linear": "percent", "labels": "percent", "one": "over_labels", "all": "over_labels"}
-"""The forms that README has, and what it says of each."""
+COLUMNS = (
+    ("labels", "chance_percent", "by chance"),
+    ("linear", "percent", "TF-IDF"),
+    ("labels", "percent", "labels alone"),
+    ("one", "over_labels", "one teacher's chains"),
+    ("all", "over_labels", "several teachers' chains"),
+    ("all", "seeds", "seeds"),
+)
+"""What README has of each set: the form, what it says of it, and the head."""
+FORMS = {form for form, *_ in COLUMNS}
 
 
 def picture(rows):
@@ -88,31 +96,33 @@ def picture(rows):
 
 def real_table(data):
     """Write a row a set of the real student's results; `figures.py` compares the table with the file."""
-    whole = [name for name, forms in data.items() if {*WAYS} <= {*forms}]
+    whole = [name for name, forms in data.items() if {*forms} >= FORMS]
+    heads = ["", *(head for *_, head in COLUMNS)]
     lines = [
         "<!-- table real_student",
         "rows: " + " | ".join(whole),
-        "columns: - | " + " | ".join(f"data/{{}}/{form}/{what}" for form, what in WAYS.items()),
+        "columns: - | " + " | ".join(f"data/{{}}/{form}/{what}" for form, what, _ in COLUMNS),
         "-->",
         "",
-        "| | TF-IDF | labels alone | one teacher's chains | several teachers' chains |",
-        "|---|---|---|---|---|",
+        f"|{' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
     ]
     for name in whole:
-        cells = [SETS.get(name, name)]
-        for form, what in WAYS.items():
-            found = data[name][form][what]
-            is_gain = what == "over_labels"
-            cells.append(
-                "{mean:+.1f} [{low:+.1f}, {high:+.1f}]".format(**found) if is_gain else f"{found:.1f}"
-            )
+        found = [data[name][form][what] for form, what, _ in COLUMNS]
+        cells = [SETS.get(name, name), *map(told, found)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
+def told(value):
+    if isinstance(value, dict):
+        return "{mean:+.1f} [{low:+.1f}, {high:+.1f}]".format(**value)
+    return str(value) if isinstance(value, int) else f"{value:.1f}"
+
+
 def filled(readme, data):
     """Put the table of the real student in its place; without rows the page stays as it is."""
-    if not any({*WAYS} <= {*forms} for forms in data.values()):
+    if not any({*forms} >= FORMS for forms in data.values()):
         return readme
     pattern = re.escape(BEGIN) + r".*?" + re.escape(END)
     return re.sub(pattern, lambda _: f"{BEGIN}{real_table(data)}\n{END}", readme, count=1, flags=re.DOTALL)

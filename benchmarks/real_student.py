@@ -1,9 +1,10 @@
 """The benchmark that counts: a real student, SmolLM2-135M-Instruct, and what real teachers wrote for it.
 
 Recorded explanations of language models teach a pretrained student that is asked in its chat template. All
-forms of a set take equally many steps, and about equally many tokens, on the same questions: a form with
-several texts a question sees each text less often. The table also has the student as it is, the student that
-never sees the question (`blind`: where it is as good as the others, the set is no evidence), and the
+forms of a set draw on the same questions and take equally many steps, of about equally many tokens. So a form
+with several texts a question reads fewer of the questions; the table says how many, and `mixed` learns from
+several teachers on as many as one teacher's chains have. The table also has the student as it is, the student
+that never sees the question (`blind`: where it is as good as the others, the set is no evidence), and the
 classical students of `tuition.tasks.classical`. All constants stand in `real_student.toml`, which explains
 each form. Rows are written as they come, set by set and seed by seed; a second start makes those that are
 missing.
@@ -149,7 +150,10 @@ def made(job, told, work):
     teachers = sets.SETS[job["data"]]["teachers"]
     sets.written(parts, folder, teachers=teachers, is_blind=job["form"] == "blind")
     of_form = classical if job["form"] in sets.CLASSICAL else trained
-    row = {**job, "items": items, "questions": len(parts["train"]), **of_form(job, told, folder, parts)}
+    options = [len(row["choices"]) for row in parts["test"] if row["choices"]]
+    chance = sum(1 / n for n in options) / len(parts["test"])
+    about = {"items": items, "questions": len(parts["train"]), "chance": round(chance, 4)}
+    row = {**job, **about, **of_form(job, told, folder, parts)}
     shutil.rmtree(folder)
     return row
 

@@ -16,7 +16,7 @@ from tuition.teachers.recorded import RecordedTeacher
 HERE = Path(__file__).parent
 CONSTANTS = tomllib.loads((HERE / "real_student.toml").read_text())
 SETS, FORMS, CHOICE = CONSTANTS["sets"], CONSTANTS["forms"], CONSTANTS["choice"]
-CPU_FORMS = 8
+CPU_FORMS = 9
 """The first so many forms are those of the CPU form."""
 CLASSICAL = ("nearest", "linear")
 DATA = Path(os.environ.get("TUITION_DATA", "data"))
@@ -36,8 +36,9 @@ def read_set(name):
     rows = in_order(read(about["train"]))
     drawn = about.get("draw", 0)
     test = in_order(read(about["test"])) if "test" in about else rows[:drawn]
-    asked = {asked_as(row) for row in test}
-    rest = [row for row in rows[drawn:] if asked_as(row) not in asked]
+    known = story_of if about.get("stories", False) else asked_as
+    asked = {known(row) for row in test}
+    rest = [row for row in rows[drawn:] if known(row) not in asked]
     valid = about.get("valid", 0)
     parts = {"pool": rest[valid:], "valid": rest[:valid], "test": test}
     found = digest(parts)
@@ -65,6 +66,11 @@ def hashed(text):
 
 def asked_as(row):
     return (" ".join(row["question"].lower().split()), *row["choices"])
+
+
+def story_of(row):
+    """All of a question but its last sentence: several questions are asked about one story."""
+    return asked_as(row)[0].rpartition(". ")[0]
 
 
 def digest(parts):
@@ -119,7 +125,7 @@ def forms_of(name, forms):
             yield from [form] * has_pool
         elif form == "samples":
             yield from [form] * (about["train"].startswith("mentor_kd") and len(teachers) > 1)
-        elif form in ("all", "unverified", "similar", "familiar"):
+        elif form in ("all", "mixed", "unverified", "similar", "familiar"):
             yield from [form] * (len(teachers) > 1)
         else:
             yield form
@@ -168,7 +174,7 @@ def of_form(form, about):
         return {**told, "teacher": [{**table(about, teachers[0]), "samples": len(teachers)}]}
     if form == "one" or form.startswith("other: "):
         return {**told, "teacher": [table(about, teachers[0] if form == "one" else form[7:])]}
-    routes = {"similar": "similarity", "familiar": "familiar"}
+    routes = {"mixed": "random", "similar": "similarity", "familiar": "familiar"}
     return {**told, "route": routes.get(form, "all"), "teacher": [table(about, one) for one in teachers]}
 
 
@@ -219,6 +225,8 @@ def batch(form, rows, about, *, count):
 def read_by(form, rows, about, *, count):
     """Tokens that a form reads of an example, in the mean of those that it learns from."""
     told = [[AROUND + count(text) for text in texts] for row in rows if (texts := texts_of(form, row, about))]
+    if form == "mixed":
+        told = [[tokens] for each in told for tokens in each]
     return sum(map(sum, told)) / len(told)
 
 
@@ -229,7 +237,7 @@ def texts_of(form, row, about):
     if form in ("untrained", "labels", "blind"):
         return [asked + row["answer"]]
     teachers, said = about["teachers"], rationales_of(row, about["teachers"])
-    if form not in ("task", "all", "unverified"):
+    if form not in ("task", "all", "mixed", "unverified"):
         name = form[7:] if form.startswith("other: ") else teachers[0]
         said = {name: said[name]} if name in said else {}
     most = len(teachers) if form == "samples" else 1

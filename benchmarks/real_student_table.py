@@ -5,13 +5,14 @@ A set is evidence where some student is better than the one that never saw the q
 
 import frame
 import numpy as np
-from real_student_sets import CLASSICAL, CONSTANTS, FORMS, SETS
+from real_student_sets import CLASSICAL, CONSTANTS, CPU_FORMS, FORMS, SETS, forms_of
 
 WANTED = 10.0
 """Points that several teachers' chains are to be better than labels."""
 MANY = 500
 """Items of a set on which routes and choices can be told apart."""
 ROUTED = {"similar": "unverified", "familiar": "unverified", "all": "unverified"}
+OVER_SINGLE = {"several_over_best_single": "all", "mixed_over_best_single": "mixed"}
 ACTIVE = ("pool_entropy", "pool_token_entropy", "pool_per_dollar", "pool_cascade")
 
 
@@ -61,6 +62,9 @@ def table_of(by_form):
             "percent": percent(rows),
             "seeds": len(rows),
             "n": rows[0]["n"],
+            "pool": rows[0]["questions"],
+            "chance_percent": round(100 * mean(rows, "chance"), 2),
+            "questions_read": round(mean(rows, "steps") * mean(rows, "batch_examples")),
             "unreadable_percent": round(100 * mean(rows, "unreadable"), 2),
             "tokens": round(mean(rows, "tokens")),
             "usd": round(mean(rows, "usd"), 4),
@@ -96,8 +100,6 @@ def targets_of(data):
     several = {
         name: over_labels(by_form) for name, by_form in data.items() if len(SETS[name]["teachers"]) > 1
     }
-    singles = {name: best_single(by_form) for name, by_form in data.items() if "all" in by_form}
-    pooled = over(*pools([(data[name]["all"], rows) for name, rows in singles.items() if rows]))
     second = {
         name: over(by_form.get("task", ()), by_form.get("labels", ())) for name, by_form in data.items()
     }
@@ -106,11 +108,7 @@ def targets_of(data):
             "by_set": several,
             "on_two_sets": on_two_sets([found["verdict"] for found in several.values()]),
         },
-        "several_over_best_single": {
-            "best": {name: rows[0]["form"] for name, rows in singles.items() if rows},
-            "points": pooled,
-            "verdict": verdict(pooled),
-        },
+        **{name: over_best_single(data, form) for name, form in OVER_SINGLE.items()},
         "second_task_over_labels": {
             name: {"points": points, "verdict": verdict(points)} for name, points in second.items() if points
         },
@@ -140,9 +138,20 @@ def on_two_sets(verdicts):
     return "no" if len(verdicts) > 2 and len(open_) < 2 else "not decided"
 
 
-def best_single(by_form):
+def over_best_single(data, form):
+    """A form of several teachers over the best single one that was measured, over all sets that have both."""
+    pairs = {
+        name: (by_form[form], best_single(by_form, form)) for name, by_form in data.items() if form in by_form
+    }
+    pairs = {name: sides for name, sides in pairs.items() if sides[1]}
+    points = over(*pools(list(pairs.values())))
+    best = {name: single[0]["form"] for name, (_, single) in pairs.items()}
+    return {"best": best, "points": points, "verdict": verdict(points)}
+
+
+def best_single(by_form, form):
     """The best teacher alone, by the test itself: what several are compared with is not too weak."""
-    seeds = {row["seed"] for row in by_form["all"]}
+    seeds = {row["seed"] for row in by_form[form]}
     alone = [rows for form, rows in by_form.items() if form == "one" or form.startswith("other: ")]
     alone = [[row for row in rows if row["seed"] in seeds] for rows in alone]
     return max((rows for rows in alone if rows), key=percent, default=None)
@@ -185,42 +194,54 @@ def printed(summary):
         lines.append(f"- Learning rate on validation, {form}: {told}")
     for name, table in summary["data"].items():
         first = next(iter(table.values()))
-        lines += ["", f"### {name}: {first['n']} test questions", "", *HEAD]
+        about = f"{first['pool']} questions to learn from, {first['n']} in the test"
+        about += f"; by chance {first['chance_percent']:.1f} %" * bool(first["chance_percent"])
+        missing = [form for form in forms_of(name, list(FORMS)[:CPU_FORMS]) if form not in table]
+        lines += ["", f"### {name}: {about}", "", *HEAD]
         lines += [line_of(form, row) for form, row in table.items()]
+        lines += ["", f"Not measured yet: {', '.join(missing)}."] if missing else []
         lines += ["", *(f"- {CONSTANTS['sources'][source]}" for source in SETS[name]["sources"])]
     return "\n".join([*lines, "", *told_targets(summary["targets"])])
 
 
 HEAD = [
-    "| form | seeds | % right | points over labels | % unreadable | training tokens | $ of recorded calls |",
-    "|---|---|---|---|---|---|---|",
+    "| form | seeds | % right | points over labels | % unreadable | questions read | training tokens "
+    "| $ of recorded calls |",
+    "|---|---|---|---|---|---|---|---|",
 ]
 
 
 def line_of(form, row):
     money = f"{row['usd']:.4f}" + f", {row['unpriced_calls']} without a price" * bool(row["unpriced_calls"])
     cells = [form, row["seeds"], f"{row['percent']:.1f}", said(row["over_labels"])]
-    cells += [f"{row['unreadable_percent']:.1f}", f"{row['tokens']:,}", money]
+    cells += [f"{row['unreadable_percent']:.1f}", f"{row['questions_read']:,}", f"{row['tokens']:,}", money]
     return f"| {' | '.join(map(str, cells))} |"
 
 
 def said(points):
-    return f"{points['mean']:+.1f} [{points['low']:+.1f}, {points['high']:+.1f}]" if points else "-"
+    """Points with their interval; it has none where every answer is graded alike on both sides."""
+    if not points:
+        return "-"
+    if points["low"] == points["high"]:
+        return f"{points['mean']:+.1f}, no answer differs"
+    return f"{points['mean']:+.1f} [{points['low']:+.1f}, {points['high']:+.1f}]"
 
 
 def told_targets(targets):
-    several, single = targets["several_over_labels"], targets["several_over_best_single"]
+    several = targets["several_over_labels"]
     lines = [
         f"- (a) several teachers' chains {WANTED:.0f} points over labels, {name}: {said(found['points'])}: "
         f"{found['verdict']}"
         for name, found in several["by_set"].items()
     ]
     lines.append(f"- (a) on two sets: {several['on_two_sets']}")
-    best = ", ".join(f"{form} of {name}" for name, form in single["best"].items())
-    lines.append(
-        f"- (b) several over the best single teacher ({best}), pooled: {said(single['points'])}: "
-        f"{single['verdict']}"
-    )
+    for name, form in OVER_SINGLE.items():
+        single = targets[name]
+        best = ", ".join(f"{alone} of {data}" for data, alone in single["best"].items())
+        lines.append(
+            f"- (b) {form} over the best single teacher that was measured ({best or 'none yet'}), pooled: "
+            f"{said(single['points'])}: {single['verdict']}"
+        )
     for name, found in targets["second_task_over_labels"].items():
         lines.append(f"- (c) a second task over labels, {name}: {said(found['points'])}: {found['verdict']}")
     for name, pairs in targets["on_many_items"].items():

@@ -391,22 +391,21 @@ def main():
 
 def save(runs, *, quick, before):
     ratios = ratios_of(runs)
-    vs = {
-        data: max(
-            (r for name, r in ratios.items() if name.startswith(data) and "once vs tinyllm" in name),
-            default=None,
-        )
-        for data in ("obqa", "pubmedqa")
-    }
+    vs = {}
+    for name, ratio in ratios.items():
+        data, _, precision, *_ = name.split()
+        if name.endswith("once vs tinyllm"):
+            for key in (data, f"{data}_{precision}"):
+                vs[key] = min(ratio, vs.get(key, ratio))
     packed = [r for name, r in ratios.items() if "decoder" in name and "once vs trl_packed" in name]
     frame.write(
         "training",
         __doc__,
         runs=runs,
-        ratios={"training_vs_tinyllm": vs, "training_vs_trl_packed": max(packed, default=None), **ratios},
+        ratios={"training_vs_tinyllm": vs, "training_vs_trl_packed": min(packed, default=None), **ratios},
         summary={},
         quick=quick,
-        packages=("torch", "transformers", "accelerate"),
+        packages=("torch", "transformers", "accelerate", *(["trl"] if find_spec("trl") else [])),
         before=before,
     )
 

@@ -89,6 +89,17 @@ def test_other_questions_than_the_committed_ones_are_refused(sets, monkeypatch, 
         written_set(sets, monkeypatch, tmp_path, digest="0123")
 
 
+def test_a_question_about_the_story_of_a_test_question_is_not_learnt_from(sets, monkeypatch, tmp_path):
+    asked = question("t0", "Alice has a cap. Bob takes it. At the end, Alice has")
+    about_it = question("q0", "Alice has a cap.  Bob takes it. At the end, Bob has")
+    other = question("q1", "Alice has a hat. Bob takes it. At the end, Bob has")
+    monkeypatch.setattr(sets, "read", {"train": [about_it, other], "test": [asked]}.get)
+    about = {"train": "train", "test": "test", "digest": ""}
+    for are_stories, learnt in ((False, {"q0", "q1"}), (True, {"q1"})):
+        monkeypatch.setitem(sets.SETS, "mine", {**about, "stories": are_stories})
+        assert {row["id"] for row in sets.read_set("mine")["pool"]} == learnt
+
+
 def test_each_seed_draws_its_own_questions(sets, monkeypatch, tmp_path):
     parts = written_set(sets, monkeypatch, tmp_path)
 
@@ -127,11 +138,11 @@ def test_forms_read_equally_much_in_a_step(sets):
         question("no chain of it", "q" * 57, teachers=()),
     ]
     # In letters: a chain has 57 + a line end + 200 + 35, a label 57 + 1 + 1 + 35, a blind one 1 + 1 + 1 + 35.
-    forms = ("one", "all", "samples", "labels", "blind")
+    forms = ("one", "mixed", "all", "samples", "labels", "blind")
     read = {form: sets.read_by(form, rows, about, count=len) for form in forms}
-    assert read == {"one": 293, "all": 586, "samples": 586, "labels": 94, "blind": 38}
+    assert read == {"one": 293, "mixed": 293, "all": 586, "samples": 586, "labels": 94, "blind": 38}
     batches = {form: sets.batch(form, rows, about, count=len) for form in read}
-    assert batches == {"one": 12, "all": 6, "samples": 6, "labels": 37, "blind": 93}
+    assert batches == {"one": 12, "mixed": 12, "all": 6, "samples": 6, "labels": 37, "blind": 93}
     assert sets.read_by("task", rows[:1], about, count=len) == 94 + 2 * 293
 
 
@@ -229,6 +240,7 @@ def rows_of(data, form, share, *, seeds=(1, 2, 3), n=100):
             "split": "test",
             "lr": None,
             "items": f"{data}/test",
+            "questions": 30,
             "n": n,
             "accuracy": share / n,
             "hits": "1" * share + "0" * (n - share),
@@ -305,9 +317,11 @@ def test_rows_of_other_constants_are_not_mixed_in(table):
 
 def test_a_table_says_where_its_texts_come_from_and_on_what_terms(table):
     text = table.printed(table.summary_of(rows_of("last_letter", "labels", 10)))
+    assert "### last_letter: 30 questions to learn from, 100 in the test\n" in text
     assert "| labels | 3 | 10.0 | - |" in text
+    assert "Not measured yet: one, all, mixed, samples, task, blind, untrained, other: " in text
     assert "2hojae/mentor-kd at ec9ea1118ef1, Apache-2.0. OpenAI's terms" in text
-    assert "(b) several over the best single teacher (), pooled: -: not measured" in text
+    assert "(b) all over the best single teacher that was measured (none yet), pooled: -: not meas" in text
 
 
 def test_every_set_names_its_sources(sets):
