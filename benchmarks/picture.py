@@ -38,12 +38,10 @@ text { fill: #f0f6fc } .soft { fill: #9198a1 } .grid { stroke: #3d444d } .dot { 
 BEGIN, END = "<!-- results of real_student.json -->\n", "<!-- end of results -->\n"
 SETS = {"last_letter": "last letters", "svamp": "SVAMP", "tracking": "tracking objects", "obqa": "OpenBookQA"}
 COLUMNS = (
-    ("labels", "chance_percent", "by chance"),
     ("linear", "percent", "TF-IDF"),
     ("labels", "percent", "labels alone"),
     ("one", "over_labels", "one teacher's chains"),
     ("all", "over_labels", "several teachers' chains"),
-    ("all", "seeds", "seeds"),
 )
 """What README has of each set: the form, what it says of it, and the head."""
 FORMS = {form for form, *_ in COLUMNS}
@@ -117,7 +115,7 @@ def real_table(data):
 def told(value):
     if isinstance(value, dict):
         return "{mean:+.1f} [{low:+.1f}, {high:+.1f}]".format(**value)
-    return str(value) if isinstance(value, int) else f"{value:.1f}"
+    return f"{value:.1f}"
 
 
 def filled(readme, data):

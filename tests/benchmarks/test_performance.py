@@ -41,14 +41,14 @@ def put(folder, name, **result):
 def test_training_loops_stand_beside_each_other(tmp_path, performance):
     job = {"data": "obqa", "student": "t5", "precision": "bf16", "per_step": 8, "threads": 1}
     runs = [
-        {**job, "loop": loop, "cpu_s": cpu_s, "wall_s": 2 * cpu_s}
+        {**job, "loop": loop, "steps": 3, "cpu_s": cpu_s, "wall_s": 2 * cpu_s}
         for loop, times in (("tinyllm", (3.0, 5.0, 4.0)), ("once", (2.0, 2.0, 1.0)))
         for cpu_s in times
     ]
     put(tmp_path, "training", runs=runs)
     found = performance.page(tmp_path)
-    assert "| obqa, t5, bf16, 8 a step, 1 thread | TinyLLM's published loop | 4 | 8 | 2.00 |" in found
-    assert "| obqa, t5, bf16, 8 a step, 1 thread | Tuition, question read once | 2 | 4 |  |" in found
+    assert "| obqa, t5, bf16, 8 a step, 1 thread | TinyLLM's published loop | 4 | 8 | 3 | 2.00 |" in found
+    assert "| obqa, t5, bf16, 8 a step, 1 thread | Tuition, question read once | 2 | 4 | 3 |  |" in found
     assert "Measured on Linux, x, Python 3.11; torch 2." in found
 
 
@@ -76,11 +76,12 @@ def test_targets_stand_beside_what_was_measured(tmp_path, performance, measured,
 def test_a_real_student_is_shown_once_a_test_split_was_examined(tmp_path, performance):
     run = {"data": "svamp", "form": "labels", "seed": 1, "code": "c", "lr": 1e-3, "accuracy": 0.5, "n": 2}
     run |= {"hits": "10", "items": "svamp/test", "cpu_s": 1800, "tokens": 900, "usd": 0.0, "unreadable": 0.0}
+    run |= {"questions": 700, "steps": 10, "batch_examples": 4}
     put(tmp_path, "real_student", runs=[{**run, "split": "valid"}])
     assert "No row of a test split is there yet." in performance.page(tmp_path)
     more = {**run, "split": "test", "form": "one", "seed": 2, "accuracy": 1.0, "hits": "11", "usd": 0.5}
     put(tmp_path, "real_student", runs=[{**run, "split": "test", "seed": i} for i in (1, 2)] + [more])
     found = performance.page(tmp_path)
-    assert "| labels | 2 | 50.0 | - | 0.0 | 900 | 0.0000 |" in found
+    assert "| labels | 2 | 50.0 | - | 0.0 | 40 | 900 | 0.0000 |" in found
     assert "| one | 1 | 100.0 | +50.0 [" in found and "median 30 CPU-minutes" in found
     assert "- arkilpatel/SVAMP" in found and "- `one`: chains of the first teacher" in found
