@@ -65,17 +65,14 @@ class StandIns(Protocol):
         self, splits: Splits, train: tuple[Example, ...], *, whole: bool, limit: int | None
     ) -> tuple[Splits, tuple[Example, ...]]:
         """Take a sample of what is asked about."""
-        ...
 
     def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
         """Give who answers in the place of a teacher."""
-        ...
 
     def student(
         self, config: StudentConfig, training: TrainingConfig, *, texts: Sequence[str] | None = None
     ) -> Learner:
         """Give a student in the place of the configured one."""
-        ...
 
 
 class DryRun(Run):

@@ -47,22 +47,18 @@ class Standing(Protocol):
     @property
     def order(self) -> int:
         """Rows stand by rising order, then by name."""
-        ...
 
     @property
     def remark(self) -> str:
         """Stands beside each of its rows."""
-        ...
 
     @property
     def learns(self) -> bool:
         """Whether its student is to be trained."""
-        ...
 
     @property
     def best_of(self) -> str:
         """What the best of several of its rows on validation is called; empty: it is not marked."""
-        ...
 
 
 Recipes = Mapping[str, Standing] | Callable[[], Mapping[str, Standing]]
