@@ -114,11 +114,18 @@ class Annotated:
 def check_health(
     annotations: Sequence[Annotation], examples: Iterable[Example], task: Task, *, again: bool = False
 ) -> list[Annotation]:
-    """Look every rationale over; gives the annotations in order, with the faults of each for their old ones.
-
-    With `again` the old ones are of this very check, and duplicates alone are looked for anew.
+    """Look every rationale over.
 
     Source: the faults of TinyLLM's data (arXiv 2402.04616), which its code does not look for.
+
+    Args:
+        annotations: Of any teachers; their old faults are forgotten.
+        examples: The questions they belong to.
+        task: Says whether an answer equals the label.
+        again: Whether the old faults are of this very check; then duplicates alone are looked for anew.
+
+    Returns:
+        The annotations in order, with the faults of each.
     """
     by_id = {example.id: example for example in examples}
     plain = [" ".join(annotation.rationale.casefold().split()) for annotation in annotations]

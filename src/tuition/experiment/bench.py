@@ -79,7 +79,6 @@ class DryRun(Run):
     """A run that pays nobody and trains nothing; `operate.dry_run.calls` makes it, in a folder of its own."""
 
     def __init__(self, path: Path, *, config_text: str, stand_ins: StandIns) -> None:
-        """Begin it."""
         super().__init__(path, config_text=config_text)
         self.stand_ins = stand_ins
 
