@@ -23,13 +23,13 @@ import frame
 from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import RevisionConfig, revise, revision_figures
 from tuition.annotation.revise.prompts import (
+    CLEAR,
+    CONFIRM,
+    JUDGE_STEP,
     LOCATE,
-    clear_messages,
-    confirm_messages,
-    judge_step_messages,
-    locate_messages,
-    repair_messages,
-    revise_messages,
+    REPAIR,
+    REVISE,
+    step_messages,
 )
 from tuition.annotation.revise.read import read_location, read_revision, read_suffix, read_verdict
 from tuition.annotation.revise.session import draft_steps, draft_text
@@ -153,11 +153,11 @@ def written(rows):
     count = 0
     for row in rows:
         example, steps = row.example, tuple(row.steps)
-        for write in (judge_step_messages, revise_messages):
-            count += len([write(example, steps[: k + 1]) for k in range(len(steps))])
-        for write in (locate_messages, clear_messages, repair_messages):
-            count += len(write(example, steps))
-        count += len(confirm_messages(example, steps, row.draft.answer))
+        for prompt in (JUDGE_STEP, REVISE):
+            count += len([step_messages(prompt, example, steps[: k + 1]) for k in range(len(steps))])
+        for prompt in (LOCATE, CLEAR, REPAIR):
+            count += len(step_messages(prompt, example, steps))
+        count += len(step_messages(CONFIRM, example, steps, stated=row.draft.answer))
     return count
 
 
@@ -215,7 +215,7 @@ def asked(rows, file, store_file, *, usd):
         asker = asker_of(teacher, account=account, parameters=parameters)
         requests = [
             asker.request(
-                locate_messages(row.example, row.steps),
+                step_messages(LOCATE, row.example, row.steps),
                 role="judge_step",
                 prompt=LOCATE,
                 example_id=row.example.id,

@@ -54,12 +54,11 @@ def test_threshold_by_hand():
     found = threshold_for(scores, right, target=0.75)
     # kept from 0.6 on: three of four; from 0.5 on it is three of five
     assert (found.value, found.kept, found.accuracy) == (0.6, 4, 0.75)
-    assert found.share_kept == pytest.approx(4 / 6)
     assert found.ci95[0] < 0.75 < found.ci95[1]
     assert threshold_for(scores, right, target=1.0).value == 0.8
     assert threshold_for(scores, right, target=1.0, least=3).value is None
     nothing = threshold_for([0.9, 0.8], [0, 0], target=0.5)
-    assert (nothing.value, nothing.kept, nothing.accuracy, nothing.share_kept) == (None, 0, None, 0)
+    assert (nothing.value, nothing.kept, nothing.accuracy) == (None, 0, None)
     with pytest.raises(ValueError, match="no item has a score, so there is nothing to calibrate"):
         threshold_for([None], [1], target=0.5)
 

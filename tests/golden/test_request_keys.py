@@ -116,7 +116,11 @@ def revisions(by, asker, other):
         [request] = annotation_requests([example], asker.how(forced=forced))
         return request
 
-    def about(example, prompt, messages, asked=asker):
+    def about(example, prompt, *steps, asked=asker, stated=None):
+        messages = prompts.step_messages(prompt, example, steps, stated=stated)
+        return put(example, prompt, messages, asked)
+
+    def put(example, prompt, messages, asked=asker):
         has_json = asked.teacher.abilities.has_json
         bounded = prompts.parameters_of(prompt, asked.parameters, revision, has_json=has_json)
         return asked.request(messages, prompt=prompt, example_id=example.id, **bounded)
@@ -126,26 +130,24 @@ def revisions(by, asker, other):
         if by in ("chain", "chain_gold"):
             yield chain(example, forced=by == "chain_gold")
         elif by == "answer_only":
-            yield about(example, prompts.ANSWER, prompts.answer_messages(example, shown.draw(example)))
+            yield put(example, prompts.ANSWER, prompts.answer_messages(example, shown.draw(example)))
         elif by == "repair":
-            yield about(example, prompts.REPAIR, prompts.repair_messages(example, steps))
+            yield about(example, prompts.REPAIR, *steps)
         elif by == "clear_one_call":
-            yield about(example, prompts.CLEAR, prompts.clear_messages(example, steps))
+            yield about(example, prompts.CLEAR, *steps)
             yield chain(example)
         else:
             if by == "clear_panel":
                 for asked in (asker, other):
-                    yield about(example, prompts.LOCATE, prompts.locate_messages(example, steps), asked)
+                    yield about(example, prompts.LOCATE, *steps, asked=asked)
             else:
                 for k in range(1, len(steps) + 1):
-                    messages = prompts.judge_step_messages(example, steps[:k])
-                    yield about(example, prompts.JUDGE_STEP, messages)
+                    yield about(example, prompts.JUDGE_STEP, *steps[:k])
             for k in range(1, len(steps) + 1):
-                yield about(example, prompts.REVISE, prompts.revise_messages(example, steps[:k]))
-            stated = prompts.confirm_messages(example, steps, draft.answer)
-            yield about(example, prompts.CONFIRM, stated)
+                yield about(example, prompts.REVISE, *steps[:k])
+            yield about(example, prompts.CONFIRM, *steps, stated=draft.answer)
             if by == "clear_panel":
-                yield about(example, VERIFY, verify_messages(example, draft_text(draft)), other)
+                yield put(example, VERIFY, verify_messages(example, draft_text(draft)), other)
 
 
 @pytest.fixture(scope="module")

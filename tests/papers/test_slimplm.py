@@ -9,7 +9,7 @@ from tiny_rounds import active, chains, course_of, written
 from tuition.core.errors import ConfigError
 from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.texts.nearest import Nearest
-from tuition.evaluation.gate import judge, known_score, recall, search_queries
+from tuition.evaluation.gate import judge, known_score, recall
 from tuition.experiment.rounds.ask import Asking
 from tuition.experiment.rounds.close import stop_if_certain
 from tuition.experiment.rounds.rank import rank_pool
@@ -34,12 +34,6 @@ def test_the_score_of_a_draft():
     assert (known_score(1.0), known_score(0.0)) == (-math.inf, math.inf)
 
 
-def test_the_queries_of_an_unknown_draft():
-    parts, claims = [("q1", True)], [("claim1", True), ("claim2", False)]
-    assert search_queries("x", parts, claims) == ["x", "q1", "claim2"]
-    assert search_queries("x", [("q1", False), ("x", True)], [("c", False), ("c", False)]) == ["x", "c"]
-
-
 CITIES = ["Ulm", "Graz", "Lund", "Bern", "Metz", "Cork", "Riga", "Brno", "Gent", "Pisa", "Turku", "Porto"]
 PASSAGES = [f"The fair of {city} is held in the month of {i + 1}." for i, city in enumerate(CITIES)]
 
@@ -59,8 +53,7 @@ def test_fewer_searches_at_equal_accuracy():
         for i in range(half, len(CITIES)):
             answer = drafts[i]
             if always or known_score(fit(sure[i])) >= 0:
-                [query] = search_queries(asked[i], [], [])
-                [(place, _)] = index.find(query, 1)
+                [(place, _)] = index.find(asked[i], 1)
                 answer, searches = re.findall(r"\d+", PASSAGES[place])[0], searches + 1
             right += answer == golds[i][0]
         return right / half, searches

@@ -8,6 +8,7 @@ import pytest
 
 from tuition.annotation import Account, AnnotationConfig, Asker
 from tuition.annotation.revise import prompts, revise, revision_figures
+from tuition.annotation.revise.prompts import step_messages
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.core.records import Example, Message, Prediction, Request
 from tuition.core.store import Place, Store
@@ -76,14 +77,14 @@ def test_the_block_is_read_whatever_is_asked():
     steps = ("1. It is so.", "Options: (a) no")
     known = {"question": example.question, "choices": example.choices, "steps": steps}
     for messages, wanted in [
-        (prompts.judge_step_messages(example, steps), "verdict"),
-        (prompts.revise_messages(example, steps), "revision"),
-        (prompts.locate_messages(example, steps), "location"),
-        (prompts.clear_messages(example, steps), "json"),
-        (prompts.confirm_messages(example, steps, "x"), "final"),
+        (step_messages(prompts.JUDGE_STEP, example, steps), "verdict"),
+        (step_messages(prompts.REVISE, example, steps), "revision"),
+        (step_messages(prompts.LOCATE, example, steps), "location"),
+        (step_messages(prompts.CLEAR, example, steps), "json"),
+        (step_messages(prompts.CONFIRM, example, steps, stated="x"), "final"),
     ]:
         assert read_prompt(messages[0].content) == Prompted(**known, wanted=wanted)
-    repaired = read_prompt(prompts.repair_messages(example, steps)[0].content)
+    repaired = read_prompt(step_messages(prompts.REPAIR, example, steps)[0].content)
     assert repaired == Prompted(**known, answer=example.answer, wanted="repair")
     alone = read_prompt(prompts.answer_messages(example, EXAMPLES[:2])[0].content)
     assert alone == Prompted(example.question, example.choices, wanted="answer")
@@ -119,7 +120,7 @@ def test_the_rest_is_written_in_the_programs_own_style(program, style):
     solution = recognise(example.question)[1].solve()
     own = tell(solution, STYLES[style], 0)
     kept = tell(solution, STYLES["chatty"], 0)
-    text = ask(program, prompts.revise_messages(example, [*kept[:1], "So it is x."]))
+    text = ask(program, step_messages(prompts.REVISE, example, [*kept[:1], "So it is x."]))
     assert text == STYLES[style].joint.join([*own[1:], f"The answer is {solution.answer}."])
 
 
@@ -130,7 +131,7 @@ def test_steps_and_explanations_are_misread_at_about_the_declared_rate(program):
     right = [example for example in told if WRONG_AT[example.id] is None]
     declared = sum(rates[example.domain] for example in right) / len(right)
     located = [
-        read_location(ask(program, prompts.locate_messages(example, steps_of(example))), 99)
+        read_location(ask(program, step_messages(prompts.LOCATE, example, steps_of(example))), 99)
         for example in right
     ]
     seen = [place for place in located if place is not None]
@@ -140,7 +141,7 @@ def test_steps_and_explanations_are_misread_at_about_the_declared_rate(program):
     for example in right:
         steps = steps_of(example)
         verdicts = [
-            read_verdict(ask(program, prompts.judge_step_messages(example, steps[: i + 1])), step=i + 1)
+            read_verdict(ask(program, step_messages(prompts.JUDGE_STEP, example, steps[: i + 1])), step=i + 1)
             for i in range(len(steps))
         ]
         stopped += False in verdicts
@@ -149,16 +150,21 @@ def test_steps_and_explanations_are_misread_at_about_the_declared_rate(program):
 
 def test_a_program_that_cannot_read_a_domain_guesses_the_verdict():
     told = [example for example in EXAMPLES if example.domain == "tracking"]
-    said = {ask("dara", prompts.judge_step_messages(example, steps_of(example)[:1])) for example in told}
+    said = {
+        ask("dara", step_messages(prompts.JUDGE_STEP, example, steps_of(example)[:1])) for example in told
+    }
     assert said == {"Step 1 is right.", "Step 1 is wrong."}
-    foreign = [prompts.judge_step_messages(Example(id="x", question=f"Which gas, {i}?"), ["A."])
+    foreign = [step_messages(prompts.JUDGE_STEP, Example(id="x", question=f"Which gas, {i}?"), ["A."])
                for i in range(20)]  # fmt: skip
     assert len({ask("chen", messages) for messages in foreign}) == 2
 
 
 def test_right_steps_are_confirmed_and_a_wrong_answer_behind_them_is_corrected():
     right = [example for example in EXAMPLES if WRONG_AT[example.id] is None][:60]
-    said = [ask("chen", prompts.confirm_messages(example, steps_of(example), "x")) for example in right]
+    said = [
+        ask("chen", step_messages(prompts.CONFIRM, example, steps_of(example), stated="x"))
+        for example in right
+    ]
     assert sum(
         text == f"The answer is {e.answer}." for text, e in zip(said, right, strict=True)
     ) >= 0.95 * len(right)
@@ -169,7 +175,7 @@ def test_repair_keeps_what_is_right_word_for_word_and_ends_at_the_hint():
     kept = ended = 0
     for example in wrong:
         steps, k = steps_of(example), WRONG_AT[example.id]
-        *lines, last = ask("chen", prompts.repair_messages(example, steps)).splitlines()
+        *lines, last = ask("chen", step_messages(prompts.REPAIR, example, steps)).splitlines()
         kept += tuple(lines[:k]) == steps[:k] and lines != list(steps)
         ended += last == f"The answer is {example.answer}."
     assert kept >= 0.95 * len(wrong)

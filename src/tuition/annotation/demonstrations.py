@@ -49,7 +49,6 @@ class Demonstrations:
     """
 
     def __init__(self, train: Sequence[Example], *, k: int, seed: int, by: Choice = "random") -> None:
-        """Prepare the training split."""
         self._split = _split_of(train if k else ())
         self._pool = self._split.examples
         self._k = k

@@ -63,17 +63,7 @@ _MANY = {"duplicate": 0.2}
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "paper": ("empty",),
     "usual": ("empty", "looping", "spilled", "contradicts", "unverified"),
-    "strict": (
-        "empty",
-        "cut",
-        "looping",
-        "spilled",
-        "contradicts",
-        "wrong",
-        "unreadable",
-        "duplicate",
-        "unverified",
-    ),
+    "strict": tuple(name for name in CHECKS if name not in ("absent", "unsupported")),
 }
 """Three choices of filters: as published, the default, and everything but a missing mention of the answer."""
 

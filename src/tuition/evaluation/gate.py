@@ -28,7 +28,6 @@ __all__ = [
     "override_rows",
     "point_at",
     "recall",
-    "search_queries",
     "threshold_for",
 ]
 
@@ -68,11 +67,6 @@ class Threshold(Record):
     """Share of right ones among the kept; None: nothing is kept."""
     ci95: tuple[float, float] | None
     """Wilson interval of that share; it does not know that the threshold was chosen on the same items."""
-
-    @property
-    def share_kept(self) -> float:
-        """Kept items among all."""
-        return self.kept / self.n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,18 +162,6 @@ def judge(
     Differs: the judge reads the draft's confidence alone and is no fine-tuned language model.
     """
     return isotonic(scores, [recall(*pair) > above for pair in zip(drafts, golds, strict=True)])
-
-
-def search_queries(
-    question: str, parts: Sequence[tuple[str, bool]], claims: Sequence[tuple[str, bool]]
-) -> list[str]:
-    """Say what is looked up for a question whose draft is not known: itself, and what is open in it.
-
-    Source: SlimPLM (arXiv 2402.12052), its query rewriting; the caller cuts question and draft.
-    """
-    needed = [text for text, is_needed in parts if is_needed]
-    unknown = [text for text, is_known in claims if not is_known]
-    return list(dict.fromkeys([question, *needed, *unknown]))
 
 
 def cascade_points(

@@ -65,24 +65,20 @@ class StandIns(Protocol):
         self, splits: Splits, train: tuple[Example, ...], *, whole: bool, limit: int | None
     ) -> tuple[Splits, tuple[Example, ...]]:
         """Take a sample of what is asked about."""
-        ...
 
     def teacher(self, teacher: Teacher, place: Place, requests: Sequence[Request]) -> Teacher:
         """Give who answers in the place of a teacher."""
-        ...
 
     def student(
         self, config: StudentConfig, training: TrainingConfig, *, texts: Sequence[str] | None = None
     ) -> Learner:
         """Give a student in the place of the configured one."""
-        ...
 
 
 class DryRun(Run):
     """A run that pays nobody and trains nothing; `operate.dry_run.calls` makes it, in a folder of its own."""
 
     def __init__(self, path: Path, *, config_text: str, stand_ins: StandIns) -> None:
-        """Begin it."""
         super().__init__(path, config_text=config_text)
         self.stand_ins = stand_ins
 

@@ -17,7 +17,7 @@ from tuition.core.protocols import FixedForm, Learner
 from tuition.core.records import Example, Json
 from tuition.core.splits import SealedTest, Splits
 from tuition.evaluation.accuracy import accuracy
-from tuition.experiment.config import Experiment, rationale_form, source_of, task_of
+from tuition.experiment.config import Experiment, source_of, task_of
 from tuition.experiment.knowledge import informed
 from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import ANSWER_PREFIX, RATIONALE_PREFIX, question_text
@@ -128,7 +128,7 @@ def _check_training(config: Experiment, splits: Splits) -> None:
 
 def answer_way(config: Experiment) -> str:
     """Say how a student of this configuration is asked for an answer."""
-    taught, asked = rationale_form(config), config.evaluation.answer_by
+    taught, asked = RECIPES[config.recipe].rationale_as(config), config.evaluation.answer_by
     # Where both are taught, the chain is what `auto` takes: explaining is what the student was taught for.
     ways = {"task": ("answer",), "chain": ("chain",), "both": ("chain", "answer")}[taught]
     way = ways[0] if asked == "auto" else asked

@@ -41,7 +41,6 @@ __all__ = [
     "code_named",
     "dump",
     "folder_name",
-    "rationale_form",
     "resolve",
     "route_of",
     "source_of",
@@ -362,11 +361,6 @@ def source_of(config: Experiment) -> Any:
 def route_of(config: Experiment) -> tuple[Route, RoutingConfig]:
     """Say whom a run asks about an example, and how."""
     return RECIPES[config.recipe].route(config)
-
-
-def rationale_form(config: Experiment) -> RationaleAs:
-    """Say what the student of a run learns to do with a rationale."""
-    return RECIPES[config.recipe].rationale_as(config)
 
 
 def dump(config: Experiment) -> str:

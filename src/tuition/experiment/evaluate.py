@@ -97,7 +97,6 @@ class StudentAnswers:
     """Lets the student of a run answer what it can read; the rest stays in the examination, unasked."""
 
     def __init__(self, bench: Bench, student: Learner, way: Way, *, prepare: Prepare) -> None:
-        """Ask nothing yet."""
         self._bench, self._student, self._way, self._prepare = bench, student, way, prepare
 
     def __call__(self, examples: Sequence[Example]) -> list[Prediction]:

@@ -82,14 +82,12 @@ class Puzzle(Protocol):
     @property
     def topic(self) -> str:
         """What one must know to solve it, such as a kind of animal; empty: nothing but how to reason."""
-        ...
 
     def solve(self, slip: Random | None = None) -> Solution:
         """Reason from the question to the answer; `slip` draws one wrong step, from which the rest follows.
 
         With a slip the solution may, by luck, still end at the right answer.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from tuition.core.config import read_toml
 from tuition.core.errors import DataError
 from tuition.core.records import Record
 from tuition.core.rows import read_metrics
@@ -47,22 +47,18 @@ class Standing(Protocol):
     @property
     def order(self) -> int:
         """Rows stand by rising order, then by name."""
-        ...
 
     @property
     def remark(self) -> str:
         """Stands beside each of its rows."""
-        ...
 
     @property
     def learns(self) -> bool:
         """Whether its student is to be trained."""
-        ...
 
     @property
     def best_of(self) -> str:
         """What the best of several of its rows on validation is called; empty: it is not marked."""
-        ...
 
 
 Recipes = Mapping[str, Standing] | Callable[[], Mapping[str, Standing]]
@@ -349,7 +345,7 @@ def openings(folder: Path) -> list[str]:
     """
     found: dict[tuple[str, str], tuple[int, list[str]]] = {}
     for name, path in run_folders(folder).items():
-        store = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))["store"]
+        store = str(read_toml(path / "config.toml")["store"])
         opened = times_opened(Path(store), (path / "run_id").read_text(encoding="utf-8"))
         if opened is not None:
             test, n = opened

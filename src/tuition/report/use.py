@@ -11,15 +11,9 @@ __all__ = ["how_to_use"]
 
 
 def how_to_use(form: Mapping[str, Any], *, place: str, name: str) -> list[str]:
-    """Write the lines of Markdown; whatever its question holds stays text, in Markdown, shell and Python.
+    """Write a section of Markdown, in which whatever a question holds stays text, also in shell and Python.
 
-    Args:
-        form: What the student's `tuition.json` holds; empty: it has none.
-        place: Where the student lies, seen from the card.
-        name: What a server calls it.
-
-    Returns:
-        A section, headed "How to use it".
+    `form` is what `tuition.json` holds, or empty; `place` is seen from the card; a server calls it `name`.
     """
     lines, shown = ["## How to use it", ""], form.get("example") or {}
     is_apart = form.get("instruction") == "decoder" and form["family"] == "seq2seq"

@@ -238,16 +238,10 @@ def candidates_of(pool: Pool, config: SelectionConfig, *, seed: int) -> list[int
 
 def _check(pool: Pool, config: SelectionConfig) -> None:
     """Refuse a pool whose columns do not fit its rows, or that lacks what a wrapper reads."""
-    columns = {
-        "domains": pool.domains,
-        "evidence": pool.evidence,
-        "costs": pool.costs,
-        "vectors": pool.vectors,
-    }
-    for name, column in columns.items():
-        if len(column) not in (0, pool.size):
+    for name in ("domains", "evidence", "costs", "vectors"):
+        if (n := len(getattr(pool, name))) not in (0, pool.size):
             raise DataError(
-                f"the pool has {pool.size} rows and {len(column)} {name}; give one a row, in order, or none"
+                f"the pool has {pool.size} rows and {n} {name}; give one a row, in order, or none"
             )
     strange = sorted(i for i in pool.asked if not 0 <= i < pool.size)
     if strange:

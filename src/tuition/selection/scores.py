@@ -152,10 +152,8 @@ def self_confidence(row: Evidence) -> float:
     """Score by one minus the probability of the answer behind the student's own explanation.
 
     Source: Active-Prompt (arXiv 2302.12246), self-confidence.
-    Differs: there the model is asked in words how sure it is; here the probability p(a | q, r) is read.
-
-    Returns:
-        In [0, 1]; 1 where no answer could be read.
+    Differs: there the model is asked in words how sure it is; here the probability p(a | q, r) is read; 1
+    where no answer could be read.
     """
     return 1.0 - (0.0 if row.values["confidence"] is None else row.values["confidence"])
 
@@ -181,13 +179,10 @@ def perplexity(row: Evidence) -> float:
 def egss_intra(row: Evidence, config: SelectionConfig) -> float:
     """Score how much the answer leans on single steps of the explanation, by leaving one out at a time.
 
-    hard: (1/n) Σ 1[a_{-i} ≠ a]; soft: (1/n) Σ max(0, p(a | q, r) - p(a | q, r without i)).
+    hard: (1/n) Σ 1[a_{-i} ≠ a]; soft: (1/n) Σ max(0, p(a | q, r) - p(a | q, r without i)). 0 where there are
+    no steps to leave out; 1 where there are, and no answer could be read.
 
     Source: after ELAD (arXiv 2402.13098), whose formula is not published; the definition is ours.
-
-    Returns:
-        In [0, 1]. 0 where the explanation has no steps: nothing can be left out. 1 where it has steps and no
-        answer that could be read.
     """
     if not row.values["changed"]:
         return 0.0
@@ -205,12 +200,9 @@ def egss_inter(row: Evidence, config: SelectionConfig) -> float:
     continuations, or the entropy of their answers. mean: (1/(n+1)) Σ D_i, i = 0 .. n; max: the greatest
     D_i; first_uncertain: (n + 1 - i) / (n + 1) for the first i with D_i above the threshold, 0 where there is
     none, so that doubt weighs more the earlier it comes. Without prefixes it is D_0 of the sampled
-    explanations.
+    explanations. In [0, 1] where the doubt is a share; else in nats, but for first_uncertain.
 
     Source: after ELAD (arXiv 2402.13098), whose formula is not published; the definition is ours.
-
-    Returns:
-        In [0, 1] where the doubt is a share; else in nats, but for first_uncertain.
     """
     doubt = least_confidence if config.doubt == "share" else entropy
     doubts = [

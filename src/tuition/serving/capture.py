@@ -124,21 +124,7 @@ def _end_last_line(file: int) -> int:
 def read_exchange(
     asked: bytes, said: bytes, *, is_streamed: bool, clean: Callable[[str], str]
 ) -> dict[str, Any]:
-    """Make a row of one chat completion.
-
-    Args:
-        asked: The body of the request.
-        said: The body of the answer.
-        is_streamed: Whether it came as server-sent events.
-        clean: Takes out of a text what must not be stored.
-
-    Returns:
-        A row of recorded replies, without a label; its id is new.
-
-    Raises:
-        NotKept: It is no text that answers a text.
-        ValueError: A body is no JSON.
-    """
+    """Make a row of recorded replies from the bodies of one chat completion, or say why not (`NotKept`)."""
     request, answer = json.loads(asked), _merged(said) if is_streamed else json.loads(said)
     if not isinstance(request, dict) or not isinstance(answer, dict) or answer.get("error"):
         raise NotKept("an error of the upstream")

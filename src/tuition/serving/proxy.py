@@ -61,16 +61,7 @@ def check_upstream(address: str) -> str:
 
 
 def proxy(upstream: str, captured: Captured, config: CaptureConfig) -> ASGIApp:
-    """Make the server, to be run by uvicorn or by a test.
-
-    Args:
-        upstream: Where requests go, of `check_upstream`.
-        captured: Where answers are stored.
-        config: What is masked, and bounds.
-
-    Returns:
-        Everything below `/v1/`, passed on; nothing else.
-    """
+    """Make the server that passes on what lies below `/v1/`, to an upstream of `check_upstream`."""
     return Guard(_Proxy(upstream, captured, config), hosts=[], token=None)
 
 

@@ -24,7 +24,6 @@ class Told(Protocol):
         Log-probabilities, its own and those of the likeliest, come where the prompt asks for them, and so
         does the confidence in the whole text where the tokens' own probabilities do not make it.
         """
-        ...
 
 
 Second = Callable[[Sequence[Mapping[str, str]], str, float | None], tuple[str, str]]
@@ -63,22 +62,18 @@ class Writer(Protocol):
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """Put messages into token ids; what it cannot read is a DataError, whose text the client gets."""
-        ...
 
     def options(self, messages: Sequence[Mapping[str, str]]) -> list[list[int]]:
         """Give the texts, as token ids, of which messages ask for the likeliest. Empty: the text is free.
 
         One that cannot be written is a DataError, whose text the client gets.
         """
-        ...
 
     def decode(self, ids: Sequence[int], *, with_marks: bool = False) -> str:
         """Put token ids into text, without end marks and their like unless they are wanted."""
-        ...
 
     def stream(self, prompts: Sequence[Prompt], told: Told) -> None:
         """Continue prompts together, in the calling thread, and tell each token as it comes."""
-        ...
 
 
 class Limits(Section):

@@ -7,7 +7,6 @@ import hashlib
 import os
 import sqlite3
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,7 +115,7 @@ def check_run(folder: Path) -> None:
     events = list(read_rows(folder / "events.jsonl"))
     expect(events[-1]["event"] == "done", f"the last event is {events[-1]['event']!r}, expected 'done'")
     text = (folder / "config.toml").read_text(encoding="utf-8")
-    again = dump(resolve(tomllib.loads(text), where="config.toml", trust=True))
+    again = dump(resolve(tables, where="config.toml", trust=True))
     expect(again == text, "config.toml is not what it resolves to")
     _check_metrics(metrics, recipe, str(tables["recipe"]))
     rows = list(read_rows(folder / "predictions.jsonl"))

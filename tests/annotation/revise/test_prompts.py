@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuition.annotation.revise import prompts
+from tuition.annotation.revise.prompts import step_messages
 from tuition.core.records import Example
 
 ASKED = Example(id="e", question="Is 9 even?", choices=("yes", "no"), answer="no")
@@ -17,7 +18,7 @@ def parts(messages):
 
 
 def test_a_verdict_is_asked_for_word_for_word():
-    assert parts(prompts.judge_step_messages(ASKED, ["9 / 2 = 4.5.", "So it\nis not."])) == [
+    assert parts(step_messages(prompts.JUDGE_STEP, ASKED, ["9 / 2 = 4.5.", "So it\nis not."])) == [
         "Below are a question and the first steps of a student's explanation. Decide whether step 2 is "
         "right, given the question and the steps before it. Reply with one sentence of the form: "
         "Step 2 is right. Or: Step 2 is wrong.",
@@ -26,7 +27,7 @@ def test_a_verdict_is_asked_for_word_for_word():
 
 
 def test_one_object_is_asked_for_word_for_word():
-    assert parts(prompts.clear_messages(ASKED, ["9 / 2 = 4."])) == [
+    assert parts(step_messages(prompts.CLEAR, ASKED, ["9 / 2 = 4."])) == [
         "Below are a question and a student's explanation. Find its first wrong step, and write that step as "
         "it should be and the steps that follow from it. Reply with one JSON object and nothing else: "
         '{"first_wrong_step": its number, or null where no step is wrong, "corrected_steps": [the corrected '
@@ -40,11 +41,14 @@ def test_one_object_is_asked_for_word_for_word():
     ("messages", "block"),
     [
         (prompts.answer_messages(ASKED), f"{HEAD}\nAnswer:"),
-        (prompts.revise_messages(ASKED, ["A.", "B."]), f"{ONE}\nStep 2: B.\nCorrected from step 2:"),
-        (prompts.confirm_messages(ASKED, ["A."], "yes"), f"{ONE}\nStated answer: yes\nFinal answer:"),
-        (prompts.confirm_messages(ASKED, ["A."], None), f"{ONE}\nStated answer: none\nFinal answer:"),
-        (prompts.locate_messages(ASKED, ["A."]), f"{ONE}\nFirst wrong step:"),
-        (prompts.repair_messages(ASKED, ["A."]), f"{HEAD}\nAnswer: no\nStep 1: A.\nRepaired:"),
+        (step_messages(prompts.REVISE, ASKED, ["A.", "B."]), f"{ONE}\nStep 2: B.\nCorrected from step 2:"),
+        (
+            step_messages(prompts.CONFIRM, ASKED, ["A."], stated="yes"),
+            f"{ONE}\nStated answer: yes\nFinal answer:",
+        ),
+        (step_messages(prompts.CONFIRM, ASKED, ["A."]), f"{ONE}\nStated answer: none\nFinal answer:"),
+        (step_messages(prompts.LOCATE, ASKED, ["A."]), f"{ONE}\nFirst wrong step:"),
+        (step_messages(prompts.REPAIR, ASKED, ["A."]), f"{HEAD}\nAnswer: no\nStep 1: A.\nRepaired:"),
     ],
 )
 def test_the_block_of_every_other_prompt(messages, block):
@@ -62,5 +66,5 @@ def test_demonstrations_of_an_answer_alone_show_theirs():
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_a_students_text_is_data_in_one_line(text):
     words = " ".join(f"x{text}".split())
-    for make in (prompts.judge_step_messages, prompts.revise_messages, prompts.clear_messages):
-        assert f"\nStep 1: {words}\n" in make(ASKED, [f"x{text}"])[0].content
+    for prompt in (prompts.JUDGE_STEP, prompts.REVISE, prompts.CLEAR):
+        assert f"\nStep 1: {words}\n" in step_messages(prompt, ASKED, [f"x{text}"])[0].content

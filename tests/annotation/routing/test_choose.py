@@ -8,7 +8,7 @@ from tuition.annotation.routing import ALLOCATIONS, POLICIES, AllocationConfig, 
 from tuition.annotation.routing.choose import (
     CHOOSERS,
     Choice,
-    LookCounts,
+    Look,
     bandit,
     cheapest_adequate,
     fixed,
@@ -24,7 +24,7 @@ COSTS = {"dear": 0.01, "mid": 0.003, "cheap": 0.001}
 def known(**counts):
     """A history in domain d, from (adequate, looked) by teacher."""
     return History(
-        LookCounts(teacher=name, domain="d", adequate=m, looked=n) for name, (m, n) in counts.items()
+        Look(teacher=name, domain="d", is_adequate=i < m) for name, (m, n) in counts.items() for i in range(n)
     )
 
 

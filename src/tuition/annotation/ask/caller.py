@@ -63,7 +63,6 @@ class Caller:
     """Carries requests through the store and the teacher."""
 
     def __init__(self, teacher: Teacher, *, account: Account, config: AnnotationConfig) -> None:
-        """Ask nothing yet."""
         self.refused: Refused | None = None
         """The refusal that ended the asking."""
         self.ends_on_refusal = True

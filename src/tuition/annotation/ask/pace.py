@@ -216,7 +216,6 @@ class Turn:
     """One call's turn, entered with `async with`."""
 
     def __init__(self, pace: Pace, tokens: int, patience_s: float) -> None:
-        """Ask for nothing yet."""
         self.tokens = tokens
         self.patience_s = patience_s
         self.is_granted = False

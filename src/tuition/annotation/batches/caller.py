@@ -69,7 +69,6 @@ class BatchCaller:
     """Carries requests through the store and the teacher, many at a time."""
 
     def __init__(self, teacher: BatchTeacher, *, account: Account, config: AnnotationConfig) -> None:
-        """Ask nothing yet."""
         self.refused: Refused | None = None
         """The refusal that ended the asking."""
         self.ends_on_refusal = True

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from tuition.annotation.ask.account import Account, check_price
 from tuition.annotation.batches.lines import (
@@ -29,6 +30,7 @@ from tuition.core.store import Busy, Refused, Reserved, Store
 
 __all__ = ["BatchAnswers", "BatchFile", "drop_batch", "import_batch", "write_batch"]
 
+Given = ParamSpec("Given")
 Value = TypeVar("Value")
 
 
@@ -62,7 +64,20 @@ class BatchAnswers(Record):
     """By batch: how many of its calls have no line yet."""
 
 
-def write_batch(
+def _in_thread(work: Callable[Given, Coroutine[Any, Any, Value]]) -> Callable[Given, Value]:
+    """Make a function that waits for what it starts."""
+
+    @wraps(work)
+    def wait(*args: Given.args, **more: Given.kwargs) -> Value:
+        # A notebook has a loop of its own running, and a second one needs a thread of its own.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(work(*args, **more))).result()
+
+    return wait
+
+
+@_in_thread
+async def write_batch(
     requests: Sequence[Request],
     teacher: Teacher,
     path: Path,
@@ -78,23 +93,6 @@ def write_batch(
     check_price(teacher, account)
     if path.exists():
         raise DataError(f"{str(path)!r} exists, and may be a batch that is waited for; name another file.")
-    return _wait_for(_write(requests, teacher, path, account=account, line=line))
-
-
-def _wait_for(work: Coroutine[Any, Any, Value]) -> Value:
-    # A notebook has a loop of its own running, and a second one needs a thread of its own.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(work)).result()
-
-
-async def _write(
-    requests: Sequence[Request],
-    teacher: Teacher,
-    path: Path,
-    *,
-    account: Account,
-    line: Callable[[Request], Mapping[str, object]],
-) -> BatchFile:
     asked = list({request.key: request for request in requests}.values())
     first = await reserve_all(asked, teacher, account=account, buys=False)
     busy = [outcome for outcome in first if isinstance(outcome, Busy)]
@@ -152,7 +150,8 @@ def _unwritable(path: Path, error: OSError) -> DataError:
     )
 
 
-def import_batch(
+@_in_thread
+async def import_batch(
     lines: Mapping[str, tuple[Mapping[str, Json], str]],
     store: Store,
     *,
@@ -182,14 +181,10 @@ def import_batch(
 
     # A store that was imported has the calls of its batches alone.
     batches = {batch.name for batch in store.batches()}
-
-    async def settle() -> None:
-        for batch, answered in came.items():
-            await settle_lines(store, answered)
-            if batch in batches and not store.waiting(batch):
-                await asyncio.wrap_future(store.end_batch(batch))
-
-    _wait_for(settle())
+    for batch, answered in came.items():
+        await settle_lines(store, answered)
+        if batch in batches and not store.waiting(batch):
+            await asyncio.wrap_future(store.end_batch(batch))
     replies = [reply for answered in came.values() for _, _, reply in answered]
     failed = Counter(reply.failure.kind for reply in replies if reply.failure is not None)
     return BatchAnswers(
@@ -201,7 +196,8 @@ def import_batch(
     )
 
 
-def drop_batch(store: Store, name: str) -> tuple[int, bool]:
+@_in_thread
+async def drop_batch(store: Store, name: str) -> tuple[int, bool]:
     """Give a batch up: one that was written to a file as never run, any other as of unknown outcome.
 
     Gives how many calls of it were open, and whether they count as charged, each at its worst.
@@ -215,11 +211,6 @@ def drop_batch(store: Store, name: str) -> tuple[int, bool]:
     # What a provider may have is charged at its worst; what stood in a file was asked of nobody.
     reply = not_handed_over("the batch was written to a file and given up")
     is_charged = not is_written(batches[name])
-    came = [] if is_charged else [(*call, reply) for call in calls]
-
-    async def settle() -> None:
-        await settle_lines(store, came)
-        await asyncio.wrap_future(store.end_batch(name))
-
-    _wait_for(settle())
+    await settle_lines(store, [] if is_charged else [(*call, reply) for call in calls])
+    await asyncio.wrap_future(store.end_batch(name))
     return len(calls), is_charged

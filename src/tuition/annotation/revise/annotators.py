@@ -19,7 +19,7 @@ from tuition.annotation.health import Annotated, filtered
 from tuition.annotation.prompts import blanks_of
 from tuition.annotation.revise.clear import clear, clear_one_call, clear_panel
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.prompts import ANSWER, REPAIR, answer_messages, repair_messages
+from tuition.annotation.revise.prompts import ANSWER, REPAIR, answer_messages
 from tuition.annotation.revise.session import Case, Session, draft_steps, lumped
 from tuition.annotation.routing import is_same_answer
 from tuition.core.errors import ConfigError, DataError, some_of
@@ -50,9 +50,8 @@ def _answer_only(cases: Sequence[Case], session: Session) -> Annotated:
     requests = [
         session.request(
             case,
+            ANSWER,
             answer_messages(case.example, items),
-            role="solve",
-            prompt=ANSWER,
             blanks=blanks_of(case.example.last_turn, items),
         )
         for case, items in zip(cases, drawn, strict=True)
@@ -89,16 +88,7 @@ def repair(cases: Sequence[Case], session: Session) -> None:
             hints[case.example.id] = dataclasses.replace(case.example, answer=answer)
             session.says(case, "own answer as hint")
     waiting = [case for case in cases if case.is_open]
-    requests = [
-        session.request(
-            case,
-            repair_messages(hints[case.example.id], case.steps),
-            role="revise",
-            prompt=REPAIR,
-            blanks={"steps": case.steps, "label": hints[case.example.id].answer},
-        )
-        for case in waiting
-    ]
+    requests = [session.about(case, REPAIR, example=hints[case.example.id]) for case in waiting]
     for case, reply in session.ask(waiting, requests, what="repair"):
         answer, text = session.asker.read(reply, case.example), session.suffix(reply)
         steps = lumped(split_steps(text), session.revision.max_steps)

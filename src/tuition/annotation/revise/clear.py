@@ -13,18 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tuition.annotation.health import without_closing
-from tuition.annotation.revise.prompts import (
-    CLEAR,
-    CONFIRM,
-    JUDGE_STEP,
-    LOCATE,
-    REVISE,
-    clear_messages,
-    confirm_messages,
-    judge_step_messages,
-    locate_messages,
-    revise_messages,
-)
+from tuition.annotation.revise.prompts import CLEAR, CONFIRM, JUDGE_STEP, LOCATE, REVISE
 from tuition.annotation.revise.read import read_location, read_revision, read_verdict
 from tuition.annotation.revise.session import Case, Session
 from tuition.annotation.routing import is_same_answer
@@ -48,16 +37,7 @@ def clear(cases: Sequence[Case], session: Session) -> None:
     session.write_where_bare(cases)
     for i in range(max((len(case.steps) for case in cases), default=0)):
         wave = [case for case in _unlocated(cases) if i < len(case.steps)]
-        requests = [
-            session.request(
-                case,
-                judge_step_messages(case.example, case.steps[: i + 1]),
-                role="judge_step",
-                prompt=JUDGE_STEP,
-                blanks={"steps": case.steps[: i + 1], "k": i + 1},
-            )
-            for case in wave
-        ]
+        requests = [session.about(case, JUDGE_STEP, n=i + 1) for case in wave]
         for case, reply in session.ask(wave, requests, what=f"step {i + 1}"):
             is_right = read_verdict(reply.text, step=i + 1)
             if is_right is None:
@@ -77,16 +57,7 @@ def _unlocated(cases: Sequence[Case]) -> list[Case]:
 
 
 def _mend(cases: Sequence[Case], session: Session) -> None:
-    requests = [
-        session.request(
-            case,
-            revise_messages(case.example, case.steps[: _place(case) + 1]),
-            role="revise",
-            prompt=REVISE,
-            blanks={"steps": case.steps[: _place(case) + 1], "k": _place(case) + 1},
-        )
-        for case in cases
-    ]
+    requests = [session.about(case, REVISE, n=_place(case) + 1) for case in cases]
     for case, reply in session.ask(cases, requests, what="revision"):
         session.says(case, f"mended from step {_place(case) + 1}", outcome="mended")
         answer = session.asker.read(reply, case.example)
@@ -99,16 +70,7 @@ def _place(case: Case) -> int:
 
 
 def _confirm(cases: Sequence[Case], session: Session) -> None:
-    requests = [
-        session.request(
-            case,
-            confirm_messages(case.example, case.steps, case.draft.answer),
-            role="confirm",
-            prompt=CONFIRM,
-            blanks={"steps": case.steps, "stated": case.draft.answer or "none"},
-        )
-        for case in cases
-    ]
+    requests = [session.about(case, CONFIRM) for case in cases]
     right: list[tuple[Case, str]] = []
     for case, reply in session.ask(cases, requests, what="answer"):
         answer = session.asker.read(reply, case.example)
@@ -148,16 +110,7 @@ def clear_one_call(cases: Sequence[Case], session: Session) -> None:
     """
     session.write_where_bare(cases)
     waiting = [case for case in cases if case.is_open]
-    requests = [
-        session.request(
-            case,
-            clear_messages(case.example, case.steps),
-            role="revise",
-            prompt=CLEAR,
-            blanks={"steps": case.steps},
-        )
-        for case in waiting
-    ]
+    requests = [session.about(case, CLEAR) for case in waiting]
     right: list[tuple[Case, str]] = []
     anew: list[Case] = []
     for case, reply in session.ask(waiting, requests, what="revision"):
@@ -224,17 +177,7 @@ def _vote(cases: Sequence[Case], session: Session) -> None:
     places = {id(cases[i]): i for i in votes}
     for asker in (session.asker, *session.panel):
         waiting = [cases[i] for i in votes if cases[i].is_open]
-        requests = [
-            session.request(
-                case,
-                locate_messages(case.example, case.steps),
-                role="judge_step",
-                prompt=LOCATE,
-                asker=asker,
-                blanks={"steps": case.steps},
-            )
-            for case in waiting
-        ]
+        requests = [session.about(case, LOCATE, asker=asker) for case in waiting]
         for case, reply in session.ask(waiting, requests, what="first wrong", asker=asker, needs=False):
             k = read_location(reply.text, len(case.steps))
             votes[places[id(case)]][asker.name] = None if k is None else str(k)

@@ -24,15 +24,11 @@ __all__ = [
     "LOCATE",
     "REPAIR",
     "REVISE",
+    "ROLES",
     "answer_messages",
-    "clear_messages",
-    "confirm_messages",
     "is_short",
-    "judge_step_messages",
-    "locate_messages",
     "parameters_of",
-    "repair_messages",
-    "revise_messages",
+    "step_messages",
 ]
 
 ANSWER: Final = "answer/1"
@@ -104,56 +100,47 @@ _INSTRUCTIONS: Final = {
         f"word. Write the whole explanation, one step a line, without numbers of your own. {_END}"
     ),
 }
-
-
-def _message(name: str, block: str, *, k: int = 0) -> tuple[Message, ...]:
-    return (Message(role="user", content=f"{_INSTRUCTIONS[name].format(k=k)}\n\n{block}"),)
-
-
-def _steps(steps: Sequence[str]) -> str:
-    return "".join(f"\nStep {i}: {' '.join(step.split())}" for i, step in enumerate(steps, start=1))
+_ENDS: Final = {
+    JUDGE_STEP: "Verdict on step {k}:",
+    REVISE: "Corrected from step {k}:",
+    CONFIRM: "Final answer:",
+    LOCATE: "First wrong step:",
+    CLEAR: "JSON:",
+    REPAIR: "Repaired:",
+}
+"""How the block of a prompt ends."""
+ROLES: Final = {
+    ANSWER: "solve",
+    JUDGE_STEP: "judge_step",
+    REVISE: "revise",
+    CONFIRM: "confirm",
+    LOCATE: "judge_step",
+    CLEAR: "revise",
+    REPAIR: "revise",
+}
+"""What calls of a prompt are counted as."""
 
 
 def answer_messages(example: Example, demonstrations: Sequence[Example] = ()) -> tuple[Message, ...]:
     """Ask for the answer and nothing else."""
     shown = [question_block(item) + answer_line(item) for item in demonstrations]
-    [asked] = _message(ANSWER, "\n\n".join([*shown, f"{question_block(example.last_turn)}\nAnswer:"]))
-    return asked_messages(example, asked.content)
+    asked = f"{question_block(example.last_turn)}\nAnswer:"
+    return asked_messages(example, "\n\n".join([_INSTRUCTIONS[ANSWER], *shown, asked]))
 
 
-def judge_step_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask whether the last of some steps is right, given those before it."""
-    k = len(steps)
-    return _message(JUDGE_STEP, f"{question_block(example)}{_steps(steps)}\nVerdict on step {k}:", k=k)
+def step_messages(
+    prompt: str, example: Example, steps: Sequence[str], *, stated: str | None = None
+) -> tuple[Message, ...]:
+    """Ask about a student's steps, or about the last of those that are given.
 
-
-def revise_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for an explanation from its first wrong step on."""
-    k = len(steps)
-    return _message(REVISE, f"{question_block(example)}{_steps(steps)}\nCorrected from step {k}:", k=k)
-
-
-def confirm_messages(example: Example, steps: Sequence[str], stated: str | None) -> tuple[Message, ...]:
-    """Ask what the answer behind right steps is."""
-    answer = "none" if stated is None else one_block(stated)
-    return _message(
-        CONFIRM, f"{question_block(example)}{_steps(steps)}\nStated answer: {answer}\nFinal answer:"
-    )
-
-
-def locate_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for the first wrong step."""
-    return _message(LOCATE, f"{question_block(example)}{_steps(steps)}\nFirst wrong step:")
-
-
-def clear_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for the first wrong step, what should stand from there on, and the answer, as JSON."""
-    return _message(CLEAR, f"{question_block(example)}{_steps(steps)}\nJSON:")
-
-
-def repair_messages(example: Example, steps: Sequence[str]) -> tuple[Message, ...]:
-    """Ask for the smallest change after which an explanation leads to the example's answer."""
-    return _message(REPAIR, f"{question_block(example)}{answer_line(example)}{_steps(steps)}\nRepaired:")
+    `CONFIRM` shows the answer that the student states, `REPAIR` that of the example.
+    """
+    block = question_block(example) + (answer_line(example) if prompt == REPAIR else "")
+    block += "".join(f"\nStep {i}: {' '.join(step.split())}" for i, step in enumerate(steps, start=1))
+    if prompt == CONFIRM:
+        block += f"\nStated answer: {'none' if stated is None else one_block(stated)}"
+    instruction, end = (text.format(k=len(steps)) for text in (_INSTRUCTIONS[prompt], _ENDS[prompt]))
+    return (Message(role="user", content=f"{instruction}\n\n{block}\n{end}"),)
 
 
 def parameters_of(

@@ -14,7 +14,7 @@ from tuition.annotation.asker import Asked, Asker
 from tuition.annotation.health import Unanswered, without_closing
 from tuition.annotation.prompts import blanks_of
 from tuition.annotation.revise.config import RevisionConfig
-from tuition.annotation.revise.prompts import is_short, parameters_of
+from tuition.annotation.revise.prompts import ROLES, is_short, parameters_of, step_messages
 from tuition.annotation.revise.read import read_suffix
 from tuition.core.records import Annotation, Example, Message, Prediction, Reply, Request, RevisionOutcome
 from tuition.core.texts.steps import before_spill, join_steps, split_steps
@@ -95,29 +95,37 @@ class Session:
     def request(
         self,
         case: Case,
+        prompt: str,
         messages: tuple[Message, ...],
         *,
-        role: str,
-        prompt: str,
+        blanks: Mapping[str, object],
         asker: Asker | None = None,
-        blanks: Mapping[str, object] | None = None,
     ) -> Request:
         """Make one call about a draft, to the one that mends or to another asker.
 
-        `blanks` are what a user's own prompt is filled with, beside the question.
+        `blanks` are what a user's own prompt is filled with.
         """
         asked = asker or self.asker
-        own = parameters_of(
-            prompt, asked.parameters, self.revision, has_json=asked.teacher.abilities.has_json
-        )
+        has_json = asked.teacher.abilities.has_json
+        own = parameters_of(prompt, asked.parameters, self.revision, has_json=has_json)
         return asked.request(
-            messages,
-            role=role,
-            prompt=prompt,
-            example_id=case.example.id,
-            blanks=None if blanks is None else blanks_of(case.example) | dict(blanks),
-            **own,
+            messages, role=ROLES[prompt], prompt=prompt, example_id=case.example.id, blanks=blanks, **own
         )
+
+    def about(
+        self,
+        case: Case,
+        prompt: str,
+        *,
+        n: int | None = None,
+        example: Example | None = None,
+        asker: Asker | None = None,
+    ) -> Request:
+        """Make a call about the first n steps of a draft, by default all; `example` may hold a hint."""
+        shown, steps, stated = example or case.example, case.steps[:n], case.draft.answer
+        messages = step_messages(prompt, shown, steps, stated=stated)
+        blanks = blanks_of(shown, steps=steps, k=len(steps), stated=stated or "none")
+        return self.request(case, prompt, messages, blanks=blanks, asker=asker)
 
     def ask(
         self,

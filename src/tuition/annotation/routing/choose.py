@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
@@ -21,7 +21,6 @@ __all__ = [
     "Choice",
     "History",
     "Look",
-    "LookCounts",
     "allocate",
     "bandit",
     "cheapest_adequate",
@@ -40,55 +39,22 @@ class Look(Record):
     is_adequate: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookCounts(Record):
-    """The verified replies of one teacher in one domain."""
-
-    teacher: str
-    domain: str = ""
-    looked: int = 0
-    adequate: int = 0
-    """Those found adequate, at most `looked`."""
-
-
 class History:
-    """Tallies by teacher and domain; never altered, `plus` gives a longer one."""
+    """Verified replies, counted by teacher and domain; never altered, `plus` gives a longer one."""
 
-    def __init__(self, tallies: Iterable[LookCounts] = ()) -> None:
-        """Take tallies as they are, one a teacher and domain at most."""
-        self._tallies: dict[tuple[str, str], LookCounts] = {}
-        for tally in tallies:
-            key = (tally.teacher, tally.domain)
-            if key in self._tallies:
-                raise DataError(
-                    f"history holds teacher {tally.teacher!r} in domain {tally.domain!r} twice; "
-                    "one tally a pair is needed: add looks with History.plus"
-                )
-            if not 0 <= tally.adequate <= tally.looked:
-                raise DataError(
-                    f"history of teacher {tally.teacher!r} in domain {tally.domain!r} has {tally.adequate} "
-                    f"adequate of {tally.looked}; expected 0 <= adequate <= looked. Build it from looks with "
-                    "History.plus."
-                )
-            self._tallies[key] = tally
+    def __init__(self, looks: Iterable[Look] = ()) -> None:
+        """Take verified replies; one that was verified twice counts twice."""
+        self.looks = tuple(looks)
+        self._looked = Counter((look.teacher, look.domain) for look in self.looks)
+        self._adequate = Counter((look.teacher, look.domain) for look in self.looks if look.is_adequate)
 
     def plus(self, looks: Iterable[Look]) -> History:
-        """Give the history with more verified replies; one verified twice counts twice."""
-        tallies = dict(self._tallies)
-        for look in looks:
-            key = (look.teacher, look.domain)
-            old = tallies.get(key, LookCounts(teacher=look.teacher, domain=look.domain))
-            tallies[key] = replace(old, looked=old.looked + 1, adequate=old.adequate + look.is_adequate)
-        return History(tallies.values())
+        """Give the history with more of them."""
+        return History((*self.looks, *looks))
 
-    def tally(self, teacher: str, domain: str) -> LookCounts:
-        """Look up a teacher in a domain; a tally of zeros where nothing was verified."""
-        return self._tallies.get((teacher, domain), LookCounts(teacher=teacher, domain=domain))
-
-    @property
-    def tallies(self) -> tuple[LookCounts, ...]:
-        """All of them, by teacher, then by domain."""
-        return tuple(self._tallies[key] for key in sorted(self._tallies))
+    def tally(self, teacher: str, domain: str) -> tuple[int, int]:
+        """Say how many replies of a teacher in a domain were verified, and how many of them were adequate."""
+        return self._looked[teacher, domain], self._adequate[teacher, domain]
 
 
 _CONFIG = AllocationConfig()
@@ -169,18 +135,17 @@ def cheapest_adequate(choice: Choice) -> str:
     """
     names, costs, config, promised = sorted(choice.names), choice.costs, choice.config, choice.promised
     tallies = {name: choice.history.tally(name, choice.domain) for name in names}
-    unknown = [name for name in names if tallies[name].looked + promised.get(name, 0) < config.looks]
+    unknown = [name for name in names if tallies[name][0] + promised.get(name, 0) < config.looks]
     if unknown:
         return Random(f"{choice.seed}/{choice.item}/unknown").choice(unknown)
     a, b = config.prior
-    mean = {name: (tallies[name].adequate + a) / (tallies[name].looked + a + b) for name in names}
+    mean = {name: (adequate + a) / (looked + a + b) for name, (looked, adequate) in tallies.items()}
     best = min(names, key=lambda name: (-mean[name], costs[name], name))
     enough = config.floor * mean[best]
     fit = [
         name
-        for name in names
-        if name == best
-        or lower_bound(tallies[name].adequate, tallies[name].looked, prior=config.prior) >= enough
+        for name, (looked, adequate) in tallies.items()
+        if name == best or lower_bound(adequate, looked, prior=config.prior) >= enough
     ]
     return min(fit, key=lambda name: (costs[name], -mean[name], name))
 
@@ -202,8 +167,8 @@ def bandit(choice: Choice) -> str:
     a, b = choice.config.prior
     worth: dict[str, tuple[bool, float]] = {}
     for name in sorted(choice.names):
-        tally, cost = choice.history.tally(name, choice.domain), choice.costs[name]
-        theta = draws.betavariate(a + tally.adequate, b + tally.looked - tally.adequate)
+        (looked, adequate), cost = choice.history.tally(name, choice.domain), choice.costs[name]
+        theta = draws.betavariate(a + adequate, b + looked - adequate)
         if value is not None:
             worth[name] = (True, theta * value - cost)
         else:

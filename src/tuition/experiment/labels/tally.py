@@ -148,7 +148,6 @@ class HumanLabels:
     """Labels that people made, from a file."""
 
     def __init__(self, config: LabelsConfig) -> None:
-        """Read the file."""
         self._name = config.file
         self._rows: dict[tuple[str, str], Json] = {}
         for row in read_rows(resolve_data(config.file)):

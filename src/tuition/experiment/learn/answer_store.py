@@ -51,7 +51,6 @@ class Store:
     """Texts with the shares of the teachers' answers; entries may be added without any training."""
 
     def __init__(self, entries: Mapping[str, Shares]) -> None:
-        """Index the texts."""
         self.entries = dict(entries)
         self._texts = Passages(self.entries)
 

@@ -27,7 +27,7 @@ from tuition.experiment.rounds.state import ActiveRun
 from tuition.experiment.teach.asking import annotation_row
 from tuition.experiment.teach.panel import Panel, price_rank
 
-__all__ = ["Asking", "Taught", "ask_round", "cheapest_other", "second_opinions"]
+__all__ = ["Asking", "Taught", "ask_round", "second_opinions"]
 
 _COMES_BACK = frozenset(
     {"unpaid", "timeout", "connection", "rate_limit", "server", "unknown_outcome", "expired", "exception"}
@@ -282,7 +282,9 @@ def second_opinions(
     if check == "student":
         answers = {id_: draft.answer for id_, draft in drafts.items()}
         return _holds(pool, given, answers, task=author.task), False
-    other = author if check == "sample" else cheapest_other(panel.everyone, author.name)
+    # The same teacher, or of the others the cheapest; `check_rounds` sees to it that there are two or more.
+    others = [asker for asker in panel.everyone if asker.name != author.name]
+    other = author if check == "sample" else min(others, key=lambda asker: price_rank(asker.teacher))
     if check == "verify":
         checks, asked = verify(list(given.values()), pool, other)
         leads = {one.example_id: one.outcome == "leads" for one in checks if one.outcome != "unanswered"}
@@ -306,10 +308,3 @@ def _holds(
         id_: is_same_answer(answers[id_], item.answer, pool[id_], task=task) if id_ in answers else None
         for id_, item in given.items()
     }
-
-
-def cheapest_other(everyone: Sequence[Asker], name: str) -> Asker:
-    """Say who gives a second opinion on the replies of a teacher; of equally cheap ones the first."""
-    # `check_rounds` sees to it that there are two or more.
-    others = [asker for asker in everyone if asker.name != name]
-    return min(others, key=lambda asker: price_rank(asker.teacher))

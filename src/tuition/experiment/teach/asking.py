@@ -51,7 +51,6 @@ class Writer:
     """One teacher that writes rationales, and all that it wrote in a run."""
 
     def __init__(self, asker: Asker, examples: Sequence[Example], *, verifier: Asker | None = None) -> None:
-        """Ask nobody yet."""
         self.name = asker.name
         self.redrawn = 0
         """Further samples asked, because one was dropped."""

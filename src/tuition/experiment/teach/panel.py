@@ -23,7 +23,8 @@ from tuition.core.errors import ConfigError, near_name
 from tuition.core.protocols import Teacher
 from tuition.core.records import Annotation, Example, Json, Target
 from tuition.experiment.bench import Bench, untrained_student
-from tuition.experiment.config import Experiment, rationale_form
+from tuition.experiment.config import Experiment
+from tuition.experiment.recipe import RECIPES
 from tuition.experiment.targets import RATIONALE_PREFIX, chain_targets, rationale_targets
 from tuition.experiment.teach.asking import Writer, asker_of
 from tuition.teachers.config import TeacherConfig
@@ -279,7 +280,7 @@ def _judged(bench: Bench, kept: Sequence[Annotation], judge: Asker, *, teachers:
 def target_of(bench: Bench, item: Annotation, examples: Mapping[str, Example]) -> Target | None:
     """What the student would learn of an annotation; None: a chain that no answer closes."""
     weights = {item.teacher: 1.0}
-    if rationale_form(bench.config) == "task":
+    if RECIPES[bench.config.recipe].rationale_as(bench.config) == "task":
         prefixes = {table.name: table.prefix or RATIONALE_PREFIX for table in bench.config.teacher}
         return rationale_targets(examples, [item], prefixes=prefixes, weights=weights)[0]
     form = bench.config.student.answer_form

@@ -49,7 +49,6 @@ class Receipts:
     """The answers of one student by example, with a calibrated confidence."""
 
     def __init__(self, folder: str) -> None:
-        """Read them in a run folder."""
         rows = predicted_rows(Path(folder))
         self.trust = trust_of(rows, where=folder)
         self._where = folder

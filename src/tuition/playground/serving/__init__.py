@@ -62,18 +62,7 @@ def serve(
     ledger: Path | None = Path("server.jsonl"),
     config: ServerConfig | None = None,
 ) -> None:
-    """Serve until interrupted.
-
-    Args:
-        host: Loopback unless told otherwise.
-        port: A free one; 0: any.
-        faults: None: nothing goes wrong.
-        ledger: A file that gets one JSON line a payment; None: no file.
-        config: Limits and peculiarities; None: it has none.
-
-    Raises:
-        MissingExtra: Starlette or uvicorn is not installed.
-    """
+    """Serve what `app` makes until interrupted, on a free port (0: any); needs uvicorn besides."""
     application = app(faults, ledger, config)
     try:
         import uvicorn

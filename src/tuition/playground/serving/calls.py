@@ -6,12 +6,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from tuition.core.records import Json, Message, canonical_json
-from tuition.playground.serving.faults import Refusal
 
-__all__ = ["Answer", "Call", "Choice", "Form", "Payments"]
+__all__ = ["Answer", "Call", "Choice", "Payments"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,29 +54,6 @@ class Answer:
     """Prompt and completion tokens as the client is told them; None: it is told nothing."""
 
 
-class Form(Protocol):
-    """How one provider's calls, answers and errors are written."""
-
-    name: str
-    """A name in `FORMS`."""
-
-    def read(self, body: bytes | str, *, ignores: tuple[str, ...] = ()) -> Call | Refusal:
-        """Read a call, the parameters it ignores left out; a body that is none gives the refusal."""
-        ...
-
-    def write(self, answer: Answer) -> dict[str, Json]:
-        """Write an answer as the body that a client gets."""
-        ...
-
-    def error(self, refusal: Refusal) -> tuple[int, dict[str, Json]]:
-        """Write a refusal: the status of this form, and the body."""
-        ...
-
-    def limits(self, left: Mapping[str, tuple[float, float, float]]) -> dict[str, str]:
-        """Write the headers on limits: of requests and tokens the limit, what is left, seconds to full."""
-        ...
-
-
 class Payments:
     """The server's own list of what was charged: one JSON line each, written before the answer leaves."""
 
@@ -86,10 +61,6 @@ class Payments:
         """Name the file; None: the payments are counted and not written."""
         self.path = path
         self.count = 0
-
-    def next_id(self) -> str:
-        """Give the id of the next payment, which the answer carries too."""
-        return f"playground-{self.count + 1}"
 
     def note(self, answer: Answer, *, tag: str, fault: str) -> None:
         """Write a payment down; an answer is charged also where a fault then loses it."""

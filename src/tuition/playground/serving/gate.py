@@ -57,7 +57,6 @@ class Gate:
     """Lets calls in while the limits allow it."""
 
     def __init__(self, config: ServerConfig) -> None:
-        """Start with full buckets."""
         self._in_flight = 0
         self._concurrency = config.concurrency
         rates = {"requests": config.requests_per_minute, "tokens": config.tokens_per_minute}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tuition.core.errors import near_name
 from tuition.core.records import Json, Reply, Request
 from tuition.playground.serving.anthropic import Anthropic
-from tuition.playground.serving.calls import Answer, Call, Choice, Form, Payments
+from tuition.playground.serving.calls import Answer, Call, Choice, Payments
 from tuition.playground.serving.faults import FAULTS, Faults, Refusal
 from tuition.playground.serving.gate import Gate, ServerConfig
 from tuition.playground.serving.inject import (
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answered", "Host"]
 
+Form = Anthropic | OpenAI
+"""How one provider's calls, answers, refusals and limits are written."""
 _TAG = "X-Client-Request-Id"
 _BATCH = "batch"
 """The client of a batch's lines, which have no connection of their own and do not pass the gate."""
@@ -57,7 +59,6 @@ class Host:
     """Teachers, faults, limits and payments of one server."""
 
     def __init__(self, faults: Faults, config: ServerConfig, payments: Payments) -> None:
-        """Make the programs."""
         self.faults = faults
         self.config = config
         self.payments = payments
@@ -95,12 +96,6 @@ class Host:
             return JSONResponse(said, status)
         return await self._online(http, form)
 
-    def next_fault(self, form: str) -> str:
-        """Draw the fault of the next call; empty: none, or none that this form can have."""
-        fault = self.faults.draw(self.calls)
-        self.calls += 1
-        return fault if fault and form in FAULTS[fault].forms else ""
-
     async def answer(self, form: Form, body: bytes, *, fault: str = "", tag: str = "") -> Answered:
         """Answer one call and note its charge; of the fault, refusal and contents are in the answer."""
         declared = FAULTS[fault] if fault else None
@@ -108,13 +103,11 @@ class Host:
         call = self._read(form, body) if declared is None or declared.is_paid else refusal
         if not isinstance(call, Call):
             assert call is not None, f"{fault} is paid, or refuses"
-            status, said = form.error(call)
-            return Answered(status=status, body=said, refusal=call)
+            return _refused(form, call)
         answer = inject_into_answer(await self._written(call), fault)
         self.payments.note(answer, tag=tag, fault=fault)
         if refusal is not None:
-            status, said = form.error(refusal)
-            return Answered(status=status, body=said, refusal=refusal)
+            return _refused(form, refusal)
         return Answered(status=200, body=form.write(answer))
 
     def _read(self, form: Form, body: bytes) -> Call | Refusal:
@@ -152,7 +145,7 @@ class Host:
         prompt = replies[0].usage.prompt_tokens
         completion = sum(count_tokens(choice.text or "") for choice in choices)
         return Answer(
-            id=self.payments.next_id(),
+            id=f"playground-{self.payments.count + 1}",
             model=call.model,
             choices=choices,
             prompt_tokens=prompt,
@@ -164,7 +157,10 @@ class Host:
         from starlette.responses import Response
 
         is_line = http.client is not None and http.client.host == _BATCH
-        fault = self.next_fault(_BATCH if is_line else form.name)
+        fault = self.faults.draw(self.calls)
+        self.calls += 1
+        if fault and (_BATCH if is_line else form.name) not in FAULTS[fault].forms:
+            fault = ""
         body = await http.body()
         if fault == "drop":
             return Drop()
@@ -177,8 +173,7 @@ class Host:
 
         refused = None if is_line else self.gate.refusal(tokens)
         if refused is not None:
-            status, said = form.error(refused)
-            answered, fault = Answered(status=status, body=said, refusal=refused), ""
+            answered, fault = _refused(form, refused), ""
         else:
             with self.gate.inside():
                 answered = await self.answer(form, body, fault=fault, tag=http.headers.get(_TAG, ""))
@@ -214,6 +209,11 @@ class Host:
             return StreamingResponse(pieces, media_type="application/json", headers={**headers, **length})
         media_type = "text/html" if fault == "page" else "application/json"
         return Response(written, answered.status, media_type=media_type, headers=dict(headers))
+
+
+def _refused(form: Form, refusal: Refusal) -> Answered:
+    status, said = form.error(refusal)
+    return Answered(status=status, body=said, refusal=refusal)
 
 
 def _choice(reply: Reply, call: Call) -> Choice:

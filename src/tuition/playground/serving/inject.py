@@ -129,7 +129,6 @@ class Cut:
     """A response that promises its whole body and sends half; uvicorn then closes the connection."""
 
     def __init__(self, body: bytes) -> None:
-        """Take the whole body."""
         self.body = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -50,12 +50,6 @@ class _Body(BaseModel):
     n: int | None = Field(default=None, ge=1, le=128)
     response_format: _Format = Field(default_factory=_Format)
 
-    @property
-    def schema_wanted(self) -> Mapping[str, Json] | None:
-        """The JSON schema to fit; {}: any object; None: free text."""
-        wanted = self.response_format
-        return None if wanted.type == "text" else wanted.json_schema.get("schema", {})
-
 
 class OpenAI:
     """Chat Completions, as OpenAI, vLLM and many others speak it."""
@@ -67,6 +61,7 @@ class OpenAI:
         wanted = read_body(_Body, body, ignores)
         if isinstance(wanted, Refusal):
             return wanted
+        form = wanted.response_format
         bound = wanted.max_tokens if wanted.max_completion_tokens is None else wanted.max_completion_tokens
         return Call(
             model=wanted.model,
@@ -75,7 +70,7 @@ class OpenAI:
             n=wanted.n or 1,
             seed=wanted.seed,
             temperature=wanted.temperature,
-            schema=wanted.schema_wanted,
+            schema=None if form.type == "text" else form.json_schema.get("schema", {}),
         )
 
     def write(self, answer: Answer) -> dict[str, Json]:
