@@ -83,10 +83,6 @@ class EncoderDecoder:
             decoder_attention_mask=_branched(model, batch),
         )
 
-    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors."""
-        return _weighted(self.logits(model, batch), batch)
-
 
 class DecoderOnly:
     """Llama, Qwen and their kind: question, line break, output in one text; the loss is on the output.
@@ -128,10 +124,6 @@ class DecoderOnly:
             attention_mask=(batch["blocks"] >= 0).long() if mask is None else mask,
             position_ids=batch["position_ids"],
         )
-
-    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors."""
-        return _weighted(self.logits(model, batch), batch)
 
 
 class OptionScorer:
@@ -178,10 +170,6 @@ class OptionScorer:
         flat = model(**inputs).logits[0].float()  # (all options,)
         owners = batch["owners"]
         return flat[owners.clamp(min=0)].masked_fill(owners < 0, float("-inf"))
-
-    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies over options times their factors."""
-        return _weighted(self.logits(model, batch), batch)
 
 
 Family = EncoderDecoder | DecoderOnly | OptionScorer
@@ -319,7 +307,3 @@ def losses(logits: Tensor, batch: Pass) -> Tensor:
     shares = batch["shares"]
     # No share of a choice that is not there: minus infinity times 0 is no number.
     return -(shares * logits.float().log_softmax(-1).masked_fill(shares == 0, 0.0)).sum(-1)
-
-
-def _weighted(logits: Tensor, batch: Pass) -> Tensor:
-    return (losses(logits, batch) * batch["factors"]).sum()

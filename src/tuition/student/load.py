@@ -123,11 +123,8 @@ def load_student(
     # Load reports and bars would run through our own progress; what matters comes back as an error.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    form, base, stored = (
-        None,
-        None,
-        getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype),
-    )
+    form = base = None
+    stored = getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype)
     if config.model.startswith("fresh:"):
         if texts is None:
             raise ConfigError(
@@ -209,10 +206,7 @@ def _loaded(
             # A head that the model does not bring is made here.
             torch.manual_seed(seed)
             model = _AUTO_CLASSES[family].from_pretrained(
-                source,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=getattr(torch, config.dtype),
+                source, trust_remote_code=False, use_safetensors=True, dtype=getattr(torch, config.dtype)
             )
         if additions is not None:
             part = "additions"

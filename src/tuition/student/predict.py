@@ -15,14 +15,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
-__all__ = [
-    "by_length",
-    "end_marks",
-    "mean_states",
-    "option_score",
-    "score_encodings",
-    "score_outputs",
-]
+__all__ = ["by_length", "end_marks", "mean_states", "option_score", "score_encodings", "score_outputs"]
 
 _ROOM, _VOCABULARY = 65_536, 8
 """Tokens in one pass that scores outputs; one of an output, with the memory of a vocabulary, counts more."""
@@ -181,11 +174,7 @@ def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
 
 @torch.inference_mode()
 def mean_states(
-    model: transformers.PreTrainedModel,
-    prompts: Sequence[list[int]],
-    *,
-    pad_id: int,
-    batch_questions: int,
+    model: transformers.PreTrainedModel, prompts: Sequence[list[int]], *, pad_id: int, batch_questions: int
 ) -> np.ndarray:
     """Average the last hidden states over each question's tokens: shape (questions, width)."""
     body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model

@@ -23,13 +23,7 @@ from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
 from tuition.student.lessons.lesson import learning_of
 from tuition.student.look import most_positions
-from tuition.student.predict import (
-    end_marks,
-    mean_states,
-    option_score,
-    score_encodings,
-    score_outputs,
-)
+from tuition.student.predict import end_marks, mean_states, option_score, score_encodings, score_outputs
 from tuition.student.template import FORM, ask_in, saved_template
 from tuition.student.training.checkpoints import claim_folder, last_checkpoint
 from tuition.student.training.optimizer import Additions, with_additions, without_wrapper
@@ -208,10 +202,7 @@ class Student:
         )
 
     def scores_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        outputs: Sequence[Sequence[str]],
+        self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]], outputs: Sequence[Sequence[str]]
     ) -> list[list[list[tuple[float, ...]]]]:
         """Score endings behind beginnings, all read once and none cut: a natural log-probability a token."""
         return self._branches(questions, prefixes).score(outputs)
@@ -247,8 +238,7 @@ class Student:
         settings = {
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY | unused),
             "training": self._training.model_dump(
-                mode="json",
-                exclude={*_OF_WATCHING, *(_OF_VALIDATION if validate is None else ())},
+                mode="json", exclude={*_OF_WATCHING, *(_OF_VALIDATION if validate is None else ())}
             ),
             "targets": [target.to_json() for target in targets],
             **learning.identity,
@@ -266,10 +256,8 @@ class Student:
         model: transformers.PreTrainedModel | peft.PeftModel = self.model
         if self._config.update in ("lora", "prompt"):
             model = with_additions(self.model, self._config, seed=self._training.seed)
-        cuts, trained = (
-            self.cuts,
-            sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
-        )
+        cuts = self.cuts
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         with learning.heads_on(model):
             state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
         losses = [[int(row["step"]), row["loss"]] for row in state.log_history if "loss" in row]

@@ -142,11 +142,7 @@ class Branches:
             [[max(map(len, branch), default=1) - 1 for branch in branches] for branches in ids]
         )
         scored = score_branches(
-            self.model,
-            self._asked,
-            ids,
-            pad_id=self.tokenizer.pad_token_id,
-            batch_rows=self.batch_rows,
+            self.model, self._asked, ids, pad_id=self.tokenizer.pad_token_id, batch_rows=self.batch_rows
         )
         return [
             [[tuple(ending) for ending in endings] for endings in branches]

@@ -203,11 +203,7 @@ def write_branches(
             limits = limits.minimum(positions - memory.lengths)
         chances = None if uniforms is None else uniforms[rows].to(model.device)
         noted = Noted(
-            len(rows),
-            max_tokens,
-            temperature=temperature,
-            uniforms=chances,
-            with_entropies=with_entropies,
+            len(rows), max_tokens, temperature=temperature, uniforms=chances, with_entropies=with_entropies
         )
         chosen = memory.select(owners, memory.lengths[owners])
         limits = limits[owners]

@@ -56,14 +56,7 @@ def share_rows(
 def share(
     family: Family, rows: Sequence[Row], items: Sequence[Item], *, token_budget: int
 ) -> list[list[int]]:
-    """Group the targets of each example into rows, where that saves work.
-
-    Args:
-        family: Of the student.
-        rows: One a target.
-        items: One a target.
-        token_budget: Most tokens of a row of several targets.
-    """
+    """Group the targets of each example into rows of at most so many tokens, where that saves work."""
     groups: dict[tuple[str, str], list[list[int]]] = {}
     for i, item in enumerate(items):
         of_example = groups.setdefault(item.unit, [])
