@@ -268,9 +268,8 @@ def code_revision() -> str:
     """Name the program's own source by its content, whether or not it lies in a repository."""
     root = Path(__file__).parents[1]
     files = sorted(root.rglob("*.py"))
-    return content_id([[str(file.relative_to(root)), file.read_text(encoding="utf-8")] for file in files])[
-        :12
-    ]
+    texts = [[str(file.relative_to(root)), file.read_text(encoding="utf-8")] for file in files]
+    return content_id(texts)[:12]
 
 
 def versions() -> dict[str, Json]:

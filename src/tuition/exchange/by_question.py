@@ -9,7 +9,6 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 from tuition.exchange.rows import TERMS, BadRow, Row
@@ -50,9 +49,7 @@ class RepliesByQuestion:
     def __enter__(self) -> RepliesByQuestion:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._db.close()
 
     def add(self, row: Row) -> None:
