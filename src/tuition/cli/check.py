@@ -1,7 +1,8 @@
-"""Show what a run would do and cost, and what its teachers can do: `check` and `pilot`."""
+"""Show what a run would do and cost, what its teachers can do, what is here: `check`, `pilot`, `doctor`."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan, Preview
 
-__all__ = ["advise", "apart", "check_config", "pilot", "say_left_out", "show_plan"]
+__all__ = ["advise", "apart", "check_config", "doctor", "pilot", "say_left_out", "show_plan"]
 
 
 _LETTERS = 600
@@ -310,3 +311,37 @@ def _teacher(row: Any) -> dict[str, object]:
 
 def _interval(share: Any) -> str:
     return f"{100 * share['share']:.0f} [{100 * share['low']:.0f}, {100 * share['high']:.0f}]"
+
+
+_WIDTH = 52
+"""Of the widest column, so that the table fits into 80."""
+
+
+def doctor(
+    config: Annotated[
+        Path | None, typer.Argument(help="A TOML file, whose teachers are looked at too.")
+    ] = None,
+    *,
+    ask: Annotated[
+        bool,
+        typer.Option("--ask", help="Ask the endpoints what they serve: one GET each, which costs nothing."),
+    ] = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Look over this machine, the packages, the keys and the teachers; exit 1 where something fails."""
+    from tuition.operate.doctor import facts
+
+    found = facts(resolved(config, None) if config else None, ask=ask)
+    answer([fact.to_json() for fact in found])
+    rows = [
+        {"what": textwrap.fill(one.what, 16), "": "" if one.state == "ok" else one.state, "found": line}
+        for one in found
+        for line in [textwrap.fill(one.found, _WIDTH)]
+    ]
+    print_table("what is here", rows)
+    faults = sum(one.state == "fault" for one in found)
+    if faults:
+        say(f"{faults} things will not work as they are.")
+        raise typer.Exit(1)
+    say(f"Nothing is wrong. Next: {typed('check', config) if config else typed('init')}")

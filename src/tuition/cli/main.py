@@ -19,8 +19,7 @@ from typing import Annotated
 import typer
 
 from tuition.cli import exchange, look, run
-from tuition.cli.check import advise, pilot
-from tuition.cli.doctor import doctor
+from tuition.cli.check import advise, doctor, pilot
 from tuition.cli.exchange import batch
 from tuition.cli.predict import cascade, errors, predict, stepwise
 from tuition.cli.serve import capture, serve
