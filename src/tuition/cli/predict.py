@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from tuition.cli.show import Folder, Json, Trust, Yes, answer, print_table, progress_bars, say, typed
+from tuition.cli.show import (
+    CascadeFile,
+    Folder,
+    Json,
+    Trust,
+    Yes,
+    answer,
+    print_table,
+    progress_bars,
+    say,
+    typed,
+)
 from tuition.core.errors import TuitionError
 
 __all__ = ["cascade", "errors", "predict", "stepwise"]
@@ -23,9 +34,7 @@ def predict(
     anew: Annotated[
         bool, typer.Option("--anew", help="Write the file anew, and do not go on with what it holds.")
     ] = False,
-    cascade: Annotated[
-        Path | None, typer.Option(help="TOML file: whom to ask where the student is unsure.")
-    ] = None,
+    cascade: CascadeFile = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="batch_questions=32, threads=4 or device=cpu.")
     ] = None,
@@ -43,13 +52,7 @@ def predict(
     with progress_bars() as listener:
         try:
             made = predicting.predict(
-                student,
-                file,
-                out,
-                speed=speed,
-                is_anew=anew,
-                cascade=second,
-                progress=listener.progress,
+                student, file, out, speed=speed, is_anew=anew, cascade=second, progress=listener.progress
             )
         except KeyboardInterrupt:
             raise TuitionError(

@@ -25,7 +25,7 @@ from tuition.cli.show import (
     say,
     typed,
 )
-from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name
+from tuition.core.errors import BudgetSpent, ConfigError, TuitionError, near_name
 
 if TYPE_CHECKING:
     from tuition.core.records import Json as JsonValue
@@ -210,12 +210,10 @@ def run(
 
 def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json = False) -> None:
     """Go on with a run that was interrupted."""
+    from tuition.core.run import check_run
     from tuition.operate.execute import reread
 
-    if not (folder / "config.toml").exists():
-        raise DataError(
-            f"{str(folder)!r} holds no run: config.toml is missing. `tuition list` shows the runs."
-        )
+    check_run(folder)
     _run(reread(folder), is_confirmed=yes)
 
 

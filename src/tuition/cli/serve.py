@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tuition.cli.show import say
+from tuition.cli.show import CascadeFile, say
 
 __all__ = ["capture", "serve"]
 
@@ -23,9 +23,7 @@ def serve(
     token_env: Annotated[
         str | None, typer.Option(help="Environment variable of the token that clients must show.")
     ] = None,
-    cascade: Annotated[
-        Path | None, typer.Option(help="TOML file: whom to ask where the student is unsure.")
-    ] = None,
+    cascade: CascadeFile = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="Such as timeout_s=60, batch=8 or max_tokens=256.")
     ] = None,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tuition.report import Row
 
 __all__ = [
+    "CascadeFile",
     "Config",
     "Database",
     "Folder",
@@ -97,6 +98,7 @@ Trust = Annotated[
     bool,
     typer.Option("--trust", help="Run code that it names and no installed package has.", callback=trusting),
 ]
+CascadeFile = Annotated[Path | None, typer.Option(help="TOML file: whom to ask where the student is unsure.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.")]
 
 
@@ -108,9 +110,9 @@ def resolved(config: Path, settings: list[str] | None) -> Experiment:
     return resolve(read_toml(config), tuple(settings or ()), where=str(config), folder=config.parent)
 
 
-def say(text: str, *, is_error: bool = False) -> None:
+def say(text: str) -> None:
     """Print a sentence; square brackets are no markup, control characters are shown as escapes."""
-    (_ERR if is_error else _OUT).print(visible(text), markup=False, highlight=False, soft_wrap=True)
+    _OUT.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def typed(*words: object) -> str:

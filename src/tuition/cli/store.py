@@ -12,6 +12,7 @@ import typer
 from rich.prompt import Confirm
 
 from tuition.cli.show import Database, Json, Yes, answer, print_table, say, typed
+from tuition.core.errors import ConfigError, DataError
 
 __all__ = ["store"]
 
@@ -198,7 +199,6 @@ def redact(
     json: Json = False,
 ) -> None:
     """Take the texts of calls out of a store for good; keys, money and counts stay."""
-    from tuition.core.errors import ConfigError
     from tuition.upkeep import holding, redact_store
 
     found = holding(path, where)
@@ -224,7 +224,6 @@ def redact(
 
 
 def _show_carried(path: Path, carried: Mapping[str, Any]) -> None:
-
     answer({"path": str(path), **carried})
     say(
         f"{path}: {carried['attempts']} calls and {carried['replies']} answers added, "
@@ -254,7 +253,6 @@ def _when(moment: float) -> str:
 
 
 def _moment(text: str | None, option: str) -> float | None:
-    from tuition.core.errors import DataError
     from tuition.upkeep.charges import moment_of
 
     moment = None if text is None else moment_of(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 __all__ = [
     "BudgetSpent",
@@ -21,6 +22,7 @@ __all__ = [
     "TuitionError",
     "near_name",
     "nearest",
+    "need",
     "some_of",
 ]
 
@@ -59,6 +61,12 @@ class MissingExtra(TuitionError, ImportError):
     def __init__(self, package: str, extra: str) -> None:
         """Name what is missing."""
         super().__init__(f"{package!r} is not installed; it comes with: pip install 'tuition[{extra}]'")
+
+
+def need(package: str, extra: str) -> None:
+    """Refuse to go on without a package of an optional extra, before it is imported."""
+    if find_spec(package) is None:
+        raise MissingExtra(package, extra)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

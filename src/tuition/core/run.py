@@ -31,6 +31,7 @@ from tuition.version import __version__
 
 __all__ = [
     "Run",
+    "check_run",
     "code_revision",
     "essentials",
     "held_config",
@@ -179,6 +180,14 @@ class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one warning down."""
         self._run.event("warning", message=record.getMessage())
+
+
+def check_run(folder: Path) -> None:
+    """Refuse a folder in which no run was begun."""
+    if not (folder / "config.toml").exists():
+        raise DataError(
+            f"{str(folder)!r} holds no run: config.toml is missing. `tuition list` shows the runs."
+        )
 
 
 def run_id(path: Path) -> str:
