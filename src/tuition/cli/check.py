@@ -9,20 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuition.cli.show import (
-    Config,
-    Json,
-    Settings,
-    Trust,
-    Yes,
-    answer,
-    print_json,
-    print_table,
-    progress_bars,
-    resolved,
-    say,
-    typed,
-)
+from tuition.cli.options import Config, Json, Settings, Trust, Yes
+from tuition.cli.show import answer, print_json, print_table, progress_bars, resolved, say, typed
 from tuition.core.records import option_letter
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuition.cli.show import Config, Database, Json, Trust, Yes, answer, print_table, resolved, say, typed
+from tuition.cli.options import Config, Database, Json, Trust, Yes
+from tuition.cli.show import answer, print_table, resolved, say, typed
 from tuition.core.errors import ConfigError, DataError, near_name
 
 if TYPE_CHECKING:

@@ -12,20 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tuition.cli.show import (
-    Config,
-    Folder,
-    Json,
-    Settings,
-    Trust,
-    answer,
-    paragraph,
-    print_rows,
-    print_table,
-    resolved,
-    say,
-    typed,
-)
+from tuition.cli.options import Config, Folder, Json, Settings, Trust
+from tuition.cli.show import answer, paragraph, print_rows, print_table, resolved, say, typed
 from tuition.core.errors import ConfigError, near_name
 
 if TYPE_CHECKING:

@@ -7,18 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tuition.cli.show import (
-    CascadeFile,
-    Folder,
-    Json,
-    Trust,
-    Yes,
-    answer,
-    print_table,
-    progress_bars,
-    say,
-    typed,
-)
+from tuition.cli.options import CascadeFile, Folder, Json, Trust, Yes
+from tuition.cli.show import answer, print_table, progress_bars, say, typed
 from tuition.core.errors import TuitionError
 
 __all__ = ["cascade", "errors", "predict", "stepwise"]

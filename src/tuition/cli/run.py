@@ -11,20 +11,8 @@ import typer
 from rich.prompt import Confirm, FloatPrompt, Prompt
 
 from tuition.cli import look
-from tuition.cli.show import (
-    Config,
-    Folder,
-    Json,
-    Settings,
-    Trust,
-    Yes,
-    answer,
-    print_table,
-    progress_bars,
-    resolved,
-    say,
-    typed,
-)
+from tuition.cli.options import Config, Folder, Json, Settings, Trust, Yes
+from tuition.cli.show import answer, print_table, progress_bars, resolved, say, typed
 from tuition.core.errors import BudgetSpent, ConfigError, TuitionError, near_name
 
 if TYPE_CHECKING:

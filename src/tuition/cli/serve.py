@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from tuition.cli.show import CascadeFile, say
+from tuition.cli.options import CascadeFile
+from tuition.cli.show import say
 
 __all__ = ["capture", "serve"]
 

@@ -1,4 +1,4 @@
-"""What several commands share: arguments and options, sentences, tables, progress, JSON.
+"""What several commands share: sentences, tables, progress, JSON.
 
 The result goes to stdout, progress and errors to stderr.
 """
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -39,14 +39,6 @@ if TYPE_CHECKING:
     from tuition.report import Row
 
 __all__ = [
-    "CascadeFile",
-    "Config",
-    "Database",
-    "Folder",
-    "Json",
-    "Settings",
-    "Trust",
-    "Yes",
     "answer",
     "answer_in_json",
     "paragraph",
@@ -87,19 +79,6 @@ def trusting(context: typer.Context, is_wanted: bool) -> bool:
     trust_all(is_wanted)
     context.call_on_close(lambda: trust_all(False))
     return is_wanted
-
-
-Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
-Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
-Folder = Annotated[Path, typer.Argument(help="A run folder, or one that holds several.")]
-Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.", callback=answer_in_json)]
-Trust = Annotated[
-    bool,
-    typer.Option("--trust", help="Run code that it names and no installed package has.", callback=trusting),
-]
-CascadeFile = Annotated[Path | None, typer.Option(help="TOML file: whom to ask where the student is unsure.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.")]
 
 
 def resolved(config: Path, settings: list[str] | None) -> Experiment:

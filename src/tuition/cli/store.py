@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.prompt import Confirm
 
-from tuition.cli.show import Database, Json, Yes, answer, print_table, say, typed
+from tuition.cli.options import Database, Json, Yes
+from tuition.cli.show import answer, print_table, say, typed
 from tuition.core.errors import ConfigError, DataError
 
 __all__ = ["store"]
