@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import NamedTuple, cast
 
 import torch
-import transformers
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from tuition.core.protocols import StudentAbilities
@@ -196,7 +196,7 @@ def positions_of(mask: Tensor) -> Tensor:
 
 def decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
     """Shift outputs by one: the decoder reads the start mark, then what it has written."""
-    config = cast("transformers.PreTrainedModel", model).config
+    config = cast("PreTrainedModel", model).config
     shifted = labels.roll(1, dims=1)
     shifted[:, 0] = config.decoder_start_token_id
     return shifted.masked_fill(shifted == -100, int(config.pad_token_id or 0))
@@ -267,9 +267,9 @@ def _shared(prompts: Sequence[list[int]]) -> int:
     return n
 
 
-def inner(model: nn.Module) -> transformers.PreTrainedModel:
+def inner(model: nn.Module) -> PreTrainedModel:
     """Take off what wraps a model for several processes."""
-    return cast("transformers.PreTrainedModel", getattr(model, "module", model))
+    return cast("PreTrainedModel", getattr(model, "module", model))
 
 
 def _branched(model: nn.Module, batch: Pass) -> Tensor | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import peft
 import torch
-import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.protocols import Generation, Lesson, Progress
@@ -47,8 +47,8 @@ class Student:
 
     def __init__(
         self,
-        model: transformers.PreTrainedModel,
-        tokenizer: transformers.PreTrainedTokenizerBase,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
         *,
         family: str,
         config: StudentConfig,
@@ -62,7 +62,7 @@ class Student:
 
         With `base`, where the model lies that additions are trained on, they can be saved apart from it.
         """
-        self.model: transformers.PreTrainedModel
+        self.model: PreTrainedModel
         """The `transformers` model."""
         self.tokenizer = tokenizer
         """Its tokenizer."""
@@ -253,7 +253,7 @@ class Student:
         self._prepare(is_training=True)
         pad_id = self.tokenizer.pad_token_id
         steps = make_steps(self.model, rows, items, learning=learning, config=self._training, pad_id=pad_id)
-        model: transformers.PreTrainedModel | peft.PeftModel = self.model
+        model: PreTrainedModel | peft.PeftModel = self.model
         if self._config.update in ("lora", "prompt"):
             model = with_additions(self.model, self._config, seed=self._training.seed)
         cuts = self.cuts
@@ -281,7 +281,7 @@ class Student:
             "wall_s": round(time.perf_counter() - started, 3),
         }
 
-    def _settle(self, model: transformers.PreTrainedModel | peft.PeftModel, *, is_new: bool = False) -> None:
+    def _settle(self, model: PreTrainedModel | peft.PeftModel, *, is_new: bool = False) -> None:
         """Take a model, its additions merged; what is in memory then is what will lie in the folder."""
         if is_new and self._additions is not None:
             # What was added before is in the model, and not where the base is.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import transformers
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Generation
@@ -67,8 +66,8 @@ class Texts:
 class Branches:
     """Questions, and the beginnings of output behind each."""
 
-    model: transformers.PreTrainedModel
-    tokenizer: transformers.PreTrainedTokenizerBase
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     encoder: Encoder
     questions: Sequence[Target]
     prefixes: Sequence[Sequence[str]]

@@ -21,7 +21,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
-from transformers import TrainerState, TrainingArguments
+from transformers import PreTrainedModel, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
@@ -254,7 +254,7 @@ def item_of(target: Target, row: Row, lesson: Lesson | None = None) -> Item:
 
 
 def make_steps(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     rows: Sequence[Row],
     items: Sequence[Item],
     *,
