@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuition.cli.options import Config, Json, Settings, Trust, Yes
-from tuition.cli.show import answer, print_json, print_table, progress_bars, resolved, say, typed
+from tuition.cli.options import Ablate, Config, Json, Settings, Trust, Yes
+from tuition.cli.show import answer, print_table, progress_bars, resolved, say, typed
 from tuition.core.records import option_letter
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan, Preview
 
-__all__ = ["advise", "apart", "check_config", "doctor", "pilot", "say_left_out", "show_plan"]
+__all__ = ["advise", "apart", "check", "doctor", "pilot", "say_left_out", "show_plan"]
 
 
 _LETTERS = 600
@@ -35,25 +35,31 @@ def apart(settings: Sequence[str], *, is_ablated: bool) -> tuple[Apart, list[str
     return "parts", list(settings)
 
 
-def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
-    """Check a configuration and its data, and say what it would cost."""
+def check(
+    config: Config,
+    settings: Settings = None,
+    *,
+    ablate: Ablate = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Check a configuration and its data, and say what a run would cost; spend nothing."""
     from tuition.experiment.checks import make_ready
     from tuition.operate.compare import ablation_rows, new_calls
     from tuition.operate.dry_run.plan import plan_of, routes_of
     from tuition.report import money
 
-    of, overrides = apart(settings, is_ablated=is_ablated)
-    config = resolved(path, overrides)
-    ready = make_ready(config)
-    plan = plan_of(config, ready)
-    routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(config, ready)]
-    parts = ablation_rows(config, of) if is_ablated else {}
+    of, overrides = apart(settings or (), is_ablated=ablate)
+    read = resolved(config, overrides)
+    ready = make_ready(read)
+    plan = plan_of(read, ready)
+    routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(read, ready)]
+    parts = ablation_rows(read, of) if ablate else {}
     plans = {name: plan_of(one) for name, one in parts.items()}
-    if as_json:
-        also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
-        print_json({**plan.to_json(), "routes": routes, **also})
+    also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if ablate else {}
+    if answer({**plan.to_json(), "routes": routes, **also}):
         return
-    say(f"{path}: recipe {config.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
+    say(f"{config}: recipe {read.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
     for finding in plan.findings:
         say(f"  data: {finding}")
     _show_preview(plan.preview)
@@ -67,17 +73,17 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     if routes:
         print_table("routes: what the rationales would cost by each", routes)
     if plans:
-        anew = new_calls(config, of)
+        anew = new_calls(read, of)
         costs = [
             {"row": name, "expected": money(one.expected_usd) if name in anew else "nothing new"}
             for name, one in plans.items()
         ]
         print_table("ablations: what each would ask, beside the run", costs)
-        say_left_out(config, is_ablated=True, of=of)
-    ablate = ["--ablate"] if is_ablated else []
+        say_left_out(read, is_ablated=True, of=of)
+    words = [config, *(settings or ())]
     if any(not row.kept for row in plan.teachers):
-        say(f"To try each teacher on 50 questions first: {typed('pilot', path, *settings)}")
-    say(f"Nothing was spent. Next: {typed('run', path, *settings, *ablate)}")
+        say(f"To try each teacher on 50 questions first: {typed('pilot', *words)}")
+    say(f"Nothing was spent. Next: {typed('run', *words, *(['--ablate'] if ablate else []))}")
 
 
 def show_plan(plan: Plan) -> None:

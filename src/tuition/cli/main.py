@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from tuition.cli import exchange, look, run
-from tuition.cli.check import advise, doctor, pilot
+from tuition.cli.check import advise, check, doctor, pilot
 from tuition.cli.exchange import batch
 from tuition.cli.predict import cascade, errors, predict, stepwise
 from tuition.cli.serve import capture, serve
@@ -80,7 +80,7 @@ COMMANDS = {
     "demo": run.demo,
     "init": run.init,
     "doctor": doctor,
-    "check": run.check,
+    "check": check,
     "pilot": pilot,
     "advise": advise,
     "run": run.run,

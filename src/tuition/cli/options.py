@@ -9,7 +9,7 @@ import typer
 
 from tuition.cli.show import answer_in_json, trusting
 
-__all__ = ["CascadeFile", "Config", "Database", "Folder", "Json", "Settings", "Trust", "Yes"]
+__all__ = ["Ablate", "CascadeFile", "Config", "Database", "Folder", "Json", "Settings", "Trust", "Yes"]
 
 Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
 Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
@@ -21,4 +21,12 @@ Trust = Annotated[
     typer.Option("--trust", help="Run code that it names and no installed package has.", callback=trusting),
 ]
 CascadeFile = Annotated[Path | None, typer.Option(help="TOML file: whom to ask where the student is unsure.")]
+Ablate = Annotated[
+    bool,
+    typer.Option(
+        "--ablate",
+        help="Also run it without one of its parts at a time; --ablate lessons: once for each thing to learn "
+        "of a mentor.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.")]

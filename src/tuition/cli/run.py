@@ -1,4 +1,4 @@
-"""The commands that run a configuration: `demo`, `init`, `check`, `run`, `resume`."""
+"""The commands that run a configuration: `demo`, `init`, `run`, `resume`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from rich.prompt import Confirm, FloatPrompt, Prompt
 
 from tuition.cli import look
-from tuition.cli.options import Config, Folder, Json, Settings, Trust, Yes
+from tuition.cli.options import Ablate, Config, Folder, Json, Settings, Trust, Yes
 from tuition.cli.show import answer, print_table, progress_bars, resolved, say, typed
 from tuition.core.errors import BudgetSpent, ConfigError, TuitionError, near_name
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tuition.operate.dry_run.plan import Plan
     from tuition.operate.execute import Finished
 
-__all__ = ["check", "demo", "init", "resume", "run"]
+__all__ = ["demo", "init", "resume", "run"]
 
 
 def demo(
@@ -152,39 +152,11 @@ def _for_file(path: str, said: _Said, *, asks: bool) -> tuple[str, dict[str, Jso
     return text, {"task": dict(found.task), "why": dict(found.why), "teachers": list(teachers)}
 
 
-def check(
-    config: Config,
-    settings: Settings = None,
-    *,
-    ablate: Annotated[
-        bool,
-        typer.Option(
-            "--ablate",
-            help="Also look over the runs without one of its parts at a time; --ablate lessons: those that "
-            "learn other things of a mentor.",
-        ),
-    ] = False,
-    trust: Trust = False,
-    json: Json = False,
-) -> None:
-    """Check a configuration and its data, and say what a run would cost; spend nothing."""
-    from tuition.cli.check import check_config
-
-    check_config(config, tuple(settings or ()), is_ablated=ablate, as_json=json)
-
-
 def run(
     config: Config,
     settings: Settings = None,
     *,
-    ablate: Annotated[
-        bool,
-        typer.Option(
-            "--ablate",
-            help="Also run it without one of its parts at a time; --ablate lessons: once for each thing to "
-            "learn of a mentor.",
-        ),
-    ] = False,
+    ablate: Ablate = False,
     yes: Yes = False,
     trust: Trust = False,
     json: Json = False,
