@@ -67,7 +67,6 @@ class Run:
         completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
         listener: Listener | None = None,
     ) -> None:
-        """Open a run folder, or begin one."""
         self.path = path
         self._listener = listener
         tables = tomllib.loads(config_text)
@@ -178,7 +177,6 @@ class _Warnings(logging.Handler):
         self._run = run
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one warning down."""
         self._run.event("warning", message=record.getMessage())
 
 

@@ -89,7 +89,6 @@ class SealedTest:
     """
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        """Seal the examples."""
         self.__examples = tuple(examples)
         self.__opened_by = ""
         self.fingerprints = frozenset(fingerprint(example) for example in examples)

@@ -30,7 +30,6 @@ class RepliesByQuestion:
     """Rows of the recorded form, added one by one, and read with all replies to a question in one row."""
 
     def __init__(self) -> None:
-        """Open an empty one."""
         # an empty name makes SQLite use a temporary file once the rows outgrow its cache
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_TABLES)

@@ -63,13 +63,10 @@ class Student:
         With `base`, where the model lies that additions are trained on, they can be saved apart from it.
         """
         self.model: PreTrainedModel
-        """The `transformers` model."""
         self.tokenizer = tokenizer
-        """Its tokenizer."""
         self.family = family
         """seq2seq, causal or options."""
         self.abilities = FAMILIES[family].abilities
-        """What this family can do."""
         self._config = config
         self._training = training
         self._positions = most_positions(model.config.to_dict())

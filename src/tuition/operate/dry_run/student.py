@@ -21,7 +21,6 @@ class StandInStudent:
     parameters = 0
 
     def __init__(self, said: Said, *, form: AnswerForm) -> None:
-        """Take a student's place."""
         self._said, self._guess, self._form = said, said.guess, form
 
     def _answer(self, example: Example, *salt: Json) -> str:

@@ -24,7 +24,6 @@ class Texts:
     """Decodes continuations; what one token adds behind a few others is worked out once."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Remember nothing yet."""
         self._tokenizer = tokenizer
         self._added: dict[tuple[int, ...], int] = {}
 
@@ -78,7 +77,6 @@ class Branches:
     """Branches that are read at once."""
 
     def __post_init__(self) -> None:
-        """Encode them."""
         _refuse_uneven(self.questions, self.prefixes, what="lists of prefixes")
         encoded = iter(self.encoder.beginnings([text for texts in self.prefixes for text in texts]))
         self._asked = [

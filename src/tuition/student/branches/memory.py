@@ -55,7 +55,6 @@ class Memory:
     ) -> None:
         """Join the parts; `begin` makes the first."""
         self.model = model
-        """That reads."""
         self.lengths = lengths
         """Shape (B, ), how many tokens of each row have been read."""
         self.is_whole = _is_stateful(model)

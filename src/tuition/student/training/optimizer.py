@@ -109,7 +109,6 @@ class MuonWithAdamW(Optimizer):
     def __init__(
         self, muon: StackedMuon | None, adamw: AdamW, copies: dict[nn.Parameter, nn.Parameter]
     ) -> None:
-        """Join two optimisers over different parameters."""
         self._copies = copies
         self._parts: list[Optimizer] = [part for part in (muon, adamw) if part is not None]
         self._sizes = [len(part.param_groups) for part in self._parts]

@@ -71,11 +71,9 @@ class Steps(Dataset[dict[str, list[Pass]]]):
     pass_tokens: int = PASS_TOKENS
 
     def __post_init__(self) -> None:
-        """Find each group by its first target."""
         self._by_first = {group[0]: group for group in self.groups}
 
     def __len__(self) -> int:
-        """Count the steps."""
         return len(self.plan)
 
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
@@ -122,7 +120,6 @@ class StepTrainer(transformers.Trainer):
         progress: Progress | None = None,
         validate: Callable[[], float] | None = None,
     ) -> None:
-        """Set the loop up."""
         self._steps = steps
         self._config = steps.config
         self._validate = validate
