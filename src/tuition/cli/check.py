@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan, Preview
 
-__all__ = ["advise", "apart", "check", "doctor", "pilot", "say_left_out", "show_plan"]
-
 
 _LETTERS = 600
 """Of a text that is shown; the rest is counted."""

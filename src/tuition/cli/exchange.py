@@ -16,8 +16,6 @@ from tuition.core.errors import ConfigError, DataError, near_name
 if TYPE_CHECKING:
     from tuition.operate.out.carry import Carried
 
-__all__ = ["batch", "export_replies", "import_replies"]
-
 
 def import_replies(
     files: Annotated[list[Path], typer.Argument(help="Files, folders of data sets, or hub:NAME:SPLIT.")],

@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from tuition.operate.curves import Curves, Setting
     from tuition.report import Standing
 
-__all__ = [
-    "compare",
-    "curve",
-    "list_keys",
-    "list_runs",
-    "probe",
-    "report",
-    "show",
-    "show_rounds",
-    "show_table",
-]
-
 
 def show(
     folder: Folder,

@@ -28,9 +28,6 @@ from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtr
 from tuition.core.texts.visible import visible
 from tuition.version import __version__
 
-__all__ = ["COMMANDS", "app", "exit_code", "main", "playground"]
-
-
 playground = typer.Typer(
     help="The offline world: tasks, simulated teachers, their server.", no_args_is_help=True
 )

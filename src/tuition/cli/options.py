@@ -9,8 +9,6 @@ import typer
 
 from tuition.cli.show import answer_in_json, trusting
 
-__all__ = ["Ablate", "CascadeFile", "Config", "Database", "Folder", "Json", "Settings", "Trust", "Yes"]
-
 Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
 Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
 Folder = Annotated[Path, typer.Argument(help="A run folder, or one that holds several.")]

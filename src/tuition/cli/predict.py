@@ -11,8 +11,6 @@ from tuition.cli.options import CascadeFile, Folder, Json, Trust, Yes
 from tuition.cli.show import answer, print_table, progress_bars, say, typed
 from tuition.core.errors import TuitionError
 
-__all__ = ["cascade", "errors", "predict", "stepwise"]
-
 
 def predict(
     student: Annotated[Path, typer.Argument(help="A student's folder, or the run folder it lies in.")],

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tuition.operate.dry_run.plan import Plan
     from tuition.operate.execute import Finished
 
-__all__ = ["demo", "init", "resume", "run"]
-
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"), json: Json = False

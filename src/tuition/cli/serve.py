@@ -11,8 +11,6 @@ import typer
 from tuition.cli.options import CascadeFile
 from tuition.cli.show import say
 
-__all__ = ["capture", "serve"]
-
 
 def serve(
     student: Annotated[Path, typer.Argument(help="A student's folder, or the run folder it lies in.")],

@@ -15,8 +15,6 @@ from tuition.cli.options import Database, Json, Yes
 from tuition.cli.show import answer, print_table, say, typed
 from tuition.core.errors import ConfigError, DataError
 
-__all__ = ["store"]
-
 store = typer.Typer(
     help="What was paid and answered: look, check, settle, carry, make smaller.", no_args_is_help=True
 )
