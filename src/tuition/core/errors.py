@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from importlib.util import find_spec
 
 __all__ = [
     "BudgetSpent",
@@ -22,7 +21,6 @@ __all__ = [
     "TuitionError",
     "near_name",
     "nearest",
-    "need",
     "some_of",
 ]
 
@@ -60,12 +58,6 @@ class MissingExtra(TuitionError, ImportError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package!r} is not installed; it comes with: pip install 'tuition[{extra}]'")
-
-
-def need(package: str, extra: str) -> None:
-    """Refuse to go on without a package of an optional extra, before it is imported."""
-    if find_spec(package) is None:
-        raise MissingExtra(package, extra)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

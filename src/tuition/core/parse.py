@@ -17,7 +17,7 @@ from typing import IO, Any, NoReturn, TextIO, cast
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 
-__all__ = ["DECODER", "HALF", "array_rows", "csv_rows", "has_half", "has_lines", "json_rows", "opened"]
+__all__ = ["DECODER", "array_rows", "csv_rows", "has_half", "has_lines", "json_rows", "opened"]
 
 _DELIMITERS = (",", ";", "\t")
 _HEAD, _SHOWING = 1 << 16, 20
@@ -109,11 +109,11 @@ def json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]
                 'expected one line a row, such as {"question": "…", "answer": "…"}'
             )
         if has_half(row, line):
-            raise DataError(f"{str(path)!r} line {number} {HALF}; mend or remove it")
+            raise DataError(
+                f"{str(path)!r} line {number} holds half of a two-part Unicode escape (\\ud…); mend or "
+                "remove it"
+            )
         yield number, row
-
-
-HALF = "holds half of a two-part Unicode escape (\\ud…)"
 
 
 def has_half(value: object, text: str) -> bool:
@@ -128,7 +128,7 @@ def has_half(value: object, text: str) -> bool:
 
 def _sound(rows: list[dict[str, Json]], text: str, path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     if has_half(rows, text):
-        raise DataError(f"{path} {HALF}; mend or remove it")
+        raise DataError(f"{path} holds half of a two-part Unicode escape (\\ud…); mend or remove it")
     yield from enumerate(rows, start=1)
 
 

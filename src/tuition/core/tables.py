@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tuition.core.errors import DataError, nearest, need
+from tuition.core.errors import DataError, MissingExtra, nearest
 from tuition.core.records import Json
 
 if TYPE_CHECKING:
@@ -44,10 +44,11 @@ class _Place:
 
 def read_parquet(path: Path) -> Iterator[dict[str, Json]]:
     """Read the rows of a Parquet file."""
-    need("pyarrow", "data")
-    import pyarrow
-    from pyarrow import parquet
-
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "data") from None
     try:
         with parquet.ParquetFile(path) as file:
             for table in file.iter_batches(_ROWS_AT_ONCE):
@@ -60,10 +61,11 @@ def read_parquet(path: Path) -> Iterator[dict[str, Json]]:
 
 def read_workbook(path: Path, *, sheet: str = "") -> Iterator[dict[str, Json]]:
     """Read the rows of a workbook, from the sheet of that name, or from the only one that holds any."""
-    need("openpyxl", "data")
-    import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
-
+    try:
+        import openpyxl
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError:
+        raise MissingExtra("openpyxl", "data") from None
     try:
         # it warns of what it does not read, such as drop-down lists
         with warnings.catch_warnings(action="ignore"):
@@ -112,9 +114,10 @@ def read_dataset(path: str) -> Iterator[dict[str, Json]]:
     place = _Place(
         path=path, name=name, revision=revision or None, configuration=configuration, split=parts[-1]
     )
-    need("datasets", "data")
-    import datasets
-
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtra("datasets", "data") from None
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     splits = _load(place)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tuition.core.config import read_toml
-from tuition.core.errors import ConfigError, DataError, near_name, need, some_of
+from tuition.core.errors import ConfigError, DataError, MissingExtra, near_name, some_of
 from tuition.core.records import Example, Record
 from tuition.core.rows import read_metrics, write_rows
 from tuition.core.texts.visible import visible
@@ -244,14 +244,16 @@ def _write_recorded(out: Path, rows: Iterable[Row]) -> list[Path]:
 def _write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
     """A data set of the Hugging Face library in Distilabel's columns: a .parquet file, or a folder."""
     is_file = out.suffix == ".parquet"
-    need("pyarrow", "data")
-    import pyarrow
-    from pyarrow import parquet
-
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "data") from None
     if not is_file:
-        need("datasets", "data")
-        import datasets
-
+        try:
+            import datasets
+        except ImportError:
+            raise MissingExtra("datasets", "data") from None
     kinds = {
         **dict.fromkeys(("choices", "faults"), pyarrow.list_(pyarrow.string())),
         **dict.fromkeys(("sample", "round"), pyarrow.int64()),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tuition.core.errors import DataError
-from tuition.core.parse import DECODER, HALF, has_half, has_lines, opened
+from tuition.core.parse import DECODER, has_half, has_lines, opened
 from tuition.core.records import Json
 from tuition.core.rows import JSON_ENDINGS, read_rows, readable
 from tuition.exchange.rows import BadRow, Found, Row, object_of
@@ -23,6 +23,7 @@ _CHUNK = 1 << 20
 """Characters of a JSON array that are read at once."""
 _TOKEN = 16
 """Characters that a word of JSON, cut by the end of a chunk, can have at most."""
+_HALF = "holds half of a two-part Unicode escape (\\ud…)"
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -89,7 +90,7 @@ def _value(line: str) -> Json | BadRow:
         value = DECODER.decode(line)
     except (ValueError, RecursionError) as error:
         return BadRow(f"is no JSON: {error}")
-    return BadRow(HALF) if has_half(value, line) else value
+    return BadRow(_HALF) if has_half(value, line) else value
 
 
 def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
@@ -129,7 +130,7 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         is_bad = isinstance(item, BadRow)
         yield (
             f"{str(path)!r} item {n}",
-            item if is_bad or not has_half(item, text[start:end]) else BadRow(HALF),
+            item if is_bad or not has_half(item, text[start:end]) else BadRow(_HALF),
         )
         if is_bad:
             raise DataError(f"{str(path)!r} item {n} {item}; nothing behind it can be read, so mend it first")

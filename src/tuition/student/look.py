@@ -17,7 +17,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from tuition.core.errors import ConfigError, TrainingError, need
+from tuition.core.errors import ConfigError, MissingExtra, TrainingError
 from tuition.core.records import Message
 from tuition.student.config import StudentConfig
 from tuition.student.fresh import POSITIONS, learn_tokens, shape_of
@@ -63,7 +63,8 @@ def find_model(name: str, base_folder: Path | None) -> Path:
     weights fetched.
     """
     for package in ("torch", "transformers"):
-        need(package, "train")
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(package, "train")
     if name == "base":
         if base_folder is None:
             raise ConfigError("the model is 'base', the embedded student, but its folder was not given")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tuition.core.errors import DataError, StoreError, need
+from tuition.core.errors import DataError, MissingExtra, StoreError
 from tuition.core.records import Record, Request, canonical_json
 from tuition.core.rows import read_rows, write_rows
 from tuition.core.store import Store
@@ -225,10 +225,11 @@ def _knowledge(row: Mapping[str, Any] | sqlite3.Row) -> tuple[int, bool]:
 
 
 def _write_parquet(out: Path, rows: Iterator[dict[str, Any]]) -> int:
-    need("pyarrow", "data")
-    import pyarrow
-    from pyarrow import parquet
-
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "data") from None
     first = next(rows, None)
     names = [] if first is None else list(first)
     kinds = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuition.core.errors import ConfigError, near_name, need
+from tuition.core.errors import ConfigError, MissingExtra, near_name
 from tuition.core.records import Record
 from tuition.operate.out.about import About, about, objections
 from tuition.operate.out.card import write_card
@@ -72,7 +73,8 @@ def carry_out(
         raise ConfigError(near_name(form, STUDENT_FORMS, kind="form"))
     if outtype not in OUTTYPES:
         raise ConfigError(near_name(outtype, OUTTYPES, kind="outtype"))
-    need("huggingface_hub", "train")
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise MissingExtra("huggingface_hub", "train")
     found = about(given, licence=licence, base_model=base_model)
     out = Path(f"{found.name}-{form}") if out is None else out
     is_new, own = not out.exists(), (found.place / FORM).read_bytes()

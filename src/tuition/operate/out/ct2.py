@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from tuition.core.errors import ConfigError, DataError, TrainingError, need
+from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
 from tuition.core.protocols import Generation, Learner, StudentAbilities
 from tuition.core.records import Grade, Json, Target
 from tuition.evaluation import compare
@@ -73,9 +73,10 @@ def write_ct2(found: About, out: Path, *, outtype: str) -> None:
             f"{str(found.place)!r} scores options and writes no text; CTranslate2 runs students that write. "
             "Take --form hf."
         )
-    need("ctranslate2", "cpu")
-    from ctranslate2.converters import TransformersConverter
-
+    try:
+        from ctranslate2.converters import TransformersConverter
+    except ImportError:
+        raise MissingExtra("ctranslate2", "cpu") from None
     student = Student.load(found.place, device="cpu")
     learner: Any = student.learner
     try:
