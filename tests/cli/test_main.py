@@ -88,7 +88,7 @@ def test_each_error_is_one_text_and_one_code(tuition, monkeypatch, error, code):
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr(check, "check_config", broken)
+    monkeypatch.setattr(check, "resolved", broken)
     said = tuition("check", "any.toml")
     assert said.code == code
     assert said.err == f"error: {error}\n"
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tuition, monkeypatch, fau
     def broken(*_, **__):
         raise fault
 
-    monkeypatch.setattr(check, "check_config", broken)
+    monkeypatch.setattr(check, "resolved", broken)
     said = tuition("check", "any.toml")
     assert (said.code, said.err, said.out) == (code, f"error: {text}\n", "")
 
@@ -121,7 +121,7 @@ def test_a_fault_that_names_no_file_keeps_its_trace(tuition, monkeypatch):
     def broken(*_, **__):
         raise OSError(errno.EBADF, "Bad file descriptor")
 
-    monkeypatch.setattr(check, "check_config", broken)
+    monkeypatch.setattr(check, "resolved", broken)
     with pytest.raises(OSError, match="Bad file descriptor"):
         tuition("check", "any.toml")
 

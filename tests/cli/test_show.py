@@ -17,11 +17,6 @@ def test_a_sentence_with_brackets_is_printed_as_it_is(capsys):
     assert capsys.readouterr().out == "see [budget] and [/red]\n"
 
 
-def test_errors_go_to_stderr(capsys):
-    say("no", is_error=True)
-    assert capsys.readouterr() == ("", "no\n")
-
-
 def test_json_is_whole_however_long(capsys):
     value = {"text": "[red] ü " * 200}
     print_json(value)

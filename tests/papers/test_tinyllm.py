@@ -148,7 +148,7 @@ def program_loss(learner, targets, normaliser):
     )
     passes = steps[0]["passes"]
     assert len(passes) > 1
-    return sum(family.loss(learner.model, batch).item() for batch in passes)
+    return sum(steps.learning.loss(learner.model, batch).item() for batch in passes)
 
 
 def token_losses(learner, instruction, prefix, example, output):

@@ -5,6 +5,7 @@ import transformers
 from tuition.core.errors import TrainingError
 from tuition.student.encode import OptionRow, TextRow
 from tuition.student.families import FAMILIES, decoder_inputs, pad, positions_of
+from tuition.student.lessons.lesson import Learning
 from tuition.student.look import family_of
 
 ROWS = [TextRow(prompt=[5, 6, 7], output=[8, 2]), TextRow(prompt=[5], output=[9, 9, 2])]
@@ -85,7 +86,7 @@ def test_the_loss_over_options_is_a_weighted_cross_entropy(student, answers):
     rows = learner._encoder.rows(answers)
     factors = [0.1 * (i + 1) for i in range(len(rows))]
     batch = family.collate([[row] for row in rows], [[factor] for factor in factors], pad_id=0)
-    loss = family.loss(learner.model, batch).item()
+    loss = Learning(family=family).loss(learner.model, batch).item()
     expected = 0.0
     for row, factor, scores in zip(rows, factors, learner.score_options(answers), strict=True):
         expected -= factor * torch.tensor(scores).log_softmax(-1)[row.gold].item()

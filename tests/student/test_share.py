@@ -6,6 +6,7 @@ import transformers
 
 from tuition.student.encode import OptionRow, TextRow
 from tuition.student.families import FAMILIES
+from tuition.student.lessons.lesson import Learning
 from tuition.student.training.passes import Item
 from tuition.student.training.share import is_exact, share, share_rows
 
@@ -86,7 +87,7 @@ def gradients(model, groups, factors):
     """The loss of one pass and every gradient."""
     model.zero_grad()
     family = family_of(model)
-    loss = family.loss(model, family.collate(groups, factors, pad_id=0))
+    loss = Learning(family=family).loss(model, family.collate(groups, factors, pad_id=0))
     loss.backward()
     return loss.item(), {name: weight.grad.clone() for name, weight in model.named_parameters()}
 

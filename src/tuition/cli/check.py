@@ -1,27 +1,16 @@
-"""Show what a run would do and cost, and what its teachers can do: `check` and `pilot`."""
+"""Show what a run would do and cost, what its teachers can do, what is here: `check`, `pilot`, `doctor`."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuition.cli.show import (
-    Config,
-    Json,
-    Settings,
-    Trust,
-    Yes,
-    answer,
-    print_json,
-    print_table,
-    progress_bars,
-    resolved,
-    say,
-    typed,
-)
+from tuition.cli.options import Ablate, Config, Json, Settings, Trust, Yes
+from tuition.cli.show import answer, print_table, progress_bars, resolved, say, typed
 from tuition.core.records import option_letter
 
 if TYPE_CHECKING:
@@ -29,8 +18,6 @@ if TYPE_CHECKING:
     from tuition.experiment.config import Experiment
     from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan, Preview
-
-__all__ = ["advise", "apart", "check_config", "pilot", "say_left_out", "show_plan"]
 
 
 _LETTERS = 600
@@ -46,25 +33,31 @@ def apart(settings: Sequence[str], *, is_ablated: bool) -> tuple[Apart, list[str
     return "parts", list(settings)
 
 
-def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_ablated: bool = False) -> None:
-    """Check a configuration and its data, and say what it would cost."""
+def check(
+    config: Config,
+    settings: Settings = None,
+    *,
+    ablate: Ablate = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Check a configuration and its data, and say what a run would cost; spend nothing."""
     from tuition.experiment.checks import make_ready
     from tuition.operate.compare import ablation_rows, new_calls
     from tuition.operate.dry_run.plan import plan_of, routes_of
     from tuition.report import money
 
-    of, overrides = apart(settings, is_ablated=is_ablated)
-    config = resolved(path, overrides)
-    ready = make_ready(config)
-    plan = plan_of(config, ready)
-    routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(config, ready)]
-    parts = ablation_rows(config, of) if is_ablated else {}
+    of, overrides = apart(settings or (), is_ablated=ablate)
+    read = resolved(config, overrides)
+    ready = make_ready(read)
+    plan = plan_of(read, ready)
+    routes: list[dict[str, JsonValue]] = [row.to_json() for row in routes_of(read, ready)]
+    parts = ablation_rows(read, of) if ablate else {}
     plans = {name: plan_of(one) for name, one in parts.items()}
-    if as_json:
-        also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if is_ablated else {}
-        print_json({**plan.to_json(), "routes": routes, **also})
+    also = {"ablations": {name: one.to_json() for name, one in plans.items()}} if ablate else {}
+    if answer({**plan.to_json(), "routes": routes, **also}):
         return
-    say(f"{path}: recipe {config.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
+    say(f"{config}: recipe {read.recipe}; {plan.train} train, {plan.valid} valid, {plan.test} test examples")
     for finding in plan.findings:
         say(f"  data: {finding}")
     _show_preview(plan.preview)
@@ -78,17 +71,17 @@ def check_config(path: Path, settings: tuple[str, ...], *, as_json: bool, is_abl
     if routes:
         print_table("routes: what the rationales would cost by each", routes)
     if plans:
-        anew = new_calls(config, of)
+        anew = new_calls(read, of)
         costs = [
             {"row": name, "expected": money(one.expected_usd) if name in anew else "nothing new"}
             for name, one in plans.items()
         ]
         print_table("ablations: what each would ask, beside the run", costs)
-        say_left_out(config, is_ablated=True, of=of)
-    ablate = ["--ablate"] if is_ablated else []
+        say_left_out(read, is_ablated=True, of=of)
+    words = [config, *(settings or ())]
     if any(not row.kept for row in plan.teachers):
-        say(f"To try each teacher on 50 questions first: {typed('pilot', path, *settings)}")
-    say(f"Nothing was spent. Next: {typed('run', path, *settings, *ablate)}")
+        say(f"To try each teacher on 50 questions first: {typed('pilot', *words)}")
+    say(f"Nothing was spent. Next: {typed('run', *words, *(['--ablate'] if ablate else []))}")
 
 
 def show_plan(plan: Plan) -> None:
@@ -310,3 +303,37 @@ def _teacher(row: Any) -> dict[str, object]:
 
 def _interval(share: Any) -> str:
     return f"{100 * share['share']:.0f} [{100 * share['low']:.0f}, {100 * share['high']:.0f}]"
+
+
+_WIDTH = 52
+"""Of the widest column, so that the table fits into 80."""
+
+
+def doctor(
+    config: Annotated[
+        Path | None, typer.Argument(help="A TOML file, whose teachers are looked at too.")
+    ] = None,
+    *,
+    ask: Annotated[
+        bool,
+        typer.Option("--ask", help="Ask the endpoints what they serve: one GET each, which costs nothing."),
+    ] = False,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Look over this machine, the packages, the keys and the teachers; exit 1 where something fails."""
+    from tuition.operate.doctor import facts
+
+    found = facts(resolved(config, None) if config else None, ask=ask)
+    answer([fact.to_json() for fact in found])
+    rows = [
+        {"what": textwrap.fill(one.what, 16), "": "" if one.state == "ok" else one.state, "found": line}
+        for one in found
+        for line in [textwrap.fill(one.found, _WIDTH)]
+    ]
+    print_table("what is here", rows)
+    faults = sum(one.state == "fault" for one in found)
+    if faults:
+        say(f"{faults} things will not work as they are.")
+        raise typer.Exit(1)
+    say(f"Nothing is wrong. Next: {typed('check', config) if config else typed('init')}")

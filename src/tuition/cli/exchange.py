@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuition.cli.show import Config, Database, Json, Trust, Yes, answer, print_table, resolved, say, typed
+from tuition.cli.options import Config, Database, Json, Settings, Trust, Yes
+from tuition.cli.show import answer, print_table, resolved, say, typed
 from tuition.core.errors import ConfigError, DataError, near_name
 
 if TYPE_CHECKING:
     from tuition.operate.out.carry import Carried
-
-__all__ = ["batch", "export_replies", "import_replies"]
 
 
 def import_replies(
@@ -150,7 +149,7 @@ batch = typer.Typer(
 def write(
     config: Config,
     out: Annotated[Path, typer.Argument(help="The file to write, JSONL.")],
-    settings: Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3.")] = None,
+    settings: Settings = None,
     *,
     teacher: Annotated[str, typer.Option(help="Whose calls, where there are several teachers.")] = "",
     trust: Trust = False,

@@ -12,37 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tuition.cli.show import (
-    Config,
-    Folder,
-    Json,
-    Settings,
-    Trust,
-    answer,
-    paragraph,
-    print_rows,
-    print_table,
-    resolved,
-    say,
-    typed,
-)
+from tuition.cli.options import Config, Folder, Json, Settings, Trust
+from tuition.cli.show import answer, paragraph, print_rows, print_table, resolved, say, typed
 from tuition.core.errors import ConfigError, near_name
 
 if TYPE_CHECKING:
     from tuition.operate.curves import Curves, Setting
     from tuition.report import Standing
-
-__all__ = [
-    "compare",
-    "curve",
-    "list_keys",
-    "list_runs",
-    "probe",
-    "report",
-    "show",
-    "show_rounds",
-    "show_table",
-]
 
 
 def show(

@@ -19,18 +19,13 @@ from typing import Annotated
 import typer
 
 from tuition.cli import exchange, look, run
-from tuition.cli.check import advise, pilot
-from tuition.cli.doctor import doctor
+from tuition.cli.check import advise, check, doctor, pilot
 from tuition.cli.exchange import batch
-from tuition.cli.predict import cascade, errors, predict, stepwise
-from tuition.cli.serve import capture, serve
+from tuition.cli.predict import capture, cascade, errors, predict, serve, stepwise
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
 from tuition.version import __version__
-
-__all__ = ["COMMANDS", "app", "exit_code", "main", "playground"]
-
 
 playground = typer.Typer(
     help="The offline world: tasks, simulated teachers, their server.", no_args_is_help=True
@@ -81,7 +76,7 @@ COMMANDS = {
     "demo": run.demo,
     "init": run.init,
     "doctor": doctor,
-    "check": run.check,
+    "check": check,
     "pilot": pilot,
     "advise": advise,
     "run": run.run,

@@ -1,4 +1,4 @@
-"""The commands that run a configuration: `demo`, `init`, `check`, `run`, `resume`."""
+"""The commands that run a configuration: `demo`, `init`, `run`, `resume`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,9 @@ import typer
 from rich.prompt import Confirm, FloatPrompt, Prompt
 
 from tuition.cli import look
-from tuition.cli.show import (
-    Config,
-    Folder,
-    Json,
-    Settings,
-    Trust,
-    Yes,
-    answer,
-    print_table,
-    progress_bars,
-    resolved,
-    say,
-    typed,
-)
-from tuition.core.errors import BudgetSpent, ConfigError, DataError, TuitionError, near_name
+from tuition.cli.options import Ablate, Config, Folder, Json, Settings, Trust, Yes
+from tuition.cli.show import answer, print_table, progress_bars, resolved, say, typed
+from tuition.core.errors import BudgetSpent, ConfigError, TuitionError, near_name
 
 if TYPE_CHECKING:
     from tuition.core.records import Json as JsonValue
@@ -33,8 +21,6 @@ if TYPE_CHECKING:
     from tuition.experiment.recipe import Apart
     from tuition.operate.dry_run.plan import Plan
     from tuition.operate.execute import Finished
-
-__all__ = ["check", "demo", "init", "resume", "run"]
 
 
 def demo(
@@ -164,39 +150,11 @@ def _for_file(path: str, said: _Said, *, asks: bool) -> tuple[str, dict[str, Jso
     return text, {"task": dict(found.task), "why": dict(found.why), "teachers": list(teachers)}
 
 
-def check(
-    config: Config,
-    settings: Settings = None,
-    *,
-    ablate: Annotated[
-        bool,
-        typer.Option(
-            "--ablate",
-            help="Also look over the runs without one of its parts at a time; --ablate lessons: those that "
-            "learn other things of a mentor.",
-        ),
-    ] = False,
-    trust: Trust = False,
-    json: Json = False,
-) -> None:
-    """Check a configuration and its data, and say what a run would cost; spend nothing."""
-    from tuition.cli.check import check_config
-
-    check_config(config, tuple(settings or ()), is_ablated=ablate, as_json=json)
-
-
 def run(
     config: Config,
     settings: Settings = None,
     *,
-    ablate: Annotated[
-        bool,
-        typer.Option(
-            "--ablate",
-            help="Also run it without one of its parts at a time; --ablate lessons: once for each thing to "
-            "learn of a mentor.",
-        ),
-    ] = False,
+    ablate: Ablate = False,
     yes: Yes = False,
     trust: Trust = False,
     json: Json = False,
@@ -210,12 +168,10 @@ def run(
 
 def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json = False) -> None:
     """Go on with a run that was interrupted."""
+    from tuition.core.run import check_run
     from tuition.operate.execute import reread
 
-    if not (folder / "config.toml").exists():
-        raise DataError(
-            f"{str(folder)!r} holds no run: config.toml is missing. `tuition list` shows the runs."
-        )
+    check_run(folder)
     _run(reread(folder), is_confirmed=yes)
 
 

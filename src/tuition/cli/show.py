@@ -1,4 +1,4 @@
-"""What several commands share: arguments and options, sentences, tables, progress, JSON.
+"""What several commands share: sentences, tables, progress, JSON.
 
 The result goes to stdout, progress and errors to stderr.
 """
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -39,13 +39,6 @@ if TYPE_CHECKING:
     from tuition.report import Row
 
 __all__ = [
-    "Config",
-    "Database",
-    "Folder",
-    "Json",
-    "Settings",
-    "Trust",
-    "Yes",
     "answer",
     "answer_in_json",
     "paragraph",
@@ -88,18 +81,6 @@ def trusting(context: typer.Context, is_wanted: bool) -> bool:
     return is_wanted
 
 
-Config = Annotated[Path, typer.Argument(help="A TOML file; `tuition init` writes one.")]
-Settings = Annotated[list[str] | None, typer.Argument(help="Overrides, such as seed=3 training.steps=50.")]
-Folder = Annotated[Path, typer.Argument(help="A run folder, or one that holds several.")]
-Database = Annotated[Path, typer.Argument(help="The store, such as tuition.db.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.", callback=answer_in_json)]
-Trust = Annotated[
-    bool,
-    typer.Option("--trust", help="Run code that it names and no installed package has.", callback=trusting),
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Answer confirmations with yes.")]
-
-
 def resolved(config: Path, settings: list[str] | None) -> Experiment:
     """Read a configuration file with its overrides."""
     from tuition.core.config import read_toml
@@ -108,9 +89,9 @@ def resolved(config: Path, settings: list[str] | None) -> Experiment:
     return resolve(read_toml(config), tuple(settings or ()), where=str(config), folder=config.parent)
 
 
-def say(text: str, *, is_error: bool = False) -> None:
+def say(text: str) -> None:
     """Print a sentence; square brackets are no markup, control characters are shown as escapes."""
-    (_ERR if is_error else _OUT).print(visible(text), markup=False, highlight=False, soft_wrap=True)
+    _OUT.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def typed(*words: object) -> str:

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.prompt import Confirm
 
-from tuition.cli.show import Database, Json, Yes, answer, print_table, say, typed
-
-__all__ = ["store"]
+from tuition.cli.options import Database, Json, Yes
+from tuition.cli.show import answer, print_table, say, typed
+from tuition.core.errors import ConfigError, DataError
 
 store = typer.Typer(
     help="What was paid and answered: look, check, settle, carry, make smaller.", no_args_is_help=True
@@ -198,7 +198,6 @@ def redact(
     json: Json = False,
 ) -> None:
     """Take the texts of calls out of a store for good; keys, money and counts stay."""
-    from tuition.core.errors import ConfigError
     from tuition.upkeep import holding, redact_store
 
     found = holding(path, where)
@@ -224,7 +223,6 @@ def redact(
 
 
 def _show_carried(path: Path, carried: Mapping[str, Any]) -> None:
-
     answer({"path": str(path), **carried})
     say(
         f"{path}: {carried['attempts']} calls and {carried['replies']} answers added, "
@@ -254,7 +252,6 @@ def _when(moment: float) -> str:
 
 
 def _moment(text: str | None, option: str) -> float | None:
-    from tuition.core.errors import DataError
     from tuition.upkeep.charges import moment_of
 
     moment = None if text is None else moment_of(text)

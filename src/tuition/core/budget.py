@@ -49,11 +49,7 @@ _TOLD = str | list | tuple | Mapping
 
 
 def to_nano(usd: float | str | Decimal) -> int:
-    """Turn dollars into nano-dollars, rounding up.
-
-    Returns:
-        Whole nano-dollars.
-    """
+    """Turn dollars into whole nano-dollars, rounding up."""
     return math.ceil(Decimal(str(usd)) * NANO)
 
 
@@ -89,11 +85,7 @@ class Cost(Record):
 
     @classmethod
     def of(cls, usage: Usage, price: Price | None) -> Cost:
-        """Settle what was used at a price.
-
-        Returns:
-            The cost, rounded up to a whole nano-dollar.
-        """
+        """Settle what was used at a price, rounded up to a whole nano-dollar."""
         tokens = usage.prompt_tokens + usage.completion_tokens
         if price is None:
             return cls(nano=None, tokens=tokens)
@@ -123,13 +115,13 @@ def worst_cost(request: Request, price: Price | None) -> Cost:
     return max(plain, cached, key=lambda cost: cost.nano or 0)
 
 
-def guess_cost(request: Request, price: Price | None, share: float = EXPECTED_SHARE) -> Cost:
+def guess_cost(request: Request, price: Price | None) -> Cost:
     """Guess what a call costs from the letters of its prompt."""
     letters = sum(len(message.content) for message in request.messages)
     bound = request.parameters["max_tokens"]
     assert isinstance(bound, int)
-    usage = Usage(prompt_tokens=round(letters / LETTERS_PER_TOKEN), completion_tokens=round(bound * share))
-    return Cost.of(usage, price)
+    prompt, completion = round(letters / LETTERS_PER_TOKEN), round(bound * EXPECTED_SHARE)
+    return Cost.of(Usage(prompt_tokens=prompt, completion_tokens=completion), price)
 
 
 class Budget(Section):

@@ -55,12 +55,7 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=_MOST
 class Section(BaseModel):
     """One table of a configuration: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        protected_namespaces=(),
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:

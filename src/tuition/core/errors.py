@@ -57,7 +57,6 @@ class MissingExtra(TuitionError, ImportError):
     """A package of an optional extra is absent; the text is the pip line that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        """Name what is missing."""
         super().__init__(f"{package!r} is not installed; it comes with: pip install 'tuition[{extra}]'")
 
 

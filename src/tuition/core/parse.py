@@ -17,7 +17,7 @@ from typing import IO, Any, NoReturn, TextIO, cast
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 
-__all__ = ["array_rows", "csv_rows", "has_lines", "json_rows", "opened"]
+__all__ = ["DECODER", "array_rows", "csv_rows", "has_half", "has_lines", "json_rows", "opened"]
 
 _DELIMITERS = (",", ";", "\t")
 _HEAD, _SHOWING = 1 << 16, 20
@@ -50,7 +50,7 @@ def _whole(text: str) -> list[dict[str, Json]] | None:
     place = _blanks_end(text, 0)
     try:
         while place < len(text):
-            value, end = _DECODER.raw_decode(text, place)
+            value, end = DECODER.raw_decode(text, place)
             found.append(value)
             place = _blanks_end(text, end)
     except (ValueError, RecursionError):
@@ -108,24 +108,27 @@ def json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]
                 f"{str(path)!r} line {number} is a JSON {type(row).__name__}, not an object; "
                 'expected one line a row, such as {"question": "…", "answer": "…"}'
             )
-        if "\\ud" in line.lower():
-            _refuse_half(row, f"{str(path)!r} line {number}")
+        if has_half(row, line):
+            raise DataError(
+                f"{str(path)!r} line {number} holds half of a two-part Unicode escape (\\ud…); mend or "
+                "remove it"
+            )
         yield number, row
 
 
-def _refuse_half(row: Json, place: str) -> None:
-    """Refuse half of a surrogate pair: it parses, and fails much later, when it is written or hashed."""
-    try:
-        json.dumps(row, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{place} holds half of a two-part Unicode escape (\\ud…); mend or remove it"
-        ) from None
+def has_half(value: object, text: str) -> bool:
+    """Say whether a text's value holds half of a surrogate pair, which fails when it is written or hashed."""
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return True
+    return False
 
 
 def _sound(rows: list[dict[str, Json]], text: str, path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    if "\\ud" in text.lower():
-        _refuse_half(cast("Json", rows), str(path))
+    if has_half(rows, text):
+        raise DataError(f"{path} holds half of a two-part Unicode escape (\\ud…); mend or remove it")
     yield from enumerate(rows, start=1)
 
 
@@ -137,7 +140,7 @@ def array_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json
         yield from _sound(found, text, path)
         return
     try:
-        rows = json.loads(text, parse_constant=_refuse_constant)
+        rows = _decode(text)
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{str(path)!r} is no JSON: {error}; mend it, or name it .jsonl where each "
@@ -155,8 +158,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-_decode = _DECODER.decode
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_decode = DECODER.decode
 """Made once: `json.loads` makes a decoder for each text, and takes four times as long."""
 
 

@@ -31,6 +31,7 @@ from tuition.version import __version__
 
 __all__ = [
     "Run",
+    "check_run",
     "code_revision",
     "essentials",
     "held_config",
@@ -66,7 +67,6 @@ class Run:
         completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
         listener: Listener | None = None,
     ) -> None:
-        """Open a run folder, or begin one."""
         self.path = path
         self._listener = listener
         tables = tomllib.loads(config_text)
@@ -177,8 +177,15 @@ class _Warnings(logging.Handler):
         self._run = run
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one warning down."""
         self._run.event("warning", message=record.getMessage())
+
+
+def check_run(folder: Path) -> None:
+    """Refuse a folder in which no run was begun."""
+    if not (folder / "config.toml").exists():
+        raise DataError(
+            f"{str(folder)!r} holds no run: config.toml is missing. `tuition list` shows the runs."
+        )
 
 
 def run_id(path: Path) -> str:
@@ -268,9 +275,8 @@ def code_revision() -> str:
     """Name the program's own source by its content, whether or not it lies in a repository."""
     root = Path(__file__).parents[1]
     files = sorted(root.rglob("*.py"))
-    return content_id([[str(file.relative_to(root)), file.read_text(encoding="utf-8")] for file in files])[
-        :12
-    ]
+    texts = [[str(file.relative_to(root)), file.read_text(encoding="utf-8")] for file in files]
+    return content_id(texts)[:12]
 
 
 def versions() -> dict[str, Json]:

@@ -34,9 +34,7 @@ def fingerprint(example: Example) -> str:
     return example._name
 
 
-def once_a_split(
-    look: Callable[[tuple[Example, ...]], Found],
-) -> Callable[[Sequence[Example]], Found]:
+def once_a_split(look: Callable[[tuple[Example, ...]], Found]) -> Callable[[Sequence[Example]], Found]:
     """Remember what a function finds in the last few splits: a run asks it again for every teacher.
 
     A split is told by its identity, for a tuple of examples never changes.
@@ -91,7 +89,6 @@ class SealedTest:
     """
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        """Seal the examples."""
         self.__examples = tuple(examples)
         self.__opened_by = ""
         self.fingerprints = frozenset(fingerprint(example) for example in examples)
@@ -128,10 +125,7 @@ class SealedTest:
         return made
 
     def stood_in(
-        self,
-        choose: Callable[[Sequence[Example]], Sequence[Example]],
-        *,
-        label: Callable[[Example], str],
+        self, choose: Callable[[Sequence[Example]], Sequence[Example]], *, label: Callable[[Example], str]
     ) -> SealedTest:
         """Seal some of the questions with made-up labels, where they have any; no label leaves this seal."""
         labelled = {example.id for example in self.__examples if example.answer is not None}

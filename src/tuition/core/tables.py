@@ -71,22 +71,22 @@ def read_workbook(path: Path, *, sheet: str = "") -> Iterator[dict[str, Json]]:
         with warnings.catch_warnings(action="ignore"):
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
             with contextlib.closing(book):
-                sheets = {one.title: list(one.iter_rows(values_only=True)) for one in book.worksheets}
+                # rows without any cell are passed over
+                sheets = {
+                    one.title: [row for row in one.iter_rows(values_only=True) if set(row) - {None}]
+                    for one in book.worksheets
+                }
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise DataError(
             f"{str(path)!r} is no whole workbook: {_said(error)} Save it again as .xlsx, or as CSV."
         ) from None
-    filled = [name for name, rows in sheets.items() if any(cell is not None for row in rows for cell in row)]
+    filled = [name for name, rows in sheets.items() if rows]
     if (sheet and sheet not in sheets) or (not sheet and len(filled) > 1):
         fault = f"has no sheet {sheet!r}{nearest(sheet, sheets) or '.'}" if sheet else "has several sheets."
         raise DataError(
             f"{str(path)!r} {fault} Found: {', '.join(filled)}. Name one as sheet in [task.file]."
         )
-    rows = (
-        [row for row in sheets[sheet or "".join(filled)] if any(cell is not None for cell in row)]
-        if filled
-        else []
-    )
+    rows = sheets[sheet or "".join(filled)] if filled else []
     if not rows:
         return
     header = ["" if name is None else str(name).strip() for name in rows[0]]
@@ -95,17 +95,13 @@ def read_workbook(path: Path, *, sheet: str = "") -> Iterator[dict[str, Json]]:
     if (
         "" in header
         or len(set(header)) < len(header)
-        or any(any(map(_is_filled, row[len(header) :])) for row in rows)
+        or any(set(row[len(header) :]) - {None} for row in rows)
     ):
         raise DataError(
             f"{str(path)!r} has no header in its first row: {header!r}; expected the names of all "
             "columns, each once"
         )
     yield from _rows(dict(zip(header, row, strict=False)) for row in rows[1:])
-
-
-def _is_filled(cell: object) -> bool:
-    return cell is not None
 
 
 def read_dataset(path: str) -> Iterator[dict[str, Json]]:

@@ -9,13 +9,4 @@ from tuition.exchange.exports import EXPORTS, TRAINING, Exported, export_run
 from tuition.exchange.imports import IMPORTS, Imported, import_files
 from tuition.exchange.training_rows import Wording
 
-__all__ = [
-    "EXPORTS",
-    "IMPORTS",
-    "TRAINING",
-    "Exported",
-    "Imported",
-    "Wording",
-    "export_run",
-    "import_files",
-]
+__all__ = ["EXPORTS", "IMPORTS", "TRAINING", "Exported", "Imported", "Wording", "export_run", "import_files"]

@@ -9,7 +9,6 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 from tuition.exchange.rows import TERMS, BadRow, Row
@@ -31,7 +30,6 @@ class RepliesByQuestion:
     """Rows of the recorded form, added one by one, and read with all replies to a question in one row."""
 
     def __init__(self) -> None:
-        """Open an empty one."""
         # an empty name makes SQLite use a temporary file once the rows outgrow its cache
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_TABLES)
@@ -50,9 +48,7 @@ class RepliesByQuestion:
     def __enter__(self) -> RepliesByQuestion:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._db.close()
 
     def add(self, row: Row) -> None:

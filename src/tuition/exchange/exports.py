@@ -8,10 +8,10 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError, DataError, MissingExtra, near_name, some_of
@@ -23,9 +23,6 @@ from tuition.exchange.files import provenance_path
 from tuition.exchange.forms import WRITES, written
 from tuition.exchange.rows import CARRIED, NO_ROUND, Row, carried_row
 from tuition.exchange.training_rows import Terms, Wording, licence_fields, read_terms, training_rows
-
-if TYPE_CHECKING:
-    import pyarrow
 
 __all__ = ["EXPORTS", "TRAINING", "Export", "Exported", "Tally", "export_run", "write_card"]
 
@@ -41,23 +38,22 @@ _LOADS = {
 }
 
 
+@dataclass(slots=True)
 class Tally:
     """Counts rows on their way into a file."""
 
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.rows = 0
-        self.without_text = 0
-        """Left out of a training form, because there was nothing to learn."""
-        self.examples: set[str] = set()
-        """Ids of the questions."""
-        self.by_teacher: Counter[str] = Counter()
-        self.unused: Counter[str] = Counter()
-        """Replies by teacher that the student did not learn from."""
-        self.faults: Counter[tuple[str, str]] = Counter()
-        """By teacher and health check."""
-        self.labels: Counter[str] = Counter()
-        """By who says so; empty: no label."""
+    rows: int = 0
+    without_text: int = 0
+    """Left out of a training form, because there was nothing to learn."""
+    examples: set[str] = field(default_factory=set)
+    """Ids of the questions."""
+    by_teacher: Counter[str] = field(default_factory=Counter)
+    unused: Counter[str] = field(default_factory=Counter)
+    """Replies by teacher that the student did not learn from."""
+    faults: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By teacher and health check."""
+    labels: Counter[str] = field(default_factory=Counter)
+    """By who says so; empty: no label."""
 
     def watched(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Count rows while they pass through."""
@@ -258,15 +254,23 @@ def _write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
             import datasets
         except ImportError:
             raise MissingExtra("datasets", "data") from None
+    kinds = {
+        **dict.fromkeys(("choices", "faults"), pyarrow.list_(pyarrow.string())),
+        **dict.fromkeys(("sample", "round"), pyarrow.int64()),
+        **dict.fromkeys(("is_used", "train_on_outputs"), pyarrow.bool_()),
+    }
+    names = (*WRITES["datasets"], *CARRIED)
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in names])
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     made = draft / "rows"
     try:
         # the library maps a stream of Arrow's into memory instead of reading it whole
         opened = parquet.ParquetWriter if is_file else pyarrow.ipc.new_stream
-        with opened(str(made), _schema()) as file:
-            for batch in _batches(rows):
-                file.write_batch(batch)
+        with opened(str(made), schema) as file:
+            named = (_carried(row, "datasets") for row in rows)
+            while part := list(itertools.islice(named, _ROWS_AT_ONCE)):
+                file.write_batch(pyarrow.RecordBatch.from_pylist(part, schema=schema))
         if not is_file:
             datasets.disable_progress_bars()
             datasets.Dataset.from_file(str(made)).save_to_disk(draft / "set")
@@ -275,26 +279,6 @@ def _write_dataset(out: Path, rows: Iterable[Row]) -> list[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return [out]
-
-
-def _schema() -> pyarrow.Schema:
-    import pyarrow
-
-    text, texts = pyarrow.string(), pyarrow.list_(pyarrow.string())
-    kinds = {
-        **dict.fromkeys(("choices", "faults"), texts),
-        **dict.fromkeys(("sample", "round"), pyarrow.int64()),
-        **dict.fromkeys(("is_used", "train_on_outputs"), pyarrow.bool_()),
-    }
-    return pyarrow.schema([(name, kinds.get(name, text)) for name in (*WRITES["datasets"], *CARRIED)])
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[pyarrow.RecordBatch]:
-    import pyarrow
-
-    schema, named = _schema(), (_carried(row, "datasets") for row in rows)
-    while part := list(itertools.islice(named, _ROWS_AT_ONCE)):
-        yield pyarrow.RecordBatch.from_pylist(part, schema=schema)
 
 
 EXPORTS: dict[str, Export] = {

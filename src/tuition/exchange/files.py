@@ -76,20 +76,15 @@ def read_batch(paths: Sequence[Path], teacher: str = "") -> Iterator[Found]:
             "is_answered INTEGER DEFAULT 0, has_reply INTEGER DEFAULT 0)"
         )
         index.execute("BEGIN")
-        for place, value in _values(paths):
+        for place, value in itertools.chain.from_iterable(map(numbered, paths)):
             if not _is_output(value):
                 yield from _note(index, place, value)
-        for place, value in _values(paths):
+        for place, value in itertools.chain.from_iterable(map(numbered, paths)):
             if _is_output(value):
                 yield _output(index, place, value, teacher=teacher)
         query = "SELECT place FROM requests WHERE NOT is_answered ORDER BY rowid"
         for (place,) in index.execute(query):
             yield Found(place=place, fault="has no reply in the outputs")
-
-
-def _values(paths: Sequence[Path]) -> Iterator[tuple[str, Json | BadRow]]:
-    for path in paths:
-        yield from numbered(path)
 
 
 def _is_output(value: Json | BadRow) -> bool:

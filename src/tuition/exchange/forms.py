@@ -25,13 +25,7 @@ from tuition.exchange.rows import (
     text_of,
 )
 
-__all__ = [
-    "READS",
-    "UNUSABLE",
-    "WRITES",
-    "completion_row",
-    "written",
-]
+__all__ = ["READS", "UNUSABLE", "WRITES", "completion_row", "written"]
 
 WRITES: dict[str, Mapping[str, str]] = {
     "datasets": {"instruction": "prompt", "generation": "completion", "model_name": "model"},
@@ -164,10 +158,10 @@ def _curator(row: Mapping[str, Json], teacher: str) -> Row:
     else:
         text = next((message[name] for name in _EXPLANATIONS if isinstance(message.get(name), str)), None)
         answer = message.get("answer")
-        is_known = text is not None and isinstance(answer, str | int | float)
-        sample |= (
-            {"text": text, "answer": str(answer)} if is_known else {"text": canonical_json(dict(message))}
-        )
+        if text is not None and isinstance(answer, str | int | float):
+            sample |= {"text": text, "answer": str(answer)}
+        else:
+            sample["text"] = canonical_json(dict(message))
     sample |= _ended(row.get("finish_reason"), sample["text"])
     talk = talk_of(request.get("messages"))
     if talk.system:

@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from tuition.core.errors import DataError
-from tuition.core.parse import has_lines, opened
+from tuition.core.parse import DECODER, has_half, has_lines, opened
 from tuition.core.records import Json
 from tuition.core.rows import JSON_ENDINGS, read_rows, readable
 from tuition.exchange.rows import BadRow, Found, Row, object_of
@@ -23,6 +23,7 @@ _CHUNK = 1 << 20
 """Characters of a JSON array that are read at once."""
 _TOKEN = 16
 """Characters that a word of JSON, cut by the end of a chunk, can have at most."""
+_HALF = "holds half of a two-part Unicode escape (\\ud…)"
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -86,24 +87,10 @@ def sound(value: Json | BadRow) -> Json:
 
 def _value(line: str) -> Json | BadRow:
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
+        value = DECODER.decode(line)
     except (ValueError, RecursionError) as error:
         return BadRow(f"is no JSON: {error}")
-    return _whole(value, line)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _whole(value: Json, source: str) -> Json | BadRow:
-    """Refuse half of a surrogate pair, which parses, and fails when something is to be written."""
-    if "\\ud" in source.lower():
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return BadRow("holds half of a two-part Unicode escape (\\ud…)")
-    return value
+    return BadRow(_HALF) if has_half(value, line) else value
 
 
 def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
@@ -116,7 +103,7 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         for n, item in enumerate(value["data"] if is_page else [value], start=1):
             yield f"{str(path)!r} item {n}", item
         return
-    decoder, n, start = json.JSONDecoder(parse_constant=_refuse_constant), 0, start + 1
+    n, start = 0, start + 1
     while True:
         start = _behind(text, start)
         if text[start : start + 1] == "]":
@@ -130,7 +117,7 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
                     ".json file holds one array, so cut it in two"
                 )
             return
-        item, end = _next(decoder, text, start)
+        item, end = _next(text, start)
         if end is None or end == len(text):
             more = file.read(_CHUNK)
             if not more:
@@ -140,8 +127,12 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
             text, start = text[start:] + more, 0
             continue
         n += 1
-        yield f"{str(path)!r} item {n}", item if isinstance(item, BadRow) else _whole(item, text[start:end])
-        if isinstance(item, BadRow):
+        is_bad = isinstance(item, BadRow)
+        yield (
+            f"{str(path)!r} item {n}",
+            item if is_bad or not has_half(item, text[start:end]) else BadRow(_HALF),
+        )
+        if is_bad:
             raise DataError(f"{str(path)!r} item {n} {item}; nothing behind it can be read, so mend it first")
         start = end
 
@@ -152,10 +143,10 @@ def _behind(text: str, start: int) -> int:
     return blanks.end() if blanks else start
 
 
-def _next(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Json | BadRow, int | None]:
+def _next(text: str, start: int) -> tuple[Json | BadRow, int | None]:
     """The item that begins here and where it ends; no end: more must be read to tell."""
     try:
-        return decoder.raw_decode(text, start)
+        return DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - _TOKEN
         return (None, None) if is_cut else (BadRow(f"is no JSON: {error.msg}"), start)

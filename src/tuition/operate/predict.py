@@ -162,7 +162,7 @@ def _answer(
         if _BY in found:
             raise ConfigError(f"{str(file)!r} has a column {_BY!r}, which a cascade writes; rename it")
         columns.append(_BY)
-    _keep(out, state)
+    write_rows(_beside(out), [state.to_json()])
     rows = islice(numbered_rows(file), state.rows, None)
     with out.open("ab") as answers:
         answers.truncate(state.size)
@@ -194,7 +194,7 @@ def _answer(
                 by_teacher=state.by_teacher + sum(who != "student" for who in by),
                 unasked=state.unasked + (improved.left if improved else 0),
             )
-            _keep(out, state)
+            write_rows(_beside(out), [state.to_json()])
             progress("predict", state.rows, total)
     return state
 
@@ -265,10 +265,6 @@ def _held(out: Path, begun: Predicted) -> Predicted:
     except (DataError, TypeError, ValueError):
         fault = f"was not written by `tuition predict`, or {_beside(out).name!r} beside it is gone"
     raise DataError(f"{str(out)!r} {fault}; name another file with --out OTHER, or write it anew with --anew")
-
-
-def _keep(out: Path, state: Predicted) -> None:
-    write_rows(_beside(out), [state.to_json()])
 
 
 def _beside(out: Path) -> Path:

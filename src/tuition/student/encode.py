@@ -116,10 +116,8 @@ class Encoder:
         self._tokenizer = tokenizer
         self._config = config
         self._family = family
-        is_apart = config.instruction == "decoder" and family == "seq2seq"
-        self._instruction = (
-            "behind" if config.instruction == "decoder" and not is_apart else config.instruction
-        )
+        is_moved = config.instruction == "decoder" and family != "seq2seq"
+        self._instruction = "behind" if is_moved else config.instruction
         self._positions = positions
         self.cuts = Cuts()
         """Of everything encoded since the last `forget_cuts`."""

@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import NamedTuple, cast
 
 import torch
-import transformers
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from tuition.core.protocols import StudentAbilities
@@ -83,10 +83,6 @@ class EncoderDecoder:
             decoder_attention_mask=_branched(model, batch),
         )
 
-    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors."""
-        return _weighted(self.logits(model, batch), batch)
-
 
 class DecoderOnly:
     """Llama, Qwen and their kind: question, line break, output in one text; the loss is on the output.
@@ -128,10 +124,6 @@ class DecoderOnly:
             attention_mask=(batch["blocks"] >= 0).long() if mask is None else mask,
             position_ids=batch["position_ids"],
         )
-
-    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies times their factors."""
-        return _weighted(self.logits(model, batch), batch)
 
 
 class OptionScorer:
@@ -179,10 +171,6 @@ class OptionScorer:
         owners = batch["owners"]
         return flat[owners.clamp(min=0)].masked_fill(owners < 0, float("-inf"))
 
-    def loss(self, model: nn.Module, batch: Pass) -> Tensor:
-        """Sum the cross-entropies over options times their factors."""
-        return _weighted(self.logits(model, batch), batch)
-
 
 Family = EncoderDecoder | DecoderOnly | OptionScorer
 """What the training loop must know of a model: how rows become tensors, and tensors a loss."""
@@ -208,7 +196,7 @@ def positions_of(mask: Tensor) -> Tensor:
 
 def decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
     """Shift outputs by one: the decoder reads the start mark, then what it has written."""
-    config = cast("transformers.PreTrainedModel", model).config
+    config = cast("PreTrainedModel", model).config
     shifted = labels.roll(1, dims=1)
     shifted[:, 0] = config.decoder_start_token_id
     return shifted.masked_fill(shifted == -100, int(config.pad_token_id or 0))
@@ -279,9 +267,9 @@ def _shared(prompts: Sequence[list[int]]) -> int:
     return n
 
 
-def inner(model: nn.Module) -> transformers.PreTrainedModel:
+def inner(model: nn.Module) -> PreTrainedModel:
     """Take off what wraps a model for several processes."""
-    return cast("transformers.PreTrainedModel", getattr(model, "module", model))
+    return cast("PreTrainedModel", getattr(model, "module", model))
 
 
 def _branched(model: nn.Module, batch: Pass) -> Tensor | None:
@@ -319,7 +307,3 @@ def losses(logits: Tensor, batch: Pass) -> Tensor:
     shares = batch["shares"]
     # No share of a choice that is not there: minus infinity times 0 is no number.
     return -(shares * logits.float().log_softmax(-1).masked_fill(shares == 0, 0.0)).sum(-1)
-
-
-def _weighted(logits: Tensor, batch: Pass) -> Tensor:
-    return (losses(logits, batch) * batch["factors"]).sum()

@@ -79,8 +79,6 @@ def learn_tokens(shape: Shape, texts: Iterable[str]) -> Tokenizer:
         tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=marks)
     if shape.family == "options":
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{START} $A {END}",
-            pair=f"{START} $A {END} $B:1 {END}:1",
-            special_tokens=marks,
+            single=f"{START} $A {END}", pair=f"{START} $A {END} $B:1 {END}:1", special_tokens=marks
         )
     return tokenizer

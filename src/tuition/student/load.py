@@ -13,6 +13,7 @@ import torch
 import transformers
 from safetensors import SafetensorError, safe_open
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tuition.core.errors import ConfigError, TrainingError
@@ -45,7 +46,7 @@ def devices() -> list[str]:
     return found + ["MPS, which no student uses yet"] * torch.backends.mps.is_available()
 
 
-def train_tokenizer(shape: Shape, texts: Iterable[str]) -> transformers.PreTrainedTokenizerBase:
+def train_tokenizer(shape: Shape, texts: Iterable[str]) -> PreTrainedTokenizerBase:
     """Learn a byte-level tokenizer that reads numbers digit by digit; any text can be fed to it."""
     types = ["token_type_ids"] if shape.family == "options" else []
     return transformers.PreTrainedTokenizerFast(
@@ -60,7 +61,7 @@ def train_tokenizer(shape: Shape, texts: Iterable[str]) -> transformers.PreTrain
 
 def make_model(
     name: str, texts: Iterable[str], *, seed: int
-) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Make a small student of a named shape."""
     shape = shape_of(name)
     tokenizer = train_tokenizer(shape, texts)
@@ -123,11 +124,8 @@ def load_student(
     # Load reports and bars would run through our own progress; what matters comes back as an error.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    form, base, stored = (
-        None,
-        None,
-        getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype),
-    )
+    form = base = None
+    stored = getattr(torch, config.dtype if config.saved_dtype == "auto" else config.saved_dtype)
     if config.model.startswith("fresh:"):
         if texts is None:
             raise ConfigError(
@@ -176,9 +174,7 @@ def load_student(
     )
 
 
-def _end_turns(
-    model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, template: str
-) -> None:
+def _end_turns(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, template: str) -> None:
     """Let an answer end as its chat template ends it, here and in what is saved."""
     mark = end_of_turn(tokenizer, template)
     if mark is not None and mark != tokenizer.eos_token:
@@ -200,7 +196,7 @@ def _narrower(dtype: torch.dtype, folder: Path) -> torch.dtype:
 
 def _loaded(
     source: str, config: StudentConfig, *, family: str, seed: int, additions: Path | None
-) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     part = "tokenizer"
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(additions or source, trust_remote_code=False)
@@ -209,10 +205,7 @@ def _loaded(
             # A head that the model does not bring is made here.
             torch.manual_seed(seed)
             model = _AUTO_CLASSES[family].from_pretrained(
-                source,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=getattr(torch, config.dtype),
+                source, trust_remote_code=False, use_safetensors=True, dtype=getattr(torch, config.dtype)
             )
         if additions is not None:
             part = "additions"
@@ -220,12 +213,10 @@ def _loaded(
     except _UNLOADABLE as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise TrainingError(f"the {part} in {source!r} cannot be loaded: {reason}.") from None
-    return model, cast("transformers.PreTrainedTokenizerBase", tokenizer)
+    return model, cast("PreTrainedTokenizerBase", tokenizer)
 
 
-def _check_tokenizer(
-    model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, name: str
-) -> None:
+def _check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     room = cast("nn.Embedding", model.get_input_embeddings()).num_embeddings
     if len(tokenizer) > room:
         raise TrainingError(

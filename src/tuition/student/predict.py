@@ -7,28 +7,21 @@ from typing import cast
 
 import numpy as np
 import torch
-import transformers
 from torch import Tensor
+from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from tuition.student.encode import OptionRow
 from tuition.student.families import CACHE, OptionScorer, decoder_inputs, pad, positions_of
 
-__all__ = [
-    "by_length",
-    "end_marks",
-    "mean_states",
-    "option_score",
-    "score_encodings",
-    "score_outputs",
-]
+__all__ = ["by_length", "end_marks", "mean_states", "option_score", "score_encodings", "score_outputs"]
 
 _ROOM, _VOCABULARY = 65_536, 8
 """Tokens in one pass that scores outputs; one of an output, with the memory of a vocabulary, counts more."""
 
 
-def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
+def end_marks(model: PreTrainedModel, end_id: int) -> list[int]:
     """Collect every token that ends a text: the tokenizer's, and those the model names itself."""
     own = model.generation_config.eos_token_id if model.generation_config else None
     more = own if isinstance(own, list) else [own]
@@ -37,7 +30,7 @@ def end_marks(model: transformers.PreTrainedModel, end_id: int) -> list[int]:
 
 @torch.inference_mode()
 def score_outputs(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     prompts: Sequence[list[int]],
     outputs: Sequence[Sequence[list[int]]],
     *,
@@ -92,12 +85,7 @@ def option_score(logprobs: Sequence[float], *, by: str) -> float:
 
 
 def _score_decoded(
-    model: transformers.PreTrainedModel,
-    prompts: list[list[int]],
-    outputs: list[list[int]],
-    *,
-    owner: Tensor,
-    pad_id: int,
+    model: PreTrainedModel, prompts: list[list[int]], outputs: list[list[int]], *, owner: Tensor, pad_id: int
 ) -> Tensor:
     """Read each prompt with the encoder once and each output with the decoder; (outputs, T)."""
     mask = pad([[1] * len(prompt) for prompt in prompts], 0).to(model.device)
@@ -116,12 +104,7 @@ def _score_decoded(
 
 
 def _score_continued(
-    model: transformers.PreTrainedModel,
-    prompts: list[list[int]],
-    outputs: list[list[int]],
-    *,
-    owner: Tensor,
-    pad_id: int,
+    model: PreTrainedModel, prompts: list[list[int]], outputs: list[list[int]], *, owner: Tensor, pad_id: int
 ) -> Tensor:
     """Read each prompt into the cache once, then all outputs behind it; (outputs, T)."""
     owner = owner.to(model.device)
@@ -153,7 +136,7 @@ def _score_continued(
 
 @torch.inference_mode()
 def score_encodings(
-    model: transformers.PreTrainedModel, rows: Sequence[OptionRow], *, pad_id: int, batch_questions: int
+    model: PreTrainedModel, rows: Sequence[OptionRow], *, pad_id: int, batch_questions: int
 ) -> list[list[float]]:
     """Score the options of each question with a multiple-choice head."""
     family = OptionScorer()
@@ -181,11 +164,7 @@ def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
 
 @torch.inference_mode()
 def mean_states(
-    model: transformers.PreTrainedModel,
-    prompts: Sequence[list[int]],
-    *,
-    pad_id: int,
-    batch_questions: int,
+    model: PreTrainedModel, prompts: Sequence[list[int]], *, pad_id: int, batch_questions: int
 ) -> np.ndarray:
     """Average the last hidden states over each question's tokens: shape (questions, width)."""
     body = model.get_encoder() if model.config.is_encoder_decoder else model.base_model

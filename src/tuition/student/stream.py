@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import transformers
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from tuition.student.branches.read import Asked, decode, read_branches
 
@@ -34,7 +34,7 @@ class Wish:
 
 @torch.inference_mode()
 def stream(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     wishes: Sequence[Wish],
     *,
     marks: Sequence[int],

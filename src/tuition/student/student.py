@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import peft
 import torch
-import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tuition.core.errors import DataError, TrainingError
 from tuition.core.protocols import Generation, Lesson, Progress
@@ -23,13 +23,7 @@ from tuition.student.encode import Cuts, Encoder
 from tuition.student.families import FAMILIES
 from tuition.student.lessons.lesson import learning_of
 from tuition.student.look import most_positions
-from tuition.student.predict import (
-    end_marks,
-    mean_states,
-    option_score,
-    score_encodings,
-    score_outputs,
-)
+from tuition.student.predict import end_marks, mean_states, option_score, score_encodings, score_outputs
 from tuition.student.template import FORM, ask_in, saved_template
 from tuition.student.training.checkpoints import claim_folder, last_checkpoint
 from tuition.student.training.optimizer import Additions, with_additions, without_wrapper
@@ -53,8 +47,8 @@ class Student:
 
     def __init__(
         self,
-        model: transformers.PreTrainedModel,
-        tokenizer: transformers.PreTrainedTokenizerBase,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
         *,
         family: str,
         config: StudentConfig,
@@ -68,14 +62,11 @@ class Student:
 
         With `base`, where the model lies that additions are trained on, they can be saved apart from it.
         """
-        self.model: transformers.PreTrainedModel
-        """The `transformers` model."""
+        self.model: PreTrainedModel
         self.tokenizer = tokenizer
-        """Its tokenizer."""
         self.family = family
         """seq2seq, causal or options."""
         self.abilities = FAMILIES[family].abilities
-        """What this family can do."""
         self._config = config
         self._training = training
         self._positions = most_positions(model.config.to_dict())
@@ -208,10 +199,7 @@ class Student:
         )
 
     def scores_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        outputs: Sequence[Sequence[str]],
+        self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]], outputs: Sequence[Sequence[str]]
     ) -> list[list[list[tuple[float, ...]]]]:
         """Score endings behind beginnings, all read once and none cut: a natural log-probability a token."""
         return self._branches(questions, prefixes).score(outputs)
@@ -247,8 +235,7 @@ class Student:
         settings = {
             "student": self._config.model_dump(mode="json", exclude=_NOT_IN_IDENTITY | unused),
             "training": self._training.model_dump(
-                mode="json",
-                exclude={*_OF_WATCHING, *(_OF_VALIDATION if validate is None else ())},
+                mode="json", exclude={*_OF_WATCHING, *(_OF_VALIDATION if validate is None else ())}
             ),
             "targets": [target.to_json() for target in targets],
             **learning.identity,
@@ -263,13 +250,11 @@ class Student:
         self._prepare(is_training=True)
         pad_id = self.tokenizer.pad_token_id
         steps = make_steps(self.model, rows, items, learning=learning, config=self._training, pad_id=pad_id)
-        model: transformers.PreTrainedModel | peft.PeftModel = self.model
+        model: PreTrainedModel | peft.PeftModel = self.model
         if self._config.update in ("lora", "prompt"):
             model = with_additions(self.model, self._config, seed=self._training.seed)
-        cuts, trained = (
-            self.cuts,
-            sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
-        )
+        cuts = self.cuts
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         with learning.heads_on(model):
             state = train_model(model, steps, folder=folder, progress=progress, validate=validate, logs=logs)
         losses = [[int(row["step"]), row["loss"]] for row in state.log_history if "loss" in row]
@@ -293,7 +278,7 @@ class Student:
             "wall_s": round(time.perf_counter() - started, 3),
         }
 
-    def _settle(self, model: transformers.PreTrainedModel | peft.PeftModel, *, is_new: bool = False) -> None:
+    def _settle(self, model: PreTrainedModel | peft.PeftModel, *, is_new: bool = False) -> None:
         """Take a model, its additions merged; what is in memory then is what will lie in the folder."""
         if is_new and self._additions is not None:
             # What was added before is in the model, and not where the base is.

@@ -135,21 +135,11 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase, template: str) -> str | None
 
 
 def saved_template(
-    tokenizer: PreTrainedTokenizerBase,
-    own: str | None,
-    *,
-    prefix: str,
-    instruction: str,
-    family: str,
+    tokenizer: PreTrainedTokenizerBase, own: str | None, *, prefix: str, instruction: str, family: str
 ) -> str:
     """Make the template that a student is saved with; it writes what the student reads around the question.
 
-    Args:
-        tokenizer: The student's.
-        own: The chat template it is asked in; None: the plain form.
-        prefix: The instruction that it is asked by.
-        instruction: Whether that stands before the question or behind it, or is the decoder's.
-        family: seq2seq or causal.
+    `own` is the chat template it is asked in, None: the plain form; `prefix` its instruction.
     """
     if instruction == "decoder" and family == "seq2seq":
         prefix = ""

@@ -5,7 +5,7 @@ Knows no command line; each verb is a function that gives a record.
 
 from __future__ import annotations
 
-from tuition.upkeep.info import Compacted, StoreInfo, TeacherInfo, compact_store, open_store, store_info
+from tuition.upkeep.info import Compacted, StoreInfo, TeacherInfo, compact_store, store_info
 from tuition.upkeep.reconcile import Difference, Reconciled, reconcile_store
 from tuition.upkeep.redact import Holding, holding, redact_store
 from tuition.upkeep.transfer import Carried, Form, export_store, import_rows, merge_stores
@@ -27,7 +27,6 @@ __all__ = [
     "holding",
     "import_rows",
     "merge_stores",
-    "open_store",
     "reconcile_store",
     "redact_store",
     "store_info",

@@ -70,17 +70,7 @@ class StoreInfo(Record):
 
 
 def open_store(path: Path) -> Store:
-    """Open a store that exists, and make none; the caller closes it.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The store.
-
-    Raises:
-        DataError: There is no such file.
-    """
+    """Open a store that exists, and make none; the caller closes it."""
     if path.is_dir():
         stores = sorted(item.name for item in path.glob("*.db")) or ["tuition.db"]
         raise DataError(f"{str(path)!r} is a folder; name the store in it, such as {some_of(stores)}")

@@ -204,11 +204,7 @@ def _call(connection: sqlite3.Connection, tag: str) -> list[sqlite3.Row]:
 
 
 def _settle(
-    connection: sqlite3.Connection,
-    rows: list[sqlite3.Row],
-    charge: Charge,
-    *,
-    tally: _Tally,
+    connection: sqlite3.Connection, rows: list[sqlite3.Row], charge: Charge, *, tally: _Tally
 ) -> None:
     """Charge attempts that share one charge; the first whose cost is not counted bears what is left."""
     if any(row["state"] == "open" for row in rows):

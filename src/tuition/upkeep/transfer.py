@@ -23,7 +23,7 @@ from tuition.core.store.sums import add_to_sums, held_by, recount_sums, scopes_o
 from tuition.upkeep.info import open_store
 from tuition.upkeep.redact import REDACTED
 
-__all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "merge_stores", "stored_rows"]
+__all__ = ["Carried", "Form", "adopt_rows", "export_store", "import_rows", "merge_stores"]
 
 Form = Literal["jsonl", "parquet"]
 """How an exported file is written."""
@@ -53,6 +53,7 @@ _QUERY = """
     FROM uses WHERE uses.key = a.key)) AS uses
   FROM attempts a LEFT JOIN replies r ON r.key = a.key AND r.attempt_id = a.id ORDER BY a.id
 """
+"""Every attempt: the columns of `attempts`, with `reply` and `uses`; JSON as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def export_store(path: Path, out: Path, *, form: Form = "jsonl") -> int:
     if form == "parquet" and out.suffix != ".parquet":
         raise DataError(f"{str(out)!r} should hold Parquet; end its name in .parquet, or drop --form parquet")
     with open_store(path) as store, store.read() as connection:
-        rows = stored_rows(connection)
+        rows = map(dict, connection.execute(_QUERY))
         if form == "parquet":
             return _write_parquet(out, rows)
         return write_rows(
@@ -124,14 +125,8 @@ def import_rows(path: Path, source: Path) -> Carried:
         return adopt_rows(store, rows, place=str(source))
 
 
-def stored_rows(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """Read every attempt: the columns of `attempts`, with `reply` and `uses`; JSON as text."""
-    for row in connection.execute(_QUERY):
-        yield dict(row)
-
-
 def adopt_rows(store: Store, rows: Iterable[Mapping[str, Any]], *, place: str) -> Carried:
-    """Add rows of `stored_rows` to a store, some hundreds in a transaction; the sums grow with them.
+    """Add rows of `_QUERY` to a store, some hundreds in a transaction; the sums grow with them.
 
     A row is there already where an attempt has its tag, or, of rows without one, its key and its beginning.
     Such an attempt takes over an outcome that says more than its own. `place` is for errors.
@@ -325,7 +320,7 @@ def _bring(store: Store, path: Path) -> Carried:
     _check_is_quiet(path)
     with open_store(path) as source, source.read() as connection:
         connection.execute("BEGIN")
-        carried = adopt_rows(store, stored_rows(connection), place=str(path))
+        carried = adopt_rows(store, map(dict, connection.execute(_QUERY)), place=str(path))
         beside = {
             table: [tuple(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
             for table in _MARKS

@@ -106,10 +106,7 @@ class Learner(Protocol):
         """
 
     def scores_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        outputs: Sequence[Sequence[str]],
+        self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]], outputs: Sequence[Sequence[str]]
     ) -> list[list[list[tuple[float, ...]]]]:
         """Give the log-probabilities of each ending behind each prefix of each question, all read once."""
 

@@ -65,7 +65,6 @@ class Store:
     """One SQLite file, open for any number of runs and processes at once."""
 
     def __init__(self, path: Path) -> None:
-        """Open the store, or make it."""
         self.path = path
         self._owner = f"{leases.here()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         try:

@@ -71,7 +71,6 @@ class Written(Future[Result]):
     """
 
     def __init__(self) -> None:
-        """Begin without a result."""
         super().__init__()
         self.waiters: list[asyncio.Future[None]] = []
         """Futures of event loops, completed after this one is."""

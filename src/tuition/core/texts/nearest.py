@@ -42,7 +42,6 @@ class Nearest:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        """Index the texts."""
         found = [words(text) for text in texts]
         # Numbered here by first sight: a set's order would change from process to process.
         distinct = dict.fromkeys(word for text in found for word in text)

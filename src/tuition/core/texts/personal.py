@@ -45,15 +45,7 @@ _HINTS: dict[Kind, re.Pattern[str]] = {
 
 
 def mask(text: str, kinds: Iterable[Kind] = KINDS) -> str:
-    """Put the name of its kind, such as `[email]`, in the place of each piece of personal data.
-
-    Args:
-        text: Any text.
-        kinds: What to look for.
-
-    Returns:
-        The text without them.
-    """
+    """Put the name of its kind, such as `[email]`, in the place of each piece of personal data."""
     wanted = set(kinds)
     for kind in KINDS:
         if kind in wanted:
@@ -64,15 +56,7 @@ def mask(text: str, kinds: Iterable[Kind] = KINDS) -> str:
 
 
 def count(text: str, kinds: Iterable[Kind] = KINDS) -> dict[Kind, int]:
-    """Count the pieces of personal data in a text.
-
-    Args:
-        text: Any text.
-        kinds: What to look for.
-
-    Returns:
-        How many there are, of each kind that is there at all.
-    """
+    """Count the pieces of personal data in a text, of each kind that is there at all."""
     found: dict[Kind, int] = {}
     wanted = set(kinds)
     for kind in [kind for kind in KINDS if _HINTS[kind].search(text)]:

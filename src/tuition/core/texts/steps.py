@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from tuition.core.texts.thoughts import thought_apart
 
@@ -162,12 +163,6 @@ def join_steps(steps: Sequence[str]) -> str:
 
 
 def first_difference(left: Sequence[str], right: Sequence[str]) -> int | None:
-    """Find the first step in which two rationales part.
-
-    Returns:
-        The 0-based index, equal to the shorter length where one begins the other; None where they are equal.
-    """
-    for i, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a != b:
-            return i
-    return None if len(left) == len(right) else min(len(left), len(right))
+    """Find the first step in which two rationales part, from 0; None: they are equal."""
+    pairs = enumerate(zip_longest(left, right))
+    return next((i for i, (a, b) in pairs if a != b), None)

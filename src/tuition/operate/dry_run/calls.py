@@ -35,7 +35,6 @@ __all__ = [
     "dry_calls",
     "dry_runs",
     "first_requests",
-    "new_of",
     "rounds_of",
     "rows_of",
     "usd_of",
@@ -161,11 +160,6 @@ class RoundPlan(Record):
     """Dollars; of unknown ones: a price is unknown."""
 
 
-def new_of(calls: Iterable[DryCall]) -> list[DryCall]:
-    """Give those that the store has no reply to."""
-    return [call for call in calls if not call.is_kept]
-
-
 def _tokens(calls: Iterable[DryCall]) -> float:
     return sum(call.stands_for * call.cost.tokens for call in calls)
 
@@ -209,7 +203,7 @@ def rows_of(runs: Sequence[Sequence[DryCall]]) -> tuple[PlannedCalls, ...]:
 
 def _row(teacher: str, role: str, *, runs: Sequence[Sequence[DryCall]]) -> PlannedCalls:
     calls = Span.over(runs, count_of)
-    new = [new_of(one) for one in runs]
+    new = [[call for call in calls_of_run if not call.is_kept] for calls_of_run in runs]
     tokens, usd = Span.over(new, _tokens), _span_usd(new)
     return PlannedCalls(
         teacher=teacher,

@@ -56,7 +56,6 @@ class Said:
     """What the stand-ins for student and teachers answer."""
 
     def __init__(self, guess: Guess, task: Task) -> None:
-        """Nobody has answered or learnt yet."""
         self.guess = guess
         self.fits = 0
         """How often a student was trained."""

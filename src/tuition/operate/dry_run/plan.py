@@ -25,7 +25,6 @@ from tuition.operate.dry_run.calls import (
     count_of,
     dry_calls,
     dry_runs,
-    new_of,
     rounds_of,
     rows_of,
     usd_of,
@@ -210,7 +209,7 @@ def routes_of(
             RoutePlan(
                 route=route,
                 calls=round(count_of(calls)),
-                expected_usd=usd_of(new_of(calls)),
+                expected_usd=usd_of(call for call in calls if not call.is_kept),
                 used_usd=usd_of(calls),
                 is_chosen=route == chosen,
             )

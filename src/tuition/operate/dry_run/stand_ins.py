@@ -72,7 +72,6 @@ class StandIns:
     def __init__(
         self, config: Experiment, ready: Ready, *, guess: Guess, most: int | None, calls: list[DryCall]
     ) -> None:
-        """Ask nobody."""
         self.ready = ready
         self._calls = calls
         self._form: AnswerForm = config.student.answer_form

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tuition.annotation.stand_ins import filler
-from tuition.core.protocols import Generation, Lesson, Progress, StudentAbilities
+from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Example, Json, Target
 from tuition.experiment.targets import AnswerForm, answer_text
 from tuition.operate.dry_run.guess import Said, hash_of
@@ -21,7 +21,6 @@ class StandInStudent:
     parameters = 0
 
     def __init__(self, said: Said, *, form: AnswerForm) -> None:
-        """Take a student's place."""
         self._said, self._guess, self._form = said, said.guess, form
 
     def _answer(self, example: Example, *salt: Json) -> str:
@@ -74,26 +73,15 @@ class StandInStudent:
         )
 
     def answers_from_prefixes(
-        self,
-        questions: Sequence[Target],
-        prefixes: Sequence[Sequence[str]],
-        *,
-        samples: int,
-        temperature: float,
-        max_tokens: int,
-        seed: int,
+        self, questions: Sequence[Target], prefixes: Sequence[Sequence[str]], *, samples: int, **_: object
     ) -> list[list[list[Generation]]]:
         """Continue with an answer."""
+
+        def drawn(example: Example, i: int, k: int) -> Generation:
+            return _generation(f"The answer is {self._written(example, self._answer(example, i, k))}.", 0.5)
+
         return [
-            [
-                [
-                    _generation(
-                        f"The answer is {self._written(one.example, self._answer(one.example, i, k))}.", 0.5
-                    )
-                    for i in range(samples)
-                ]
-                for k in range(len(begun))
-            ]
+            [[drawn(one.example, i, k) for i in range(samples)] for k in range(len(begun))]
             for one, begun in zip(questions, prefixes, strict=True)
         ]
 
@@ -110,16 +98,7 @@ class StandInStudent:
         """Lay questions where their hash says."""
         return [tuple(float(byte) for byte in hash_of(one.example.id).to_bytes(6)) for one in questions]
 
-    def fit(
-        self,
-        targets: Sequence[Target],
-        folder: Path,
-        *,
-        lesson: Lesson | None = None,
-        progress: Progress | None = None,
-        validate: Callable[[], float] | None = None,
-        logs: Path | None = None,
-    ) -> Mapping[str, Json]:
+    def fit(self, targets: Sequence[Target], folder: Path, **_: object) -> Mapping[str, Json]:
         """Learn nothing, and be called trained."""
         self._said.fits += 1
         return {"steps": 0, "tokens": 0, "wall_s": 0.0}

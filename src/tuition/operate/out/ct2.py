@@ -11,7 +11,7 @@ from typing import Any, cast
 from tuition.core.errors import ConfigError, DataError, MissingExtra, TrainingError
 from tuition.core.protocols import Generation, Learner, StudentAbilities
 from tuition.core.records import Grade, Json, Target
-from tuition.evaluation import Comparison, compare
+from tuition.evaluation import compare
 from tuition.experiment.answer import ask_student, graded
 from tuition.experiment.evaluate import figures_of
 from tuition.operate.out.about import About, Exam, exam_of
@@ -86,17 +86,14 @@ def write_ct2(found: About, out: Path, *, outtype: str) -> None:
     for pattern in _PARTS:
         for path in found.place.glob(pattern):
             shutil.copy2(path, out / path.name)
-    _fill_marks(out / "config.json", learner.tokenizer)
+    # CTranslate2 reads no null where the tokenizer lacks a mark.
+    settings: dict[str, Json] = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    for name in ("bos_token", "unk_token"):
+        settings[name] = settings.get(name) or learner.tokenizer.pad_token
+    text = json.dumps(settings, indent=2, ensure_ascii=False)
+    (out / "config.json").write_text(f"{text}\n", encoding="utf-8")
     note, figures = _examined(found, student, converted := Converted(learner, out))
     write_card(found, out, form="ct2", figures=figures, note=note, marks=converted.marks)
-
-
-def _fill_marks(path: Path, tokenizer: Any) -> None:
-    """Give a converted model the marks that its tokenizer lacks; CTranslate2 reads no null."""
-    settings: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
-    for name in ("bos_token", "unk_token"):
-        settings[name] = settings.get(name) or tokenizer.pad_token
-    path.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _examined(found: About, student: Student, converted: Converted) -> tuple[str, dict[str, Any] | None]:
@@ -110,8 +107,15 @@ def _examined(found: About, student: Student, converted: Converted) -> tuple[str
     except (DataError, OSError) as error:
         return f"Not examined after it was converted: {error}", None
     grades = _grades(exam, student, converted)
-    difference = compare(grades, exam.grades, seed=0)
-    return _sentence(exam, difference), {exam.split: figures_of(list(grades.values()), exam.examples)}
+    again = compare(grades, exam.grades, seed=0)
+    ends = (again.difference, again.low, again.high)
+    points, low, high = (100 * value + 0.0 for value in ends)
+    note = (
+        f"Examined again as int8 on the {again.n} {exam.split} questions of the run: {points:+.1f} points "
+        f"[{low:+.1f}, {high:+.1f}] against the student before it was converted (paired, 95 %; it "
+        f"alone right {again.only_a}, the other alone {again.only_b})."
+    )
+    return note, {exam.split: figures_of(list(grades.values()), exam.examples)}
 
 
 def _grades(exam: Exam, student: Student, converted: Converted) -> dict[str, Grade]:
@@ -120,12 +124,3 @@ def _grades(exam: Exam, student: Student, converted: Converted) -> dict[str, Gra
     given = zip(asked, graded(predictions, asked, student.task), strict=True)
     unread = dict.fromkeys((example.id for example in exam.examples), Grade.UNREADABLE)
     return unread | {example.id: grade for example, grade in given}
-
-
-def _sentence(exam: Exam, found: Comparison) -> str:
-    points, low, high = (100 * value + 0.0 for value in (found.difference, found.low, found.high))
-    return (
-        f"Examined again as int8 on the {found.n} {exam.split} questions of the run: {points:+.1f} points "
-        f"[{low:+.1f}, {high:+.1f}] against the student before it was converted (paired, 95 %; it "
-        f"alone right {found.only_a}, the other alone {found.only_b})."
-    )

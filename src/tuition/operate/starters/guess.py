@@ -27,19 +27,9 @@ from tuition.tasks.numbers import parse_bare_number
 __all__ = ["GUESSERS", "Guess", "Labels", "Reading", "guess", "siblings"]
 
 _QUESTION = (
-    *(
-        "question",
-        "question_stem",
-        "question.stem",
-        "query",
-        "prompt",
-        "instruction",
-        "input",
-        "text",
-        "ticket",
-    ),
-    *("message", "body", "sentence", "review", "comment", "request", "utterance", "description", "content"),
-    *("frage", "anfrage", "nachricht", "beschreibung", "title", "subject"),
+    *("question", "question_stem", "question.stem", "query", "prompt", "instruction", "input", "text"),
+    *("ticket", "message", "body", "sentence", "review", "comment", "request", "utterance", "description"),
+    *("content", "frage", "anfrage", "nachricht", "beschreibung", "title", "subject"),
 )
 _ANSWER = (
     *("answer", "answerkey", "label", "labels", "category", "class", "gold", "target", "intent", "sentiment"),

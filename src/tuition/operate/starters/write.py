@@ -106,12 +106,10 @@ def own_config(guess: Guess, *, teachers: Sequence[str], usd: float) -> str:
     for name in teachers:
         lines += ["", *_teacher(name)]
     if guess.unlabelled:
-        first = _name_of(teachers[0])
+        first = "ada" if teachers[0] == "playground" else teachers[0]
         by = {"train": "teacher", "valid": "teacher", "test": "teacher", "teacher": first}
-        said = {
-            "train": f"{guess.unlabelled} rows have no label: a teacher gives it, and every figure says so"
-        }
-        lines += ["", "[labels]", *_lines(by, said)]
+        said = f"{guess.unlabelled} rows have no label: a teacher gives it, and every figure says so"
+        lines += ["", "[labels]", *_lines(by, {"train": said})]
     budget = {"usd": usd, "confirm_above_usd": min(1.0, usd)}
     lines += ["", "[annotation]", *_lines({"examples": 2, "forced": True}, _TOP)]
     lines += ["", "[budget]", *_lines(budget, _TOP), _STUDENT]
@@ -184,13 +182,9 @@ def _value(value: Any) -> str:
     return tomli_w.dumps({"x": value}).strip().removeprefix("x = ")
 
 
-def _name_of(teacher: str) -> str:
-    return "ada" if teacher == "playground" else teacher
-
-
 def _teacher(name: str) -> list[str]:
     if name == "playground":
-        table: dict[str, Any] = {"kind": "playground", "name": _name_of(name), "max_tokens": 128}
+        table: dict[str, Any] = {"kind": "playground", "name": "ada", "max_tokens": 128}
         return [
             "[[teacher]]  # a program, to try things out offline; it knows the playground's questions alone",
             *_lines(table, _HINTS),
@@ -200,9 +194,6 @@ def _teacher(name: str) -> list[str]:
     table = {"name": name, **PROVIDERS[name], "max_tokens": 512}
     lines = ["[[teacher]]", *_lines(table, _HINTS)]
     if price_for(TeacherConfig.model_validate(table)) is None:
-        lines += [
-            "# Its price is not known here: fill these in, or `tuition run` will refuse.",
-            "# price_prompt =",
-        ]
-        lines += ["# price_completion ="]
+        lines += ["# Its price is not known here: fill these in, or `tuition run` will refuse."]
+        lines += ["# price_prompt =", "# price_completion ="]
     return lines

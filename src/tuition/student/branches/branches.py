@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import transformers
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Generation
@@ -25,7 +24,6 @@ class Texts:
     """Decodes continuations; what one token adds behind a few others is worked out once."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Remember nothing yet."""
         self._tokenizer = tokenizer
         self._added: dict[tuple[int, ...], int] = {}
 
@@ -67,8 +65,8 @@ class Texts:
 class Branches:
     """Questions, and the beginnings of output behind each."""
 
-    model: transformers.PreTrainedModel
-    tokenizer: transformers.PreTrainedTokenizerBase
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     encoder: Encoder
     questions: Sequence[Target]
     prefixes: Sequence[Sequence[str]]
@@ -79,7 +77,6 @@ class Branches:
     """Branches that are read at once."""
 
     def __post_init__(self) -> None:
-        """Encode them."""
         _refuse_uneven(self.questions, self.prefixes, what="lists of prefixes")
         encoded = iter(self.encoder.beginnings([text for texts in self.prefixes for text in texts]))
         self._asked = [
@@ -142,11 +139,7 @@ class Branches:
             [[max(map(len, branch), default=1) - 1 for branch in branches] for branches in ids]
         )
         scored = score_branches(
-            self.model,
-            self._asked,
-            ids,
-            pad_id=self.tokenizer.pad_token_id,
-            batch_rows=self.batch_rows,
+            self.model, self._asked, ids, pad_id=self.tokenizer.pad_token_id, batch_rows=self.batch_rows
         )
         return [
             [[tuple(ending) for ending in endings] for endings in branches]

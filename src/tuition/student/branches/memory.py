@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self, cast
 
 import torch
-import transformers
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache, DynamicLayer, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -44,7 +44,7 @@ class Memory:
 
     def __init__(
         self,
-        model: transformers.PreTrainedModel,
+        model: PreTrainedModel,
         *,
         starts: Tensor,
         lengths: Tensor,
@@ -55,7 +55,6 @@ class Memory:
     ) -> None:
         """Join the parts; `begin` makes the first."""
         self.model = model
-        """That reads."""
         self.lengths = lengths
         """Shape (B, ), how many tokens of each row have been read."""
         self.is_whole = _is_stateful(model)
@@ -68,9 +67,7 @@ class Memory:
 
     @classmethod
     @torch.inference_mode()
-    def begin(
-        cls, model: transformers.PreTrainedModel, prompts: Sequence[Sequence[int]], *, pad_id: int
-    ) -> Self:
+    def begin(cls, model: PreTrainedModel, prompts: Sequence[Sequence[int]], *, pad_id: int) -> Self:
         """Start a row for each question; an encoder-decoder reads it here, once."""
         source = None
         if model.config.is_encoder_decoder:
@@ -216,7 +213,7 @@ class Memory:
         return cast("Tensor", states)
 
 
-def _is_stateful(model: transformers.PreTrainedModel) -> bool:
+def _is_stateful(model: PreTrainedModel) -> bool:
     """Say whether a model keeps a state of all that it has read, as Mamba does, beside keys and values."""
     return bool(getattr(model, "_is_stateful", False))
 

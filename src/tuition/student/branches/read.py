@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
-import transformers
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from tuition.student.branches.memory import Memory
 from tuition.student.families import pad
@@ -124,7 +124,7 @@ class Asked:
 
 
 def read_branches(
-    model: transformers.PreTrainedModel, asked: Sequence[Asked], *, pad_id: int
+    model: PreTrainedModel, asked: Sequence[Asked], *, pad_id: int
 ) -> tuple[Memory, Tensor, Tensor]:
     """Read every branch but for its last token; what the branches of a question have in common, once.
 
@@ -168,7 +168,7 @@ def read_branches(
 
 
 def write_branches(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     asked: Sequence[Asked],
     *,
     samples: int,
@@ -203,11 +203,7 @@ def write_branches(
             limits = limits.minimum(positions - memory.lengths)
         chances = None if uniforms is None else uniforms[rows].to(model.device)
         noted = Noted(
-            len(rows),
-            max_tokens,
-            temperature=temperature,
-            uniforms=chances,
-            with_entropies=with_entropies,
+            len(rows), max_tokens, temperature=temperature, uniforms=chances, with_entropies=with_entropies
         )
         chosen = memory.select(owners, memory.lengths[owners])
         limits = limits[owners]
@@ -219,7 +215,7 @@ def write_branches(
 
 
 def write(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     prompts: Sequence[list[int]],
     *,
     heads: Sequence[list[int]] | None = None,
@@ -249,7 +245,7 @@ def write(
 
 @torch.inference_mode()
 def score_branches(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     asked: Sequence[Asked],
     endings: Sequence[Sequence[Sequence[list[int]]]],
     *,
@@ -293,5 +289,5 @@ def _batches(asked: Sequence[Asked], sizes: Sequence[int], most: int) -> Iterato
         yield batch
 
 
-def _on(model: transformers.PreTrainedModel, numbers: list[int]) -> Tensor:
+def _on(model: PreTrainedModel, numbers: list[int]) -> Tensor:
     return torch.tensor(numbers, dtype=torch.long, device=model.device)

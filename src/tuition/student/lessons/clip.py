@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-import transformers
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
 from tuition.core.protocols import Align, Clip, Lesson
 
@@ -83,7 +83,7 @@ def span_differences(student: Tensor, mentor: Tensor, joined: Tensor) -> Tensor:
     return functional.pad(pairs, (1, 0))
 
 
-def sentence_ends(tokenizer: transformers.PreTrainedTokenizerBase, size: int) -> Tensor:
+def sentence_ends(tokenizer: PreTrainedTokenizerBase, size: int) -> Tensor:
     """Say of every token whether a sentence, a line or the text ends with it, (V, )."""
     texts = tokenizer.batch_decode([[i] for i in range(min(size, len(tokenizer)))])
     ends = [text.rstrip(" ")[-1:] in (*".!?\n",) for text in texts]

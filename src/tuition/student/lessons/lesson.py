@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
 import torch
-import transformers
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Imitate, Lesson
@@ -43,8 +43,8 @@ _LOGITS = 2**26
 class _Reader(Protocol):
     """What a lesson needs of a student."""
 
-    model: transformers.PreTrainedModel
-    tokenizer: transformers.PreTrainedTokenizerBase
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     family: str
 
     def prompts(self, questions: Sequence[Target]) -> list[list[int]]:
@@ -58,8 +58,8 @@ class Learning:
 
     family: Family
     lesson: Lesson = field(default_factory=Lesson)
-    mentor: transformers.PreTrainedModel | None = None
-    reference: transformers.PreTrainedModel | None = None
+    mentor: PreTrainedModel | None = None
+    reference: PreTrainedModel | None = None
     pairs: Mapping[int, Sequence[TextRow]] = field(default_factory=dict)
     """By target: its output and those that it is compared with, each behind the question."""
     identity: Mapping[str, Json] = field(default_factory=dict)
@@ -253,7 +253,7 @@ def _pairs(
     return pairs
 
 
-def _reads_alike(student: _Reader, other: object, targets: Sequence[Target]) -> transformers.PreTrainedModel:
+def _reads_alike(student: _Reader, other: object, targets: Sequence[Target]) -> PreTrainedModel:
     """Give the model of a student that reads and writes the same tokens."""
     mentor = cast("_Reader", other)
     check_alike(*((one.family, one.tokenizer.get_vocab()) for one in (student, mentor)))
@@ -265,7 +265,7 @@ def _reads_alike(student: _Reader, other: object, targets: Sequence[Target]) -> 
     return mentor.model.eval()
 
 
-def _weights_id(model: transformers.PreTrainedModel) -> str:
+def _weights_id(model: PreTrainedModel) -> str:
     """Name a model by its weights."""
     found = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):

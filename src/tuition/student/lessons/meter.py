@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
+from transformers import TrainerState
 
 from tuition.core.errors import TrainingError
 from tuition.student.families import Pass
@@ -97,13 +98,7 @@ class Meter(transformers.TrainerCallback):
         self._before: dict[str, Tensor] = {}
         self._slopes: dict[str, dict[str, Tensor]] = {}
 
-    def on_step_begin(
-        self,
-        args: transformers.TrainingArguments,
-        state: transformers.TrainerState,
-        control: transformers.TrainerControl,
-        **more: Any,
-    ) -> None:
+    def on_step_begin(self, args: object, state: TrainerState, control: object, **more: Any) -> None:
         """Note the weights and, of each objective, the gradient."""
         model: nn.Module = more["model"]
         self._before = {}
@@ -127,13 +122,7 @@ class Meter(transformers.TrainerCallback):
                 slope[name] += 0.0 if part is None else part
         return slope
 
-    def on_step_end(
-        self,
-        args: transformers.TrainingArguments,
-        state: transformers.TrainerState,
-        control: transformers.TrainerControl,
-        **more: Any,
-    ) -> None:
+    def on_step_end(self, args: object, state: TrainerState, control: object, **more: Any) -> None:
         """Move one part at a time from where the weights were."""
         model: nn.Module = more["model"]
         if not self._before:

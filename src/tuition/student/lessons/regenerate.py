@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-import transformers
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tuition.core.protocols import Imitate
 from tuition.core.records import Target
@@ -29,8 +29,8 @@ _FORWARD = Imitate(temperature=1.0)
 class _Writer(Protocol):
     """What is needed of a student that writes."""
 
-    model: transformers.PreTrainedModel
-    tokenizer: transformers.PreTrainedTokenizerBase
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     family: str
 
     def prompts(self, questions: Sequence[Target]) -> list[list[int]]: ...

@@ -18,10 +18,10 @@ from typing import Any, cast, overload
 
 import peft
 import torch
-import transformers
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
+from transformers import PreTrainedModel
 
 from tuition.core.errors import TrainingError
 from tuition.student.config import StudentConfig
@@ -109,7 +109,6 @@ class MuonWithAdamW(Optimizer):
     def __init__(
         self, muon: StackedMuon | None, adamw: AdamW, copies: dict[nn.Parameter, nn.Parameter]
     ) -> None:
-        """Join two optimisers over different parameters."""
         self._copies = copies
         self._parts: list[Optimizer] = [part for part in (muon, adamw) if part is not None]
         self._sizes = [len(part.param_groups) for part in self._parts]
@@ -203,9 +202,7 @@ def muon_with_adamw(model: nn.Module, *, lr: float, matrix_lr: float, weight_dec
     return MuonWithAdamW(muon, AdamW([decayed, kept], lr=lr, betas=(0.9, 0.95), fused=True), copies)
 
 
-def with_additions(
-    model: transformers.PreTrainedModel, config: StudentConfig, *, seed: int
-) -> peft.PeftModel:
+def with_additions(model: PreTrainedModel, config: StudentConfig, *, seed: int) -> peft.PeftModel:
     """Put low-rank additions on every linear layer, or prompts into the attention of the upper layers.
 
     Source: LLaMA-Adapter (arXiv 2303.16199), as peft has it: all layers but the lowest two, ten tokens each.
@@ -268,14 +265,14 @@ class Additions:
         save_file(self.weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
-def without_wrapper(model: peft.PeftModel) -> transformers.PreTrainedModel:
+def without_wrapper(model: peft.PeftModel) -> PreTrainedModel:
     """Give the model that additions were trained on, with them: merged, or prompts in its attention."""
     if model.peft_config["default"].peft_type == peft.PeftType.ADAPTION_PROMPT:
-        return cast("transformers.PreTrainedModel", model.get_base_model())
+        return cast("PreTrainedModel", model.get_base_model())
     return model.merge_and_unload()
 
 
-def with_saved(model: transformers.PreTrainedModel, folder: Path) -> transformers.PreTrainedModel:
+def with_saved(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """Put the additions in a folder on the model that they were trained on; what comes back is peft's."""
     with _old_attribute():
-        return cast("transformers.PreTrainedModel", peft.PeftModel.from_pretrained(model, folder))
+        return cast("PreTrainedModel", peft.PeftModel.from_pretrained(model, folder))

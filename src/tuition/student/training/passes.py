@@ -124,10 +124,8 @@ def pass_tokens_of(parameters: int) -> int:
 def split_step(sizes: Sequence[tuple[int, int]], *, token_budget: int, pass_tokens: int) -> list[list[int]]:
     """Split rows into forward passes of similar lengths, with the least padding that is worth a pass.
 
-    Args:
-        sizes: Tokens that encoder and decoder read of each row; they are padded apart.
-        token_budget: Most tokens of a pass, padding included; a longer row is a pass of its own.
-        pass_tokens: What a pass costs beside its tokens, in tokens.
+    `sizes` are what encoder and decoder read of each row, padded apart; a row longer than the budget is a
+    pass of its own.
     """
     orders = (
         sorted(range(len(sizes)), key=lambda i: (-sizes[i][1], -sizes[i][0])),

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Sequence
 
 import torch
-import transformers
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from tuition.student.encode import Row
 from tuition.student.families import DecoderOnly, EncoderDecoder, Family, OptionScorer, Pass
@@ -29,14 +29,14 @@ _ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-4}
 
 
 def share_rows(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     rows: Sequence[Row],
     items: Sequence[Item],
     *,
     family: Family,
     token_budget: int,
     pad_id: int,
-    beside: Sequence[transformers.PreTrainedModel] = (),
+    beside: Sequence[PreTrainedModel] = (),
 ) -> list[list[int]]:
     """Group the targets that share a row of this model; a target that shares none is a group of its own.
 
@@ -56,14 +56,7 @@ def share_rows(
 def share(
     family: Family, rows: Sequence[Row], items: Sequence[Item], *, token_budget: int
 ) -> list[list[int]]:
-    """Group the targets of each example into rows, where that saves work.
-
-    Args:
-        family: Of the student.
-        rows: One a target.
-        items: One a target.
-        token_budget: Most tokens of a row of several targets.
-    """
+    """Group the targets of each example into rows of at most so many tokens, where that saves work."""
     groups: dict[tuple[str, str], list[list[int]]] = {}
     for i, item in enumerate(items):
         of_example = groups.setdefault(item.unit, [])
@@ -89,11 +82,7 @@ def _cost(lengths: tuple[int, int]) -> float:
 
 @torch.no_grad()
 def is_exact(
-    model: transformers.PreTrainedModel,
-    family: EncoderDecoder | DecoderOnly,
-    rows: Sequence[Row],
-    *,
-    pad_id: int,
+    model: PreTrainedModel, family: EncoderDecoder | DecoderOnly, rows: Sequence[Row], *, pad_id: int
 ) -> bool:
     """Say whether a model computes of targets in one row what it computes of each alone."""
 

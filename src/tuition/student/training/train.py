@@ -21,6 +21,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
+from transformers import PreTrainedModel, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
@@ -45,13 +46,7 @@ from tuition.student.training.passes import (
 )
 from tuition.student.training.share import share_rows
 
-__all__ = [
-    "StepTrainer",
-    "Steps",
-    "item_of",
-    "make_steps",
-    "train_model",
-]
+__all__ = ["StepTrainer", "Steps", "item_of", "make_steps", "train_model"]
 
 _KEPT = 2
 """Checkpoints on disk: one to go on from if the newer was half written."""
@@ -76,11 +71,9 @@ class Steps(Dataset[dict[str, list[Pass]]]):
     pass_tokens: int = PASS_TOKENS
 
     def __post_init__(self) -> None:
-        """Find each group by its first target."""
         self._by_first = {group[0]: group for group in self.groups}
 
     def __len__(self) -> int:
-        """Count the steps."""
         return len(self.plan)
 
     def __getitem__(self, index: int) -> dict[str, list[Pass]]:
@@ -123,11 +116,10 @@ class StepTrainer(transformers.Trainer):
         model: nn.Module,
         steps: Steps,
         *,
-        arguments: transformers.TrainingArguments,
+        arguments: TrainingArguments,
         progress: Progress | None = None,
         validate: Callable[[], float] | None = None,
     ) -> None:
-        """Set the loop up."""
         self._steps = steps
         self._config = steps.config
         self._validate = validate
@@ -154,10 +146,7 @@ class StepTrainer(transformers.Trainer):
             self.add_callback(Meter(steps.learning, steps.of, objectives=parts, every=every))
 
     def training_step(
-        self,
-        model: nn.Module,
-        inputs: Mapping[str, object],
-        num_items_in_batch: Tensor | int | None = None,
+        self, model: nn.Module, inputs: Mapping[str, object], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """Run all passes of one optimizer step forward and backward."""
         del num_items_in_batch
@@ -228,13 +217,7 @@ class _Told(transformers.TrainerCallback):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def on_step_end(
-        self,
-        args: transformers.TrainingArguments,
-        state: transformers.TrainerState,
-        control: transformers.TrainerControl,
-        **_: object,
-    ) -> None:
+    def on_step_end(self, args: object, state: TrainerState, control: object, **_: object) -> None:
         self._progress("training", state.global_step, state.max_steps)
 
 
@@ -242,11 +225,7 @@ class _Best(transformers.TrainerCallback):
     """Finds the checkpoint of the best validation where it lies now; the state has an old path."""
 
     def on_train_begin(
-        self,
-        args: transformers.TrainingArguments,
-        state: transformers.TrainerState,
-        control: transformers.TrainerControl,
-        **_: object,
+        self, args: TrainingArguments, state: TrainerState, control: object, **_: object
     ) -> None:
         if state.best_global_step:
             best = Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}"
@@ -272,7 +251,7 @@ def item_of(target: Target, row: Row, lesson: Lesson | None = None) -> Item:
 
 
 def make_steps(
-    model: transformers.PreTrainedModel,
+    model: PreTrainedModel,
     rows: Sequence[Row],
     items: Sequence[Item],
     *,
@@ -333,7 +312,7 @@ def train_model(
     progress: Progress | None,
     validate: Callable[[], float] | None = None,
     logs: Path | None = None,
-) -> transformers.TrainerState:
+) -> TrainerState:
     """Train, going on from the last whole checkpoint in the folder; with `validate`, end with the best."""
     config = steps.config
     save_every, every = min(config.save_every, len(steps)), None
@@ -342,7 +321,7 @@ def train_model(
         every = min(config.validate_every or math.ceil(examples / config.batch_examples), len(steps))
         # the Trainer finds the best only where it validates wherever it saves
         save_every = every * max(1, save_every // every)
-    arguments = transformers.TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=len(steps),
         per_device_train_batch_size=1,
