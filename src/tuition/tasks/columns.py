@@ -1,15 +1,19 @@
-"""Look up columns by name, those inside others by dotted names; read a column of conversations."""
+"""Look up columns by name, those inside others by dotted names; read options and conversations."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 
 from tuition.core.records import Json, Message
+from tuition.tasks.config import TaskConfig
 from tuition.tasks.labels import BadRow
 
-__all__ = ["nested_names", "nested_value", "read_turns"]
+__all__ = ["marks_of", "nested_names", "nested_value", "read_choices", "read_text", "read_turns"]
+
+_PYTHON = re.compile(r"(?s)\[\s*['\"].*['\"]\s*\]")
 
 
 def nested_value(row: Mapping[str, Json], column: str) -> Json:
@@ -64,3 +68,60 @@ def read_turns(value: Json, column: str) -> tuple[Message, ...]:
             "turn comes first, and the user's last: what is answered to it has a column of its own"
         )
     return tuple(found)
+
+
+def read_text(row: Mapping[str, Json], column: str) -> str:
+    """Read a column that holds a text; empty where it holds nothing."""
+    value = nested_value(row, column)
+    if isinstance(value, list | dict):
+        raise BadRow(
+            f"has a {type(value).__name__} in column {column!r}; expected a text{_inside(value, column)}"
+        )
+    return "" if value is None else str(value)
+
+
+def _inside(value: Json, column: str) -> str:
+    """Offer the names of what lies inside a column."""
+    names = nested_names({column: value})
+    return f", such as {names[0]!r}" if names != [column] else ""
+
+
+def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]:
+    """Read the options of a row, wherever its table says that they are."""
+    if config.choices:
+        return config.choices
+    columns = config.choices_column
+    if isinstance(columns, tuple):
+        texts = (read_text(row, column) for column in columns)
+        # questions with fewer options leave the last columns empty
+        return tuple(text for text in texts if text.strip())
+    value = nested_value(row, columns) if columns else None
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, str) and _PYTHON.fullmatch(value.strip()):
+        raise BadRow(
+            f"has its options in column {columns!r} as Python writes a list; write them as JSON, such as "
+            '["one", "two"], or as a text split at \'|\''
+        )
+    if isinstance(value, list) and not {list, dict} & set(map(type, value)):
+        return tuple("" if item is None else str(item) for item in value)
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split("|")) if value.strip() else ()
+    if value is not None:
+        kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) else type(value).__name__
+        raise BadRow(
+            f"has a {kind} in column {columns!r}; expected a list of texts, or a text split at '|'"
+            f"{_inside(value, columns)}"
+        )
+    return ()
+
+
+def marks_of(row: Mapping[str, Json], config: TaskConfig) -> list[str]:
+    """What the file itself calls the options, where it keeps that beside their texts."""
+    columns = config.choices_column
+    if config.choices or isinstance(columns, tuple) or "." not in columns or columns in row:
+        return []
+    value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
+    marks = [str(mark) for mark in value] if isinstance(value, list) else []
+    return marks if len(set(marks)) == len(marks) else []

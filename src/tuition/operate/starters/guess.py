@@ -18,10 +18,9 @@ from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.tasks.answers import normalise
-from tuition.tasks.columns import nested_names, nested_value
+from tuition.tasks.columns import nested_names, nested_value, read_choices
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.labels import BadRow, read_label, with_point
-from tuition.tasks.load import read_choices
 from tuition.tasks.numbers import parse_bare_number
 
 __all__ = ["GUESSERS", "Guess", "Labels", "Reading", "guess", "siblings"]
