@@ -11,7 +11,7 @@ from tuition.core.records import Json, Message
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.labels import BadRow
 
-__all__ = ["marks_of", "nested_names", "nested_value", "read_choices", "read_text", "read_turns"]
+__all__ = ["nested_names", "nested_value", "read_options", "read_text", "read_turns"]
 
 _PYTHON = re.compile(r"(?s)\[\s*['\"].*['\"]\s*\]")
 
@@ -86,16 +86,16 @@ def _inside(value: Json, column: str) -> str:
     return f", such as {names[0]!r}" if names != [column] else ""
 
 
-def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]:
-    """Read the options of a row, wherever its table says that they are."""
-    if config.choices:
-        return config.choices
+def read_options(row: Mapping[str, Json], config: TaskConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read the options of a row, and what the file calls them, wherever its table says that they are."""
     columns = config.choices_column
+    if config.choices:
+        return config.choices, ()
     if isinstance(columns, tuple):
-        texts = (read_text(row, column) for column in columns)
         # questions with fewer options leave the last columns empty
-        return tuple(text for text in texts if text.strip())
-    value = nested_value(row, columns) if columns else None
+        named = {column: text for column in columns if (text := read_text(row, column)).strip()}
+        return tuple(named.values()), () if named.keys() & set(named.values()) else tuple(named)
+    value, marks = nested_value(row, columns) if columns else None, None
     if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
         with contextlib.suppress(ValueError):
             value = json.loads(value)
@@ -104,24 +104,24 @@ def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]
             f"has its options in column {columns!r} as Python writes a list; write them as JSON, such as "
             '["one", "two"], or as a text split at \'|\''
         )
-    if isinstance(value, list) and not {list, dict} & set(map(type, value)):
-        return tuple("" if item is None else str(item) for item in value)
+    if columns not in row:
+        marks = nested_value(row, f"{columns.rpartition('.')[0]}.label")
+    found = value
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        value = {name: [_inner(one, name) for one in value] for name in ("text", "label")}
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        value, marks = value["text"], value.get("label")
+    elif isinstance(value, dict):
+        value = {name: text for name, text in value.items() if text is not None}
+        value, marks = list(value.values()), list(value)
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split("|")) if value.strip() else ()
-    if value is not None:
-        kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) else type(value).__name__
+        value = [part.strip() for part in value.split("|")] if value.strip() else []
+    if (value is not None and not isinstance(value, list)) or {list, dict} & set(map(type, value or ())):
+        kind = f"list of {type(found[0]).__name__}" if isinstance(found, list) else type(found).__name__
         raise BadRow(
-            f"has a {kind} in column {columns!r}; expected a list of texts, or a text split at '|'"
-            f"{_inside(value, columns)}"
+            f"has a {kind} in column {columns!r}; expected texts in a list or object, or a text split at '|'"
+            f"{_inside(found, columns)}"
         )
-    return ()
-
-
-def marks_of(row: Mapping[str, Json], config: TaskConfig) -> list[str]:
-    """What the file itself calls the options, where it keeps that beside their texts."""
-    columns = config.choices_column
-    if config.choices or isinstance(columns, tuple) or "." not in columns or columns in row:
-        return []
-    value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
-    marks = [str(mark) for mark in value] if isinstance(value, list) else []
-    return marks if len(set(marks)) == len(marks) else []
+    names = tuple(map(str, marks)) if isinstance(marks, list) else ()
+    choices = tuple("" if item is None else str(item) for item in value or ())
+    return choices, names if len(set(names)) == len(choices) else ()

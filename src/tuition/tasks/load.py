@@ -16,10 +16,9 @@ from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.core.texts.personal import count
 from tuition.tasks.check import Finding, check_near, finding, without_overlap
 from tuition.tasks.columns import (
-    marks_of,
     nested_names,
     nested_value,
-    read_choices,
+    read_options,
     read_text,
     read_turns,
 )
@@ -211,7 +210,9 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
         if isinstance(value, list) and config.kind != "fields" and len(set(map(repr, value))) == 1:
             # a list of one label, or the same one of each annotator
             value = value[0]
+        marks: tuple[str, ...] = ()
         try:
+            marks = read_options(row, config)[1]
             asked = read_question(
                 row, config, id=id, domain=read_text(row, config.domain_column), split=split
             )
@@ -219,7 +220,7 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
                 value = record_of_row(value, row, tuple(fields.values()))
         except BadRow as fault:
             asked = fault
-        rows.append(_Row(id, asked, value, marks_of(row, config)))
+        rows.append(_Row(id, asked, value, marks))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
     if missing := [one for one in absent if one[1] not in needless]:
@@ -317,7 +318,7 @@ def read_question(
         raise BadRow(
             "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
         )
-    choices = read_choices(row, config)
+    choices = read_options(row, config)[0]
     if config.kind in _ONE_FORM:
         # positions count within the labels; names are compared once the set is known
         choices = tuple(config.labels or ()) if config.label in ("index", "index1") else ()
