@@ -110,7 +110,8 @@ class FileSource:
             except DataError as error:
                 wrong.append(str(error))
         if wrong:
-            raise DataError("\n".join(wrong))
+            # one file may be named twice
+            raise DataError("\n".join(dict.fromkeys(wrong)))
         readings, unsure = _readings(tables.values(), self.config)
         examples: dict[str, tuple[Example, ...]] = dict.fromkeys(files, ())
         for split, table in tables.items():
