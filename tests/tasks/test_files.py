@@ -259,7 +259,7 @@ def test_options_as_json_in_a_cell(tmp_path):
         ("['a', 'b']", r"has its options in column 'choices' as Python writes a list; write them as JSON"),
         (
             '{"A": ["x"], "B": ["y"]}',
-            r"has a dict in column 'choices'; expected texts in a list or object, or a text",
+            r"has a dict in column 'choices'; expected a list or object of texts, or a text",
         ),
         ('[["a"], ["b"]]', r"has a list of list in column 'choices'"),
     ],

@@ -17,7 +17,7 @@ from typing import IO, Any, NoReturn, TextIO, cast
 from tuition.core.errors import DataError
 from tuition.core.records import Json
 
-__all__ = ["array_rows", "csv_rows", "has_lines", "json_rows", "opened"]
+__all__ = ["DECODER", "array_rows", "csv_rows", "has_lines", "json_rows", "opened"]
 
 _DELIMITERS = (",", ";", "\t")
 _HEAD, _SHOWING = 1 << 16, 20
@@ -41,7 +41,7 @@ def has_lines(lines: IO[str]) -> bool:
     first = next(filter(str.strip, lines), "{}")
     lines.seek(0)
     try:
-        return isinstance(_decode(first), dict)
+        return isinstance(DECODER.decode(first), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -52,7 +52,7 @@ def _whole(text: str) -> list[dict[str, Json]] | None:
     place = _blanks_end(text, 0)
     try:
         while place < len(text):
-            value, end = _DECODER.raw_decode(text, place)
+            value, end = DECODER.raw_decode(text, place)
             found.append(value)
             place = _blanks_end(text, end)
     except (ValueError, RecursionError):
@@ -102,7 +102,7 @@ def json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]
         if not line.strip():
             continue
         try:
-            row = _decode(line)
+            row = DECODER.decode(line)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{str(path)!r} line {number} is no JSON: {error}; mend or remove it") from None
         if not isinstance(row, dict):
@@ -157,8 +157,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-_decode = _DECODER.decode
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 """Made once: `json.loads` makes a decoder for each text, and takes four times as long."""
 
 

@@ -95,17 +95,13 @@ def read_workbook(path: Path, *, sheet: str = "") -> Iterator[dict[str, Json]]:
     if (
         "" in header
         or len(set(header)) < len(header)
-        or any(any(map(_is_filled, row[len(header) :])) for row in rows)
+        or any(cell is not None for row in rows for cell in row[len(header) :])
     ):
         raise DataError(
             f"{str(path)!r} has no header in its first row: {header!r}; expected the names of all "
             "columns, each once"
         )
     yield from _rows(dict(zip(header, row, strict=False)) for row in rows[1:])
-
-
-def _is_filled(cell: object) -> bool:
-    return cell is not None
 
 
 def read_dataset(path: str) -> Iterator[dict[str, Json]]:

@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from tuition.core.errors import DataError
-from tuition.core.parse import has_lines, opened
+from tuition.core.parse import DECODER, has_lines, opened
 from tuition.core.records import Json
 from tuition.core.rows import JSON_ENDINGS, read_rows, readable
 from tuition.exchange.rows import BadRow, Found, Row, object_of
@@ -86,14 +86,10 @@ def sound(value: Json | BadRow) -> Json:
 
 def _value(line: str) -> Json | BadRow:
     try:
-        value = json.loads(line, parse_constant=_refuse_constant)
+        value = DECODER.decode(line)
     except (ValueError, RecursionError) as error:
         return BadRow(f"is no JSON: {error}")
     return _whole(value, line)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _whole(value: Json, source: str) -> Json | BadRow:
@@ -116,7 +112,7 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
         for n, item in enumerate(value["data"] if is_page else [value], start=1):
             yield f"{str(path)!r} item {n}", item
         return
-    decoder, n, start = json.JSONDecoder(parse_constant=_refuse_constant), 0, start + 1
+    n, start = 0, start + 1
     while True:
         start = _behind(text, start)
         if text[start : start + 1] == "]":
@@ -130,7 +126,7 @@ def _items(file: IO[str], path: Path) -> Iterator[tuple[str, Json | BadRow]]:
                     ".json file holds one array, so cut it in two"
                 )
             return
-        item, end = _next(decoder, text, start)
+        item, end = _next(text, start)
         if end is None or end == len(text):
             more = file.read(_CHUNK)
             if not more:
@@ -152,10 +148,10 @@ def _behind(text: str, start: int) -> int:
     return blanks.end() if blanks else start
 
 
-def _next(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Json | BadRow, int | None]:
+def _next(text: str, start: int) -> tuple[Json | BadRow, int | None]:
     """The item that begins here and where it ends; no end: more must be read to tell."""
     try:
-        return decoder.raw_decode(text, start)
+        return DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text) - _TOKEN
         return (None, None) if is_cut else (BadRow(f"is no JSON: {error.msg}"), start)

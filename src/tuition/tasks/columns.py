@@ -119,7 +119,7 @@ def read_options(row: Mapping[str, Json], config: TaskConfig) -> tuple[tuple[str
     if (value is not None and not isinstance(value, list)) or {list, dict} & set(map(type, value or ())):
         kind = f"list of {type(found[0]).__name__}" if isinstance(found, list) else type(found).__name__
         raise BadRow(
-            f"has a {kind} in column {columns!r}; expected texts in a list or object, or a text split at '|'"
+            f"has a {kind} in column {columns!r}; expected a list or object of texts, or a text split at '|'"
             f"{_inside(found, columns)}"
         )
     names = tuple(map(str, marks)) if isinstance(marks, list) else ()

@@ -24,7 +24,7 @@ from tuition.tasks.columns import (
 )
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.draw import limited, set_aside
-from tuition.tasks.fields import Field, fields_of, record_of_row
+from tuition.tasks.fields import fields_of, record_of_row
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
 from tuition.tasks.personal import check_personal, mask_example
 
@@ -182,7 +182,7 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     """Read a file that must have the columns that are named, row by row: no row stays in memory as it is."""
     # The name of a data set may have dots, and behind it stands the split.
     stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
-    fields = _fields(config)
+    fields = {one.name: one for one in fields_of(config.json_schema)} if config.json_schema else {}
     absent = [(config.question_column, "question_column")]
     if config.answer_column:
         absent.append((config.answer_column, "answer_column"))
@@ -341,7 +341,3 @@ def read_question(
         split=split,
         messages=messages if len(messages) > 1 else (),
     )
-
-
-def _fields(config: TaskConfig) -> dict[str, Field]:
-    return {field.name: field for field in fields_of(config.json_schema)} if config.json_schema else {}
