@@ -57,6 +57,11 @@ def test_a_configuration_that_is_no_toml(refused, tmp_path):
     refused("tiny.toml", "'tiny.toml' is not readable as TOML", "line 1", "Strings need quotes")
 
 
+def test_one_table_in_the_place_of_several(refused, tmp_path):
+    (tmp_path / "tiny.toml").write_text('recipe = "tinyllm"\n[teacher]\nname = "t"\n')
+    refused("tiny.toml", "[teacher] is a table of its own; write [[teacher]], for there may be several")
+
+
 def test_a_missing_file(refused, files):
     refused(files(task={"train": "trian.jsonl"}), "'trian.jsonl'", "did you mean 'train.jsonl'")
 

@@ -250,6 +250,19 @@ class TestMessages:
             imported({"messages": turns}, form="openai-messages", teacher="m")
         assert words in str(error.value)
 
+    @pytest.mark.parametrize("form", ["openai-messages", "llama-factory", "trl", "distilabel"])
+    @pytest.mark.parametrize("names", [("human", "gpt"), ("user", "assistant"), ("User", "Assistant")])
+    def test_turns_as_sharegpt_has_them(self, form, names):
+        turns = [{"from": who, "value": what} for who, what in zip(names, ("Q?", "4."), strict=True)]
+        told = [{"from": "system", "value": "Be brief."}, *turns]
+        [row] = imported({"conversations": told, "system": ""}, form=form, teacher="m")[1]
+        assert (row["question"], row["rationales"]["m"]["text"]) == ("Q?", "4.")
+        assert row["rationales"]["m"]["system"] == "Be brief."
+
+    def test_a_preference_is_no_reply(self):
+        with pytest.raises(DataError, match="has no reply: no completion beside its prompt"):
+            imported({"prompt": "Q?", "chosen": "4", "rejected": "5"}, form="trl", teacher="m")
+
     def test_a_file_without_models_wants_a_name(self):
         with pytest.raises(DataError, match="name it with --teacher"):
             imported({"messages": messages(0)}, form="openai-messages")
@@ -278,6 +291,9 @@ class TestBatch:
         vllm["response"] = {"status_code": 200, "request_id": "vllm-batch-1", "body": completion(0)}
         self.read([request(0)], [vllm])
         assert texts_of(read(OUT)) == {QUESTIONS[0]: {MODEL: [REPLIES[0]]}}
+        OUT.unlink()
+        self.read([request(0)], [output(0, response=completion(0))])
+        assert texts_of(read(OUT)) == {QUESTIONS[0]: {MODEL: [REPLIES[0]]}}, "as others write it"
 
     def test_failures_and_requests_without_a_reply_are_listed(self):
         failed = output(1, response=None, error={"code": "batch_expired", "message": "Too late."})

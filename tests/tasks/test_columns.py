@@ -123,6 +123,37 @@ def test_options_in_a_list_of_objects(tmp_path):
     assert (example.question, example.choices, example.answer) == ("Which?", ("no", "yes"), "yes")
 
 
+LABELLED = [{"label": "A", "text": "cat"}, {"label": "B", "text": "dog"}]
+
+
+@pytest.mark.parametrize(
+    ("choices", "columns", "label"),
+    [
+        ({"A": "cat", "B": "dog", "C": None}, "choices", "B"),
+        ({"B": "dog", "A": "cat"}, "choices", "B"),
+        ('{"A": "cat", "B": "dog"}', "choices", "B"),
+        ({"text": ["cat", "dog"], "label": ["1", "2"]}, "choices", "2"),
+        (LABELLED, "choices", "B"),
+        (LABELLED, "choices.text", "dog"),
+        ({"optionA": "cat", "optionB": "dog"}, ["choices.optionA", "choices.optionB"], "choices.optionB"),
+        (["cat", "dog"], "choices", "B. dog"),
+        (["A) cat", "B) dog"], "choices", "dog"),
+        (["cat", "dog"], "choices", 1.0),
+    ],
+)
+def test_options_and_their_names_in_any_form(tmp_path, choices, columns, label):
+    rows = [{"question": f"{i}?", "choices": choices, "answer": one} for i, one in enumerate([label, "  "])]
+    first, second = read(tmp_path, rows, choices_column=columns)
+    assert (first.answer.removeprefix("B) "), second.answer) == ("dog", None)
+
+
+def test_truth_is_yes_or_no_and_positions_may_be_decimals(tmp_path):
+    boolq = [{"question": f"{one}?", "choices": ["Yes", "No"], "answer": one} for one in (True, False)]
+    assert [example.answer for example in read(tmp_path, boolq)] == ["Yes", "No"]
+    gapped = [{"question": f"{one}?", "choices": ["a", "b"], "answer": one} for one in ("0.0", "1.0")]
+    assert [example.answer for example in read(tmp_path, gapped, label="index")] == ["a", "b"]
+
+
 def test_piqa_and_pubmedqa(tmp_path):
     [example] = read(
         tmp_path, [PIQA], question_column="goal", choices_column=["sol1", "sol2"], answer_column="label"
@@ -143,22 +174,13 @@ def test_faults_name_what_lies_inside(tmp_path):
         DataError, match=r"no column 'choices.texts' \(choices_column\); did you mean 'choices.text'"
     ):
         read(tmp_path, ARC, choices_column="choices.texts", answer_column="answerKey")
-    with pytest.raises(
-        DataError, match=r"has a dict in column 'choices'; expected .*, such as 'choices.text'"
-    ):
-        read(tmp_path, ARC, answer_column="answerKey")
+    nested = [{"question": "q", "choices": {"a": ["x"], "b": ["y"]}, "answer": "x"}]
+    with pytest.raises(DataError, match=r"has a dict in column 'choices'; expected .*, such as 'choices.a'"):
+        read(tmp_path, nested)
     with pytest.raises(
         DataError, match=r"has a dict in column 'question'; expected a text, such as 'question.stem'"
     ):
         read(tmp_path, [ARC_LINES], answer_column="answerKey")
-    with pytest.raises(DataError, match=r"has a list of dict in column 'question.choices'; expected"):
-        read(
-            tmp_path,
-            [ARC_LINES],
-            question_column="question.stem",
-            choices_column="question.choices",
-            answer_column="answerKey",
-        )
     with pytest.raises(DataError, match="has an empty choice"):
         read(tmp_path, [{"question": "q", "choices": ["a", None], "answer": "a"}])
 

@@ -157,6 +157,25 @@ def test_json_is_parsed_by_its_content_not_by_the_name_of_its_file(tmp_path, nam
     assert [one.answer for one in load(tmp_path, text, name=name)] == [row["answer"] for row in ROWS]
 
 
+@pytest.mark.parametrize(
+    ("rows", "questions"),
+    [
+        (['"Who" wrote it?\t3', "How many?\t4"], ['"Who" wrote it?', "How many?"]),
+        (['"Go\t3', 'And back"\t4'], ['"Go', 'And back"']),
+        (['"Go\tthere"\t3'], ["Go\tthere"]),
+        (['"Go\nthere"\t3', '"A ""b"""\t4'], ["Go\nthere", 'A "b"']),
+    ],
+)
+def test_quotation_marks_between_tabs_are_letters_where_they_quote_nothing(tmp_path, rows, questions):
+    found = load(tmp_path, "\n".join(["question\tanswer", *rows]), name="own.tsv")
+    assert [one.question for one in found] == questions
+
+
+def test_a_cell_may_be_a_book(tmp_path):
+    (example,) = load(tmp_path, f"question,context,answer\nHow many?,{'x ' * 99_000},3\n", name="own.csv")
+    assert len(example.context) == 198_000
+
+
 def test_a_label_may_be_a_list_of_one(tmp_path):
     squad = [{"question": "How many?", "answers": {"text": ["3", "3"]}}]
     (example,) = load(tmp_path, json.dumps(squad), name="own.json", answer_column="answers.text")
@@ -239,8 +258,8 @@ def test_options_as_json_in_a_cell(tmp_path):
     [
         ("['a', 'b']", r"has its options in column 'choices' as Python writes a list; write them as JSON"),
         (
-            '{"A": "x", "B": "y"}',
-            r"has a dict in column 'choices'; expected a list of texts, or a text split",
+            '{"A": ["x"], "B": ["y"]}',
+            r"has a dict in column 'choices'; expected a list or object of texts, or a text",
         ),
         ('[["a"], ["b"]]', r"has a list of list in column 'choices'"),
     ],

@@ -62,6 +62,8 @@ def test_thinking_is_kept_apart(server, teacher):
     server.answer = JSONResponse(message(thought, {"type": "redacted_thinking", "data": "x"}, "So ", "4."))
     reply = ask(teacher)
     assert (reply.text, reply.reasoning) == ("So 4.", "2 and 2")
+    server.answer = JSONResponse({**message("x"), "content": "So 4."})
+    assert ask(teacher).text == "So 4.", "some gateways send a plain text"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_thinking_is_kept_apart(server, teacher):
         (JSONResponse(message(reason="max_tokens")), "truncated", False, True),
         (JSONResponse(message("I ca", reason="refusal")), "refused", False, True),
         (JSONResponse(message()), "empty", True, True),
-        (JSONResponse({"type": "message", "content": "x"}), "malformed", True, None),
+        (JSONResponse({"type": "message", "content": 3}), "malformed", True, None),
         (JSONResponse({"usage": COUNTS}), "malformed", True, True),
         (fault("Overloaded", 529, type="overloaded_error"), "server", True, False),
         (fault("slow down", 429, type="rate_limit_error"), "rate_limit", True, False),

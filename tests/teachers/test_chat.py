@@ -81,6 +81,45 @@ def test_cut_text_is_data(server, teacher):
     assert (reply.text, reply.finish, reply.failure) == ("Because it", "length", None)
 
 
+CHUNK = {"model": "m", "choices": [{"delta": {"content": "So "}, "finish_reason": None}]}
+LAST = {
+    "choices": [{"delta": {"content": "4.", "reasoning": "2+2"}, "finish_reason": "stop"}],
+    "usage": USAGE,
+}
+WHOLE = completion("So 4.", reasoning="2+2")
+
+
+@pytest.mark.parametrize(
+    ("lines", "text", "kind"),
+    [
+        ([f"data: {json.dumps(CHUNK)}", ": wait", f"data:{json.dumps(LAST)}", "data: [DONE]"], "So 4.", None),
+        ([json.dumps(WHOLE), "data: [DONE]"], "So 4.", None),
+        ([json.dumps(WHOLE).replace("So 4.", "So\n4.")], "So\n4.", None),
+        ([f"data: {json.dumps(CHUNK)}", 'data: {"usage": {"prompt_tokens": 12}}'], "", "server"),
+        (['data: {"error": {"message": "slow", "code": 429}}'], "", "rate_limit"),
+        (["data: [DONE]"], "", "malformed"),
+    ],
+)
+def test_a_completion_in_events_or_with_bare_line_ends_is_read(server, teacher, lines, text, kind):
+    server.answer = Response("\n\n".join(lines), headers={"content-type": "text/event-stream"})
+    reply = ask(teacher)
+    assert (reply.text, reply.failure and reply.failure.kind) == (text, kind)
+    if text:
+        assert (reply.reasoning, reply.usage.completion_tokens) == ("2+2", USAGE["completion_tokens"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Response("", 308, headers={"location": "https://b/v1"}), "it answers at https://b/v1; put that"),
+        (Response("<!doctype html>"), "a page: is base_url the address of the API"),
+    ],
+)
+def test_a_wrong_address_is_said(server, teacher, answer, words):
+    server.answer = answer
+    assert words in ask(teacher).failure.message
+
+
 def test_uncounted_usage_is_estimated(server, teacher):
     server.answer = JSONResponse(completion("x" * 41, usage=None))
     assert ask(teacher).usage == Usage(prompt_tokens=1, completion_tokens=11, is_estimated=True)
@@ -95,6 +134,31 @@ def test_uncounted_usage_is_estimated(server, teacher):
         (fault("no money", 402), "quota", False, False),
         (fault("limit", 400, code="billing_hard_limit_reached"), "quota", False, False),
         (fault("Your credit balance is too low to go on"), "quota", False, False),
+        (fault("insufficient balance (1008)", 500), "quota", False, False),
+        (fault("Insufficient balance. Manage your billing", 401), "quota", False, False),
+        (fault("suspended", 429, type="exceeded_current_quota_error"), "quota", False, False),
+        (fault("You have used all available credits", 429), "quota", False, False),
+        (fault("Account x is suspended", 412), "quota", False, False),
+        (fault("No.", 400, code="Arrearage"), "quota", False, False),
+        (fault("余额不足", 429, code="1113"), "quota", False, False),
+        (
+            JSONResponse({"code": 30001, "message": "your balance is insufficient"}, 403),
+            "quota",
+            False,
+            False,
+        ),
+        (
+            JSONResponse({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
+            "quota",
+            False,
+            False,
+        ),
+        (JSONResponse({"base_resp": {"status_code": 1002, "status_msg": "too fast"}}), "server", True, False),
+        (fault("Incorrect API key provided: sk***", 400), "auth", True, False),
+        (fault("Invalid API key", 403, code="invalid_api_key"), "auth", True, False),
+        (fault("it exceeds the model's maximum context length of 9", 500), "bad_request", False, False),
+        (fault("Request too large: Limit 30000, Requested 40000", 429), "bad_request", False, False),
+        (fault("no capacity", 498), "server", True, False),
         (fault("flagged", 400, code="content_filter"), "filtered", False, False),
         (JSONResponse({"error": "down"}, 500), "server", True, False),
         (Response("", 504), "server", True, None),

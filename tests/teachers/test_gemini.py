@@ -1,6 +1,7 @@
 """What is Gemini's own, over a real server; what every form shares is asked by the contract."""
 
 import asyncio
+import dataclasses
 import json
 
 import pytest
@@ -82,6 +83,9 @@ def test_thoughts_are_kept_apart_counted_and_charged(server, teacher):
     uncounted = {name: value for name, value in COUNTS.items() if name != "thoughtsTokenCount"}
     server.answer = JSONResponse({**body("So 4."), "usageMetadata": uncounted})
     assert ask(teacher).usage == counted, "the total tells of them too"
+    tools = {**COUNTS, "toolUsePromptTokenCount": 30, "totalTokenCount": COUNTS["totalTokenCount"] + 30}
+    server.answer = JSONResponse({**body("So 4."), "usageMetadata": tools})
+    assert ask(teacher).usage == dataclasses.replace(counted, prompt_tokens=counted.prompt_tokens + 30)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,8 @@ from tuition.teachers.http.limits import read_limits, seconds_of
         ("1h2m3.5s", 3723.5),
         ("2m59.56s", 179.56),
         ("1d", 86400.0),
+        ("26 seconds", 26.0),
+        ("1 minute 30 secs", 90.0),
         ("0.5", 0.5),
         (" 30 ", 30.0),
         ("-3", 0.0),
@@ -124,3 +128,24 @@ def test_pauses_in_other_places():
     assert retry_after({}, {"details": [{"x": 1}, {"retryDelay": "34s"}]}) == 34.0
     assert retry_after({"retry-after": "nan"}) is None
     assert retry_after({}, {"details": "x"}) is None
+    assert retry_after({"retry-after": "2999-01-01T00:00:00Z"}) == 1e9
+    assert retry_after({"x-ms-retry-after-ms": "1500"}) == 1.5
+    assert retry_after({}, {"retry_after": 0.65}) == 0.65
+    later = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int((time.time() + 60) * 1000))}
+    assert 50 < retry_after({}, {"metadata": {"headers": later}}) <= 60
+    assert retry_after({"x-ratelimit-reset": "60", "x-ratelimit-remaining": "3"}) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Limit 200, Used 200. Please try again in 7m12s. Visit x", 432.0),
+        ("Please try again in 120ms.", 0.12),
+        ("Please retry after 26 seconds.", 26.0),
+        ("Please retry in 31.2s.", 31.2),
+        ("Retry after a while, in 5 apples", None),
+    ],
+)
+def test_pauses_in_a_sentence(said, seconds):
+    assert retry_after({}, {"message": said}) == (None if seconds is None else pytest.approx(seconds))
+    assert retry_after({"retry-after": "3"}, {"message": said}) == 3.0

@@ -301,6 +301,8 @@ def _fault(section: type[Section], found: ErrorDetails) -> str:
         return found["msg"].removeprefix("Value error, ")
     if kind == _UNSPOKEN:
         return f"{place!r}: {found['msg']}"
+    if kind == "tuple_type" and isinstance(value, Mapping):
+        return f"[{place}] is a table of its own; write [[{place}]], for there may be several"
     shown = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
     return f"{place!r} is {shown}: {found['msg'].removeprefix('Value error, ')}"
 

@@ -22,6 +22,8 @@ __all__ = ["DECODER", "array_rows", "csv_rows", "has_half", "has_lines", "json_r
 _DELIMITERS = (",", ";", "\t")
 _HEAD, _SHOWING = 1 << 16, 20
 """Letters at the beginning of a CSV, and records among them, that show what parts its cells."""
+csv.field_size_limit(2**31 - 1)
+# a context may be a whole book, where the default of the library ends at 131,072 letters
 _BLANKS = re.compile(r"\s*")
 
 
@@ -39,7 +41,7 @@ def has_lines(lines: IO[str]) -> bool:
     first = next(filter(str.strip, lines), "{}")
     lines.seek(0)
     try:
-        return isinstance(_decode(first), dict)
+        return isinstance(DECODER.decode(first), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -100,7 +102,7 @@ def json_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json]
         if not line.strip():
             continue
         try:
-            row = _decode(line)
+            row = DECODER.decode(line)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{str(path)!r} line {number} is no JSON: {error}; mend or remove it") from None
         if not isinstance(row, dict):
@@ -140,7 +142,7 @@ def array_rows(lines: IO[str], path: Path) -> Iterator[tuple[int, dict[str, Json
         yield from _sound(found, text, path)
         return
     try:
-        rows = _decode(text)
+        rows = DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{str(path)!r} is no JSON: {error}; mend it, or name it .jsonl where each "
@@ -159,7 +161,6 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-_decode = DECODER.decode
 """Made once: `json.loads` makes a decoder for each text, and takes four times as long."""
 
 
@@ -186,6 +187,18 @@ def _delimiter_of(head: str, path: Path) -> str:
     return fits[0] if fits else max(found, key=lambda mark: found[mark][:1], default=",")
 
 
+def _is_bare(head: str) -> bool:
+    """Say whether quotation marks between tabs are letters: every line is a row, and some not well quoted."""
+    rows = [line for line in io.StringIO(head) if line.strip()]
+    rows = rows if len(head) < _HEAD else rows[:-1]
+    try:
+        for row in rows:
+            next(csv.reader([row], strict=True, delimiter="\t"))
+    except csv.Error:
+        return len({row.count("\t") for row in rows}) == 1
+    return False
+
+
 def csv_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Json]]]:
     """Parse a row a record of a CSV, each with the line it begins at."""
     head = lines.read(_HEAD)
@@ -196,7 +209,9 @@ def csv_rows(lines: IO[str], path: Path, delimiter: str) -> Iterator[tuple[int, 
     delimiter = delimiter or _delimiter_of(head, path)
     # some write a blank behind each comma, the header's too
     is_spaced = f"{delimiter} " in head.partition("\n")[0]
-    reader = csv.reader(lines, strict=True, delimiter=delimiter, skipinitialspace=is_spaced)
+    is_bare = delimiter == "\t" and _is_bare(head)
+    quoting = csv.QUOTE_NONE if is_bare else csv.QUOTE_MINIMAL
+    reader = csv.reader(lines, strict=True, delimiter=delimiter, skipinitialspace=is_spaced, quoting=quoting)
     try:
         header = _cells([name.strip() for name in next(filter(any, reader), [])])
         # a table that was written with its row numbers has no name above them

@@ -126,7 +126,8 @@ def _body(value: Mapping[str, Json]) -> Mapping[str, Json]:
     response, error = value.get("response"), value.get("error")
     if error or not isinstance(response, Mapping):
         raise BadRow(f"failed: {_said(error) or 'no response'}")
-    body = object_of(response.get("body"), "body")
+    # Some write the body itself where the response belongs.
+    body = response if "choices" in response else object_of(response.get("body"), "body")
     status = response.get("status_code")
     if status is not None and not (isinstance(status, int) and 200 <= status < 300):
         raise BadRow(f"failed with status {status}: {_said(body.get('error')) or body}")

@@ -64,7 +64,7 @@ def written(row: Row, form: str) -> Row:
 
 def _distilabel(row: Mapping[str, Json], teacher: str) -> Row:
     """One or several generations a row, or a conversation."""
-    talk = talk_of(row["messages"]) if row.get("messages") else None
+    talk = talk_of(_turns(row)) if _turns(row) else None
     name = next((name for name in _COLUMNS["completion"] if row.get(name) is not None), "")
     told: Any = row[name] if name else talk and talk.reply
     if is_carried(row):
@@ -92,6 +92,10 @@ def _distilabel(row: Mapping[str, Json], teacher: str) -> Row:
         sample: Row = {"text": text_of(text or "", name or "messages"), "answer": None, **more}
         samples.setdefault(text_of(model, "model_name"), []).append(sample)
     return _with_example(row, samples, prompt=prompt)
+
+
+def _turns(row: Mapping[str, Json]) -> Json:
+    return row.get("conversations") if row.get("messages") is None else row["messages"]
 
 
 def _optional(row: Mapping[str, Json], name: str) -> str | None:
@@ -127,19 +131,24 @@ def _trl(row: Mapping[str, Json], teacher: str) -> Row:
     if not (isinstance(prompt, str) and isinstance(completion, str)):
         if isinstance(prompt, list | tuple) and isinstance(completion, list | tuple):
             row = {**row, "messages": [*prompt, *completion]}
-        talk_of(row.get("messages"))
+        if not _turns(row):
+            raise BadRow("has no reply: no completion beside its prompt, and no messages")
         row = {name: value for name, value in row.items() if name not in ("prompt", "completion")}
     return _distilabel(row, teacher)
 
 
 def _llama_factory(row: Mapping[str, Json], teacher: str) -> Row:
     """An instruction that may go on in `input`, and an output; a `history` is several questions."""
+    if row.get("output") is None and _turns(row):
+        return _distilabel({**row, "system_prompt": row.get("system")}, teacher)
     output = text_of(row.get("output"), "output")
     if row.get("history"):
         raise BadRow("has a history; an example is one question and one reply")
     asked = [text_of(row.get("instruction"), "instruction"), _optional(row, "input")]
     made = {"instruction": "\n".join(filter(None, asked)), "generations": output}
-    return _distilabel({**row, **made, "system_prompt": row.get("system"), "messages": None}, teacher)
+    return _distilabel(
+        {**row, **made, "system_prompt": row.get("system"), "messages": None, "conversations": None}, teacher
+    )
 
 
 def _curator(row: Mapping[str, Json], teacher: str) -> Row:
@@ -180,10 +189,10 @@ def _ended(finish: Json, text: Json) -> Row:
 
 def _messages(row: Mapping[str, Json], teacher: str) -> Row:
     """A row of a fine-tuning file; one of our export has the columns of its provenance too."""
-    if talk_of(row.get("messages")).reply is None:
+    if talk_of(_turns(row)).reply is None:
         raise BadRow("has no turn of an assistant")
     model = row.get("model")
-    made = {"messages": row["messages"], "model": model if isinstance(model, str) else None}
+    made = {"messages": _turns(row), "model": model if isinstance(model, str) else None}
     return _distilabel(row if is_carried(row) else made, teacher)
 
 

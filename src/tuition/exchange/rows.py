@@ -56,6 +56,7 @@ _OWN = {"id", "question", "teacher", "rationale", "teacher_answer"}
 _SHOWN = 40
 """Characters of a text that a fault shows."""
 _SYSTEM = ("system", "developer")
+_SHAREGPT = {"human": "user", "gpt": "assistant"}
 
 
 class BadRow(ValueError):
@@ -199,10 +200,13 @@ def _named_choices(choices: Json) -> tuple[list[str], list[str]]:
 
 
 def talk_of(messages: Json) -> Talk:
-    """Read turns of `role` and `content`: what the system was told, one question, at most one reply."""
+    """Read turns of `role` and `content`, or of ShareGPT's `from` and `value`.
+
+    That is what the system was told, one question, and at most one reply.
+    """
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise BadRow(f"has a {_kind(messages)} as messages; expected a list of turns")
-    turns = [object_of(turn, "turn") for turn in messages]
+    turns = [_turn(object_of(turn, "turn")) for turn in messages]
     system = [text_of(turn.get("content"), "content") for turn in turns if turn.get("role") in _SYSTEM]
     rest = [turn for turn in turns if turn.get("role") not in _SYSTEM]
     roles = [str(turn.get("role")) for turn in rest]
@@ -217,6 +221,11 @@ def talk_of(messages: Json) -> Talk:
         raise BadRow("has a reply of weight 0, which says that it must not be learnt")
     question = text_of(rest[0].get("content"), "content")
     return Talk(question=question, system="\n".join(system), reply=reply, reasoning=reasoning)
+
+
+def _turn(turn: Mapping[str, Json]) -> Row:
+    role = str(turn.get("role") or turn.get("from")).lower()
+    return {**turn, "role": _SHAREGPT.get(role, role), "content": turn.get("content", turn.get("value"))}
 
 
 def message_of(message: Mapping[str, Json], name: str = "content") -> tuple[str, str]:

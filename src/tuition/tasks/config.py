@@ -53,8 +53,8 @@ class TaskConfig(TaskSection):
     """Column of conversations, read where a row has no question: a list of `{role, content}`, or its JSON,
     that ends with the user's turn."""
     choices_column: str | tuple[str, ...] = "choices"
-    """Column of options (a list, such as `choices.text`, or one text that is a JSON list or is split at `|`),
-    or the names of several columns, an option each."""
+    """Column of options (a list, such as `choices.text`, an object of texts by their marks, or one text that
+    is JSON or is split at `|`), or the names of several columns, an option each."""
     choices: tuple[str, ...] = ()
     """The options of every question, where all have the same; no column is read for them then."""
     context_column: str = "context"

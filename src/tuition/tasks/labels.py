@@ -20,6 +20,7 @@ __all__ = ["BadLabel", "BadRow", "Labelled", "label_readings", "read_label", "wi
 _FEW = 20
 """So few whole-number labels may lack a 0 by chance: they count from 0, and a finding says so."""
 _LETTERED = re.compile(r"\W*[A-Za-z]{1,2}\W*")
+_LEADING = re.compile(r"\s*\(?([A-Za-z])[).:]\s*(?=\S)")
 _WORKED, _BOX = "####", "\\boxed{"
 """Stand before the answer where a label is a whole worked solution, as in GSM8K and MATH."""
 _WITH_COMMA = re.compile(r"\s*([-+]?)(\d{1,3}(?:\.\d{3})+|\d+)(?:,(\d+))?\s*")
@@ -53,7 +54,7 @@ def read_label(
     readings: Mapping[str, Sequence[str]] | None = None,
 ) -> str | None:
     """Read a label as it stands in a file. None: there is none."""
-    if value is None or value == "":
+    if value is None or not str(value).strip():
         return None
     if isinstance(value, list | dict):
         raise BadRow(f"has a {type(value).__name__} as answer; expected a text or a number")
@@ -87,7 +88,12 @@ def _position(value: Json, choices: tuple[str, ...], how: str) -> int | None:
     if how == "text":
         if text in choices:
             return choices.index(text)
-        alike = [i for i, choice in enumerate(choices) if normalise(choice) == normalise(text)]
+        names = [text, "yes" if value else "no"] if isinstance(value, bool) else [text]
+        alike = [
+            i
+            for i, choice in enumerate(choices)
+            if _unlettered(choice, i) in [_unlettered(name, i) for name in names]
+        ]
         return alike[0] if len(alike) == 1 else None
     if how == "letter":
         letter = text.strip().strip("().").lower()
@@ -97,12 +103,19 @@ def _position(value: Json, choices: tuple[str, ...], how: str) -> int | None:
     return i if 0 <= i < len(choices) else None
 
 
+def _unlettered(text: str, i: int) -> str:
+    """The plain form of a text without the letter of option i before it, as in `B. a dog`."""
+    found = _LEADING.match(text)
+    return normalise(text[found.end() :] if found and found[1].lower() == option_letter(i) else text)
+
+
 def _meanings(found: Mapping[str, int], choices: tuple[str, ...]) -> str:
     return " and ".join(f"is {choices[i]!r} as {how}" for how, i in found.items())
 
 
 def _whole(value: Json) -> int | None:
-    text = "" if isinstance(value, bool) else str(value).strip()
+    # a column of whole numbers with a gap in it becomes one of decimals
+    text = "" if isinstance(value, bool) else str(value).strip().removesuffix(".0")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 

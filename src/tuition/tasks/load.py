@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,17 +15,22 @@ from tuition.core.rows import read_rows, resolve_data
 from tuition.core.splits import SealedTest, Splits, fingerprint
 from tuition.core.texts.personal import count
 from tuition.tasks.check import Finding, check_near, finding, without_overlap
-from tuition.tasks.columns import nested_names, nested_value, read_turns
+from tuition.tasks.columns import (
+    nested_names,
+    nested_value,
+    read_options,
+    read_text,
+    read_turns,
+)
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.draw import limited, set_aside
-from tuition.tasks.fields import Field, fields_of, record_of_row
+from tuition.tasks.fields import fields_of, record_of_row
 from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
 from tuition.tasks.personal import check_personal, mask_example
 
 __all__ = [
     "SOURCE",
     "FileSource",
-    "read_choices",
     "read_examples",
     "read_question",
     "source_type",
@@ -37,7 +40,6 @@ __all__ = [
 _SHOWN = 3
 _COMMA = re.compile(r"[-+]?\d+,(?:\d{1,2}|\d{4,})|[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _AS_TEXT = "have a label with a decimal comma, which is read as a text; set decimal = ',' in [task.file]"
-_PYTHON = re.compile(r"(?s)\[\s*['\"].*['\"]\s*\]")
 _ONE_FORM = ("label", "fields")
 """Kinds whose answers have one form in all questions."""
 _FROM_1 = (
@@ -108,7 +110,8 @@ class FileSource:
             except DataError as error:
                 wrong.append(str(error))
         if wrong:
-            raise DataError("\n".join(wrong))
+            # one file may be named twice
+            raise DataError("\n".join(dict.fromkeys(wrong)))
         readings, unsure = _readings(tables.values(), self.config)
         examples: dict[str, tuple[Example, ...]] = dict.fromkeys(files, ())
         for split, table in tables.items():
@@ -179,7 +182,7 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
     """Read a file that must have the columns that are named, row by row: no row stays in memory as it is."""
     # The name of a data set may have dots, and behind it stands the split.
     stem = path.name.replace(":", "-") if ":" in path.name else path.name.split(".")[0]
-    fields = _fields(config)
+    fields = {one.name: one for one in fields_of(config.json_schema)} if config.json_schema else {}
     absent = [(config.question_column, "question_column")]
     if config.answer_column:
         absent.append((config.answer_column, "answer_column"))
@@ -208,13 +211,17 @@ def _table(path: Path, config: TaskConfig, *, split: str) -> _Table:
         if isinstance(value, list) and config.kind != "fields" and len(set(map(repr, value))) == 1:
             # a list of one label, or the same one of each annotator
             value = value[0]
+        marks: tuple[str, ...] = ()
         try:
-            asked = read_question(row, config, id=id, domain=_text(row, config.domain_column), split=split)
+            marks = read_options(row, config)[1]
+            asked = read_question(
+                row, config, id=id, domain=read_text(row, config.domain_column), split=split
+            )
             if config.kind == "fields":
                 value = record_of_row(value, row, tuple(fields.values()))
         except BadRow as fault:
             asked = fault
-        rows.append(_Row(id, asked, value, _marks(row, config)))
+        rows.append(_Row(id, asked, value, marks))
     if not rows:
         raise DataError(f"{str(path)!r} holds no row; expected at least one question")
     if missing := [one for one in absent if one[1] not in needless]:
@@ -300,7 +307,7 @@ def read_question(
     row: Mapping[str, Json], config: TaskConfig, *, id: str, domain: str = "", split: str = ""
 ) -> Example:
     """Read question, choices and context of a row, and no label; a row without a question is a BadRow."""
-    question, messages = _text(row, config.question_column), ()
+    question, messages = read_text(row, config.question_column), ()
     if not question.strip():
         messages = read_turns(nested_value(row, config.messages_column), config.messages_column)
         question = (
@@ -312,7 +319,7 @@ def read_question(
         raise BadRow(
             "has personal data as its id, which is stored; name another id_column, or '' for row numbers"
         )
-    choices = read_choices(row, config)
+    choices = read_options(row, config)[0]
     if config.kind in _ONE_FORM:
         # positions count within the labels; names are compared once the set is known
         choices = tuple(config.labels or ()) if config.label in ("index", "index1") else ()
@@ -324,7 +331,7 @@ def read_question(
     if isinstance(context, list) and all(isinstance(part, str) for part in context):
         context = "\n".join(map(str, context))
     else:
-        context = _text(row, config.context_column)
+        context = read_text(row, config.context_column)
     return Example(
         id=id,
         question=question,
@@ -334,63 +341,3 @@ def read_question(
         split=split,
         messages=messages if len(messages) > 1 else (),
     )
-
-
-def _fields(config: TaskConfig) -> dict[str, Field]:
-    return {field.name: field for field in fields_of(config.json_schema)} if config.json_schema else {}
-
-
-def _text(row: Mapping[str, Json], column: str) -> str:
-    value = nested_value(row, column)
-    if isinstance(value, list | dict):
-        raise BadRow(
-            f"has a {type(value).__name__} in column {column!r}; expected a text{_inside(value, column)}"
-        )
-    return "" if value is None else str(value)
-
-
-def _inside(value: Json, column: str) -> str:
-    """Offer the names of what lies inside a column."""
-    names = nested_names({column: value})
-    return f", such as {names[0]!r}" if names != [column] else ""
-
-
-def read_choices(row: Mapping[str, Json], config: TaskConfig) -> tuple[str, ...]:
-    """Read the options of a row, wherever its table says that they are."""
-    if config.choices:
-        return config.choices
-    columns = config.choices_column
-    if isinstance(columns, tuple):
-        texts = (_text(row, column) for column in columns)
-        # questions with fewer options leave the last columns empty
-        return tuple(text for text in texts if text.strip())
-    value = nested_value(row, columns) if columns else None
-    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-        with contextlib.suppress(ValueError):
-            value = json.loads(value)
-    if isinstance(value, str) and _PYTHON.fullmatch(value.strip()):
-        raise BadRow(
-            f"has its options in column {columns!r} as Python writes a list; write them as JSON, such as "
-            '["one", "two"], or as a text split at \'|\''
-        )
-    if isinstance(value, list) and not {list, dict} & set(map(type, value)):
-        return tuple("" if item is None else str(item) for item in value)
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split("|")) if value.strip() else ()
-    if value is not None:
-        kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) else type(value).__name__
-        raise BadRow(
-            f"has a {kind} in column {columns!r}; expected a list of texts, or a text split at '|'"
-            f"{_inside(value, columns)}"
-        )
-    return ()
-
-
-def _marks(row: Mapping[str, Json], config: TaskConfig) -> list[str]:
-    """What the file itself calls the options, where it keeps that beside their texts."""
-    columns = config.choices_column
-    if config.choices or isinstance(columns, tuple) or "." not in columns or columns in row:
-        return []
-    value = nested_value(row, f"{columns.rpartition('.')[0]}.label")
-    marks = [str(mark) for mark in value] if isinstance(value, list) else []
-    return marks if len(set(marks)) == len(marks) else []

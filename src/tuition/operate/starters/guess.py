@@ -18,10 +18,9 @@ from tuition.core.errors import DataError, nearest
 from tuition.core.records import Json
 from tuition.core.rows import read_rows, resolve_data
 from tuition.tasks.answers import normalise
-from tuition.tasks.columns import nested_names, nested_value
+from tuition.tasks.columns import nested_names, nested_value, read_options
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.labels import BadRow, read_label, with_point
-from tuition.tasks.load import read_choices
 from tuition.tasks.numbers import parse_bare_number
 
 __all__ = ["GUESSERS", "Guess", "Labels", "Reading", "guess", "siblings"]
@@ -339,7 +338,7 @@ def _labels(rows: Sequence[Mapping[str, Json]], answer: str | list[str], columns
             continue
         with contextlib.suppress(BadRow):
             if (text := read_label(value, ())) is not None:
-                options.append(read_choices(row, config))
+                options.append(read_options(row, config)[0])
                 texts.append(text)
     return Labels(
         texts=tuple(texts), options=tuple(options), has_options=bool(columns), records=tuple(records)

@@ -6,16 +6,13 @@ Says what is known of whether the attempt was charged. Knows no retry.
 from __future__ import annotations
 
 import json
-import math
 import re
-import time
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tuition.core.records import Failure
 from tuition.core.texts.thoughts import finish_of
-from tuition.teachers.http.limits import seconds_of
+from tuition.teachers.http.limits import seconds_said, seconds_until
 
 __all__ = [
     "ending_of",
@@ -30,18 +27,24 @@ __all__ = [
     "unreachable",
 ]
 
-_PASSING = (200, 408, 409, 425)
+_PASSING = (200, 408, 409, 425, 498)
+"""Groq has no capacity under the last one."""
 _WAITED = (504, 524)
 """A gateway lost patience with the endpoint behind it, which may have finished and charged."""
 _SHOWN = 300
-_LONGEST_WAIT_S = 1e9
-_MILLISECONDS = 1e11
-"""A moment since 1970 beyond this is counted in milliseconds."""
-_QUOTA = ("insufficient_quota", "insufficient_balance", "insufficient_credit", "billing")
-"""Beginnings of codes of an account that is empty; the words alone stand in passing refusals too."""
-_QUOTA_WORDS = ("credit balance is too low", "billing hard limit", "insufficient balance")
-_KEY_WORDS = re.compile(r"api key (?:not valid|expired|not found)")
-"""Google refuses a key under status 400."""
+_QUOTA = re.compile(
+    r"insufficient[ _](?:\w+[ _])?(?:quota|balance|credit)|balance is (?:too low|insufficient)"
+    r"|billing[ _](?:hard|limit|not)|current_quota|used all [^.]{0,20}credits|spending limit|\barrear"
+    r"|account [^.]{0,60}suspended|余额不足|欠费"
+)
+"""Codes and words of an account that is empty, in lower case; `exceeded your current quota` passes."""
+_KEY = re.compile(
+    r"(?:incorrect|invalid|expired|wrong|missing)[ _](?:\w+[ _])?api[ _]?key"
+    r"|api[ _]?key (?:is )?(?:not valid|invalid|expired|not found|missing)"
+)
+"""A key that is refused under the status of a bad or a forbidden call."""
+_TOO_LONG = re.compile(r"maximum context length|context[ _](?:length|window)[ _]exceeded|request too large")
+"""A call that no pause mends, whatever its status."""
 _FILTERS = re.compile(
     r"content[ _-]?filter|content(?: management)?[ _-]?policy|filtering policy|responsible ?ai ?policy"
     r"|prohibited[ _]content|inappropriate content|unsafe|harmful"
@@ -72,7 +75,7 @@ def is_fault(body: Any) -> bool:
     body = _alone(body)
     if not isinstance(body, dict):
         return False
-    error = body.get("error")
+    error = body.get("error") or _at(body, "base_resp", "status_code")
     is_named = "error" in (body.get("object"), body.get("type"), body.get("status"))
     return (
         is_named
@@ -87,11 +90,30 @@ def _alone(body: Any) -> Any:
 
 
 def json_of(text: str) -> Any:
-    """Read JSON that may be anything; None where the text is no JSON."""
+    """Read JSON that may be anything, also with bare line ends in a text; None where it is no JSON.
+
+    Some servers send a chat completion in events although no stream was asked for: they are put together.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        return None
+        lines = [line.removeprefix("data:") for line in text.splitlines()] if "data:" in text else []
+        return _joined([event for event in map(json_of, lines) if isinstance(event, dict)])
+
+
+def _joined(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The completion that events tell piece by piece; without a reason of its end it was broken off."""
+    said: dict[str, str] = {}
+    choice: dict[str, Any] = {"message": said, "finish_reason": "error"}
+    for event in events:
+        first = next(iter(event["choices"]), None) if isinstance(event.get("choices"), list) else None
+        piece = _at(first, "delta") or _at(first, "message") or {}
+        for name, value in piece.items():
+            if isinstance(value, str) and name != "role":
+                said[name] = said.get(name, "") + value
+        choice["finish_reason"] = _at(first, "finish_reason") or choice["finish_reason"]
+    told = {name: value for event in events for name, value in event.items() if value and name != "choices"}
+    return {**told, "choices": [choice]} if said or told else None
 
 
 def is_success(status: int) -> bool:
@@ -125,8 +147,10 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:
         fits = (known for part, known in _STATUS if any(re.search(part, code) for code in codes))
         status = inner if isinstance(inner, int) and 400 <= inner <= 599 else next(fits, 200)
     said = next(iter(said_of(body)), "") or text
+    if 300 <= status < 400 and "location" in headers:
+        said = f"it answers at {headers['location']}; put that address into base_url"
     within = [json.dumps(fault[name]) for name in _WITHIN if name in fault]
-    kind, is_retryable = _kind(status, codes, " ".join((said, *codes, *within)).lower())
+    kind, is_retryable = _kind(status, " ".join((said, *codes, *within)).lower())
     return Failure(
         kind=kind,
         message=f"HTTP {status}: {said[:_SHOWN]}",
@@ -136,20 +160,21 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:
     )
 
 
-def _kind(status: int, codes: list[str], said: str) -> tuple[str, bool]:
+def _kind(status: int, said: str) -> tuple[str, bool]:
     """The kind, and whether the same call may succeed later."""
-    is_empty = any(code.startswith(_QUOTA) for code in codes) and status in (400, 403, 429)
-    if status == 402 or is_empty or (status == 400 and any(words in said for words in _QUOTA_WORDS)):
+    if status == 402 or _QUOTA.search(said):
         return "quota", False
     if status in _FILTERING and _FILTERS.search(said):
         return "filtered", False
-    if status == 401 or (status == 400 and _KEY_WORDS.search(said)):
+    if status == 401 or (status in (400, 403) and _KEY.search(said)):
         # A key can be mended, and the very same call then succeeds.
         return "auth", True
     if status == 403:
         return "refused", False
     if status == 404:
         return "not_found", False
+    if _TOO_LONG.search(said):
+        return "bad_request", False
     if status == 429:
         return "rate_limit", True
     if status in _PASSING or status >= 500:
@@ -163,7 +188,7 @@ def said_of(body: Any) -> Iterator[str]:
     The message comes first, then the name of the parameter it is about, then places within the request.
     """
     fault = _fault(body)
-    for value in map(fault.get, ("message", "msg", "detail", "param")):
+    for value in map(fault.get, ("message", "msg", "status_msg", "detail", "param")):
         if isinstance(value, str) and value:
             yield value
         # A list is FastAPI's, of faults with their messages and places.
@@ -184,6 +209,7 @@ def _fault(body: Any) -> Mapping[str, Any]:
         return {}
     listed = body.get("errors")
     found = body.get("error") or (listed[0] if isinstance(listed, list) and listed else None)
+    found = found or body.get("base_resp")
     if isinstance(found, dict):
         return found
     return {"message": found} if isinstance(found, str) else body
@@ -192,37 +218,30 @@ def _fault(body: Any) -> Mapping[str, Any]:
 def retry_after(headers: Mapping[str, str], fault: Mapping[str, Any] | None = None) -> float | None:
     """Read for how many seconds the endpoint wants no call; None where nothing readable is said.
 
-    `retry-after` holds seconds, a date or a moment in seconds since 1970, `retry-after-ms` milliseconds;
-    Google names a delay in its error object.
+    `retry-after` holds seconds or a moment, `retry-after-ms` milliseconds, `x-ratelimit-reset` the moment at
+    which there is something left. Else the error object says it: in headers that a router passes on, in
+    a field, in Google's details, or in its sentence.
     """
-    exact = seconds_of(headers.get("retry-after-ms", ""))
-    if exact is not None:
-        return _bounded(exact / 1000)
-    value = headers.get("retry-after", "").strip()
-    # Proxies join two of the same header with a comma.
-    wanted = seconds_of(value.partition(",")[0]) if value else None
-    if wanted is not None:
-        wanted = wanted / 1000 if wanted > _MILLISECONDS else wanted
-        return _bounded(wanted if wanted < _LONGEST_WAIT_S else wanted - time.time())
-    try:
-        return _bounded(parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError, OSError):
-        pass
-    details = (fault or {}).get("details")
-    for item in details[:10] if isinstance(details, list) else ():
-        delay = item.get("retryDelay") if isinstance(item, dict) else None
-        if isinstance(delay, str):
-            return _bounded(seconds_of(delay))
-    return None
-
-
-def _bounded(seconds: float | None) -> float | None:
-    return None if seconds is None or math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_WAIT_S)
+    fault = fault or {}
+    passed = _at(fault.get("metadata"), "headers")
+    passed = passed if isinstance(passed, dict) else {}
+    headers = {**{str(name).lower(): str(value) for name, value in passed.items()}, **headers}
+    exact = headers.get("retry-after-ms") or headers.get("x-ms-retry-after-ms", "")
+    is_over = headers.get("x-ratelimit-remaining") == "0"
+    value = headers.get("retry-after") or (headers.get("x-ratelimit-reset", "") if is_over else "")
+    # Proxies join two of the same header with a comma; a date has one behind its day.
+    details = fault.get("details")
+    said = [f"{exact}ms", value.partition(",")[0], value, str(fault.get("retry_after", ""))]
+    said += [str(_at(item, "retryDelay")) for item in (details[:10] if isinstance(details, list) else ())]
+    waits = (seconds_until(text) for text in said)
+    first = next((wait for wait in waits if wait is not None), None)
+    return seconds_said(str(fault.get("message", ""))) if first is None else first
 
 
 def malformed(text: str, *, wanted: str, is_paid: bool | None) -> Failure:
     """Name the fault of a body that is not what it should be; it may pass."""
-    message = f"the body is not {wanted}: {text[:120]!r}"
+    hint = "; a page: is base_url the address of the API?" if text.lstrip()[:1] == "<" else ""
+    message = f"the body is not {wanted}: {text[:120]!r}{hint}"
     return Failure(kind="malformed", message=message, is_retryable=True, is_paid=is_paid)
 
 
@@ -245,9 +264,11 @@ def ending_of(choice: Mapping[str, Any], body: Mapping[str, Any], *, has_text: b
     return next((word for word in words if finish_of(word) in _WRONG), first)
 
 
-def _at(table: Mapping[str, Any], name: str, part: str) -> Any:
-    inner = table.get(name)
-    return inner.get(part) if isinstance(inner, dict) else None
+def _at(table: Any, *names: str) -> Any:
+    """Look up what lies within objects; None where one of them is none."""
+    for name in names:
+        table = table.get(name) if isinstance(table, dict) else None
+    return table
 
 
 def _is_filtered(table: Mapping[str, Any]) -> bool:

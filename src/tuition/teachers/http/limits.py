@@ -8,16 +8,22 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from tuition.core.records import RateLimits
 
-__all__ = ["read_limits", "seconds_of"]
+__all__ = ["read_limits", "seconds_of", "seconds_said", "seconds_until"]
 
 _MOST = 10**12
 """A larger number is no limit."""
+_LONGEST_S, _MILLISECONDS = 1e9, 1e11
+"""A larger number of seconds is a moment since 1970, and beyond the second one it counts milliseconds."""
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
+_PART = re.compile(
+    r"(\d+(?:\.\d+)?) ?(ms|us|µs|ns|d|h|m|s)(?:ays?|ours?|in(?:ute)?s?|ec(?:ond)?s?)?(?![a-z]) ?"
+)
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
+_WAIT = re.compile(rf"\b(?:again|retry|wait) (?:(?:in|after|for) )?({_DURATION.pattern})", re.IGNORECASE)
 _PAIR = re.compile(r"\b(limit|remaining|reset|q|r|t|w)\s*=\s*(\d+(?:\.\d+)?)")
 
 Headers = Mapping[str, str]
@@ -48,8 +54,26 @@ def read_limits(headers: Headers, *, now: float | None = None) -> RateLimits | N
     )
 
 
+def seconds_until(text: str, *, now: float | None = None) -> float | None:
+    """Read how long to wait: a length of time, or a moment, which is a date or counted since 1970."""
+    clock, seconds = time.time() if now is None else now, seconds_of(text)
+    if seconds is not None:
+        seconds = seconds / 1000 if seconds > _MILLISECONDS else seconds
+        seconds = seconds if seconds < _LONGEST_S else seconds - clock
+    for read in (parsedate_to_datetime, datetime.fromisoformat) if seconds is None else ():
+        with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
+            seconds = read(text.strip()).timestamp() - clock
+    return None if seconds is None else min(max(0.0, seconds), _LONGEST_S)
+
+
+def seconds_said(text: str) -> float | None:
+    """Find how long a sentence asks to wait, such as `Please try again in 7m12s`; None where it does not."""
+    found = _WAIT.search(text)
+    return seconds_of(found[1]) if found else None
+
+
 def seconds_of(text: str) -> float | None:
-    """Read a length of time, such as `6m0s`, `20ms`, `1h2m3.5s` or plain seconds; None where it is none."""
+    """Read a length of time, such as `6m0s`, `20ms`, `26 seconds` or plain seconds; None where it is none."""
     text = text.strip()
     try:
         value = float(text)
@@ -92,13 +116,7 @@ def _said(limit: str, left: str, reset: str, *, now: float) -> _Said | None:
     whole, rest = _whole(limit), _whole(left)
     if whole is None and rest is None:
         return None
-    seconds = seconds_of(reset)
-    if seconds is None:
-        # It may be a moment in the form of RFC 3339.
-        with contextlib.suppress(ValueError, OverflowError, OSError):
-            then = datetime.fromisoformat(reset.strip().replace("Z", "+00:00"))
-            seconds = max(0.0, then.timestamp() - now)
-    return whole, rest, seconds
+    return whole, rest, seconds_until(reset, now=now)
 
 
 def _whole(text: str) -> int | None:

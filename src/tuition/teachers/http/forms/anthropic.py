@@ -24,7 +24,7 @@ def _body(request: Request, sent: Mapping[str, Json], n: int) -> dict[str, objec
 
 def _answers(table: Table) -> list[Written | None]:
     content = table.get("content")
-    return [Written(content=content, source=table)] if isinstance(content, list) else []
+    return [Written(content=content, source=table)] if isinstance(content, list | str) else []
 
 
 def _counted(table: Table) -> Usage | None:

@@ -53,9 +53,10 @@ def _counted(table: Table) -> Usage | None:
     counts = table.get("usageMetadata")
     # Thoughts are counted apart from the answers, and charged as they are.
     thoughts = count_of(counts, "thoughtsTokenCount")
+    prompt = count_of(counts, "promptTokenCount") + count_of(counts, "toolUsePromptTokenCount")
     return read_usage(
         {
-            "prompt_tokens": count_of(counts, "promptTokenCount"),
+            "prompt_tokens": prompt,
             "completion_tokens": count_of(counts, "candidatesTokenCount") + thoughts,
             "total_tokens": count_of(counts, "totalTokenCount"),
             "prompt_tokens_details": {"cached_tokens": count_of(counts, "cachedContentTokenCount")},
