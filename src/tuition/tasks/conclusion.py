@@ -64,8 +64,7 @@ _DISPLAY = re.compile(
 )
 _BLOCKS = (("$$", "$$"), (r"\[", r"\]"), ("```", "```"))
 _QUOTED = re.compile(r"(?:\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”|'[^'\n]{1,200}'|`[^`\n]{1,200}`)(?!\w)")
-_BACK = 40
-_AHEAD = 120
+_BACK, _AHEAD = 40, 120
 _LONGEST = 4000
 # a sentence longer than this is no conclusion, and loops can be long
 _WINDOW = 600
@@ -228,8 +227,7 @@ _DENIED = re.compile(
 )
 """What the announced begins with where it is denied; "not" is left to the readers: it may be an answer's."""
 _IF = re.compile(r"\b(?:if|unless)\b")
-_FEW_WORDS = 4
-_HEAD = 240
+_FEW_WORDS, _HEAD = 4, 240
 _MOST = 100
 """A text with more marks than these loops."""
 
