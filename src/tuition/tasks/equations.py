@@ -145,7 +145,7 @@ def _is_condition(sides: list[str], rest: str) -> bool:
     if len(sides) > 2 and _LISTED.fullmatch(sides[-2]):
         # "8 / 4 = 2, 8 - 2 = 6" goes on to calculate with the result before it
         result, _, left = sides[-2].partition(",")
-        figure = re.match(r"[\s\-$€£]*(\d[\d.]*(?<!\.))|.*", result.strip())[1] or result.strip()
+        figure = "".join(re.findall(r"\A[\s\-$€£]*(\d[\d.]*(?<!\.))", result)) or result.strip()
         if not re.search(rf"(?<![\w.]){re.escape(figure)}(?![\w.])", left):
             return True
     if len(sides) == 2 and _SUCH_THAT.search(sides[0]):
