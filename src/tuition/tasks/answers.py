@@ -8,6 +8,7 @@ last sentence of a text that was not cut.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from tuition.core.texts.claims import turn
 from tuition.core.texts.steps import own_words, without_marks
@@ -29,12 +30,12 @@ _SURE = (
     r"|a resounding|a clear|a definite)\s+)?"
 )
 _BEGINS = re.compile(
-    rf"(?i)^\W*{_SURE}(?:(yes)\b|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
+    rf"(?i)^\W*{_SURE}(?:(yes)\b(?!-\w)|(no)\b(?=\W*$|[\s*]*[,.:;!—–](?!\s*\d)|\s+(?:because|since|as|it|he|she|they"
     rf"|we|you|this|that)\b))"
 )
 _YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+(?!(?:otherwise|if|when|unless)\b)[a-z])")
 _YES_NO_AT_END = re.compile(
-    r"(?i)\b(?:so|therefore|thus|hence|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
+    r"(?i)\b(?:so|therefore|thus|hence|hmm+|well|okay|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
     r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)"
 )
 _SPAN = re.compile(
@@ -45,11 +46,11 @@ _SPAN = re.compile(
 """What is set in bold, quotes or mathematics."""
 _CLOSED = re.compile(r"([^*\n]{1,200})\*\*(?=[^*]*\Z)")
 """What is in bold where the mark was so too: the first asterisks belong to the mark."""
-_LATEX_BLANK = re.compile(r"(?<=[\w}.,)])(?:\\[ ,;:]|~)(?=\w)")
+_LATEX_BLANK = re.compile(r"(?<=[\w}.,)])(?:\\[ ,;:]|~)(?=[\w(\\])")
 _ESCAPED = re.compile(r"\\([_&%$#])")
 _UNDER = re.compile(r"\\(?:underline|fbox)\s*\{([^{}]*)\}")
-_STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bfseries)(?![A-Za-z])\s*")
 _LIST = re.compile(r"['\"’”`](?:\s*,|\s+(?:and|or))\s*['\"‘“`]")
+_LABEL = re.compile(r"(?i)\A\W*(?:a|ans|result|output|response|conclusion|verdict|final)[*_]*:[\s*_]*")
 _BLANKS = " \t\n\r*_$"
 _WORD = re.compile(r"[^\W\d]{2}")
 _ANSWER = re.compile(r"(?i)\banswer\b")
@@ -58,9 +59,12 @@ _ANNOUNCES = re.compile(
     r"|produces?|forms?|write"
     r"|form)(?: us)?(?: the (?:string|word|list|value|letters?|result|output))?|[:=])\s*$"
 )
-_GOES_ON = re.compile(r"\s*(?:,\s*)?(?:and|or|nor|but not|,)?\s*[\"“‘'`*]")
+_GOES_ON = re.compile(r"\s*(?:,\s*)?(?:and|or|nor|but not|,)?\s*[\"“‘'`*]|\s*[+=]")
 _DENIAL = re.compile(r"(?i)\b(?:not|never|cannot|neither|none|unless|if)\b|n['’]t\b")
-_TELLS = re.compile(r"(?is)(?:the|this|that|it|its|today|my|our)\b.*\b(?:is|was|are|were|would be)\b")
+_TELLS = re.compile(
+    r"(?is)(?:(?:so|thus|hence|therefore),? )?(?:the|this|that|it|its|today|yesterday|tomorrow|my|our)\b"
+    r".*\b(?:is|was|are|were|would be)\b"
+)
 """What begins a sentence about an answer, which is no answer itself."""
 _TYPE = re.compile(
     r"(?i)\A(?:(?:set|equal|assigned) to|(?:an? |the )?(?:literal )?(?:integer|number|string|list|tuple"
@@ -81,12 +85,12 @@ _NO_RESULT = re.compile(
     r"|\b(?:list|tuple|dictionary|set|array)\b[^.]{0,30}\bsingle (?:string|item|element|value):\s*[`'\"“‘]?$"
 )
 """Before a quoted word that went in, or that is one item of the result."""
-_LONGEST_STRING = 8
+_FEW, _LONGEST_STRING = 2, 8
 
 
 def normalise(text: str) -> str:
     """Bring a text to the form in which answers are compared."""
-    return " ".join(text.casefold().split()).strip(WRAPPING + ".,;:!")
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split()).strip(WRAPPING + ".,;:!")
 
 
 def leading_word(text: str) -> str | None:
@@ -111,7 +115,7 @@ def read_yes_no(text: str) -> str | None:
         is_one = {said.lower() for said in _YES_NO.findall(tail)} <= {word}
         return _said(tail) or (word if is_one else None)
     body = plain(body)
-    first, last = _said(body), _said(last_sentence(body))
+    first, last = _said(body), _said(_LABEL.sub("", last_sentence(body)))
     if first is None and _LEADING_WORD.match(body):
         return None
     end = _YES_NO_AT_END.search(last_sentence(body))
@@ -135,25 +139,22 @@ def read_string(text: str) -> str | None:
     if tail is not None:
         return _announced(tail)
     sentence = last_sentence(body)
-    if not is_cut(body) and (quoted := _quoted(sentence)):
+    if not is_cut(body, needs_final_mark=False) and (quoted := _quoted(sentence)):
         return quoted
-    # what runs on into another turn was an explanation, however short
-    is_answer = (
-        body == without_marks(thought_apart(text)[0])
-        and sentence == body
-        and len(body.split()) <= _LONGEST_STRING
-    )
+    # what runs on into another turn was an explanation, unless it is a word or two
+    has_run_on = body != without_marks(thought_apart(text)[0])
+    is_answer = sentence == body and len(body.split()) <= (_FEW if has_run_on else _LONGEST_STRING)
     is_whole = is_answer and not is_cut(body, needs_final_mark=False) and turn(body) is None
     # quotes beside words may quote anything
-    is_bare = not _SPAN.search(body) or not _WORD.search(_SPAN.sub("", body))
+    is_bare = not _SPAN.search(body) or not _WORD.search(_SPAN.sub("", _LABEL.sub("", body)))
     is_named = is_whole and is_bare and not _ANSWER.search(body) and not _TELLS.match(plain(body))
-    return _announced(plain(body)) if is_named else None
+    return _announced(_LABEL.sub("", plain(body))) if is_named else None
 
 
 def _announced(tail: str) -> str | None:
     """Take what a mark announces: what it sets in bold or quotes at once, else its sentence."""
     if "\\" in tail or "~" in tail:
-        tail = _STYLE.sub("", _UNDER.sub(r"\1", _ESCAPED.sub(r"\1", _LATEX_BLANK.sub(" ", tail))))
+        tail = _UNDER.sub(r"\1", _ESCAPED.sub(r"\1", _LATEX_BLANK.sub(" ", tail)))
     tail = _TYPE.sub("", tail)
     found = _SPAN.match(tail) or _CLOSED.match(tail)
     is_set_off = found and not _GOES_ON.match(tail, found.end())

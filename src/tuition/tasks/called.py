@@ -28,7 +28,7 @@ _SAID = re.compile(
     # "Option C is correct", "(C) feathers is the best answer", "C would be the right choice"
     rf"(?m)(?<![\w'’]){_NOUN}{_LETTER.format('is')}"
     r"(?:, [^.\n()]{0,60},|(?::|\.(?= [a-z])| [-–—]) [^.\n()]{0,60}?(?:,| [-–—])?|\s*\([^()\n]{0,60}\)"
-    r"|(?<=[)\]])[^.\n()]{0,80}?)?"
+    r"|\)? (?<=\) )[^.\n()]{0,80}?)?"
     rf"{_IS}(?:(?:\w+ly|therefore|thus|hence|indeed) )?(?:(?:the|a|your"
     rf"|our) )?(?:only {_KIND} (?:that|which|with)\b|(?:only )?(?:{_GOOD}(?: {_KIND})?"
     rf"|(?:only )?{_KIND}){_END})"
@@ -48,14 +48,14 @@ _AT_LAST = re.compile(
     r"(?:\b[Ii]t|\b[Tt]h(?:at|is)|\b[Ww]hich)(?:['’]s| is| must be| has to be| would be| should be"
     r"| can only be)"
     rf"(?: therefore| clearly)? {_NOUN}{_LETTER.format('it')}[\s.!]*$"
-    rf"|^\W*(?:[Ss]o|[Tt]herefore|[Tt]hus|[Hh]ence)\W{{1,3}}(?:it is |it['’]s "
+    rf"|(?:^\W*|, )(?:[Ss]o|[Tt]herefore|[Tt]hus|[Hh]ence)\W{{1,3}}(?:it is |it['’]s "
     rf"|that['’]s )?{_NOUN}{_LETTER.format('so')}[\s.!]*$"
-    r"|\b(?:corresponds?|corresponding|matche?s?|matching|points? to|leads? to|leads us to|left with"
+    r"|\b(?:corresponds?|corresponding|matche?s?|matching|points? to|leads? to|leads us to"
     r"|agrees with|aligns with|consistent with|best described by|represented by|given by)(?: to| with)?"
     rf" (?:the )?(?:answer )?(?:option|choice|answer|letter) {_LETTER.format('matched')}[\s.!]*$"
-    rf"|(?:\bleaves(?: us with)?|^\W*(?:[Ss]o |[Tt]hus |[Hh]ence "
+    rf"|(?:\bleaves(?: us with)?|\bleft with|^\W*(?:[Ss]o |[Tt]hus |[Hh]ence "
     rf"|[Tt]herefore,? )?(?:(?:[Tt]he )?[Ss]olution|[Cc]orrect"
-    rf"|[Ff]inal)(?: is|\W{{0,3}}:\W{{0,3}})) {_NOUN}{_LETTER.format('left')}[\s.!]*$",
+    rf"|[Ff]inal)(?: is|\W{{0,3}}:\W{{0,3}}|(?= answer ))) {_NOUN}{_LETTER.format('left')}[\s.!]*$",
 )
 _BESIDE = re.compile(
     r"\b(?:nor|neither|both|either|not|than|unlike)\s+(?:\w+ )?$|\(?\b[A-Z]\)?,?\s+(?:or|and"
@@ -63,7 +63,7 @@ _BESIDE = re.compile(
 )
 
 _JUDGED = re.compile(
-    r"(?m)^[^\w\n]*(?:[Oo]ption |[Cc]hoice )?([A-Z])\*{0,2}[.):](?:[^\n.]{0,80}?[-–—:(])?\W*"
+    r"(?m)^[^\w\n]*(?:[Oo]ption |[Cc]hoice )?([A-Z])\*{0,2}(?:[.):]| [-–—])(?:[^\n.]{0,80}?[-–—:(])?\W*"
     r"(?i:(correct|right|true)|incorrect|wrong|false|not correct)\b(?!\W+(?:but|if)\b)"
 )
 """Lines that go through the options: "A. Incorrect. …", "(C) bird - correct"."""

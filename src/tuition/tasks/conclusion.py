@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tuition.core.texts.claims import corrected, is_claimed, is_confirmed, turn
+from tuition.core.texts.claims import corrected, is_claimed, is_confirmed, is_unreal, turn
 from tuition.core.texts.steps import own_words
 
 __all__ = ["WRAPPING", "Mark", "conclusion", "is_cut", "last_sentence", "marks", "plain", "reading_rule"]
@@ -37,7 +37,7 @@ _GOES_ON = re.compile(
     r"\s+(?:(?!so|and|but|then|because|since|it|he|she|they|we|the|this)[a-z]|\d[\d./]*\s*[a-z]{1,3}\b)"
 )
 _DOTTED = re.compile(r"\b(?:(?:[A-Za-z]\.){2,}|(?:Ph|Ed|Sc|Litt)\.[A-Z]\.|[A-Z][a-z]?\.(?:[A-Z]\.)+)$")
-_INITIAL = re.compile(r"(?:^\W*|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
+_INITIAL = re.compile(r"(?:^\W*|\b(?:and|by|of)\s+|[A-Z][\w'’.-]*\s+|[A-Z]\.-?)[A-Z]\.$")
 _NAME = re.compile(
     r"\s+(?:[a-z]|(?:[A-Z]\.\s*)+(?:$|[,;\n])|(?:[A-Z]\.[\s-]*)*[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.|[A-Z][\w'’-]+"
     r"|de|van|von|der|of|the|and|la|I+))*"
@@ -53,7 +53,7 @@ _STARTER = re.compile(
     r"|Answer|Let|All|Only|Both|Option|Final|Correction|Scratch|Next|First|After|Before|Given|Using"
     r"|Finally)\b(?![.'’])"
 )
-_LIST_MARK = re.compile(r"(?:^|\n|\.\s)\s*\d{1,2}\.$")
+_LIST_MARK = re.compile(r"(?:^|\n|(?<!Rs)\.\s)\s*\d{1,2}\.$")
 _FINAL = re.compile(r"[.!?][\"')\]}*$]*$")
 _CUT = re.compile(
     r"(?i)(?:[,;:(\[{+*/=<>\\-]|\b(?:the|a|an|of|is|are|was|and|or|to|in|so|therefore|that|with|for|by|we|you"
@@ -63,8 +63,8 @@ _DISPLAY = re.compile(
     r"(?s)\s*(?:\$\$\s*(?P<dollars>[^$]+?)\s*\$\$|\\\[\s*(?P<brackets>(?:(?!\\\]).)+?)\s*\\\])[\s.]*\Z"
 )
 _BLOCKS = (("$$", "$$"), (r"\[", r"\]"), ("```", "```"))
-_BACK = 40
-_AHEAD = 120
+_QUOTED = re.compile(r"(?:\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”|'[^'\n]{1,200}'|`[^`\n]{1,200}`)(?!\w)")
+_BACK, _AHEAD = 40, 120
 _LONGEST = 4000
 # a sentence longer than this is no conclusion, and loops can be long
 _WINDOW = 600
@@ -84,7 +84,8 @@ def _sentence_at(text: str, start: int) -> str:
             inside = text[start + len(opening) : end]
             # the first line of a fence names its language
             return (inside.partition("\n")[2] if opening == "```" else inside).strip().rstrip(".,")
-    for found in _END.finditer(text, start, start + _LONGEST):
+    quoted = _QUOTED.match(text, start)
+    for found in _END.finditer(text, quoted.end() - 2 if quoted else start, start + _LONGEST):
         if _is_end(text, found, start):
             return text[start : found.end()]
     return text[start : start + _LONGEST]
@@ -153,12 +154,13 @@ _KEY = (
     r"(?:answer|option|choice)(?:[_ -]?(?:letter|choice|option|text|key))?[\"']\s*:\s*"
 )
 _ANSWER = (
-    r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=]))(?: (?:choice|option|letter)\b)?"
+    r"(?:answer(?![a-z])|\bans\b\.?(?=\s*[:=(\d]))(?: (?:choice|option|letter)\b)?"
     r"(?: (?:to|for|in)(?: (?:this|the|that|your|our)(?: \w+){0,3}?)?(?: [\"“][^\"”\n]{1,120}[\"”])?"
     r"| here| (?:that )?(?:I|we|you)(?:['’]re)? (?:would |will |should )?(?:choose|pick|want|need|get"
-    r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?)?"
+    r"|seek|looking for)| that (?:fits|matches|works)(?: best)?|, I (?:believe|think),?|,[^,.:\n]{1,80},)?"
+    r"(?: \([^()\n]{1,40}\)| yes or no)?"
     rf"(?:\W{{0,4}}(?:(?:therefore|thus|hence|then)\W{{1,2}})?{_IS}{_AFTER}"
-    rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|\s*(?:->|→|⇒|=>)\s*"
+    rf"|[*_\s`}}]*[:：]\}}?{_AFTER}|(?<=ans\.)\s*(?=[(\d$])|\s*(?:->|→|⇒|=>)\s*"
     r"|\s*[-–—=]\s*(?=['\"]?(?-i:\(?[A-Z]\)?(?![\w’]|'\w|\s[a-z])|(?:[Yy]es|YES|[Nn]o|NO)\b|[-$]?\d)))"
 )
 _CHOSEN = (
@@ -172,16 +174,19 @@ _ABROAD = (
     r"(?:\b(?:antwort|lösung|réponse|respuesta|solución|risposta|resposta|antwoord|svar(?:et)?"
     r"|odpowied[źz]|odpověď"
     r"|vastaus|cevap|yanıt|jawaban(?:nya)?|đáp án|răspuns(?:ul)?|válasz|ответ|вариант|відповідь|απάντηση"
-    r"|उत्तर)\b|答案|正确选项|正確選項|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
+    r"|उत्तर|jibu|[iì]d[aá]h[uù]n)\b|উত্তর|คำตอบ|సమాధానం|(?:opci[oó]n|opção|opzione|alternativa)(?= corr)"
+    r"|答案|正[确確]的?[选選][项項]|答え|回答|解答|正解|정답|답|الجواب|الإجابة)(?: [\w'’]+){0,3}?"
     r"\s*(?:\b(?:ist|lautet|est(?: la)?|es(?: la)?|è(?: la)?|é(?: a)?|is|är|er|to|je|on|este|adalah|là)\b"
-    r"|[:：—–]|是|为|為|は|が|은|는|-(?= ))[\s:：*_]*|(?<!不)[选選]择?[\s:：*_]*(?=[(（]?[A-Z](?![A-Za-z]))"
+    r"|[:：—–]|应?该?是|[应應]?[为為]|هي|هو|は|が|은|는|-(?= ))[\s:：*_]*"
+    r"|(?<!不)[选選]择?[\s:：*_]*(?=[(（]?[A-Z](?![A-Za-z]))"
 )
 _HEADING = r"(?P<above>^[ \t#*_>]*(?:(?:the|my|final|correct|best) ){0,3})answer[ \t#*_]*\n\s*(?=\S)"
+_NO_TITLE = r"(?!\s*(?:\d+[.)]\s+)?(?:step|explanation|solution|reason\w*|notes?|verif\w+|check\w*)\b)"
 _SIGN = re.compile(
-    rf"(?im)(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####)|(?P<arrow>-->)"
-    rf"|(?P<tag>[<\[](?:final_?)?(?:answer|choice)[>\]])"
+    rf"(?im)(?P<box>\\(?:f?boxed|fbox|framebox)\s*\{{)|(?P<hash>(?<![\w#'\"])####{_NO_TITLE})|(?P<arrow>-->)"
+    rf"|(?P<tag>[<\[](?:final_?)?(?:answer|choice)[>\]]|<\|begin_of_box\|>)"
     rf"|(?P<json>{_KEY})|(?P<heading>{_HEADING})"
-    rf"|(?<![A-Za-z])(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))"
+    rf"|(?<![A-Za-z])(?<!</)(?:(?P<answer>{_ANSWER})|(?P<chosen>{_CHOSEN})|(?P<abroad>{_ABROAD}))"
 )
 _TASK = re.compile(
     r"(?i)\b(?:approximate|estimate|calculate|compute|check|verify|confirm|validate|test)(?:ing)?"
@@ -209,7 +214,10 @@ _STYLED = re.compile(
     r"(?P<before>\w?)\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname"
     r"|emph)\s*\{(?P<inside>[^{}]*)\}"
 )
-_TAGS = re.compile(r"(?i)</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer)\b[^<>]{0,20}/?>")
+_STYLE = re.compile(r"\\(?:[lL]arge|LARGE|[hH]uge|small|bf|it|rm|displaystyle|bfseries)(?![A-Za-z])\s*")
+_TAGS = re.compile(
+    r"(?i)</?(?:b|i|u|em|strong|span|p|br|code|final_?answer|answer|option|output|response|result)\b[^<>]{0,20}/?>"
+)
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~\s*")
 _OPEN_BRACE = re.compile(r"(?:\\\w+\s*|(?:^|\n)\s*)\{[^{}\n]*\Z")
 _NOT_ABROAD = re.compile(r"(?i)\b(?:nicht|no|non|não|pas|ne|не)\b")
@@ -219,8 +227,7 @@ _DENIED = re.compile(
 )
 """What the announced begins with where it is denied; "not" is left to the readers: it may be an answer's."""
 _IF = re.compile(r"\b(?:if|unless)\b")
-_FEW_WORDS = 4
-_HEAD = 240
+_FEW_WORDS, _HEAD = 4, 240
 _MOST = 100
 """A text with more marks than these loops."""
 
@@ -274,7 +281,7 @@ def marks(text: str) -> Iterator[Mark]:
     for sign in reversed(signs):
         is_inside = not sign["json"] and 0 <= begin < sign.start() < stop
         mark, end = (None, 0) if is_inside else _mark(text, sign)
-        if mark is None:
+        if mark is None or (is_last and sign is not signs[0] and is_unreal(text[: mark.start])):
             continue
         place = turn(text[end:]) if is_last else None
         if place is not None and mark.is_claimed and not is_confirmed(text[end + place :], mark.tail):
@@ -294,7 +301,8 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
         if (before := _BOX_BEFORE.search(text[max(0, place - _HEAD) : place])) and before["inside"] != tail:
             tail = f"{before['inside']}, {tail}"
     elif kind == "tag":
-        closing = text.find(f"{text[place]}/", start, start + _LONGEST)
+        end_mark = "<|end_of_box" if text[place + 1] == "|" else f"{text[place]}/"
+        closing = text.find(end_mark, start, start + _LONGEST)
         tail = text[start : closing if closing >= 0 else start + _LONGEST].strip()
         end = start + len(tail)
         if not _is_one(tail):
@@ -318,8 +326,9 @@ def _mark(text: str, sign: re.Match[str]) -> tuple[Mark | None, int]:
             tail, is_whole = _inside_box(tail, box.end()), True
         if kind == "abroad" and not tail:
             return None, 0
-        if tail.count("}") > tail.count("{") and _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
-            tail = tail.rstrip(" .*$").removesuffix("}")
+        if _OPEN_BRACE.search(text[max(0, place - _HEAD) : place]):
+            while tail.count("}") > tail.count("{"):
+                tail = tail.rstrip(" .*$").removesuffix("}")
         first = _FIRST.match(text, start)
         end = first.end() if first else start
     head = text[max(0, place - _HEAD) : place]
@@ -374,6 +383,7 @@ def _value(said: str) -> str:
 def plain(tail: str) -> str:
     r"""Leave out the commands and tags that style a text, such as `\text{…}`."""
     if "\\" in tail:
+        tail = _STYLE.sub("", tail)
         while (bare := _STYLED.sub(_unstyled, tail)) != tail:
             tail = bare
     if "~~" in tail:
@@ -385,6 +395,6 @@ def plain(tail: str) -> str:
 
 def _unstyled(found: re.Match[str]) -> str:
     inside, at = found["inside"], found.start()
-    is_word = found["before"] and inside[:1].isalnum()
+    is_word = found["before"] and inside[:1].isalnum() and found.string[max(0, at - 1) : at] != "_"
     is_apart = found.string[max(0, at - 1) : at].isspace()
     return f"{found['before']}{' ' if is_word else ''}{inside.lstrip() if is_apart else inside}"

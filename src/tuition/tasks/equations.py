@@ -27,7 +27,7 @@ _UNSURE = re.compile(
 """After the last number: another, a rounding, a closing bracket, a verb with a number of its own."""
 _SYMBOLS = re.compile(
     rf"\|\s*{_NAME}|\d[A-Za-z]\b|{_NAME}\s*(?:[+*×·^(²³]|/(?![A-Za-z]{{2}})|-(?![A-Za-z]{{2}})|$)"
-    rf"|(?<![\w'’\\^])(?!(?:kg|lb|oz|ft|[cmk]m|mi|m[lLg]|[MKk][bB]|hr)\b)[A-Za-z]{{2}}\s*$"
+    rf"|(?<![\w'’\\^])(?!(?:kg|lb|oz|ft|[cmk]m|mi|m[lLg]|[MKk][bB]|hr|is|to|be)\b)[A-Za-z]{{2}}\s*$"
     rf"|[-+*×·/^]\s*[A-Za-z]\b(?![-'’])"
     r"|\\(?:alpha|beta|theta|pi|lambda|mu|sin|cos|tan|log|ln)"
 )
@@ -58,8 +58,8 @@ _REACHED = re.compile(r"\b(?:achieved|attained|reached|occurs?|happens|holds)\b"
 _WHEN = re.compile(r"\b(?:when|if|at)\b")
 _POLYNOMIAL = re.compile(rf"{_NAME}\s*(?:\^|²|³)")
 _ENDS = re.compile(
-    r"(?s)[\s.)\]}$°%]*(?:(?:[A-Za-z]{2,}[\s.,;)\]}$]*){0,3}|[,;.(].*|\s+is (?:the (?!value that)|our "
-    r"|indeed ).*)"
+    r"(?s)[\s.)\]}$°%€£\"'”]*(?:(?:[A-Za-z][\w/²³^{}]*[\s.,;)\]}$\"'”]*){0,3}|[,;.(].*"
+    r"|\s+(?:is (?:the (?!value that)|our |indeed )|because |since ).*)"
 )
 _ASIDE = re.compile(r"\s\((?!mod\b|or\b|and\b)(?=[^()=]*[A-Za-z]{3})[^()=]*\)")
 _DOZENS = re.compile(r"\s+dozens?\b")
@@ -78,6 +78,7 @@ _SUCH_THAT = re.compile(
     r"(?s)\d.*\b(?:such that|satisf\w+|for which|where)\b.*(?<![\d)\]}%])\s*$|\d.*\b(?:such that"
     r"|where)\b[^\d]*\)\s*$"
 )
+_FRACTION = re.compile(r"(?:^|[\s=$])(-?\d+/[1-9]\d*)[\s$]*\Z")
 _CLOSE = Fraction(1, 50)
 
 
@@ -111,6 +112,9 @@ def solved(text: str) -> Fraction | None:
     is_beside = is_when or (reason is not None and value not in _values(text[: reason.end()]))
     if _BASED.search(text) or is_beside:
         return None
+    exact = _FRACTION.search(sides[-2])
+    if exact and signs[-1] == "≈" and abs((whole := Fraction(exact[1])) - value) <= _CLOSE * abs(whole):
+        value = whole
     is_another = _is_another(
         sides[-2], value, is_rounded=signs[-1] == "≈", has_unit=_UNIT.match(rest) is not None
     )
@@ -141,7 +145,8 @@ def _is_condition(sides: list[str], rest: str) -> bool:
     if len(sides) > 2 and _LISTED.fullmatch(sides[-2]):
         # "8 / 4 = 2, 8 - 2 = 6" goes on to calculate with the result before it
         result, _, left = sides[-2].partition(",")
-        if not re.search(rf"(?<![\w.]){re.escape(result.strip())}(?![\w.])", left):
+        figure = "".join(re.findall(r"\A[\s\-$€£]*(\d[\d.]*(?<!\.))", result)) or result.strip()
+        if not re.search(rf"(?<![\w.]){re.escape(figure)}(?![\w.])", left):
             return True
     if len(sides) == 2 and _SUCH_THAT.search(sides[0]):
         return True

@@ -22,15 +22,21 @@ _LONGEST = 80
 _REACH = 600
 """A conclusion that is longer is none."""
 _HEDGE = re.compile(
-    r"(?i)(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|thus|therefore|still"
-    r"|indeed|actually|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*"
+    r"(?i)(?:\W*\b(?:about|approximately|exactly|only|just|roughly|simply|equal to|so|hence|thus|therefore"
+    r"|still|indeed|actually|minus|negative|plus|USD|EUR|GBP|INR|CHF|Rs|the number|a total of)\b)*[^\w|]*"
 )
 _SIGN_AFTER = re.compile(r"\s*(?:%|[$€£¥₹])?\s*")
 _LIST_MARK = re.compile(r"[\s*_]*\n[\s*_]*\d{1,2}[.)][ \t]+\S|[ \t*_]*\d{1,2}[.)][ \t]+[$€£*]*-?\d")
 """Behind a mark: "1. 42" may be the first item of a list, or the answer and the beginning of a sentence."""
 _STYLED = re.compile(r"\\(?:text|mathrm|mbox)\s*\{")
 _MATHS = re.compile(r"[\\^_√±|]")
-_UNIT = re.compile(r"[\s)\]}$]*(?:[%°]|[$€£¥₹])?\s*(?:[^\W\d]+[\w/.²³^{}-]*\s*){0,4}[.!]?")
+_ANNOUNCES = re.compile(r"(?i)\b(?:is|are|equals?|answer|result|total)\b[\s:*_=]*\Z")
+_EXPLAINS = re.compile(r"(?i)\W*(?:explanation|because|reason(?:ing)?|solution)\b")
+_LIST_ITEM = re.compile(r"[.)]\s*$")
+_TO_SOLVE = re.compile(r"[^=]*(?:\d[A-Za-z]|\b[A-Za-z]\s*[-+*/^²³])[^=]*=\s*0[\s.$]*")
+_UNIT = re.compile(
+    r"[\s)\]}$]*(?:[%°]|[$€£¥₹])?\s*(?:[^\W\d]+[\w/.²³^{}-]*\s*){0,4}(?:\([^()\d]{1,30}\)\s*)?[.,;!]?"
+)
 
 
 def parse_number(text: str) -> Fraction | None:
@@ -86,19 +92,31 @@ def read_number(text: str) -> str | None:
         value = parse_number(body) if is_asserted(body) else None
         if value is None and not is_cut(body, needs_final_mark=False):
             value = stated(body)
+        value = _alone(body) if value is None else value
     return None if value is None else plain_number(value)
+
+
+def _alone(body: str) -> Fraction | None:
+    """Take the number of a line of its own, below what announces it or above what explains it."""
+    *before, last = [line for line in body.splitlines() if line.strip()] or [""]
+    if before and _ANNOUNCES.search(before[-1]):
+        return parse_number(last)
+    first, _, rest = body.partition("\n")
+    value = None if _LIST_ITEM.search(first) else parse_number(first)
+    is_explained = _EXPLAINS.match(rest) or value in {found.value for found in quantities(clean(rest))}
+    return value if is_explained and stated(rest) in (None, value) else None
 
 
 def _parted(text: str) -> tuple[Fraction, str] | None:
     """Part a text into the number it begins with and what stands behind it."""
     if len(text) > _LONGEST:
         return None
-    cleaned = clean(text).strip(WRAPPING).rstrip(".")
-    first = next(iter(quantities(cleaned)), None)
-    if first is None or first.start > 1 or first.value is None:
+    cleaned = re.sub(r"(?<!\.)\.\Z", "", clean(text).strip(WRAPPING))
+    first = _leading(cleaned, quantities(cleaned))
+    if first is None or first.value is None:
         return None
     value, rest = scaled(first.value, cleaned[first.end :])
-    return None if reads_on(rest) else (value, rest)
+    return None if reads_on(rest) or rest.startswith("!") else (value, rest)
 
 
 def _leading(tail: str, found: list[Quantity]) -> Quantity | None:
@@ -109,14 +127,15 @@ def _leading(tail: str, found: list[Quantity]) -> Quantity | None:
 def _boxed(tail: str, *, has_words: bool) -> Fraction | None:
     """Read the inside of a box, a tag or an entry: a number with its unit, an equation, or a sentence."""
     if has_equation(tail):
-        return solved(tail)
+        return None if _TO_SOLVE.fullmatch(tail) else solved(tail)
     first = _leading(tail, quantities(tail))
     if first is None:
         return None if _MATHS.search(tail) else only(tail)
     if first.value is None:
         return None
     value, rest = scaled(first.value, tail[first.end :])
-    return value if _UNIT.fullmatch(rest) and not reads_on(rest, is_maths=not has_words) else None
+    is_part = rest.startswith("!") or reads_on(rest, is_maths=not has_words)
+    return value if _UNIT.fullmatch(rest) and not is_part else None
 
 
 def _announced(tail: str) -> Fraction | None:

@@ -28,11 +28,12 @@ _LABEL = (
     r"|选项|選項|選択肢|보기)\s*[:：]?\s*)?"
 )
 _LEADING_LETTER = re.compile(
-    rf"(?i)^[\s*_`'\"“$]*{_LABEL}[*_'\"“‘]{{0,3}}(?:[(\[{{（<]{{1,2}}\s*(?:\\text\{{)?([A-Za-z])\}}?\s*[)\]}}）>]{{1,2}}"
+    rf"(?i)^[\s*_`'\"“$#>-]*{_LABEL}[*_'\"“‘]{{0,3}}"
+    r"(?:[(\[{（【<]{1,2}\s*(?:\\text\{)?([A-Za-z])\}?\s*[)\]}）】>]{1,2}"
     r"|(?:\\text\{)?([A-Z])\}?(?=[\s*_`'\"”$]*(?:[.):,;!）。，、．：；！]|$|\s(?:because|since|as|which"
     r"|and not|not)\b))"
-    r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\srather than\b|\s?です|입니다|이다|だ|でした)"
-    r"|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))"
+    r"|(?-i:([A-Z]))(?=\*{0,3}\s?[(\[（]|\*{0,3}\s?[-–—]\s|\srather than\b|\s?です|입니다|이다|だ|でした"
+    r"|[选選][项項]|번)|([a-z])(?=[.)]|[\s*_`'\"”$.]*$))"
 )
 _BARE_LETTER = re.compile(rf"(?i)^[\s*_`'\"“$]*{_LABEL}(?-i:([A-Z]))[*_]{{0,3}}\s+(?=\S)")
 _LEADING_PAIR = re.compile(r"(?i)^[\s*_`'\"“$]*(?:option|choice|letter)?\s*[(\[{]\s*([a-z]{2})\s*[)\]}]")
@@ -52,6 +53,7 @@ _LISTED = re.compile(r"(?m)^\W{0,6}(?:option |choice )?([A-Z])\*{0,3}[).:]")
 _LETTERED = re.compile(r"(?:^|\s)[*_]{0,3}\(?([A-Z])(?:\)|\.(?=\s))")
 _SPECIES = re.compile(r"\. [a-z]{4,}\W*$")
 """Behind the letter of "C. elegans"."""
+_NAMED = re.compile(r"(?i:option|choice|letter) \(?([A-Z])\b")
 _SLACK = 200
 _COMMON = frozenset({"yes", "no", "maybe", "true", "false"})
 _SHORT = 4
@@ -65,7 +67,9 @@ _MATHS = re.compile(r"\\[()\[\]]")
 _DECIMALS = re.compile(r"[.,]\d")
 _BLANKS = re.compile(r"\s*")
 _CLOSING = r"*_`'\"”’$)\]"
-_ENDED = re.compile(rf"[{_CLOSING}.,;:!]*(?:\?*\s*\Z|[ \t]*\n|(?<=[.!])[{_CLOSING}]*\s)")
+_ENDED = re.compile(
+    rf"[{_CLOSING}.,;:!]*(?:\?*\s*\Z|\s(?=because\b|since\b)|[ \t]*\n|(?<=[.!])[{_CLOSING}]*\s)"
+)
 """What stands after an option's text where that is all that is announced: a final mark, the line's end."""
 
 
@@ -110,6 +114,8 @@ def _marked(body: str, options: tuple[str, ...]) -> list[int | None]:
     read: list[tuple[int, int | None]] = []
     longest = max(map(len, options), default=0) + _SLACK
     for mark in marks(body):
+        if read and _is_taken_back(body[mark.start : read[-1][0]], mark.tail):
+            break
         text = mark.tail if mark.is_whole else body[mark.start : mark.start + 2 * longest]
         begun = option_begun(text, options) or _lettered(text, options) if mark.is_claimed else None
         if begun is None:
@@ -122,6 +128,12 @@ def _marked(body: str, options: tuple[str, ...]) -> list[int | None]:
         read = [(place, other) for place, other in read if mark.is_whole or place >= mark.start + length]
         read.append((mark.place, i))
     return [i for _, i in read]
+
+
+def _is_taken_back(between: str, tail: str) -> bool:
+    """Say whether what a mark announces is taken back before the next mark."""
+    behind = " " + plain(between[len(tail) :].lstrip("}"))
+    return turn(between) is not None or turn(behind) is not None
 
 
 def _taken(mark: Mark, rest: str, options: tuple[str, ...]) -> int | None:
@@ -149,7 +161,7 @@ def _lettered(text: str, options: tuple[str, ...]) -> tuple[int, int] | None:
 
 def _explained(body: str, options: tuple[str, ...]) -> int | None:
     """Take an answer that stands before its explanation, where that comes to no other."""
-    begun = _lettered(body, options)
+    begun = _lettered(body, options) or option_begun(body, options)
     line, _, rest = body.partition("\n")
     if begun:
         i, rest = begun[0], body[begun[1] :]
@@ -164,6 +176,8 @@ def _explained(body: str, options: tuple[str, ...]) -> int | None:
         return None
     others = {*_LISTED.findall(rest), *([] if _EXPLAINS.match(rest) else _LETTERED.findall(rest))}
     letters, _ = called_right(rest)
+    if i and len(others) > 1 and option_letter(i).upper() not in others:
+        others = set()  # it goes through the other options
     names = {_place(letter, options) for letter in others | letters} | {_stated(rest, options)}
     return i if names <= {i, None} else None
 
@@ -290,7 +304,8 @@ def _announced(tail: str, options: tuple[str, ...]) -> int | None:
     letters = {found.upper() for found in _BRACKETED.findall(tail)}
     if len(letters) == 1:
         return None if _DENIAL.search(tail) else _place(letters.pop(), options)
-    return None if letters else option_mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), options)
+    i = None if letters else option_mentioned(_FILLER.sub("", " ".join(tail.casefold().split())), options)
+    return i if {_place(letter, options) for letter in _NAMED.findall(tail)} <= {i} else None
 
 
 def _leading_common(text: str, options: tuple[str, ...]) -> int | None:

@@ -40,17 +40,18 @@ _MARKUP = re.compile(r"<\|[^<>\n]{1,40}\|>|</?[A-Za-z][\w-]{0,20}(?:\s[^<>\n]{0,
 _SMALL_BLANK = re.compile(r"(?<=\d)(?:\u2009|\\[,;: ]|\\thinspace ?)(?=\d{3}(?!\d))")
 _SPACED_PART = re.compile(rf"(?<=\d)\s+{_AND}")
 _DROPPED = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|[bB]igg?[lr]?|!)(?![A-Za-z])|(?<=[\d }])\\[)\]]!?"
+    r"\\(?:left|right|displaystyle|textstyle|[lL]arge|LARGE|[hH]uge|[bB]igg?[lr]?|!)(?![A-Za-z])"
+    r"|(?<=[\d }])\\[)\]]!?"
 )
 _BLANK = re.compile(
     r"\\(?:[,;:( \[)\]]|q?quad(?![A-Za-z])|\\)|(?<!\d)~(?!~)|(?<=\d)~(?![\d~])|\u2009|(?<=\d\.)\[\^?\d{1,2}\]"
 )
 _TEXT = re.compile(
-    r"\\(?:text\w*|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname|emph|bm|boldsymbol|boxed|fbox|framebox)"
+    r"\\(?:text\w*|mathrm|mathbf|mathit|mathsf|mbox|hbox|operatorname|emph|bm|boldsymbol|boxed|fbox|framebox|underline)"
     r"\s*\{([^{}]*)\}(?=(\w)?)"
 )
 _FRACTION = re.compile(
-    r"(?:([\w)}\]])\s*)?\\(?:[dtcs]|nice)?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d)(?!\d))"
+    r"(?:([\w)}\]])\s*)?\\(?:[dtcs]|nice)?frac\s*(?:\{\s*(-?\d[\d,.]*)\s*\}|(\d))\s*(?:\{\s*(-?)(\d[\d.]*)\s*\}|(\d)(?!\d))"
 )
 _DEGREE = re.compile(r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|\^\s*\{?\s*\\degree\s*\}?|\\degrees?(?![A-Za-z]))")
 _COMMANDS = {
@@ -91,7 +92,9 @@ def clean(text: str) -> str:
 
 
 def _plain_fraction(found: re.Match[str]) -> str:
-    before, above, below = found[1] or "", found[2] or found[3], found[4] or found[5]
+    before, above, below = found[1] or "", found[2] or found[3], found[5] or found[6]
+    if found[4]:
+        above = above[1:] if above.startswith("-") else f"-{above}"
     # behind a digit it is a mixed number, behind a letter or a bracket a product, which is no number
     link = _AND if before.isdigit() else "·" if before else ""
     return f"{before}{link}{above}/{below}"
@@ -126,12 +129,13 @@ _ATTACHED = (
 )
 _NUMBER = re.compile(
     rf"(?P<sign>[-+]?)(?:{_CURRENCY}(?P<minus>-?))?"
-    rf"(?:(?P<whole>\d+){_AND}(?P<part>\d+)/(?P<of>[1-9]\d*)|{_AND}?(?P<value>{_VALUE})(?:/(?P<below>\d+))?)"
+    rf"(?:(?P<whole>\d+){_AND}(?P<part>\d+)/(?P<of>[1-9]\d*)|{_AND}?(?P<value>{_VALUE})(?:/(?P<below>\d+(?:\.\d+)?))?)"
     rf"{_ATTACHED}"
 )
 _OPENING = "([{\"'“”‘’«`*_~$≈"
 _CLOSING = ".,;:?!。，、！)]}\"'“”’»`*_$…"
-_FACTORIAL_OR_DOTS = re.compile(r"\d[)\]}$]*(?:!|\.\.|…)")
+_FACTORIAL_OR_DOTS = re.compile(r"\d[)\]}$]*(?:!(?!\Z)|\.\.|…)|(?<![\d.,])1?\d[)\]}$]*!")
+"""Behind a number from 20 on a last "!" exclaims: nobody means so large a factorial in prose."""
 _NAME = re.compile(r"(?i)\d+(?:st|nd|rd|th)|[A-Za-z]{2,}[-_]?\d+|\d+-[A-Za-z-]+")
 _UNIT_OF_POWER = re.compile(rf"(?i)(?:[A-Za-z]+{_POWER}/)?[A-Za-z]+\^?\{{?-?[23]\}}?")
 _WORD = re.compile(r"\S+")
@@ -141,7 +145,7 @@ _NEGATES = re.compile(
     r"|just))"
     r"\s*(?:minus|negative)\s+$|(?<!or)\s+negative\s+$"
 )
-_OPERATOR_BEFORE = re.compile(r"(?:∞,|[-+*×÷·⋅∙^/<>≤≥≠±√∛|&]|\s%|\\[A-Za-z]+\s*\{?)\s*$")
+_OPERATOR_BEFORE = re.compile(r"(?:∞,|[<>]=|(?<![=-])>|[-+*×÷·⋅∙^/<≤≥≠±√∛|&]|\s%|\\[A-Za-z]+\s*\{?)\s*$")
 _LABELLED = re.compile(
     r"(?i)\b(?:steps?|questions?|problems?|cases?|parts?|equations?|options?|choices?|figures?|statements?"
     r"|chapters?|pages?|no\.|grade|table|round|base|mod|modulo)\s+\(?$"
@@ -204,13 +208,13 @@ def _value(number: re.Match[str]) -> Fraction | None:
     if number["whole"]:
         part = Fraction(int(number["part"]), int(number["of"]))
         value = int(number["whole"]) + part if part < 1 else None
-    elif number["below"] and int(number["below"]) == 0:
+    elif number["below"] and Fraction(number["below"]) == 0:
         return None
     else:
         digits = number["value"]
         if digits.count(".") > 1 or (0 <= digits.find(".") < digits.find(",")):
             digits = digits.replace(".", "").replace(",", ".")
-        value = Fraction(re.sub(rf"[,'’{_THIN}]", "", digits)) / int(number["below"] or 1)
+        value = Fraction(re.sub(rf"[,'’{_THIN}]", "", digits)) / Fraction(number["below"] or 1)
     is_negative = (number["sign"] == "-") != (number["minus"] == "-")
     return -value if value is not None and is_negative else value
 
@@ -240,9 +244,9 @@ _WORDS_AFTER = re.compile(
     r"(?i)\W*\s(?:plus\b|minus\b|times\s+(?:\$?\d|[b-z]\b|the\b|that\b|its\b|\\|\()|multiplied\b|divided\b"
     r"|squared\b|cubed\b|factorial\b|choose\b|mod(?:ulo)?\b|raised\b|to the\s+(?:(?:\w+\s+)?power|\d+"
     r"|\w+(?:th|rd|nd|st)\b(?=\W*$))|pi\b|(?:square |cube )?roots?\b(?=\s*(?:of\b|\d))|radical\b|(?:sin|cos"
-    r"|tan|log|ln)\b|repeating\b|recurring\b|o['’]clock\b|(?:with (?:a )?)?remainder\b|in base\b(?!\s*(?:10"
-    r"|ten)\b)|grand\b|lacs?\b|negative(?=\W*$)|in the red\b|in debt\b|with an? (?:minus|negative)\b"
-    r"|below(?=\W*$)|(?:less than|under) zero\b"
+    r"|tan|log|ln)\b|repeating\b|recurring\b|o['’]clock\b|(?:with (?:a )?)?remainder\b|r\s*\d"
+    r"|\(?(?:in )?base (?!10\b|ten\b)|grand\b|lacs?\b|negative(?=\W*$)|in the red\b|in debt\b"
+    r"|with an? (?:minus|negative)\b|below(?=\W*$)|(?:less than|under) zero\b"
     r"|(?:for|if|when)\s[^.\d]{0,40}(?:\d+[^.\d]{0,9})?\b(?:and|or|but)\s+[-$]?\d[\d.,]*\s+(?:for|if|when"
     r"|otherwise)\b|for\s[^.\d]{1,20},\s+[-$]?\d[\d.,]*\s+for\b|ten[- ]thousands?\b"
     r"|(?:or|and)\s+(?:more|less|fewer|greater|higher|above|below|up|over|under|beyond|a half|another"
@@ -250,7 +254,7 @@ _WORDS_AFTER = re.compile(
     r"|but\b|at (?:least|most)\b|(?:more|less|fewer|greater|smaller|larger)\s+than\s+(?:\$?\d|[a-z]\b"
     r"|twice|thrice|half|double|one\b|two\b|three\b)|degrees? below\b|below zero\b"
     r"|(?:per ?cent|%) of\s+\$?(?:\d|[a-z]\b)|hal(?:f|ves)\b|thirds?\b|quarters? of\b|fourths?\b(?![- ]grad)"
-    r"|(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million)ths?\b|(?:dozens?|score|gross|myriads?"
+    r"|(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million)ths?\b|(?:tens|dozens?|score|gross|myriads?"
     r"|mio|mrd|mln|bn|mn|million\w+|milli[ao]\w+|mil|tausend|mille)\b)"
 )
 _PER_CENT_OF = re.compile(r"\s*of\s+\$?[a-z]\b")
@@ -264,8 +268,8 @@ _LIST = re.compile(
 _UNITS = rf"(?:\s+(?!{_FUNCTION})[^\W\d]+\.?)"
 _COMPOUND = re.compile(
     rf"(?i)(?:{_UNITS}(?<!ing)(?<!ed)(?<!er)(?<!ly)\s+{_NUMERAL}"
-    rf"|{_UNITS}{{1,3}}\s*+(?:=|(?:,\s*(?:and\b|or\b|to\b)?|and\b|&|plus\b|or\b|to\b"
-    rf"|[-+*×÷/])\s*{_NUMERAL}))"
+    rf"|{_UNITS}{{1,3}}\s*+(?:=|(?:,\s*(?:and\b|or\b|to\b)?|and\b|&|plus\b|or\b|to\b|past\b"
+    rf"|by\b(?=\s*[\d.]+\s*(?:[ck]?m|mm|ft|f[eo][eo]t|in|inch\w*|\w*met(?:er|re)s?)\b)|[-+*×÷/])\s*{_NUMERAL}))"
 )
 
 

@@ -21,9 +21,9 @@ __all__ = ["only", "stated"]
 _BOUND = re.compile(
     r"(?i)(?:at (?:least|most)|(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger) than|up to|over"
     r"|under|above|below|exceed\w*|m(?:in|ax)imum of|between|from|within|almost|nearly|beyond|plus|times"
-    r"|unequal to|other than|nowhere near|(?:roots?|half|third|quarter|opposite|reciprocal|inverse"
-    r"|negative) of|neg|log|ln|sin|cos|tan|negative(?: number)?[,:]|(?:loss|deficit|debt|decrease|drop|fall"
-    r"|decline) of)\s*[$€£¥]?$"
+    r"|unequal to|other than|past|quarter to|nowhere near|(?:roots?|half|third|quarter|opposite|reciprocal"
+    r"|inverse|negative) of|neg|log|ln|sin|cos|tan|negative(?: number)?[,:]|(?:loss|deficit|debt|decrease"
+    r"|drop|fall|decline) of)\s*[$€£¥]?$"
 )
 """Before a number that is a bound, or part of a calculation in words."""
 _CLAUSE = re.compile(r"(?i)[,;:](?=\s)|\b(?:so|then|therefore|thus|hence|which means|meaning)\b")
@@ -48,7 +48,8 @@ _CLOSES = re.compile(
 _GIVES = re.compile(
     r"(?i)(?:\b(?:gives?|giving|leaves|leaving|lead(?:s|ing) to|results? in|resulting in|yields?|making"
     r"|brings|bringing|comes? to|totals|equals|equalling|amounts to|(?:sum|add)s? up to"
-    r"|rounds? (?:up |down )?to)|\b(?:add|subtract|multipl[yi]|divid|convert|round)[^,]*(?:,[^,]*)?\bto get)"
+    r"|rounds? (?:up |down )?to|for(?= an? (?:\w+ ){0,2}(?:total|sum|answer|result) of))"
+    r"|\b(?:add|subtract|multipl[yi]|divid|convert|round)[^,]*(?:,[^,]*)?\bto get)"
     r"(?: us| her| him| them| it)?(?: with)?"
     r"(?: (?:an?|the|his|her|their|its)(?: [\w'-]+){1,5} (?:of|to|is|as))?(?: about| approximately)?"
     r"\s*[$€£¥]?$"
@@ -72,7 +73,8 @@ _PURPOSE = re.compile(
 _RELATIVE = re.compile(r"(?i)\w\s+(?:which|whose|that|who|where|and have)\b")
 _MEASURES = (
     *("total", "sum", "average", "difference", "speed", "rate", "profit", "loss", "cost", "refund", "price"),
-    *("salary", "change", "probability", "result", "earnings", "savings", "income", "remainder"),
+    *("salary", "change", "probability", "result", "earnings", "savings", "income", "remainder", "answer"),
+    *("value", "area", "volume", "distance", "length", "height", "weight", "score"),
 )
 _MEASURE = "".join(rf"(?<!{word} )" for word in _MEASURES)
 _SIDE = re.compile(
@@ -101,6 +103,7 @@ _INNER_VERB = re.compile(
 )
 _STATED = re.compile(r"(?i)\b(?:is|are|was|were|has|have|had|be)\s+(?:about |only |exactly )?[$€£¥]?-?\d")
 _PRONOUN = re.compile(r"\s*(?:which|this|that)\s+")
+_CONDITION = re.compile(r"\s(?:when|where|for|at|if) \$?[A-Za-z] ?= ?-?[\d./]+\$?,?(?= (?:is|equals) )")
 _GOES_ON = re.compile(
     r"(?:[,;:]|\s-)\s+\w+\s+\w+\s+\w+|\b(?:so|we|divid\w+|multipl\w+|subtract\w*|by)\b"
     r"|\bto (?:find|get|determine|calculate|reach)\b"
@@ -184,7 +187,9 @@ _CHECKS = re.compile(
 _LOSS = re.compile(r"(?i)\b(?:los(?:s|t|ses|ing)|short|deficit|debt|in the red)\b[^=]*$")
 """Words that may make a number a negative one."""
 _PASSING = re.compile(r"(?i)\b(?:or|also)\s+[$€£]?$")
-_TITLED = re.compile(r"[^:\d]*:\s*[-$€£]?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3}")
+_TITLED = re.compile(
+    r"(?:[^:\d]*:|[^:\d]*\b(?:result|total|value|sum|solution) is)\s*[-$€£]?\d[\d.,]*%?(?:\s+[A-Za-z]+){0,3}"
+)
 _THEREFORE = re.compile(
     r"(?i)\W*(?:so|therefore|thus|hence|th(?:is|at) means|in total|consequently|as a result|finally"
     r"|altogether|overall)\b"
@@ -206,6 +211,7 @@ _UNANSWERED = re.compile(
     r"|\b(?:not enough|insufficient) (?:information|data)\b|\bI (?:cannot|can['’]t) (?:help|assist|answer)\b"
 )
 _ENTRY = re.compile(r"[\s$*]*(?P<of>[^\d=]{1,40}=\s*|)[-+]?[$€£]?\d[\d.,]*(?:[^-+*/×÷=\d(]|\([^)]*\))*")
+_CASE = re.compile(r"(?i)(?:^|(?<=[.;!?]\s)|(?<=\n))\W*(case|method|part|scenario|approach|way) \d")
 _NEAR, _BACK = 200, 2000
 
 
@@ -227,7 +233,7 @@ def only(text: str) -> Fraction | None:
 def stated(body: str) -> Fraction | None:
     """Read a text without a mark, by its last sentence where one of its numbers is surely what it states."""
     last = last_sentence(body)
-    sentence = clean(last)
+    sentence = _CONDITION.sub("", clean(last))
     bullet = _BULLET.match(sentence)
     sentence = sentence[bullet.end() :] if bullet else sentence
     head = body[: -len(last)].rstrip()[-_BACK:] if last else ""
@@ -237,7 +243,8 @@ def stated(body: str) -> Fraction | None:
         or (lead.endswith(":") and _CHECKS.match(_BULLET.sub("", lead, count=1)))
         or (_VERIFIES.search(body[-_BACK:].rstrip()) and not _THEREFORE.match(sentence))
     )
-    if is_check or _UNANSWERED.search(head[-_NEAR:]) or (bullet and _is_one_of_a_list(sentence, clean(lead))):
+    is_one = bullet and _is_one_of_a_list(sentence, clean(lead))
+    if is_check or _UNANSWERED.search(head[-_NEAR:]) or is_one or _is_one_of_cases(sentence, head):
         return None
     if has_equation(sentence):
         return None if _LOSS.search(sentence) else solved(sentence)
@@ -251,6 +258,14 @@ def _is_one_of_a_list(item: str, before: str) -> bool:
     return bool(here and there and here["of"] == there["of"] and _BULLET.match(before))
 
 
+def _is_one_of_cases(sentence: str, before: str) -> bool:
+    """Say whether a sentence ends a list of cases that come to different numbers."""
+    here, there = _CASE.match(sentence), [*_CASE.finditer(before)]
+    if not here or not there or here[1].lower() != there[-1][1].lower():
+        return False
+    return quantities(sentence)[-1].value != quantities(before[there[-1].start() :])[-1].value
+
+
 def _said(sentence: str, body: str) -> Fraction | None:
     """Read a sentence without an equation."""
     if not is_asserted(sentence):
@@ -261,8 +276,10 @@ def _said(sentence: str, body: str) -> Fraction | None:
     is_listed = is_list and is_cut(lines[0]) and lines[0].rstrip()[-1].isalnum()
     if is_cut(sentence, needs_final_mark=not is_listed and not _TITLED.fullmatch(sentence)):
         return None
+    bare = _ASIDE.sub("", sentence)
     value = _single(sentence)
-    return _result_number(_ASIDE.sub("", sentence)) if value is None else value
+    value = _single(bare) if value is None and len(_ASIDE.findall(sentence)) == 1 else value
+    return _result_number(bare) if value is None else value
 
 
 def _repeated(sentence: str, before: str) -> Fraction | None:

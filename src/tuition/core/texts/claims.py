@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["corrected", "is_asserted", "is_claimed", "is_confirmed", "turn"]
+__all__ = ["corrected", "is_asserted", "is_claimed", "is_confirmed", "is_unreal", "turn"]
 
 _REACH = 200
 _LAST = 160
@@ -84,7 +84,8 @@ _NOT_CLAIMED = re.compile(
         r"\baccording to (?:(?:an?|my|some|one|many|most|another|him|her|them|his|their)\b"
         r"|(?-i:[A-Z][a-z]+,))"
         r"[^.;:]{0,40}",
-        r"\b(?:his|her|their|(?!(?:question|problem|puzzle|riddle|equation|exercise)\b)\w+['’]s)"
+        r"\b(?:his|her|their|(?!(?:question|problem|puzzle|riddle|equation|exercise|it|that"
+        r"|this|there|here|what)\b)\w+['’]s)"
         r"(?:\s+(?:correct|final|first|own|right|best|original|initial))?",
         # said of another than the right one: "The least likely "
         r"\b"
@@ -92,7 +93,7 @@ _NOT_CLAIMED = re.compile(
             r"wrong|incorrect|false|bad|worst|worse|poor(?:est)?|(?:least|less)(?:\s+(?!the\b)\w+)?",
             "second[- ]best|second|third|next[- ]best|mistaken|erroneous|invalid|unlikely|improbable",
             "tempting|naive|alternative|other|another|previous|prior|earlier",
-            "old|initial|first|original|rejected|eliminated|improper|unacceptable|untrue|inaccurate",
+            "old|initial|first|draft|tentative|preliminary|original|rejected|eliminated|improper|unacceptable|untrue|inaccurate",
             "implausible|unsuitable|flawed|incomplete|(?:almost|nearly|partially) correct|distractor|trap",
             "student|user|candidate|submitted|sample|so-called|(?:not|n['’]t) (?:the|an?)",
             "(?:one|a|another) (?:possible|plausible|potential)",
@@ -104,6 +105,8 @@ _NOT_CLAIMED = re.compile(
 )
 _CONCLUDES = re.compile(r"\W*(?:so|therefore|thus|hence)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"[$€£(]{0,3}-?\d[\d.,]*\)?")
+_COUNTS = re.compile(r"\b(?:writes|wrote|answer(?:s|ed)) \d[\d.,]*\s+[a-z]")
+"""What is counted is no report: "James writes 624 pages"."""
 _WRONG_KIND = re.compile(
     r"\b(?:wrong|incorrect|least likely|second[- ]best|worst) (?:answer|option|choice|value|result|number)\b"
     r"|(?:n['’]t|\bnot|\bnever) (?:choose|pick|select)\b",
@@ -218,14 +221,23 @@ _CORRECTED = re.compile(
 
 def is_claimed(head: str, mark: str = "") -> bool:
     """Say whether the writer claims what a sentence goes on to say."""
-    head = head[-_REACH:]
-    starts = [found.end() for found in _SENTENCE.finditer(head)]
-    sentence = head[starts[-1] :] if starts else head
+    sentence = _sentence(head)
     return not (
         _NOT_CLAIMED.search(sentence)
-        or _UNREAL.search(sentence + mark)
+        or is_unreal(head + mark)
         or _WRONG_ABROAD.search(sentence[-_NEAR:] + mark)
     )
+
+
+def is_unreal(text: str) -> bool:
+    """Say whether the last sentence supposes what is not so: "If there were 8 rows, the answer would be"."""
+    return _UNREAL.search(_sentence(text)) is not None
+
+
+def _sentence(head: str) -> str:
+    head = head[-_REACH:]
+    starts = [found.end() for found in _SENTENCE.finditer(head)]
+    return head[starts[-1] :] if starts else head
 
 
 def is_asserted(sentence: str) -> bool:
@@ -237,7 +249,7 @@ def is_asserted(sentence: str) -> bool:
     is_asked = sentence.rstrip(" *_\"')").endswith("?")
     # a longer sentence tells the story of the question, in which people say and think things
     is_own = _CONCLUDES.match(sentence) or len(sentence.split()) > _SHORT
-    is_reported = not is_own and not is_claimed(head)
+    is_reported = not is_own and not is_claimed(head) and not _COUNTS.search(sentence)
     return not (is_asked or is_reported or _WRONG_KIND.search(head) or _AT_ONCE.match(rest[:_REACH]))
 
 

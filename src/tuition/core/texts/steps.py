@@ -14,18 +14,18 @@ from tuition.core.texts.thoughts import thought_apart
 __all__ = ["before_spill", "first_difference", "join_steps", "own_words", "split_steps", "without_marks"]
 
 _TOKEN = (
-    r"(?:<[|｜](?!(?:channel|message|constrain|answer)[|｜])[^<>\s|｜]{1,40}[|｜]>"
+    r"(?:<[|｜](?!(?:channel|message|constrain|answer|begin_of_box|end_of_box)[|｜])[^<>\s|｜]{1,40}[|｜]>"
     r"|<[/\\]?s>|<(?:eos|bos|pad|unk|EOS_TOKEN|BOS_TOKEN|reserved_\d+|extra_id_\d+|eo[dptm]|EO[DPTM]|sep|end|END"
     r"|end_of_text|0x0A)>|</(?:assistant|response)>|\[(?:EOS|EOT|END|STOP|DONE|gMASK|end of text)\]"
     r"|\[\|\w{1,20}\|\]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
 )
 _MARKS = re.compile(_TOKEN)
 _HEAD = re.compile(
-    rf"[\s✅✓✔☑\ufe0f\u200b\u2060\ufeff]*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*",
+    rf"[\s✅✓✔☑\ufe0f\u200b\u2060\ufeff\ufffd]*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*",
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    rf"(?:\s*{_TOKEN}|\s*[✅✓✔☑\ufe0f\u200b\u2060\ufeff]+|\s*#{{3,}}(?=\s*\Z)|<\|\w{{1,20}}\|?(?=\s*\Z)"
+    rf"(?:\s*{_TOKEN}|\s*[✅✓✔☑\ufe0f\u200b\u2060\ufeff\ufffd]+|\s*#{{3,}}(?=\s*\Z)|<\|\w{{1,20}}\|?(?=\s*\Z)"
     rf"|\n[ \t]*(?:-{{3,}}|\*{{3,}})[ \t]*(?=\n|\Z))+\s*\Z"
 )
 _LONGEST_TAIL = 400
@@ -56,7 +56,8 @@ _NEXT = (
     rf"|{_START}(?:student|teacher|tutor|customer|client|agent|person|bot|me|you|h)[*_]*:"
     r"|^[ \t]*(?:here(?: is|['’]s) another one\b|\d{1,2}[.)][ \t][^\n]{1,300}\?[ \t]*$)"
     rf"|^[ \t]*(?:#{{1,6}}|\*\*)[ \t]*{_FIRST}(?:{_SECTION})s?{_NUMBER}$"
-    rf"|^[ \t]*(?:question|problem|(?:{_SECTION})[ \t]+[#№]?\d+)[ \t]*$|^[ \t]*[<\[](?:{_SECTION})[>\]]"
+    rf"|^[ \t]*(?:question|problem|(?:{_SECTION})[ \t]+[#№]?\d+)[ \t]*(?:$|(?<=\d)[.)][ \t])"
+    rf"|^[ \t]*[<\[](?:{_SECTION})[>\]]"
 )
 _SPILL = re.compile(
     f"(?P<question>{_QUESTION})|(?P<speaker>{_SPEAKER})|(?P<next>{_NEXT})|(?P<mark>{_TOKEN})"
@@ -70,6 +71,14 @@ _CONCLUDED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What says that an answer was given: a mark, a line that concludes, or a first line that is nothing else."""
+_CLOSING = re.compile(
+    r"(?:(?<=[.!?$*)\]}])\s+|(?<![:\s])\s*\n\s*)(?:I hope|hope|(?:please )?(?:let me know|feel free)|thanks"
+    r"|is there anything|thank you|good luck|happy to|if you (?:have|need|would|['’]d))\b(?!.*\banswer is\b)"
+    r"[^\n.!?\d]*[.!?]*\s*\Z",
+    re.IGNORECASE,
+)
+"""A sentence of courtesy at the end."""
+_FENCED = re.compile(r"```\w*\n((?:(?!```).)+)```", re.DOTALL)
 _COUNTED = re.compile(
     r"(example|exercise|query|task|input|instruction|prompt|passage)[ \t]*[#№]?(\d+)", re.IGNORECASE
 )
@@ -94,7 +103,11 @@ def before_spill(text: str) -> str:
 def own_words(text: str) -> str:
     """Give what a text says itself: what every reader of answers begins with."""
     answer, _ = thought_apart(text)
-    return without_marks(before_spill(answer))
+    said = without_marks(before_spill(answer))
+    while (closing := _CLOSING.search(said, max(0, len(said) - _LONGEST_TAIL))) is not None:
+        said = without_marks(said[: closing.start()])
+    fenced = _FENCED.fullmatch(said)
+    return fenced[1].strip() if fenced else said
 
 
 def without_marks(text: str) -> str:
