@@ -32,6 +32,7 @@ from tuition.recipes.kard import Ranker, ranked, ranker_targets
 from tuition.report import rows_of
 from tuition.student.config import StudentConfig, TrainingConfig
 from tuition.student.families import OptionScorer
+from tuition.student.lessons.lesson import Learning
 from tuition.student.load import load_student
 
 FACTS = ("A bok is a morp.", "Morps eat moss.", "A lix is a tarn.", "Tarns eat fish.", "Morps live in caves.")
@@ -62,7 +63,9 @@ class TestNumbers:
             "shares": torch.tensor([shares.tolist()]),
         }
         entropy = -sum(share * math.log(share) for share in shares)
-        assert float(Given().loss(None, batch)) - entropy == pytest.approx(0.067131, abs=1e-6)
+        assert float(Learning(family=Given()).loss(None, batch)) - entropy == pytest.approx(
+            0.067131, abs=1e-6
+        )
 
     def test_what_the_ranker_learns(self):
         passages = Passages(FACTS)

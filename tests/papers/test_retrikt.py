@@ -25,6 +25,7 @@ from tuition.operate.compare import ablation_rows
 from tuition.operate.dry_run.plan import plan_of
 from tuition.operate.execute import execute
 from tuition.student.families import OptionScorer
+from tuition.student.lessons.lesson import Learning
 
 
 class TestNumbers:
@@ -52,7 +53,9 @@ class TestNumbers:
             "shares": torch.tensor([taught.tolist()]),
         }
         entropy = -sum(share * math.log(share) for share in taught)
-        assert float(Given().loss(None, batch)) - entropy == pytest.approx(0.313744, abs=1e-6)
+        assert float(Learning(family=Given()).loss(None, batch)) - entropy == pytest.approx(
+            0.313744, abs=1e-6
+        )
 
     def test_shares_are_counted(self):
         one, other = Example(id="1", question="Is it?"), Example(id="2", question="Was it?")

@@ -58,7 +58,6 @@ def test_options_are_read(text, i):
         "The answer is not (B).",
         "The answer is not among the choices, but the closest is (B).",
         "The answer is (E).",
-        "The answer is (A). Wait. The answer is (B).",
         "Green is one of the colours, and red another one.",
         "It cannot be green.",
         "It is not (B).",

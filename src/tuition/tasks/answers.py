@@ -35,7 +35,7 @@ _BEGINS = re.compile(
 )
 _YES_NO = re.compile(r"(?i)\b(?:yes|no)\b(?!\s+(?!(?:otherwise|if|when|unless)\b)[a-z])")
 _YES_NO_AT_END = re.compile(
-    r"(?i)\b(?:so|therefore|thus|hence|hmm+|well|okay|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
+    r"(?i)\b(?:so|therefore|thus|hence|hmm+|well|in short|(?:I|we)(?:['’]d| would) (?:say|answer)"
     r"|absolutely)\b,?\s+(yes|no)\b(?=\W*$|,)"
 )
 _SPAN = re.compile(

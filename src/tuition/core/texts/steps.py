@@ -73,7 +73,9 @@ _CONCLUDED = re.compile(
 """What says that an answer was given: a mark, a line that concludes, or a first line that is nothing else."""
 _CLOSING = re.compile(
     r"(?:(?<=[.!?$*)\]}])\s+|(?<![:\s])\s*\n\s*)(?:I hope|hope|(?:please )?(?:let me know|feel free)|thanks"
-    r"|is there anything|thank you|good luck|happy to|if you (?:have|need|would|['’]d))\b(?!.*\banswer is\b)"
+    r"|is there anything|thank you|good luck|happy to|if you(?:['’]d| would) like (?:me|more|to see)"
+    r"|if you (?:have|need|want) (?:(?:any|more|further|other|additional) ){1,2}(?:questions?|help|concerns?"
+    r"|information|details?|clarification|assistance|explanations?))\b(?!.*\banswer is\b)"
     r"[^\n.!?\d]*[.!?]*\s*\Z",
     re.IGNORECASE,
 )
