@@ -131,7 +131,8 @@ def _marked(body: str, options: tuple[str, ...]) -> list[int | None]:
 
 
 def _is_taken_back(between: str, tail: str) -> bool:
-    """Say whether what a mark announces is taken back before the next mark."""
+    """Say whether what a mark announces is taken back at once, before the next mark."""
+    between = between[: len(tail) + _SLACK]
     behind = " " + plain(between[len(tail) :].lstrip("}"))
     return turn(between) is not None or turn(behind) is not None
 
