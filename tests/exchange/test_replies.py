@@ -22,6 +22,7 @@ THOUGHT = [
     ("analysisIt is 4.assistantfinalIt is 5.", "It is 4."),
     ("Okay. <think>It is 4.</think>It is 5.", "Okay.\n\nIt is 4."),
     ("It is 4.</think>It is 5.", "It is 4."),
+    ("It is 4.</think>It is 5.<|im_end|>\n", "It is 4."),
 ]
 EMPTY = ["", " \n", "<|im_end|>", "<think>It is 4.", "<think>It is 4.</think>"]
 

@@ -113,6 +113,9 @@ def test_the_files_of_a_task_decide_together(tmp_path):
         ("#### yes", "yes"),
         ("a #### b #### 7", "7"),
         ("We add $20+22=42$. So it is $\\boxed{42}$.", "42"),
+        ("<think>Maybe 41.</think>\n\nThe answer is 42.", "42"),
+        ("20+22=42. The answer is 42.", "42"),
+        ("The answer is blowing in the wind", "The answer is blowing in the wind"),
         ("####", "####"),
         ("42", "42"),
         ("7 May", "7 May"),
@@ -126,3 +129,10 @@ def test_of_a_worked_solution_the_answer_is_the_label(tmp_path, label, answer, k
     assert example.answer == answer
     if answer == "1,234":
         assert Mixed().grade("1234", example).value == "right"
+
+
+@pytest.mark.parametrize("rows", [["True", "False"], [1, 0], ["1", "0"], [True, False], ["yes", "no"]])
+def test_truths_are_yes_and_no_where_these_are_asked_for(tmp_path, rows):
+    write_rows(tmp_path / "t.jsonl", [{"question": f"q{i}", "answer": row} for i, row in enumerate(rows)])
+    source = FileSource(TaskConfig(train=str(tmp_path / "t.jsonl"), valid_share=0, kind="yes_no"))
+    assert [one.answer for one in source.load().train] == ["yes", "no"]

@@ -157,6 +157,7 @@ def test_uncounted_usage_is_estimated(server, teacher):
         (fault("Incorrect API key provided: sk***", 400), "auth", True, False),
         (fault("Invalid API key", 403, code="invalid_api_key"), "auth", True, False),
         (fault("it exceeds the model's maximum context length of 9", 500), "bad_request", False, False),
+        (fault("the request exceeds the available context size", 500), "bad_request", False, False),
         (fault("Request too large: Limit 30000, Requested 40000", 429), "bad_request", False, False),
         (fault("no capacity", 498), "server", True, False),
         (fault("flagged", 400, code="content_filter"), "filtered", False, False),
@@ -319,6 +320,9 @@ def test_uncounted_samples_are_estimated_with_one_prompt(server):
 def test_message_of_the_server_is_kept(server, teacher):
     server.answer = JSONResponse({"error": {"message": "no such field"}}, 400)
     assert ask(teacher).failure.message == "HTTP 400: no such field"
+    upstream = {"message": "Provider returned error", "metadata": {"raw": "m is busy"}}
+    server.answer = JSONResponse({"error": upstream}, 429)
+    assert ask(teacher).failure.message == 'HTTP 429: Provider returned error {"raw": "m is busy"}'
     server.answer = JSONResponse(completion(None, finish="length"))
     assert "raise the teacher's max_tokens" in ask(teacher).failure.message
     server.answer = Response("oops", 200)

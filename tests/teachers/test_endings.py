@@ -296,7 +296,7 @@ COUNTED = {
     "completion 0": ({"prompt_tokens": 12, "completion_tokens": 0}, (12, 25, True)),
     "completion -1": ({"prompt_tokens": 12, "completion_tokens": -1, "total_tokens": 11}, (12, 25, True)),
     "completion null": ({"prompt_tokens": 12, "completion_tokens": None}, (12, 25, True)),
-    "completion a text": ({"prompt_tokens": 12, "completion_tokens": "7"}, (12, 25, True)),
+    "completion a text": ({"prompt_tokens": 12, "completion_tokens": "7"}, (12, 7, False)),
     "no prompt": ({"completion_tokens": 7}, (1, 7, True)),
     "prompt 0": ({"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7}, (1, 7, True)),
     "prompt 0 beside a total": (
@@ -339,6 +339,14 @@ def test_a_line_of_a_batch_estimates_the_same(name):
 @pytest.mark.parametrize("text", ["<|im_end|>", "</s>\n", "\u200b \n"])
 def test_marks_of_a_template_alone_are_no_text(server, form, text):
     assert answered(server, form, text).failure.kind == "empty"
+
+
+@pytest.mark.parametrize("mark", ["<|im_end|>", "</s>\n<|endoftext|>", "<turn|>", "<｜end▁of▁sentence｜>"])
+def test_what_a_template_left_around_a_text_goes(server, form, mark):
+    assert (
+        answered(server, form, f"<|im_start|>assistant\nIt is <s>4</s> 5.{mark}").text == "It is <s>4</s> 5."
+    )
+    assert answered(server, form, "It ends.\n\n---").text == "It ends.\n\n---"
 
 
 @pytest.mark.parametrize("finish", ["PROHIBITED_CONTENT", "stop"])

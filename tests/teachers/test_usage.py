@@ -50,12 +50,16 @@ def test_nothing_counted(body):
 
 
 @pytest.mark.parametrize(
-    "count", [float("inf"), float("nan"), 1e308, 10**400, True, "12", [3], -1, None, 10**9 + 1]
+    "count", [float("inf"), float("nan"), 1e308, 10**400, True, "12a", "9" * 5000, [3], -1, None, 10**9 + 1]
 )
 def test_a_count_that_cannot_be_meant_is_none(count):
     assert read_usage({"prompt_tokens": count, "completion_tokens": count}) is None
     body = {"prompt_tokens": 5, "completion_tokens": count, "prompt_tokens_details": {"cached_tokens": count}}
     assert read_usage(body) == Usage(prompt_tokens=5)
+
+
+def test_a_count_in_a_text_is_one():
+    assert read_usage({"prompt_tokens": "12", "completion_tokens": "7"}).completion_tokens == 7
 
 
 def test_reasoning_that_is_counted_apart_is_charged():

@@ -12,7 +12,7 @@ from typing import Any
 from tuition.core.errors import ConfigError, DataError, near_name
 from tuition.core.records import Json, Record
 from tuition.core.rows import write_rows
-from tuition.core.texts.steps import without_marks
+from tuition.core.texts.steps import without_marks, without_template
 from tuition.core.texts.thoughts import thought_apart
 from tuition.exchange.by_question import RepliesByQuestion
 from tuition.exchange.files import read_batch, read_messages, read_tinyllm
@@ -142,7 +142,7 @@ def _replies(rationales: Mapping[str, Json]) -> tuple[Row, list[str]]:
             text, thought = thought_apart(text_of(sample.get("text"), "text"))
             thoughts = [part for part in (sample.get("reasoning"), thought) if isinstance(part, str) and part]
             apart = {"reasoning": "\n\n".join(thoughts)} if thoughts else {}
-            samples.append({**sample, "text": text, **apart})
+            samples.append({**sample, "text": without_template(text), **apart})
         # a sample of our own export states a kind, and is kept as the run got it, even empty
         whole = [
             sample

@@ -12,17 +12,20 @@ from typing import NamedTuple
 
 from tuition.core.errors import DataError
 from tuition.core.records import Json, option_letter
+from tuition.core.texts.thoughts import thought_apart
 from tuition.tasks.answers import normalise
-from tuition.tasks.conclusion import conclusion
+from tuition.tasks.conclusion import marks, plain
 
-__all__ = ["BadLabel", "BadRow", "Labelled", "label_readings", "read_label", "with_point"]
+__all__ = ["BadLabel", "BadRow", "Labelled", "label_readings", "read_label", "with_point", "yes_or_no"]
 
 _FEW = 20
 """So few whole-number labels may lack a 0 by chance: they count from 0, and a finding says so."""
 _LETTERED = re.compile(r"\W*[A-Za-z]{1,2}\W*")
 _LEADING = re.compile(r"\s*\(?([A-Za-z])[).:]\s*(?=\S)")
-_WORKED, _BOX = "####", "\\boxed{"
-"""Stand before the answer where a label is a whole worked solution, as in GSM8K and MATH."""
+_WORKED = "####"
+"""Stands before the answer of a worked solution, even where that has other marks."""
+_SENTENCE = re.compile(r"[.!?]\s|\n")
+_TRUTHS = {"true": "yes", "t": "yes", "y": "yes", "1": "yes", "false": "no", "f": "no", "n": "no", "0": "no"}
 _WITH_COMMA = re.compile(r"\s*([-+]?)(\d{1,3}(?:\.\d{3})+|\d+)(?:,(\d+))?\s*")
 _WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+\s*")
 _WAYS = "text, letter, index (counted from 0) or index1 (counted from 1)"
@@ -61,10 +64,7 @@ def read_label(
     if not choices:
         if isinstance(value, bool):
             return "yes" if value else "no"
-        _, mark, final = str(value).rpartition(_WORKED)
-        if not mark and _BOX in str(value):
-            final = conclusion(str(value)) or ""
-        return final.strip() if final.strip() and "\n" not in final.strip() else str(value)
+        return _final(str(value))
     hows: Sequence[str] = (how,)
     if how == "auto":
         form = _form(value)
@@ -75,6 +75,19 @@ def read_label(
     if not found:
         raise BadLabel(f"has the answer {value!r}, which is none of its choices: {' | '.join(choices)}")
     return choices[next(iter(found.values()))]
+
+
+def _final(label: str) -> str:
+    """The answer of a label that is a whole worked solution, as in GSM8K, MATH and replies of teachers."""
+    said, thought = thought_apart(label)
+    _, sign, final = said.rpartition(_WORKED)
+    mark = None if sign else next(marks(said), None)
+    if mark and (mark.is_whole or thought or _SENTENCE.search(said, 0, mark.place)):
+        final = plain(mark.tail)
+    elif not sign and not thought:
+        return label
+    final = final.strip().removesuffix(".")
+    return final if final and "\n" not in final else label
 
 
 def _read(value: Json, choices: tuple[str, ...], *, hows: Sequence[str]) -> dict[str, int]:
@@ -88,7 +101,9 @@ def _position(value: Json, choices: tuple[str, ...], how: str) -> int | None:
     if how == "text":
         if text in choices:
             return choices.index(text)
-        names = [text, "yes" if value else "no"] if isinstance(value, bool) else [text]
+        names = (
+            [text, "yes" if value else "no"] if isinstance(value, bool) else [text, text.removesuffix(".0")]
+        )
         alike = [
             i
             for i, choice in enumerate(choices)
@@ -187,3 +202,8 @@ def with_point(label: str) -> str:
             f"has the label {label!r}, which has a decimal point; decimal = ',' says that none has"
         )
     return label
+
+
+def yes_or_no(label: str) -> str:
+    """Write a label that is true, false, 1 or 0 as the yes or no that it stands for; another one stays."""
+    return _TRUTHS.get(normalise(label).removesuffix(".0"), label)

@@ -25,7 +25,7 @@ from tuition.tasks.columns import (
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.draw import limited, set_aside
 from tuition.tasks.fields import fields_of, record_of_row
-from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point
+from tuition.tasks.labels import BadLabel, BadRow, Labelled, label_readings, read_label, with_point, yes_or_no
 from tuition.tasks.personal import check_personal, mask_example
 
 __all__ = [
@@ -300,6 +300,7 @@ def _example(row: _Row, config: TaskConfig, *, readings: Mapping[str, Sequence[s
         answer = choices[row.marks.index(str(value))]
     else:
         answer = read_label(value, choices, how=config.label, readings=readings)
+        answer = yes_or_no(answer) if answer and config.kind == "yes_no" else answer
     return dataclasses.replace(row.asked, answer=answer)
 
 

@@ -73,6 +73,8 @@ def read_usage(value: Json) -> Usage | None:
 def count_of(table: object, name: str) -> int:
     """Read one count of tokens out of anything; 0 where there is none, or none that can be meant."""
     value = table.get(name) if isinstance(table, Mapping) else None
+    if isinstance(value, str) and value.isdecimal() and len(value) <= len(str(_MOST_TOKENS)):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(value) if 0 <= value <= _MOST_TOKENS else 0

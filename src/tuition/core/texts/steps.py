@@ -11,15 +11,26 @@ from itertools import zip_longest
 
 from tuition.core.texts.thoughts import thought_apart
 
-__all__ = ["before_spill", "first_difference", "join_steps", "own_words", "split_steps", "without_marks"]
+__all__ = [
+    "before_spill",
+    "first_difference",
+    "join_steps",
+    "own_words",
+    "split_steps",
+    "without_marks",
+    "without_template",
+]
 
 _TOKEN = (
     r"(?:<[|｜](?!(?:channel|message|constrain|answer|begin_of_box|end_of_box)[|｜])[^<>\s|｜]{1,40}[|｜]>"
     r"|<[/\\]?s>|<(?:eos|bos|pad|unk|EOS_TOKEN|BOS_TOKEN|reserved_\d+|extra_id_\d+|eo[dptm]|EO[DPTM]|sep|end|END"
     r"|end_of_text|0x0A)>|</(?:assistant|response)>|\[(?:EOS|EOT|END|STOP|DONE|gMASK|end of text)\]"
-    r"|\[\|\w{1,20}\|\]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>)"
+    r"|\[\|\w{1,20}\|\]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
+    r"|<\|(?!channel)\w{1,20}>|<(?!channel)\w{1,20}\|>)"
 )
 _MARKS = re.compile(_TOKEN)
+_TURN_HEAD = re.compile(rf"\s*{_TOKEN}\s*(?:assistant|model)\s+")
+_TURN_END = re.compile(rf"{_TOKEN}(?:\s*{_TOKEN})*\s*\Z")
 _HEAD = re.compile(
     rf"[\s✅✓✔☑\ufe0f\u200b\u2060\ufeff\ufffd]*(?:{_TOKEN}\s*(?:(?:assistant|model)\s+|(?:assistant|model)(?=<))?)*",
     re.IGNORECASE,
@@ -117,6 +128,13 @@ def without_marks(text: str) -> str:
     text = text[_head_end(text) :]
     tail = _TAIL.search(text, max(0, len(text) - _LONGEST_TAIL))
     return (text[: tail.start()] if tail else text).strip()
+
+
+def without_template(text: str) -> str:
+    """Take off what a chat template left around a reply; rules and signs at its ends are its own."""
+    head, tail = _TURN_HEAD.match(text), _TURN_END.search(text, max(0, len(text) - _LONGEST_TAIL))
+    text = text[: tail.start()].rstrip() if tail else text
+    return text[head.end() :] if head else text
 
 
 def _head_end(text: str) -> int:

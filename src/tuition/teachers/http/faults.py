@@ -43,7 +43,10 @@ _KEY = re.compile(
     r"|api[ _]?key (?:is )?(?:not valid|invalid|expired|not found|missing)"
 )
 """A key that is refused under the status of a bad or a forbidden call."""
-_TOO_LONG = re.compile(r"maximum context length|context[ _](?:length|window)[ _]exceeded|request too large")
+_TOO_LONG = re.compile(
+    r"(?:maximum|exceed\w*) [^.]{0,40}context[ _](?:length|size|window|limit)|context[ _][^.]{0,20}exceed"
+    r"|(?:request|prompt|input) (?:is )?too (?:large|long)"
+)
 """A call that no pause mends, whatever its status."""
 _FILTERS = re.compile(
     r"content[ _-]?filter|content(?: management)?[ _-]?policy|filtering policy|responsible ?ai ?policy"
@@ -153,7 +156,7 @@ def refusal(status: int, text: str, headers: Mapping[str, str]) -> Failure:
     kind, is_retryable = _kind(status, " ".join((said, *codes, *within)).lower())
     return Failure(
         kind=kind,
-        message=f"HTTP {status}: {said[:_SHOWN]}",
+        message=f"HTTP {status}: {' '.join((said, *within))[:_SHOWN]}",
         is_retryable=is_retryable,
         retry_after_s=retry_after(headers, fault),
         is_paid=None if status in _WAITED else False,

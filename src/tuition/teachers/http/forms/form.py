@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuition.core.records import Json, Reply, Request, Usage
-from tuition.core.texts.steps import without_marks
+from tuition.core.texts.steps import without_marks, without_template
 from tuition.core.texts.thoughts import finish_of, text_and_thought
 from tuition.teachers.http.faults import ending_of, malformed, said_of, unfinished
 from tuition.teachers.usage import completed_usage, estimate_usage, split_usage
@@ -103,6 +103,7 @@ def _read(answer: Written, table: Table) -> Reply:
     """Read one answer. A text that failed still stands in it: it was paid, so its length counts."""
     text, reasoning, refused = text_and_thought(answer.content, answer.reasoning)
     has_text = bool(without_marks(text))
+    text = without_template(text)
     word = ending_of(answer.source, table, has_text=has_text)
     if isinstance(answer.refusal, str) and answer.refusal:
         refused = answer.refusal
