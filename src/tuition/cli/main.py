@@ -21,7 +21,8 @@ import typer
 from tuition.cli import exchange, look, run
 from tuition.cli.check import advise, check, doctor, pilot
 from tuition.cli.exchange import batch
-from tuition.cli.predict import capture, cascade, errors, predict, serve, stepwise
+from tuition.cli.predict import cascade, errors, predict, stepwise
+from tuition.cli.serve import capture, serve
 from tuition.cli.store import store
 from tuition.core.errors import BudgetSpent, ConfigError, DataError, MissingExtra, TeacherError, TuitionError
 from tuition.core.texts.visible import visible
