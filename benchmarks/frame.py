@@ -115,6 +115,14 @@ def gain(runs_a, runs_b, *, mask=None, resamples=20_000):
     return {"mean": _points(np.mean(means)), "low": _points(low), "high": _points(high)}
 
 
+def said(points):
+    """Points with their interval; it has none where every answer is graded alike on both sides."""
+    if points is None:
+        return "-"
+    interval = "[{low:+.1f}, {high:+.1f}]" if points["low"] < points["high"] else "(no answer differs)"
+    return f"{points['mean']:+.1f} {interval.format(**points)}"
+
+
 def _differences(ours, theirs, mask):
     """By item id: 1 where A alone is right, -1 where B alone is."""
     seed, (first, second) = ours["seed"], (_items(run) for run in (ours, theirs))

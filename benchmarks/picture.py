@@ -11,6 +11,8 @@ import sys
 from html import escape
 from pathlib import Path
 
+import frame
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "assets" / "results.svg"
@@ -107,15 +109,10 @@ def real_table(data):
     ]
     for name in whole:
         found = [data[name][form][what] for form, what, _ in COLUMNS]
-        cells = [SETS.get(name, name), *map(told, found)]
+        told = [frame.said(value) if isinstance(value, dict) else f"{value:.1f}" for value in found]
+        cells = [SETS.get(name, name), *told]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
-
-
-def told(value):
-    if isinstance(value, dict):
-        return "{mean:+.1f} [{low:+.1f}, {high:+.1f}]".format(**value)
-    return f"{value:.1f}"
 
 
 def filled(readme, data):

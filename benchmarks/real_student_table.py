@@ -213,25 +213,16 @@ HEAD = [
 
 def line_of(form, row):
     money = f"{row['usd']:.4f}" + f", {row['unpriced_calls']} without a price" * bool(row["unpriced_calls"])
-    cells = [form, row["seeds"], f"{row['percent']:.1f}", said(row["over_labels"])]
+    cells = [form, row["seeds"], f"{row['percent']:.1f}", frame.said(row["over_labels"])]
     cells += [f"{row['unreadable_percent']:.1f}", f"{row['questions_read']:,}", f"{row['tokens']:,}", money]
     return f"| {' | '.join(map(str, cells))} |"
-
-
-def said(points):
-    """Points with their interval; it has none where every answer is graded alike on both sides."""
-    if not points:
-        return "-"
-    if points["low"] == points["high"]:
-        return f"{points['mean']:+.1f}, no answer differs"
-    return f"{points['mean']:+.1f} [{points['low']:+.1f}, {points['high']:+.1f}]"
 
 
 def told_targets(targets):
     several = targets["several_over_labels"]
     lines = [
-        f"- (a) several teachers' chains {WANTED:.0f} points over labels, {name}: {said(found['points'])}: "
-        f"{found['verdict']}"
+        f"- (a) several teachers' chains {WANTED:.0f} points over labels, {name}: "
+        f"{frame.said(found['points'])}: {found['verdict']}"
         for name, found in several["by_set"].items()
     ]
     lines.append(f"- (a) on two sets: {several['on_two_sets']}")
@@ -240,11 +231,13 @@ def told_targets(targets):
         best = ", ".join(f"{alone} of {data}" for data, alone in single["best"].items())
         lines.append(
             f"- (b) {form} over the best single teacher that was measured ({best or 'none yet'}), pooled: "
-            f"{said(single['points'])}: {single['verdict']}"
+            f"{frame.said(single['points'])}: {single['verdict']}"
         )
     for name, found in targets["second_task_over_labels"].items():
-        lines.append(f"- (c) a second task over labels, {name}: {said(found['points'])}: {found['verdict']}")
+        lines.append(
+            f"- (c) a second task over labels, {name}: {frame.said(found['points'])}: {found['verdict']}"
+        )
     for name, pairs in targets["on_many_items"].items():
         for pair, found in pairs.items():
-            lines.append(f"- (d) {name}, {pair}: {said(found['points'])}: {found['verdict']}")
+            lines.append(f"- (d) {name}, {pair}: {frame.said(found['points'])}: {found['verdict']}")
     return lines

@@ -68,8 +68,9 @@ def arguments(given=None):
     )
     told = parser.parse_args(given)
     told.systems = told.systems or [
-        name for name, about in SYSTEMS.items() if "of" not in about and ("real" in about or not told.real)
+        name for name, about in SYSTEMS.items() if "real" in about or not told.real
     ]
+    told.systems = list(dict.fromkeys(SYSTEMS[name].get("of", name) for name in told.systems))
     seeds = told.seeds or (CONSTANTS["real"] if told.real else CONSTANTS)["seeds"]
     told.seeds = [int(seed) for seed in seeds[: 1 if told.quick else None]]
     told.out = told.out or frame.RESULTS / ("quick" if told.quick else "") / "related.json"
@@ -175,7 +176,7 @@ def made(job, folder, *, quick):
     finished, config, cpu_s = run_of(job["system"], job["form"], job["seed"], folder=folder, quick=quick)
     predictions = [row for row in read_rows(finished.path / "predictions.jsonl") if row["split"] == "test"]
     items, hits = items_of(config, predictions), hits_of(config, predictions, by_votes="votes" in form)
-    metrics = finished.metrics
+    metrics, events = finished.metrics, events_of(finished.path, Path(config.student.model))
     figures = ("mentor", "routed", "exam", "mixture", "gates", "own_texts", "knowledge", "objectives")
     row = {
         **job,
@@ -183,12 +184,12 @@ def made(job, folder, *, quick):
         "n": len(hits),
         "accuracy": round(hits.count("1") / len(hits), 4),
         "hits": hits,
-        **spent(metrics, events_of(finished.path, Path(config.student.model))),
+        **spent(metrics, events),
         "cpu_s": round(cpu_s, 1),
         "wall_s": round(metrics["wall_s"], 1),
         "made_by": metrics["versions"]["code"],
         "figures": {name: metrics[name] for name in figures if metrics.get(name) is not None},
-        **metered(events_of(finished.path, Path(config.student.model))),
+        **metered(events),
     }
     return row, items
 

@@ -134,15 +134,14 @@ def table(summary):
 
 def line(title, name, data, told):
     if told is None:
-        return [title, name, data, 0, "", NOT_YET, *[""] * 6]
-    points = told["points"]
+        return [title, name, data, 0, "", NOT_YET, *[""] * (len(HEAD) - 6)]
     return [
         title,
         name,
         data,
         told["seeds"],
         both(told["percent"], ".1f"),
-        said(points),
+        frame.said(told["points"]).replace("-", "−"),
         told["verdict"],
         both(told["usd"], ".3f") + unpriced(told) + " **unequal**" * (not told["is_equal_money"]),
         both(told["steps"], ".0f") + " **unequal**" * (not told["is_equal_steps"]),
@@ -150,13 +149,6 @@ def line(title, name, data, told):
         both(told["calls"], ".0f"),
         both(told["cpu_s"], ".0f"),
     ]
-
-
-def said(points):
-    """Points with their interval; it has none where every answer is graded alike on both sides."""
-    if points["low"] == points["high"]:
-        return "no answer differs"
-    return f"{points['mean']:+.1f} [{points['low']:+.1f}, {points['high']:+.1f}]".replace("-", "−")
 
 
 def unpriced(told):

@@ -260,7 +260,7 @@ class TestMessages:
         assert row["rationales"]["m"]["system"] == "Be brief."
 
     def test_a_preference_is_no_reply(self):
-        with pytest.raises(DataError, match="has no reply: no completion beside its prompt"):
+        with pytest.raises(DataError, match="has no reply: it has a prompt, and neither a completion nor"):
             imported({"prompt": "Q?", "chosen": "4", "rejected": "5"}, form="trl", teacher="m")
 
     def test_a_file_without_models_wants_a_name(self):

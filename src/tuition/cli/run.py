@@ -168,10 +168,10 @@ def run(
 
 def resume(folder: Folder, *, yes: Yes = False, trust: Trust = False, json: Json = False) -> None:
     """Go on with a run that was interrupted."""
-    from tuition.core.run import check_run
+    from tuition.core.run import check_begun
     from tuition.operate.execute import reread
 
-    check_run(folder)
+    check_begun(folder)
     _run(reread(folder), is_confirmed=yes)
 
 

@@ -22,8 +22,8 @@ __all__ = ["DECODER", "array_rows", "csv_rows", "has_half", "has_lines", "json_r
 _DELIMITERS = (",", ";", "\t")
 _HEAD, _SHOWING = 1 << 16, 20
 """Letters at the beginning of a CSV, and records among them, that show what parts its cells."""
+# A context may be a whole book; the library's own limit, which the process shares, is 131,072 letters.
 csv.field_size_limit(2**31 - 1)
-# a context may be a whole book, where the default of the library ends at 131,072 letters
 _BLANKS = re.compile(r"\s*")
 
 

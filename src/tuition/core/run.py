@@ -31,7 +31,7 @@ from tuition.version import __version__
 
 __all__ = [
     "Run",
-    "check_run",
+    "check_begun",
     "code_revision",
     "essentials",
     "held_config",
@@ -180,7 +180,7 @@ class _Warnings(logging.Handler):
         self._run.event("warning", message=record.getMessage())
 
 
-def check_run(folder: Path) -> None:
+def check_begun(folder: Path) -> None:
     """Refuse a folder in which no run was begun."""
     if not (folder / "config.toml").exists():
         raise DataError(

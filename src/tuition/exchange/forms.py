@@ -132,7 +132,7 @@ def _trl(row: Mapping[str, Json], teacher: str) -> Row:
         if isinstance(prompt, list | tuple) and isinstance(completion, list | tuple):
             row = {**row, "messages": [*prompt, *completion]}
         if not _turns(row):
-            raise BadRow("has no reply: no completion beside its prompt, and no messages")
+            raise BadRow("has no reply: it has a prompt, and neither a completion nor messages")
         row = {name: value for name, value in row.items() if name not in ("prompt", "completion")}
     return _distilabel(row, teacher)
 

@@ -15,7 +15,7 @@ from tuition.core.config import read_toml
 from tuition.core.errors import ConfigError, DataError
 from tuition.core.records import Annotation, Example, Record, content_id
 from tuition.core.rows import read_own_rows
-from tuition.core.run import check_run
+from tuition.core.run import check_begun
 from tuition.exchange.rows import TERMS, Row
 
 __all__ = ["Terms", "Wording", "licence_fields", "read_terms", "training_rows"]
@@ -68,7 +68,7 @@ def licence_fields(licence: str) -> dict[str, str]:
 
 def read_terms(folder: Path) -> dict[str, Terms]:
     """Read the terms of a run's teachers, by teacher; refuse a folder without a finished run."""
-    check_run(folder)
+    check_begun(folder)
     if not (folder / "done").exists():
         raise DataError(f"the run in {str(folder)!r} is not finished; go on with it: tuition resume {folder}")
     tables: Any = read_toml(folder / "config.toml")

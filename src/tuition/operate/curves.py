@@ -14,7 +14,7 @@ from tuition.core.config import read_toml
 from tuition.core.errors import DataError, some_of
 from tuition.core.records import Record, canonical_json
 from tuition.core.rows import read_metrics
-from tuition.core.run import check_run, essentials
+from tuition.core.run import check_begun, essentials
 from tuition.evaluation.curve import (
     Curve,
     Point,
@@ -168,7 +168,7 @@ def _run_folders(folders: Sequence[Path]) -> list[Path]:
         inside = sorted(path.parent for path in folder.glob("*/config.toml"))
         here = [folder] if (folder / "config.toml").exists() else inside
         if not here:
-            check_run(folder)
+            check_begun(folder)
         for path in here:
             found.setdefault(path.resolve(), path)
     return list(found.values())

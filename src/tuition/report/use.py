@@ -11,7 +11,7 @@ __all__ = ["how_to_use"]
 
 
 def how_to_use(form: Mapping[str, Any], *, place: str, name: str) -> list[str]:
-    """Write a section of Markdown, in which whatever a question holds stays text, also in shell and Python.
+    """Write a section of Markdown; the text of a question is escaped in it, for shell and Python too.
 
     `form` is what `tuition.json` holds, or empty; `place` is seen from the card; a server calls it `name`.
     """

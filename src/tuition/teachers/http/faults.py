@@ -47,7 +47,7 @@ _TOO_LONG = re.compile(
     r"(?:maximum|exceed\w*) [^.]{0,40}context[ _](?:length|size|window|limit)|context[ _][^.]{0,20}exceed"
     r"|(?:request|prompt|input) (?:is )?too (?:large|long)"
 )
-"""A call that no pause mends, whatever its status."""
+"""The call is too long: waiting does not help, under any status."""
 _FILTERS = re.compile(
     r"content[ _-]?filter|content(?: management)?[ _-]?policy|filtering policy|responsible ?ai ?policy"
     r"|prohibited[ _]content|inappropriate content|unsafe|harmful"
