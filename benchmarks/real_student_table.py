@@ -12,7 +12,8 @@ WANTED = 10.0
 MANY = 500
 """Items of a set on which routes and choices can be told apart."""
 ROUTED = {"similar": "unverified", "familiar": "unverified", "all": "unverified"}
-OVER_SINGLE = {"several_over_best_single": "all", "mixed_over_best_single": "mixed"}
+SEVERAL = {"several": "all", "mixed": "mixed"}
+"""The forms of several teachers, by the name of their targets."""
 ACTIVE = ("pool_entropy", "pool_token_entropy", "pool_per_dollar", "pool_cascade")
 
 
@@ -97,18 +98,12 @@ def verdict(points, wanted=0.0):
 
 
 def targets_of(data):
-    several = {
-        name: over_labels(by_form) for name, by_form in data.items() if len(SETS[name]["teachers"]) > 1
-    }
     second = {
         name: over(by_form.get("task", ()), by_form.get("labels", ())) for name, by_form in data.items()
     }
     return {
-        "several_over_labels": {
-            "by_set": several,
-            "on_two_sets": on_two_sets([found["verdict"] for found in several.values()]),
-        },
-        **{name: over_best_single(data, form) for name, form in OVER_SINGLE.items()},
+        **{f"{name}_over_labels": over_labels(data, form) for name, form in SEVERAL.items()},
+        **{f"{name}_over_best_single": over_best_single(data, form) for name, form in SEVERAL.items()},
         "second_task_over_labels": {
             name: {"points": points, "verdict": verdict(points)} for name, points in second.items() if points
         },
@@ -116,12 +111,17 @@ def targets_of(data):
     }
 
 
-def over_labels(by_form):
-    points = over(by_form.get("all", ()), by_form.get("labels", ()))
-    found = verdict(points, WANTED)
-    if found == "yes" and not is_evidence(by_form):
-        found = "no evidence: the student without the question is not clearly behind"
-    return {"points": points, "verdict": found}
+def over_labels(data, form):
+    """A form of several teachers over labels, on each set that has several."""
+    by_set = {}
+    for name, by_form in data.items():
+        if len(SETS[name]["teachers"]) > 1:
+            points = over(by_form.get(form, ()), by_form.get("labels", ()))
+            found = verdict(points, WANTED)
+            if found == "yes" and not is_evidence(by_form):
+                found = "no evidence: the student without the question is not clearly behind"
+            by_set[name] = {"points": points, "verdict": found}
+    return {"by_set": by_set, "on_two_sets": on_two_sets([found["verdict"] for found in by_set.values()])}
 
 
 def is_evidence(by_form):
@@ -219,15 +219,17 @@ def line_of(form, row):
 
 
 def told_targets(targets):
-    several = targets["several_over_labels"]
-    lines = [
-        f"- (a) several teachers' chains {WANTED:.0f} points over labels, {name}: "
-        f"{frame.said(found['points'])}: {found['verdict']}"
-        for name, found in several["by_set"].items()
-    ]
-    lines.append(f"- (a) on two sets: {several['on_two_sets']}")
-    for name, form in OVER_SINGLE.items():
-        single = targets[name]
+    lines = []
+    for target, form in SEVERAL.items():
+        several = targets[f"{target}_over_labels"]
+        lines += [
+            f"- (a) {form}, {WANTED:.0f} points over labels, {name}: "
+            f"{frame.said(found['points'])}: {found['verdict']}"
+            for name, found in several["by_set"].items()
+        ]
+        lines.append(f"- (a) {form}, on two sets: {several['on_two_sets']}")
+    for target, form in SEVERAL.items():
+        single = targets[f"{target}_over_best_single"]
         best = ", ".join(f"{alone} of {data}" for data, alone in single["best"].items())
         lines.append(
             f"- (b) {form} over the best single teacher that was measured ({best or 'none yet'}), pooled: "
