@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.json"
 LISTS = tomllib.loads((ROOT / "benchmarks" / "mutants.toml").read_text())
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "runs", "dist", "build", "site", "results")
-LIBRARIES = ("numpy", "pydantic", "httpx2", "sqlite3", "bm25s", "genai_prices", "hypothesis.strategies")
+LIBRARIES = ("numpy", "pydantic", "httpx2", "sqlite3", "genai_prices", "hypothesis.strategies")
 OPTIONS = ("-xq", "-pno:cacheprovider", "-p_hypothesis_pytestplugin", "-ppytest_timeout")
 
 

@@ -48,7 +48,7 @@ def main():
         print(f"seed {seed}: {len(runs)} runs", file=sys.stderr)
     fields = ("calls", "usd", "used", "taught", "sound")
     summary = {way: {field: mean(runs, way, field) for field in fields} for way in WAYS}
-    frame.write("routes", __doc__, runs=runs, ratios={}, summary=summary, quick=quick, packages=("bm25s",))
+    frame.write("routes", __doc__, runs=runs, ratios={}, summary=summary, quick=quick, packages=("numpy",))
 
 
 def one_run(folder, way, settings, *, seed, n):

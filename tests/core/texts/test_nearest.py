@@ -57,6 +57,15 @@ def test_scores_of_drawn_texts_are_those_of_the_formula(seed):
     assert [i for i, _ in found] == sorted(range(len(texts)), key=lambda i: (-dict(found)[i], i))
 
 
+def test_the_index_is_the_same_in_many_parts(monkeypatch):
+    texts = _texts(50, words=12)
+    whole = Nearest(texts)
+    monkeypatch.setattr("tuition.core.texts.nearest._CHUNK", 7)
+    parts = Nearest(texts)
+    for query in texts[:5]:
+        assert (whole.scores(query) == parts.scores(query)).all() and whole.scores(query).any()
+
+
 def test_nearest_first_ties_by_index_and_n_are_returned():
     nearest = Nearest(["red", "blue", "red", "green", "red"])
     assert [i for i, _ in nearest.find("red", 5)] == [0, 2, 4, 1, 3]

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import functools
-import logging
+import math
 import re
 import unicodedata
 import zlib
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from bm25s import BM25
 
 __all__ = ["Nearest", "near_repeats", "words"]
 
 _WORD = re.compile(r"\w+")
+_K1, _B = 1.5, 0.75
+_MOST_COUNTED = 2**16 - 1
+_CHUNK = 1 << 20
+"""Entries of the index that are sorted at once: its memory is what is held, and a little."""
 _LEAST_WORDS = 6
 _BANDS, _ROWS = 20, 3
 """Of a signature. Of texts that share 70 % of their pairs, one in 4,000 is missed."""
@@ -32,35 +33,70 @@ _FACTORS = np.random.default_rng(0).integers(1 << 63, size=(2, _BANDS * _ROWS), 
 
 
 class Nearest:
-    """Finds the nearest among a fixed list of texts.
+    """Finds the nearest among a fixed list of texts, a million of them in two gigabytes.
 
     Words are compared without regard to case; nothing is stemmed and no word is left out, for a rare word
     counts more anyway. A script that puts no spaces between words gives one long word, which seldom matches.
 
     Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009), in the form
-    of Lucene (k1 = 1.5, b = 0.75), computed by bm25s.
+    of Lucene (k1 = 1.5, b = 0.75).
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        found = [words(text) for text in texts]
-        # Numbered here by first sight: a set's order would change from process to process.
-        distinct = dict.fromkeys(word for text in found for word in text)
-        self._number = {word: i for i, word in enumerate(distinct)}
-        self._n = len(found)
+    def __init__(self, texts: Iterable[str]) -> None:
+        # Words are numbered by first sight: a set's order would change from process to process.
+        self._number: dict[str, int] = {}
+        terms, counts, distinct, lengths = array("i"), array("H"), array("i"), array("i")
+        for text in texts:
+            found = Counter(words(text))
+            terms.extend(self._number.setdefault(word, len(self._number)) for word in found)
+            counts.extend(min(n, _MOST_COUNTED) for n in found.values())
+            distinct.append(len(found))
+            lengths.append(found.total())
+        self._n = len(lengths)
+        long = np.array(lengths, dtype=float)
         # Without a single word there is no mean length to divide by, and nothing that could be found.
-        self._index = _index(found, self._number) if self._number else None
+        mean = (long.mean() if self._n else 0.0) or 1.0
+        norms = _K1 * ((1 - _B) + _B * long / mean)
+        self._lay(*(np.asarray(part) for part in (terms, counts, distinct)), norms)
+
+    def _lay(self, terms: np.ndarray, counts: np.ndarray, distinct: np.ndarray, norms: np.ndarray) -> None:
+        """Put what stands by text, (entries, ), into the order of words, and score it."""
+        ends = distinct.cumsum(dtype=np.int64)
+        often = np.bincount(terms, minlength=len(self._number))
+        rare = np.array([math.log(1 + (self._n - n + 0.5) / (n + 0.5)) for n in often.tolist()])
+        self._starts = np.concatenate([[0], often.cumsum()])
+        self._places = np.empty(len(terms), np.int32)
+        self._scores = np.empty(len(terms))
+        free = self._starts[:-1].copy()
+        for begin in range(0, len(terms), _CHUNK):
+            part = terms[begin : begin + _CHUNK]
+            order = np.argsort(part, kind="stable")
+            mine, count = part[order], counts[begin : begin + _CHUNK][order]
+            to = free[mine] + np.arange(len(mine)) - np.searchsorted(mine, mine)
+            places = np.searchsorted(ends, begin + order, side="right")
+            self._places[to] = places
+            self._scores[to] = rare[mine] * (count / (norms[places] + count))
+            free += np.bincount(part, minlength=len(free))
+
+    def scores(self, text: str) -> np.ndarray:
+        """Score every text, (texts, ); 0 where no word is shared."""
+        found = np.zeros(self._n)
+        known = [self._number[word] for word in words(text) if word in self._number]
+        if known:
+            parts = [slice(self._starts[i], self._starts[i + 1]) for i in known]
+            np.add.at(
+                found, *(np.concatenate([of[part] for part in parts]) for of in (self._places, self._scores))
+            )
+        return found
 
     def find(self, text: str, n: int) -> list[tuple[int, float]]:
-        """Find the texts nearest to one."""
+        """Find the texts nearest to one, with their scores; of equals the first."""
         if n < 0:
             raise ValueError(f"cannot find {n} texts; ask for 0 or more")
-        known = [self._number[word] for word in words(text) if word in self._number]
-        scores = np.zeros(self._n)
-        if self._index is not None and known:
-            scores = self._index.get_scores_from_ids(known)
+        scores = self.scores(text)
         best = np.arange(self._n)
         if 0 < n < self._n:
-            # Of equals the first: sorting all of 100,000 takes three times as long as scoring them.
+            # Sorting all of 100,000 takes three times as long as scoring them.
             least = np.partition(scores, self._n - n)[self._n - n]
             above = np.flatnonzero(scores > least)
             best = np.concatenate([above, np.flatnonzero(scores == least)[: n - len(above)]])
@@ -71,18 +107,6 @@ class Nearest:
 def words(text: str) -> list[str]:
     """Take the words of a text, without regard to case and to forms of characters."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-
-
-def _index(texts: Sequence[Sequence[str]], number: dict[str, int]) -> BM25:
-    # Here, for most pairs look nothing up.
-    import bm25s
-
-    logging.getLogger("bm25s").setLevel(logging.WARNING)
-    # 64 bits and plain numpy: equal scores on every machine, whatever else is installed there.
-    index = bm25s.BM25(dtype="float64", backend="numpy", csc_backend="numpy")
-    ids = [[number[word] for word in text] for text in texts]
-    index.index((ids, dict(number)), show_progress=False)
-    return index
 
 
 def near_repeats(texts: Iterable[str], others: Sequence[str], *, least: float = 0.7) -> list[int]:
