@@ -43,7 +43,8 @@ COLUMNS = (
     ("linear", "percent", "TF-IDF"),
     ("labels", "percent", "labels alone"),
     ("one", "over_labels", "one teacher's chains"),
-    ("all", "over_labels", "several teachers' chains"),
+    ("mixed", "over_labels", "several: a chain a question"),
+    ("all", "over_labels", "several: all chains"),
 )
 """What README has of each set: the form, what it says of it, and the head."""
 FORMS = {form for form, *_ in COLUMNS}
