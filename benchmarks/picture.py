@@ -40,7 +40,6 @@ text { fill: #f0f6fc } .soft { fill: #9198a1 } .grid { stroke: #3d444d } .dot { 
 BEGIN, END = "<!-- results of real_student.json -->\n", "<!-- end of results -->\n"
 SETS = {"last_letter": "last letters", "svamp": "SVAMP", "tracking": "tracking objects", "obqa": "OpenBookQA"}
 COLUMNS = (
-    ("linear", "percent", "TF-IDF"),
     ("labels", "percent", "labels alone"),
     ("one", "over_labels", "one teacher's chains"),
     ("mixed", "over_labels", "several: a chain a question"),
