@@ -134,7 +134,7 @@ def near_repeats(texts: Iterable[str], others: Sequence[str], *, least: float = 
     return found
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(1024)
 def _pairs(text: str) -> frozenset[int]:
     found = words(text)
     if len(found) < _LEAST_WORDS:
