@@ -18,6 +18,7 @@ from tuition.core.protocols import Generation, StudentAbilities
 from tuition.core.records import Annotation, Example, Target
 from tuition.core.rows import read_rows
 from tuition.core.splits import SealedTest, Splits
+from tuition.core.texts.nearest import Nearest
 from tuition.core.texts.passages import Passages
 from tuition.experiment.checks import load_splits
 from tuition.experiment.evaluate import student_answers
@@ -81,6 +82,16 @@ class TestNumbers:
 
 
 class TestPassages:
+    def test_scores_are_those_of_nearest(self):
+        texts = [
+            f"the {a} of a {b} and the {a}" for a in ("moss", "fish", "tarn") for b in ("bok", "lix", "mov")
+        ]
+        ours, theirs = Passages(texts), Nearest(texts)
+        for query in ("a bok of moss", "the the lix", "tarn and fish, a tarn"):
+            wanted = dict(theirs.find(query, len(texts)))
+            assert ours.scores(query) == pytest.approx([wanted[i] for i in range(len(texts))], rel=1e-6)
+            assert ours.find(query, 3) == [i for i, _ in theirs.find(query, 3)]
+
     def test_what_shares_no_word_is_not_found(self):
         assert (
             Passages(FACTS).find("zzz", 3)

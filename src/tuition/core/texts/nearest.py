@@ -19,6 +19,7 @@ __all__ = ["Nearest", "near_repeats", "words"]
 _WORD = re.compile(r"\w+")
 _K1, _B = 1.5, 0.75
 _MOST_COUNTED = 2**16 - 1
+"""Of one word in one text, as two bytes hold it."""
 _CHUNK = 1 << 20
 """Entries of the index that are sorted at once: its memory is what is held, and a little."""
 _LEAST_WORDS = 6
@@ -134,6 +135,7 @@ def near_repeats(texts: Iterable[str], others: Sequence[str], *, least: float = 
     return found
 
 
+# One kilobyte a text: more of them would be a part of what `check` takes.
 @functools.lru_cache(1024)
 def _pairs(text: str) -> frozenset[int]:
     found = words(text)
