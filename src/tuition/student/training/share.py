@@ -47,10 +47,13 @@ def share_rows(
         return alone
     groups = share(family, rows, items, token_budget=token_budget)
     shared = [[rows[i] for i in group] for group in groups if len(group) > 1]
-    # A model that sees only so far back does so in the longest, if anywhere.
-    longest = max(shared, key=lambda group: max(row.length for row in group), default=[])
-    exact = longest and all(is_exact(one, family, longest, pad_id=pad_id) for one in (model, *beside))
-    return groups if exact else alone
+    if not shared:
+        return alone
+    # A model that sees only so far back does so in the longest, if anywhere; a long row that shares nothing
+    # may stand in the pass of rows that share, under their mask.
+    longest = max(shared, key=lambda group: max(row.length for row in group))
+    tried = [longest, [max(rows, key=lambda row: row.length)]]
+    return groups if all(is_exact(one, family, tried, pad_id=pad_id) for one in (model, *beside)) else alone
 
 
 def share(
@@ -82,9 +85,13 @@ def _cost(lengths: tuple[int, int]) -> float:
 
 @torch.no_grad()
 def is_exact(
-    model: PreTrainedModel, family: EncoderDecoder | DecoderOnly, rows: Sequence[Row], *, pad_id: int
+    model: PreTrainedModel,
+    family: EncoderDecoder | DecoderOnly,
+    groups: Sequence[Sequence[Row]],
+    *,
+    pad_id: int,
 ) -> bool:
-    """Say whether a model computes of targets in one row what it computes of each alone."""
+    """Say whether a model computes of targets that share rows of one pass what it computes of each alone."""
 
     def logits(groups: Sequence[Sequence[Row]]) -> Tensor:
         batch: Pass = family.collate(groups, [[1.0] * len(group) for group in groups], pad_id=pad_id)
@@ -93,8 +100,8 @@ def is_exact(
     was_training = model.training
     model.eval()
     try:
-        apart = torch.cat([logits([[row]]) for row in rows])
-        together = logits([rows])
+        apart = torch.cat([logits([[row]]) for group in groups for row in group])
+        together = logits(groups)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         _LOG.warning("each target is read in a row of its own: the model reads no mask of rows (%s)", error)
         return False
