@@ -143,6 +143,26 @@ def test_near_repeats_are_found_and_others_are_not():
     assert near_repeats(["one two three"], ["one two three"]) == near_repeats([], others) == []
 
 
+def test_a_repeat_among_texts_of_its_own_pattern_is_found():
+    drawn = random.Random(0)
+    pattern = (
+        "a farmer has {} sheep and {} cows on a farm near the town of {} and every day the farmer sells {} of"
+        " the animals at the market for a good price how many animals does the farmer have after {} days if"
+        " nothing else changes and no animal is born or dies in the meantime"
+    )
+    others = [pattern.format(*(" ".join(two) for two in zip(*[iter(text.split())] * 2, strict=True)))
+              for text in _texts(1000, words=10)]  # fmt: skip
+    texts = []
+    for other in others[-200:]:
+        changed = other.split()
+        for place in drawn.sample([i for i, word in enumerate(changed) if word[1:].isdigit()], 4):
+            changed[place] = "other"
+        texts.append(" ".join(changed))
+    # Three quarters of its pairs are shared; with most of the others it shares half.
+    assert len(near_repeats(texts, others)) >= 190
+    assert near_repeats(others[:100], others[500:]) == []
+
+
 def test_texts_of_one_pattern_take_no_long():
     pattern = (
         "How many of the {} apples and {} pears are left, after she has sold ten of them to her old friends?"
