@@ -25,6 +25,7 @@ __all__ = [
     "decoder_inputs",
     "inner",
     "losses",
+    "n_common",
     "pad",
     "positions_of",
 ]
@@ -96,7 +97,7 @@ class DecoderOnly:
     def lengths(self, rows: Sequence[Row]) -> tuple[int, int] | None:
         """Count what the model reads where targets share a row."""
         texts = cast("Sequence[TextRow]", rows)
-        n = _shared([row.prompt for row in texts])
+        n = min(n_common(texts[0].prompt, row.prompt) for row in texts)
         return 0, n + sum(len(row.prompt) - n + len(row.output) - 1 for row in texts)
 
     def collate(
@@ -105,7 +106,7 @@ class DecoderOnly:
         """Lay what is read into tensors."""
         trees = []
         for group in cast("Sequence[Sequence[TextRow]]", groups):
-            n = _shared([row.prompt for row in group])
+            n = min(n_common(group[0].prompt, row.prompt) for row in group)
             # The last token is only ever predicted, never read.
             branches = [([*row.prompt[n:], *row.output[:-1]], row.labels) for row in group]
             trees.append(_tree(group[0].prompt[:n], branches))
@@ -258,13 +259,9 @@ def _taught(groups: Sequence[Sequence[TextRow]]) -> Pass:
     return {"taught": torch.tensor([float(row.is_taught) for row in rows for _ in row.labels])}
 
 
-def _shared(prompts: Sequence[list[int]]) -> int:
-    """Count the tokens that all prompts begin with."""
-    first, *others = prompts
-    n = len(first)
-    for other in others:
-        n = next((i for i in range(min(n, len(other))) if first[i] != other[i]), min(n, len(other)))
-    return n
+def n_common(a: Sequence[object], b: Sequence[object]) -> int:
+    """Count the items that two sequences begin with alike."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def inner(model: nn.Module) -> PreTrainedModel:

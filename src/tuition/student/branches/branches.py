@@ -10,8 +10,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tuition.core.errors import TrainingError
 from tuition.core.protocols import Generation
 from tuition.core.records import Target
-from tuition.student.branches.read import Asked, Written, n_common, score_branches, write_branches
+from tuition.student.branches.read import Asked, Written, score_branches, write_branches
 from tuition.student.encode import Encoder
+from tuition.student.families import n_common
 from tuition.student.predict import end_marks
 
 __all__ = ["Branches", "Texts"]

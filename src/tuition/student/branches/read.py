@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tuition.student.branches.memory import Memory
-from tuition.student.families import pad
+from tuition.student.families import n_common, pad
 
 __all__ = [
     "Asked",
@@ -19,7 +19,6 @@ __all__ = [
     "Noted",
     "Written",
     "decode",
-    "n_common",
     "read_branches",
     "score_branches",
     "write",
@@ -267,11 +266,6 @@ def score_branches(
         for i in batch:
             scored[i] = [[next(picked)[: len(ending)] for ending in branch] for branch in endings[i]]
     return scored
-
-
-def n_common(a: Sequence[object], b: Sequence[object]) -> int:
-    """Count the items that two sequences begin with alike."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _batches(asked: Sequence[Asked], sizes: Sequence[int], most: int) -> Iterator[list[int]]:
