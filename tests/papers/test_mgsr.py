@@ -173,6 +173,22 @@ def test_random_spans_end_as_often():
     assert found["random"] == pytest.approx(found["sentence"], rel=0.5) and len({*found.values()}) == 2
 
 
+@pytest.mark.parametrize("by", ["sentence", "random"])
+def test_no_span_reaches_into_the_next_target_of_a_pass(by):
+    learner, mentor = shaken(student(), 1), shaken(student(), 2)
+    lesson = Lesson(imitate=Imitate(share=0.0, tokens=0.0), mentor=mentor, spans=Spans(by=by, weight=1e3))
+    learning = learning_of(lesson, learner, targets(), encoder=learner._encoder)
+    # Cut before its end mark, as a text that is too long is.
+    rows = [dataclasses.replace(row, output=row.output[:-2]) for row in learner._encoder.rows(targets())]
+
+    def loss(rows):
+        batch = learning.family.collate([[row] for row in rows], [[1.0]] * len(rows), pad_id=0)
+        return learning.loss(learner.model, batch).item()
+
+    apart = [loss([row]) for row in rows]
+    assert loss(rows) == pytest.approx(sum(apart), rel=1e-4) and sum(apart) > 0
+
+
 def test_sentences_end_at_their_marks():
     learner = student()
     ends = sentence_ends(learner.tokenizer, learner.model.config.vocab_size)

@@ -33,7 +33,8 @@ __all__ = [
 CACHE = "cache" if "cache" in {field.name for field in fields(BaseModelOutputWithPast)} else "past_key_values"
 """What models call the key/value cache, as argument and in their output; transformers 5.24 renamed it."""
 Pass = dict[str, Tensor]
-"""The tensors of one forward pass; `labels` and `factors` are lists of what is to be learnt."""
+"""The tensors of one forward pass; `labels` and `factors` are lists of what is to be learnt, `terms` says how
+many labels each text has."""
 _OURS = {"owners", "labels", "factors", "shares"}
 """Tensors of a pass over options that its model does not read."""
 _START = -1
@@ -247,6 +248,7 @@ def _laid(trees: Sequence[_Tree], factors: Sequence[Sequence[float]], *, pad_id:
         "position_ids": pad([tree.positions for tree in trees], 0),
         "places": torch.tensor(places),
         "labels": torch.tensor(labels),
+        "terms": torch.tensor([len(said) for tree in trees for said in tree.labels]),
         "factors": torch.tensor(shares, dtype=torch.float32),
     }
 

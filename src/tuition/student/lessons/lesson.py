@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tuition.core.errors import TrainingError
@@ -98,7 +99,6 @@ class Learning:
         for part in split_step(cast("list[tuple[int, int]]", sizes), **budgets):
             texts = [row for j in part for row in groups[j]]
             batch = self.family.collate([[row] for row in texts], [[1.0]] * len(texts), pad_id=pad_id)
-            batch["terms"] = torch.tensor([row.terms for row in texts])
             batch["pairs"] = torch.tensor([weights[j] / len(groups) for j in part])
             laid.append(batch)
         return laid
@@ -148,16 +148,18 @@ class Learning:
         return found * (how.temperature**2 if how.squared else 1.0)
 
     def _beside(self, own: Tensor, other: Tensor, batch: Pass) -> Tensor:
-        """What neighbouring tokens of a span add."""
+        """What neighbouring tokens of a span add; a span ends with its target, if not before."""
         spans = self.lesson.spans
         if spans is None or self.ends is None:
             return own.new_zeros(())
-        labels = batch["labels"]
-        ended = self.ends.to(labels.device)[labels[:-1]]
+        ended = self.ends.to(own.device)[batch["labels"]].split(batch["terms"].tolist())
         if spans.by == "random":
-            drawn = torch.Generator().manual_seed(int(labels.sum()))
-            ended = (torch.rand(len(ended), generator=drawn) < ended.float().mean().cpu()).to(labels.device)
-        return spans.weight * span_differences(*alike(own, other, 1.0), (~ended).float())
+            said = batch["labels"].split(batch["terms"].tolist())
+            ended = [
+                _as_often(part, seed=int(labels.sum())) for part, labels in zip(ended, said, strict=True)
+            ]
+        joined = torch.cat([functional.pad(~part[:-1], (0, 1)) for part in ended])[:-1]
+        return spans.weight * span_differences(*alike(own, other, 1.0), joined.float())
 
     def _compared(self, model: nn.Module, batch: Pass) -> Tensor:
         """Measure each target of a pass against its others; (targets, )."""
@@ -177,6 +179,12 @@ class Learning:
         found = -losses(self.family.logits(model, batch), batch)
         owner = torch.arange(len(batch["terms"]), device=found.device).repeat_interleave(batch["terms"])
         return found.new_zeros(len(batch["terms"])).index_add(0, owner, found).unflatten(0, (-1, 2))
+
+
+def _as_often(ended: Tensor, *, seed: int) -> Tensor:
+    """Draw where spans of one text end, as often as they do; (labels, ), of which the last counts nothing."""
+    share = ended[:-1].float().mean().cpu()
+    return (torch.rand(len(ended), generator=torch.Generator().manual_seed(seed)) < share).to(ended.device)
 
 
 def _caught(family: Family, model: nn.Module, batch: Pass) -> tuple[Tensor, Tensor]:
