@@ -82,13 +82,16 @@ def over(ours, theirs):
     seeds = {row["seed"] for row in ours} & {row["seed"] for row in theirs}
     if not seeds:
         return None
-    return frame.gain(*([row for row in rows if row["seed"] in seeds] for rows in (ours, theirs)))
+    points = frame.gain(*([row for row in rows if row["seed"] in seeds] for rows in (ours, theirs)))
+    return {**points, "seeds": len(seeds)}
 
 
 def verdict(points, wanted=0.0):
-    """Whether a gain is at least what is wanted and surely above 0; few items leave it open."""
+    """Whether a gain is at least what is wanted and surely above 0; few items leave it open, or one seed."""
     if points is None:
         return "not measured"
+    if points["seeds"] < 2:
+        return "not decided"
     if points["low"] > 0 and points["mean"] >= wanted:
         return "yes"
     return "no" if points["high"] < wanted or points["high"] <= 0 else "not decided"
@@ -205,7 +208,7 @@ def printed(summary):
 
 
 HEAD = [
-    "| form | seeds | % right | points over labels | % unreadable | questions read | training tokens "
+    "| form | seeds | % right | points over labels | % unreadable | readings, at most | training tokens "
     "| $ of recorded calls |",
     "|---|---|---|---|---|---|---|---|",
 ]

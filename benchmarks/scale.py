@@ -270,12 +270,7 @@ def annotated(folder, n):
     return {"cpu_s": cpu_s() - before, "peak_mb": peak_mb(), "replies": replies}
 
 
-def annotate(folder, n):
-    return annotated(folder, n)
-
-
-def reopen(folder, n):
-    return annotated(folder, n)
+annotate = reopen = annotated
 
 
 def show(folder, n):

@@ -50,6 +50,7 @@ class Job:
 
 
 FULL = (
+    Job(data="obqa", student="flan-t5-small", precision="fp32", per_step=32, limit=100),
     Job(data="obqa", student="flan-t5-small", precision="fp32", per_step=16, limit=100),
     Job(data="obqa", student="flan-t5-small", precision="bf16", per_step=16, limit=100),
     Job(data="pubmedqa", student="flan-t5-small", precision="bf16", per_step=8, limit=500),
@@ -264,7 +265,7 @@ def trl(job, name, targets, *, steps, folder, clock, is_packed):
     texts = [{"prompt": f"{t.prefix}{t.example.context}{t.input}\n", "completion": t.output} for t in targets]
     n = len(PREFIXES) * job.per_step
     lengths = [row.length for row in learner._encoder.rows(targets)]
-    batch = min(MICRO, n)
+    batch = max(b for b in range(1, MICRO + 1) if n % b == 0)
     if is_packed:
         batch = max(1, round(n * sum(lengths) / len(lengths) / job.limit))
     settings = arguments_of(
@@ -340,18 +341,18 @@ def row_of(job, loop, *, steps, threads, decoder):
 def ratios_of(runs):
     """How many times faster ours is, by processor time: by job, and of which peer in which form."""
     ratios = {}
-    jobs = dict.fromkeys((r["data"], r["student"], r["precision"], r["threads"]) for r in runs)
-    for data, student, precision, threads in jobs:
-        where = {"data": data, "student": student, "precision": precision, "threads": threads}
+    names = ("data", "student", "precision", "per_step", "threads")
+    for job in dict.fromkeys(tuple(r[name] for name in names) for r in runs):
+        where = dict(zip(names, job, strict=True))
+        data, student, precision, per_step, threads = job
+        what = f"{data} {student} {precision}, {per_step} a step, {threads} thread(s)"
         there = {r["loop"] for r in runs if all(r[key] == value for key, value in where.items())}
         time_of = {loop: frame.median(runs, "cpu_s", loop=loop, **where) for loop in there}
         for peer in there & {"tinyllm", "trl", "trl_packed"}:
             for form in there & {"before", "once"}:
-                name = f"{data} {student} {precision} {threads} thread(s): {form} vs {peer}"
-                ratios[name] = round(time_of[peer] / time_of[form], 2)
+                ratios[f"{what}: {form} vs {peer}"] = round(time_of[peer] / time_of[form], 2)
         if {"before", "once"} <= there:
-            name = f"{data} {student} {precision} {threads} thread(s): once vs before"
-            ratios[name] = round(time_of["before"] / time_of["once"], 2)
+            ratios[f"{what}: once vs before"] = round(time_of["before"] / time_of["once"], 2)
     return dict(sorted(ratios.items()))
 
 
@@ -393,7 +394,7 @@ def save(runs, *, quick, before):
     ratios = ratios_of(runs)
     vs = {}
     for name, ratio in ratios.items():
-        data, _, precision, *_ = name.split()
+        data, _, precision, *_ = name.replace(",", "").split()
         if name.endswith("once vs tinyllm"):
             for key in (data, f"{data}_{precision}"):
                 vs[key] = min(ratio, vs.get(key, ratio))

@@ -47,19 +47,19 @@ def test_training_loops_stand_beside_each_other(tmp_path, performance):
     ]
     put(tmp_path, "training", runs=runs)
     found = performance.page(tmp_path)
-    assert "| obqa, t5, bf16, 8 a step, 1 thread | TinyLLM's published loop | 4 | 8 | 3 | 2.00 |" in found
-    assert "| obqa, t5, bf16, 8 a step, 1 thread | Tuition, question read once | 2 | 4 | 3 |  |" in found
+    assert "| obqa, t5, bf16, 8 a step, 1 thread | TinyLLM's published loop | 4 | 8 | 3 |  | 2.00 |" in found
+    assert "| obqa, t5, bf16, 8 a step, 1 thread | Tuition, question read once | 2 | 4 | 3 |  |  |" in found
     assert "Measured on Linux, x, Python 3.11; torch 2." in found
 
 
 def test_the_least_seconds_and_the_share_of_equal_outputs_count(tmp_path, performance):
-    row = {"student": "base", "job": "exam", "questions": 9}
+    row = {"student": "base", "job": "exam", "questions": 9, "texts": 9, "equal_texts": 8}
     runs = [{**row, "ours_s": ours, "plain_s": plain} for ours, plain in ((2.0, 3.0), (1.0, 5.0))]
     same = {"base/exam": {"equal": 7, "of": 9}}
     ratios = {"base bfloat16 vs float32/exam": 1.5}
     put(tmp_path, "branches", runs=runs, ratios=ratios, summary={"bfloat16_as_float32": same})
     found = performance.page(tmp_path)
-    assert "| base | answer every question | 9 | 1 | 3 | 3.00 |" in found
+    assert "| base | answer every question | 9 | 1 | 3 | 3.00 | 8 of 9 texts |" in found
     assert "| base | answer every question | 1.5 | 7 of 9 |" in found
 
 

@@ -287,17 +287,19 @@ def test_a_set_that_can_be_answered_without_its_question_is_no_evidence(table):
 @pytest.mark.parametrize(
     ("points", "wanted", "expected"),
     [
-        ((12, 1, 20), 10, "yes"),
-        ((12, -1, 20), 10, "not decided"),
-        ((8, 4, 12), 10, "not decided"),
-        ((6, 4, 9), 10, "no"),
-        ((1, -2, 4), 0, "not decided"),
-        ((-3, -5, -1), 0, "no"),
+        ((12, 1, 20, 3), 10, "yes"),
+        ((12, -1, 20, 3), 10, "not decided"),
+        ((8, 4, 12, 3), 10, "not decided"),
+        ((6, 4, 9, 3), 10, "no"),
+        ((1, -2, 4, 3), 0, "not decided"),
+        ((-3, -5, -1, 2), 0, "no"),
+        ((-3, -5, -1, 1), 0, "not decided"),
+        ((12, 1, 20, 1), 10, "not decided"),
         (None, 0, "not measured"),
     ],
 )
 def test_what_the_items_cannot_decide_is_left_open(table, points, wanted, expected):
-    points = points and dict(zip(("mean", "low", "high"), points, strict=True))
+    points = points and dict(zip(("mean", "low", "high", "seeds"), points, strict=True))
     assert table.verdict(points, wanted) == expected
 
 
