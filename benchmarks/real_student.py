@@ -34,7 +34,9 @@ from tuition.tasks.classical import Classical
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.load import read_examples
 
-STUDENT = Path(__file__).parents[1] / "data" / "students" / "smollm2-135m-instruct"
+ROOT = Path(__file__).parents[1]
+STUDENT = ROOT / "data" / "students" / "smollm2-135m-instruct"
+GOLDEN = json.loads((ROOT / "tests" / "golden" / "tiny_run.json").read_text())
 PACKAGES = ("torch", "transformers", "numpy")
 CHOICE = sets.CONSTANTS["choice"]
 
@@ -111,10 +113,11 @@ def about(told, name, form, seed):
 
 
 def code_of(told, name):
-    """Rows of one code are comparable; a change of what stands in the constants makes another."""
+    """Rows of one code are comparable; a change of constants or of the arithmetic makes another."""
     student = Path(told.student).name
     fixed = [sets.CONSTANTS[part] for part in ("student", "training", "choice")]
-    return content_id([student, told.precision, told.quick, *fixed, sets.SETS[name]])[:12]
+    fixed += [sets.SETS[name], sets.PREFIXES, sets.AROUND, GOLDEN]
+    return content_id([student, told.precision, told.quick, *fixed])[:12]
 
 
 def there(job, rows):
