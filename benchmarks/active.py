@@ -25,7 +25,6 @@ from tuition.core.rows import read_rows
 from tuition.experiment.config import resolve
 from tuition.operate.execute import execute
 
-GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "tiny_run.json"
 STRATEGIES = ("random", "entropy", "mean_token_entropy")
 SCHEDULES = {
     "one": "in one round",
@@ -90,7 +89,7 @@ def main():
         minutes="begin no further run after so many; 0: make the tables of the rows that are there",
     )
     constants = quick(active_pool.CONSTANTS) if arguments.quick else active_pool.CONSTANTS
-    code = content_id([constants, json.loads(GOLDEN.read_text())])[:12]
+    code = content_id([constants, frame.GOLDEN])[:12]
     runs = [] if arguments.quick else kept_runs(code)
 
     def write():

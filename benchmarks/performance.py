@@ -161,9 +161,11 @@ def scale(result):
         ]
         for each in result["summary"].get("targets", [])
     ]
+    drawn = max((run.get("drawn", 0) for run in result["runs"]), default=0)
+    some = f"For nearest demonstrations {drawn:,} rows at most are looked up, and the seconds multiplied up."
     return [
-        "Processor seconds and peak memory of a process of its own. Nearest demonstrations are looked up for",
-        "2,000 rows at most, and the seconds multiplied up to all rows.",
+        "Processor seconds and peak memory of a process of its own.",
+        *[some] * bool(drawn),
         "",
         table(["Work", "rows", "CPU-s", "peak MB"], rows),
         *(["", table(["Target", "at most", "measured", "reached"], targets)] if targets else []),

@@ -34,9 +34,7 @@ from tuition.tasks.classical import Classical
 from tuition.tasks.config import TaskConfig
 from tuition.tasks.load import read_examples
 
-ROOT = Path(__file__).parents[1]
-STUDENT = ROOT / "data" / "students" / "smollm2-135m-instruct"
-GOLDEN = json.loads((ROOT / "tests" / "golden" / "tiny_run.json").read_text())
+STUDENT = frame.ROOT / "data" / "students" / "smollm2-135m-instruct"
 PACKAGES = ("torch", "transformers", "numpy")
 CHOICE = sets.CONSTANTS["choice"]
 
@@ -116,7 +114,7 @@ def code_of(told, name):
     """Rows of one code are comparable; a change of constants or of the arithmetic makes another."""
     student = Path(told.student).name
     fixed = [sets.CONSTANTS[part] for part in ("student", "training", "choice")]
-    fixed += [sets.SETS[name], sets.PREFIXES, sets.AROUND, GOLDEN]
+    fixed += [sets.SETS[name], sets.PREFIXES, sets.AROUND, frame.GOLDEN]
     return content_id([student, told.precision, told.quick, *fixed])[:12]
 
 

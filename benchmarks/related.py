@@ -29,7 +29,6 @@ from tuition.student.load import load_student  # noqa: F401 - it takes seconds, 
 
 HERE = Path(__file__).parent
 CONSTANTS, SYSTEMS = related_table.CONSTANTS, related_table.SYSTEMS
-GOLDEN = json.loads((HERE.parent / "tests" / "golden" / "tiny_run.json").read_text())
 PACKAGES = ("torch", "transformers", "numpy")
 OTHERS = ("mentor", "ranker")
 """Folders of the models that are trained beside the student."""
@@ -147,7 +146,7 @@ def placed(found, places):
 def code_of(system, form, *, quick):
     """Rows of one code are comparable; a change of constants or of the arithmetic makes another."""
     about = SYSTEMS[system]
-    fixed = [about["forms"][form], about.get("data"), about.get("names"), GOLDEN]
+    fixed = [about["forms"][form], about.get("data"), about.get("names"), frame.GOLDEN]
     return content_id([tables_of(system, form, quick=quick), *fixed])[:12]
 
 

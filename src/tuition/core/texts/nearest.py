@@ -58,10 +58,10 @@ class Nearest:
         long = np.array(lengths, dtype=float)
         # Without a single word there is no mean length to divide by, and nothing that could be found.
         mean = (long.mean() if self._n else 0.0) or 1.0
-        self._norms = _K1 * ((1 - _B) + _B * long / mean)
-        self._lay(*(np.asarray(part) for part in (terms, counts, distinct)))
+        norms = _K1 * ((1 - _B) + _B * long / mean)
+        self._lay(*(np.asarray(part) for part in (terms, counts, distinct)), norms=norms)
 
-    def _lay(self, terms: np.ndarray, counts: np.ndarray, distinct: np.ndarray) -> None:
+    def _lay(self, terms: np.ndarray, counts: np.ndarray, distinct: np.ndarray, *, norms: np.ndarray) -> None:
         """Put what stands by text, (entries, ), into the order of words, and score it."""
         ends = distinct.cumsum(dtype=np.int64)
         often = np.bincount(terms, minlength=len(self._number))
@@ -77,7 +77,7 @@ class Nearest:
             to = free[mine] + np.arange(len(mine)) - np.searchsorted(mine, mine)
             places = np.searchsorted(ends, begin + order, side="right")
             self._places[to] = places
-            self._scores[to] = rare[mine] * (count / (self._norms[places] + count))
+            self._scores[to] = rare[mine] * (count / (norms[places] + count))
             free += np.bincount(part, minlength=len(free))
 
     def scores(self, text: str) -> np.ndarray:
